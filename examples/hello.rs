@@ -1,0 +1,2 @@
+//! Placeholder until the native host is there.
+fn main() {}

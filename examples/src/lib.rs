@@ -1,0 +1,1 @@
+//! Examples of Peergraph; see the files beside this folder.

@@ -1,0 +1,1 @@
+//! The browser host of Peergraph.
