@@ -1,1 +1,12 @@
-//! Secure, serverless groups.
+//! Secure, serverless groups: the part that decides, without I/O.
+pub mod address;
+pub mod cert;
+pub mod error;
+pub mod id;
+pub mod identity;
+pub mod invitation;
+pub mod io;
+pub mod limits;
+pub mod node;
+pub mod record;
+pub mod time;

@@ -1,0 +1,123 @@
+//! Where a node can be dialled without signalling.
+use crate::id::{Fingerprint, ParseIdError};
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+/// One way to dial a node.
+///
+/// Text forms: `rtc://127.0.0.1:4000/FINGERPRINT` (52 characters of base32) and `ws://host:port/path` or `wss://…`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Address {
+    /// WebRTC to a UDP socket whose certificate is known beforehand.
+    Rtc {
+        /// Where.
+        socket: SocketAddr,
+        /// SHA-256 of its DTLS certificate.
+        fingerprint: Fingerprint,
+    },
+    /// A WebSocket.
+    WebSocket {
+        /// `ws:` or `wss:`, at most [`URL_CHARS_MAX`] characters.
+        url: String,
+    },
+}
+
+/// Longest URL of an address. Characters. Guess.
+pub const URL_CHARS_MAX: usize = 256;
+
+/// Text that is not an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseAddressError {
+    /// Neither of the known forms.
+    #[error("not an address: expected rtc://HOST:PORT/FINGERPRINT or ws://HOST:PORT/PATH")]
+    Scheme,
+    /// The host and port of an `rtc:` address.
+    #[error("not an address: HOST:PORT must be a numeric IP address and a port")]
+    Socket,
+    /// The fingerprint of an `rtc:` address.
+    #[error("not an address: bad certificate fingerprint: {0}")]
+    Fingerprint(#[from] ParseIdError),
+    /// Longer than [`URL_CHARS_MAX`], or with white space or control characters.
+    #[error("not an address: the URL is too long or has characters that do not belong there")]
+    Url,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rtc { socket, fingerprint } => write!(f, "rtc://{socket}/{fingerprint}"),
+            Self::WebSocket { url } => f.write_str(url),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = ParseAddressError;
+
+    fn from_str(text: &str) -> Result<Self, ParseAddressError> {
+        if let Some(rest) = text.strip_prefix("rtc://") {
+            let (socket, fingerprint) = rest.split_once('/').ok_or(ParseAddressError::Scheme)?;
+            let socket = socket.parse().map_err(|_| ParseAddressError::Socket)?;
+            return Ok(Self::Rtc { socket, fingerprint: fingerprint.parse()? });
+        }
+        if !text.starts_with("ws://") && !text.starts_with("wss://") {
+            return Err(ParseAddressError::Scheme);
+        }
+        let plain = |c: char| c.is_ascii_graphic();
+        if text.len() > URL_CHARS_MAX || !text.chars().all(plain) {
+            return Err(ParseAddressError::Url);
+        }
+        Ok(Self::WebSocket { url: text.to_owned() })
+    }
+}
+
+impl<C> minicbor::Encode<C> for Address {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.str(&self.to_string())?.ok()
+    }
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for Address {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        d.str()?.parse().map_err(|_| minicbor::decode::Error::message("not an address"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_forms_round_trip() {
+        for text in [
+            "rtc://127.0.0.1:4000/aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq",
+            "rtc://[::1]:4000/aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq",
+            "wss://node.example/link",
+        ] {
+            assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn bad_addresses_say_what_is_wrong() {
+        use ParseAddressError::{Scheme, Socket, Url};
+        for (text, error) in [
+            ("http://a", Scheme),
+            ("rtc://example.org:1/x", Socket),
+            ("rtc://127.0.0.1:1", Scheme),
+            ("ws://a b", Url),
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(error), "{text}");
+        }
+        assert!(matches!(
+            "rtc://127.0.0.1:1/abc".parse::<Address>(),
+            Err(ParseAddressError::Fingerprint(_))
+        ));
+    }
+}

@@ -1,0 +1,162 @@
+//! Errors: what the application sees, and everything that a peer can do wrong.
+use crate::cert::CertError;
+use crate::io::StoreFault;
+
+/// Why a command failed. Each says what the caller can do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The group is not one of this node's.
+    #[error("this node is not in that group; join it with an invitation first")]
+    UnknownGroup,
+    /// The node has [`GROUPS_MAX`](crate::limits::GROUPS_MAX) groups.
+    #[error("too many groups; leave one first")]
+    TooManyGroups,
+    /// The group name is empty or too long.
+    #[error("a name has 1 to 255 characters")]
+    BadName,
+    /// Our role does not allow it.
+    #[error("your role in this group does not allow that; ask an administrator")]
+    NotAllowed,
+    /// Our membership has ended.
+    #[error("your membership of this group has expired; ask for a new invitation")]
+    MembershipExpired,
+    /// Too many invitations are open, or `uses` is 0, or it would outlive the inviter's membership.
+    #[error("the invitation cannot be made: {0}")]
+    BadInvite(&'static str),
+    /// The invitation's time is over.
+    #[error("this invitation has expired; ask for a new one")]
+    InvitationExpired,
+    /// The invitation is bound to another identity.
+    #[error("this invitation is for somebody else; ask for one that is bound to your identity")]
+    InvitationForAnother,
+    /// The invitation's certificates do not hold.
+    #[error("this invitation is not genuine: {0}")]
+    InvitationInvalid(CertError),
+    /// Nobody who can redeem the invitation was found in time.
+    #[error("no member who can let you in was found; try again when the inviter is online")]
+    NobodyFound,
+    /// The inviter says that the invitation is used up, expired or revoked.
+    #[error("the invitation is not accepted any more; ask for a new one")]
+    InvitationUsedUp,
+    /// The record to replace or delete is not in the store.
+    #[error("there is no such record")]
+    UnknownRecord,
+    /// The record to replace is somebody else's.
+    #[error("only its creator can change or delete this record")]
+    NotYourRecord,
+    /// The record breaks a rule.
+    #[error("the record cannot be published: {0}")]
+    BadRecord(#[from] BadRecord),
+    /// The group holds [`RECORDS_MAX`](crate::limits::RECORDS_MAX) records.
+    #[error("the group holds as many records as it can; delete some, or wait until some expire")]
+    TooManyRecords,
+    /// The store failed; nothing was published.
+    #[error("{0}")]
+    Store(StoreFault),
+    /// The node closes.
+    #[error("the node is closing")]
+    Closing,
+    /// Too many requests wait.
+    #[error("too many requests at once; wait for some to finish")]
+    Busy,
+}
+
+impl Error {
+    /// A short stable word for programs, the same in every host.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownGroup => "unknown-group",
+            Self::TooManyGroups => "too-many-groups",
+            Self::BadName => "bad-name",
+            Self::NotAllowed => "not-allowed",
+            Self::MembershipExpired => "membership-expired",
+            Self::BadInvite(_) => "bad-invite",
+            Self::InvitationExpired => "invitation-expired",
+            Self::InvitationForAnother => "invitation-for-another",
+            Self::InvitationInvalid(_) => "invitation-invalid",
+            Self::NobodyFound => "nobody-found",
+            Self::InvitationUsedUp => "invitation-used-up",
+            Self::UnknownRecord => "unknown-record",
+            Self::NotYourRecord => "not-your-record",
+            Self::BadRecord(_) => "bad-record",
+            Self::TooManyRecords => "too-many-records",
+            Self::Store(StoreFault::QuotaExceeded) => "storage-full",
+            Self::Store(StoreFault::ReadOnly) => "storage-read-only",
+            Self::Store(StoreFault::Broken) => "storage-failed",
+            Self::Closing => "closing",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+/// What is wrong with a record, ours or another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadRecord {
+    /// Not 1–64 characters of `[a-z0-9.-]`, or reserved (`peergraph.`).
+    #[error(
+        "a type has 1 to 64 characters of a-z, 0-9, '.', '-', and does not begin with 'peergraph.'"
+    )]
+    Type,
+    /// Larger than the group allows.
+    #[error("the payload is larger than this group allows")]
+    PayloadTooLong,
+    /// More attributes, or larger ones, than allowed.
+    #[error("too many attributes, or too large ones")]
+    TooManyAttributes,
+    /// Not 1–40 letters or digits, or a reserved name.
+    #[error("an attribute name has 1 to 40 letters and digits and is not reserved")]
+    AttributeName,
+    /// The id does not begin with its creator's peer id.
+    #[error("the id belongs to another creator")]
+    ForeignId,
+    /// Not created ≤ modified < expires, or modifier without modification.
+    #[error("its times contradict each other")]
+    Times,
+    /// A deletion with content.
+    #[error("a deleted record has no content")]
+    DeletedWithContent,
+    /// Modified by somebody who may not.
+    #[error("its modifier may not change it")]
+    Modifier,
+    /// The signature does not hold for this group.
+    #[error("its signature does not hold")]
+    Signature,
+    /// It outlives or predates the certificate that it relies on, or that certificate is another's.
+    #[error("the certificate that it relies on does not cover it")]
+    Certificate,
+    /// Not the bytes of a record.
+    #[error("it cannot be decoded")]
+    Encoding,
+}
+
+/// How a peer broke the protocol. Costs that peer its link and nobody else anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Misbehaved {
+    /// A frame that is empty, longer than the limit, or of an unknown kind.
+    BadFrame,
+    /// A message longer than its state allows.
+    MessageTooLong,
+    /// A message that cannot be decoded.
+    BadMessage,
+    /// A message that the state of its link or graph does not allow.
+    Unexpected,
+    /// A handshake message that Noise rejects, a forged frame included.
+    Handshake,
+    /// An identity certificate that does not hold.
+    IdentityCertificate,
+    /// An identity that did not sign this handshake.
+    IdentityProof,
+    /// Membership certificates that do not hold for the group or the identity.
+    Membership,
+    /// A record that breaks a rule.
+    Record(BadRecord),
+    /// More or larger items than a message may carry.
+    TooMuch,
+    /// A sync message that contradicts itself.
+    Sync,
+    /// A redemption that does not prove the invitation.
+    Redemption,
+}

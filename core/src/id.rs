@@ -1,0 +1,198 @@
+//! Names of things: newtypes over bytes, with a short `Debug` and a full `Display`.
+use data_encoding::{Encoding, Specification};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+/// RFC 4648 base32, lower case, no padding: names that survive being read aloud.
+static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut spec = Specification::new();
+    spec.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
+    spec.translate.from.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    spec.translate.to.push_str("abcdefghijklmnopqrstuvwxyz");
+    spec.encoding().expect("the alphabet has 32 distinct symbols")
+});
+
+/// Text that is not an id of the expected length in lower-case base32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an id: expected {expected} characters of base32 (a-z, 2-7)")]
+pub struct ParseIdError {
+    /// How many characters an id of this kind has.
+    pub expected: usize,
+}
+
+macro_rules! byte_id {
+    ($(#[$doc:meta])* $name:ident, $len:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; $len]);
+
+        impl $name {
+            /// Bytes of an id.
+            pub const BYTES: usize = $len;
+
+            /// Wraps raw bytes.
+            pub const fn from_bytes(bytes: [u8; $len]) -> Self {
+                Self(bytes)
+            }
+
+            /// The raw bytes.
+            pub const fn as_bytes(&self) -> &[u8; $len] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&BASE32.encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let [a, b, c, ..] = self.0;
+                write!(f, concat!(stringify!($name), "({:02x}{:02x}{:02x})"), a, b, c)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                let error = ParseIdError { expected: ($len * 8_usize).div_ceil(5) };
+                let bytes = BASE32.decode(text.as_bytes()).map_err(|_| error)?;
+                Ok(Self(bytes.try_into().map_err(|_| error)?))
+            }
+        }
+
+        impl<C> minicbor::Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut minicbor::Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.bytes(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> minicbor::Decode<'b, C> for $name {
+            fn decode(
+                d: &mut minicbor::Decoder<'b>,
+                _: &mut C,
+            ) -> Result<Self, minicbor::decode::Error> {
+                let bytes = d.bytes()?.try_into();
+                Ok(Self(bytes.map_err(|_| minicbor::decode::Error::message("wrong id length"))?))
+            }
+        }
+    };
+}
+
+byte_id! {
+    /// An identity: SHA-256 of its SubjectPublicKeyInfo. Shown as 52 lower-case base32 characters.
+    PeerId, 32
+}
+byte_id! {
+    /// A group: the peer id of the group's own key.
+    GroupId, 32
+}
+byte_id! {
+    /// A record: 64 bits from the creator's peer id (so that nobody takes another's id), 64 random.
+    RecordId, 16
+}
+byte_id! {
+    /// Serial number of a certificate: 16 random bytes.
+    Serial, 16
+}
+byte_id! {
+    /// SHA-256 of a DTLS certificate in DER.
+    Fingerprint, 32
+}
+byte_id! {
+    /// SHA-256 of some content.
+    Digest, 32
+}
+
+impl Digest {
+    /// SHA-256 of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl RecordId {
+    /// The id of a record that `creator` makes, with 64 bits of randomness.
+    pub fn new(creator: PeerId, random: u64) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&creator.0[..8]);
+        bytes[8..].copy_from_slice(&random.to_be_bytes());
+        Self(bytes)
+    }
+
+    /// Whether `creator` may use this id.
+    pub fn belongs_to(&self, creator: PeerId) -> bool {
+        self.0[..8] == creator.0[..8]
+    }
+}
+
+impl From<PeerId> for GroupId {
+    fn from(id: PeerId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<GroupId> for PeerId {
+    fn from(id: GroupId) -> Self {
+        Self(id.0)
+    }
+}
+
+/// One running instance of an identity: 64 fresh random bits at each open. The lowest one in a connected
+/// graph is the graph's signature.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode,
+)]
+#[cbor(transparent)]
+pub struct NodeId(#[n(0)] pub u64);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeId({:06x})", self.0 >> 40)
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_form_of_a_peer_id_round_trips_in_52_characters() {
+        let id = PeerId::from_bytes(std::array::from_fn(|i| i as u8 * 7));
+        let text = id.to_string();
+        assert_eq!(text.len(), 52);
+        assert_eq!(text.parse(), Ok(id));
+        assert_eq!(text.to_uppercase().parse(), Ok(id));
+        assert_eq!("abc".parse::<PeerId>(), Err(ParseIdError { expected: 52 }));
+    }
+
+    #[test]
+    fn record_id_is_bound_to_its_creator() {
+        let (a, b) = (PeerId::from_bytes([1; 32]), PeerId::from_bytes([2; 32]));
+        assert!(RecordId::new(a, 5).belongs_to(a));
+        assert!(!RecordId::new(a, 5).belongs_to(b));
+    }
+}

@@ -1,0 +1,5 @@
+//! Invitations.
+
+/// What lets somebody join.
+#[derive(Clone, Debug)]
+pub struct Invitation {}

@@ -1,0 +1,119 @@
+//! Every bound of the core, with its unit, its source, and what happens at the bound.
+use std::time::Duration;
+
+// --- frames and messages ---------------------------------------------------------------------------
+
+/// Longest frame on a link. Bytes. Design §6: messages of 16 KiB are fast on every engine (measured).
+/// A longer one costs the link.
+pub const FRAME_BYTES_MAX: usize = 16 * 1024;
+/// Longest message before the handshake is complete. Bytes. Guess: three certificates fit. Costs the link.
+pub const HANDSHAKE_BYTES_MAX: usize = 8 * 1024;
+/// Longest message after it, besides a record's payload. Bytes. Guess. Costs the link.
+pub const MESSAGE_OVERHEAD_BYTES_MAX: usize = 256 * 1024;
+/// Bytes handed to a transport and not yet reported as gone, per link. Guess: 4 ms at 60 MB/s. What is
+/// over it waits in the link's queue.
+pub const IN_TRANSPORT_BYTES_MAX: usize = 256 * 1024;
+/// A host reports [`Input::Buffered`](crate::io::Input::Buffered) when a transport's buffer falls to this. Bytes.
+pub const BUFFERED_LOW_BYTES: usize = 64 * 1024;
+/// Bytes in the queue of one link. Guess. At the bound the link is closed: its neighbour is too slow, and
+/// sync brings it what it missed.
+pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest offer, answer or candidate. Bytes. Measured: Chromium's offers are under 1 KiB.
+pub const SIGNAL_BYTES_MAX: usize = 8 * 1024;
+
+// --- links -------------------------------------------------------------------------------------------
+
+/// Links of one node, all graphs together. Guess. A further stranger is refused at once.
+pub const LINKS_MAX: usize = 5_000;
+/// Links whose handshake is not complete. Source: engine measurements (512 half-open). Oldest first out.
+pub const HALF_OPEN_LINKS_MAX: usize = 512;
+/// Time from opening a transport to a usable link. Source: 5 s of ICE checks, DTLS, slow signalling.
+pub const LINK_SETUP_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time from a usable transport to a complete handshake. Guess.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A link says something at least this often. Guess: keeps NAT bindings (30 s) alive.
+pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+/// A link that said nothing for this long is dead. Guess: three keep-alives.
+pub const SILENT_AFTER: Duration = Duration::from_secs(45);
+/// A link that serves no graph and no rendezvous is closed after this. Guess.
+pub const UNUSED_LINK_AFTER: Duration = Duration::from_secs(20);
+/// Graphs carried by one link. Guess. A further one is refused.
+pub const GRAPHS_PER_LINK_MAX: usize = 64;
+
+// --- groups and the graph ----------------------------------------------------------------------------
+
+/// Groups of one node. Guess. A further one is an error for the application.
+pub const GROUPS_MAX: usize = 256;
+/// Referrals kept per graph. Source: checklist C40. Oldest out.
+pub const REFERRALS_MAX: usize = 100;
+/// Referrals sent in one message. Source: checklist C40.
+pub const REFERRALS_SENT_MAX: usize = 10;
+/// Addresses of one node. Guess. The rest is ignored.
+pub const ADDRESSES_MAX: usize = 8;
+/// Addresses of earlier neighbours kept in the store for the next start, per group. Guess. Oldest out.
+pub const KNOWN_ADDRESSES_MAX: usize = 32;
+/// Hops of a carried signal. Guess: twice the depth of a graph of 10,000 nodes. Dropped beyond.
+pub const SIGNAL_HOPS_MAX: u8 = 16;
+/// Connection attempts under way per graph. Guess.
+pub const ATTEMPTS_MAX: usize = 3;
+
+// --- records and store -------------------------------------------------------------------------------
+
+/// Default bound of a payload. Bytes. Design §7. An error for its publisher; others drop the record.
+pub const PAYLOAD_BYTES_DEFAULT_MAX: usize = 1024 * 1024;
+/// Highest bound that a group may set. Bytes. Source: reference 2.1, 60 MiB.
+pub const PAYLOAD_BYTES_MAX: usize = 60 * 1024 * 1024;
+/// Attributes of one record. Guess. An error for its publisher; others drop the record.
+pub const ATTRIBUTES_MAX: usize = 64;
+/// Bytes of all attributes of a record, encoded. Guess. As above.
+pub const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
+/// Characters of an attribute name. Source: reference 1.2.
+pub const ATTRIBUTE_NAME_MAX: usize = 40;
+/// Characters of a record type. Design §7.
+pub const TYPE_NAME_MAX: usize = 64;
+/// Life of a record whose publisher names none. Guess: ten years.
+pub const RECORD_LIFETIME_DEFAULT: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// How far a record may be ahead of peer time before it must wait. Source: security.md.
+pub const FUTURE_MAX: Duration = Duration::from_secs(600);
+/// Records that wait for the membership of their signer, in total. Guess. Oldest out.
+pub const DEFERRED_MAX: usize = 1_024;
+/// The same, per unknown certificate. Guess. Oldest out.
+pub const DEFERRED_PER_SERIAL_MAX: usize = 64;
+/// Bytes of records that wait. Guess. Oldest out.
+pub const DEFERRED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Records of one group. Guess: the index then takes about 200 MB. A further one is refused.
+pub const RECORDS_MAX: usize = 1_000_000;
+/// Bytes of encoded records kept in memory per node, so that floods do not read the disk. Guess.
+pub const CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Records answered at once to the application. Guess. Asks again with a cursor.
+pub const PAGE_MAX: usize = 1_000;
+
+// --- certificates, invitations, names ------------------------------------------------------------------
+
+/// Certificates of a chain, the group root included. Source: reference 2.2 (24).
+pub const CHAIN_MAX: usize = 24;
+/// Bytes of one certificate in DER. Guess: ours have under 600.
+pub const CERTIFICATE_BYTES_MAX: usize = 4 * 1024;
+/// Characters of a friendly name. Source: reference 2.2 (255).
+pub const FRIENDLY_NAME_MAX: usize = 255;
+/// How far clocks may differ where certificates are judged. Source: security.md.
+pub const CERTIFICATE_CLOCK_SKEW: Duration = Duration::from_secs(300);
+/// Life of a membership. Source: reference 2.2 (28 days).
+pub const MEMBERSHIP_LIFETIME: Duration = Duration::from_secs(28 * 86_400);
+/// Invitations of one group that are open at once. Guess. A further one is an error.
+pub const INVITATIONS_MAX: usize = 1_000;
+/// Characters of an invitation link. Guess: fits a QR code of version 40-L (2,953 bytes).
+pub const INVITATION_TEXT_MAX: usize = 2_800;
+
+// --- rendezvous ----------------------------------------------------------------------------------------
+
+/// Seats at all tables of a rendezvous node. Guess. A further one is refused.
+pub const SEATS_MAX: usize = 10_000;
+/// Tables at which one link may sit. Guess: as many as graphs per link.
+pub const TABLES_PER_LINK_MAX: usize = 64;
+
+const _: () = assert!(HANDSHAKE_BYTES_MAX <= FRAME_BYTES_MAX);
+const _: () = assert!(SIGNAL_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(BUFFERED_LOW_BYTES < IN_TRANSPORT_BYTES_MAX);
+const _: () = assert!(PAYLOAD_BYTES_DEFAULT_MAX <= PAYLOAD_BYTES_MAX);
+const _: () = assert!(DEFERRED_PER_SERIAL_MAX <= DEFERRED_MAX);
