@@ -8,5 +8,6 @@ pub mod invitation;
 pub mod io;
 pub mod limits;
 pub mod node;
+mod noise;
 pub mod record;
 pub mod time;
