@@ -248,18 +248,17 @@ impl Reply {
             self.push(upper, Content::Skip);
             return true;
         }
-        let fits = if ours.count <= LIST_MAX {
-            self.used + 1 + ours.count + rest <= RANGE_ITEMS_MAX
-        } else {
-            self.ranges.len() + SPLIT_INTO + rest <= RANGES_MAX
-        };
+        let listed = ours.count <= LIST_MAX;
+        let items = if listed { 1 + ours.count } else { SPLIT_INTO };
+        let ranges = self.ranges.len() + items + rest;
+        let fits = self.used + items + rest <= RANGE_ITEMS_MAX && (listed || ranges <= RANGES_MAX);
         if !fits && self.expanded {
             self.push(upper, Content::Fingerprint(ours.fingerprint));
             return true;
         }
         // The lowest difference always gets its room: in front of it there is one range to skip at most.
         self.expanded = true;
-        if ours.count <= LIST_MAX {
+        if listed {
             let items = index.range(lower, upper).map(Item::from).collect();
             self.push(upper, Content::List(items));
         } else {

@@ -22,7 +22,7 @@ mod kind;
 mod meta;
 mod rules;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use kind::RecordType;
 pub use meta::Meta;

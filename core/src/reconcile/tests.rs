@@ -1,8 +1,6 @@
 use super::*;
-use crate::id::PeerId;
 use crate::index::tests::meta;
 use crate::limits::MESSAGE_OVERHEAD_BYTES_MAX;
-use crate::record::tests::record;
 use crate::time::WallTime;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -101,11 +99,11 @@ fn dense_differences_end() {
 fn cost_follows_the_difference() {
     const N: u64 = 100_000;
     let full = filled(0..N);
-    let rows: [(&str, Box<dyn Fn(u64) -> bool>, usize); 4] = [
-        ("equal", Box::new(|_| true), 100),
-        ("1 difference", Box::new(|nth| nth != 77_777), 4_000),
-        ("100 scattered", Box::new(|nth| nth % 1_000 != 500), 250_000),
-        ("1,000 newest", Box::new(|nth| nth < N - 1_000), 60_000),
+    let rows: [(&str, fn(u64) -> bool, usize); 4] = [
+        ("equal", |_| true, 100),
+        ("1 difference", |nth| nth != 77_777, 4_000),
+        ("100 scattered", |nth| nth % 1_000 != 500, 250_000),
+        ("1,000 newest", |nth| nth < N - 1_000, 60_000),
     ];
     println!("| N = {N} | messages | bytes | records given |\n|---|---|---|---|");
     for (name, kept, bytes_max) in rows {

@@ -5,7 +5,7 @@ use crate::io::Cursor;
 use crate::time::WallTime;
 use std::sync::Arc;
 
-/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 112 bytes; the
+/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 120 bytes; the
 /// peers and the type are shared where an [`Index`](crate::index::Index) holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
