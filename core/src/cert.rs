@@ -52,6 +52,8 @@ use std::sync::Arc;
 
 mod chain;
 mod issue;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod openssl_tests;
 pub(crate) mod pem;
 mod profile;
 #[cfg(test)]
