@@ -52,7 +52,7 @@ use std::sync::Arc;
 
 mod chain;
 mod issue;
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod openssl_tests;
 pub(crate) mod pem;
 mod profile;

@@ -1,5 +1,6 @@
 //! Goal: `openssl verify` accepts every chain that we accept, and refuses expired, foreign and over-long ones.
 //! Method: give it our chains in PEM, with a clock of its own. Where there is no `openssl`, a line says so.
+#![cfg(not(target_arch = "wasm32"))]
 use super::profile::Template;
 use super::tests::{DAY, Group, NOW, group, group_named, identity, join, longest};
 use super::*;

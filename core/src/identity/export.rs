@@ -75,18 +75,7 @@ impl File {
 
     /// What is authenticated beside the sealed bytes: the file without them.
     fn header(&self) -> Vec<u8> {
-        let Self { version, memory_kib, passes, lanes, salt, nonce, .. } = self;
-        let (salt, nonce) = (salt.clone(), nonce.clone());
-        let header = Self {
-            version: *version,
-            memory_kib: *memory_kib,
-            passes: *passes,
-            lanes: *lanes,
-            salt,
-            nonce,
-            sealed: None,
-        };
-        header.bytes()
+        Self { sealed: None, ..*self }.bytes()
     }
 
     /// Derives the key. Slow on purpose.
