@@ -35,6 +35,7 @@
 
 mod budget;
 mod certificate;
+mod demux;
 mod link;
 mod signal;
 mod socket;
@@ -314,10 +315,10 @@ impl Engine {
         let route = |(index, port): (usize, &Port)| Some((index, port.route(to)?));
         let found = self.ports.iter().enumerate().find_map(route);
         let (port, local) = found.ok_or(DialError::NoRoute)?;
-        if let Some(other) = self.by_address.get(&(port, to)).and_then(|id| self.links.get(id)) {
-            if other.is_heard(now) || (other.origin == Origin::Dialled && !other.open) {
-                return Err(DialError::Busy);
-            }
+        if let Some(other) = self.by_address.get(&(port, to)).and_then(|id| self.links.get(id))
+            && (other.is_heard(now) || (other.origin == Origin::Dialled && !other.open))
+        {
+            return Err(DialError::Busy);
         }
         let credentials = credentials();
         let fragment = signal::direct_fragment(&credentials.password, &random_hex(16));
@@ -432,30 +433,10 @@ impl Engine {
             let writable = poll_fn(|context| port.poll_writable(context));
             let _ = tokio::time::timeout(SEND_WAIT, writable).await;
             self.unblock(index);
-        } else if self.wait().await {
+        } else if wait(&self.ports, self.timers.first().map(|(at, _)| *at)).await {
             self.receive();
         }
         self.run();
-    }
-
-    /// Waits for a packet (`true`) or the next timer.
-    async fn wait(&self) -> bool {
-        let readable = poll_fn(|context| {
-            let mut ready = Poll::Pending;
-            for port in &self.ports {
-                if port.poll_readable(context).is_ready() {
-                    ready = Poll::Ready(());
-                }
-            }
-            ready
-        });
-        match self.timers.first() {
-            Some((at, _)) => tokio::time::timeout_at((*at).into(), readable).await.is_ok(),
-            None => {
-                readable.await;
-                true
-            }
-        }
     }
 
     fn receive(&mut self) {
@@ -476,120 +457,6 @@ impl Engine {
                 self.run();
             }
         }
-    }
-
-    fn datagram(
-        &mut self,
-        port: usize,
-        local: SocketAddr,
-        from: SocketAddr,
-        datagram: &[u8],
-        now: Instant,
-    ) {
-        self.stats.received += 1;
-        // STUN and DTLS are all that a data channel has (RFC 7983).
-        let is_dtls = datagram.first().is_some_and(|byte| (20..64).contains(byte));
-        if !is_dtls && !stun::is_stun(datagram) {
-            self.stats.unknown += 1;
-            return;
-        }
-        let owner = self.by_address.get(&(port, from)).copied();
-        let request = if is_dtls { None } else { stun::username(datagram) };
-        let found = match request {
-            None => owner,
-            Some((ours, theirs)) => match self.by_ufrag.get(ours).copied() {
-                Some(link) if owner == Some(link) => owner,
-                Some(link) => self.admit(link, port, from, owner, datagram, now),
-                None => self.stranger(port, local, from, owner, (ours, theirs), datagram, now),
-            },
-        };
-        let Some(found) = found else {
-            self.stats.unknown += 1;
-            return;
-        };
-        if let Some(link) = self.links.get_mut(&found) {
-            link.packet(local, from, datagram, now);
-            self.touch(found);
-        }
-    }
-
-    /// A request for a link of ours from an address that was not known as its own.
-    fn admit(
-        &mut self,
-        id: RtcId,
-        port: usize,
-        from: SocketAddr,
-        owner: Option<RtcId>,
-        datagram: &[u8],
-        now: Instant,
-    ) -> Option<RtcId> {
-        if self.is_taken(owner, now) {
-            self.stats.refused += 1;
-            return None;
-        }
-        let password = &self.links.get(&id)?.credentials.password;
-        if !stun::has_integrity(datagram, password, self.crypto.crypto()) {
-            self.stats.forged += 1;
-            return None;
-        }
-        self.claim(id, port, from);
-        Some(id)
-    }
-
-    /// A request for a link that does not exist: perhaps somebody dials us directly.
-    #[expect(clippy::too_many_arguments, reason = "all are parts of one datagram")]
-    fn stranger(
-        &mut self,
-        port: usize,
-        local: SocketAddr,
-        from: SocketAddr,
-        owner: Option<RtcId>,
-        (ours, theirs): (&str, &str),
-        datagram: &[u8],
-        now: Instant,
-    ) -> Option<RtcId> {
-        let password = signal::direct_password(ours).filter(|_| self.config.accept_direct)?;
-        if self.is_taken(owner, now)
-            || self.half_open >= self.config.half_open_max
-            || self.links.len() >= self.config.links_max
-            || !self.budget.allows(from, now)
-            || !signal::is_ufrag(theirs)
-        {
-            self.stats.refused += 1;
-            return None;
-        }
-        if !stun::has_integrity(datagram, ours, self.crypto.crypto()) {
-            self.stats.forged += 1;
-            return None;
-        }
-        if let Some(dial) = owner.filter(|id| self.is_dialling(*id)) {
-            // We dial each other. Both ends know both fingerprints if both dials are honest.
-            if self.pinned.get(&dial).is_some_and(|theirs| self.fingerprint < *theirs) {
-                self.stats.refused += 1;
-                return None;
-            }
-            self.remove(dial);
-            self.happened.push_back(Happened::Gone { link: dial });
-        }
-        self.budget.take(from, now);
-        let credentials = Credentials { ufrag: ours.into(), password: ours.into() };
-        let id = self.begin(Origin::Stranger, credentials, &[local], now).ok()?;
-        let offer = Description::of_stranger(theirs, password);
-        if self.links.get_mut(&id)?.take_offer(&offer, now).is_err() {
-            self.remove(id);
-            return None;
-        }
-        self.claim(id, port, from);
-        Some(id)
-    }
-
-    fn is_taken(&self, owner: Option<RtcId>, now: Instant) -> bool {
-        let owner = owner.and_then(|id| self.links.get(&id));
-        owner.is_some_and(|link| link.is_heard(now) && !link.is_dead())
-    }
-
-    fn is_dialling(&self, id: RtcId) -> bool {
-        self.links.get(&id).is_some_and(|link| link.origin == Origin::Dialled && !link.open)
     }
 
     fn begin(
@@ -642,10 +509,10 @@ impl Engine {
     }
 
     fn touch(&mut self, id: RtcId) {
-        if let Some(link) = self.links.get_mut(&id) {
-            if !std::mem::replace(&mut link.dirty, true) {
-                self.dirty.push_back(id);
-            }
+        if let Some(link) = self.links.get_mut(&id)
+            && !std::mem::replace(&mut link.dirty, true)
+        {
+            self.dirty.push_back(id);
         }
     }
 
@@ -802,6 +669,26 @@ impl Drop for Engine {
         }
         for index in 0..self.ports.len() {
             self.flush(index);
+        }
+    }
+}
+
+/// Waits for a packet (`true`) or until `deadline`.
+async fn wait(ports: &[Port], deadline: Option<Instant>) -> bool {
+    let readable = poll_fn(|context| {
+        let mut ready = Poll::Pending;
+        for port in ports {
+            if port.poll_readable(context).is_ready() {
+                ready = Poll::Ready(());
+            }
+        }
+        ready
+    });
+    match deadline {
+        Some(at) => tokio::time::timeout_at(at.into(), readable).await.is_ok(),
+        None => {
+            readable.await;
+            true
         }
     }
 }
