@@ -211,6 +211,8 @@ pub struct Stats {
     pub forged: u64,
     /// Strangers ignored: caps, budget, or an address that is in use.
     pub refused: u64,
+    /// Receive calls that the system failed.
+    pub failures: u64,
 }
 
 /// All links over one UDP port (or a few).
@@ -241,7 +243,10 @@ impl Engine {
     ///
     /// # Errors
     /// Of the system, such as a port in use; `InvalidInput` without or with too many addresses.
-    #[expect(clippy::unused_async, reason = "opening sockets may wait on other platforms")]
+    #[expect(
+        clippy::unused_async,
+        reason = "keeps callers inside the runtime that the sockets need"
+    )]
     pub async fn bind(config: Config) -> io::Result<Self> {
         if config.bind.is_empty() || config.bind.len() > PORTS_MAX {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -394,7 +399,9 @@ impl Engine {
     }
 
     /// Stops or resumes reading from a link. A paused one takes what its window holds and then
-    /// stops the other end; nothing is lost.
+    /// stops the other end; nothing is lost. A native sender whose window was closed asks again
+    /// at growing intervals, so it may resume as late again as the pause was long (60 seconds at
+    /// most): the stack does not announce a window that opened.
     pub fn pause(&mut self, link: RtcId, paused: bool) {
         if let Some(found) = self.links.get_mut(&link) {
             found.paused = paused;
@@ -442,7 +449,10 @@ impl Engine {
     fn receive(&mut self) {
         for index in 0..self.ports.len() {
             for _ in 0..RECEIVES_PER_TURN {
-                let count = self.ports[index].receive(&mut self.inbox);
+                let Ok(count) = self.ports[index].receive(&mut self.inbox) else {
+                    self.stats.failures += 1;
+                    break;
+                };
                 let now = Instant::now();
                 let inbox = std::mem::replace(&mut self.inbox, Inbox::empty());
                 for (from, to, datagram) in inbox.datagrams(count) {
@@ -694,7 +704,7 @@ async fn wait(ports: &[Port], deadline: Option<Instant>) -> bool {
 }
 
 fn credentials() -> Credentials {
-    Credentials { ufrag: random_hex(4), password: random_hex(PASSWORD_CHARS / 2) }
+    Credentials { ufrag: random_hex(8), password: random_hex(PASSWORD_CHARS / 2) }
 }
 
 /// Random hexadecimal digits, two for each byte.

@@ -481,23 +481,29 @@ fn an_engine_that_ends_is_noticed() {
     });
 }
 
+/// Lets one end die without a word, and waits until the other end knows.
+async fn silent_death(node_dies: bool) {
+    let (a, b, link, other) = dialled("127.0.0.1:0").await;
+    let (dead, mut alive, id) = if node_dies { (b, a, link) } else { (a, b, other) };
+    // Its socket stays open, so that not even an ICMP message tells.
+    std::mem::forget(dead);
+    let start = Instant::now();
+    while alive.gone != [id] {
+        timeout(Duration::from_secs(30), alive.turn()).await.expect("noticed");
+        assert!(start.elapsed() < Duration::from_secs(30), "never noticed");
+    }
+    println!("silence given up after {:?}", start.elapsed());
+    assert!(start.elapsed() > Duration::from_secs(4), "given up too soon");
+}
+
 #[test]
-fn a_silent_death_is_noticed() {
-    run(async {
-        for node_dies in [true, false] {
-            let (a, b, link, other) = dialled("127.0.0.1:0").await;
-            let (dead, mut alive, id) = if node_dies { (b, a, link) } else { (a, b, other) };
-            // Its socket stays open, so that not even an ICMP message tells.
-            std::mem::forget(dead);
-            let start = Instant::now();
-            while alive.gone != [id] {
-                timeout(Duration::from_secs(30), alive.turn()).await.expect("noticed");
-                assert!(start.elapsed() < Duration::from_secs(30), "never noticed");
-            }
-            println!("silence given up after {:?}", start.elapsed());
-            assert!(start.elapsed() > Duration::from_secs(4), "given up too soon");
-        }
-    });
+fn the_silent_death_of_a_node_is_noticed() {
+    run(silent_death(true));
+}
+
+#[test]
+fn the_silent_death_of_a_dialler_is_noticed() {
+    run(silent_death(false));
 }
 
 #[test]
@@ -591,11 +597,12 @@ fn two_nodes_that_dial_each_other_get_one_link() {
 }
 
 /// A relay of datagrams between one server and whichever client spoke last, on its own thread
-/// until the test process ends. The server sees all clients at one address.
-fn translator(server: SocketAddr) -> SocketAddr {
+/// until the test process ends. The server sees all clients at one address, which is the second
+/// one returned; clients speak to the first.
+fn translator(server: SocketAddr) -> (SocketAddr, SocketAddr) {
     let front = UdpSocket::bind("127.0.0.1:0").expect("bind");
     let back = UdpSocket::bind("127.0.0.1:0").expect("bind");
-    let address = back.local_addr().expect("address");
+    let addresses = (back.local_addr().expect("address"), front.local_addr().expect("address"));
     for socket in [&front, &back] {
         socket.set_read_timeout(Some(Duration::from_millis(1))).expect("timeout");
     }
@@ -612,7 +619,7 @@ fn translator(server: SocketAddr) -> SocketAddr {
             }
         }
     });
-    address
+    addresses
 }
 
 /// Goal: a crash does not lock a peer out until its old link is given up, and nobody can take
@@ -622,7 +629,7 @@ fn translator(server: SocketAddr) -> SocketAddr {
 fn a_peer_that_restarts_at_its_port_gets_in_again() {
     run(async {
         let mut node = End::new("127.0.0.1:0").await;
-        let shared = translator(node.address());
+        let (shared, _) = translator(node.address());
         let mut a = End::new("127.0.0.1:0").await;
         a.engine.dial(shared, node.engine.fingerprint()).expect("dial");
         until(&mut a, &mut node, SOON, |a, node| a.open.len() + node.open.len() == 2).await;
@@ -641,6 +648,53 @@ fn a_peer_that_restarts_at_its_port_gets_in_again() {
         let link = *b.open.keys().next().expect("open");
         assert!(b.engine.send(link, b"unharmed by the end of the old link"));
         until(&mut b, &mut node, SOON, |b, _| b.messages.len() == 1).await;
+    });
+}
+
+/// Goal: somebody who can forge the other end's address cannot end a link. Method: whatever is
+/// sent to the front of the translator reaches the dialler as if the node had sent it.
+#[test]
+fn forged_packets_from_the_address_of_a_live_link_are_harmless() {
+    run(async {
+        let mut node = End::new("127.0.0.1:0").await;
+        node.echo = true;
+        let (back, front) = translator(node.address());
+        let mut a = End::new("127.0.0.1:0").await;
+        let link = a.engine.dial(back, node.engine.fingerprint()).expect("dial");
+        until(&mut a, &mut node, SOON, |a, node| a.open.len() + node.open.len() == 2).await;
+        let forger = UdpSocket::bind("127.0.0.1:0").expect("bind");
+        // Plaintext DTLS alerts: close_notify and a fatal one; then heads of handshake messages,
+        // application data of both epochs, and STUN answers to nobody's question.
+        let mut packets = vec![
+            vec![21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2, 1, 0],
+            vec![21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 98, 0, 2, 2, 40],
+        ];
+        for kind in [20, 21, 22, 23, 24, 25] {
+            for epoch in [0, 1, 2] {
+                let mut packet = vec![kind, 254, 253, 0, epoch, 0, 0, 0, 0, 1, kind, 0, 40];
+                packet.extend([kind; 40]);
+                packets.push(packet);
+            }
+        }
+        for class in [1, 0x11] {
+            let mut packet = vec![1, class, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+            packet.extend([class; 12]);
+            packets.push(packet);
+        }
+        for number in 0..50 {
+            for packet in &packets {
+                forger.send_to(packet, front).expect("send");
+                forger.send_to(&packet[..packet.len() * number / 50], front).expect("send");
+            }
+            let before = a.engine.stats().received;
+            until(&mut a, &mut node, SOON, |a, _| {
+                a.engine.stats().received >= before + packets.len() as u64
+            })
+            .await;
+        }
+        assert!(a.engine.send(link, b"unharmed"));
+        until(&mut a, &mut node, SOON, |a, _| a.messages.len() == 1).await;
+        assert!(a.gone.is_empty() && node.gone.is_empty());
     });
 }
 

@@ -53,7 +53,7 @@ impl Inbox {
     }
 }
 
-/// Most datagrams that one receive can bring.
+/// Says whether a receive filled all buffers, so that more may wait.
 pub(super) fn is_full(count: usize) -> bool {
     count == BATCH
 }
@@ -173,13 +173,16 @@ impl Port {
         self.socket.poll_send_ready(context).map(|_| ())
     }
 
-    /// Takes what has arrived; returns the number of buffers filled, 0 when nothing has.
-    pub(super) fn receive(&self, inbox: &mut Inbox) -> usize {
+    /// Takes what has arrived; returns the number of buffers filled, 0 when nothing has. An error
+    /// is of one packet (an ICMP message, mostly); the next call has the next one.
+    pub(super) fn receive(&self, inbox: &mut Inbox) -> io::Result<usize> {
         let Inbox { buffers, meta } = inbox;
         let mut slices: Vec<_> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
         let receive = || self.state.recv(UdpSockRef::from(&self.socket), &mut slices, meta);
-        // Errors are of single packets (ICMP); the next call has the next packet.
-        self.socket.try_io(Interest::READABLE, receive).unwrap_or(0)
+        match self.socket.try_io(Interest::READABLE, receive) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            result => result,
+        }
     }
 
     /// Says whether this datagram fits the ones that wait.
