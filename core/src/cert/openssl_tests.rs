@@ -100,6 +100,9 @@ fn openssl_accepts_what_we_accept() {
         let chain = join(&ada, &ada_chain, &identity(2, "Zoë 🦊, O=Bank"), role);
         accepts(&format!("by-{role}"), &root, chain.certificates());
     }
+    let long = "ß".repeat(crate::limits::FRIENDLY_NAME_MAX);
+    let chain = join(&ada, &ada_chain, &identity(2, &long), Role::Member);
+    accepts("long-name", &root, chain.certificates());
     let identity = ada.certificate().clone();
     accepts("identity", &identity, std::slice::from_ref(&identity));
 }
