@@ -212,7 +212,8 @@ impl Group {
         };
         Ok(Invitation {
             group: self.id,
-            name: self.name.clone(),
+            // The name that the certificate vouches for; properties may have another by now.
+            name: self.root.name().to_owned(),
             inviter: ctx.identity.name().to_owned(),
             root: self.root.clone(),
             addresses,
