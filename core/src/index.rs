@@ -1,6 +1,6 @@
 //! The records of one class of one group: by id, and in the order of (modified, id) with fingerprints of ranges.
 //!
-//! The order is a list of chunks of at most [`CHUNK_MAX`] records, each with the sum of its records' digests.
+//! The order is a list of chunks of at most 256 records, each with the sum of its records' digests.
 //! A range costs its two end chunks and one look at each chunk between, so that a million records take about
 //! 8,000 looks, and a change costs one chunk.
 //!
