@@ -69,7 +69,9 @@ impl Tools {
         say(format!("wasm-bindgen {version}: building the tools unless they are there"));
         shell::run(
             shell::cargo()
-                .args(["build", "--locked", "--manifest-path", "xtask/wasm-tools/Cargo.toml"])
+                // Cargo would repeat at every start that a crate of theirs is old-fashioned.
+                .args(["--config", "future-incompat-report.frequency='never'", "build"])
+                .args(["--locked", "--manifest-path", "xtask/wasm-tools/Cargo.toml"])
                 .arg("--target-dir")
                 .arg(&folder),
         )?;
