@@ -70,6 +70,18 @@ test("package holds what its users need, and nothing else", async () => {
   assert.equal(scripts, undefined, "installing the package must run nothing");
 });
 
+for (const [module, moduleResolution] of [["esnext", "bundler"], ["nodenext", "nodenext"]]) {
+  test(`types hold for an application (${moduleResolution})`, { timeout: 60_000 }, async () => {
+    const compiler = join(HERE, "node_modules/.bin/tsc");
+    const { stdout } = await promisify(execFile)(compiler, [
+      "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false",
+      "--target", "es2022", "--lib", "es2022,dom,dom.iterable,dom.asynciterable,esnext.disposable",
+      "--types", "", "--module", module, "--moduleResolution", moduleResolution, "types.ts",
+    ], { cwd: HERE }).catch((failed) => failed);
+    assert.equal(stdout, "");
+  });
+}
+
 test("plain ES-module page publishes and reads a record", { timeout: 60_000 }, async () => {
   const server = await serve([
     ["/node_modules/peergraph/", INSTALLED],

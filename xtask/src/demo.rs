@@ -50,7 +50,7 @@ fn node(program: &Path, port: u16, data: &Path, package: &Path) -> Command {
     node.arg("node");
     node.arg("--http").arg(format!("127.0.0.1:{port}"));
     node.arg("--data").arg(data);
-    node.arg("--pages").arg(shell::root().join("examples/chat"));
+    node.arg("--pages").arg(shell::root().join("examples"));
     node.arg("--package").arg(package);
     node
 }
