@@ -4,6 +4,8 @@
 //! (which a page, a bundler and a worker all load in the same way), beside the JavaScript and the
 //! types that are written by hand in `web/js`, `web/package.json`, `web/README.md` and the licences.
 
+use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -120,14 +122,40 @@ fn locked_version(lock: &str, package: &str) -> Option<String> {
 fn compile(toolchain: &Toolchain, profile: Profile) -> Result<PathBuf> {
     // The crate is also a plain library, for its tests; only a build of the module alone gets
     // optimisation across all crates.
-    shell::run(
-        toolchain
-            .cargo()?
-            .args(["rustc", "--locked", "--lib", "--crate-type", "cdylib", "--target", TARGET])
-            .args(["-p", "peergraph-web", "--profile", profile.name()]),
-    )?;
+    let mut cargo = toolchain.cargo()?;
+    cargo
+        .args(["rustc", "--locked", "--lib", "--crate-type", "cdylib", "--target", TARGET])
+        .args(["-p", "peergraph-web", "--profile", profile.name()]);
+    if profile == Profile::Web {
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", no_paths_of_this_machine()?);
+    }
+    shell::run(&mut cargo)?;
     let module = format!("{NAME}.wasm");
     Ok(shell::target()?.join(TARGET).join(profile.folder()).join(module))
+}
+
+/// Compiler flags that keep the paths of the one who builds out of the panic messages of what is
+/// published: it is nobody's business, and two machines then build the same bytes.
+fn no_paths_of_this_machine() -> Result<OsString> {
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let folders = [
+        (cargo_home, "/cargo"),
+        (Some(shell::root().to_path_buf()), "/peergraph"),
+        (Some(shell::target()?), "/target"),
+    ];
+    let mut flags = OsString::new();
+    for (folder, name) in folders {
+        let Some(folder) = folder else { continue };
+        if !flags.is_empty() {
+            flags.push("\x1f");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(folder);
+        flags.push("=");
+        flags.push(name);
+    }
+    Ok(flags)
 }
 
 /// Runs wasm-bindgen, unless its result for this very module is there. Returns its folder.
