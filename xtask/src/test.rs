@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
 use crate::browser::Browser;
 use crate::shell::{self, say};
-use crate::toolchain::{TARGET, Toolchain};
+use crate::toolchain::{self, TARGET, Toolchain};
 use crate::wasm::{self, Profile, Tools};
 use crate::{demo, imports};
 
@@ -22,11 +22,11 @@ const NATIVE: [&str; 3] = ["--workspace", "--exclude", "peergraph-web"];
 /// Runs the checks; `fast` leaves out what needs a browser or npm.
 pub(crate) fn run(fast: bool) -> Result<ExitCode> {
     let mut steps = Steps::default();
-    steps.run("formatting", || shell::run(shell::cargo().args(["fmt", "--all", "--check"])));
+    steps.run("formatting", formatting);
     steps.run("lints", native_lints);
     steps.run("tests", || shell::run(shell::cargo().args(["test", "--locked"]).args(NATIVE)));
-    let toolchain = steps.run("wasm toolchain", Toolchain::find);
-    let toolchain = toolchain.as_ref();
+    let found = steps.run("wasm toolchain", Toolchain::find);
+    let toolchain = found.as_ref();
     steps.run_with("lints for wasm", toolchain, wasm_lints);
     steps.run_with("core imports nothing", toolchain, imports::check_core);
     steps.run_with("documentation", toolchain, documentation);
@@ -58,10 +58,13 @@ fn browser_steps(steps: &mut Steps, toolchain: Option<&Toolchain>) {
     });
 }
 
+fn formatting() -> Result<()> {
+    toolchain::need("fmt", "rustfmt")?;
+    shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
+}
+
 fn native_lints() -> Result<()> {
-    if !Toolchain::default().has_clippy()? {
-        bail!("cargo clippy is missing: `rustup component add clippy`");
-    }
+    toolchain::need("clippy", "clippy")?;
     let clippy = ["clippy", "--locked", "--all-targets"];
     shell::run(shell::cargo().args(clippy).args(NATIVE).args(["--", "-D", "warnings"]))
 }
@@ -226,7 +229,7 @@ mod tests {
         let made = steps.run("makes", || Ok(7));
         assert_eq!(steps.run_with("uses", made, |seven| Ok(seven + 1)), Some(8));
         assert!(steps.all_passed());
-        let missing: Option<u8> = steps.run("breaks", || bail!("no"));
+        let missing: Option<u8> = steps.run("breaks", || Err(anyhow!("no")));
         steps.run_with("needs", missing, |_| Ok(()));
         assert!(!steps.all_passed());
         assert_eq!(steps.done.len(), 4);

@@ -69,18 +69,14 @@ impl Toolchain {
 
     /// Makes clippy of this toolchain available where that is easy, and says whether it is there.
     pub(crate) fn has_clippy(&self) -> Result<bool> {
-        let works = |toolchain: &Toolchain| -> Result<bool> {
-            Ok(shell::succeeds(toolchain.cargo()?.args(["clippy", "--version"])))
-        };
-        if works(self)? {
-            return Ok(true);
-        }
-        match &self.bin {
+        let made = match &self.bin {
             Some(_) => shell::output(script().arg("--clippy")).map(drop),
-            None => shell::run(shell::command("rustup").args(["component", "add", "clippy"])),
+            None => need("clippy", "clippy"),
+        };
+        if let Err(error) = made {
+            say(format!("{error:#}"));
         }
-        .unwrap_or_else(|error| say(format!("{error:#}")));
-        works(self)
+        Ok(shell::succeeds(self.cargo()?.args(["clippy", "--version"])))
     }
 
     fn has_target(&self) -> Result<bool> {
@@ -96,6 +92,16 @@ impl Toolchain {
             name.starts_with("libstd-") && name.ends_with(".rlib")
         }))
     }
+}
+
+/// Makes a subcommand of the default cargo available, from the component of rustup that holds it.
+pub(crate) fn need(subcommand: &str, component: &str) -> Result<()> {
+    if shell::succeeds(shell::cargo().args([subcommand, "--version"])) {
+        return Ok(());
+    }
+    say(format!("adding {component} to the default toolchain"));
+    shell::run(shell::command("rustup").args(["component", "add", component]))
+        .with_context(|| format!("`cargo {subcommand}` is missing"))
 }
 
 /// The recipe for Debian. Its only line on standard output is the folder of the programs.
