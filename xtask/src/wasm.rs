@@ -20,7 +20,7 @@ use crate::toolchain::{TARGET, Toolchain};
 const NAME: &str = "peergraph_web";
 
 /// How the module is compiled.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Profile {
     /// Size first; what is published.
     Web,
@@ -29,6 +29,15 @@ pub(crate) enum Profile {
 }
 
 impl Profile {
+    /// The profile of this name.
+    pub(crate) fn named(name: &str) -> Result<Profile, &'static str> {
+        match name {
+            "web" => Ok(Profile::Web),
+            "dev" => Ok(Profile::Dev),
+            _ => Err("a profile is web or dev"),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Profile::Web => "web",
