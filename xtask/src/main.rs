@@ -83,7 +83,11 @@ fn main() -> ExitCode {
         Task::Demo { port, data, release } => demo::run(port, data, release),
         Task::Test { fast } => test::run(fast),
         Task::Wasm { profile } => wasm::package(profile).map(|_| ExitCode::SUCCESS),
-        Task::Forward { program, args } => forward(program, &args),
+        Task::Forward { program, args } => {
+            let mut command = shell::tests_program(program);
+            command.args(args);
+            shell::become_program(command)
+        }
         Task::Help => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)
@@ -131,14 +135,6 @@ impl Task {
     fn forward(program: &'static str, mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
         Ok(Task::Forward { program, args: args.raw_args()?.collect() })
     }
-}
-
-/// Runs a program of the tests package in release, with the arguments and the exit code passed on.
-fn forward(program: &str, args: &[OsString]) -> anyhow::Result<ExitCode> {
-    let mut cargo = shell::cargo();
-    cargo.args(["run", "--quiet", "--locked", "--release", "-p", "peergraph-tests", "--bin"]);
-    cargo.arg(program).arg("--").args(args);
-    shell::become_program(cargo)
 }
 
 #[cfg(test)]

@@ -38,6 +38,14 @@ pub(crate) fn cargo() -> Command {
     command("cargo")
 }
 
+/// A program of the tests package, in release; its arguments follow.
+pub(crate) fn tests_program(program: &str) -> Command {
+    let mut cargo = cargo();
+    cargo.args(["run", "--quiet", "--locked", "--release", "-p", "peergraph-tests"]);
+    cargo.args(["--bin", program, "--"]);
+    cargo
+}
+
 /// A command run in the workspace's folder.
 ///
 /// `cargo run` describes the package xtask in the environment. A build script that asks to be run

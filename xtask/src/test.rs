@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::browser::Browser;
 use crate::shell::{self, say};
@@ -25,6 +25,11 @@ pub(crate) fn run(fast: bool) -> Result<ExitCode> {
     steps.run("formatting", formatting);
     steps.run("lints", native_lints);
     steps.run("tests", || shell::run(shell::cargo().args(["test", "--locked"]).args(NATIVE)));
+    if shell::root().join("tests/sim/main.rs").is_file() {
+        steps.run("simulation", simulation);
+    } else {
+        steps.absent("simulation", "there is no tests/sim/main.rs");
+    }
     let found = steps.run("wasm toolchain", Toolchain::find);
     let toolchain = found.as_ref();
     steps.run_with("lints for wasm", toolchain, wasm_lints);
@@ -67,6 +72,27 @@ fn native_lints() -> Result<()> {
     toolchain::need("clippy", "clippy")?;
     let clippy = ["clippy", "--locked", "--all-targets"];
     shell::run(shell::cargo().args(clippy).args(NATIVE).args(["--", "-D", "warnings"]))
+}
+
+/// A flood through a thousand nodes, twice: nobody may miss a record (the simulator itself fails
+/// then), and the same seed must give the same log of events.
+fn simulation() -> Result<()> {
+    let flood = || {
+        let mut cargo = shell::tests_program("sim");
+        shell::output(cargo.args(["flood", "--nodes", "1000", "--seed", "7", "--json", "--quiet"]))
+    };
+    let (first, again) = (flood()?, flood()?);
+    println!("{first}");
+    let digest = digest(&first).with_context(|| format!("a report without digest: {first}"))?;
+    ensure!(again.contains(digest), "the same seed gave two digests:\n{first}\n{again}");
+    Ok(())
+}
+
+/// `"digest":"…"` in a report of the simulator.
+fn digest(report: &str) -> Option<&str> {
+    let from = &report[report.find("\"digest\":\"")?..];
+    let end = from.match_indices('"').nth(3)?.0;
+    Some(&from[..=end])
 }
 
 /// Lints of the browser host; the compiler's own where the toolchain has no clippy.
@@ -112,7 +138,7 @@ fn browser_tests(folder: &Path, package: &Path, browser: &Browser) -> Result<()>
     let program = demo::native(false)?;
     npm(folder, &["ci"])?;
     let mut node = node_tests(folder, browser);
-    shell::run(node.env("PEERGRAPH", program).env("PEERGRAPH_PACKAGE", package))
+    shell::run(node.env("PEERGRAPH_BIN", program).env("PEERGRAPH_PACKAGE", package))
 }
 
 /// The package as its users get it: packed, installed, and imported by three kinds of projects.
@@ -142,7 +168,7 @@ fn npm(folder: &Path, args: &[&str]) -> Result<()> {
 
 fn node_tests(folder: &Path, browser: &Browser) -> Command {
     let mut node = shell::command("node");
-    node.args(["--test", "--test-reporter", "spec"]).current_dir(folder);
+    node.args(["--test", "--test-concurrency", "1", "--test-reporter", "spec"]).current_dir(folder);
     node.env("CHROMIUM", &browser.chromium);
     node
 }
@@ -234,6 +260,13 @@ mod tests {
         assert!(!steps.all_passed());
         assert_eq!(steps.done.len(), 4);
         assert!(matches!(steps.done[3].outcome, Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn digest_of_a_report_is_found() {
+        let report = r#"{"seed":7,"digest":"c0ffee","missed":0}"#;
+        assert_eq!(digest(report), Some("\"digest\":\"c0ffee\""));
+        assert_eq!(digest("{}"), None);
     }
 
     #[test]
