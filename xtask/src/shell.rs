@@ -9,8 +9,16 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 /// The folder of the workspace.
+///
+/// As cargo tells at run time, which is the one that the user stands in; this program may have been
+/// compiled in another work tree that shares the target folder.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let xtask = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let xtask = xtask.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        xtask.parent().expect("xtask is a folder of the workspace").to_path_buf()
+    })
 }
 
 /// The folder that cargo builds into: this program lies in its subfolder `debug`.
