@@ -91,8 +91,6 @@ fn tls_config() -> Result<Arc<ClientConfig>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn target_of_a_url_has_host_port_and_tls() {
         let target = |text: &str| super::target(&text.parse().expect("a URL"));

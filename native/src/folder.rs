@@ -451,7 +451,7 @@ mod tests {
         let path = folder.identity_path(peer).join("identity");
         let bytes = fs::read(&path).expect("readable");
         fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
-        let error = folder.identity(peer).err().expect("refused").to_string();
+        let error = folder.identity(peer).expect_err("refused").to_string();
         assert!(error.contains("identity") && error.contains("damaged"), "{error}");
     }
 

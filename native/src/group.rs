@@ -16,7 +16,7 @@ use peergraph_core::io::{
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
 
 use crate::delivery::Delivery;
-use crate::host::{CommandError, Requests};
+use crate::host::{CommandError, Requests, WRONG_REPLY};
 use crate::watch::{Registry, Watch};
 
 /// How long a bearer invitation can be used when nothing else is said. Guess.
@@ -94,10 +94,12 @@ impl Group {
         &self,
         filter: Filter,
     ) -> Result<(Vec<Record>, Option<Cursor>), CommandError> {
-        match self.requests.ask(Command::Records { group: self.id, filter }).await? {
-            Reply::Records { records, next } => Ok((records, next)),
-            _ => unreachable!("the reply that the command names"),
-        }
+        let Reply::Records { records, next } =
+            self.requests.ask(Command::Records { group: self.id, filter }).await?
+        else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok((records, next))
     }
 
     /// Reads all records that `filter` lets through, oldest change first. They are all in memory then; for large
@@ -152,10 +154,12 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn members(&self) -> Result<Vec<MemberInfo>, CommandError> {
-        match self.requests.ask(Command::Members { group: self.id }).await? {
-            Reply::Members(members) => Ok(members),
-            _ => unreachable!("the reply that the command names"),
-        }
+        let Reply::Members(members) =
+            self.requests.ask(Command::Members { group: self.id }).await?
+        else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(members)
     }
 
     /// The links that carry this group.
@@ -163,13 +167,11 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn neighbours(&self) -> Result<Vec<LinkInfo>, CommandError> {
-        match self.requests.ask(Command::Links).await? {
-            Reply::Links(mut links) => {
-                links.retain(|link| link.graphs.contains(&self.id));
-                Ok(links)
-            }
-            _ => unreachable!("the reply that the command names"),
-        }
+        let Reply::Links(mut links) = self.requests.ask(Command::Links).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        links.retain(|link| link.graphs.contains(&self.id));
+        Ok(links)
     }
 
     /// Makes an invitation. [`Invitation::to_text`] of a bearer one is a secret: whoever reads it can join.
@@ -177,10 +179,12 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn invite(&self, options: InviteOptions) -> Result<Invitation, CommandError> {
-        match self.requests.ask(Command::Invite { group: self.id, invite: options.0 }).await? {
-            Reply::Invitation(invitation) => Ok(invitation),
-            _ => unreachable!("the reply that the command names"),
-        }
+        let Reply::Invitation(invitation) =
+            self.requests.ask(Command::Invite { group: self.id, invite: options.0 }).await?
+        else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(invitation)
     }
 
     /// Leaves the group and forgets its records on this device.
@@ -197,10 +201,10 @@ impl Group {
         delivery: Option<Delivery>,
     ) -> Result<Record, CommandError> {
         let command = Command::Publish { group: self.id, draft };
-        match self.requests.ask_tracked(command, delivery).await? {
-            Reply::Record(record) => Ok(*record),
-            _ => unreachable!("the reply that the command names"),
-        }
+        let Reply::Record(record) = self.requests.ask_tracked(command, delivery).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(*record)
     }
 }
 

@@ -35,6 +35,9 @@ use driver::{Driver, Parts, REQUESTS_QUEUED_MAX, Request};
 /// First and longest wait before a node that could not be looked up is tried again. Guess.
 const LOOKUP_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// Why a reply is never of another kind.
+pub(crate) const WRONG_REPLY: &str = "the node answers a command with the reply that it names";
+
 /// One running node of one identity, with all its groups. Handles are cheap to clone; the node ends when the last
 /// one is dropped, or, properly and awaited, with [`Host::shutdown`].
 #[derive(Clone, Debug)]
@@ -116,15 +119,13 @@ pub enum StartError {
     System(std::io::Error),
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of the standard library are many")]
 fn advice(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            "; another program uses this port: stop it, or take another port"
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            "; ports below 1024 need privileges: take a higher one"
-        }
-        std::io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        ErrorKind::AddrInUse => "; another program uses this port: stop it, or take another port",
+        ErrorKind::PermissionDenied => "; ports below 1024 need privileges: take a higher one",
+        ErrorKind::AddrNotAvailable => "; this machine has no such address",
         _ => "",
     }
 }
@@ -250,7 +251,9 @@ impl HostBuilder {
         let storage = Storage::open(kept.place.clone(), reply).map_err(|error| {
             let path = match &kept.place {
                 Place::File(path) => path.display().to_string(),
-                _ => "in memory".to_owned(),
+                Place::Memory => "in memory".to_owned(),
+                #[cfg(test)]
+                Place::Faulty(_) => "of a test".to_owned(),
             };
             StartError::Store { path, error }
         })?;
@@ -363,8 +366,7 @@ impl Opened {
         let mut seed = [0; 32];
         folder::fill(&mut seed);
         let mut clock = Clock::start();
-        let mut config = Config::default();
-        config.rendezvous = self.rendezvous;
+        let config = Config { rendezvous: self.rendezvous, ..Config::default() };
         let node = Node::new(config, self.identity, seed, clock.now());
         let (ask, requests) = mpsc::channel(REQUESTS_QUEUED_MAX);
         let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);
@@ -422,7 +424,7 @@ async fn find(url: NodeUrl, requests: mpsc::WeakSender<Request>) {
             Ok(addresses) => {
                 let Some(requests) = requests.upgrade() else { return };
                 let (reply, done) = oneshot::channel();
-                let command = Command::Connect { addresses };
+                let command = Box::new(Command::Connect { addresses });
                 let request = Request::Command { command, reply, delivery: None };
                 if requests.send(request).await.is_err() {
                     return;
@@ -534,10 +536,12 @@ impl Host {
     /// # Errors
     /// [`CommandError`].
     pub async fn create_group(&self, name: impl Into<String>) -> Result<Group, CommandError> {
-        match self.requests.ask(Command::CreateGroup { name: name.into() }).await? {
-            Reply::Group(info) => Ok(self.group_handle(info)),
-            _ => unreachable!("the reply that the command names"),
-        }
+        let Reply::Group(info) =
+            self.requests.ask(Command::CreateGroup { name: name.into() }).await?
+        else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(self.group_handle(info))
     }
 
     /// Joins the group of an invitation: a link (`https://…#…`), or the text after its `#`. Done when the membership
@@ -547,10 +551,10 @@ impl Host {
     /// [`JoinError`].
     pub async fn join(&self, link: impl AsRef<str>) -> Result<Group, JoinError> {
         let invitation = parse_invitation(link.as_ref()).map_err(JoinError::Invitation)?;
-        match self.requests.ask(Command::Join { invitation }).await? {
-            Reply::Group(info) => Ok(self.group_handle(info)),
-            _ => unreachable!("the reply that the command names"),
-        }
+        let Reply::Group(info) = self.requests.ask(Command::Join { invitation }).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(self.group_handle(info))
     }
 
     /// The groups of this identity.
@@ -558,12 +562,10 @@ impl Host {
     /// # Errors
     /// [`CommandError`].
     pub async fn groups(&self) -> Result<Vec<Group>, CommandError> {
-        match self.requests.ask(Command::Groups).await? {
-            Reply::Groups(groups) => {
-                Ok(groups.into_iter().map(|info| self.group_handle(info)).collect())
-            }
-            _ => unreachable!("the reply that the command names"),
-        }
+        let Reply::Groups(groups) = self.requests.ask(Command::Groups).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(groups.into_iter().map(|info| self.group_handle(info)).collect())
     }
 
     /// The links of this node, of all groups.
@@ -571,10 +573,10 @@ impl Host {
     /// # Errors
     /// [`CommandError`].
     pub async fn links(&self) -> Result<Vec<LinkInfo>, CommandError> {
-        match self.requests.ask(Command::Links).await? {
-            Reply::Links(links) => Ok(links),
-            _ => unreachable!("the reply that the command names"),
-        }
+        let Reply::Links(links) = self.requests.ask(Command::Links).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(links)
     }
 
     /// Uses one more node to find members. Done when it is looked up; the link is made and kept after that.
@@ -636,19 +638,17 @@ impl Requests {
         delivery: Option<Delivery>,
     ) -> Result<Reply, CommandError> {
         let (reply, done) = oneshot::channel();
-        let request = Request::Command { command, reply, delivery };
+        let request = Request::Command { command: Box::new(command), reply, delivery };
         self.sender.send(request).await.map_err(|_| CommandError::Stopped)?;
         Ok(done.await.map_err(|_| CommandError::Stopped)??)
     }
 
     /// The group that the node knows under this id.
     pub(crate) async fn info(&self, group: GroupId) -> Result<GroupInfo, CommandError> {
-        match self.ask(Command::Groups).await? {
-            Reply::Groups(groups) => {
-                let found = groups.into_iter().find(|info| info.id == group);
-                found.ok_or(CommandError::Node(Error::UnknownGroup))
-            }
-            _ => unreachable!("the reply that the command names"),
-        }
+        let Reply::Groups(groups) = self.ask(Command::Groups).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        let found = groups.into_iter().find(|info| info.id == group);
+        found.ok_or(CommandError::Node(Error::UnknownGroup))
     }
 }

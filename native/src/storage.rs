@@ -149,6 +149,7 @@ fn open(place: &Place) -> Result<Database, OpenError> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the errors of others are many")]
 fn open_error(error: redb::Error) -> OpenError {
     match error {
         redb::Error::DatabaseAlreadyOpen => OpenError::InUse,
@@ -239,10 +240,7 @@ impl Disk {
         };
         tracing::error!(%error, jobs = jobs.len(), "the store failed");
         self.database = None;
-        Err(match &error {
-            redb::Error::Io(error) => io_fault(error),
-            _ => StoreFault::Broken,
-        })
+        Err(if let redb::Error::Io(error) = &error { io_fault(error) } else { StoreFault::Broken })
     }
 }
 
@@ -323,6 +321,7 @@ fn size(task: &StoreTask) -> usize {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the errors of others are many")]
 fn io_fault(error: &std::io::Error) -> StoreFault {
     use std::io::ErrorKind;
     match error.kind() {

@@ -128,6 +128,7 @@ struct Waiting {
     closed: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one at a time, moved once")]
 enum Next {
     Record(Record),
     Stored(RecordId),

@@ -51,7 +51,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(30);
 pub(crate) enum Request {
     /// A command for the node.
     Command {
-        command: Command,
+        command: Box<Command>,
         reply: oneshot::Sender<Result<Reply, Error>>,
         /// Told when the record that the command publishes is held by a neighbour.
         delivery: Option<Delivery>,
@@ -159,7 +159,7 @@ impl Driver {
                 Turn::Report(Some(report)) => self.reported(report),
                 Turn::Timer => self.feed(Input::Timeout),
                 Turn::Request(Some(Request::Command { command, reply, delivery })) => {
-                    self.command(command, reply, delivery);
+                    self.command(*command, reply, delivery);
                 }
                 Turn::Request(Some(Request::Shutdown) | None) => break,
                 Turn::Storage(None) | Turn::Report(None) => {
@@ -427,7 +427,15 @@ impl Driver {
                 tracing::warn!(link = link.0, ?fault, "a peer broke the protocol");
             }
             Event::Status { id, held_by, .. } => self.status(*id, *held_by),
-            other => tracing::trace!(event = name(other), "event"),
+            Event::Record { .. }
+            | Event::Expired { .. }
+            | Event::Member { .. }
+            | Event::Neighbour { .. }
+            | Event::Sync { .. }
+            | Event::Group(_)
+            | Event::ConnectionRequired { .. }
+            | Event::Conflict { .. }
+            | _ => tracing::trace!(event = name(&event), "event"),
         }
         self.registry.tell(event);
     }

@@ -75,7 +75,8 @@ impl Bench {
                     theirs = Some(socket);
                 }
                 Report::Up { link: LinkId(1) } => up = true,
-                _ => panic!("something else first"),
+                Report::Up { .. } | Report::Frame { .. } => panic!("something else first"),
+                Report::Buffered { .. } | Report::Down { .. } => panic!("something else first"),
             }
         }
         (ours, theirs.expect("accepted"))
