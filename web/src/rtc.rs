@@ -10,9 +10,9 @@
 use crate::sdp;
 use crate::{Report, browser};
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
 use futures::future::{AbortHandle, abortable, select};
-use futures::StreamExt;
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{ArrayBuffer, JSON, Object, Reflect, Uint8Array};
 use peergraph_core::address::Address;
@@ -310,8 +310,7 @@ async fn dial_direct(
     let offer = describe(connection, connection.create_offer()).await?;
     let mut random = [0; sdp::RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(|_| "no randomness")?;
-    let answer =
-        sdp::direct_answer(&offer, socket, &fingerprint, random).ok_or("unusual offer")?;
+    let answer = sdp::direct_answer(&offer, socket, &fingerprint, random).ok_or("unusual offer")?;
     set_remote(connection, RtcSdpType::Answer, &answer).await
 }
 
@@ -370,10 +369,7 @@ async fn negotiate(
 }
 
 /// Sets the description that the browser made, unchanged, and returns its text.
-async fn describe(
-    connection: &RtcPeerConnection,
-    made: js_sys::Promise,
-) -> Result<String, Failed> {
+async fn describe(connection: &RtcPeerConnection, made: js_sys::Promise) -> Result<String, Failed> {
     let made: RtcSessionDescriptionInit = JsFuture::from(made).await?.unchecked_into();
     let sdp = made.get_sdp().ok_or("no description")?;
     JsFuture::from(connection.set_local_description(&made)).await?;

@@ -168,8 +168,8 @@ impl Worker {
         let limit = Some(u32::try_from(limit).unwrap_or(u32::MAX));
         let keys = store.get_all_keys(range()?, limit).map_err(cause)?;
         let values = store.get_all(range()?, limit).map_err(cause)?;
-        let (keys, values) = futures::try_join!(keys.into_future(), values.into_future())
-            .map_err(cause)?;
+        let (keys, values) =
+            futures::try_join!(keys.into_future(), values.into_future()).map_err(cause)?;
         let entries = keys.iter().map(bytes).zip(values.iter().map(bytes));
         Ok(StoreReply::Entries(entries.collect()))
     }
