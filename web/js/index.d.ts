@@ -79,7 +79,9 @@ export type ErrorCode =
   /** The link is too long for a QR code. */
   | "too-long"
   /** A fault of this package. */
-  | "internal";
+  | "internal"
+  /** A node of the options does not answer. Only in {@link NodeState}. */
+  | "unreachable";
 
 /** Every error of this package. */
 export class PeergraphError extends Error {
@@ -111,7 +113,7 @@ export interface OpenOptions extends Waits {
   /** Whether to close the tab's peer that has this identity open, and open it here. */
   takeOver?: boolean;
   /** An identity exported elsewhere, for a database that has none yet. */
-  identity?: { file: Uint8Array; password: string };
+  identity?: { file: string; password: string };
 }
 
 /** Types of the events of a {@link Peer}. Those of its groups come here too. */
@@ -150,6 +152,8 @@ export class Peer<T = Payloads> extends EventTarget {
   createGroup(options: { name: string } & Waits): Promise<Group<T>>;
   /** Joins by a link, or its text. Done when a membership is held; a group that one is in is done at once. */
   join(link: string | URL, options?: Waits): Promise<Group<T>>;
+  /** What an invitation says, to be shown before joining. Nothing of it is verified yet. */
+  preview(link: string | URL): InvitationPreview;
   /** All groups of this identity. */
   groups(options?: Waits): Promise<Group<T>[]>;
   /** The transports of this node. */
@@ -159,8 +163,8 @@ export class Peer<T = Payloads> extends EventTarget {
 
   /** The public certificate (PEM) for which others can make a bound invitation. Holds no secret. */
   identityDocument(): string;
-  /** The identity, encrypted with a password (Argon2id, XChaCha20-Poly1305), to be kept or opened elsewhere. */
-  exportIdentity(password: string): Promise<Uint8Array>;
+  /** The identity as text, encrypted with a password (Argon2id, XChaCha20-Poly1305), to be kept or opened elsewhere. */
+  exportIdentity(password: string): Promise<string>;
 
   /** Leaves every graph properly. Data stay. */
   close(): Promise<void>;
@@ -305,10 +309,23 @@ export interface Invitation {
   readonly link: string;
   /** The fragment alone. */
   readonly text: string;
-  /** When it ends. `null` for bound ones, which end with the membership they hold. */
-  readonly expires: Date | null;
+  /** When it ends. */
+  readonly expires: Date;
   /** The link as an SVG image in text: black on white, with a quiet zone, scalable. Fails with `"too-long"`. */
   qr(): string;
+}
+
+/** What an invitation says. */
+export interface InvitationPreview {
+  /** Group id. */
+  readonly group: string;
+  /** Name of the group: show it as text, like the inviter's. */
+  readonly name: string;
+  readonly inviter: string;
+  readonly role: Role | null;
+  /** For whom it is; `null`: for whoever holds it. */
+  readonly invitee: { readonly id: string; readonly name: string } | null;
+  readonly expires: Date;
 }
 
 /** A signed record. The object is a snapshot, but for `status`. */
@@ -330,6 +347,8 @@ export interface GroupRecord<D = any, K extends string = string> {
   readonly data: D;
   /** The content as it is. */
   readonly bytes: Uint8Array;
+  /** The content as UTF-8 text. */
+  readonly text: string;
   /** For {@link RecordsOptions.after}. */
   readonly cursor: string;
   /** Read anew at each access. A `status` event tells of changes. */

@@ -315,7 +315,7 @@ pub(crate) struct GroupJs {
     role: String,
     expires: f64,
     records: f64,
-    neighbours: usize,
+    neighbours: u32,
     ready: bool,
 }
 
@@ -327,7 +327,7 @@ impl From<GroupInfo> for GroupJs {
             role: info.role.to_string(),
             expires: ms(info.expires),
             records: info.records as f64,
-            neighbours: info.neighbours,
+            neighbours: u32::try_from(info.neighbours).unwrap_or(u32::MAX),
             ready: info.ready,
         }
     }

@@ -189,7 +189,9 @@ async fn open(options: convert::Options, listener: Function) -> Result<PeerHandl
     // The lock comes first: whoever does not get it must not touch the store.
     let (lose, lost) = oneshot::channel();
     // Where the receiver is gone, so is the peer.
-    let on_lost = move || drop(lose.send(()));
+    let on_lost = move || {
+        let _ = lose.send(());
+    };
     let lock = Lock::take(&options.storage, options.take_over, on_lost).await;
     let lock = lock.map_err(|error| match error {
         LockError::Held => Failure::locked(),
