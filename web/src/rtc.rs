@@ -19,7 +19,7 @@ use peergraph_core::address::Address;
 use peergraph_core::id::Fingerprint;
 use peergraph_core::io::{Dial, Input, LinkId, Transport};
 use peergraph_core::limits::{BUFFERED_LOW_BYTES, SIGNAL_BYTES_MAX};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
@@ -54,6 +54,8 @@ struct Shared {
     report: Report,
     connection: RtcPeerConnection,
     channel: RefCell<Option<RtcDataChannel>>,
+    /// Whether `LinkUp` was reported: a channel that arrives open still fires its event.
+    is_up: Cell<bool>,
     /// Candidates that appeared before the description they belong to was reported; `None` after it.
     early: RefCell<Option<Vec<Bytes>>>,
     closures: RefCell<Vec<Closure<dyn Fn(Event)>>>,
@@ -76,6 +78,7 @@ impl RtcLink {
             report,
             connection,
             channel: RefCell::default(),
+            is_up: Cell::new(false),
             early: RefCell::new(Some(Vec::new())),
             closures: RefCell::default(),
         });
@@ -243,12 +246,9 @@ impl Shared {
         browser::set(&object, "sdpMid", &candidate.sdp_mid().into());
         browser::set(&object, "sdpMLineIndex", &candidate.sdp_m_line_index().into());
         let Ok(signal) = stringify(&object) else { return };
-        match &mut *self.early.borrow_mut() {
-            Some(early) => {
-                early.push(signal);
-                return;
-            }
-            None => {}
+        if let Some(early) = &mut *self.early.borrow_mut() {
+            early.push(signal);
+            return;
         }
         (self.report)(Input::Signal { link: self.link, signal });
     }
@@ -262,6 +262,9 @@ impl Shared {
     }
 
     fn up(&self) {
+        if self.is_up.replace(true) {
+            return;
+        }
         let local = self.connection.local_description();
         let remote = self.connection.remote_description();
         let ours = local.and_then(|it| sdp::fingerprint(&it.sdp()));

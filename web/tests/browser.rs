@@ -269,20 +269,6 @@ async fn unknown_candidates_and_overlong_signals_cost_nothing() {
     pair.connect().await;
 }
 
-/// The browser takes the answer that we write and tries to reach the node; nobody is there, so it gives up.
-#[wasm_bindgen_test]
-async fn dialled_address_without_a_node_goes_down() {
-    let fingerprint = "aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq";
-    let address = format!("rtc://127.0.0.1:9/{fingerprint}").parse().unwrap();
-    let (report, mut inputs) = listen();
-    let _link = RtcLink::open(LinkId(3), Dial::Address(address), report).unwrap();
-    let input = futures::select! {
-        input = inputs.select_next_some() => input,
-        () = futures::FutureExt::fuse(TimeoutFuture::new(45_000)) => panic!("still trying"),
-    };
-    assert!(matches!(input, Input::LinkDown { link: LinkId(3) }), "{input:?}");
-}
-
 /// The answer that we write for a dial is one that this browser accepts.
 #[wasm_bindgen_test]
 async fn browser_accepts_the_answer_that_we_write() {
