@@ -52,6 +52,8 @@ use std::sync::Arc;
 
 mod chain;
 mod issue;
+#[cfg(test)]
+mod openssl_tests;
 pub(crate) mod pem;
 mod profile;
 #[cfg(test)]

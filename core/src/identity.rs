@@ -295,11 +295,7 @@ impl Identity {
     /// Reads what [`export`](Self::export) wrote; text around it does not matter.
     pub fn import(text: &str, password: &str) -> Result<Self, IdentityError> {
         let bytes = export::open(text, password)?;
-        // Sealed by whoever knows the password, so what is wrong now is not the password.
-        Self::from_bytes(&bytes).map_err(|error| match error {
-            IdentityError::Version => IdentityError::Version,
-            _ => IdentityError::Damaged,
-        })
+        Self::from_bytes(&bytes)
     }
 
     /// What an inviter needs, without any secret: the identity certificate in PEM, read with

@@ -1,15 +1,22 @@
 //! Secure, serverless groups: the part that decides, without I/O.
 pub mod address;
 pub mod cert;
+mod dial;
 pub mod error;
+mod group;
 pub mod id;
 pub mod identity;
 pub mod index;
 pub mod invitation;
 pub mod io;
 pub mod limits;
+mod link;
 pub mod node;
 mod noise;
 pub mod reconcile;
 pub mod record;
+mod rendezvous;
+mod signalling;
+mod storage;
 pub mod time;
+pub mod wire;

@@ -88,6 +88,13 @@ impl<K: Ord + Copy> Deadlines<K> {
         }
     }
 
+    /// Arms `key` unless it is armed for an earlier time.
+    pub fn set_earlier(&mut self, key: K, at: Time) {
+        if self.armed.get(&key).is_none_or(|&armed| armed > at) {
+            self.set(key, at);
+        }
+    }
+
     /// Disarms `key`.
     pub fn clear(&mut self, key: K) {
         if let Some(old) = self.armed.remove(&key) {

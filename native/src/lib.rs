@@ -1,1 +1,3 @@
 //! The native host of Peergraph.
+
+pub mod rtc;

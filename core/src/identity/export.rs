@@ -75,18 +75,7 @@ impl File {
 
     /// What is authenticated beside the sealed bytes: the file without them.
     fn header(&self) -> Vec<u8> {
-        let Self { version, memory_kib, passes, lanes, salt, nonce, .. } = self;
-        let (salt, nonce) = (salt.clone(), nonce.clone());
-        let header = Self {
-            version: *version,
-            memory_kib: *memory_kib,
-            passes: *passes,
-            lanes: *lanes,
-            salt,
-            nonce,
-            sealed: None,
-        };
-        header.bytes()
+        Self { sealed: None, ..*self }.bytes()
     }
 
     /// Derives the key. Slow on purpose.
@@ -151,4 +140,68 @@ pub(super) fn open(text: &str, password: &str) -> Result<Zeroizing<Vec<u8>>, Ide
 fn check(map: &[u8]) -> [u8; CHECK_BYTES] {
     let hash: [u8; 32] = Sha256::digest(map).into();
     *hash.first_chunk().expect("8 of 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A text whose check sum holds, whatever the file says.
+    fn armoured(file: &File) -> String {
+        let mut bytes = file.bytes();
+        bytes.extend(check(&bytes));
+        pem::encode(LABEL, &bytes)
+    }
+
+    fn file(memory_kib: u32, passes: u32, lanes: u32) -> File {
+        let (salt, nonce) = ([1; 16].into(), [2; 24].into());
+        let sealed = Some(vec![0; 64].into());
+        File { version: VERSION, memory_kib, passes, lanes, salt, nonce, sealed }
+    }
+
+    #[test]
+    fn parameters_that_cost_too_much_are_refused_unopened() {
+        for (memory_kib, passes, lanes) in [
+            (MEMORY_KIB_MAX + 1, 1, 1),
+            (u32::MAX, 1, 1),
+            (8, PASSES_MAX + 1, 1),
+            (8, 1, LANES_MAX + 1),
+            (u32::MAX, u32::MAX, u32::MAX),
+        ] {
+            let text = armoured(&file(memory_kib, passes, lanes));
+            assert_eq!(open(&text, "p"), Err(IdentityError::TooCostly));
+        }
+        for (memory_kib, passes, lanes) in [(0, 1, 1), (8, 0, 1), (8, 1, 0)] {
+            let text = armoured(&file(memory_kib, passes, lanes));
+            assert_eq!(open(&text, "p"), Err(IdentityError::Damaged));
+        }
+    }
+
+    #[test]
+    fn weaker_parameters_do_not_open_what_was_sealed_with_others() {
+        let text = seal(b"secret", "p", [7; 40]);
+        assert_eq!(open(&text, "p").unwrap().as_slice(), b"secret");
+        let bytes = pem::decode(LABEL, &text, FILE_BYTES_MAX).unwrap();
+        let mut file: File = minicbor::decode(&bytes[..bytes.len() - CHECK_BYTES]).unwrap();
+        file.memory_kib = 8;
+        assert_eq!(open(&armoured(&file), "p"), Err(IdentityError::WrongPassword));
+    }
+
+    #[test]
+    fn later_versions_are_told_apart() {
+        let mut later = file(8, 1, 1);
+        later.version = 2;
+        assert_eq!(open(&armoured(&later), "p"), Err(IdentityError::Version));
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_with_a_check_sum_opens_or_fails(
+            bytes in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let bytes = [&bytes[..], &check(&bytes)].concat();
+            prop_assert!(open(&pem::encode(LABEL, &bytes), "p").is_err());
+        }
+    }
 }

@@ -94,12 +94,15 @@ fn dense_differences_end() {
     assert!(talk.bytes < 60_000 * 40 * 2);
 }
 
+/// Whether a number is in the smaller store.
+type Kept = fn(u64) -> bool;
+
 /// Prints the table of costs; far below the 32 bytes and more a record that listing everything takes.
 #[test]
 fn cost_follows_the_difference() {
     const N: u64 = 100_000;
     let full = filled(0..N);
-    let rows: [(&str, fn(u64) -> bool, usize); 4] = [
+    let rows: [(&str, Kept, usize); 4] = [
         ("equal", |_| true, 100),
         ("1 difference", |nth| nth != 77_777, 4_000),
         ("100 scattered", |nth| nth % 1_000 != 500, 250_000),
