@@ -148,8 +148,7 @@ impl Host {
         });
         spawn_local(tell(heard, listener));
         host.store.start(host.report());
-        // The first turn: the node asks for its store.
-        host.feed(Input::Timeout);
+        host.run();
         match opened.await {
             Ok(Ok(())) => Ok(host),
             Ok(Err(fault)) => {
@@ -229,10 +228,16 @@ impl Host {
     /// Handles one input and performs every output. Safe to call from inside anything.
     pub(crate) fn feed(&self, input: Input) {
         self.inputs.borrow_mut().push_back(input);
+        self.run();
+    }
+
+    /// Handles all inputs that wait.
+    fn run(&self) {
         if self.draining.replace(true) {
             return;
         }
-        let mut wake = None;
+        // Nothing, but for a new node: it asks for its store unasked.
+        let mut wake = self.drain();
         while let Some(input) = self.next_input() {
             self.before(&input);
             self.node.borrow_mut().handle(self.now(), input);

@@ -179,6 +179,14 @@ fn list<T: From<U> + serde::Serialize, U>(items: Vec<U>) -> JsValue {
     to_js(&items.into_iter().map(T::from).collect::<Vec<T>>())
 }
 
+/// A fault of ours ends the module; at least the console of the page says where.
+#[wasm_bindgen(start)]
+pub fn begin() {
+    std::panic::set_hook(Box::new(|panic| {
+        browser::log_error("peergraph: a fault of this package:", &panic.to_string().into());
+    }));
+}
+
 /// A link as an SVG image of a QR code.
 #[wasm_bindgen]
 pub fn qr(text: &str) -> Result<String, JsValue> {
