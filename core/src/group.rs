@@ -351,6 +351,7 @@ impl Group {
             (kind::ACK, _) if neighbour => self.on_ack(ctx, link, body)?,
             (kind::SYNC, _) if neighbour => self.on_sync(ctx, links, link, body)?,
             (kind::WANT, _) if neighbour => self.on_want(ctx, links, link, body)?,
+            (kind::GIVEN, _) if neighbour => self.on_given(ctx, links, link, body)?,
             (kind::SYNC_END, _) if neighbour => self.on_sync_end(ctx, links, link, body)?,
             (kind::SIGNAL, _) if state.carries_signals() => {
                 return self.on_signal(ctx, links, link, body).map(Some);
@@ -361,7 +362,7 @@ impl Group {
                 SlotState::Idle,
             ) => {}
             (kind::SIGNAL | kind::DISCONNECT, _) => {}
-            (known, _) if known <= kind::SIGNAL => return Err(Misbehaved::Unexpected),
+            (known, _) if known <= kind::GIVEN => return Err(Misbehaved::Unexpected),
             // A later version's.
             _ => {}
         }

@@ -54,6 +54,7 @@ pub(crate) mod kind {
     pub(crate) const WANT: u8 = 45;
     pub(crate) const SYNC_END: u8 = 46;
     pub(crate) const SIGNAL: u8 = 47;
+    pub(crate) const GIVEN: u8 = 48;
 }
 
 /// What an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.
@@ -255,8 +256,9 @@ pub(crate) struct Sync {
     /// Whether this begins one.
     #[n(1)]
     pub(crate) first: bool,
+    /// None where the sender finds nothing more to compare.
     #[n(2)]
-    pub(crate) ranges: Ranges,
+    pub(crate) ranges: Option<Ranges>,
 }
 
 /// Asks for records by id; they come as floods.
@@ -269,15 +271,13 @@ pub(crate) struct Want {
     pub(crate) ids: Vec<RecordId>,
 }
 
-/// Everything of this class that the sender owed has been sent.
+/// About a class: one [`Want`] of the receiver is answered ([`kind::GIVEN`]), or the sender wants and owes nothing
+/// more ([`kind::SYNC_END`]).
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
-pub(crate) struct SyncEnd {
+pub(crate) struct OfClass {
     #[n(0)]
     pub(crate) class: u8,
-    /// How many [`Want`]s of the receiver have been answered in this sync.
-    #[n(1)]
-    pub(crate) answered: u32,
 }
 
 /// A connection signal, carried over the graph from node to node.

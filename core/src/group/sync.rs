@@ -5,14 +5,15 @@
 //! ```text
 //! opener                                     other
 //!   SYNC(class, first, ranges) ────────────►
-//!                              ◄────────────  SYNC(class, ranges)     … until one side finds nothing to add
-//!   WANT(ids), FLOOD(records)  ◄───────────►  WANT(ids), FLOOD(records)
-//!   SYNC_END(answered)         ◄───────────►  SYNC_END(answered)
+//!                              ◄────────────  SYNC(class, ranges)    … until one side has nothing to compare:
+//!   SYNC(class, no ranges)     ────────────►
+//!   WANT(ids), FLOOD(records)  ◄───────────►  FLOOD(records), GIVEN(class)
+//!   SYNC_END(class)            ◄───────────►  SYNC_END(class)
 //! ```
 //!
-//! `SYNC_END` travels behind all records that its sender owed; `answered` counts the receiver's `WANT`s among them. A side
-//! is done with a class when the comparison is over and all its `WANT`s are answered. Records come as ordinary floods and
-//! travel on as such. While a neighbour reads slowly, what it is owed stays on disk.
+//! `GIVEN` travels behind the records that answer a `WANT`. A side says `SYNC_END` when the comparison is over, all its
+//! `WANT`s are answered, and all that it owes is on its way; a class is done when both have said so. Records come as
+//! ordinary floods and travel on as such. While a neighbour reads slowly, what it is owed stays on disk.
 use super::graph::Slot;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
@@ -23,7 +24,7 @@ use crate::link::Links;
 use crate::node::Ctx;
 use crate::reconcile;
 use crate::storage::{self, Class, Pending};
-use crate::wire::{self, Sync, SyncEnd, Want, kind};
+use crate::wire::{self, OfClass, Sync, Want, kind};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -44,19 +45,19 @@ pub(super) struct Syncing {
     class: Option<Class>,
     /// Whether no more ranges come.
     compared: bool,
-    wants: u32,
-    wants_answered: u32,
-    answered: u32,
-    ended: bool,
+    /// Our `WANT`s that are not answered.
+    wants: usize,
     owed: VecDeque<Owed>,
+    /// Whether the disk is being read for this neighbour.
     reading: bool,
+    end_sent: bool,
+    end_received: bool,
 }
 
 enum Owed {
     Record(RecordId),
     /// A `WANT` is answered by what stands before.
-    Answer,
-    End(Class),
+    Answer(Class),
 }
 
 impl Group {
@@ -66,7 +67,7 @@ impl Group {
     }
 
     fn sync_class(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId, class: Class) {
-        let ranges = reconcile::initiate(self.index(class));
+        let ranges = Some(reconcile::initiate(self.index(class)));
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.sync.start(class);
         self.send(ctx, links, link, kind::SYNC, &Sync { class: class as u8, first: true, ranges });
@@ -83,33 +84,44 @@ impl Group {
         let class = Class::from_wire(class).ok_or(Misbehaved::Sync)?;
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
         if first {
-            if slot.opener {
+            if slot.opener || slot.sync.class.is_some() {
                 return Err(Misbehaved::Sync);
             }
             slot.sync.start(class);
         } else if slot.sync.class != Some(class) || slot.sync.compared {
             return Err(Misbehaved::Sync);
         }
-        let answer = reconcile::respond(self.index(class), &ranges)?;
+        match ranges {
+            None => slot.sync.compared = true,
+            Some(ranges) => self.compare(ctx, links, link, class, &ranges)?,
+        }
+        self.give(ctx, links, link);
+        Ok(())
+    }
+
+    /// Compares what the neighbour says of its store with ours.
+    fn compare(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        class: Class,
+        ranges: &reconcile::Ranges,
+    ) -> Result<(), Misbehaved> {
+        let answer = reconcile::respond(self.index(class), ranges)?;
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
         if slot.sync.owed.len() + answer.give.len() > OWED_MAX {
             return Err(Misbehaved::TooMuch);
         }
         slot.sync.owed.extend(answer.give.into_iter().map(Owed::Record));
-        slot.sync.wants += answer.need.chunks(limits::PAGE_MAX).count() as u32;
-        let over = answer.reply.is_none();
-        if over {
-            slot.sync.end(class);
-        }
+        slot.sync.wants += answer.need.chunks(limits::PAGE_MAX).count();
+        slot.sync.compared = answer.reply.is_none();
         for ids in answer.need.chunks(limits::PAGE_MAX) {
             let want = Want { class: class as u8, ids: ids.to_vec() };
             self.send(ctx, links, link, kind::WANT, &want);
         }
-        if let Some(ranges) = answer.reply {
-            let next = Sync { class: class as u8, first: false, ranges };
-            self.send(ctx, links, link, kind::SYNC, &next);
-        }
-        self.give(ctx, links, link);
+        let next = Sync { class: class as u8, first: false, ranges: answer.reply };
+        self.send(ctx, links, link, kind::SYNC, &next);
         Ok(())
     }
 
@@ -123,17 +135,28 @@ impl Group {
         let Want { class, ids } = wire::decode(body)?;
         let class = Class::from_wire(class).ok_or(Misbehaved::Sync)?;
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
-        if slot.sync.class != Some(class) {
+        if slot.sync.class != Some(class) || slot.sync.end_received {
             return Err(Misbehaved::Sync);
         }
         if ids.len() > limits::PAGE_MAX || slot.sync.owed.len() + ids.len() > OWED_MAX {
             return Err(Misbehaved::TooMuch);
         }
         slot.sync.owed.extend(ids.into_iter().map(Owed::Record));
-        slot.sync.owed.push_back(Owed::Answer);
-        if slot.sync.ended {
-            slot.sync.owed.push_back(Owed::End(class));
-        }
+        slot.sync.owed.push_back(Owed::Answer(class));
+        self.give(ctx, links, link);
+        Ok(())
+    }
+
+    pub(super) fn on_given(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
+        slot.sync.check_class(body)?;
+        slot.sync.wants = slot.sync.wants.checked_sub(1).ok_or(Misbehaved::Sync)?;
         self.give(ctx, links, link);
         Ok(())
     }
@@ -145,23 +168,30 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let SyncEnd { class, answered } = wire::decode(body)?;
-        let class = Class::from_wire(class).ok_or(Misbehaved::Sync)?;
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
-        if slot.sync.class != Some(class) || answered > slot.sync.wants {
+        slot.sync.check_class(body)?;
+        if !slot.sync.compared || slot.sync.end_received {
             return Err(Misbehaved::Sync);
         }
-        slot.sync.wants_answered = answered;
-        if !slot.sync.ended {
-            slot.sync.end(class);
-        }
-        slot.sync.compared = true;
+        slot.sync.end_received = true;
         self.give(ctx, links, link);
-        let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
-        if slot.sync.wants_answered == slot.sync.wants {
+        Ok(())
+    }
+
+    /// Says that we want and owe nothing more, and goes on when both ends have said so.
+    fn settle(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        let Some(slot) = self.slots.get_mut(&link) else { return };
+        let sync = &mut slot.sync;
+        let Some(class) = sync.class else { return };
+        if sync.compared && sync.wants == 0 && !sync.end_sent {
+            sync.end_sent = true;
+            self.send(ctx, links, link, kind::SYNC_END, &OfClass { class: class as u8 });
+        }
+        let Some(slot) = self.slots.get_mut(&link) else { return };
+        if slot.sync.end_sent && slot.sync.end_received {
+            slot.sync.class = None;
             self.class_done(ctx, links, link, class);
         }
-        Ok(())
     }
 
     fn class_done(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId, class: Class) {
@@ -231,17 +261,13 @@ impl Group {
             }
             if ids.is_empty() {
                 match slot.sync.owed.pop_front() {
-                    Some(Owed::Answer) => slot.sync.answered += 1,
-                    Some(Owed::End(class)) => {
-                        // Behind the records: they must be on their way first.
-                        let answered = slot.sync.answered;
-                        self.flush_floods(ctx, links);
-                        let end = SyncEnd { class: class as u8, answered };
-                        self.send(ctx, links, link, kind::SYNC_END, &end);
+                    Some(Owed::Answer(class)) => {
+                        let given = OfClass { class: class as u8 };
+                        self.send(ctx, links, link, kind::GIVEN, &given);
+                        continue;
                     }
-                    Some(Owed::Record(_)) | None => return,
+                    Some(Owed::Record(_)) | None => return self.settle(ctx, links, link),
                 }
-                continue;
             }
             let mut missing = Vec::new();
             for id in ids {
@@ -275,6 +301,9 @@ impl Group {
     ) {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.sync.reading = false;
+        if slot.state != SlotState::Neighbour {
+            return;
+        }
         for record in records.into_iter().flatten() {
             self.flood_to(link, record);
         }
@@ -285,18 +314,14 @@ impl Group {
 
 impl Syncing {
     fn start(&mut self, class: Class) {
-        self.class = Some(class);
-        self.compared = false;
-        self.ended = false;
-        self.wants = 0;
-        self.wants_answered = 0;
-        self.answered = 0;
+        let owed = std::mem::take(&mut self.owed);
+        *self = Self { class: Some(class), owed, reading: self.reading, ..Self::default() };
     }
 
-    /// Nothing more to compare: the end travels behind what is owed.
-    fn end(&mut self, class: Class) {
-        self.compared = true;
-        self.ended = true;
-        self.owed.push_back(Owed::End(class));
+    /// A message must be about the class that is being compared.
+    fn check_class(&self, body: &Bytes) -> Result<(), Misbehaved> {
+        let OfClass { class } = wire::decode(body)?;
+        let class = Class::from_wire(class).ok_or(Misbehaved::Sync)?;
+        if self.class == Some(class) { Ok(()) } else { Err(Misbehaved::Sync) }
     }
 }

@@ -48,6 +48,16 @@ const READS_AT_ONCE: usize = 64;
 /// A packet's address is held for a link that was heard so lately: two keep-alives.
 const HEARD_LATELY: Duration = Duration::from_secs(4);
 
+/// How much earlier than it asks the stack's timers run during the handshake, at a DTLS server and
+/// at a client that has heard the server's hello.
+///
+/// Both ends repeat a lost flight after one second, and (as of `rtc-dtls` 0.21.1) a repeated one
+/// that arrives while an end waits cancels that end's own timer: if the wrong end repeats first,
+/// the handshake hangs. So whoever knows more repeats first. Measured: with 2 % loss 9 of 200
+/// links hung without this.
+const SERVER_EARLY: Duration = Duration::from_millis(150);
+const CLIENT_EARLY: Duration = Duration::from_millis(300);
+
 /// How a link came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -91,6 +101,7 @@ pub(super) struct Link {
     /// Send progress must be reported.
     pub(super) report: bool,
     checked: bool,
+    early_by: Duration,
     dead: bool,
     deadline: Instant,
     check_deadline: Option<Instant>,
@@ -155,6 +166,7 @@ impl Link {
             open: false,
             report: false,
             checked: false,
+            early_by: Duration::ZERO,
             dead: false,
             deadline: now + OPEN_WITHIN,
             check_deadline: (origin == Origin::Stranger).then(|| now + STRANGER_CHECKED_WITHIN),
@@ -263,6 +275,12 @@ impl Link {
         now: Instant,
     ) {
         self.heard = Some(now);
+        // Record type 22 is a handshake's; its first message, 1 and 2 are the hellos.
+        match (packet.first(), packet.get(13)) {
+            (Some(22), Some(1)) if !self.open => self.early_by = SERVER_EARLY,
+            (Some(22), Some(2)) if !self.open => self.early_by = CLIENT_EARLY,
+            _ => {}
+        }
         let transport = TransportContext {
             local_addr: local,
             peer_addr: remote,
@@ -390,8 +408,9 @@ impl Link {
 
     /// Does what is due. Early calls are harmless.
     pub(super) fn timeout(&mut self, now: Instant) {
-        if self.connection.poll_timeout().is_some_and(|at| at <= now) {
-            self.guard(|link| link.connection.handle_timeout(now));
+        let early = now + self.early();
+        if self.connection.poll_timeout().is_some_and(|at| at <= early) {
+            self.guard(|link| link.connection.handle_timeout(early));
         }
         let unchecked = !self.checked && self.check_deadline.is_some_and(|at| at <= now);
         self.dead |= !self.open && (unchecked || self.deadline <= now);
@@ -399,11 +418,17 @@ impl Link {
 
     /// When [`Link::timeout`] must be called.
     pub(super) fn poll_timeout(&mut self, now: Instant) -> Instant {
+        let early = self.early();
         let inner = self.guard(|link| Ok(link.connection.poll_timeout())).flatten();
+        let inner = inner.map(|at| at.checked_sub(early).unwrap_or(at));
         let ours = if self.open { None } else { Some(self.deadline) };
         let check = self.check_deadline.filter(|_| !self.open && !self.checked);
         // The stack of an open link always asks: for its next keep-alive at least.
         [inner, ours, check].into_iter().flatten().min().unwrap_or(now + KEEPALIVE)
+    }
+
+    fn early(&self) -> Duration {
+        if self.open { Duration::ZERO } else { self.early_by }
     }
 
     pub(super) fn is_dead(&self) -> bool {
