@@ -17,17 +17,16 @@ pub mod ws;
 use convert::{Failure, from_js, parse, to_js};
 use futures::channel::oneshot;
 use host::Host;
-use js_sys::Function;
+use js_sys::{Function, Promise};
 use lock::{Lock, LockError};
 use peergraph_core::address::Address;
-use peergraph_core::id::GroupId;
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Input, Reply};
 use std::rc::Rc;
 use store::Store;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
 /// Where a part of the host reports what happened.
 pub type Report = Rc<dyn Fn(Input)>;
@@ -77,14 +76,14 @@ impl PeerHandle {
 
     /// Makes a group.
     #[wasm_bindgen(js_name = createGroup)]
-    pub async fn create_group(&self, name: String) -> Result<JsValue, JsValue> {
-        self.ask(Command::CreateGroup { name }).await
+    pub fn create_group(&self, name: String) -> Promise {
+        self.ask(Ok(Command::CreateGroup { name }))
     }
 
     /// Joins by the text or link of an invitation.
-    pub async fn join(&self, text: String) -> Result<JsValue, JsValue> {
-        let invitation = Invitation::from_text(&text).map_err(Failure::from)?;
-        self.ask(Command::Join { invitation }).await
+    pub fn join(&self, text: &str) -> Promise {
+        let invitation = Invitation::from_text(text);
+        self.ask(invitation.map(|invitation| Command::Join { invitation }).map_err(Failure::from))
     }
 
     /// What an invitation says, unverified.
@@ -93,59 +92,57 @@ impl PeerHandle {
     }
 
     /// All groups.
-    pub async fn groups(&self) -> Result<JsValue, JsValue> {
-        self.ask(Command::Groups).await
+    pub fn groups(&self) -> Promise {
+        self.ask(Ok(Command::Groups))
     }
 
     /// All links.
-    pub async fn links(&self) -> Result<JsValue, JsValue> {
-        self.ask(Command::Links).await
+    pub fn links(&self) -> Promise {
+        self.ask(Ok(Command::Links))
     }
 
     /// The members of a group.
-    pub async fn members(&self, group: String) -> Result<JsValue, JsValue> {
-        self.ask(Command::Members { group: parse(&group)? }).await
+    pub fn members(&self, group: &str) -> Promise {
+        self.ask(parse(group).map(|group| Command::Members { group }))
     }
 
     /// Publishes, replaces or deletes a record.
-    pub async fn publish(
-        &self,
-        group: String,
-        draft: JsValue,
-        payload: Vec<u8>,
-    ) -> Result<JsValue, JsValue> {
-        let group: GroupId = parse(&group)?;
-        let draft = from_js::<convert::DraftJs>(draft)?.into_draft(payload)?;
-        self.ask(Command::Publish { group, draft }).await
+    pub fn publish(&self, group: &str, draft: JsValue, payload: Vec<u8>) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let draft = from_js::<convert::DraftJs>(draft)?.into_draft(payload)?;
+            Ok(Command::Publish { group, draft })
+        }))
     }
 
     /// Reads records.
-    pub async fn records(&self, group: String, filter: JsValue) -> Result<JsValue, JsValue> {
-        let group: GroupId = parse(&group)?;
-        let filter = from_js::<convert::FilterJs>(filter)?.into_filter()?;
-        self.ask(Command::Records { group, filter }).await
+    pub fn records(&self, group: &str, filter: JsValue) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let filter = from_js::<convert::FilterJs>(filter)?.into_filter()?;
+            Ok(Command::Records { group, filter })
+        }))
     }
 
     /// Makes an invitation.
-    pub async fn invite(&self, group: String, invite: JsValue) -> Result<JsValue, JsValue> {
-        let group: GroupId = parse(&group)?;
-        let invite = from_js::<convert::InviteJs>(invite)?.into_invite()?;
-        self.ask(Command::Invite { group, invite }).await
+    pub fn invite(&self, group: &str, invite: JsValue) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let invite = from_js::<convert::InviteJs>(invite)?.into_invite()?;
+            Ok(Command::Invite { group, invite })
+        }))
     }
 
     /// Forgets a group.
-    pub async fn leave(&self, group: String) -> Result<JsValue, JsValue> {
-        self.ask(Command::Leave { group: parse(&group)? }).await
+    pub fn leave(&self, group: &str) -> Promise {
+        self.ask(parse(group).map(|group| Command::Leave { group }))
     }
 
     /// Uses the addresses of one node. Those of unknown kinds are skipped.
-    pub async fn connect(&self, addresses: Vec<String>) -> Result<JsValue, JsValue> {
-        let known: Vec<Address> = addresses.iter().filter_map(|it| it.parse().ok()).collect();
-        if known.is_empty() {
-            let text = "none of these addresses can be used here; update this package";
-            return Err(Failure::bad_argument(text).into());
-        }
-        self.ask(Command::Connect { addresses: known }).await
+    pub fn connect(&self, addresses: Vec<String>) -> Promise {
+        let addresses: Vec<Address> = addresses.iter().filter_map(|it| it.parse().ok()).collect();
+        let text = "none of these addresses can be used here; update this package";
+        self.ask(match addresses.is_empty() {
+            true => Err(Failure::bad_argument(text)),
+            false => Ok(Command::Connect { addresses }),
+        })
     }
 
     /// Leaves every graph and closes the store.
@@ -160,19 +157,25 @@ impl PeerHandle {
 }
 
 impl PeerHandle {
-    async fn ask(&self, command: Command) -> Result<JsValue, JsValue> {
-        Ok(match self.host.ask(command).await? {
-            Reply::Ok => JsValue::UNDEFINED,
-            Reply::Group(info) => to_js(&convert::GroupJs::from(info)),
-            Reply::Groups(groups) => list::<convert::GroupJs, _>(groups),
-            Reply::Invitation(invitation) => convert::invitation(&invitation),
-            Reply::Record(record) => to_js(&convert::RecordJs::from(*record)),
-            Reply::Records { records, next } => to_js(&convert::PageJs::new(records, next)),
-            Reply::Members(members) => list::<convert::MemberJs, _>(members),
-            Reply::Links(links) => list::<convert::LinkJs, _>(links),
-            _ => return Err(Failure::internal("unknown reply").into()),
-        })
+    /// What the node says to a command. One future for all commands: each kind of its own would cost kilobytes.
+    fn ask(&self, command: Result<Command, Failure>) -> Promise {
+        let host = self.host.clone();
+        future_to_promise(async move { Ok(reply(host.ask(command?).await?)?) })
     }
+}
+
+fn reply(reply: Reply) -> Result<JsValue, Failure> {
+    Ok(match reply {
+        Reply::Ok => JsValue::UNDEFINED,
+        Reply::Group(info) => to_js(&convert::GroupJs::from(info)),
+        Reply::Groups(groups) => list::<convert::GroupJs, _>(groups),
+        Reply::Invitation(invitation) => convert::invitation(&invitation),
+        Reply::Record(record) => to_js(&convert::RecordJs::from(*record)),
+        Reply::Records { records, next } => to_js(&convert::PageJs::new(records, next)),
+        Reply::Members(members) => list::<convert::MemberJs, _>(members),
+        Reply::Links(links) => list::<convert::LinkJs, _>(links),
+        _ => return Err(Failure::internal("unknown reply")),
+    })
 }
 
 fn list<T: From<U> + serde::Serialize, U>(items: Vec<U>) -> JsValue {
