@@ -353,10 +353,10 @@ impl Host {
     }
 
     fn tell(&self, event: Event) {
-        if matches!(event, Event::Opened) {
-            if let Some(opened) = self.opened.take() {
-                let _ = opened.send(Ok(()));
-            }
+        if matches!(event, Event::Opened)
+            && let Some(opened) = self.opened.take()
+        {
+            let _ = opened.send(Ok(()));
         }
         let _ = self.news.unbounded_send(News::Core(event));
     }

@@ -48,6 +48,9 @@ pub struct RtcLink {
 /// A fault of the other end or of the browser; costs the link. The text is for the debugger.
 type Failed = JsValue;
 
+/// A function for the browser to call.
+type Callback = Closure<dyn Fn(Event)>;
+
 /// What the callbacks of one connection share. They hold it weakly, it holds them.
 struct Shared {
     link: LinkId,
@@ -58,7 +61,7 @@ struct Shared {
     is_up: Cell<bool>,
     /// Candidates that appeared before the description they belong to was reported; `None` after it.
     early: RefCell<Option<Vec<Bytes>>>,
-    closures: RefCell<Vec<Closure<dyn Fn(Event)>>>,
+    callbacks: RefCell<Vec<Callback>>,
 }
 
 impl RtcLink {
@@ -80,7 +83,7 @@ impl RtcLink {
             channel: RefCell::default(),
             is_up: Cell::new(false),
             early: RefCell::new(Some(Vec::new())),
-            closures: RefCell::default(),
+            callbacks: RefCell::default(),
         });
         shared.listen();
         if dial != Dial::Answer {
@@ -170,10 +173,12 @@ impl Shared {
             this.local_candidate(&event);
         });
         self.connection.set_onicecandidate(Some(&on_candidate));
-        let on_state = self.closure(|this, _: Event| match this.connection.connection_state() {
+        let on_state = self.closure(|this, _: Event| {
             // `disconnected` may heal; the browser turns it into `failed` where it does not.
-            RtcPeerConnectionState::Failed | RtcPeerConnectionState::Closed => this.down(),
-            _ => {}
+            use RtcPeerConnectionState::{Closed, Failed};
+            if matches!(this.connection.connection_state(), Failed | Closed) {
+                this.down();
+            }
         });
         self.connection.set_onconnectionstatechange(Some(&on_state));
         let on_channel = self.closure(|this, event: RtcDataChannelEvent| {
@@ -232,7 +237,7 @@ impl Shared {
             }
         });
         let function = closure.as_ref().unchecked_ref::<js_sys::Function>().clone();
-        self.closures.borrow_mut().push(closure);
+        self.callbacks.borrow_mut().push(closure);
         function
     }
 

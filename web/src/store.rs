@@ -283,6 +283,7 @@ fn bytes(value: &JsValue) -> Bytes {
 }
 
 /// What the browser said.
+#[expect(clippy::wildcard_enum_match_arm, reason = "forty kinds that our calls do not cause")]
 fn cause(error: idb::Error) -> JsValue {
     use idb::Error::*;
     match error {

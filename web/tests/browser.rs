@@ -1,6 +1,6 @@
 //! The parts of the host against the real browser: IndexedDB, WebRTC, Web Locks.
 #![cfg(target_arch = "wasm32")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::channel::mpsc;
