@@ -49,30 +49,7 @@ async function start() {
   try {
     if (typeof RTCPeerConnection === "undefined") throw missing("no-webrtc");
     if (typeof indexedDB === "undefined" || !indexedDB) throw missing("no-indexeddb");
-    let name = remembered(NAME_KEY);
-    if (!name && invitation) {
-      showOpening("Reading your invitation …");
-      const details = await inspect(invitation).catch((error) => ({ error }));
-      if (!details.error) {
-        showInvited(details, {
-          name: "",
-          accept: async (chosen) => {
-            remember(NAME_KEY, chosen);
-            await open(false);
-            await join();
-          },
-          decline: () => { invitation = ""; start(); },
-        });
-        return;
-      }
-      // Without the package there is nothing to join or to begin.
-      if (details.error.code === "load-failed") throw details.error;
-      invitation = "";
-      const asked = firstName();
-      showBadInvitation(details.error);
-      name = await asked;
-    }
-    name ||= await firstName();
+    if (!remembered(NAME_KEY)) remember(NAME_KEY, await askName(Boolean(invitation)));
     await open(false);
     await enter();
   } catch (error) {
@@ -81,12 +58,6 @@ async function start() {
 }
 
 const missing = (code) => Object.assign(new Error(code), { code });
-
-async function firstName() {
-  const name = await askName();
-  remember(NAME_KEY, name);
-  return name;
-}
 
 async function open(takeOver) {
   showOpening("Opening your chat …");
@@ -122,20 +93,30 @@ async function enter() {
   showGroup(groups.find((group) => group.id === remembered(GROUP_KEY)) ?? groups[0]);
 }
 
-const inspect = async (link) => (await load()).Peer.inspect(link);
+/** What an invitation is for; throws where it is of no use to us. Genuine or not: joining finds out. */
+function preview(link) {
+  const details = peer.preview(link);
+  if (details.expires <= new Date()) {
+    throw new Error(`it was good until ${details.expires.toLocaleString()}; ask for a new one`);
+  }
+  if (details.invitee && details.invitee.id !== peer.id) {
+    throw new Error(`it is for ${details.invitee.name || "somebody else"}, and this browser is ${peer.name}; `
+      + "ask for one of your own");
+  }
+  return details;
+}
 
-/** Shows the invitation to somebody who has a name. */
+/** Shows the invitation that opened this page, or was pasted. */
 async function showInvitation() {
   try {
-    const details = await inspect(invitation);
-    const groups = await peer.groups();
-    const mine = groups.find((group) => group.id === details.group.id);
+    const details = preview(invitation);
+    const mine = (await peer.groups()).find((group) => group.id === details.group);
     if (mine) {
       invitation = "";
       showGroup(mine);
       return;
     }
-    showInvited(details, { name: peer.name, accept: join, decline: () => { invitation = ""; enter(); } });
+    showInvited(details, { accept: join, decline: () => { invitation = ""; enter(); } });
   } catch (error) {
     invitation = "";
     beginHere();
@@ -177,7 +158,7 @@ function beginHere() {
     create: async (name) => showGroup(await peer.createGroup({ name })),
     look: async (link) => {
       // Errors are told in the form.
-      await inspect(link);
+      preview(link);
       invitation = link;
       await showInvitation();
     },
@@ -378,5 +359,5 @@ const nodeWatch = watchNode((now) => {
   node = now;
   if (view) refresh();
 });
-addEventListener("load", () => keepOffline(() => { newVersion = true; draw(); }), { once: true });
+keepOffline(() => { newVersion = true; draw(); });
 await start();

@@ -13,6 +13,8 @@ export async function keepOffline(updated) {
   navigator.serviceWorker.addEventListener("message", (event) => {
     if (event.data?.kind === "updated") updated();
   });
+  // Registering can wait; the first picture is more urgent.
+  if (document.readyState !== "complete") await new Promise((loaded) => addEventListener("load", loaded, { once: true }));
   try {
     await navigator.serviceWorker.register("sw.js", { scope: "./", updateViaCache: "none" });
     await keepLoaded();

@@ -78,7 +78,7 @@ async function refresh() {
   // One that is missing: the server is gone, or half way through an update. Next time.
   if (answers.some((response) => !response)) return;
   const differs = await Promise.all(paths.map(async (path, index) =>
-    !sameVersion(await cache.match(path), answers[index])));
+    !await sameVersion(await cache.match(path), answers[index])));
   if (!differs.includes(true)) return;
   const generation = newName();
   const next = await caches.open(generation);

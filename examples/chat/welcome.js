@@ -5,18 +5,24 @@ import { errorWords, roleWords, untilWords } from "./words.js";
 /** Longest invitation that is worth looking at. Characters. The core's bound, with room for a page's address. */
 const LINK_CHARS_MAX = 8_000;
 
-/** Asks for a name, and resolves with it. */
-export function askName() {
+/** Asks for a name, and resolves with it. `invited`: whether an invitation waits to be shown. */
+export function askName(invited) {
   section("name-form");
-  heading("A chat that belongs to the people in it",
-    "No account. Messages go directly between you, encrypted, and stay on your own devices.");
+  if (invited) heading("You are invited to a group", "Say who you are, then see what it is about. Nothing is joined yet.");
+  else {
+    heading("A chat that belongs to the people in it",
+      "No account. Messages go directly between you, encrypted, and stay on your own devices.");
+  }
   show("welcome");
   $("name").focus();
   return new Promise((resolve) => {
     $("name-form").onsubmit = (event) => {
       event.preventDefault();
-      const name = checkedName($("name"), $("name-error"));
+      const name = $("name").value.trim();
+      setText($("name-error"), name ? "" : "Tell the others who you are.");
+      $("name").setAttribute("aria-invalid", String(!name));
       if (name) resolve(name);
+      else $("name").focus();
     };
   });
 }
@@ -46,28 +52,22 @@ export function begin({ name, create, look, back }) {
   $("group-name").focus();
 }
 
-/**
- * Shows what an invitation is for. `accept(name)` joins; `name` is only asked for where there is none. `decline` leads
- * away.
- */
-export function showInvited(details, { name, accept, decline }) {
+/** Shows what an invitation is for. `accept()` joins, `decline()` leads away. */
+export function showInvited({ group, name, inviter, role, invitee, expires }, { accept, decline }) {
   section("invited");
   heading("You are invited", "");
-  setText($("invited-title"), details.group.name);
-  const inviter = details.inviter.name || "A member";
+  setText($("invited-title"), name);
   $("invited-fields").replaceChildren(
-    ...field("Invited by", inviter, details.inviter.id),
-    ...field("You may", roleWords(details.role)),
-    ...field("Good", details.expires ? untilOrAlways(details.expires) : "until it is used"),
-    ...field("Group key", details.group.id, details.group.id, "code"));
-  $("invited-name-field").hidden = Boolean(name);
-  $("invited").onsubmit = guarded("invited-error", "Joining …", async () => {
-    const chosen = name || checkedName($("invited-name"), $("invited-error"));
-    if (chosen) await accept(chosen);
-  });
+    // Nobody vouches for this name.
+    ...field("Says it is from", inviter || "nobody"),
+    ...field("You may", role ? roleWords(role) : "what the group allows"),
+    ...field("Meant for", invitee ? `you, ${invitee.name}` : "whoever has the link"),
+    ...field("Good", `for ${untilWords(expires).replace(/^in /, "")}`),
+    ...field("Group key", group, "code"));
+  $("invited").onsubmit = guarded("invited-error", "Joining …", accept);
   $("invited-decline").onclick = decline;
   show("welcome");
-  (name ? $("invited-join") : $("invited-name")).focus();
+  $("invited-join").focus();
 }
 
 /** Shows why an invitation is of no use, above the forms that are there instead. */
@@ -75,13 +75,8 @@ export function showBadInvitation(error) {
   setText($("welcome-error"), `This invitation cannot be used. ${errorWords(error)}`);
 }
 
-const untilOrAlways = (date) => {
-  const words = untilWords(date);
-  return words === "expired" ? words : `for ${words.replace(/^in /, "")}`;
-};
-
-function field(name, value, title, kind) {
-  return [el("dt", {}, name), el("dd", { title, class: kind }, value)];
+function field(name, value, kind) {
+  return [el("dt", {}, name), el("dd", { class: kind, title: kind && value }, value)];
 }
 
 function section(id) {
@@ -93,14 +88,6 @@ function heading(title, words) {
   setText($("welcome-title"), title);
   setText($("welcome-words"), words);
   $("welcome-words").hidden = !words;
-}
-
-function checkedName(field, error) {
-  const name = field.value.trim();
-  setText(error, name ? "" : "Tell the others who you are.");
-  field.setAttribute("aria-invalid", String(!name));
-  if (!name) field.focus();
-  return name;
 }
 
 function missing(field, words) {
