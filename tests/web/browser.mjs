@@ -28,7 +28,7 @@ export const WAIT_MS = 30_000;
 export async function openProfile(t, name, { viewport = { width: 1180, height: 760 }, before, ...options } = {}) {
   const folder = mkdtempSync(join(tmpdir(), `peergraph-${name}-`));
   const context = await chromium.launchPersistentContext(folder, {
-    executablePath: EXECUTABLE, args: FLAGS, ignoreDefaultArgs: ["--disable-back-forward-cache"], viewport, ...options,
+    executablePath: EXECUTABLE, args: FLAGS, viewport, ...options,
   });
   context.setDefaultTimeout(WAIT_MS);
   const errors = [];

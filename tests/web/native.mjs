@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterwards } from "./cleanup.mjs";
 
-const ROOT = resolve(import.meta.dirname, "../..");
+export const ROOT = resolve(import.meta.dirname, "../..");
 export const BINARY = process.env.PEERGRAPH_BIN ?? join(ROOT, "target/debug/peergraph");
 const PACKAGE = process.env.PEERGRAPH_PACKAGE ?? join(ROOT, "web/pkg");
 /** How long a process may take to do what it is asked. */
@@ -124,10 +124,11 @@ export async function run(args, { input, code = 0, timeout = 120_000 } = {}) {
 }
 
 /** Starts a node that serves the pages and the package. `origin` is where. */
-export async function startNode(t, { data = folder(t, "node") } = {}) {
-  const port = await freePort();
+export async function startNode(t, { data = folder(t, "node"), pages = join(ROOT, "examples"), port } = {}) {
+  port ??= await freePort();
   const node = start(t, ["node", "--http", `127.0.0.1:${port}`, "--udp", "127.0.0.1:0", "--data", data,
-    "--pages", join(ROOT, "examples"), "--package", PACKAGE]);
+    "--pages", pages, "--package", PACKAGE]);
+  node.port = port;
   node.origin = `http://127.0.0.1:${port}`;
   const until = Date.now() + WAIT_MS;
   for (;;) {
@@ -139,5 +140,39 @@ export async function startNode(t, { data = folder(t, "node") } = {}) {
     }
     if (node.exit || Date.now() > until) throw new Error(`the node does not answer\n${node.log}`);
     await sleep(50);
+  }
+}
+
+/** A native member with a data folder of its own. */
+export class Member {
+  constructor(t, name, { node } = {}) {
+    this.t = t;
+    this.data = folder(t, name);
+    this.shared = ["--data", this.data, "--name", name, ...(node ? ["--node", node.origin] : [])];
+  }
+
+  /** Runs a command as this member. One at a time: a data folder has one owner. */
+  run(args, options) {
+    return run([...args, ...this.shared], options);
+  }
+
+  /** Starts a command that goes on, such as `watch`. */
+  start(args, options) {
+    return start(this.t, [...args, ...this.shared], options);
+  }
+
+  /** Joins by a link, which is not shown to `ps`. Returns the group's id. */
+  async join(link) {
+    return (await this.run(["group", "join", "--json"], { input: `${link}\n` })).json().id;
+  }
+
+  /** Makes a group and returns its id. */
+  async createGroup(name) {
+    return (await this.run(["group", "create", name, "--json"])).json().id;
+  }
+
+  /** Makes an invitation and returns its link. */
+  async invite(group, origin, ...options) {
+    return (await this.run(["group", "invite", group, "--page", `${origin}/chat/`, "--json", ...options])).json().link;
   }
 }
