@@ -55,6 +55,7 @@ export function makeGraph() {
     }
     for (const [key, want] of wanted) {
       let item = drawn.get(key);
+      const above = key !== "hub" && want.goal.y < CENTRE.y;
       if (!item) {
         item = { ...CENTRE, phase: drawn.size * 1.7, circle: make(want), line: svg("line") };
         if (key === "hub" || still.matches) Object.assign(item, want.goal);
@@ -63,6 +64,8 @@ export function makeGraph() {
         drawn.set(key, item);
       }
       item.goal = want.goal;
+      // Away from the middle, where the lines are.
+      item.circle.querySelector(".label").setAttribute("y", above ? -23 : key === "hub" ? 27 : 31);
       const path = want.link ? (want.link.direct ? "direct" : "relayed") : "none";
       item.line.setAttribute("class", `link ${key === "hub" ? "hub" : path}`);
     }
@@ -76,12 +79,12 @@ export function makeGraph() {
     if (key === "hub") {
       return svg("g", { class: "node hub" }, svg("title", {}, "The node that served this page"),
         svg("rect", { x: -11, y: -11, width: 22, height: 22, rx: 6 }),
-        svg("text", { class: "label", y: 27 }, "node"));
+        svg("text", { class: "label" }, "node"));
     }
     const name = member.name || "Unknown member";
     const short = [...name].length > 14 ? `${[...name].slice(0, 13).join("")}…` : name;
     return svg("g", { class: `node hue-${hue(member.id)}` }, svg("title", {}, name), svg("circle", { r: 17 }),
-      svg("text", { class: "letters", dy: "0.36em" }, initials(name)), svg("text", { class: "label", y: 31 }, short));
+      svg("text", { class: "letters", dy: "0.36em" }, initials(name)), svg("text", { class: "label" }, short));
   }
 
   function place(now) {
