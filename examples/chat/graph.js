@@ -55,7 +55,7 @@ export function makeGraph() {
     }
     for (const [key, want] of wanted) {
       let item = drawn.get(key);
-      const above = key !== "hub" && want.goal.y < CENTRE.y;
+      const above = key !== "hub" && want.goal.y < CENTRE.y - 35;
       if (!item) {
         item = { ...CENTRE, phase: drawn.size * 1.7, circle: make(want), line: svg("line") };
         if (key === "hub" || still.matches) Object.assign(item, want.goal);

@@ -47,6 +47,8 @@ export async function openProfile(t, name, { viewport = { width: 1180, height: 7
   const close = async () => {
     if (closed) return;
     closed = true;
+    // What a failed test last saw.
+    for (const page of context.pages()) await picture(page, `${name}-end`).catch(() => {});
     await context.close();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   };
