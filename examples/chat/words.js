@@ -176,5 +176,7 @@ export function errorWords(error) {
     if (!trimmed) return "";
     return `${trimmed[0].toLocaleUpperCase()}${trimmed.slice(1)}${/[.!?…]$/u.test(trimmed) ? "" : "."}`;
   };
-  return [sentence(error?.message ?? String(error)), sentence(error?.hint)].filter(Boolean).join(" ");
+  const [words, hint] = [sentence(error?.message ?? String(error)), sentence(error?.hint)];
+  // Some messages say already what to do.
+  return words.toLowerCase().includes(hint.slice(0, -1).toLowerCase()) ? words : `${words} ${hint}`;
 }

@@ -55,6 +55,7 @@ test("initials and colours come from any name and peer id", () => {
 
 test("errors become sentences with what to do", () => {
   assert.equal(words.errorWords({ message: "it failed", hint: "try again" }), "It failed. Try again.");
+  assert.equal(words.errorWords({ message: "cut off; copy it again", hint: "Copy it again" }), "Cut off; copy it again.");
   assert.equal(words.errorWords(new Error("Done?")), "Done?");
   assert.equal(words.problem({ code: "no-webrtc" }).title, "This browser cannot connect directly");
   assert.deepEqual(words.problem({ code: "new-code", message: "m", hint: "h" }),
