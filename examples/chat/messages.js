@@ -26,7 +26,7 @@ export function showMessages(group, { nameOf, signal, failed }) {
   let unread = false;
 
   list.replaceChildren();
-  list.setAttribute("aria-busy", "true");
+  scroller.setAttribute("aria-busy", "true");
   newest.hidden = earlier.hidden = $("empty").hidden = true;
 
   const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
@@ -48,7 +48,7 @@ export function showMessages(group, { nameOf, signal, failed }) {
     }
     reconcile(list, rows);
     earlier.hidden = first === 0;
-    $("empty").hidden = all.length > 0 || list.getAttribute("aria-busy") === "true";
+    $("empty").hidden = all.length > 0 || scroller.getAttribute("aria-busy") === "true";
     if (stick) toEnd();
     newest.hidden = stick || !unread;
   });
@@ -99,7 +99,7 @@ export function showMessages(group, { nameOf, signal, failed }) {
   group.addEventListener("expired", (event) => remove(event.detail.id), { signal });
 
   // History first; the list speaks to screen readers once it is there.
-  const settled = setTimeout(() => { list.setAttribute("aria-busy", "false"); draw(); }, 400);
+  const settled = setTimeout(() => { scroller.setAttribute("aria-busy", "false"); draw(); }, 400);
   signal.addEventListener("abort", () => clearTimeout(settled));
   (async () => {
     try {
