@@ -1,13 +1,11 @@
-//! What the border needs besides inputs: identities and tunables.
+//! What a node needs besides inputs: its identity and its tunables.
 use crate::host::Host;
 use peergraph_core::identity::Identity;
 use peergraph_core::node::Config;
-use peergraph_core::time::WallTime;
 
 /// The identity of a host, the same at every start.
-pub(crate) fn identity(host: &Host, _now: WallTime) -> Identity {
-    let _ = host.secret;
-    Identity {}
+pub(crate) fn identity(host: &Host) -> Identity {
+    Identity::from_bytes(&host.identity).expect("it was written by an identity")
 }
 
 /// Tunables; with `memo`, signatures are verified once for all nodes of the thread.

@@ -2,8 +2,10 @@
 use crate::clock::Clock;
 use crate::store::Disk;
 use peergraph_core::address::Address;
+use peergraph_core::cert::Certificate;
 use peergraph_core::error::Error;
-use peergraph_core::id::{Digest, Fingerprint};
+use peergraph_core::id::{Digest, Fingerprint, PeerId};
+use peergraph_core::identity::Identity;
 use peergraph_core::io::{Event, LinkId, Reply, RequestId};
 use peergraph_core::node::Node;
 use std::collections::BTreeMap;
@@ -41,8 +43,10 @@ pub struct Host {
     pub kind: Kind,
     /// Friendly name of its identity.
     pub name: String,
-    /// Secret of its identity, and the serial of its certificate: the same at every start.
-    pub(crate) secret: ([u8; 32], [u8; 16]),
+    /// Its identity with the key, as a real host keeps it: the same at every start.
+    pub(crate) identity: Vec<u8>,
+    /// Its public certificate.
+    pub certificate: Certificate,
     /// Its clocks.
     pub clock: Clock,
     /// Its disk.
@@ -64,6 +68,12 @@ pub struct Host {
     pub events: Vec<(u64, Event)>,
     /// Whether the store was read.
     pub opened: bool,
+    /// Neighbours that it won and did not lose, over all groups.
+    pub neighbours: u32,
+    /// Whether a sync was completed since the start.
+    pub synced: bool,
+    /// Bytes of frames that left and that arrived.
+    pub traffic: (u64, u64),
 }
 
 impl Host {
@@ -76,7 +86,8 @@ impl Host {
         Self {
             kind,
             name,
-            secret,
+            identity: identity.to_bytes().to_vec(),
+            certificate: identity.certificate().clone(),
             clock,
             disk: Disk::default(),
             node: None,
@@ -89,7 +100,15 @@ impl Host {
             done: BTreeMap::new(),
             events: Vec::new(),
             opened: false,
+            neighbours: 0,
+            synced: false,
+            traffic: (0, 0),
         }
+    }
+
+    /// Whose node it is.
+    pub fn peer_id(&self) -> PeerId {
+        self.certificate.peer_id()
     }
 
     /// Whether a node runs here.

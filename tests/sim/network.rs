@@ -389,6 +389,7 @@ impl World {
         }
         self.counts.frames += 1;
         self.counts.frame_bytes += length;
+        self.hosts[host].traffic.0 += length;
         if let Some(delivery) = &mut self.delivery {
             let payload = delivery.sent(host, to, &bytes, arrival);
             self.counts.payload_messages += payload;
@@ -412,6 +413,7 @@ impl World {
             return;
         }
         if let Some(link) = end.link {
+            self.hosts[end.host as HostId].traffic.1 += bytes.len() as u64;
             self.handle(end.host as HostId, Input::Frame { link, bytes });
         }
     }

@@ -69,7 +69,7 @@ impl Recording {
     /// If the host was not started while recorded, or the node names a link differently.
     pub fn replay(&self, host: &Host, memo: bool) -> (u64, u64) {
         let (seed, now) = self.start.expect("the host was started while it was recorded");
-        let identity = crate::adapt::identity(host, now.wall);
+        let identity = crate::adapt::identity(host);
         let mut node = Node::new(crate::adapt::config(memo), identity, seed, now);
         let mut outputs = RunDigest::default();
         let mut count = 0;

@@ -11,7 +11,8 @@ use crate::network::{NetworkOptions, Wire};
 use crate::queue::Queue;
 use bytes::Bytes;
 use peergraph_core::error::Error;
-use peergraph_core::io::{Command, Event, Input, LinkId, Output, Reply, RequestId};
+use peergraph_core::identity::Identity;
+use peergraph_core::io::{Command, Event, Input, LinkId, Output, Reply, RequestId, SyncPhase};
 use peergraph_core::node::Node;
 use std::time::Duration;
 
@@ -128,15 +129,16 @@ impl World {
 
     /// Adds a host whose node does not run yet.
     pub fn add_stopped(&mut self, kind: Kind, name: &str) -> HostId {
-        let serial = self.chance.bytes32();
-        let serial = std::array::from_fn(|i| serial[i]);
-        let secret = (self.chance.bytes32(), serial);
+        let (secret, serial) = (self.chance.bytes32(), self.chance.bytes32());
         let clock = Clock {
             drift_ppm: self.chance.within(0..101) as i32 - 50,
             offset_ms: self.chance.within(0..2_001) as i64 - 1_000,
             ..Clock::default()
         };
-        self.hosts.push(Host::new(kind, name.to_owned(), secret, clock));
+        let serial = std::array::from_fn(|i| serial[i]);
+        let identity = Identity::generate(secret, serial, name, clock.wall(self.now))
+            .expect("hosts have good names");
+        self.hosts.push(Host::new(kind, name.to_owned(), &identity, clock));
         if let Some(acknowledged) = &mut self.acknowledged {
             acknowledged.resize_with(self.hosts.len(), Acknowledged::default);
         }
@@ -157,7 +159,8 @@ impl World {
         this.opened = false;
         let now = this.clock.now(self.now);
         let config = crate::adapt::config(self.memo);
-        let identity = crate::adapt::identity(this, now.wall);
+        this.synced = false;
+        let identity = crate::adapt::identity(this);
         let node = Box::new(Node::new(config, identity, seed, now));
         if let Some(recording) = &mut self.recording {
             recording.started(host, seed, now);
@@ -192,6 +195,7 @@ impl World {
         this.incarnation += 1;
         this.wanted = u64::MAX;
         this.done.clear();
+        this.neighbours = 0;
     }
 
     /// Leaves every group properly, then drops the node.
@@ -510,12 +514,18 @@ impl World {
                     acknowledged[host].expired(*group, *id);
                 }
             }
+            Event::Neighbour { up: true, .. } => self.hosts[host].neighbours += 1,
+            Event::Neighbour { up: false, .. } => {
+                let neighbours = &mut self.hosts[host].neighbours;
+                *neighbours = neighbours.checked_sub(1).expect("a neighbour is won before it is lost");
+            }
+            Event::Sync { phase, .. } => {
+                self.hosts[host].synced |= *phase == SyncPhase::Complete;
+            }
             Event::PeerMisbehaved { .. } => self.counts.misbehaved += 1,
             // The border may grow: what is not counted is kept below all the same.
             Event::Status { .. }
             | Event::Member { .. }
-            | Event::Neighbour { .. }
-            | Event::Sync { .. }
             | Event::Group(_)
             | Event::ConnectionRequired { .. }
             | Event::Conflict { .. }
