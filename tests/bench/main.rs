@@ -5,11 +5,10 @@
 //! *Accept*: what one node spends on a flood that others publish. A world runs the flood and records every
 //! input of one member; then a fresh node of the same identity gets the same inputs, with nothing else
 //! running, and without a memo of signatures. The simulated disk costs nothing.
+use peergraph_core::io::Command;
 use peergraph_tests::World;
-use peergraph_tests::replay::Recording;
 use peergraph_tests::report::CpuClock;
 use peergraph_tests::story::draft;
-use peergraph_core::io::Command;
 use std::time::Duration;
 
 /// Repetitions; the median is reported.
@@ -31,15 +30,13 @@ fn accept(records: usize) {
     let owner = world.native("owner");
     let group = world.create_group(owner, "bench");
     let member = 1;
-    world.record(Recording::of(member));
+    world.record(member);
     for number in 1..MEMBERS {
         let host = world.native(&format!("m{number}"));
         world.let_in(owner, group, host, &[owner]);
     }
     world.run_for(Duration::from_secs(30));
-    let mut recording = world.take_recording().expect("it was begun");
-    let gathered = recording.inputs();
-    world.record(recording);
+    let gathered = world.recording().inputs();
     for number in 0..records {
         // Everybody publishes but the one that is measured.
         let sender = [0, 2, 3, 4, 5][number % 5];
@@ -48,23 +45,22 @@ fn accept(records: usize) {
         world.run_for(Duration::from_millis(2));
     }
     world.run_for(Duration::from_secs(30));
+    let heard = world.recording().inputs() - gathered;
     assert_eq!(world.records(member, group).len(), records, "the member has everything");
-    recording = world.take_recording().expect("it goes on");
 
     let mut times: Vec<f64> = Vec::new();
-    let mut again = recording.replay_split(world.host(member), false, gathered);
     for _ in 0..ROUNDS {
+        let mut again = world.recording().replay(&world.hosts()[member], false, gathered);
         let clock = CpuClock::start();
-        again.run();
+        again.advance(heard, false);
         times.push(clock.millis());
-        again = recording.replay_split(world.host(member), false, gathered);
     }
     times.sort_by(f64::total_cmp);
     let median = times[ROUNDS / 2];
     println!(
         "accept: {records} records of {PAYLOAD_BYTES} bytes, {} inputs: {median:.0} ms of CPU, \
          {:.0} records per CPU second (median of {ROUNDS}, {:.0} to {:.0} ms)",
-        recording.inputs() - gathered,
+        heard,
         records as f64 / (median / 1e3),
         times[0],
         times[ROUNDS - 1],

@@ -4,12 +4,15 @@
 //! receiver must drop that link at most, and nothing else.
 use crate::chance::Chance;
 use bytes::Bytes;
+use memchr::memmem;
 
-/// How often frames of all links are changed. Off by default.
-#[derive(Clone, Copy, Debug, Default)]
+/// Which frames are changed. None by default.
+#[derive(Clone, Debug, Default)]
 pub struct Adversary {
-    /// Probability that a frame is changed.
+    /// Probability that a frame of any link is changed.
     pub share: f64,
+    /// The next frame that contains this has the byte after it changed; then no other.
+    pub flip_after: Option<Bytes>,
     /// Frames changed so far.
     pub changed: u64,
 }
@@ -17,6 +20,16 @@ pub struct Adversary {
 impl Adversary {
     /// Perhaps changes a frame.
     pub(crate) fn tamper(&mut self, chance: &mut Chance, frame: Bytes) -> Bytes {
+        if let Some(needle) = &self.flip_after
+            && let Some(at) = memmem::find(&frame, needle)
+            && at + needle.len() < frame.len()
+        {
+            let mut bytes = frame.to_vec();
+            bytes[at + needle.len()] ^= 1;
+            self.flip_after = None;
+            self.changed += 1;
+            return Bytes::from(bytes);
+        }
         if self.share <= 0.0 || !chance.with(self.share) {
             return frame;
         }

@@ -7,7 +7,7 @@ use peergraph_core::error::Error;
 use peergraph_core::id::{Digest, Fingerprint, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::io::{Event, LinkId, Reply, RequestId};
-use peergraph_core::node::Node;
+use peergraph_core::node::{Neighbours, Node};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -47,6 +47,10 @@ pub struct Host {
     pub(crate) identity: Vec<u8>,
     /// Its public certificate.
     pub certificate: Certificate,
+    /// Whether its node serves as rendezvous. Takes effect at the next start.
+    pub rendezvous: bool,
+    /// How many neighbours its node wants. Takes effect at the next start.
+    pub wants: Neighbours,
     /// Its clocks.
     pub clock: Clock,
     /// Its disk.
@@ -80,7 +84,7 @@ impl Host {
     pub(crate) fn new(
         kind: Kind,
         name: String,
-        secret: ([u8; 32], [u8; 16]),
+        identity: &Identity,
         clock: Clock,
     ) -> Self {
         Self {
@@ -88,6 +92,8 @@ impl Host {
             name,
             identity: identity.to_bytes().to_vec(),
             certificate: identity.certificate().clone(),
+            rendezvous: false,
+            wants: Neighbours::default(),
             clock,
             disk: Disk::default(),
             node: None,

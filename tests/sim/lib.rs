@@ -24,7 +24,10 @@ pub mod memo;
 pub mod network;
 pub mod queue;
 pub mod replay;
+pub mod report;
+pub mod scenario;
 pub mod store;
+pub mod story;
 mod world;
 
 pub use host::{HostId, Kind};

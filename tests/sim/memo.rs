@@ -17,7 +17,8 @@ thread_local! {
 /// [`verify`], asked once for each (key, message, signature) on this thread.
 pub fn remembered(key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
     // The signature has a fixed length, so the concatenation is unambiguous.
-    let id: [u8; 32] = Sha256::new().chain_update(signature).chain_update(message).finalize().into();
+    let id: [u8; 32] =
+        Sha256::new().chain_update(signature).chain_update(message).finalize().into();
     if let Some(known) = SEEN.with_borrow(|seen| seen.get(&(*key, id)).copied()) {
         return known;
     }

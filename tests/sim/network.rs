@@ -121,7 +121,14 @@ fn read_description(signal: &[u8]) -> Option<(&str, Vec<u64>)> {
 impl World {
     /// Whether anything can pass between two hosts.
     pub fn reachable(&self, a: HostId, b: HostId) -> bool {
-        self.sides.get(a).copied().unwrap_or(0) == self.sides.get(b).copied().unwrap_or(0)
+        let side = |host: HostId| self.sides.get(host).copied().unwrap_or(0);
+        side(a) == side(b) && !self.blocked.contains(&(a.min(b), a.max(b)))
+    }
+
+    /// Nothing passes between two hosts from here on.
+    pub fn block(&mut self, a: HostId, b: HostId) {
+        self.blocked.insert((a.min(b), a.max(b)));
+        self.cut_between(a, b);
     }
 
     /// Splits the world: hosts with different numbers cannot reach each other. Hosts beyond the list have 0.
@@ -139,6 +146,7 @@ impl World {
     /// Makes the world whole again.
     pub fn heal(&mut self) {
         self.sides.clear();
+        self.blocked.clear();
     }
 
     /// Kills a wire with what is in flight on it. Each end hears of it at its own time, or never.

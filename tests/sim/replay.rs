@@ -4,6 +4,8 @@
 //! without any world, a fresh node must put out the same.
 use crate::digest::RunDigest;
 use crate::host::{Host, HostId};
+use bytes::Bytes;
+use memchr::memmem;
 use peergraph_core::io::{Input, LinkId, Output};
 use peergraph_core::node::Node;
 use peergraph_core::time::Now;
@@ -58,40 +60,84 @@ impl Recording {
         self.steps.len()
     }
 
+    /// Every frame that arrived.
+    pub fn frames(&self) -> Vec<Bytes> {
+        let frame = |step: &Step| match step {
+            Step::Input(_, Input::Frame { bytes, .. }) => Some(bytes.clone()),
+            Step::Input(..) | Step::NewLink(_) => None,
+        };
+        self.steps.iter().filter_map(frame).collect()
+    }
+
+    /// Whether a frame that arrived contains `bytes`.
+    pub fn heard(&self, bytes: &[u8]) -> bool {
+        self.frames().iter().any(|frame| memmem::find(frame, bytes).is_some())
+    }
+
     /// Fingerprint of all outputs, and how many there were.
     pub fn outputs(&self) -> (u64, u64) {
         (self.outputs.value(), self.count)
     }
 
-    /// Gives a fresh node of `host` the same inputs; answers with the fingerprint of its outputs.
+    /// A fresh node of `host` that has been given the first `steps` inputs, and is about to get the rest.
     ///
     /// # Panics
-    /// If the host was not started while recorded, or the node names a link differently.
-    pub fn replay(&self, host: &Host, memo: bool) -> (u64, u64) {
+    /// If the host was not started while recorded.
+    pub fn replay(&self, host: &Host, memo: bool, steps: usize) -> Replay<'_> {
         let (seed, now) = self.start.expect("the host was started while it was recorded");
         let identity = crate::adapt::identity(host);
-        let mut node = Node::new(crate::adapt::config(memo), identity, seed, now);
-        let mut outputs = RunDigest::default();
-        let mut count = 0;
-        let mut drain = |node: &mut Node| loop {
-            let output = node.poll();
-            count += 1;
-            note(&mut outputs, &output);
-            if matches!(output, Output::Idle { .. }) {
-                return;
-            }
-        };
-        drain(&mut node);
-        for step in &self.steps {
+        let node = Node::new(crate::adapt::config(host, memo), identity, seed, now);
+        let mut replay =
+            Replay { node, steps: &self.steps, outputs: RunDigest::default(), count: 0 };
+        replay.drain(true);
+        replay.advance(steps, true);
+        replay
+    }
+}
+
+/// A node that lives a recorded life again.
+pub struct Replay<'a> {
+    node: Node,
+    steps: &'a [Step],
+    outputs: RunDigest,
+    count: u64,
+}
+
+impl Replay<'_> {
+    /// Gives it `steps` further inputs. Outputs are drained, and `noted` if they are to be compared.
+    ///
+    /// # Panics
+    /// If the node names a link differently than it did.
+    pub fn advance(&mut self, steps: usize, noted: bool) {
+        let (now, later) = self.steps.split_at(steps.min(self.steps.len()));
+        self.steps = later;
+        for step in now {
             match step {
-                Step::NewLink(link) => assert_eq!(node.new_link(), *link),
+                Step::NewLink(link) => assert_eq!(self.node.new_link(), *link),
                 Step::Input(now, input) => {
-                    node.handle(*now, input.clone());
-                    drain(&mut node);
+                    self.node.handle(*now, input.clone());
+                    self.drain(noted);
                 }
             }
         }
-        (outputs.value(), count)
+    }
+
+    fn drain(&mut self, noted: bool) {
+        loop {
+            let output = self.node.poll();
+            if noted {
+                self.count += 1;
+                note(&mut self.outputs, &output);
+            }
+            if matches!(output, Output::Idle { .. }) {
+                return;
+            }
+        }
+    }
+
+    /// Fingerprint of all outputs that were noted, and how many there were.
+    pub fn outputs(&self) -> (u64, u64) {
+        (self.outputs.value(), self.count)
     }
 }
 

@@ -9,11 +9,13 @@ use crate::digest::RunDigest;
 use crate::host::{Host, HostId, Kind, rtc_address};
 use crate::network::{NetworkOptions, Wire};
 use crate::queue::Queue;
+use crate::replay::Recording;
 use bytes::Bytes;
 use peergraph_core::error::Error;
 use peergraph_core::identity::Identity;
 use peergraph_core::io::{Command, Event, Input, LinkId, Output, Reply, RequestId, SyncPhase};
 use peergraph_core::node::Node;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Thousands of nodes, one virtual clock, one seed.
@@ -29,6 +31,8 @@ pub struct World {
     pub(crate) wires: Vec<Wire>,
     /// Which side of a split each host is on.
     pub(crate) sides: Vec<u8>,
+    /// Pairs between which nothing passes, the lower number first.
+    pub(crate) blocked: BTreeSet<(HostId, HostId)>,
     /// What the network is like. Wires keep what they were made with.
     pub network: NetworkOptions,
     /// Who changes frames on their way.
@@ -45,7 +49,7 @@ pub struct World {
     /// Whether nodes share one memo of verified signatures.
     pub memo: bool,
     /// The inputs of one host, kept for replaying.
-    pub(crate) recording: Option<crate::replay::Recording>,
+    pub(crate) recording: Option<Recording>,
     /// What happened so far.
     pub counts: Counts,
     requests: u64,
@@ -106,6 +110,7 @@ impl World {
             hosts: Vec::new(),
             wires: Vec::new(),
             sides: Vec::new(),
+            blocked: BTreeSet::new(),
             network: NetworkOptions::default(),
             adversary: Adversary::default(),
             reports: Vec::new(),
@@ -158,7 +163,7 @@ impl World {
         this.wanted = u64::MAX;
         this.opened = false;
         let now = this.clock.now(self.now);
-        let config = crate::adapt::config(self.memo);
+        let config = crate::adapt::config(this, self.memo);
         this.synced = false;
         let identity = crate::adapt::identity(this);
         let node = Box::new(Node::new(config, identity, seed, now));
@@ -288,6 +293,19 @@ impl World {
             self.step();
         }
         panic!("still busy after {STEPS_MAX} steps");
+    }
+
+    /// Records the node of `host` from its next start on.
+    pub fn record(&mut self, host: HostId) {
+        self.recording = Some(Recording::of(host));
+    }
+
+    /// What is recorded.
+    ///
+    /// # Panics
+    /// If nothing is.
+    pub fn recording(&self) -> &Recording {
+        self.recording.as_ref().expect("a host is recorded")
     }
 
     /// Virtual time since the world began.
@@ -517,7 +535,8 @@ impl World {
             Event::Neighbour { up: true, .. } => self.hosts[host].neighbours += 1,
             Event::Neighbour { up: false, .. } => {
                 let neighbours = &mut self.hosts[host].neighbours;
-                *neighbours = neighbours.checked_sub(1).expect("a neighbour is won before it is lost");
+                *neighbours =
+                    neighbours.checked_sub(1).expect("a neighbour is won before it is lost");
             }
             Event::Sync { phase, .. } => {
                 self.hosts[host].synced |= *phase == SyncPhase::Complete;

@@ -39,7 +39,8 @@ struct Faults {
 impl Faults {
     /// Each fault is off, moderate or extreme.
     fn draw(chance: &mut Chance) -> Self {
-        let mut rate = |moderate: f64, extreme: f64| *chance.of(&[0.0, moderate, moderate, extreme]);
+        let mut rate =
+            |moderate: f64, extreme: f64| *chance.of(&[0.0, moderate, moderate, extreme]);
         Self {
             crash: rate(0.2, 2.0),
             stop: rate(0.2, 2.0),
@@ -139,7 +140,8 @@ impl Churn {
                 self.crowd.world.cut_any();
             }
             if split_until.is_none() && self.times(self.faults.split) > 0 {
-                let sides = split(&mut self.crowd.world.chance, self.crowd.world.hosts().len());
+                let hosts = self.crowd.world.hosts().len();
+                let sides = split(&mut self.crowd.world.chance, hosts);
                 self.crowd.world.partition(sides);
                 split_until = Some(second + self.crowd.world.chance.within(5..60));
                 self.splits += 1;

@@ -95,10 +95,7 @@ impl Crowd {
     /// The owner invites all guests.
     fn invite_all(&mut self, guests: &[HostId]) -> Vec<Invitation> {
         let group = self.group;
-        guests
-            .iter()
-            .map(|&guest| self.world.invite_bound(0, group, guest, Role::Member))
-            .collect()
+        guests.iter().map(|&guest| self.world.invite_bound(0, group, guest, Role::Member)).collect()
     }
 
     fn draw_doors(&mut self) -> Vec<peergraph_core::address::Address> {
@@ -116,7 +113,8 @@ impl Crowd {
     }
 
     fn await_join(&mut self, guest: HostId, request: RequestId) {
-        let answered = self.world.run_until(READY_WITHIN, |world| world.is_answered(guest, request));
+        let answered =
+            self.world.run_until(READY_WITHIN, |world| world.is_answered(guest, request));
         assert!(answered, "host {guest} has no answer to its join");
         let answer = self.world.answer(guest, request);
         assert!(matches!(answer, Some(Ok(Reply::Group(_)))), "host {guest} joined: {answer:?}");

@@ -27,8 +27,7 @@ pub(super) fn run(setup: &Setup) -> Report {
     publish(setup, &mut crowd, &mut meter, "one", &senders, PACE);
 
     let live = crowd.world.live();
-    let senders: Vec<HostId> =
-        (0..setup.records).map(|_| *crowd.world.chance.of(&live)).collect();
+    let senders: Vec<HostId> = (0..setup.records).map(|_| *crowd.world.chance.of(&live)).collect();
     publish(setup, &mut crowd, &mut meter, "random", &senders, PACE);
 
     publish(setup, &mut crowd, &mut meter, "all", &live, Duration::ZERO);

@@ -73,7 +73,11 @@ fn catch_up(
     let reach = crowd.delivery().reach(from, to, &[host]);
     let after = crowd.world.hosts()[host].traffic;
     setup.tell(|| {
-        format!("{name}: {} bytes out, {} in, after it was ready", after.0 - before.0, after.1 - before.1)
+        format!(
+            "{name}: {} bytes out, {} in, after it was ready",
+            after.0 - before.0,
+            after.1 - before.1
+        )
     });
     let phase = meter.phase(&crowd.world, name, to - from, reach);
     setup.tell(|| phase.to_string());
