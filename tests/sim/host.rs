@@ -81,12 +81,7 @@ pub struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(
-        kind: Kind,
-        name: String,
-        identity: &Identity,
-        clock: Clock,
-    ) -> Self {
+    pub(crate) fn new(kind: Kind, name: String, identity: &Identity, clock: Clock) -> Self {
         Self {
             kind,
             name,

@@ -97,13 +97,13 @@ impl Disk {
             }
         }
         for (key, value) in batch {
-            // Frames and records are slices of larger buffers: a disk keeps no such buffer alive.
-            let key = Bytes::copy_from_slice(&key);
+            // Values are kept as they came, slices of the frames that brought them: the node's cache keeps those
+            // alive as well, and a world of a thousand stores has no room for a second copy.
             let length = key.len();
             let old = match value {
                 Some(value) => {
                     self.bytes += length + value.len();
-                    self.durable.insert(key, Bytes::copy_from_slice(&value))
+                    self.durable.insert(key, value)
                 }
                 None => self.durable.remove(&key),
             };
@@ -131,6 +131,11 @@ impl Disk {
     /// Entries.
     pub fn entries(&self) -> usize {
         self.durable.len()
+    }
+
+    /// Whether some value contains `bytes`.
+    pub fn holds(&self, bytes: &[u8]) -> bool {
+        self.durable.values().any(|value| memchr::memmem::find(value, bytes).is_some())
     }
 
     /// Everything, in key order.

@@ -16,6 +16,8 @@ pub const PAYLOAD_BYTES_MIN: usize = MARK_BYTES + 4;
 struct Tracked {
     publisher: HostId,
     published_at: u64,
+    /// How many hosts have seen it, its publisher among them.
+    seen_count: usize,
     /// By host: arrival of the first frame with it (world time · 256 + hops), and when the application saw it.
     first: Vec<u64>,
     seen: Vec<Option<u64>>,
@@ -58,7 +60,7 @@ impl Delivery {
         let (mut first, mut seen) = (vec![u64::MAX; hosts], vec![None; hosts]);
         first[publisher] = now << 8;
         seen[publisher] = Some(now);
-        self.records.push(Tracked { publisher, published_at: now, first, seen });
+        self.records.push(Tracked { publisher, published_at: now, seen_count: 1, first, seen });
         let mut payload = self.mark.to_vec();
         payload.extend_from_slice(&number.to_be_bytes());
         payload.resize(length.max(PAYLOAD_BYTES_MIN), b'.');
@@ -89,8 +91,12 @@ impl Delivery {
     /// An application saw a record.
     pub(crate) fn seen(&mut self, host: HostId, now: u64, payload: &[u8]) {
         let Some(number) = self.number(payload) else { return };
-        if let Some(seen) = self.records[number].seen.get_mut(host) {
-            seen.get_or_insert(now);
+        let record = &mut self.records[number];
+        if let Some(seen) = record.seen.get_mut(host)
+            && seen.is_none()
+        {
+            *seen = Some(now);
+            record.seen_count += 1;
         }
     }
 
@@ -108,7 +114,9 @@ impl Delivery {
     pub fn complete(&self, from: usize, members: &[HostId]) -> bool {
         let has =
             |record: &Tracked, host: HostId| record.seen.get(host).is_some_and(Option::is_some);
-        self.records[from..].iter().all(|record| members.iter().all(|&host| has(record, host)))
+        self.records[from..].iter().all(|record| {
+            record.seen_count >= members.len() && members.iter().all(|&host| has(record, host))
+        })
     }
 
     /// What became of the records from number `from` up to `to`, at `members`.

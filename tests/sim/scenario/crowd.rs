@@ -141,7 +141,7 @@ impl Crowd {
     /// Runs until all live nodes have all records from number `from` on. Answers what was reached.
     pub(super) fn settle(&mut self, from: usize, within: Duration) -> Reach {
         let members = self.world.live();
-        self.world.run_until_every(5_000, within, |world| {
+        self.world.run_until_every(200, within, |world| {
             world.delivery.as_ref().is_some_and(|delivery| delivery.complete(from, &members))
         });
         self.delivery().reach(from, self.published(), &members)
