@@ -122,7 +122,8 @@ fn browsers_at_a_rendezvous_node_fall_quiet() {
         let before = world.counts;
         world.run_for(Duration::from_secs(1_800));
         let opened = world.counts.links_opened - before.links_opened;
-        assert!(opened <= 60, "{opened} links were opened in half an hour");
+        // Each tries the address of its invitation about once a minute, and no other.
+        assert!(opened <= 100, "{opened} links were opened in half an hour");
         let inputs = world.counts.events - before.events;
         assert!(inputs <= 12_000, "{inputs} inputs in half an hour");
         assert!(world.is_connected(&hosts));
