@@ -81,6 +81,8 @@ pub(crate) struct Group {
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
+    /// Grows while there are too few neighbours and nobody new is known.
+    fruitless_rounds: u32,
 }
 
 /// Deadlines of a group.
@@ -192,6 +194,7 @@ impl Group {
             flooding: BTreeMap::new(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
+            fruitless_rounds: 0,
         }
     }
 

@@ -235,6 +235,7 @@ impl Node {
     fn link_ready(&mut self, link: LinkId) {
         let Some(ready) = self.links.ready(link) else { return };
         let (node, rendezvous) = (ready.node, ready.rendezvous);
+        self.ways.arrived(link, node);
         if node == self.id {
             self.close(link, CloseReason::Myself);
             return;
@@ -454,7 +455,8 @@ impl Node {
             if !wants || self.links.len() >= limits::LINKS_MAX {
                 break;
             }
-            if self.ways.is_full(seat) {
+            let linked = self.ways.seated(seat).is_some_and(|n| self.links.to_node(n).is_some());
+            if linked || self.ways.leads_to(seat) {
                 continue;
             }
             let link = self.links.create(self.now, true);
