@@ -586,9 +586,9 @@ impl Node {
 
     fn committed(&mut self, commit: Commit) {
         match commit {
-            Commit::Record { group, class, from, request, bytes, .. } => {
+            Commit::Record { group, class, from, request, signed, .. } => {
                 if let Some(group) = self.groups.get_mut(&group) {
-                    group.durable(&mut ctx!(self), class, bytes, from, request);
+                    group.durable(&mut ctx!(self), class, *signed, from, request);
                 }
             }
             Commit::Group { group, request } => {
