@@ -59,6 +59,8 @@ pub(crate) struct Group {
     // records
     indexes: [Index; 3],
     members: BTreeMap<Serial, VerifiedChain>,
+    /// Certificates of each member.
+    serials: BTreeMap<PeerId, BTreeSet<Serial>>,
     present: BTreeMap<NodeId, Present>,
     invitations: BTreeMap<PublicKey, OpenInvitation>,
     deferred: records::Deferred,
@@ -174,6 +176,7 @@ impl Group {
             known: VecDeque::new(),
             indexes: Default::default(),
             members: BTreeMap::new(),
+            serials: BTreeMap::new(),
             present: BTreeMap::new(),
             invitations: BTreeMap::new(),
             deferred: records::Deferred::default(),
@@ -202,7 +205,7 @@ impl Group {
         if let Some(key) = saved.key {
             group.key = Some(GroupKey::from_bytes(&key).ok()?);
         }
-        group.members.insert(chain.serial(), chain.clone());
+        group.add_member(chain.clone());
         group.chain = Some(chain);
         group.ready = saved.ready;
         group.peer_time_shift = saved.peer_time_shift;
@@ -384,6 +387,12 @@ impl Group {
             return Err(Misbehaved::Membership);
         }
         Ok(chain)
+    }
+
+    /// Notes a member's certificate. Whether it was not known.
+    fn add_member(&mut self, chain: VerifiedChain) -> bool {
+        self.serials.entry(chain.peer()).or_default().insert(chain.serial());
+        self.members.insert(chain.serial(), chain).is_none()
     }
 
     /// Checks a chain, or recognises one that was checked before.

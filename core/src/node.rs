@@ -190,6 +190,9 @@ impl Node {
 
     fn wake(&self) -> Option<Wake> {
         let link = self.links.deadline().map(|at| (at, "check link"));
+        if self.closing.is_some() {
+            return link.map(|(at, why)| Wake { at, why });
+        }
         let dial = self.dialer.deadline().map(|at| (at, "dial node"));
         let groups = self.groups.values().filter_map(Group::deadline);
         let first = groups.chain(link).chain(dial).min_by_key(|(at, _)| *at);

@@ -14,8 +14,8 @@ use crate::wire::{self, Ack, AckOf, kind};
 use bytes::Bytes;
 use std::time::Duration;
 
-/// How long acknowledgements wait for company. Guess: half a round trip on a good link.
-const ACK_DELAY: Duration = Duration::from_millis(20);
+/// How long acknowledgements wait for company. Guess: what people still take for at once.
+const ACK_DELAY: Duration = Duration::from_millis(100);
 /// Acknowledgements in one message. Guess.
 const ACKS_MAX: usize = 256;
 /// Records of one message end before this. Bytes. Guess: eight frames.

@@ -16,7 +16,7 @@ use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::record::{Record, RecordType};
-use crate::storage::Commit;
+use crate::storage::{Class, Commit};
 use crate::time::WallTime;
 use crate::wire::{self, Granted, NotGranted, Redeem, kind};
 use bytes::Bytes;
@@ -89,7 +89,7 @@ impl Group {
             .expect("a chain of our own making holds");
         let mut group = Self::new(key.group_id(), name, root);
         group.key = Some(key);
-        group.members.insert(chain.serial(), chain.clone());
+        group.add_member(chain.clone());
         group.chain = Some(chain);
         group.ready = true;
         group.save(ctx);
@@ -106,7 +106,6 @@ impl Group {
             &encode(&properties),
             None,
         );
-        group.publish_membership(ctx);
         group.start(ctx);
         group
     }
@@ -136,22 +135,23 @@ impl Group {
     }
 
     fn become_member(&mut self, ctx: &mut Ctx<'_>, chain: cert::VerifiedChain, request: RequestId) {
-        self.members.insert(chain.serial(), chain.clone());
+        self.add_member(chain.clone());
         self.chain = Some(chain);
         self.joining = None;
         self.timers.clear(Timer::Joining);
         self.save(ctx);
         self.commit(ctx, Commit::Group { group: self.id, request: Some(request) });
-        self.publish_membership(ctx);
     }
 
-    /// Our own certificate chain as a record, so that everybody can check what we publish.
-    fn publish_membership(&mut self, ctx: &mut Ctx<'_>) {
-        let chain = self.chain.as_ref().expect("only members publish their membership");
-        let serial = chain.serial();
-        let random =
-            serial.as_bytes().first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        let id = RecordId::new(ctx.identity.peer_id(), random);
+    /// Our own certificate chain as a record, so that everybody can check what we publish. It goes out before the
+    /// first record of ours: a group whose members only read does not carry their certificates.
+    pub(super) fn publish_membership_once(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(chain) = &self.chain else { return };
+        let random = chain.serial().as_bytes().first_chunk::<8>().copied().unwrap_or_default();
+        let id = RecordId::new(ctx.identity.peer_id(), u64::from_be_bytes(random));
+        if self.index(Class::Membership).get(&id).is_some() {
+            return;
+        }
         let payload = cert::encode_chain(chain.certificates());
         let until = chain.not_after();
         self.publish_internal(
@@ -402,6 +402,9 @@ impl Group {
         payload: &[u8],
         until: Option<WallTime>,
     ) -> RecordId {
+        if kind.as_str() != RecordType::MEMBERSHIP {
+            self.publish_membership_once(ctx);
+        }
         let chain = self.chain.as_ref().expect("only members publish");
         let peer = ctx.identity.peer_id();
         let id = id.unwrap_or_else(|| RecordId::new(peer, ctx.rng.next_u64()));
@@ -427,7 +430,8 @@ impl Group {
             signature: [0; 64],
         };
         let signed = record.sign(self.id, ctx.identity);
-        self.store_record(ctx, signed, None, None);
+        let chain = chain.clone();
+        self.store_record(ctx, signed, &chain, None, None);
         id
     }
 }

@@ -126,7 +126,8 @@ fn class_of(kind: &RecordType) -> Class {
 impl Group {
     /// A record of any class.
     pub(super) fn meta(&self, id: RecordId) -> Option<(Class, &Meta)> {
-        Class::ALL.into_iter().find_map(|class| Some((class, self.index(class).get(&id)?)))
+        // Most records are the applications'.
+        Class::ALL.into_iter().rev().find_map(|class| Some((class, self.index(class).get(&id)?)))
     }
 
     pub(super) fn index(&self, class: Class) -> &crate::index::Index {
@@ -147,8 +148,9 @@ impl Group {
             return Some(());
         }
         self.indexes[class as usize].insert(Meta::from(&signed));
-        let chain = self.signer_chain(ctx, signed.record()).ok().flatten();
-        self.take_effect(ctx, signed.record(), chain);
+        if let Ok(Some(chain)) = self.signer_chain(ctx, signed.record()) {
+            self.take_effect(ctx, signed.record(), &chain);
+        }
         Some(())
     }
 
@@ -215,7 +217,7 @@ impl Group {
         let new_member = (class == Class::Membership
             && record.kind.as_str() == RecordType::MEMBERSHIP)
             .then_some(record.serial);
-        self.store_record(ctx, signed, from, None);
+        self.store_record(ctx, signed, &chain, from, None);
         if let Some(serial) = new_member {
             for waiting in self.deferred.take(serial) {
                 // Its sender is not known any more; a bad one is simply dropped.
@@ -248,6 +250,7 @@ impl Group {
         &mut self,
         ctx: &mut Ctx<'_>,
         signed: Signed,
+        chain: &VerifiedChain,
         from: Option<LinkId>,
         request: Option<RequestId>,
     ) {
@@ -258,8 +261,7 @@ impl Group {
         let before = self.indexes[class as usize].insert(Meta::from(&signed)).map(Box::new);
         ctx.storage.write(storage::record_key(self.id, class, id), Some(bytes.clone()));
         ctx.storage.remember(self.id, id, bytes.clone());
-        let chain = self.signer_chain(ctx, record).ok().flatten();
-        let ours = chain.as_ref().is_some_and(|chain| chain.peer() == ctx.identity.peer_id());
+        let ours = chain.peer() == ctx.identity.peer_id();
         if ours {
             self.track(id, version);
         }
@@ -338,13 +340,11 @@ impl Group {
     }
 
     /// What a record changes in what we know. It has been checked.
-    fn take_effect(&mut self, ctx: &mut Ctx<'_>, record: &Record, chain: Option<VerifiedChain>) {
-        let Some(chain) = chain else { return };
+    fn take_effect(&mut self, ctx: &mut Ctx<'_>, record: &Record, chain: &VerifiedChain) {
         match record.kind.as_str() {
             RecordType::MEMBERSHIP => {
-                let peer = chain.peer();
-                if self.members.insert(chain.serial(), chain).is_none() {
-                    self.tell_of_member(ctx, peer);
+                if self.add_member(chain.clone()) {
+                    self.tell_of_member(ctx, chain.peer());
                 }
             }
             RecordType::PRESENCE => self.presence_changed(ctx, record),
@@ -481,7 +481,9 @@ impl Group {
         };
         record.check(self.payload_bytes_max)?;
         let signed = record.sign(self.id, ctx.identity);
-        self.store_record(ctx, signed, None, Some(request));
+        self.publish_membership_once(ctx);
+        let Some(chain) = self.chain.clone() else { return Err(Error::UnknownGroup) };
+        self.store_record(ctx, signed, &chain, None, Some(request));
         Ok(())
     }
 
@@ -536,7 +538,8 @@ impl Group {
         };
         let signed = record.sign(self.id, ctx.identity);
         let bytes = signed.bytes().clone();
-        self.store_record(ctx, signed, None, None);
+        let chain = chain.clone();
+        self.store_record(ctx, signed, &chain, None, None);
         self.flood(bytes, None);
     }
 
@@ -591,14 +594,12 @@ impl Group {
 
     /// All members, by peer id.
     pub(crate) fn member_infos(&self) -> Vec<MemberInfo> {
-        let mut peers: Vec<PeerId> = self.members.values().map(VerifiedChain::peer).collect();
-        peers.sort_unstable();
-        peers.dedup();
-        peers.into_iter().filter_map(|peer| self.member_info(peer)).collect()
+        self.serials.keys().filter_map(|&peer| self.member_info(peer)).collect()
     }
 
     fn member_info(&self, peer: PeerId) -> Option<MemberInfo> {
-        let chains = self.members.values().filter(|chain| chain.peer() == peer);
+        let serials = self.serials.get(&peer)?.iter();
+        let chains = serials.filter_map(|serial| self.members.get(serial));
         let chain = chains.max_by_key(|chain| (chain.not_after(), chain.serial()))?;
         let here = self.present.iter().filter(|(_, present)| present.peer == peer);
         Some(MemberInfo {

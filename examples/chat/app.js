@@ -1,0 +1,363 @@
+// The chat: which screen is shown, and one peer with its groups behind it.
+import { $, batched, el, setText, show, showOpening, toast } from "./dom.js";
+import { makeGraph } from "./graph.js";
+import { setUpInvite } from "./invite.js";
+import { setUpComposer, showMessages } from "./messages.js";
+import { keepLoaded, keepOffline, watchNode } from "./offline.js";
+import { drawPeople } from "./people.js";
+import { askName, begin, showBadInvitation, showInvited } from "./welcome.js";
+import { canWords, connection, errorWords, nodeNotice, problem } from "./words.js";
+
+/** How long to look for the others before saying that we are alone. */
+const SETTLING_MS = 6_000;
+const NAME_KEY = "peergraph.chat.name";
+const GROUP_KEY = "peergraph.chat.group";
+
+/** The npm package, once loaded. */
+let library = null;
+/** Our peer, once open. */
+let peer = null;
+/** The group on the screen: `{ group, members, neighbours, opened, messages, ended }`. */
+let view = null;
+/** Of whom to show an invitation: the text of the link that opened this page. */
+let invitation = takeInvitation();
+/** The node that served this page. */
+let node = { reachable: true, peer: null };
+let hub = null;
+let newVersion = false;
+
+const graph = makeGraph();
+
+/** Takes the invitation out of the address bar, history and screenshots. */
+function takeInvitation() {
+  const text = location.hash.slice(1);
+  if (text) history.replaceState(history.state, "", location.pathname + location.search);
+  return text;
+}
+
+async function load() {
+  if (library) return library;
+  try {
+    library = await import("/peergraph/index.js");
+  } catch (cause) {
+    throw Object.assign(new Error("the package could not be loaded", { cause }), { code: "load-failed" });
+  }
+  return library;
+}
+
+async function start() {
+  try {
+    if (typeof RTCPeerConnection === "undefined") throw missing("no-webrtc");
+    if (typeof indexedDB === "undefined" || !indexedDB) throw missing("no-indexeddb");
+    if (!remembered(NAME_KEY)) remember(NAME_KEY, await askName(Boolean(invitation)));
+    await open(false);
+    await enter();
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+const missing = (code) => Object.assign(new Error(code), { code });
+
+async function open(takeOver) {
+  showOpening("Opening your chat …");
+  const { Peer } = await load();
+  peer = await Peer.open({ name: remembered(NAME_KEY), nodes: [location.origin], takeOver });
+  keepLoaded();
+  const opened = peer;
+  const look = batched(() => { if (peer === opened) refresh(); });
+  for (const type of ["link", "node", "group", "member", "neighbour", "alone", "sync"]) {
+    opened.addEventListener(type, look);
+  }
+  opened.addEventListener("link", (event) => { if (event.detail.state === "closed") nodeWatch.look(); });
+  opened.addEventListener("storage", (event) => toast(errorWords(event.detail.error)));
+  opened.addEventListener("closed", (event) => {
+    if (peer !== opened || event.detail?.group) return;
+    leaveView();
+    peer = null;
+    if (event.detail?.error) showProblem(event.detail.error);
+  });
+}
+
+/** The first screen of an open peer: the invitation, the group seen last, or the forms. */
+async function enter() {
+  if (invitation) {
+    await showInvitation();
+    return;
+  }
+  const groups = await peer.groups();
+  if (groups.length === 0) {
+    beginHere();
+    return;
+  }
+  showGroup(groups.find((group) => group.id === remembered(GROUP_KEY)) ?? groups[0]);
+}
+
+/** What an invitation is for; throws where it is of no use to us. Genuine or not: joining finds out. */
+function preview(link) {
+  const details = peer.preview(link);
+  if (details.expires <= new Date()) {
+    throw new Error(`it was good until ${details.expires.toLocaleString()}; ask for a new one`);
+  }
+  if (details.invitee && details.invitee.id !== peer.id) {
+    throw new Error(`it is for ${details.invitee.name || "somebody else"}, and this browser is ${peer.name}; `
+      + "ask for one of your own");
+  }
+  return details;
+}
+
+/** Shows the invitation that opened this page, or was pasted. */
+async function showInvitation() {
+  try {
+    const details = preview(invitation);
+    const mine = (await peer.groups()).find((group) => group.id === details.group);
+    if (mine) {
+      invitation = "";
+      showGroup(mine);
+      return;
+    }
+    showInvited(details, { accept: join, decline: () => { invitation = ""; enter(); } });
+  } catch (error) {
+    invitation = "";
+    beginHere();
+    showBadInvitation(error);
+  }
+}
+
+/** Errors after which trying again is of no use. */
+const useless = new Set(["bad-invitation", "invitation-expired", "invitation-invalid", "invitation-for-another",
+  "invitation-used-up"]);
+
+/** Joins; what goes wrong is shown with the invitation, which can be tried again. */
+async function join() {
+  const stop = new AbortController();
+  const text = invitation;
+  showOpening("Joining the group … A member who may let you in must be online.", () => stop.abort());
+  try {
+    const group = await peer.join(text, { signal: stop.signal });
+    invitation = "";
+    showGroup(group);
+  } catch (error) {
+    if (!peer) return;
+    if (useless.has(error.code)) {
+      invitation = "";
+      beginHere();
+      showBadInvitation(error);
+      return;
+    }
+    await showInvitation();
+    if (error.code !== "aborted") setText($("invited-error"), errorWords(error));
+  }
+}
+
+function beginHere() {
+  const back = view ? () => showGroup(view.group) : null;
+  begin({
+    name: peer.name,
+    back,
+    create: async (name) => showGroup(await peer.createGroup({ name })),
+    look: async (link) => {
+      // Errors are told in the form.
+      preview(link);
+      invitation = link;
+      await showInvitation();
+    },
+  });
+}
+
+function showGroup(group) {
+  if (view?.group === group && !view.ended.signal.aborted) {
+    show("chat");
+    graph.wake();
+    return;
+  }
+  leaveView();
+  remember(GROUP_KEY, group.id);
+  const ended = new AbortController();
+  view = { group, members: [], neighbours: [], opened: Date.now(), ended, messages: null };
+  setText($("group-title"), group.name);
+  document.title = `${group.name} – Peergraph Chat`;
+  show("chat");
+  view.messages = showMessages(group, {
+    nameOf: (id) => view?.members.find((member) => member.id === id)?.name ?? "",
+    signal: ended.signal,
+    failed: (error) => toast(errorWords(error)),
+  });
+  group.addEventListener("closed", () => { if (view?.group === group) leaveView(); }, { signal: ended.signal });
+  const settled = setTimeout(refresh, SETTLING_MS + 50);
+  ended.signal.addEventListener("abort", () => clearTimeout(settled));
+  closeSide();
+  refresh();
+}
+
+function leaveView() {
+  view?.ended.abort();
+  view = null;
+  document.title = "Peergraph Chat";
+  if ($("invite").open) $("invite").close();
+}
+
+/** Reads what the peer knows about people and links, and draws it. */
+async function refresh() {
+  const seen = view;
+  if (!seen || !peer) return;
+  try {
+    const [members, neighbours, links, groups] = await Promise.all(
+      [seen.group.members(), seen.group.neighbours(), peer.links(), peer.groups()]);
+    if (view !== seen) return;
+    Object.assign(seen, { members, neighbours });
+    const known = new Set(members.map((member) => member.id));
+    hub = links.find((link) => link.peer && link.peer === node.peer && !known.has(link.peer)) ?? null;
+    drawGroups(groups);
+    setText($("group-title"), seen.group.name);
+    seen.messages.refresh();
+    draw();
+  } catch (error) {
+    if (view === seen && error.code !== "closed") toast(errorWords(error));
+  }
+}
+
+function draw() {
+  if (!view) return;
+  const { members, neighbours } = view;
+  const now = connection({
+    neighbours,
+    others: members.filter((member) => !member.me).length,
+    settling: Date.now() - view.opened < SETTLING_MS,
+  });
+  $("connection").dataset.state = now.state;
+  setText($("connection-words"), now.words);
+  setText($("can"), canWords({ reachable: node.reachable, state: now.state }));
+  drawPeople(members, neighbours);
+  graph.update({ members, neighbours, hub });
+  const words = nodeNotice({ reachable: node.reachable, state: now.state });
+  const update = newVersion && !words;
+  setText($("notice-words"), update ? "A newer version of this page is ready." : words);
+  $("notice").hidden = !words && !update;
+  $("notice-action").hidden = !update;
+  setText($("notice-action"), "Reload");
+}
+
+function drawGroups(groups) {
+  $("group-list").replaceChildren(...groups.map((group) => {
+    const button = el("button", { type: "button", class: "quiet", "aria-current": group === view.group && "true" }, group.name);
+    button.addEventListener("click", () => {
+      $("group-menu").hidePopover();
+      showGroup(group);
+    });
+    return el("li", {}, button);
+  }));
+}
+
+function showProblem(error) {
+  if (problem(error).code === "") console.error(error);
+  const { title, words, hint, action, code } = problem(error);
+  setText($("problem-title"), title);
+  setText($("problem-words"), words);
+  setText($("problem-hint"), hint);
+  setText($("problem-code"), code ? `(${code})` : "");
+  const button = $("problem-action");
+  setText(button, action);
+  button.disabled = false;
+  button.onclick = async () => {
+    if (code !== "locked" && code !== "taken-over") {
+      location.reload();
+      return;
+    }
+    button.disabled = true;
+    try {
+      await open(true);
+      await enter();
+    } catch (again) {
+      showProblem(again);
+    }
+  };
+  show("problem");
+  button.focus();
+}
+
+function openSide() {
+  document.body.classList.add("side-open");
+  $("people-button").setAttribute("aria-expanded", "true");
+  graph.wake();
+  $("side-close").focus();
+}
+
+function closeSide() {
+  document.body.classList.remove("side-open");
+  $("people-button").setAttribute("aria-expanded", "false");
+}
+
+function remembered(key) {
+  try {
+    return localStorage.getItem(key) ?? "";
+  } catch {
+    throw missing("no-indexeddb");
+  }
+}
+
+function remember(key, value) {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // Full or forbidden: asked again next time.
+  }
+}
+
+setUpInvite(() => view.group);
+setUpComposer(async (text) => {
+  const seen = view;
+  if (!seen) return false;
+  try {
+    seen.messages.follow();
+    await seen.group.publish("chat.message", { text });
+    return true;
+  } catch (error) {
+    toast(`Not saved. ${errorWords(error)}`);
+    return false;
+  }
+});
+$("people-button").addEventListener("click", () => {
+  if (document.body.classList.contains("side-open")) closeSide();
+  else openSide();
+});
+$("side-close").addEventListener("click", () => { closeSide(); $("people-button").focus(); });
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && document.body.classList.contains("side-open")) {
+    closeSide();
+    $("people-button").focus();
+  }
+});
+$("menu-new").addEventListener("click", () => { $("group-menu").hidePopover(); beginHere(); });
+$("menu-leave").addEventListener("click", () => { $("group-menu").hidePopover(); $("leave").returnValue = ""; $("leave").showModal(); });
+$("leave").addEventListener("close", async () => {
+  if ($("leave").returnValue !== "leave" || !view) return;
+  const { group } = view;
+  leaveView();
+  showOpening("Leaving the group …");
+  try {
+    await group.leave();
+  } catch (error) {
+    toast(errorWords(error));
+  }
+  try {
+    await enter();
+  } catch (error) {
+    showProblem(error);
+  }
+});
+$("notice-action").addEventListener("click", () => location.reload());
+// An invitation pasted into the address bar of this very page.
+addEventListener("hashchange", () => {
+  const text = takeInvitation();
+  if (!text) return;
+  invitation = text;
+  if (peer) showInvitation();
+});
+
+const nodeWatch = watchNode((now) => {
+  node = now;
+  if (view) refresh();
+});
+keepOffline(() => { newVersion = true; draw(); });
+await start();

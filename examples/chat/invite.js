@@ -1,0 +1,98 @@
+// The dialog that makes an invitation: a link, also as a QR code. Whoever has the link can join.
+import { $, setText, toast } from "./dom.js";
+import { errorWords, untilWords } from "./words.js";
+
+/** Prepares the dialog. `current()` gives the group on the screen. */
+export function setUpInvite(current) {
+  const dialog = $("invite");
+  const again = () => {
+    $("invite-options").hidden = false;
+    $("invite-result").hidden = true;
+    // The link is a secret: it does not stay in the page.
+    $("invite-link").value = "";
+    $("invite-qr").removeAttribute("src");
+    setText($("invite-error"), "");
+  };
+  $("invite-button").addEventListener("click", () => {
+    again();
+    const { role, name } = current();
+    setText($("invite-title"), `Invite to “${name}”`);
+    $("invite-role-field").hidden = role !== "administrator";
+    if (role !== "administrator") $("invite-role").value = "member";
+    const may = role === "administrator" || role === "inviting";
+    $("invite-options").hidden = !may;
+    if (!may) setText($("invite-error"), "In this group you may read and write. Ask somebody who may invite others for a link.");
+    dialog.showModal();
+  });
+  $("invite-close").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", again);
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+
+  $("invite-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if ($("invite-options").hidden) return;
+    const make = $("invite-make");
+    make.disabled = true;
+    setText(make, "Making the link …");
+    setText($("invite-error"), "");
+    try {
+      const uses = Number($("invite-uses").value);
+      const invitation = await current().invite({
+        role: $("invite-role").value, uses, expiresIn: $("invite-expiry").value, page: pageAddress(),
+      });
+      if (dialog.open) showInvitation(invitation, uses);
+    } catch (error) {
+      setText($("invite-error"), errorWords(error));
+    } finally {
+      make.disabled = false;
+      setText(make, "Make the link");
+    }
+  });
+  $("invite-again").addEventListener("click", () => { again(); $("invite-make").focus(); });
+  $("invite-copy").addEventListener("click", copy);
+  $("invite-link").addEventListener("focus", (event) => event.target.select());
+  $("invite-share").addEventListener("click", async () => {
+    try {
+      await navigator.share({ title: `Join “${current().name}”`, url: $("invite-link").value });
+    } catch (error) {
+      if (error.name !== "AbortError") toast("Sharing did not work here. Copy the link instead.");
+    }
+  });
+}
+
+/** This page without query and fragment: what the link opens. */
+const pageAddress = () => new URL(location.pathname, location.origin);
+
+function showInvitation(invitation, uses) {
+  $("invite-link").value = invitation.link;
+  const image = $("invite-qr");
+  try {
+    image.src = `data:image/svg+xml,${encodeURIComponent(invitation.qr())}`;
+    image.hidden = false;
+  } catch {
+    image.hidden = true;
+  }
+  $("invite-share").hidden = typeof navigator.share !== "function";
+  const who = uses === 1 ? "One person" : `Up to ${uses} people`;
+  const until = invitation.expires ? `, it ends ${untilWords(invitation.expires)}` : "";
+  setText($("invite-facts"),
+    `${who} can join with it${until}. Send it only to those who should. Keep this page open until they are in: `
+    + "your device lets them in.");
+  $("invite-options").hidden = true;
+  $("invite-result").hidden = false;
+  $("invite-copy").focus();
+}
+
+async function copy() {
+  const field = $("invite-link");
+  let done = false;
+  try {
+    await navigator.clipboard.writeText(field.value);
+    done = true;
+  } catch {
+    field.focus();
+    field.select();
+  }
+  setText($("invite-copy"), done ? "Copied" : "Press Ctrl+C");
+  setTimeout(() => setText($("invite-copy"), "Copy"), 3000);
+}

@@ -1,0 +1,207 @@
+// The conversation: records of type `chat.message`, in the order in which they were written.
+import { $, batched, el } from "./dom.js";
+import { hue, initials, messageText, statusHelp, statusWords } from "./words.js";
+
+/** Messages drawn at first, and added by each "Show earlier". Guess: quick on a phone. */
+const DRAWN_STEP = 150;
+/** Messages of one author within this time share a heading. */
+const TOGETHER_MS = 5 * 60_000;
+
+const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+/** Versions tell apart what one member wrote in the same millisecond. */
+const before = (a, b) => a.created - b.created || compare(a.version, b.version) || compare(a.id, b.id);
+const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Shows one group's messages until `signal` ends it. `nameOf(peer)` gives the name of an author, or "". */
+export function showMessages(group, { nameOf, signal, failed }) {
+  const list = $("messages");
+  const scroller = $("scroller");
+  const newest = $("newest");
+  const earlier = $("earlier");
+  /** All messages, oldest first; what is drawn is the end of it. */
+  const all = [];
+  const byId = new Map();
+  let drawnMax = DRAWN_STEP;
+  let unread = false;
+
+  list.replaceChildren();
+  scroller.setAttribute("aria-busy", "true");
+  newest.hidden = earlier.hidden = $("empty").hidden = true;
+
+  const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+  const toEnd = () => { scroller.scrollTop = scroller.scrollHeight; };
+  let stick = true;
+
+  const draw = batched(() => {
+    if (signal.aborted) return;
+    const first = Math.max(0, all.length - drawnMax);
+    const rows = [];
+    let previous = null;
+    for (const record of all.slice(first)) {
+      const newDay = !previous || previous.created.toDateString() !== record.created.toDateString();
+      if (newDay) rows.push(dayRow(record.created));
+      const together = !newDay && previous.creator.id === record.creator.id
+        && record.created - previous.created < TOGETHER_MS;
+      rows.push(messageRow(record, together, nameOf));
+      previous = record;
+    }
+    reconcile(list, rows);
+    earlier.hidden = first === 0;
+    $("empty").hidden = all.length > 0 || scroller.getAttribute("aria-busy") === "true";
+    if (stick) toEnd();
+    newest.hidden = stick || !unread;
+  });
+
+  const take = (record) => {
+    const old = byId.get(record.id);
+    if (old && old.version >= record.version) return;
+    if (old) all.splice(all.indexOf(old), 1);
+    byId.set(record.id, record);
+    if (!record.deleted) {
+      let at = all.length;
+      while (at > 0 && before(all[at - 1], record) > 0) at -= 1;
+      all.splice(at, 0, record);
+    }
+    if (!stick) unread = true;
+    draw();
+  };
+
+  const remove = (id) => {
+    const old = byId.get(id);
+    if (!old) return;
+    byId.delete(id);
+    const at = all.indexOf(old);
+    if (at >= 0) all.splice(at, 1);
+    draw();
+  };
+
+  scroller.addEventListener("scroll", () => {
+    stick = atEnd();
+    if (stick) unread = false;
+    newest.hidden = stick || !unread;
+  }, { signal, passive: true });
+  newest.onclick = () => { stick = true; unread = false; draw(); };
+  earlier.onclick = () => {
+    const fromEnd = scroller.scrollHeight - scroller.scrollTop;
+    drawnMax += DRAWN_STEP;
+    draw();
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      scroller.scrollTop = scroller.scrollHeight - fromEnd;
+    }));
+  };
+  // A keyboard on a phone makes the view smaller: the newest message stays in sight.
+  const resized = new ResizeObserver(() => { if (stick) toEnd(); });
+  resized.observe(scroller);
+  signal.addEventListener("abort", () => resized.disconnect());
+
+  group.addEventListener("status", draw, { signal });
+  group.addEventListener("expired", (event) => remove(event.detail.id), { signal });
+
+  // History first; the list speaks to screen readers once it is there.
+  const settled = setTimeout(() => { scroller.setAttribute("aria-busy", "false"); draw(); }, 400);
+  signal.addEventListener("abort", () => clearTimeout(settled));
+  (async () => {
+    try {
+      for await (const record of group.watch("chat.message", { signal })) take(record);
+    } catch (error) {
+      if (!signal.aborted) failed(error);
+    }
+  })();
+
+  return {
+    /** Draws again, since names have changed. */
+    refresh: draw,
+    /** Goes to the newest message, since we have just written one. */
+    follow: () => { stick = true; unread = false; draw(); },
+  };
+}
+
+function dayRow(date) {
+  return { key: `day ${date.toDateString()}`, look: "", make: () => el("li", { class: "day" }, el("span", {}, day.format(date))) };
+}
+
+function messageRow(record, together, nameOf) {
+  const { creator } = record;
+  const name = creator.me ? "You" : creator.name || nameOf(creator.id) || "Unknown member";
+  const status = creator.me ? statusWords(record.status) : "";
+  return {
+    key: record.id,
+    look: [record.version, together, name, status].join(" "),
+    make: () => {
+      const text = messageText(record.data);
+      const foot = el("p", { class: "foot" },
+        el("time", { datetime: record.created.toISOString(), title: record.created.toLocaleString() },
+          time.format(record.created)));
+      if (status) {
+        foot.append(" · ", el("span", { class: "status", title: statusHelp(record.status) }, status));
+      }
+      return el("li", {
+        class: `message${creator.me ? " mine" : ""}${together ? " together" : ""}`,
+        "data-id": record.id,
+      },
+      creator.me ? null : el("span", { class: `face hue-${hue(creator.id)}`, "aria-hidden": "true" }, initials(name)),
+      el("div", { class: "bubble" },
+        el("p", { class: `author${together || creator.me ? " visually-hidden" : ""} ink-${hue(creator.id)}`,
+          title: creator.id }, name),
+        el("p", { class: "text", dir: "auto" }, text),
+        foot));
+    },
+  };
+}
+
+/** Makes the list show `rows`, touching only what differs. */
+function reconcile(list, rows) {
+  const old = new Map([...list.children].map((child) => [child.dataset.key, child]));
+  let at = list.firstElementChild;
+  for (const row of rows) {
+    const present = old.get(row.key);
+    old.delete(row.key);
+    if (present && present.dataset.look === row.look) {
+      if (present === at) at = at.nextElementSibling;
+      else list.insertBefore(present, at);
+      continue;
+    }
+    const made = row.make();
+    made.dataset.key = row.key;
+    made.dataset.look = row.look;
+    if (present) {
+      if (present === at) at = at.nextElementSibling;
+      present.replaceWith(made);
+      if (made.nextElementSibling !== at) list.insertBefore(made, at);
+    } else {
+      list.insertBefore(made, at);
+    }
+  }
+  for (const gone of old.values()) gone.remove();
+}
+
+/** The field in which one writes. `send(text)` may fail; the text stays then. */
+export function setUpComposer(send) {
+  const form = $("composer");
+  const text = $("text");
+  const grow = () => {
+    text.style.height = "auto";
+    text.style.height = `${Math.min(text.scrollHeight + 2, 180)}px`;
+  };
+  text.addEventListener("input", grow);
+  text.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const words = text.value.trim();
+    if (!words) return;
+    const typed = text.value;
+    text.value = "";
+    grow();
+    text.focus();
+    if (!await send(words) && text.value === "") {
+      text.value = typed;
+      grow();
+    }
+  });
+}

@@ -1,0 +1,117 @@
+// First visit, a new group, an invitation: the forms before a chat.
+import { $, el, setText, show } from "./dom.js";
+import { errorWords, roleWords, untilWords } from "./words.js";
+
+/** Longest invitation that is worth looking at. Characters. The core's bound, with room for a page's address. */
+const LINK_CHARS_MAX = 8_000;
+
+/** Asks for a name, and resolves with it. `invited`: whether an invitation waits to be shown. */
+export function askName(invited) {
+  section("name-form");
+  if (invited) heading("You are invited to a group", "Say who you are, then see what it is about. Nothing is joined yet.");
+  else {
+    heading("A chat that belongs to the people in it",
+      "No account. Messages go directly between you, encrypted, and stay on your own devices.");
+  }
+  show("welcome");
+  $("name").focus();
+  return new Promise((resolve) => {
+    $("name-form").onsubmit = (event) => {
+      event.preventDefault();
+      const name = $("name").value.trim();
+      setText($("name-error"), name ? "" : "Tell the others who you are.");
+      $("name").setAttribute("aria-invalid", String(!name));
+      if (name) resolve(name);
+      else $("name").focus();
+    };
+  });
+}
+
+/**
+ * Lets start a group or join one. `create(name)` and `look(link)` do it, and may throw what is shown. `back` leads to
+ * the chat, where there is one.
+ */
+export function begin({ name, create, look, back }) {
+  section("begin");
+  heading(`Hello ${name}`, "Start a group and invite the others, or join with a link that you were sent.");
+  $("begin-back").hidden = !back;
+  $("begin-back").onclick = back;
+  $("group-name").value = $("paste").value = "";
+  $("create-form").onsubmit = guarded("create-error", "Creating …", async () => {
+    const groupName = $("group-name").value.trim();
+    if (!groupName) throw missing($("group-name"), "Give the group a name.");
+    await create(groupName);
+  });
+  $("paste-form").onsubmit = guarded("paste-error", "Looking …", async () => {
+    const link = $("paste").value.trim();
+    if (!link) throw missing($("paste"), "Paste the link that you were sent.");
+    if (link.length > LINK_CHARS_MAX) throw new Error("This is too long to be an invitation.");
+    await look(link);
+  });
+  show("welcome");
+  $("group-name").focus();
+}
+
+/** Shows what an invitation is for. `accept()` joins, `decline()` leads away. */
+export function showInvited({ group, name, inviter, role, invitee, expires }, { accept, decline }) {
+  section("invited");
+  heading("You are invited", "");
+  setText($("invited-title"), name);
+  $("invited-fields").replaceChildren(
+    // Nobody vouches for this name.
+    ...field("Says it is from", inviter || "nobody"),
+    ...field("You may", role ? roleWords(role) : "what the group allows"),
+    ...field("Meant for", invitee ? `you, ${invitee.name}` : "whoever has the link"),
+    ...field("Good", `for ${untilWords(expires).replace(/^in /, "")}`),
+    ...field("Group key", group, "code"));
+  $("invited").onsubmit = guarded("invited-error", "Joining …", accept);
+  $("invited-decline").onclick = decline;
+  show("welcome");
+  $("invited-join").focus();
+}
+
+/** Shows why an invitation is of no use, above the forms that are there instead. */
+export function showBadInvitation(error) {
+  setText($("welcome-error"), `This invitation cannot be used. ${errorWords(error)}`);
+}
+
+function field(name, value, kind) {
+  return [el("dt", {}, name), el("dd", { class: kind, title: kind && value }, value)];
+}
+
+function section(id) {
+  for (const other of ["name-form", "invited", "begin"]) $(other).hidden = other !== id;
+  for (const error of ["welcome-error", "name-error", "invited-error", "create-error", "paste-error"]) setText($(error), "");
+}
+
+function heading(title, words) {
+  setText($("welcome-title"), title);
+  setText($("welcome-words"), words);
+  $("welcome-words").hidden = !words;
+}
+
+function missing(field, words) {
+  field.focus();
+  return new Error(words);
+}
+
+/** A form's handler: its button waits and says so, and what goes wrong is shown beneath the field. */
+function guarded(errorId, waiting, work) {
+  return async (event) => {
+    event.preventDefault();
+    const button = event.target.querySelector("button.primary, button:not([type])");
+    if (button.disabled) return;
+    const label = button.textContent;
+    button.disabled = true;
+    setText(button, waiting);
+    setText($(errorId), "");
+    try {
+      await work();
+    } catch (error) {
+      setText($(errorId), errorWords(error));
+    } finally {
+      button.disabled = false;
+      setText(button, label);
+    }
+  };
+}

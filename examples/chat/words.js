@@ -1,0 +1,182 @@
+// What the page says. Pure functions: tests/web/words.test.mjs reads them without a browser.
+
+const roles = { member: "Read and write", inviting: "Read, write and invite others", administrator: "Everything" };
+/** A role in words. */
+export const roleWords = (role) => roles[role] ?? role;
+
+const marks = { inviting: "can invite", administrator: "administrator" };
+/** What stands beside a member's name. Empty for ordinary members. */
+export const roleMark = (role) => marks[role] ?? "";
+
+/** How far a message of ours got. */
+export function statusWords(status) {
+  if (status === "stored") return "saved";
+  if (status === "sent") return "sent";
+  return `held by ${status.heldBy}`;
+}
+
+/** The same for screen readers and as a tooltip. */
+export function statusHelp(status) {
+  if (status === "stored") return "Saved on this device. It is sent as soon as somebody is there.";
+  if (status === "sent") return "Another member holds it too.";
+  return `${status.heldBy} other members hold it directly from you.`;
+}
+
+const many = (count, one, more) => `${count} ${count === 1 ? one : more}`;
+export const memberWords = (count) => many(count, "member", "members");
+
+/**
+ * How we are connected. `neighbours`: links on which this group's records flow; `others`: how many members there are
+ * besides us; `settling`: whether we have only just begun to look.
+ */
+export function connection({ neighbours, others, settling }) {
+  const direct = neighbours.filter((link) => link.direct).length;
+  const through = neighbours.length - direct;
+  if (neighbours.length === 0) {
+    if (settling && others > 0) return { state: "looking", words: "Looking for the others …" };
+    return { state: "alone", words: "Alone – saved here, sent when somebody is there" };
+  }
+  if (through === 0) return { state: "direct", words: `Direct to ${memberWords(direct)}` };
+  if (direct === 0) return { state: "relayed", words: `Via node to ${memberWords(through)}` };
+  return { state: "direct", words: `Direct to ${direct}, via node to ${through}` };
+}
+
+/** What works at the moment, and what does not. `reachable`: whether the node that served the page answers. */
+export function canWords({ reachable, state }) {
+  if (reachable && state === "relayed") {
+    return "Your network does not let you connect directly, so a node passes your messages on. It cannot read them.";
+  }
+  if (reachable) {
+    return state === "direct"
+      ? "Messages go straight from device to device. The node is only needed to find each other."
+      : "The node is reachable. As soon as another member is here, you are connected.";
+  }
+  if (state === "alone" || state === "looking") {
+    return "The node that served this page is out of reach. You can read and write: it is all saved here, and sent when "
+      + "a member that you know from before can be reached, or the node is back.";
+  }
+  return "The node that served this page is out of reach, and you go on without it: chat, read, even reload. "
+    + "Not possible until it is back: opening this page on another device, and joining for newcomers who know nobody else.";
+}
+
+/** The line at the top of the chat while the node is gone. Empty when there is nothing to say. */
+export function nodeNotice({ reachable, state }) {
+  if (reachable) return "";
+  if (state === "direct" || state === "relayed") {
+    return "The node is out of reach. The chat goes on between you; newcomers have to wait.";
+  }
+  return "The node is out of reach. What you write is saved here and sent later.";
+}
+
+/** Who is here, under the picture. */
+export function graphWords({ here, links, others }) {
+  if (others === 0) return "Only you so far. Invite somebody.";
+  if (here === 0) return "Nobody else is here now.";
+  const people = here === 1 ? "1 other device is here" : `${here} other devices are here`;
+  if (links === 0) return `${people}. No link to them yet.`;
+  return `${people}, ${many(links, "link is", "links are")} yours.`;
+}
+
+const units = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000]];
+/** "in 7 days", "in 2 hours". Rounded down, never less than a minute. */
+export function untilWords(date, now = Date.now()) {
+  const left = date.getTime() - now;
+  if (left <= 0) return "expired";
+  for (const [unit, length] of units) {
+    const count = Math.floor((left + 30_000) / length);
+    if (count >= 1) return `in ${many(count, unit, `${unit}s`)}`;
+  }
+  return "in less than a minute";
+}
+
+/** A number for the colour of a member, always the same for the same peer. */
+export function hue(peer) {
+  let sum = 0;
+  for (const character of peer) sum = (sum * 31 + character.codePointAt(0)) % 4093;
+  return sum % 8;
+}
+
+/** One or two letters for the circle of a member. */
+export function initials(name) {
+  const words = name.trim().split(/\s+/u).filter(Boolean);
+  const letters = words.length > 1 ? [words[0], words.at(-1)] : words;
+  return letters.map((word) => [...word][0].toLocaleUpperCase()).join("") || "?";
+}
+
+/** The text of a message. Programs publish plain text too: that is shown as it is. */
+export function messageText(data) {
+  if (data instanceof Uint8Array) return new TextDecoder().decode(data);
+  if (typeof data === "string") return data;
+  if (data && typeof data === "object" && typeof data.text === "string") return data.text;
+  return JSON.stringify(data) ?? "";
+}
+
+const problems = {
+  locked: {
+    title: "The chat is open in another tab",
+    words: "Only one tab of this browser can be in the groups at a time, and the other one is in charge.",
+    hint: "Go on there, or use it here: the other tab then steps back. Nothing is lost.",
+    action: "Use it here",
+  },
+  "taken-over": {
+    title: "You went on in another tab",
+    words: "Only one tab of this browser can be in the groups at a time, and the other one is in charge now.",
+    hint: "Nothing is lost.",
+    action: "Use it here",
+  },
+  "no-webrtc": {
+    title: "This browser cannot connect directly",
+    words: "The chat needs WebRTC, which lets browsers talk to each other. It is missing here, or switched off.",
+    hint: "Switch it on (an add-on or a policy may block it), or open this page with another browser.",
+  },
+  "no-indexeddb": {
+    title: "This browser cannot keep your messages",
+    words: "The chat keeps your identity and messages on your device, in IndexedDB. It is missing here, or switched off.",
+    hint: "Allow this page to store data, leave the private window, or use another browser.",
+  },
+  "insecure-page": {
+    title: "This page was not opened securely",
+    words: "Browsers give pages their keys and connections only over HTTPS, or on this very computer.",
+    hint: "Open it with https:// in front, or as localhost.",
+  },
+  "load-failed": {
+    title: "A part of the chat could not be loaded",
+    words: "The program behind this page did not arrive. The connection may have been cut.",
+    hint: "Try again. If it stays like this, the node that serves this page has no package.",
+  },
+  "identity-unreadable": {
+    title: "Your identity on this device cannot be read",
+    words: "It is stored in this browser, but it cannot be opened. Nothing was overwritten.",
+    hint: "If you have exported it, import it in a fresh profile; otherwise ask for a new invitation.",
+  },
+  "storage-full": {
+    title: "This device is full",
+    words: "There is no room to keep your messages.",
+    hint: "Free some space, then try again. Nothing that was saved is lost.",
+  },
+};
+
+/** What to show instead of the chat, for an error that stands in the way. */
+export function problem(error) {
+  const known = problems[error?.code];
+  if (known) return { action: "Try again", ...known, code: error.code };
+  return {
+    title: "Something went wrong",
+    words: error?.message ?? String(error),
+    hint: error?.hint ?? "",
+    action: "Try again",
+    code: error?.code ?? "",
+  };
+}
+
+/** An error in one or two sentences, for beneath a field. */
+export function errorWords(error) {
+  const sentence = (text) => {
+    const trimmed = (text ?? "").trim();
+    if (!trimmed) return "";
+    return `${trimmed[0].toLocaleUpperCase()}${trimmed.slice(1)}${/[.!?…]$/u.test(trimmed) ? "" : "."}`;
+  };
+  const [words, hint] = [sentence(error?.message ?? String(error)), sentence(error?.hint)];
+  // Some messages say already what to do.
+  return words.toLowerCase().includes(hint.slice(0, -1).toLowerCase()) ? words : `${words} ${hint}`;
+}

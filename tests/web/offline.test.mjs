@@ -1,0 +1,46 @@
+// Goal: the page opens without its server, and a newer page is told, and used after the next opening.
+import assert from "node:assert/strict";
+import { appendFileSync, cpSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { SERVER_GONE, inGroup, keptOffline, openProfile, picture, say, sees, startGroup } from "./browser.mjs";
+import { ROOT, folder, startNode } from "./native.mjs";
+
+test("the page opens without its server and renews itself", { timeout: 120_000 }, async (t) => {
+  const pages = folder(t, "pages");
+  for (const part of ["chat", "index.html", "style.css"]) {
+    cpSync(join(ROOT, "examples", part), join(pages, part), { recursive: true });
+  }
+  const node = await startNode(t, { pages });
+  const profile = await openProfile(t, "ada");
+  const page = await profile.page();
+  const said = [];
+  page.on("console", (line) => said.push(line.text()));
+  await startGroup(page, node.origin, { me: "Ada", group: "Diary" });
+  await say(page, "Dear diary");
+  await sees(page, "Dear diary");
+  await keptOffline(page);
+
+  profile.allowed.push(...SERVER_GONE);
+  await node.kill();
+  await page.reload();
+  await inGroup(page, "Diary");
+  await sees(page, "Dear diary");
+  await page.locator("#notice-words", { hasText: "out of reach" }).waitFor();
+  await say(page, "Alone with you");
+  await sees(page, "Alone with you");
+  await page.locator(".message .status", { hasText: "saved" }).last().waitFor();
+  await picture(page, "offline");
+
+  appendFileSync(join(pages, "chat/words.js"), "\nconsole.info('the newer page');\n");
+  await startNode(t, { pages, port: node.port });
+  await page.reload();
+  await page.locator("#notice-words", { hasText: "newer version" }).waitFor();
+  assert.ok(!said.includes("the newer page"), "this opening runs the files of one version");
+  await picture(page, "newer-version");
+  await page.click("#notice-action");
+  await page.waitForEvent("console", { predicate: (line) => line.text() === "the newer page" });
+  await sees(page, "Alone with you");
+  await page.waitForTimeout(1_000);
+  assert.equal(await page.locator("#notice").isVisible(), false, "nothing newer than that");
+});

@@ -1,0 +1,63 @@
+// What the chat page says, without a browser.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as words from "../../examples/chat/words.js";
+
+test("the status of a message is told in words", () => {
+  assert.deepEqual(["stored", "sent", { heldBy: 3 }].map(words.statusWords), ["saved", "sent", "held by 3"]);
+});
+
+test("the connection is told by the paths of the neighbour links", () => {
+  const state = (directs, others = 1, settling = false) => words.connection(
+    { neighbours: directs.map((direct) => ({ direct })), others, settling });
+  assert.deepEqual(state([]), { state: "alone", words: "Alone – saved here, sent when somebody is there" });
+  assert.equal(state([], 1, true).state, "looking");
+  assert.equal(state([], 0, true).state, "alone", "who has nobody to look for is alone at once");
+  assert.deepEqual(state([true]), { state: "direct", words: "Direct to 1 member" });
+  assert.deepEqual(state([false, false]), { state: "relayed", words: "Via node to 2 members" });
+  assert.deepEqual(state([true, false, true]), { state: "direct", words: "Direct to 2, via node to 1" });
+});
+
+test("a node that is gone is told together with what still works", () => {
+  for (const state of ["direct", "relayed", "alone", "looking"]) {
+    assert.equal(words.nodeNotice({ reachable: true, state }), "");
+    assert.match(words.nodeNotice({ reachable: false, state }), /out of reach/);
+    assert.match(words.canWords({ reachable: false, state }), /out of reach/);
+  }
+  assert.match(words.nodeNotice({ reachable: false, state: "direct" }), /goes on/);
+  assert.match(words.nodeNotice({ reachable: false, state: "alone" }), /saved here/);
+});
+
+test("messages of programs are shown too", () => {
+  assert.equal(words.messageText({ text: "a" }), "a");
+  assert.equal(words.messageText(new TextEncoder().encode("ä\nb")), "ä\nb");
+  assert.equal(words.messageText(new Uint8Array([0xff, 0x41])), "\ufffdA");
+  assert.equal(words.messageText("plain"), "plain");
+  assert.equal(words.messageText(42), "42");
+  assert.equal(words.messageText({ other: 1 }), '{"other":1}');
+  assert.equal(words.messageText(undefined), "");
+});
+
+test("times ahead are told in the largest whole unit", () => {
+  const until = (ms) => words.untilWords(new Date(1_000_000 + ms), 1_000_000);
+  assert.equal(until(7 * 86_400_000), "in 7 days");
+  assert.equal(until(86_400_000 - 1), "in 1 day");
+  assert.equal(until(2 * 3_600_000), "in 2 hours");
+  assert.equal(until(60_000), "in 1 minute");
+  assert.equal(until(1), "in less than a minute");
+  assert.equal(until(0), "expired");
+});
+
+test("initials and colours come from any name and peer id", () => {
+  assert.deepEqual(["Ada Lovelace", "grace", "  ", "Ä b c", "😀 x"].map(words.initials), ["AL", "G", "?", "ÄC", "😀X"]);
+  for (const peer of ["", "a".repeat(52), "é"]) assert.ok(words.hue(peer) >= 0 && words.hue(peer) < 8);
+});
+
+test("errors become sentences with what to do", () => {
+  assert.equal(words.errorWords({ message: "it failed", hint: "try again" }), "It failed. Try again.");
+  assert.equal(words.errorWords({ message: "cut off; copy it again", hint: "Copy it again" }), "Cut off; copy it again.");
+  assert.equal(words.errorWords(new Error("Done?")), "Done?");
+  assert.equal(words.problem({ code: "no-webrtc" }).title, "This browser cannot connect directly");
+  assert.deepEqual(words.problem({ code: "new-code", message: "m", hint: "h" }),
+    { title: "Something went wrong", words: "m", hint: "h", action: "Try again", code: "new-code" });
+});
