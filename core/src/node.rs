@@ -422,6 +422,17 @@ impl Node {
         }
         let message = wire::graph_message(kind::NOT_OPENED, slot, &());
         self.links.send(self.now, link, &message, &mut self.outbox);
+        // A newcomer has nothing to show when a member asks it. It asks back, and redeems its invitation then.
+        let Some(ready) = self.links.ready(link) else { return Ok(()) };
+        let mut joining = None;
+        for (id, group) in &self.groups {
+            if group.is_wanted(&tag, &ready.hash) {
+                joining = Some(*id);
+            }
+        }
+        if let Some(group) = joining {
+            self.open(group, link);
+        }
         Ok(())
     }
 

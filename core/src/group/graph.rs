@@ -163,6 +163,12 @@ impl Group {
         bool::from(ours.as_bytes().ct_eq(tag.as_bytes())) & self.chain.is_some()
     }
 
+    /// Whether a tag names this group, of which we want to become a member.
+    pub(crate) fn is_wanted(&self, tag: &Digest, hash: &[u8; 32]) -> bool {
+        let ours = wire::group_tag(self.id, hash, true);
+        bool::from(ours.as_bytes().ct_eq(tag.as_bytes())) & self.chain.is_none()
+    }
+
     /// The other end asks for this graph.
     pub(crate) fn on_open(
         &mut self,
