@@ -316,6 +316,7 @@ impl Group {
                 Timer::Graft => self.graft(ctx, links),
                 Timer::Presence => self.publish_presence(ctx),
                 Timer::Expiry => self.expire(ctx),
+                // The node has asked `gave_up_joining` before.
                 Timer::Joining => {}
                 Timer::SafetyNet => self.safety_net(ctx, links),
                 Timer::Save => self.save(ctx),
@@ -326,10 +327,8 @@ impl Group {
     /// Whether joining has taken too long.
     pub(crate) fn gave_up_joining(&self, now: Time) -> Option<RequestId> {
         let joining = self.joining.as_ref()?;
-        match self.timers.next() {
-            Some((at, Timer::Joining)) if at <= now => Some(joining.request),
-            _ => None,
-        }
+        let due = self.timers.at(Timer::Joining).is_some_and(|at| at <= now);
+        due.then_some(joining.request)
     }
 
     /// Takes one message of this graph.
