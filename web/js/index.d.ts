@@ -390,8 +390,8 @@ export interface LinkChange {
   readonly id: number;
   readonly state: "opening" | "open" | "closed";
   readonly direct: boolean;
-  /** Why it was closed, in a word, where the reason is ours. */
-  readonly reason?: string;
+  /** Why it was closed, in a word, where the reason is ours: `"duplicate"`, `"silent"`, …. */
+  readonly reason: string | null;
 }
 
 export interface NodeState {

@@ -28,6 +28,9 @@ use store::Store;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
+#[cfg(all(test, target_arch = "wasm32"))]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
+
 /// Where a part of the host reports what happened.
 pub type Report = Rc<dyn Fn(Input)>;
 

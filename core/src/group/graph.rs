@@ -22,7 +22,7 @@ use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::time::Time;
-use crate::wire::{self, AckOf, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
+use crate::wire::{self, AckOf, Announced, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::time::Duration;
@@ -55,6 +55,9 @@ pub(super) struct Slot {
     peer: PeerId,
     addresses: Vec<Address>,
     pub(super) acks: Vec<AckOf>,
+    /// Whether records are announced here rather than sent.
+    pub(super) lazy: bool,
+    pub(super) announced: Vec<Announced>,
     pub(super) utility: u32,
     since: Time,
     pub(super) sync: Syncing,
@@ -158,6 +161,12 @@ impl Group {
     pub(crate) fn is_meant(&self, tag: &Digest, hash: &[u8; 32]) -> bool {
         let ours = wire::group_tag(self.id, hash, true);
         bool::from(ours.as_bytes().ct_eq(tag.as_bytes())) & self.chain.is_some()
+    }
+
+    /// Whether a tag names this group, of which we want to become a member.
+    pub(crate) fn is_wanted(&self, tag: &Digest, hash: &[u8; 32]) -> bool {
+        let ours = wire::group_tag(self.id, hash, true);
+        bool::from(ours.as_bytes().ct_eq(tag.as_bytes())) & self.chain.is_none()
     }
 
     /// The other end asks for this graph.
@@ -347,6 +356,8 @@ impl Group {
         slot.sync = Syncing::default();
         slot.synced = false;
         slot.acks.clear();
+        slot.lazy = false;
+        slot.announced.clear();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         debug_assert_eq!(self.slots.get(&link).map(|slot| slot.number), Some(number));
         self.flooding.remove(&link);
@@ -672,6 +683,8 @@ impl Slot {
             peer,
             addresses: Vec::new(),
             acks: Vec::new(),
+            lazy: false,
+            announced: Vec::new(),
             utility: 0,
             since: ctx.now.mono,
             sync: Syncing::default(),
