@@ -134,6 +134,7 @@ async fn restart_keeps_identity_groups_and_records_and_finds_back() {
     let joined = soon("joined", bob.join(bearer(&group, 1).await)).await.expect("joined");
     let delivery = Delivery::new();
     joined.publish("note", "one").with(&delivery).await.expect("published");
+    see(&mut group.watch("note"), "one").await;
     soon("sent", delivery.all_sent()).await;
     bob.shutdown().await.expect("ends");
     assert_eq!(joined.info().await, Err(CommandError::Stopped));
