@@ -2,9 +2,10 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, inviting, redeeming), `records` (accepting, publishing, reading, expiry), `graph` (neighbours),
-//! `flood` (sending on, acknowledging), `sync` (making two stores equal), `signal` (carrying connection signals).
+//! `flood` and `announce` (sending on, acknowledging), `sync` (making two stores equal), `signal` (carrying connection signals).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
+mod announce;
 mod flood;
 mod graph;
 mod membership;
@@ -78,9 +79,12 @@ pub(crate) struct Group {
     routes: BTreeMap<NodeId, LinkId>,
     signals_seen: signal::Seen,
     flooding: BTreeMap<LinkId, Vec<Bytes>>,
+    awaited: announce::Awaited,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
+    /// Grows while there are too few neighbours and nobody new is known.
+    fruitless_rounds: u32,
 }
 
 /// Deadlines of a group.
@@ -88,6 +92,8 @@ pub(crate) struct Group {
 enum Timer {
     Maintain,
     Acks,
+    Announce,
+    Graft,
     Presence,
     Expiry,
     Joining,
@@ -190,8 +196,10 @@ impl Group {
             routes: BTreeMap::new(),
             signals_seen: signal::Seen::default(),
             flooding: BTreeMap::new(),
+            awaited: announce::Awaited::default(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
+            fruitless_rounds: 0,
         }
     }
 
@@ -287,6 +295,8 @@ impl Group {
         let why = match timer {
             Timer::Maintain => "maintain graph",
             Timer::Acks => "acknowledge",
+            Timer::Announce => "announce",
+            Timer::Graft => "ask for announced",
             Timer::Presence => "refresh presence",
             Timer::Expiry => "expire records",
             Timer::Joining => "give up joining",
@@ -302,8 +312,11 @@ impl Group {
             match timer {
                 Timer::Maintain => self.maintain(ctx, links, true),
                 Timer::Acks => self.send_acks(ctx, links),
+                Timer::Announce => self.send_announcements(ctx, links),
+                Timer::Graft => self.graft(ctx, links),
                 Timer::Presence => self.publish_presence(ctx),
                 Timer::Expiry => self.expire(ctx),
+                // The node has asked `gave_up_joining` before.
                 Timer::Joining => {}
                 Timer::SafetyNet => self.safety_net(ctx, links),
                 Timer::Save => self.save(ctx),
@@ -314,10 +327,8 @@ impl Group {
     /// Whether joining has taken too long.
     pub(crate) fn gave_up_joining(&self, now: Time) -> Option<RequestId> {
         let joining = self.joining.as_ref()?;
-        match self.timers.next() {
-            Some((at, Timer::Joining)) if at <= now => Some(joining.request),
-            _ => None,
-        }
+        let due = self.timers.at(Timer::Joining).is_some_and(|at| at <= now);
+        due.then_some(joining.request)
     }
 
     /// Takes one message of this graph.
@@ -352,6 +363,8 @@ impl Group {
             }
             (kind::FLOOD, _) if neighbour => self.on_flood(ctx, link, body)?,
             (kind::ACK, _) if neighbour => self.on_ack(ctx, link, body)?,
+            (kind::ANNOUNCE, _) if neighbour => self.on_announce(ctx, link, body)?,
+            (kind::REQUEST, _) if neighbour => self.on_request(ctx, links, link, body)?,
             (kind::SYNC, _) if neighbour => self.on_sync(ctx, links, link, body)?,
             (kind::WANT, _) if neighbour => self.on_want(ctx, links, link, body)?,
             (kind::GIVEN, _) if neighbour => self.on_given(ctx, links, link, body)?,
@@ -365,7 +378,7 @@ impl Group {
                 SlotState::Idle,
             ) => {}
             (kind::SIGNAL | kind::DISCONNECT, _) => {}
-            (known, _) if known <= kind::GIVEN => return Err(Misbehaved::Unexpected),
+            (known, _) if known <= kind::REQUEST => return Err(Misbehaved::Unexpected),
             // A later version's.
             _ => {}
         }

@@ -90,7 +90,14 @@ pub struct Node {
     tables: Tables,
     /// Commands that came before the store was read.
     waiting: Option<Vec<(RequestId, Command)>>,
-    closing: Option<RequestId>,
+    closing: Option<Closing>,
+}
+
+/// A close that was asked for.
+struct Closing {
+    request: RequestId,
+    /// Whether everything is durable and told.
+    done: bool,
 }
 
 /// Splits a node into the part that modules share and the parts that they are.
@@ -213,7 +220,9 @@ impl Node {
     }
 
     fn frame(&mut self, link: LinkId, bytes: Bytes) {
-        let bytes_max = self.groups.values().map(Group::message_bytes_max).max();
+        // Only neighbours send records; whoever is not one has little to say.
+        let neighbour_in = self.groups.values().filter(|group| group.is_neighbour(link));
+        let bytes_max = neighbour_in.map(Group::message_bytes_max).max();
         let bytes_max = bytes_max.unwrap_or(limits::MESSAGE_OVERHEAD_BYTES_MAX);
         let done = self.links.frame(&mut ctx!(self), link, bytes, bytes_max);
         let done = match done {
@@ -235,6 +244,7 @@ impl Node {
     fn link_ready(&mut self, link: LinkId) {
         let Some(ready) = self.links.ready(link) else { return };
         let (node, rendezvous) = (ready.node, ready.rendezvous);
+        self.ways.arrived(link, node);
         if node == self.id {
             self.close(link, CloseReason::Myself);
             return;
@@ -465,7 +475,8 @@ impl Node {
             if !wants || self.links.len() >= limits::LINKS_MAX {
                 break;
             }
-            if self.ways.is_full(seat) {
+            let linked = self.ways.seated(seat).is_some_and(|n| self.links.to_node(n).is_some());
+            if linked || self.ways.leads_to(seat) {
                 continue;
             }
             let link = self.links.create(self.now, true);
@@ -595,9 +606,9 @@ impl Node {
 
     fn committed(&mut self, commit: Commit) {
         match commit {
-            Commit::Record { group, class, from, request, bytes, .. } => {
+            Commit::Record { group, class, from, request, signed, .. } => {
                 if let Some(group) = self.groups.get_mut(&group) {
-                    group.durable(&mut ctx!(self), class, bytes, from, request);
+                    group.durable(&mut ctx!(self), class, *signed, from, request);
                 }
             }
             Commit::Group { group, request } => {
@@ -789,7 +800,7 @@ impl Node {
                 return Ok(());
             }
             Command::Close => {
-                self.closing = Some(request);
+                self.closing = Some(Closing { request, done: false });
                 for group in self.groups.values_mut() {
                     group.leave_graph(&mut ctx!(self), &mut self.links);
                 }
@@ -911,18 +922,17 @@ impl Node {
             group.flush_floods(&mut ctx!(self), &mut self.links);
         }
         self.storage.flush(&mut self.outbox);
-        if let Some(request) = self.closing
-            && self.storage.is_quiet()
-        {
-            let open: Vec<LinkId> = self.links.iter().map(|(link, _)| link).collect();
-            let last = !open.is_empty();
-            for link in open {
-                self.close(link, CloseReason::Leaving);
-            }
-            if last || self.waiting.is_none() {
-                self.waiting = Some(Vec::new());
-                self.done(request, Ok(Reply::Ok));
-            }
+        if !self.closing.as_ref().is_some_and(|closing| !closing.done) || !self.storage.is_quiet() {
+            return;
+        }
+        let open: Vec<LinkId> = self.links.iter().map(|(link, _)| link).collect();
+        for link in open {
+            self.close(link, CloseReason::Leaving);
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.done = true;
+            let request = closing.request;
+            self.done(request, Ok(Reply::Ok));
         }
     }
 }

@@ -9,6 +9,8 @@ pub(crate) struct Ways {
     by_link: BTreeMap<LinkId, Way>,
     /// By the other end (node id or seat) and attempt.
     by_attempt: BTreeMap<(u64, u64), LinkId>,
+    /// Which node sits at a seat, as far as links over it have shown.
+    by_seat: BTreeMap<u64, NodeId>,
 }
 
 /// The way of one link's signals.
@@ -40,6 +42,8 @@ impl Over {
 
 /// Signals of one attempt. Guess: an offer and its candidates; more are dropped.
 const SIGNALS_MAX: u32 = 64;
+/// Seats whose nodes are remembered. Guess. At the bound the one with the lowest number, which is random, is forgotten.
+const SEATS_KNOWN_MAX: usize = 1_024;
 /// Attempts of one other end at a time. Guess: glare makes two.
 const ATTEMPTS_PER_END_MAX: usize = 4;
 
@@ -64,6 +68,26 @@ impl Ways {
     /// The link of an attempt.
     pub(crate) fn link(&self, other_end: u64, attempt: u64) -> Option<LinkId> {
         self.by_attempt.get(&(other_end, attempt)).copied()
+    }
+
+    /// The handshake of `link` showed who is at its other end.
+    pub(crate) fn arrived(&mut self, link: LinkId, node: NodeId) {
+        if let Some(Way { over: Over::Table { seat, .. }, .. }) = self.by_link.get(&link) {
+            self.by_seat.insert(*seat, node);
+            if self.by_seat.len() > SEATS_KNOWN_MAX {
+                self.by_seat.pop_first();
+            }
+        }
+    }
+
+    /// The node at a seat, if a link over it was ready once.
+    pub(crate) fn seated(&self, seat: u64) -> Option<NodeId> {
+        self.by_seat.get(&seat).copied()
+    }
+
+    /// Whether a link to another end is, or is being opened.
+    pub(crate) fn leads_to(&self, other_end: u64) -> bool {
+        self.by_attempt.range((other_end, 0)..=(other_end, u64::MAX)).next().is_some()
     }
 
     /// Whether another end has as many attempts as it may.

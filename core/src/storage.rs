@@ -11,7 +11,7 @@
 use crate::id::{GroupId, RecordId};
 use crate::io::{LinkId, Outbox, Output, RequestId, StoreFault, StoreId, StoreTask};
 use crate::limits;
-use crate::record::Meta;
+use crate::record::{Meta, Signed};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -52,8 +52,8 @@ pub(crate) enum Commit {
         from: Option<LinkId>,
         /// Which request waits for it.
         request: Option<RequestId>,
-        /// The exact bytes, to tell the application of.
-        bytes: Bytes,
+        /// The record, to tell the application of.
+        signed: Box<Signed>,
     },
     /// A new group, or a membership of one.
     Group { group: GroupId, request: Option<RequestId> },

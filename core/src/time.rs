@@ -102,6 +102,11 @@ impl<K: Ord + Copy> Deadlines<K> {
         }
     }
 
+    /// When `key` is due, if it is armed.
+    pub fn at(&self, key: K) -> Option<Time> {
+        self.armed.get(&key).copied()
+    }
+
     /// The earliest armed deadline.
     pub fn next(&self) -> Option<(Time, K)> {
         self.order.first().copied()

@@ -55,6 +55,8 @@ pub(crate) mod kind {
     pub(crate) const SYNC_END: u8 = 46;
     pub(crate) const SIGNAL: u8 = 47;
     pub(crate) const GIVEN: u8 = 48;
+    pub(crate) const ANNOUNCE: u8 = 49;
+    pub(crate) const REQUEST: u8 = 50;
 }
 
 /// What an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.
@@ -245,6 +247,33 @@ pub(crate) struct AckOf {
     /// Whether it was new to the sender of this message.
     #[n(2)]
     pub(crate) useful: bool,
+}
+
+/// Names records that the sender holds.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Announce {
+    #[n(0)]
+    pub(crate) records: Vec<Announced>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Announced {
+    #[n(0)]
+    pub(crate) id: RecordId,
+    #[n(1)]
+    pub(crate) version: u64,
+    /// Whether it is announced because of its size: ask at once.
+    #[n(2)]
+    pub(crate) large: bool,
+}
+
+/// Asks for announced records; they come as floods.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Request {
+    #[n(0)]
+    pub(crate) ids: Vec<RecordId>,
 }
 
 /// A step of the reconciliation of one class.

@@ -171,13 +171,14 @@ async fn run(
         // The host let go of the socket.
         tokio::time::timeout(CLOSE_TIMEOUT, sink.close()).await.unwrap_or(Ok(()))
     };
-    tokio::select! {
-        () = reading => {}
-        result = writing => {
-            let result: Result<(), Error> = result;
-            if let Err(error) = result {
-                tracing::debug!(link = link.0, %error, "WebSocket ended");
-            }
-        }
+    let mut reading = std::pin::pin!(reading);
+    let result: Result<(), Error> = tokio::select! {
+        () = &mut reading => return,
+        result = writing => result,
+    };
+    match result {
+        // What is unread when a socket is dropped makes TCP forget what was written last: so the other end goes first.
+        Ok(()) => drop(tokio::time::timeout(CLOSE_TIMEOUT, reading).await),
+        Err(error) => tracing::debug!(link = link.0, %error, "WebSocket ended"),
     }
 }

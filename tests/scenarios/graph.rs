@@ -128,3 +128,19 @@ fn group_that_is_left_is_forgotten_on_the_disk_and_by_its_neighbours() {
         assert!(!world.has_event(hosts[1], heard));
     });
 }
+
+#[test]
+fn small_group_falls_quiet() {
+    each_seed("small_group_falls_quiet", 20, |world| {
+        // Fewer members than a node wants neighbours: there is nobody else to look for.
+        let (_, hosts) = world.group_of(&["ada", "bob"]);
+        world.run_for(Duration::from_secs(60));
+        let before = world.counts;
+        world.run_for(Duration::from_secs(1_800));
+        let opened = world.counts.links_opened - before.links_opened;
+        assert!(opened <= 60, "{opened} links were opened in half an hour");
+        let inputs = world.counts.events - before.events;
+        assert!(inputs <= 4_000, "{inputs} inputs in half an hour");
+        assert_eq!(world.wired_to(hosts[0]), [hosts[1]]);
+    });
+}

@@ -113,3 +113,20 @@ fn rendezvous_node_learns_no_group_and_no_record() {
         assert!(names.iter().all(|link| link.graphs.is_empty()));
     });
 }
+
+#[test]
+fn browsers_at_a_rendezvous_node_fall_quiet() {
+    each_seed("browsers_at_a_rendezvous_node_fall_quiet", 20, |world| {
+        let (_, relay, hosts) = three_browsers(world, rtc_address);
+        world.run_for(Duration::from_secs(60));
+        let before = world.counts;
+        world.run_for(Duration::from_secs(1_800));
+        let opened = world.counts.links_opened - before.links_opened;
+        // Each tries the address of its invitation about once a minute, and no other.
+        assert!(opened <= 100, "{opened} links were opened in half an hour");
+        let inputs = world.counts.events - before.events;
+        assert!(inputs <= 12_000, "{inputs} inputs in half an hour");
+        assert!(world.is_connected(&hosts));
+        assert!(world.wired_to(relay).len() == 3, "and stay within reach of newcomers");
+    });
+}

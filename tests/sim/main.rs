@@ -18,6 +18,10 @@ struct Options {
     /// Records that are published: in each phase, or before the latecomer comes. Default: as fits the scenario.
     #[arg(long)]
     records: Option<u32>,
+    /// Nodes that publish at once in the last phase of a flood: all, up to this number of them. Each record costs
+    /// work at every node.
+    #[arg(long, default_value_t = 200)]
+    senders: u32,
     /// Share of nodes that nobody can dial, 0 to 1.
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     browsers: f64,
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         nodes: options.nodes as usize,
         seed: options.seed,
         records,
+        senders: options.senders as usize,
         browsers: options.browsers,
         memo: !options.no_memo,
         progress: !options.quiet,

@@ -43,6 +43,8 @@ pub struct Setup {
     pub seed: u64,
     /// Records: of each phase, or that a latecomer catches up with.
     pub records: usize,
+    /// Nodes that publish at once in the last phase of a flood, at most.
+    pub senders: usize,
     /// Share of nodes that are browsers.
     pub browsers: f64,
     /// Whether nodes share one memo of verified signatures.
@@ -55,11 +57,12 @@ impl Setup {
     /// The command that repeats the run.
     pub fn command(&self) -> String {
         let mut command = format!(
-            "cargo xtask sim {} --nodes {} --seed {} --records {}",
+            "cargo xtask sim {} --nodes {} --seed {} --records {} --senders {}",
             self.scenario.name(),
             self.nodes,
             self.seed,
-            self.records
+            self.records,
+            self.senders
         );
         if self.browsers > 0.0 {
             command += &format!(" --browsers {}", self.browsers);

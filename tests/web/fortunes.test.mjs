@@ -45,7 +45,7 @@ test("all fortunes reach a fresh browser and a fresh native member", { skip, tim
   };
 
   const node = await startNode(t);
-  const publisher = new Member(t, "Publisher", { node });
+  const publisher = await Member.make(t, "Publisher", { node });
   const group = await publisher.createGroup("Fortunes");
   await timed("publish", () => publisher.run(["publish", group, TYPE, "--lines", "--wait", "stored"],
     { input: `${lines.join("\n")}\n`, timeout: 300_000 }));
@@ -61,7 +61,7 @@ test("all fortunes reach a fresh browser and a fresh native member", { skip, tim
   });
 
   await t.test("a native program", async () => {
-    const reader = new Member(t, "Reader", { node });
+    const reader = await Member.make(t, "Reader", { node });
     const payloads = await timed("native", async () => {
       await reader.join(link);
       const watch = reader.start(["watch", group, "--type", TYPE, "--json"]);

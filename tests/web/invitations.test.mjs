@@ -17,7 +17,7 @@ test("bad invitations are told and cost nothing", { timeout: 180_000 }, async (t
   await sees(a, "Kept whatever comes");
   const good = await invite(a);
 
-  const other = new Member(t, "Olga", { node });
+  const other = await Member.make(t, "Olga", { node });
   const group = await other.createGroup("Choir");
 
   const told = async (link, words, name) => {
@@ -40,9 +40,8 @@ test("bad invitations are told and cost nothing", { timeout: 180_000 }, async (t
     await told(link, /good until|expired/, "expired");
   });
   await t.test("for somebody else", async () => {
-    const stranger = new Member(t, "Stranger");
-    const { stdout: document } = await stranger.run(["identity", "new", "Stranger"])
-      .then(() => stranger.run(["identity", "show", "--document"]));
+    const stranger = await Member.make(t, "Stranger");
+    const { stdout: document } = await stranger.run(["identity", "show", "--document"]);
     const file = join(folder(t, "document"), "stranger.pem");
     writeFileSync(file, document);
     await told(await other.invite(group, node.origin, "--for", file), /Stranger/, "foreign");

@@ -145,10 +145,13 @@ export async function startNode(t, { data = folder(t, "node"), pages = join(ROOT
 
 /** A native member with a data folder of its own. */
 export class Member {
-  constructor(t, name, { node } = {}) {
-    this.t = t;
-    this.data = folder(t, name);
-    this.shared = ["--data", this.data, "--name", name, ...(node ? ["--node", node.origin] : [])];
+  /** A new identity of this name, which finds others through `node`. */
+  static async make(t, name, { node } = {}) {
+    const member = new Member();
+    member.t = t;
+    member.shared = ["--data", folder(t, name), ...(node ? ["--node", node.origin] : [])];
+    await member.run(["identity", "new", name]);
+    return member;
   }
 
   /** Runs a command as this member. One at a time: a data folder has one owner. */

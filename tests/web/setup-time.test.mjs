@@ -11,7 +11,7 @@ const TYPE = "time.mark";
 
 test("time from dialling to the first verified record", { timeout: 180_000 }, async (t) => {
   const node = await startNode(t);
-  const native = new Member(t, "Native", { node });
+  const native = await Member.make(t, "Native", { node });
   const group = await native.createGroup("Times");
   const link = await native.invite(group, node.origin);
   // Publishes each line that it is given, and is a member like any other in between.

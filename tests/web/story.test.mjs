@@ -15,7 +15,7 @@ test("two browsers and a native member chat, and go on without the node", { time
   const node = await startNode(t);
   const [ada, ben] = [await openProfile(t, "ada"), await openProfile(t, "ben", { viewport: { width: 400, height: 780 } })];
   const [a, b] = [await ada.page(), await ben.page()];
-  const native = new Member(t, "Nat", { node });
+  const native = await Member.make(t, "Nat", { node });
 
   await t.test("one makes a group, the others follow the invitation", async () => {
     await startGroup(a, node.origin, { me: "Ada", group: GROUP });

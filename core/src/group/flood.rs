@@ -1,9 +1,9 @@
 //! Flooding: a new record goes to every neighbour but the one it came from; each answers what became of it.
 //!
-//! What one input brings goes out as one message a neighbour. Acknowledgements wait a moment and travel together. Both ends
+//! Links over which records come twice carry announcements instead, see `announce.rs`. What one input brings goes out as one message a neighbour. Acknowledgements wait a moment and travel together. Both ends
 //! of a link keep the same utility: it rises with floods that were news, and decays with those that were not.
 use super::records::{Accepted, fault};
-use super::{Group, SlotState, Timer};
+use super::{Group, Timer};
 use crate::error::Misbehaved;
 use crate::id::RecordId;
 use crate::io::{Event, LinkId};
@@ -24,14 +24,6 @@ const FLOOD_BYTES: usize = 8 * limits::FRAME_BYTES_MAX;
 const UTILITY_STEP: u32 = 128;
 
 impl Group {
-    /// Queues a record for every neighbour but one. They go out at the end of this input.
-    pub(super) fn flood(&mut self, record: Bytes, except: Option<LinkId>) {
-        let neighbours = self.slots.iter().filter(|(_, slot)| slot.state == SlotState::Neighbour);
-        for (&link, _) in neighbours.filter(|(link, _)| Some(**link) != except) {
-            self.flooding.entry(link).or_default().push(record.clone());
-        }
-    }
-
     /// Queues a record for one neighbour.
     pub(super) fn flood_to(&mut self, link: LinkId, record: Bytes) {
         self.flooding.entry(link).or_default().push(record);
@@ -67,6 +59,7 @@ impl Group {
                 (Accepted::New, _) => self.utility(link, true),
                 (Accepted::Known(version), id) => {
                     self.utility(link, false);
+                    self.make_lazy(link);
                     self.ack(ctx, link, id, version, false);
                 }
                 (Accepted::Old, id) => {
@@ -119,6 +112,9 @@ impl Group {
         }
         for AckOf { id, version, useful } in acks {
             self.utility(link, useful);
+            if !useful {
+                self.make_lazy(link);
+            }
             let Some(tracked) = self.tracked.get_mut(&id) else { continue };
             if tracked.version == version && tracked.held_by.insert(link) {
                 let held_by = u32::try_from(tracked.held_by.len()).unwrap_or(u32::MAX);

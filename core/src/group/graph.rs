@@ -22,7 +22,7 @@ use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::time::Time;
-use crate::wire::{self, AckOf, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
+use crate::wire::{self, AckOf, Announced, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::time::Duration;
@@ -33,7 +33,8 @@ const TRIED_FOR: Duration = Duration::from_secs(30);
 /// Time between maintenance rounds without neighbours at first; doubles up to [`LONELY_MAX`]. Guess.
 const LONELY_FIRST: Duration = Duration::from_secs(1);
 const LONELY_MAX: Duration = Duration::from_secs(30);
-/// The same below the minimum, below the ideal, and else. Guesses.
+/// The same below the minimum (doubles up to [`CONTENT`] while nobody new is known), below the ideal, and else.
+/// Guesses.
 const BELOW_MINIMUM: Duration = Duration::from_secs(2);
 const BELOW_IDEAL: Duration = Duration::from_secs(10);
 const CONTENT: Duration = Duration::from_secs(60);
@@ -54,6 +55,9 @@ pub(super) struct Slot {
     peer: PeerId,
     addresses: Vec<Address>,
     pub(super) acks: Vec<AckOf>,
+    /// Whether records are announced here rather than sent.
+    pub(super) lazy: bool,
+    pub(super) announced: Vec<Announced>,
     pub(super) utility: u32,
     since: Time,
     pub(super) sync: Syncing,
@@ -332,6 +336,7 @@ impl Group {
     ) {
         self.attempts.remove(&link);
         self.lonely_rounds = 0;
+        self.fruitless_rounds = 0;
         self.know(ctx, &addresses);
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.state = SlotState::Neighbour;
@@ -351,9 +356,12 @@ impl Group {
         slot.sync = Syncing::default();
         slot.synced = false;
         slot.acks.clear();
+        slot.lazy = false;
+        slot.announced.clear();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         debug_assert_eq!(self.slots.get(&link).map(|slot| slot.number), Some(number));
         self.flooding.remove(&link);
+        self.fruitless_rounds = 0;
         self.forget_routes(link);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: false });
     }
@@ -403,6 +411,12 @@ impl Group {
             self.dial_member(ctx, links, node, addresses);
             wanted -= 1;
         }
+        if on_timer {
+            // Who is not there is not found by asking again and again.
+            let fruitless = wanted > 0 && have < minimum;
+            self.fruitless_rounds =
+                if fruitless { self.fruitless_rounds.saturating_add(1) } else { 0 };
+        }
         if wanted > 0 && have < minimum {
             ctx.sit.insert(self.id);
             if on_timer && self.attempts.is_empty() {
@@ -422,7 +436,7 @@ impl Group {
             }
             LONELY_FIRST.saturating_mul(1 << self.lonely_rounds.min(5)).min(LONELY_MAX)
         } else if have < minimum {
-            BELOW_MINIMUM
+            BELOW_MINIMUM.saturating_mul(1 << self.fruitless_rounds.min(5)).min(CONTENT)
         } else if have < wish.ideal {
             BELOW_IDEAL
         } else {
@@ -526,7 +540,7 @@ impl Group {
         ctx.out.push_back(Output::Open { link, dial: Dial::Address(address) });
     }
 
-    /// Tries addresses of earlier times, the newest first with some luck.
+    /// Tries addresses of earlier times, the newest first with some luck; not those of our neighbours.
     fn dial_known(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         let mut known: Vec<Vec<Address>> = self.known.iter().rev().cloned().collect();
         if let Some(joining) = &self.joining {
@@ -535,6 +549,9 @@ impl Group {
         }
         // Later rounds begin elsewhere, so that every address has its turn.
         let turn = self.lonely_rounds as usize * limits::ATTEMPTS_MAX;
+        let joined: Vec<&Address> =
+            self.neighbours().flat_map(|(_, slot)| &slot.addresses).collect();
+        known.retain(|addresses| !addresses.iter().any(|address| joined.contains(&address)));
         let count = known.len();
         if count > 0 {
             known.rotate_left(turn % count);
@@ -666,6 +683,8 @@ impl Slot {
             peer,
             addresses: Vec::new(),
             acks: Vec::new(),
+            lazy: false,
+            announced: Vec::new(),
             utility: 0,
             since: ctx.now.mono,
             sync: Syncing::default(),

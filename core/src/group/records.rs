@@ -266,7 +266,7 @@ impl Group {
             self.track(id, version);
         }
         if from.is_some() || !ours {
-            self.flood(bytes.clone(), from);
+            self.flood(ctx, bytes.clone(), from);
         }
         self.take_effect(ctx, record, chain);
         if class == Class::Presence
@@ -275,9 +275,10 @@ impl Group {
             self.learn_route(record, link);
         }
         let group = self.id;
+        let signed = Box::new(signed);
         self.commit(
             ctx,
-            Commit::Record { group, class, id, version, before, from, request, bytes },
+            Commit::Record { group, class, id, version, before, from, request, signed },
         );
         self.arm_expiry(ctx);
     }
@@ -287,17 +288,16 @@ impl Group {
         &mut self,
         ctx: &mut Ctx<'_>,
         class: Class,
-        bytes: Bytes,
+        signed: Signed,
         from: Option<LinkId>,
         request: Option<RequestId>,
     ) {
-        let Ok(signed) = Signed::decode(bytes) else { return };
         let (id, version) = (signed.record().id, signed.record().version);
         match from {
             Some(link) => self.ack(ctx, link, id, version, true),
             // Ours goes out only now: what others hold of us, we hold ourselves.
             None if self.meta(id).is_some_and(|(_, meta)| meta.version == version) => {
-                self.flood(signed.bytes().clone(), None);
+                self.flood(ctx, signed.bytes().clone(), None);
             }
             None => {}
         }
@@ -540,7 +540,11 @@ impl Group {
         let bytes = signed.bytes().clone();
         let chain = chain.clone();
         self.store_record(ctx, signed, &chain, None, None);
-        self.flood(bytes, None);
+        // To every neighbour at once: nobody could ask us for it later.
+        let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
+        for link in neighbours {
+            self.flood_to(link, bytes.clone());
+        }
     }
 
     /// Follows how far a record of ours gets.

@@ -318,6 +318,15 @@ impl Syncing {
         *self = Self { class: Some(class), owed, reading: self.reading, ..Self::default() };
     }
 
+    /// One more record is owed.
+    pub(super) fn owe(&mut self, id: RecordId) -> Result<(), Misbehaved> {
+        if self.owed.len() >= OWED_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        self.owed.push_back(Owed::Record(id));
+        Ok(())
+    }
+
     /// A message must be about the class that is being compared.
     fn check_class(&self, body: &Bytes) -> Result<(), Misbehaved> {
         let OfClass { class } = wire::decode(body)?;

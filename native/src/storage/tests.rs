@@ -1,8 +1,11 @@
 use super::*;
+use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
+
+const BLOCK_BYTES: u64 = 4096;
 
 /// A disk in memory that can be full, forbidden, slow, and that counts its syncs.
 #[derive(Clone, Debug, Default)]
@@ -11,8 +14,10 @@ pub(crate) struct Backend(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     bytes: RwLock<Vec<u8>>,
-    /// Writes that reach beyond this fail; 0 means no bound.
-    room: AtomicU64,
+    /// Blocks that were ever written: a disk has to find room only for these.
+    blocks: Mutex<BTreeSet<u64>>,
+    /// Most blocks; 0 means no bound.
+    blocks_max: AtomicUsize,
     forbidden: std::sync::atomic::AtomicBool,
     slow_ms: AtomicU64,
     syncs: AtomicUsize,
@@ -32,6 +37,8 @@ impl redb::StorageBackend for Backend {
 
     fn set_len(&self, len: u64) -> Result<(), Error> {
         self.0.bytes.write().expect("not poisoned").resize(len as usize, 0);
+        let mut blocks = self.0.blocks.lock().expect("not poisoned");
+        blocks.retain(|block| block * BLOCK_BYTES < len);
         Ok(())
     }
 
@@ -46,9 +53,13 @@ impl redb::StorageBackend for Backend {
             return Err(ErrorKind::PermissionDenied.into());
         }
         let end = offset as usize + data.len();
-        let room = self.0.room.load(Ordering::Relaxed);
-        if room != 0 && end as u64 > room {
-            return Err(ErrorKind::StorageFull.into());
+        let max = self.0.blocks_max.load(Ordering::Relaxed);
+        let mut blocks = self.0.blocks.lock().expect("not poisoned");
+        for block in offset / BLOCK_BYTES..(end as u64).div_ceil(BLOCK_BYTES) {
+            if max != 0 && blocks.len() >= max && !blocks.contains(&block) {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            blocks.insert(block);
         }
         let mut bytes = self.0.bytes.write().expect("not poisoned");
         bytes.get_mut(offset as usize..end).ok_or(ErrorKind::UnexpectedEof)?.copy_from_slice(data);
@@ -61,6 +72,18 @@ impl redb::StorageBackend for Backend {
         _: std::ops::Bound<u64>,
     ) -> Result<bool, redb::BackendError> {
         Ok(true)
+    }
+}
+
+impl Backend {
+    /// Leaves room for so many blocks and no more.
+    fn fill_up(&self, left: usize) {
+        let used = self.0.blocks.lock().expect("not poisoned").len();
+        self.0.blocks_max.store(used + left, Ordering::Relaxed);
+    }
+
+    fn make_room(&self) {
+        self.0.blocks_max.store(0, Ordering::Relaxed);
     }
 }
 
@@ -185,13 +208,12 @@ fn full_disk_refuses_the_write_keeps_the_rest_and_heals() {
     let backend = Backend::default();
     let mut bench = Bench::open(Place::Faulty(backend.clone())).expect("opens");
     bench.run(put("early", "kept")).expect("written");
-    let size = redb::StorageBackend::len(&backend).expect("a length");
-    backend.0.room.store(size, Ordering::Relaxed);
+    backend.fill_up(200);
     let big = Bytes::from(vec![7; 8 * 1024 * 1024]);
     assert_eq!(bench.run(put("big", big.clone())).err(), Some(StoreFault::QuotaExceeded));
     assert_eq!(bench.values(&["early", "big"]), [Some("kept".into()), None]);
     bench.run(put("small", "fits")).expect("a small write fits still");
-    backend.0.room.store(0, Ordering::Relaxed);
+    backend.make_room();
     bench.run(put("big", big.clone())).expect("there is room again");
     assert_eq!(bench.values(&["small", "big"]), [Some("fits".into()), Some(big)]);
 }
@@ -201,7 +223,7 @@ fn a_write_that_does_not_fit_fails_alone() {
     let backend = Backend::default();
     let mut bench = Bench::open(Place::Faulty(backend.clone())).expect("opens");
     bench.run(put("early", "kept")).expect("written");
-    backend.0.room.store(redb::StorageBackend::len(&backend).expect("a length"), Ordering::Relaxed);
+    backend.fill_up(200);
     backend.0.slow_ms.store(50, Ordering::Relaxed);
     bench.submit(put("first", "1"));
     bench.submit(put("big", vec![7; 8 * 1024 * 1024]));

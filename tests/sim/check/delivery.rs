@@ -92,10 +92,12 @@ impl Delivery {
     pub(crate) fn seen(&mut self, host: HostId, now: u64, payload: &[u8]) {
         let Some(number) = self.number(payload) else { return };
         let record = &mut self.records[number];
-        if let Some(seen) = record.seen.get_mut(host)
-            && seen.is_none()
-        {
-            *seen = Some(now);
+        if host >= record.seen.len() {
+            // A host that came after the record.
+            record.seen.resize(host + 1, None);
+        }
+        if record.seen[host].is_none() {
+            record.seen[host] = Some(now);
             record.seen_count += 1;
         }
     }
@@ -131,9 +133,10 @@ impl Delivery {
                 };
                 reach.delivered += 1;
                 reach.slowest = reach.slowest.max(seen.saturating_sub(record.published_at));
-                // Over a sealed link the mark cannot be seen: such a delivery counts no hops.
-                if record.first[host] != u64::MAX {
-                    let hops = (record.first[host] & 0xff) as u8;
+                // Over a sealed link the mark cannot be seen, and a latecomer has no hops to count.
+                let first = record.first.get(host).copied().unwrap_or(u64::MAX);
+                if first != u64::MAX {
+                    let hops = (first & 0xff) as u8;
                     reach.last_hop = reach.last_hop.max(hops);
                     hops_sum += u64::from(hops);
                 }

@@ -89,16 +89,15 @@ pub(super) fn run(setup: &Setup) -> Report {
     };
     churn.begin();
     churn.trouble(setup);
-    let live = churn.crowd.world.live();
-    let reach = churn.crowd.delivery().reach(0, churn.crowd.published(), &live);
-    let phase = meter.phase(&churn.crowd.world, "trouble", churn.crowd.published(), reach);
+    let trouble = churn.reach();
+    let phase = meter.phase(&churn.crowd.world, "trouble", churn.crowd.published(), trouble);
     setup.tell(|| phase.to_string());
     setup.tell(|| format!("{} crashes, {} splits", churn.crashes, churn.splits));
 
     churn.calm();
     let missed = churn.await_equal(setup);
-    let live = churn.crowd.world.live();
-    let reach = churn.crowd.delivery().reach(0, churn.crowd.published(), &live);
+    let mut reach = churn.reach();
+    reach.delivered -= trouble.delivered.min(reach.delivered);
     let phase = meter.phase(&churn.crowd.world, "calm", 0, reach);
     setup.tell(|| phase.to_string());
     meter.finish(setup, &churn.crowd.world, missed)
@@ -267,7 +266,7 @@ impl Churn {
         loop {
             self.crowd.world.run_for(LOOK_EVERY);
             self.collect();
-            let missed = self.missed();
+            let missed = self.reach().missed;
             setup.tell(|| format!("{missed} missing at {:?}", self.crowd.world.time()));
             if missed == 0 {
                 break;
@@ -281,9 +280,21 @@ impl Churn {
         0
     }
 
-    fn missed(&self) -> u64 {
+    /// What became of the acknowledged records at the nodes that run. A record whose publisher died before the answer
+    /// may be everywhere or nowhere.
+    fn reach(&self) -> Reach {
         let live = self.crowd.world.live();
-        let delivery = self.crowd.delivery();
-        self.acknowledged.iter().map(|&n| delivery.reach(n, n + 1, &live).missed).sum()
+        let mut sum = Reach::default();
+        let mut hops = 0.0;
+        for &number in &self.acknowledged {
+            let reach = self.crowd.delivery().reach(number, number + 1, &live);
+            sum.delivered += reach.delivered;
+            sum.missed += reach.missed;
+            sum.last_hop = sum.last_hop.max(reach.last_hop);
+            sum.slowest = sum.slowest.max(reach.slowest);
+            hops += reach.mean_hop * reach.delivered as f64;
+        }
+        sum.mean_hop = hops / (sum.delivered.max(1) as f64);
+        sum
     }
 }

@@ -2,7 +2,7 @@
 use super::Setup;
 use super::crowd::Crowd;
 use crate::check::delivery::Reach;
-use crate::network::split;
+use crate::network;
 use crate::report::{Meter, Report};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) fn run(setup: &Setup) -> Report {
     let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
     setup.tell(|| phase.to_string());
 
-    let sides = split(&mut crowd.world.chance, setup.nodes);
+    let sides = network::split(&mut crowd.world.chance, setup.nodes);
     crowd.world.partition(sides);
     let pace = SPLIT_FOR / setup.records.max(1) as u32;
     let live = crowd.world.live();
@@ -27,13 +27,14 @@ pub(super) fn run(setup: &Setup) -> Report {
         let _request = crowd.publish(sender);
         crowd.world.run_for(pace);
     }
-    let reach = crowd.delivery().reach(0, crowd.published(), &live);
-    assert!(reach.missed > 0, "a record crossed the split, or nothing was published");
-    let phase = meter.phase(&crowd.world, "split", setup.records, reach);
+    let split = crowd.delivery().reach(0, crowd.published(), &live);
+    assert!(split.missed > 0, "a record crossed the split, or nothing was published");
+    let phase = meter.phase(&crowd.world, "split", setup.records, split);
     setup.tell(|| phase.to_string());
 
     crowd.world.heal();
-    let reach = crowd.settle(0, REPAIRED_WITHIN);
+    let mut reach = crowd.settle(0, REPAIRED_WITHIN);
+    reach.delivered -= split.delivered.min(reach.delivered);
     let phase = meter.phase(&crowd.world, "repair", 0, reach);
     setup.tell(|| phase.to_string());
     let some = crowd.some(16);
