@@ -37,7 +37,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "WHO")]
     identity: Option<String>,
     /// Name of the identity, if one has to be made [default: your user name]
-    #[arg(long, global = true)]
+    #[arg(id = "own_name", long = "name", global = true, value_name = "NAME")]
     name: Option<String>,
     /// A node through which members can be found (http://…, https://…, rtc://…, ws://…); repeatable, and remembered
     #[arg(long = "node", global = true, value_name = "URL")]

@@ -33,9 +33,15 @@ impl Delivery {
     /// Waits until every record is held by a neighbour. Alone in its group, that is for ever: combine it with a
     /// timeout.
     pub async fn all_sent(&self) {
+        self.at_most(0).await;
+    }
+
+    /// Waits until at most `count` records are stored here only. A node follows its latest 1,024 records or so: who
+    /// publishes more waits in between, or does not learn of the rest.
+    pub async fn at_most(&self, count: usize) {
         loop {
             let changed = self.0.changed.notified();
-            if self.unsent() == 0 {
+            if self.unsent() <= count {
                 return;
             }
             changed.await;

@@ -191,6 +191,26 @@ async fn a_slow_watcher_loses_nothing() {
     assert_eq!(deleted, [last.id]);
 }
 
+/// As on the command line: one process makes the group, another the link, a third lets people in.
+#[tokio::test(flavor = "multi_thread")]
+async fn invitation_made_before_a_restart_lets_people_in() {
+    let rendezvous = node("Node").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || builder("Ada").data(folder.path()).node(url(&rendezvous)).start();
+    let ada = open().await.expect("starts");
+    let group = ada.create_group("Trip").await.expect("made");
+    ada.shutdown().await.expect("ends");
+    let ada = open().await.expect("starts again");
+    let link = bearer(&ada.groups().await.expect("listed")[0], 2).await;
+    ada.shutdown().await.expect("ends");
+    let ada = open().await.expect("starts again");
+    let bob = builder("Bob").node(url(&rendezvous)).start().await.expect("starts");
+    let joined = soon("joined", bob.join(&link)).await.expect("joined");
+    joined.publish("note", "from Bob").await.expect("published");
+    let group = ada.groups().await.expect("listed").into_iter().find(|it| it.id() == group.id());
+    see(&mut group.expect("still there").watch("note"), "from Bob").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bound_invitation_is_for_one_identity() {
     let ada = node("Ada").await;

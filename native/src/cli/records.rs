@@ -17,6 +17,8 @@ use super::{Global, duration, find_group, output, read_input, stop_signal, with_
 const SENT_WAIT: Duration = Duration::from_secs(5);
 /// Records on their way to the disk at once. Guess: they share commits.
 const IN_FLIGHT_MAX: usize = 256;
+/// Records that no neighbour has acknowledged yet. Half of what the node follows.
+const UNSENT_MAX: usize = 512;
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
@@ -105,7 +107,7 @@ pub(super) async fn publish(global: &Global, arguments: PublishArguments) -> Res
                 let record = draft(&group, &arguments, payload, &delivery).await;
                 print(global, &record.context("publishing")?, None)?;
             }
-            None => publish_lines(&group, &arguments, &delivery).await?,
+            None => publish_lines(global, &group, &arguments, &delivery).await?,
         }
         wait_sent(global, arguments.wait, &delivery).await
     })
@@ -129,6 +131,7 @@ fn draft(
 }
 
 async fn publish_lines(
+    global: &Global,
     group: &Group,
     arguments: &PublishArguments,
     delivery: &Delivery,
@@ -142,10 +145,16 @@ async fn publish_lines(
         draft(group, arguments, line, delivery).await.context("publishing")
     });
     let mut published = std::pin::pin!(drafts.buffered(IN_FLIGHT_MAX));
-    let mut count = 0_u64;
+    let (mut count, mut alone) = (0_u64, arguments.wait == Some(Wait::Stored));
     while let Some(record) = published.next().await {
         record.with_context(|| format!("line {}", count + 1))?;
         count += 1;
+        if !alone && delivery.unsent() >= UNSENT_MAX {
+            // Without any neighbour the import goes on: what is stored is safe, and goes out at a later sync.
+            let wait =
+                tokio::time::timeout(wait_limit(global, arguments.wait), delivery.at_most(0));
+            alone = wait.await.is_err();
+        }
         if told.elapsed() >= PROGRESS_EVERY {
             told = Instant::now();
             eprintln!("{count} records stored, {} of them not sent …", delivery.unsent());
@@ -182,11 +191,10 @@ fn lines(file: &str) -> Result<mpsc::Receiver<std::io::Result<Vec<u8>>>> {
 }
 
 async fn wait_sent(global: &Global, wait: Option<Wait>, delivery: &Delivery) -> Result<()> {
-    let limit = match wait {
-        Some(Wait::Stored) => return Ok(()),
-        Some(Wait::Sent) => global.timeout,
-        None => SENT_WAIT.min(global.timeout),
-    };
+    if wait == Some(Wait::Stored) {
+        return Ok(());
+    }
+    let limit = wait_limit(global, wait);
     if tokio::time::timeout(limit, delivery.all_sent()).await.is_ok() {
         eprintln!("Stored here, and held by a neighbour.");
         return Ok(());
@@ -200,6 +208,10 @@ async fn wait_sent(global: &Global, wait: Option<Wait>, delivery: &Delivery) -> 
     }
     eprintln!("Stored here; {what}: {hint}");
     Ok(())
+}
+
+fn wait_limit(global: &Global, wait: Option<Wait>) -> Duration {
+    if wait == Some(Wait::Sent) { global.timeout } else { SENT_WAIT.min(global.timeout) }
 }
 
 pub(super) async fn records(global: &Global, arguments: RecordsArguments) -> Result<()> {

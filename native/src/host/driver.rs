@@ -208,6 +208,10 @@ impl Driver {
                     self.bind(name, link);
                 }
                 Happened::Open { link, ours, theirs } => {
+                    tracing::debug!(
+                        link = self.links.get(&link).map(|link| link.0),
+                        "data channel open"
+                    );
                     let (ours, theirs) =
                         (Fingerprint::from_bytes(ours), Fingerprint::from_bytes(theirs));
                     self.channel(link, |link| Input::LinkUp {
@@ -228,6 +232,7 @@ impl Driver {
                 }
                 Happened::Gone { link } => {
                     if let Some(link) = self.links.remove(&link) {
+                        tracing::debug!(link = link.0, "data channel gone");
                         self.channels.remove(&link);
                         self.feed(Input::LinkDown { link });
                     }
@@ -335,6 +340,7 @@ impl Driver {
     }
 
     fn open(&mut self, link: LinkId, dial: Dial) {
+        tracing::debug!(link = link.0, ?dial, "link begun");
         let channel = match dial {
             Dial::Address(Address::WebSocket { url }) => {
                 let socket = websocket::dial(link, &url, self.report.clone());

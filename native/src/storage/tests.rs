@@ -18,6 +18,8 @@ struct Shared {
     blocks: Mutex<BTreeSet<u64>>,
     /// Most blocks; 0 means no bound.
     blocks_max: AtomicUsize,
+    /// Bytes of a write that is refused as not fitting; 0 means none.
+    refused_bytes: AtomicUsize,
     forbidden: std::sync::atomic::AtomicBool,
     slow_ms: AtomicU64,
     syncs: AtomicUsize,
@@ -51,6 +53,10 @@ impl redb::StorageBackend for Backend {
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
         if self.0.forbidden.load(Ordering::Relaxed) {
             return Err(ErrorKind::PermissionDenied.into());
+        }
+        let refused = self.0.refused_bytes.load(Ordering::Relaxed);
+        if refused != 0 && data.len() >= refused {
+            return Err(ErrorKind::QuotaExceeded.into());
         }
         let end = offset as usize + data.len();
         let max = self.0.blocks_max.load(Ordering::Relaxed);
@@ -223,7 +229,7 @@ fn a_write_that_does_not_fit_fails_alone() {
     let backend = Backend::default();
     let mut bench = Bench::open(Place::Faulty(backend.clone())).expect("opens");
     bench.run(put("early", "kept")).expect("written");
-    backend.fill_up(200);
+    backend.0.refused_bytes.store(1024 * 1024, Ordering::Relaxed);
     backend.0.slow_ms.store(50, Ordering::Relaxed);
     bench.submit(put("first", "1"));
     bench.submit(put("big", vec![7; 8 * 1024 * 1024]));
