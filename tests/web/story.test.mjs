@@ -37,7 +37,7 @@ test("two browsers and a native member chat, and go on without the node", { time
 
   let watch;
   await step("a message from each reaches the others", async () => {
-    await native.run(["publish", GROUP, "chat.message", "--wait", "sent"], { input: "Hello from a program" });
+    await native.run(["publish", GROUP, "chat.message"], { input: "Hello from a program" });
     watch = native.start(["watch", GROUP, "--type", "chat.message", "--json"]);
     await say(a, "Hello from Ada");
     await say(b, "Hello from Ben");
@@ -58,7 +58,7 @@ test("two browsers and a native member chat, and go on without the node", { time
     await b.goto("about:blank");
     await watch.stop();
     const lines = Array.from({ length: AWAY_RECORDS }, (_, index) => JSON.stringify({ text: `line ${index}` }));
-    await native.run(["publish", GROUP, "chat.message", "--lines", "--wait", "sent"], { input: `${lines.join("\n")}\n` });
+    await native.run(["publish", GROUP, "chat.message", "--lines"], { input: `${lines.join("\n")}\n` });
     watch = native.start(["watch", GROUP, "--type", "chat.message", "--json"]);
     await sees(a, `line ${AWAY_RECORDS - 1}`);
     await b.goto(`${node.origin}/chat/`);
