@@ -1,7 +1,71 @@
-//! Certificates.
+//! Certificates: who is who, and who may do what in a group.
+//!
+//! Three kinds, all X.509 v3 with Ed25519. An **identity** certificate is self-signed. A group **root** is
+//! self-signed by the group's own key, whose peer id is the group id. A **membership** is signed by the root
+//! (the creator's) or by a member whose role may issue it, so that every member holds a chain that ends at the
+//! root. `openssl verify` accepts every chain that we accept.
+//!
+//! # Rules
+//!
+//! Of one certificate, judged by [`Certificate::from_der`]:
+//!
+//! 1. It has at most 4 KiB, and is DER: encoding what was decoded gives the same bytes, so that none of them
+//!    can change without the signature noticing.
+//! 2. It is X.509 v3, and Ed25519 without parameters is its algorithm, inside and outside.
+//! 3. Its serial number has 16 bytes, of which the first two bits are 01: always positive, never shortened.
+//! 4. Its key is an Ed25519 key, and not a weak one.
+//! 5. Issuer and subject are each one common name, in UTF-8, of 1–255 characters without control characters.
+//! 6. It ends after it begins.
+//! 7. Its subject alternative name is `urn:peergraph:` and the peer id of its key, once and alone. Its subject
+//!    key identifier is the first 20 bytes of that peer id.
+//! 8. Our own extension says its kind and, for memberships only, a known role. It is not critical, so that other
+//!    programs can read the certificate; we insist on it all the same.
+//! 9. Basic constraints and key usage are critical and agree with kind and role: roots, inviting members and
+//!    administrators are CAs with a path length and sign certificates; identities and plain members are not
+//!    and do not. All make digital signatures.
+//! 10. No extension comes twice. An unknown one is refused if it is critical and ignored otherwise.
+//!
+//! Of a self-signed certificate, judged by [`verify_identity`] and [`verify_root`]:
+//!
+//! 11. Issuer and subject are the same, no other issuer's key is named, and the signature is by its own key.
+//!
+//! Of a chain, judged by [`verify_chain`]:
+//!
+//! 12. It has 2 to 24 certificates: the root, and then memberships, each issued by the one before.
+//! 13. The root is one by rule 11, and its key's peer id is the group id.
+//! 14. The issuer's name and key identifier are the subject's name and key identifier of the one before.
+//! 15. The signature is by the key of the one before.
+//! 16. The role of the one before may issue this role: administrators issue any, inviting members issue inviting
+//!     and plain members, plain members none. The root issues any.
+//! 17. Path lengths fall: a CA below another has a smaller one, and below a path length of 0 there are no CAs.
+//! 18. The validity lies within that of the one before.
+//! 19. No peer is in a chain twice, and the group's own key is the root only.
+//! 20. The clock: [`VerifiedChain::covers`] a moment from 5 minutes before the leaf begins to 5 minutes after it
+//!     ends, by the judge's own clock. Identities do not expire.
+use crate::id::{PeerId, Serial};
+use crate::identity::{PublicKey, Verify};
+use crate::time::WallTime;
 use bytes::Bytes;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
-/// What a member may do.
+mod chain;
+mod issue;
+#[cfg(test)]
+mod openssl_tests;
+pub(crate) mod pem;
+mod profile;
+#[cfg(test)]
+mod tests;
+
+pub use chain::{VerifiedChain, decode_chain, encode_chain, verify_chain};
+pub(crate) use chain::{read_chain, write_chain};
+pub(crate) use issue::issue_identity;
+pub use issue::{issue_first, issue_member, issue_root};
+use profile::{Kind, Parsed};
+
+/// What a member may do. Later ones may do all that earlier ones may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Publishes and reads.
@@ -12,23 +76,303 @@ pub enum Role {
     Administrator,
 }
 
-/// An X.509 certificate in DER.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Certificate {
-    der: Bytes,
-}
+impl Role {
+    /// Whether a member of this role may issue memberships of `role`. Source: reference 1.7.
+    pub const fn may_issue(self, role: Self) -> bool {
+        match self {
+            Self::Administrator => true,
+            Self::Inviting => !matches!(role, Self::Administrator),
+            Self::Member => false,
+        }
+    }
 
-impl std::fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Certificate({} bytes)", self.der.len())
+    /// Whether a member of this role may let others in.
+    pub const fn may_invite(self) -> bool {
+        self.may_issue(Self::Member)
+    }
+
+    /// The number that stands for this role in certificates and invitations.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Member => 0,
+            Self::Inviting => 1,
+            Self::Administrator => 2,
+        }
+    }
+
+    /// The role of a number.
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Member),
+            1 => Some(Self::Inviting),
+            2 => Some(Self::Administrator),
+            _ => None,
+        }
     }
 }
 
-/// Why a certificate or chain does not hold.
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Member => "member",
+            Self::Inviting => "inviting",
+            Self::Administrator => "administrator",
+        })
+    }
+}
+
+/// Text that is not a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a role: expected member, inviting or administrator")]
+pub struct ParseRoleError;
+
+impl FromStr for Role {
+    type Err = ParseRoleError;
+
+    fn from_str(text: &str) -> Result<Self, ParseRoleError> {
+        match text {
+            "member" => Ok(Self::Member),
+            "inviting" => Ok(Self::Inviting),
+            "administrator" => Ok(Self::Administrator),
+            _ => Err(ParseRoleError),
+        }
+    }
+}
+
+impl<C> minicbor::Encode<C> for Role {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.u8(self.number())?.ok()
+    }
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for Role {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let role = Self::from_number(d.u8()?);
+        role.ok_or_else(|| minicbor::decode::Error::message("not a role"))
+    }
+}
+
+/// Why a certificate or chain does not hold. Each names the rule that it breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertError {
-    /// Not a certificate of our profile.
+    /// Rule 1: not a certificate in DER, or not a chain of them.
     #[error("not a certificate of the expected form")]
     Encoding,
+    /// The text holds no `CERTIFICATE` block.
+    #[error("there is no certificate in this text")]
+    NotPem,
+    /// Rule 1: too long.
+    #[error("a certificate is too long")]
+    TooLong,
+    /// Rule 2.
+    #[error("a certificate is not X.509 v3 with Ed25519")]
+    Algorithm,
+    /// Rule 3.
+    #[error("a certificate has a serial number of the wrong form")]
+    Serial,
+    /// Rule 4.
+    #[error("a certificate has a key that cannot be used")]
+    Key,
+    /// Rule 5.
+    #[error("a certificate has a name of the wrong form")]
+    Name,
+    /// Rule 6, and issuing for no time at all.
+    #[error("a certificate ends before it begins")]
+    Validity,
+    /// Rule 7.
+    #[error("a certificate names another peer than its key's")]
+    PeerName,
+    /// Rule 8: the kind or role is missing, unknown, or of the wrong form.
+    #[error("a certificate does not say its kind and role")]
+    Role,
+    /// Rule 9.
+    #[error("a certificate allows its key other uses than its role does")]
+    Usage,
+    /// Rule 10.
+    #[error("a certificate has an extension that is repeated or not understood")]
+    Extension,
+    /// Rules 11 and 12: an identity, root or membership where another kind must be.
+    #[error("a certificate is of another kind than expected")]
+    Kind,
+    /// Rule 12.
+    #[error("a chain of certificates is too short or too long")]
+    ChainLength,
+    /// Rule 13.
+    #[error("the certificates are another group's")]
+    OtherGroup,
+    /// Rules 11 and 14.
+    #[error("a certificate was issued by another than the one before it")]
+    Issuer,
+    /// Rules 11 and 15.
+    #[error("a certificate's signature does not hold")]
+    Signature,
+    /// Rule 16.
+    #[error("a certificate was issued by a member whose role does not allow it")]
+    NotAllowed,
+    /// Rule 17.
+    #[error("a certificate is too far from the root of its group")]
+    PathLength,
+    /// Rule 18.
+    #[error("a certificate is valid when its issuer is not")]
+    Nesting,
+    /// Rule 19.
+    #[error("a chain of certificates goes in a circle")]
+    Cycle,
+    /// Rule 20.
+    #[error("a certificate has expired, or is not valid yet")]
+    Expired,
+}
+
+/// An X.509 certificate of our profile (rules 1–10). That it is genuine is for [`verify_chain`] to say.
+///
+/// Cheap to clone. Two are equal if their bytes are.
+#[derive(Clone)]
+pub struct Certificate {
+    der: Bytes,
+    parsed: Arc<Parsed>,
+}
+
+impl Certificate {
+    /// Reads DER, at most 4 KiB of it. Copies it, so that a certificate never keeps a whole message alive.
+    pub fn from_der(der: impl AsRef<[u8]>) -> Result<Self, CertError> {
+        let der = der.as_ref();
+        let parsed = Arc::new(Parsed::from_der(der)?);
+        Ok(Self { der: Bytes::copy_from_slice(der), parsed })
+    }
+
+    /// The bytes.
+    pub fn der(&self) -> &Bytes {
+        &self.der
+    }
+
+    /// Text for people to carry, label `CERTIFICATE`.
+    pub fn to_pem(&self) -> String {
+        pem::encode(PEM_LABEL, &self.der)
+    }
+
+    /// Reads the first `CERTIFICATE` block of a text.
+    pub fn from_pem(text: &str) -> Result<Self, CertError> {
+        let der = pem::decode(PEM_LABEL, text, crate::limits::CERTIFICATE_BYTES_MAX);
+        Self::from_der(der.map_err(|error| match error {
+            pem::PemError::Missing => CertError::NotPem,
+            pem::PemError::Damaged => CertError::Encoding,
+        })?)
+    }
+
+    /// The key that it is about.
+    pub fn subject_key(&self) -> PublicKey {
+        self.parsed.key
+    }
+
+    /// The peer id of that key.
+    pub fn peer_id(&self) -> PeerId {
+        self.parsed.peer
+    }
+
+    /// The friendly name of its subject: chosen by the subject, not unique, shown to people as text.
+    pub fn name(&self) -> &str {
+        &self.parsed.subject
+    }
+
+    /// The friendly name of its issuer.
+    pub fn issuer_name(&self) -> &str {
+        &self.parsed.issuer
+    }
+
+    /// Its serial number.
+    pub fn serial(&self) -> Serial {
+        self.parsed.serial
+    }
+
+    /// When it begins. Whole seconds.
+    pub fn not_before(&self) -> WallTime {
+        self.parsed.not_before
+    }
+
+    /// When it ends. Whole seconds.
+    pub fn not_after(&self) -> WallTime {
+        self.parsed.not_after
+    }
+
+    /// The role of a membership; nothing for identities and roots.
+    pub fn role(&self) -> Option<Role> {
+        match self.parsed.kind {
+            Kind::Member(role) => Some(role),
+            Kind::Identity | Kind::Root => None,
+        }
+    }
+
+    /// Whether `key` signed this.
+    fn is_signed_by(&self, key: &PublicKey, verify: Verify) -> Result<(), CertError> {
+        let tbs = &self.der[self.parsed.tbs.clone()];
+        if verify(key, tbs, &self.parsed.signature) { Ok(()) } else { Err(CertError::Signature) }
+    }
+
+    /// Rule 11.
+    fn is_self_signed(&self, verify: Verify) -> Result<(), CertError> {
+        if self.parsed.issuer != self.parsed.subject || self.parsed.issuer_key_id.is_some() {
+            return Err(CertError::Issuer);
+        }
+        self.is_signed_by(&self.parsed.key, verify)
+    }
+}
+
+const PEM_LABEL: &str = "CERTIFICATE";
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parsed { kind, peer, serial, .. } = &*self.parsed;
+        write!(f, "Certificate({kind:?}, {peer:?}, {serial:?})")
+    }
+}
+
+impl<C> minicbor::Encode<C> for Certificate {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.bytes(&self.der)?.ok()
+    }
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for Certificate {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Self::from_der(d.bytes()?)
+            .map_err(|_| minicbor::decode::Error::message("not a certificate"))
+    }
+}
+
+/// Whose identity certificate this is, if it is a genuine one (rule 11). Validity is not judged: identities do
+/// not expire, memberships do.
+pub fn verify_identity(certificate: &Certificate, verify: Verify) -> Result<PeerId, CertError> {
+    if certificate.parsed.kind != Kind::Identity {
+        return Err(CertError::Kind);
+    }
+    certificate.is_self_signed(verify)?;
+    Ok(certificate.peer_id())
+}
+
+/// Which group's root certificate this is, if it is a genuine one (rule 11).
+pub fn verify_root(
+    certificate: &Certificate,
+    verify: Verify,
+) -> Result<crate::id::GroupId, CertError> {
+    if certificate.parsed.kind != Kind::Root {
+        return Err(CertError::Kind);
+    }
+    certificate.is_self_signed(verify)?;
+    Ok(certificate.peer_id().into())
 }

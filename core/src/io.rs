@@ -259,10 +259,12 @@ pub enum Command {
     },
     /// The links of this node. → [`Reply::Links`]
     Links,
-    /// Use this address to find members: a node, or a member. Kept until close. → [`Reply::Ok`]
+    /// Keep a link to this node, and find members through it: a rendezvous node, or a member. Tried again with growing
+    /// delay until close. → [`Reply::Ok`]
     Connect {
-        /// The address.
-        address: Address,
+        /// Where one and the same node can be dialled, best first; at most
+        /// [`ADDRESSES_MAX`](crate::limits::ADDRESSES_MAX). The next is tried when one fails.
+        addresses: Vec<Address>,
     },
     /// Forget a group and its records on this device, after telling its neighbours. → [`Reply::Ok`]
     Leave {

@@ -1,12 +1,56 @@
 //! Secure, serverless groups: the part that decides, without I/O.
+//!
+//! **A group is a key, membership is a certificate, data is a signed, replicated store that every member holds, and
+//! every connection is direct.** This crate holds all of the rules, and touches nothing: no socket, clock, randomness,
+//! task, lock or file. A host (the crate `peergraph` natively, the package `peergraph` in browsers, the simulator in
+//! tests) reports what happened and does what is asked:
+//!
+//! ```text
+//!              Input: a frame came, a transport opened, a write is durable, a command, time
+//!                │
+//!                ▼
+//!   ┌──────────────────────────── Node ───────────────────────────┐
+//!   │ link        handshake, frames, queue, silence               │
+//!   │ group       membership · records · graph · flood · sync     │
+//!   │ rendezvous  where those without a link find each other      │
+//!   │ dial        nodes that the application named                │
+//!   │ storage     what is to become durable, what is to be read   │
+//!   └──────────────────────────────┬──────────────────────────────┘
+//!                                  ▼
+//!              Output: open, send, close, store, done, event, idle until
+//! ```
+//!
+//! # The contract
+//!
+//! * **The drain rule.** After each [`handle`](node::Node::handle), [`poll`](node::Node::poll) to
+//!   [`Output::Idle`](io::Output::Idle) before the next. `handle` asserts it. The deadline rides on `Idle`.
+//! * The same seed and the same inputs give the same outputs, on every platform.
+//! * A peer's fault costs that peer its link, and nobody else anything. Network bytes never panic.
+//! * Nothing is acknowledged before the host says that it is durable.
+//! * Everything is bounded; the bounds stand in [`limits`].
+//!
+//! # Where to read
+//!
+//! [`io`] (the whole border), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
+//! beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`reconcile`].
 pub mod address;
 pub mod cert;
+mod dial;
 pub mod error;
+mod group;
 pub mod id;
 pub mod identity;
+pub mod index;
 pub mod invitation;
 pub mod io;
 pub mod limits;
+mod link;
 pub mod node;
+mod noise;
+pub mod reconcile;
 pub mod record;
+mod rendezvous;
+mod signalling;
+mod storage;
 pub mod time;
+pub mod wire;

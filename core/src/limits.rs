@@ -98,8 +98,11 @@ pub const CERTIFICATE_BYTES_MAX: usize = 4 * 1024;
 pub const FRIENDLY_NAME_MAX: usize = 255;
 /// How far clocks may differ where certificates are judged. Source: security.md.
 pub const CERTIFICATE_CLOCK_SKEW: Duration = Duration::from_secs(300);
-/// Life of a membership. Source: reference 2.2 (28 days).
-pub const MEMBERSHIP_LIFETIME: Duration = Duration::from_secs(28 * 86_400);
+/// Life of a membership. Source: reference 2.2, the upper end of the protocol's range (365 days), since no record
+/// outlives the certificate that it relies on.
+pub const MEMBERSHIP_LIFETIME: Duration = Duration::from_secs(31_536_000);
+/// Life of a group's root certificate and its creator's membership. Guess: twenty years.
+pub const ROOT_LIFETIME: Duration = Duration::from_secs(20 * 31_536_000);
 /// Invitations of one group that are open at once. Guess. A further one is an error.
 pub const INVITATIONS_MAX: usize = 1_000;
 /// Characters of an invitation link. Guess: fits a QR code of version 40-L (2,953 bytes).

@@ -1,30 +1,169 @@
-//! The one state machine a host drives.
-use crate::identity::Identity;
-use crate::io::{Input, LinkId, Outbox, Output};
-use crate::time::Now;
+//! The one state machine a host drives: it routes each input to the module that it concerns.
+//!
+//! Reading order: [`Node::handle`], then `link.rs` (what a frame is), `group.rs` (what a message of a graph does),
+//! `rendezvous.rs`, `dial.rs`.
+use crate::address::Address;
+use crate::dial::Dialer;
+use crate::error::{Error, Misbehaved};
+use crate::group::{Group, Plan, Verdict, answer_page};
+use crate::id::{Digest, GroupId, NodeId};
+use crate::identity::{self, Identity, Verify};
+use crate::io::{
+    CloseReason, Command, Dial, Event, Input, LinkId, LinkInfo, Outbox, Output, Reply, RequestId,
+    StoreFault, StoreId, StoreReply, StoreTask, Transport, Wake,
+};
+use crate::limits;
+use crate::link::{Links, Received};
+use crate::rendezvous::Tables;
+use crate::signalling::{Over, Ways};
+use crate::storage::{self, Commit, Key, Pending, Storage};
+use crate::time::{Now, Time};
+use crate::wire::{self, Carry, Seats, Signal, Sit, kind};
+use bytes::Bytes;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use crate::group::Neighbours;
+
+/// Commands that wait until the store is read. Guess. A further one is refused as busy.
+const WAITING_MAX: usize = 256;
 
 /// Tunables of a node.
-#[derive(Clone, Debug, Default)]
-pub struct Config {}
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many neighbours it wants in each graph.
+    pub neighbours: Neighbours,
+    /// Whether it serves as rendezvous for groups that it need not be a member of.
+    pub rendezvous: bool,
+    /// How signatures are checked: a seam for simulations, which check what is valid for one node once for all.
+    pub verify: Verify,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { neighbours: Neighbours::default(), rendezvous: false, verify: identity::verify }
+    }
+}
+
+/// What modules share while one input is handled.
+pub(crate) struct Ctx<'a> {
+    pub(crate) now: Now,
+    pub(crate) rng: &'a mut ChaCha12Rng,
+    pub(crate) identity: &'a Identity,
+    pub(crate) config: &'a Config,
+    pub(crate) node: NodeId,
+    /// Where we can be dialled.
+    pub(crate) addresses: &'a [Address],
+    pub(crate) out: &'a mut Outbox,
+    pub(crate) storage: &'a mut Storage,
+    pub(crate) plans: &'a mut BTreeMap<LinkId, Plan>,
+    pub(crate) ways: &'a mut Ways,
+    /// Groups that look for members at the rendezvous nodes.
+    pub(crate) sit: &'a mut BTreeSet<GroupId>,
+}
+
+impl Ctx<'_> {
+    pub(crate) fn random_bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+}
 
 /// One running instance of an identity.
 pub struct Node {
+    config: Config,
+    identity: Identity,
+    id: NodeId,
+    rng: ChaCha12Rng,
+    now: Now,
     outbox: Outbox,
-    links: u64,
+    addresses: Vec<Address>,
+    links: Links,
+    storage: Storage,
+    plans: BTreeMap<LinkId, Plan>,
+    ways: Ways,
+    sit: BTreeSet<GroupId>,
+    groups: BTreeMap<GroupId, Group>,
+    dialer: Dialer,
+    tables: Tables,
+    /// Commands that came before the store was read.
+    waiting: Option<Vec<(RequestId, Command)>>,
+    closing: Option<Closing>,
+}
+
+/// A close that was asked for.
+struct Closing {
+    request: RequestId,
+    /// Whether everything is durable and told.
+    done: bool,
+}
+
+/// Splits a node into the part that modules share and the parts that they are.
+macro_rules! ctx {
+    ($node:ident) => {
+        Ctx {
+            now: $node.now,
+            rng: &mut $node.rng,
+            identity: &$node.identity,
+            config: &$node.config,
+            node: $node.id,
+            addresses: &$node.addresses,
+            out: &mut $node.outbox,
+            storage: &mut $node.storage,
+            plans: &mut $node.plans,
+            ways: &mut $node.ways,
+            sit: &mut $node.sit,
+        }
+    };
 }
 
 impl Node {
-    /// Creates a node and begins to read its store: [`Event::Opened`](crate::io::Event::Opened) follows.
+    /// Creates a node and begins to read its store: [`Event::Opened`] follows. Poll it first.
+    ///
     /// `seed` is its only source of randomness: 32 bytes from the operating system, or a constant in tests.
     pub fn new(config: Config, identity: Identity, seed: [u8; 32], now: Now) -> Self {
-        let _ = (config, identity, seed, now);
-        Self { outbox: Outbox::new(), links: 0 }
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let id = NodeId(rng.next_u64());
+        let mut node = Self {
+            config,
+            identity,
+            id,
+            rng,
+            now,
+            outbox: Outbox::new(),
+            addresses: Vec::new(),
+            links: Links::default(),
+            storage: Storage::default(),
+            plans: BTreeMap::new(),
+            ways: Ways::default(),
+            sit: BTreeSet::new(),
+            groups: BTreeMap::new(),
+            dialer: Dialer::default(),
+            tables: Tables::default(),
+            waiting: Some(Vec::new()),
+            closing: None,
+        };
+        node.scan(Bytes::from_static(b"g"));
+        node
     }
 
-    /// Names a link that a stranger opened to us. Report [`Input::LinkUp`] next.
+    /// This instance.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Whose instance it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Names a link that a stranger opened to us. Report [`Input::LinkUp`] next, before anything else.
     pub fn new_link(&mut self) -> LinkId {
-        self.links += 1;
-        LinkId(self.links)
+        let link = self.links.create(self.now, false);
+        self.plans.insert(link, Plan::Accepted);
+        link
     }
 
     /// Reports one thing that happened. Never fails: a peer's bad input costs that peer its link, the
@@ -33,11 +172,778 @@ impl Node {
     /// # Panics
     /// If the outputs of the last input were not drained, or `mono` went back.
     pub fn handle(&mut self, now: Now, input: Input) {
-        let _ = (now, input);
+        assert!(self.outbox.is_empty(), "drain poll() to Output::Idle between inputs");
+        assert!(self.now.mono <= now.mono, "mono never goes back");
+        self.now = now;
+        match input {
+            Input::Timeout => {}
+            Input::LinkUp { link, transport } => self.link_up(link, transport),
+            Input::LinkDown { link } => self.link_down(link),
+            Input::Frame { link, bytes } => self.frame(link, bytes),
+            Input::Buffered { link, bytes } => self.buffered(link, bytes),
+            Input::Signal { link, signal } => self.local_signal(link, signal),
+            Input::Stored { op, result } => self.stored(op, result),
+            Input::Command { request, command } => self.command(request, command),
+            Input::Addresses(addresses) => self.set_addresses(addresses),
+        }
+        self.timeouts();
+        self.finish();
     }
 
     /// Takes the next thing to do. Call until [`Output::Idle`].
     pub fn poll(&mut self) -> Output {
-        self.outbox.pop_front().unwrap_or(Output::Idle { wake: None })
+        self.outbox.pop_front().unwrap_or_else(|| Output::Idle { wake: self.wake() })
+    }
+
+    fn wake(&self) -> Option<Wake> {
+        let link = self.links.deadline().map(|at| (at, "check link"));
+        if self.closing.is_some() {
+            return link.map(|(at, why)| Wake { at, why });
+        }
+        let dial = self.dialer.deadline().map(|at| (at, "dial node"));
+        let groups = self.groups.values().filter_map(Group::deadline);
+        let first = groups.chain(link).chain(dial).min_by_key(|(at, _)| *at);
+        first.map(|(at, why)| Wake { at, why })
+    }
+
+    // --- links ---------------------------------------------------------------------------------------
+
+    fn link_up(&mut self, link: LinkId, transport: Transport) {
+        let full = self.links.len() > limits::LINKS_MAX
+            || self.links.half_open() > limits::HALF_OPEN_LINKS_MAX;
+        let stranger = matches!(self.plans.get(&link), Some(Plan::Accepted));
+        if (full && stranger) || self.closing.is_some() {
+            self.close(link, CloseReason::Full);
+            return;
+        }
+        self.links.up(&mut ctx!(self), link, transport);
+    }
+
+    fn frame(&mut self, link: LinkId, bytes: Bytes) {
+        // Only neighbours send records; whoever is not one has little to say.
+        let neighbour_in = self.groups.values().filter(|group| group.is_neighbour(link));
+        let bytes_max = neighbour_in.map(Group::message_bytes_max).max();
+        let bytes_max = bytes_max.unwrap_or(limits::MESSAGE_OVERHEAD_BYTES_MAX);
+        let done = self.links.frame(&mut ctx!(self), link, bytes, bytes_max);
+        let done = match done {
+            Ok(Received::Nothing) => Ok(()),
+            Ok(Received::Ready) => {
+                self.link_ready(link);
+                Ok(())
+            }
+            Ok(Received::Message(message)) => self.message(link, &message),
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = done {
+            self.outbox.push_back(Output::Event(Event::PeerMisbehaved { link, fault }));
+            self.close(link, CloseReason::Misbehaved(fault));
+        }
+    }
+
+    /// The handshake is complete: keep the link, and use it for what it was opened for.
+    fn link_ready(&mut self, link: LinkId) {
+        let Some(ready) = self.links.ready(link) else { return };
+        let (node, rendezvous) = (ready.node, ready.rendezvous);
+        self.ways.arrived(link, node);
+        if node == self.id {
+            self.close(link, CloseReason::Myself);
+            return;
+        }
+        if let Some(twin) = self.links.twin(link)
+            && let Some(loser) = self.loser(link, twin)
+        {
+            let kept = if loser == link { twin } else { link };
+            let plan = self.plans.get(&loser).cloned();
+            self.close(loser, CloseReason::Duplicate);
+            // What the closed one was for, the kept one serves.
+            if let Some(Plan::Member { group, .. } | Plan::Offered { group }) = plan {
+                self.open(group, kept);
+            }
+            if loser == link {
+                return;
+            }
+        }
+        match self.plans.get(&link).cloned() {
+            Some(Plan::Configured(at)) => {
+                self.dialer.reached(at);
+                for group in self.groups.keys().copied().collect::<Vec<_>>() {
+                    self.open(group, link);
+                }
+            }
+            Some(Plan::Member { group, .. } | Plan::Offered { group }) => self.open(group, link),
+            Some(Plan::Accepted) | None => {}
+        }
+        if rendezvous && self.links.get(link).is_some_and(|link| link.initiator) {
+            for group in self.groups.keys().copied().collect::<Vec<_>>() {
+                self.sit_at(group, link);
+            }
+        }
+    }
+
+    fn open(&mut self, group: GroupId, link: LinkId) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.open_on(&mut ctx!(self), &mut self.links, link);
+        }
+    }
+
+    /// Of two links to one node both ends close the same one: the WebSocket rather than the data channel, then the one
+    /// whose initiator has the higher node id. Of two with one initiator, that one closes the newer; the other end
+    /// lets it decide.
+    fn loser(&self, a: LinkId, b: LinkId) -> Option<LinkId> {
+        let rank = |id: LinkId| {
+            let (link, ready) = (self.links.get(id)?, self.links.ready(id)?);
+            let initiator = if link.initiator { self.id } else { ready.node };
+            Some((!ready.direct, initiator, link.initiator))
+        };
+        let (rank_a, rank_b) = (rank(a)?, rank(b)?);
+        match (rank_a.0, rank_a.1).cmp(&(rank_b.0, rank_b.1)) {
+            std::cmp::Ordering::Less => Some(b),
+            std::cmp::Ordering::Greater => Some(a),
+            std::cmp::Ordering::Equal => rank_a.2.then_some(a.max(b)),
+        }
+    }
+
+    fn buffered(&mut self, link: LinkId, bytes: usize) {
+        self.links.buffered(link, bytes, &mut self.outbox);
+        if bytes <= limits::BUFFERED_LOW_BYTES {
+            for group in self.groups.values_mut().filter(|group| group.is_neighbour(link)) {
+                group.give(&mut ctx!(self), &mut self.links, link);
+            }
+        }
+    }
+
+    /// The transport of a link is gone, or did not come to be.
+    fn link_down(&mut self, link: LinkId) {
+        if self.links.remove(link).is_none() {
+            return;
+        }
+        self.forget_link(link, None);
+    }
+
+    fn close(&mut self, link: LinkId, reason: CloseReason) {
+        let twin = self.links.ready(link).map(|ready| ready.node);
+        let twin = twin.filter(|_| matches!(reason, CloseReason::Duplicate | CloseReason::Myself));
+        if self.links.remove(link).is_some() {
+            self.outbox.push_back(Output::Close { link, reason });
+            self.forget_link(link, twin);
+        }
+    }
+
+    fn forget_link(&mut self, link: LinkId, twin: Option<NodeId>) {
+        self.ways.remove(link);
+        self.tables.link_down(link);
+        for group in self.groups.values_mut() {
+            group.link_down(&mut ctx!(self), link);
+        }
+        match self.plans.remove(&link) {
+            Some(Plan::Configured(at)) => self.dialer.lost(self.now, at, twin),
+            Some(Plan::Member { group, node, rest }) if twin.is_none() => {
+                let Some(group) = self.groups.get_mut(&group) else { return };
+                if !rest.is_empty() {
+                    group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);
+                } else if let Some(node) = node
+                    && self.links.to_node(node).is_none()
+                {
+                    group.offer_to(&mut ctx!(self), &mut self.links, node);
+                }
+            }
+            Some(Plan::Member { .. } | Plan::Offered { .. } | Plan::Accepted) | None => {}
+        }
+    }
+
+    /// Whether anything needs a link to stay.
+    fn needs(&self, link: LinkId) -> bool {
+        let rendezvous = self.links.ready(link).is_some_and(|ready| ready.rendezvous);
+        let configured = matches!(self.plans.get(&link), Some(Plan::Configured(_)));
+        self.tables.needs(link)
+            || (configured && rendezvous)
+            || self.groups.values().any(|group| group.needs(link))
+    }
+
+    // --- messages --------------------------------------------------------------------------------------
+
+    fn message(&mut self, link: LinkId, message: &Bytes) -> Result<(), Misbehaved> {
+        let &kind = message.first().ok_or(Misbehaved::BadMessage)?;
+        if kind >= kind::FIRST_OF_GRAPH {
+            return self.graph_message(link, kind, message);
+        }
+        let body = &message[1..];
+        match kind {
+            kind::PING => {
+                let pong = Bytes::from_static(&[kind::PONG]);
+                self.links.send(self.now, link, &pong, &mut self.outbox);
+            }
+            kind::SIT | kind::CARRY | kind::RISE
+                if self.config.rendezvous && !self.is_client(link) =>
+            {
+                let (ctx, links) = (&mut ctx!(self), &mut self.links);
+                match kind {
+                    kind::SIT => self.tables.sit(ctx, links, link, body)?,
+                    kind::CARRY => self.tables.carry(ctx, links, link, body)?,
+                    _ => self.tables.rise(link, body)?,
+                }
+            }
+            kind::SEATS => self.seats(link, body)?,
+            kind::CARRY => self.carried(link, body)?,
+            // A pong has done its work by arriving; other kinds are a later version's.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether we are the one who dialled: then the other end may be our rendezvous, not the reverse.
+    fn is_client(&self, link: LinkId) -> bool {
+        self.links.get(link).is_some_and(|link| link.initiator)
+    }
+
+    fn graph_message(&mut self, link: LinkId, kind: u8, message: &Bytes) -> Result<(), Misbehaved> {
+        let (slot, body) = wire::slot_of(message)?;
+        if kind == kind::OPEN {
+            return self.asked_to_open(link, slot, &body);
+        }
+        // A graph that ended meanwhile is normal.
+        let Some(id) = self.links.group_at(link, slot) else { return Ok(()) };
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        let verdict = group.message(&mut ctx!(self), &mut self.links, link, message, &body)?;
+        if group.is_abandoned() {
+            self.groups.remove(&id);
+        }
+        if let Some(Verdict::Ours(signal)) = verdict {
+            self.signal_for_us(id, signal);
+        }
+        Ok(())
+    }
+
+    /// Every group is compared, so that the time tells nothing.
+    fn asked_to_open(&mut self, link: LinkId, slot: u16, body: &Bytes) -> Result<(), Misbehaved> {
+        let wire::Open { tag } = wire::decode(body)?;
+        let Some(ready) = self.links.ready(link) else { return Ok(()) };
+        let mut meant = None;
+        for (id, group) in &self.groups {
+            if group.is_meant(&tag, &ready.hash) {
+                meant = Some(*id);
+            }
+        }
+        if let Some(group) = meant.and_then(|id| self.groups.get_mut(&id))
+            && group.on_open(&mut ctx!(self), &mut self.links, link, slot)?
+        {
+            return Ok(());
+        }
+        let message = wire::graph_message(kind::NOT_OPENED, slot, &());
+        self.links.send(self.now, link, &message, &mut self.outbox);
+        // A newcomer has nothing to show when a member asks it. It asks back, and redeems its invitation then.
+        let Some(ready) = self.links.ready(link) else { return Ok(()) };
+        let mut joining = None;
+        for (id, group) in &self.groups {
+            if group.is_wanted(&tag, &ready.hash) {
+                joining = Some(*id);
+            }
+        }
+        if let Some(group) = joining {
+            self.open(group, link);
+        }
+        Ok(())
+    }
+
+    // --- rendezvous and signals ------------------------------------------------------------------------
+
+    /// Takes a seat for a group at a rendezvous node.
+    fn sit_at(&mut self, group: GroupId, link: LinkId) {
+        let message = wire::message(kind::SIT, &Sit { table: wire::table_of(group) });
+        self.links.send(self.now, link, &message, &mut self.outbox);
+    }
+
+    /// The rendezvous nodes that we have links to.
+    fn rendezvous_links(&self) -> Vec<LinkId> {
+        let links = self.links.iter().filter(|(_, link)| link.initiator).map(|(id, _)| id);
+        links.filter(|&id| self.links.ready(id).is_some_and(|ready| ready.rendezvous)).collect()
+    }
+
+    fn group_of_table(&self, table: Digest) -> Option<GroupId> {
+        self.groups.keys().copied().find(|&group| wire::table_of(group) == table)
+    }
+
+    /// The rendezvous node names others of our group: we offer to some.
+    fn seats(&mut self, via: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
+        let Seats { table, seats } = wire::decode(body)?;
+        if seats.len() > limits::PAGE_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        let Some(id) = self.group_of_table(table) else { return Ok(()) };
+        for seat in seats {
+            let wants = self.groups.get(&id).is_some_and(|group| group.wants_more(&ctx!(self)));
+            if !wants || self.links.len() >= limits::LINKS_MAX {
+                break;
+            }
+            let linked = self.ways.seated(seat).is_some_and(|n| self.links.to_node(n).is_some());
+            if linked || self.ways.leads_to(seat) {
+                continue;
+            }
+            let link = self.links.create(self.now, true);
+            let attempt = self.rng.next_u64();
+            self.ways.add(link, Over::Table { via, table, seat }, attempt);
+            self.plans.insert(link, Plan::Offered { group: id });
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.attempt(link, None);
+            }
+            self.outbox.push_back(Output::Open { link, dial: Dial::Offer });
+        }
+        Ok(())
+    }
+
+    /// The rendezvous node carried a signal to us.
+    fn carried(&mut self, via: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
+        let Carry { table, seat, attempt, signal } = wire::decode(body)?;
+        if signal.len() > limits::SIGNAL_BYTES_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        if self.group_of_table(table).is_some() {
+            self.signal_from(Over::Table { via, table, seat }, seat, attempt, signal.into());
+        }
+        Ok(())
+    }
+
+    /// A member's signal came to us over the graph.
+    fn signal_for_us(&mut self, group: GroupId, signal: Signal) {
+        let Signal { from, attempt, signal, .. } = signal;
+        self.signal_from(Over::Graph { group, to: from }, from.0, attempt, signal.into());
+    }
+
+    fn signal_from(&mut self, over: Over, other_end: u64, attempt: u64, signal: Bytes) {
+        if let Some(link) = self.ways.link(other_end, attempt) {
+            self.outbox.push_back(Output::Signal { link, signal });
+            return;
+        }
+        // Only an offer begins a link.
+        let full = self.ways.is_full(other_end)
+            || self.links.len() >= limits::LINKS_MAX
+            || self.links.half_open() >= limits::HALF_OPEN_LINKS_MAX;
+        if full || self.closing.is_some() {
+            return;
+        }
+        let link = self.links.create(self.now, false);
+        self.plans.insert(link, Plan::Accepted);
+        self.ways.add(link, over, attempt);
+        self.outbox.push_back(Output::Open { link, dial: Dial::Answer });
+        self.outbox.push_back(Output::Signal { link, signal });
+    }
+
+    /// Our transport produced a signal.
+    fn local_signal(&mut self, link: LinkId, signal: Bytes) {
+        if signal.len() > limits::SIGNAL_BYTES_MAX {
+            return;
+        }
+        let Some(way) = self.ways.next(link) else { return };
+        let attempt = way.attempt;
+        match way.over {
+            Over::Table { via, table, seat } => {
+                let carry = Carry { table, seat, attempt, signal: signal.to_vec() };
+                let message = wire::message(kind::CARRY, &carry);
+                self.links.send(self.now, via, &message, &mut self.outbox);
+            }
+            Over::Graph { group, to } => {
+                let Some(group) = self.groups.get_mut(&group) else { return };
+                let signal = Signal {
+                    from: self.id,
+                    to,
+                    attempt,
+                    number: way.sent,
+                    hops: 0,
+                    signal: signal.to_vec(),
+                };
+                group.send_signal(&mut ctx!(self), &mut self.links, &signal);
+            }
+        }
+    }
+
+    // --- store -------------------------------------------------------------------------------------------
+
+    fn scan(&mut self, from: Bytes) {
+        let to = Bytes::from_static(b"h");
+        let task = StoreTask::Scan { from, to, limit: limits::PAGE_MAX };
+        self.storage.ask(task, Pending::Load, &mut self.outbox);
+    }
+
+    fn stored(&mut self, op: StoreId, result: Result<StoreReply, StoreFault>) {
+        let Some(pending) = self.storage.answered(op) else { return };
+        match (pending, result) {
+            (Pending::Write(commits), Ok(_)) => {
+                for commit in commits {
+                    self.committed(commit);
+                }
+            }
+            (Pending::Write(commits), Err(fault)) => {
+                for commit in commits {
+                    self.failed(commit, fault);
+                }
+            }
+            (Pending::Load, Ok(StoreReply::Entries(entries))) => self.load(entries),
+            (Pending::Load, _) => {
+                self.outbox
+                    .push_back(Output::Event(Event::StoreFailed { fault: StoreFault::Broken }));
+                self.opened();
+            }
+            (Pending::Page(page), Ok(StoreReply::Values(values))) => {
+                answer_page(&mut ctx!(self), page, values);
+            }
+            (Pending::Page(page), result) => {
+                let fault = result.err().unwrap_or(StoreFault::Broken);
+                self.done(page.request, Err(Error::Store(fault)));
+            }
+            (Pending::Give { group, link }, result) => {
+                let values = match result {
+                    Ok(StoreReply::Values(values)) => values,
+                    // What cannot be read is not given; the neighbour finds it elsewhere.
+                    Ok(_) | Err(_) => Vec::new(),
+                };
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.given(&mut ctx!(self), &mut self.links, link, values);
+                }
+            }
+            (Pending::Clear { group, request }, result) => self.clear(group, request, result),
+        }
+    }
+
+    fn committed(&mut self, commit: Commit) {
+        match commit {
+            Commit::Record { group, class, from, request, signed, .. } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.durable(&mut ctx!(self), class, *signed, from, request);
+                }
+            }
+            Commit::Group { group, request } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.joined(&mut ctx!(self), request);
+                }
+            }
+            Commit::Grant { group, link, slot, chain } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.grant(&mut ctx!(self), &mut self.links, link, slot, chain);
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, commit: Commit, fault: StoreFault) {
+        match commit {
+            Commit::Record { group, class, id, version, before, request, .. } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    let ctx = &mut ctx!(self);
+                    group.not_durable(ctx, class, id, version, before, request, fault);
+                }
+            }
+            Commit::Group { group, request } => {
+                // Nothing of it is kept: it was never there.
+                self.groups.remove(&group);
+                if let Some(request) = request {
+                    self.done(request, Err(Error::Store(fault)));
+                }
+            }
+            Commit::Grant { .. } => {}
+        }
+    }
+
+    /// Takes a page of the store at the start.
+    fn load(&mut self, entries: Vec<(Bytes, Bytes)>) {
+        let more = entries.len() >= limits::PAGE_MAX;
+        let last = entries.last().map(|(key, _)| key.clone());
+        let mut damaged = false;
+        for (key, value) in entries {
+            let loaded = match storage::parse_key(&key) {
+                Some(Key::Info(id)) => Group::restore(id, &value, self.config.verify)
+                    .map(|group| drop(self.groups.insert(id, group))),
+                // A record without its group is what was left of one that was left.
+                Some(Key::Record(id, class)) => match self.groups.get_mut(&id) {
+                    Some(group) => group.load(&mut ctx!(self), class, value),
+                    None => Some(self.storage.write(key, None)),
+                },
+                None => None,
+            };
+            damaged |= loaded.is_none();
+        }
+        if damaged {
+            let fault = StoreFault::Broken;
+            self.outbox.push_back(Output::Event(Event::StoreFailed { fault }));
+        }
+        match last.filter(|_| more) {
+            Some(last) => self.scan([&last[..], &[0]].concat().into()),
+            None => self.opened(),
+        }
+    }
+
+    /// The store is read.
+    fn opened(&mut self) {
+        for group in self.groups.values_mut() {
+            group.start(&mut ctx!(self));
+        }
+        self.outbox.push_back(Output::Event(Event::Opened));
+        for (request, command) in self.waiting.take().unwrap_or_default() {
+            self.command(request, command);
+        }
+    }
+
+    /// Deletes the records of a group that was left, page by page.
+    fn clear(
+        &mut self,
+        group: GroupId,
+        request: RequestId,
+        result: Result<StoreReply, StoreFault>,
+    ) {
+        match result {
+            Ok(StoreReply::Entries(entries)) => {
+                let more = entries.len() >= limits::PAGE_MAX;
+                for (key, _) in entries {
+                    self.storage.write(key, None);
+                }
+                self.storage.flush(&mut self.outbox);
+                if more {
+                    self.clear_next(group, request);
+                } else {
+                    self.done(request, Ok(Reply::Ok));
+                }
+            }
+            Ok(_) => self.done(request, Err(Error::Store(StoreFault::Broken))),
+            Err(fault) => self.done(request, Err(Error::Store(fault))),
+        }
+    }
+
+    fn clear_next(&mut self, group: GroupId, request: RequestId) {
+        let (from, to) = storage::group_range(group);
+        let task = StoreTask::Scan { from, to, limit: limits::PAGE_MAX };
+        self.storage.ask(task, Pending::Clear { group, request }, &mut self.outbox);
+    }
+
+    // --- commands ----------------------------------------------------------------------------------------
+
+    fn done(&mut self, request: RequestId, result: Result<Reply, Error>) {
+        self.outbox.push_back(Output::Done { request, result });
+    }
+
+    fn command(&mut self, request: RequestId, command: Command) {
+        if self.closing.is_some() {
+            self.done(request, Err(Error::Closing));
+            return;
+        }
+        if let Some(waiting) = &mut self.waiting {
+            if waiting.len() < WAITING_MAX {
+                waiting.push((request, command));
+            } else {
+                self.done(request, Err(Error::Busy));
+            }
+            return;
+        }
+        if let Err(error) = self.run(request, command) {
+            self.done(request, Err(error));
+        }
+    }
+
+    fn run(&mut self, request: RequestId, command: Command) -> Result<(), Error> {
+        let reply = match command {
+            Command::CreateGroup { name } => {
+                identity::check_name(&name).map_err(|_| Error::BadName)?;
+                self.room_for_a_group()?;
+                let group = Group::create(&mut ctx!(self), name, request);
+                self.add_group(group);
+                return Ok(());
+            }
+            Command::Join { invitation } => {
+                if let Some(group) = self.groups.get(&invitation.group) {
+                    if !group.is_member() {
+                        return Err(Error::Busy);
+                    }
+                    return Ok(self.done(request, Ok(Reply::Group(group.info()))));
+                }
+                self.room_for_a_group()?;
+                let group = Group::join(&mut ctx!(self), invitation, request)?;
+                self.add_group(group);
+                return Ok(());
+            }
+            Command::Invite { group, invite } => {
+                let addresses = self.addresses.iter().chain(self.dialer.addresses());
+                let addresses = addresses.take(limits::ADDRESSES_MAX).cloned().collect();
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                Reply::Invitation(group.invite(&mut ctx!(self), invite, addresses)?)
+            }
+            Command::Publish { group, draft } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                return group.publish(&mut ctx!(self), draft, request);
+            }
+            Command::Records { group, filter } => {
+                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
+                group.read(&mut ctx!(self), &filter, request);
+                return Ok(());
+            }
+            Command::Groups => {
+                let members = self.groups.values().filter(|group| group.is_member());
+                Reply::Groups(members.map(Group::info).collect())
+            }
+            Command::Members { group } => {
+                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
+                Reply::Members(group.member_infos())
+            }
+            Command::Links => Reply::Links(self.link_infos()),
+            Command::Connect { mut addresses } => {
+                addresses.truncate(limits::ADDRESSES_MAX);
+                self.dialer.add(self.now, addresses);
+                Reply::Ok
+            }
+            Command::Leave { group } => {
+                let mut left = self.groups.remove(&group).ok_or(Error::UnknownGroup)?;
+                left.leave_graph(&mut ctx!(self), &mut self.links);
+                self.storage.write(storage::info_key(group), None);
+                self.storage.flush(&mut self.outbox);
+                for via in self.rendezvous_links() {
+                    let rise = wire::message(kind::RISE, &Sit { table: wire::table_of(group) });
+                    self.links.send(self.now, via, &rise, &mut self.outbox);
+                }
+                self.clear_next(group, request);
+                return Ok(());
+            }
+            Command::Close => {
+                self.closing = Some(Closing { request, done: false });
+                for group in self.groups.values_mut() {
+                    group.leave_graph(&mut ctx!(self), &mut self.links);
+                }
+                return Ok(());
+            }
+        };
+        self.done(request, Ok(reply));
+        Ok(())
+    }
+
+    fn room_for_a_group(&self) -> Result<(), Error> {
+        if self.groups.len() >= limits::GROUPS_MAX {
+            return Err(Error::TooManyGroups);
+        }
+        Ok(())
+    }
+
+    /// A group begins: it is looked for on the links that we have.
+    fn add_group(&mut self, group: Group) {
+        let id = group.id;
+        self.groups.insert(id, group);
+        let configured: Vec<LinkId> = self
+            .plans
+            .iter()
+            .filter(|(link, plan)| {
+                matches!(plan, Plan::Configured(_)) && self.links.ready(**link).is_some()
+            })
+            .map(|(&link, _)| link)
+            .collect();
+        for link in configured {
+            self.open(id, link);
+        }
+        for link in self.rendezvous_links() {
+            self.sit_at(id, link);
+        }
+    }
+
+    fn link_infos(&self) -> Vec<LinkInfo> {
+        let info = |link: LinkId| {
+            let ready = self.links.ready(link);
+            LinkInfo {
+                link,
+                peer: ready.map(|ready| ready.peer),
+                node: ready.map(|ready| ready.node),
+                direct: ready.is_some_and(|ready| ready.direct),
+                graphs: self
+                    .groups
+                    .values()
+                    .filter(|group| group.is_neighbour(link))
+                    .map(|group| group.id)
+                    .collect(),
+            }
+        };
+        self.links.iter().map(|(link, _)| info(link)).collect()
+    }
+
+    fn set_addresses(&mut self, mut addresses: Vec<Address>) {
+        addresses.truncate(limits::ADDRESSES_MAX);
+        if addresses == self.addresses {
+            return;
+        }
+        self.addresses = addresses;
+        for group in self.groups.values_mut() {
+            group.addresses_changed(&mut ctx!(self));
+        }
+    }
+
+    // --- time --------------------------------------------------------------------------------------------
+
+    fn timeouts(&mut self) {
+        while let Some(link) = self.links.due(self.now) {
+            let used = self.needs(link);
+            if let Some(reason) = self.links.check(self.now, link, used, &mut self.outbox) {
+                self.close(link, reason);
+            }
+        }
+        if self.closing.is_some() {
+            return;
+        }
+        let (now, links) = (self.now, &self.links);
+        while let Some((at, address)) =
+            self.dialer.pop_due(now, |node| links.to_node(node).is_some())
+        {
+            if self.addresses.contains(&address) {
+                continue;
+            }
+            let link = self.links.create(self.now, true);
+            self.plans.insert(link, Plan::Configured(at));
+            self.dialer.dialled(at, link);
+            self.outbox.push_back(Output::Open { link, dial: Dial::Address(address) });
+            break;
+        }
+        let due = |group: &Group, now: Time| group.deadline().is_some_and(|(at, _)| at <= now);
+        let groups: Vec<GroupId> = self
+            .groups
+            .iter()
+            .filter(|(_, group)| due(group, self.now.mono))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in groups {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            if let Some(request) = group.gave_up_joining(self.now.mono) {
+                self.groups.remove(&id);
+                self.done(request, Err(Error::NobodyFound));
+                continue;
+            }
+            group.timeout(&mut ctx!(self), &mut self.links);
+        }
+    }
+
+    /// Sends what this input left to be sent.
+    fn finish(&mut self) {
+        for group in std::mem::take(&mut self.sit) {
+            for link in self.rendezvous_links() {
+                self.sit_at(group, link);
+            }
+        }
+        for group in self.groups.values_mut() {
+            group.flush_floods(&mut ctx!(self), &mut self.links);
+        }
+        self.storage.flush(&mut self.outbox);
+        if !self.closing.as_ref().is_some_and(|closing| !closing.done) || !self.storage.is_quiet() {
+            return;
+        }
+        let open: Vec<LinkId> = self.links.iter().map(|(link, _)| link).collect();
+        for link in open {
+            self.close(link, CloseReason::Leaving);
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.done = true;
+            let request = closing.request;
+            self.done(request, Ok(Reply::Ok));
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("id", &self.id)
+            .field("peer", &self.identity.peer_id())
+            .field("groups", &self.groups.len())
+            .field("links", &self.links.len())
+            .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,31 @@
-//! Records.
-use crate::id::{PeerId, RecordId, Serial};
+//! Records: the unit of replication, and its exact bytes.
+//!
+//! A [`Record`] is what the application sees. [`Record::sign`] makes it a [`Signed`]: the record together with
+//! the bytes that are stored and sent. Those bytes have one form only (`codec.rs`), so that their SHA-256
+//! names content, signature and all. [`Meta`] is the part of a record that stays in memory.
+//!
+//! **Conflicts.** Of two records with one id the one with the higher [`Order`] stands: higher version, modified
+//! over unmodified, higher modifier id, later modification, higher digest. (The last step of the reference is the
+//! larger signature. The digest covers the signature, differs whenever anything differs, and is kept in memory
+//! anyway.) The order is total, so that every store decides alike whatever arrives first.
+//!
+//! **Versions** are hybrid logical clocks: 48 bits milliseconds of peer time, 16 bits counter
+//! ([`next_version`]).
+use crate::id::{Digest, GroupId, PeerId, RecordId, Serial};
+use crate::identity::{Domain, Identity, PublicKey, Verify};
 use crate::time::WallTime;
 use bytes::Bytes;
+use std::cmp::Ordering;
 
-/// Name of a kind of record, such as `chat.message`: 1–64 characters of `[a-z0-9.-]`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordType(String);
+mod codec;
+mod kind;
+mod meta;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use kind::RecordType;
+pub use meta::Meta;
 
 /// A piece of searchable metadata.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,4 +81,123 @@ pub struct Record {
     pub serial: Serial,
     /// Ed25519 over all of it and the group id.
     pub signature: [u8; 64],
+}
+
+impl Record {
+    /// Signs the record for `group` (whatever `signature` holds is replaced) and fixes its bytes. Does not
+    /// [`check`](Self::check) it.
+    pub fn sign(mut self, group: GroupId, identity: &Identity) -> Signed {
+        let header = codec::header(&self);
+        let message = codec::signed_message(group, &header, &self.payload);
+        self.signature = identity.sign(Domain::Record, &message);
+        Signed::assemble(self, &header)
+    }
+}
+
+/// A record together with its exact bytes: what is stored and sent.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    record: Record,
+    bytes: Bytes,
+    /// Where the header ends in `bytes`. It begins at [`codec::HEADER_AT`].
+    header_end: usize,
+    digest: Digest,
+}
+
+impl Signed {
+    fn assemble(mut record: Record, header: &[u8]) -> Self {
+        let bytes = Bytes::from(codec::whole(header, &record.signature, &record.payload));
+        record.payload = bytes.slice(bytes.len() - record.payload.len()..);
+        let digest = Digest::of(&bytes);
+        Self { record, header_end: codec::HEADER_AT + header.len(), bytes, digest }
+    }
+
+    /// Reads a record in its one form. The payload is a slice of `bytes`. Checks neither rules
+    /// ([`Record::check`]) nor signature ([`verify`](Self::verify)).
+    ///
+    /// # Errors
+    /// [`BadRecord::Type`](crate::error::BadRecord::Type) for a bad type name,
+    /// [`BadRecord::TooManyAttributes`](crate::error::BadRecord::TooManyAttributes) before more attributes are
+    /// read than a record may have, [`BadRecord::Encoding`](crate::error::BadRecord::Encoding) for everything
+    /// else, another form of the same content, trailing bytes and unknown format versions included.
+    pub fn decode(bytes: Bytes) -> Result<Self, crate::error::BadRecord> {
+        let (record, header_end) = codec::read(&bytes)?;
+        let digest = Digest::of(&bytes);
+        Ok(Self { record, bytes, header_end, digest })
+    }
+
+    /// Id and version of a record in bytes, from fixed places at their front: to recognise known records before
+    /// anything is decoded. `None` where no record begins so.
+    pub fn peek(bytes: &[u8]) -> Option<(RecordId, u64)> {
+        codec::peek(bytes)
+    }
+
+    /// The record.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The record, without its bytes.
+    pub fn into_record(self) -> Record {
+        self.record
+    }
+
+    /// Its exact bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// SHA-256 of the exact bytes.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Whether `key` signed this record for `group`.
+    #[must_use]
+    pub fn verify(&self, group: GroupId, key: &PublicKey, verify: Verify) -> bool {
+        let header = &self.bytes[codec::HEADER_AT..self.header_end];
+        let message = codec::signed_message(group, header, &self.record.payload);
+        verify(key, &Domain::Record.message(&message), &self.record.signature)
+    }
+
+    /// Its place among the records of one id.
+    pub fn order(&self) -> Order {
+        Order {
+            version: self.record.version,
+            modifier: self.record.modifier,
+            modified: self.record.modified,
+            digest: self.digest,
+        }
+    }
+
+    /// `Greater` where this record takes the place of `held`, which has the same id; `Equal` where it is that
+    /// very record.
+    pub fn supersedes(&self, held: &Meta) -> Ordering {
+        self.order().cmp(&held.order())
+    }
+}
+
+/// The conflict order of records with one id: the highest stands. Fields in the order of their weight; an absent
+/// modifier is lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Order {
+    version: u64,
+    modifier: Option<PeerId>,
+    modified: WallTime,
+    digest: Digest,
+}
+
+/// Bits of a version below its milliseconds.
+const COUNTER_BITS: u32 = 16;
+
+/// The version for a change made now that must stand over `seen` (0 where there is none): the peer time where that
+/// is higher, else one more than `seen`. Stays at the highest number once that is reached.
+pub fn next_version(peer_now: WallTime, seen: u64) -> u64 {
+    let now = peer_now.0.min(u64::MAX >> COUNTER_BITS) << COUNTER_BITS;
+    now.max(seen.saturating_add(1))
+}
+
+/// The peer time in a version, rounded down to the millisecond.
+pub fn version_time(version: u64) -> WallTime {
+    WallTime(version >> COUNTER_BITS)
 }

@@ -88,11 +88,23 @@ impl<K: Ord + Copy> Deadlines<K> {
         }
     }
 
+    /// Arms `key` unless it is armed for an earlier time.
+    pub fn set_earlier(&mut self, key: K, at: Time) {
+        if self.armed.get(&key).is_none_or(|&armed| armed > at) {
+            self.set(key, at);
+        }
+    }
+
     /// Disarms `key`.
     pub fn clear(&mut self, key: K) {
         if let Some(old) = self.armed.remove(&key) {
             self.order.remove(&(old, key));
         }
+    }
+
+    /// When `key` is due, if it is armed.
+    pub fn at(&self, key: K) -> Option<Time> {
+        self.armed.get(&key).copied()
     }
 
     /// The earliest armed deadline.

@@ -1,1 +1,65 @@
-//! The native host of Peergraph.
+//! Secure, serverless groups for native programs.
+//!
+//! A [`Host`] runs one node of one identity: it keeps records in a data folder, and direct, encrypted links to
+//! other members, browsers among them. A [`Group`] is a set of members who hold the same signed records.
+//!
+//! ```no_run
+//! use futures::StreamExt as _;
+//! use peergraph::{Host, InviteOptions, Role};
+//!
+//! # async fn run() -> anyhow::Result<()> {
+//! let host =
+//!     Host::builder().name("Ada").data("./ada").node("https://node.example".parse()?).start().await?;
+//! let group = host.create_group("Trip to Lisbon").await?;
+//! let invitation = group.invite(InviteOptions::bearer(Role::Member).uses(5)).await?;
+//! println!("https://node.example/#{}", invitation.to_text());
+//! group.publish("chat.message", "Hello").attribute("room", "general").await?;
+//! let mut messages = group.watch("chat.message");
+//! while let Some(record) = messages.next().await {
+//!     println!("{}: {}", record.creator, String::from_utf8_lossy(&record.payload));
+//! }
+//! host.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The core ([`peergraph_core`]) decides everything; this crate moves its bytes:
+//!
+//! ```text
+//!   Host, Group, Watch ──► host/driver.rs ──► peergraph_core::Node
+//!   (any thread)            (one thread)  ├─► rtc           data channels, one UDP port
+//!                                         ├─► websocket     through http, or dialled
+//!                                         └─► storage       redb, on a thread of its own
+//! ```
+
+mod clock;
+mod connect;
+mod delivery;
+mod folder;
+mod group;
+mod host;
+mod http;
+mod nodes;
+pub mod rtc;
+mod storage;
+mod watch;
+mod websocket;
+
+pub use delivery::Delivery;
+pub use folder::{Folder, FolderError, IdentityEntry};
+pub use group::{Group, IntoValue, InviteOptions, Payload, Publish};
+pub use host::{CommandError, Host, HostBuilder, JoinError, StartError, parse_invitation};
+pub use nodes::{NodeUrl, ParseNodeUrlError};
+pub use storage::OpenError;
+pub use watch::{Events, Watch};
+
+pub use peergraph_core;
+pub use peergraph_core::address::Address;
+pub use peergraph_core::cert::{Certificate, Role};
+pub use peergraph_core::error::Error;
+pub use peergraph_core::id::{GroupId, PeerId, RecordId};
+pub use peergraph_core::identity::Identity;
+pub use peergraph_core::invitation::Invitation;
+pub use peergraph_core::io::{Event, Filter, GroupInfo, LinkInfo, MemberInfo};
+pub use peergraph_core::record::{Attribute, Record, RecordType, Value};
+pub use peergraph_core::time::WallTime;

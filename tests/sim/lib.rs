@@ -1,1 +1,34 @@
-//! The simulated world.
+//! The simulated world: thousands of real nodes in one thread, from one seed.
+//!
+//! ```text
+//!             ┌────────── World ──────────┐
+//!   seed ───► │ queue of (time, sequence) │ ──► digest, counts, checks
+//!             │   │ input        ▲        │
+//!             │   ▼              │ output │
+//!             │ Node  Node  Node …        │     the nodes that run in browsers and servers
+//!             │   wires · disks · clocks  │     what surrounds them, bent by chance
+//!             └───────────────────────────┘
+//! ```
+//!
+//! A run is a function of its seed: one generator, one virtual clock, events ordered by (time, sequence).
+//! Faults come first, with safety checked at every step; then the world falls quiet, and everything that must
+//! happen has to happen within bounded virtual time. A failure prints the command that repeats it.
+pub mod adapt;
+pub mod adversary;
+pub mod chance;
+pub mod check;
+pub mod clock;
+pub mod digest;
+pub mod host;
+pub mod memo;
+pub mod network;
+pub mod queue;
+pub mod replay;
+pub mod report;
+pub mod scenario;
+pub mod store;
+pub mod story;
+mod world;
+
+pub use host::{HostId, Kind};
+pub use world::{Counts, World};

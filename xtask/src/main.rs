@@ -1,2 +1,179 @@
-//! Build automation.
-fn main() {}
+//! Build automation: everything that takes more than one cargo call.
+//!
+//! | file | what |
+//! |---|---|
+//! | `shell.rs` | where things are, running programs, saying what is done |
+//! | `toolchain.rs` | a Rust toolchain with the wasm32 target |
+//! | `wasm.rs` | `cargo xtask wasm`: the npm package in `web/pkg` |
+//! | `imports.rs` | what a wasm module imports |
+//! | `browser.rs` | Chromium and its driver |
+//! | `demo.rs` | `cargo xtask demo`: a node on loopback with the demo pages |
+//! | `test.rs` | `cargo xtask test`: every check, with a table at the end |
+
+mod browser;
+mod demo;
+mod imports;
+mod shell;
+mod test;
+mod toolchain;
+mod wasm;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use lexopt::ValueExt;
+use lexopt::prelude::{Long, Short, Value};
+
+use crate::wasm::Profile;
+
+const USAGE: &str = "\
+Build automation of Peergraph
+
+Usage: cargo xtask TASK [OPTION…]
+
+  demo                    start a node on loopback that serves the demo pages
+      --port N            TCP port on 127.0.0.1 [8080]
+      --data DIR          folder of the node's identity and records [demo, in the target folder]
+      --release           build the native program with optimisations
+
+  test                    run every check of the project; exit code 1 when one of them failed
+      --fast              leave out what needs a browser or npm
+
+  wasm                    build the npm package into web/pkg
+      --profile web|dev   small and optimised, or quick to build and with function names [web]
+
+  sim SCENARIO [OPTION…]  run a scenario in the simulator:
+                          cargo xtask sim flood --nodes 1000 --seed 7 --json
+  bench NAME [OPTION…]    run a benchmark
+";
+
+/// What the user asks for.
+#[derive(Debug, PartialEq)]
+enum Task {
+    Demo {
+        port: u16,
+        data: Option<PathBuf>,
+        release: bool,
+    },
+    Test {
+        fast: bool,
+    },
+    Wasm {
+        profile: Profile,
+    },
+    /// A program of the tests package, with its arguments.
+    Forward {
+        program: &'static str,
+        args: Vec<OsString>,
+    },
+    Help,
+}
+
+fn main() -> ExitCode {
+    let task = match Task::parse(env::args_os().skip(1)) {
+        Ok(task) => task,
+        Err(error) => {
+            eprintln!("error: {error}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = match task {
+        Task::Demo { port, data, release } => demo::run(port, data, release),
+        Task::Test { fast } => test::run(fast),
+        Task::Wasm { profile } => wasm::package(profile).map(|_| ExitCode::SUCCESS),
+        Task::Forward { program, args } => {
+            let mut command = shell::tests_program(program);
+            command.args(args);
+            shell::become_program(command)
+        }
+        Task::Help => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+impl Task {
+    fn parse(args: impl Iterator<Item = OsString>) -> Result<Task, lexopt::Error> {
+        let mut args = lexopt::Parser::from_args(args);
+        let mut task = match args.next()? {
+            Some(Value(name)) => match name.to_str() {
+                Some("demo") => Task::Demo { port: 8080, data: None, release: false },
+                Some("test") => Task::Test { fast: false },
+                Some("wasm") => Task::Wasm { profile: Profile::Web },
+                Some("sim") => return Task::forward("sim", args),
+                Some("bench") => return Task::forward("bench", args),
+                Some("help") => return Ok(Task::Help),
+                _ => return Err(format!("there is no task {name:?}").into()),
+            },
+            Some(Short('h') | Long("help")) => return Ok(Task::Help),
+            Some(other) => return Err(other.unexpected()),
+            None => return Err("which task?".into()),
+        };
+        while let Some(option) = args.next()? {
+            match (&mut task, option) {
+                (_, Short('h') | Long("help")) => return Ok(Task::Help),
+                (Task::Demo { port, .. }, Long("port")) => *port = args.value()?.parse()?,
+                (Task::Demo { data, .. }, Long("data")) => *data = Some(args.value()?.into()),
+                (Task::Demo { release, .. }, Long("release")) => *release = true,
+                (Task::Test { fast }, Long("fast")) => *fast = true,
+                (Task::Wasm { profile }, Long("profile")) => {
+                    *profile = args.value()?.parse_with(Profile::named)?;
+                }
+                (_, other) => return Err(other.unexpected()),
+            }
+        }
+        Ok(task)
+    }
+
+    fn forward(program: &'static str, mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
+        Ok(Task::Forward { program, args: args.raw_args()?.collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Task, String> {
+        let args = line.split_whitespace().map(OsString::from);
+        Task::parse(args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_are_those_of_their_task() {
+        assert_eq!(
+            parse("demo --port=81 --data here --release"),
+            Ok(Task::Demo { port: 81, data: Some("here".into()), release: true })
+        );
+        assert_eq!(parse("test --fast"), Ok(Task::Test { fast: true }));
+        assert_eq!(parse("wasm --profile dev"), Ok(Task::Wasm { profile: Profile::Dev }));
+        assert_eq!(parse("demo --help"), Ok(Task::Help));
+        assert_eq!(parse("test --port 81"), Err("invalid option '--port'".into()));
+    }
+
+    #[test]
+    fn arguments_of_the_simulator_are_passed_on_as_they_are() {
+        let args = ["flood", "--nodes", "10", "--json", "--help"].map(OsString::from).to_vec();
+        assert_eq!(
+            parse("sim flood --nodes 10 --json --help"),
+            Ok(Task::Forward { program: "sim", args })
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(parse(""), Err("which task?".into()));
+        assert_eq!(parse("demmo"), Err("there is no task \"demmo\"".into()));
+        assert!(parse("demo --port 99999").is_err_and(|error| error.contains("99999")));
+        assert!(parse("wasm --profile fast").is_err_and(|error| error.contains("web or dev")));
+        assert!(parse("demo --release=yes").is_err());
+        assert!(parse("test now").is_err());
+    }
+}

@@ -1,0 +1,198 @@
+//! Chains: rules 12–20 of the parent module.
+use super::profile::Kind;
+use super::{CertError, Certificate, Role, verify_root};
+use crate::id::{GroupId, PeerId, Serial};
+use crate::identity::{PublicKey, Verify};
+use crate::limits::{CERTIFICATE_CLOCK_SKEW, CHAIN_MAX};
+use crate::time::WallTime;
+use std::fmt;
+
+/// The membership of a peer in a group, proved by a chain of certificates. Only [`verify_chain`] makes one. It
+/// says nothing about the clock ([`covers`](Self::covers)) and nothing about revocation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VerifiedChain {
+    /// Root first, leaf last; at least two.
+    certificates: Vec<Certificate>,
+    role: Role,
+}
+
+impl VerifiedChain {
+    /// The group.
+    pub fn group(&self) -> GroupId {
+        self.root().peer_id().into()
+    }
+
+    /// The member.
+    pub fn peer(&self) -> PeerId {
+        self.leaf().peer_id()
+    }
+
+    /// The member's key.
+    pub fn key(&self) -> PublicKey {
+        self.leaf().subject_key()
+    }
+
+    /// The member's friendly name.
+    pub fn name(&self) -> &str {
+        self.leaf().name()
+    }
+
+    /// The member's role.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Serial number of the leaf.
+    pub fn serial(&self) -> Serial {
+        self.leaf().serial()
+    }
+
+    /// When the membership begins.
+    pub fn not_before(&self) -> WallTime {
+        self.leaf().not_before()
+    }
+
+    /// When the membership ends.
+    pub fn not_after(&self) -> WallTime {
+        self.leaf().not_after()
+    }
+
+    /// All certificates, root first, leaf last.
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
+    /// The group's root certificate.
+    pub fn root(&self) -> &Certificate {
+        self.certificates.first().expect("a chain has a root and a leaf")
+    }
+
+    /// The member's own certificate.
+    pub fn leaf(&self) -> &Certificate {
+        self.certificates.last().expect("a chain has a root and a leaf")
+    }
+
+    /// How many certificates are below the root: 1 for the creator, at most 23.
+    pub fn depth(&self) -> usize {
+        self.certificates.len() - 1
+    }
+
+    /// Whether the membership is valid at `now`, give or take
+    /// [`CERTIFICATE_CLOCK_SKEW`]. Issuers need not be asked: their validity includes this one.
+    pub fn covers(&self, now: WallTime) -> bool {
+        let begin = self.not_before().before(CERTIFICATE_CLOCK_SKEW);
+        let end = self.not_after().after(CERTIFICATE_CLOCK_SKEW);
+        begin <= now && now <= end
+    }
+}
+
+impl fmt::Debug for VerifiedChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedChain")
+            .field("group", &self.group())
+            .field("peer", &self.peer())
+            .field("role", &self.role)
+            .field("depth", &self.depth())
+            .finish()
+    }
+}
+
+/// Verifies that `certificates`, root first and leaf last, make the leaf's key a member of `group`: rules
+/// 12–19. The clock is the caller's to judge, with [`VerifiedChain::covers`].
+///
+/// Signatures are checked last, so that a chain that cannot hold costs nothing.
+pub fn verify_chain(
+    certificates: &[Certificate],
+    group: GroupId,
+    verify: Verify,
+) -> Result<VerifiedChain, CertError> {
+    if !(2..=CHAIN_MAX).contains(&certificates.len()) {
+        return Err(CertError::ChainLength);
+    }
+    let root = &certificates[0];
+    if root.parsed.kind != Kind::Root {
+        return Err(CertError::Kind);
+    }
+    if GroupId::from(root.peer_id()) != group {
+        return Err(CertError::OtherGroup);
+    }
+    let mut role = None;
+    for (i, certificate) in certificates.iter().enumerate().skip(1) {
+        role = Some(check_link(&certificates[i - 1], certificate)?);
+        let peer = certificate.peer_id();
+        if certificates[..i].iter().any(|earlier| earlier.peer_id() == peer) {
+            return Err(CertError::Cycle);
+        }
+    }
+    verify_root(root, verify)?;
+    for pair in certificates.windows(2) {
+        pair[1].is_signed_by(&pair[0].parsed.key, verify)?;
+    }
+    let role = role.expect("there is at least one membership");
+    Ok(VerifiedChain { certificates: certificates.to_vec(), role })
+}
+
+/// Rules 14 and 16–18 between two neighbours of a chain. Returns the role of `certificate`.
+fn check_link(issuer: &Certificate, certificate: &Certificate) -> Result<Role, CertError> {
+    let (above, below) = (&issuer.parsed, &certificate.parsed);
+    let Kind::Member(role) = below.kind else { return Err(CertError::Kind) };
+    if below.issuer != above.subject || below.issuer_key_id != Some(above.key_id()) {
+        return Err(CertError::Issuer);
+    }
+    let allowed = match above.kind {
+        Kind::Root => true,
+        Kind::Member(issuer_role) => issuer_role.may_issue(role),
+        Kind::Identity => false,
+    };
+    if !allowed {
+        return Err(CertError::NotAllowed);
+    }
+    if below.path_len.is_some() && below.path_len >= above.path_len {
+        return Err(CertError::PathLength);
+    }
+    if below.not_before < above.not_before || below.not_after > above.not_after {
+        return Err(CertError::Nesting);
+    }
+    Ok(role)
+}
+
+/// A CBOR array of the certificates in DER.
+pub fn encode_chain(certificates: &[Certificate]) -> Vec<u8> {
+    let mut encoder = minicbor::Encoder::new(Vec::new());
+    write_chain(certificates, &mut encoder).expect("a vector takes every byte");
+    encoder.into_writer()
+}
+
+/// Reads what [`encode_chain`] wrote: at most [`CHAIN_MAX`] certificates, of rules 1–10, and nothing else.
+pub fn decode_chain(bytes: &[u8]) -> Result<Vec<Certificate>, CertError> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let certificates = read_chain(&mut decoder)?;
+    let whole = decoder.position() == bytes.len();
+    if whole { Ok(certificates) } else { Err(CertError::Encoding) }
+}
+
+pub(crate) fn write_chain<W: minicbor::encode::Write>(
+    certificates: &[Certificate],
+    encoder: &mut minicbor::Encoder<W>,
+) -> Result<(), minicbor::encode::Error<W::Error>> {
+    encoder.array(certificates.len() as u64)?;
+    for certificate in certificates {
+        encoder.bytes(certificate.der())?;
+    }
+    Ok(())
+}
+
+pub(crate) fn read_chain(
+    decoder: &mut minicbor::Decoder<'_>,
+) -> Result<Vec<Certificate>, CertError> {
+    let count = decoder.array().ok().flatten().ok_or(CertError::Encoding)?;
+    if count > CHAIN_MAX as u64 {
+        return Err(CertError::ChainLength);
+    }
+    let mut certificates = Vec::new();
+    for _ in 0..count {
+        let der = decoder.bytes().map_err(|_| CertError::Encoding)?;
+        certificates.push(Certificate::from_der(der)?);
+    }
+    Ok(certificates)
+}

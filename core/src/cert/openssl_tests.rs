@@ -1,0 +1,163 @@
+//! Goal: `openssl verify` accepts every chain that we accept, and refuses expired, foreign and over-long ones.
+//! Method: give it our chains in PEM, with a clock of its own. Where there is no `openssl`, a line says so.
+#![cfg(not(target_arch = "wasm32"))]
+use super::profile::Template;
+use super::tests::{DAY, Group, NOW, group, group_named, identity, join, longest};
+use super::*;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A folder that goes away again.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("peergraph-openssl-{}-{name}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Whether openssl accepts the chain at `now` under `root`, and what it says; nothing where it is missing.
+fn verdict(
+    test: &str,
+    root: &Certificate,
+    chain: &[Certificate],
+    now: WallTime,
+) -> Option<(bool, String)> {
+    let folder = Folder::new(test);
+    let (leaf, issuers) = chain.split_last().unwrap();
+    let issuers: String = issuers.iter().map(Certificate::to_pem).collect();
+    let mut command = Command::new("openssl");
+    command.args(["verify", "-x509_strict", "-attime", &(now.0 / 1_000).to_string()]);
+    for (option, file, text) in [
+        (Some("-CAfile"), "root.pem", root.to_pem()),
+        (Some("-untrusted"), "issuers.pem", issuers),
+        (None, "leaf.pem", leaf.to_pem()),
+    ] {
+        let path = folder.0.join(file);
+        // An empty file is an error to openssl.
+        if text.is_empty() {
+            continue;
+        }
+        std::fs::write(&path, text).unwrap();
+        command.args(option).arg(path);
+    }
+    match command.output() {
+        Ok(output) => {
+            let text = [output.stdout, output.stderr].concat();
+            Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+        }
+        Err(error) => {
+            println!("skipped: openssl cannot be run: {error}");
+            None
+        }
+    }
+}
+
+fn accepts(test: &str, root: &Certificate, chain: &[Certificate]) {
+    if let Some((accepted, text)) = verdict(test, root, chain, NOW.after(DAY)) {
+        assert!(accepted, "{test}: {text}");
+    }
+}
+
+fn refuses(test: &str, root: &Certificate, chain: &[Certificate], now: WallTime, reason: &str) {
+    if let Some((accepted, text)) = verdict(test, root, chain, now) {
+        assert!(!accepted && text.contains(reason), "{test}: {text}");
+    }
+}
+
+/// A certificate for Zoe below the leaf of `chain`, whatever that may issue.
+fn forged(chain: &VerifiedChain, issuer: &crate::identity::Identity, kind: Kind) -> Certificate {
+    let zoe = identity(99, "Zoe");
+    let above = chain.leaf();
+    let template = Template {
+        kind,
+        serial: [1; 16],
+        issuer: above.name(),
+        subject: "Zoe",
+        key: zoe.public_key(),
+        issuer_key_id: Some(above.parsed.key_id()),
+        not_before: NOW,
+        not_after: NOW.after(DAY * 28),
+        path_len: kind.is_ca().then_some(0),
+    };
+    Certificate::from_der(template.to_der(|tbs| issuer.sign_certificate(tbs))).unwrap()
+}
+
+#[test]
+fn openssl_accepts_what_we_accept() {
+    let Group { root, ada, ada_chain, .. } = group();
+    accepts("creator", &root, ada_chain.certificates());
+    for role in [Role::Member, Role::Inviting, Role::Administrator] {
+        let chain = join(&ada, &ada_chain, &identity(2, "Zoë 🦊, O=Bank"), role);
+        accepts(&format!("by-{role}"), &root, chain.certificates());
+    }
+    let long = "ß".repeat(crate::limits::FRIENDLY_NAME_MAX);
+    let chain = join(&ada, &ada_chain, &identity(2, &long), Role::Member);
+    accepts("long-name", &root, chain.certificates());
+    let identity = ada.certificate().clone();
+    accepts("identity", &identity, std::slice::from_ref(&identity));
+}
+
+#[test]
+fn openssl_accepts_the_longest_chain_even_if_everybody_has_one_name() {
+    let group = group_named("Ada");
+    accepts("longest", &group.root, longest(&group, "Ada").certificates());
+}
+
+#[test]
+fn openssl_refuses_expired_foreign_and_overlong_chains() {
+    let group = group();
+    let Group { root, ada, ada_chain, .. } = &group;
+    let bobs = join(ada, ada_chain, &identity(2, "Bob"), Role::Member);
+    let chain = bobs.certificates();
+    let late = NOW.after(DAY * 29);
+    refuses("late", root, chain, late, "certificate has expired");
+    refuses("early", root, chain, NOW.before(DAY), "certificate is not yet valid");
+    let other = crate::identity::GroupKey::generate([201; 32]);
+    let other = issue_root(&other, "Chess", [0; 16], NOW, NOW.after(DAY * 3650));
+    let day = NOW.after(DAY);
+    refuses("foreign", &other, chain, day, "self-signed certificate in certificate chain");
+    refuses("rootless", &other, &chain[1..], day, "unable to get local issuer certificate");
+    // A plain member issues; it is not a CA.
+    let by_member = [chain, &[forged(&bobs, &identity(2, "Bob"), Kind::Member(Role::Member))]];
+    refuses("by-member", root, &by_member.concat(), day, "invalid CA certificate");
+    // Below the last issuer, an issuer too many, and a member below it.
+    let longest = longest(&group, "Bob");
+    let above = &longest.certificates()[..longest.certificates().len() - 1];
+    let above = verify_chain(above, group.key.group_id(), crate::identity::verify).unwrap();
+    let last = identity(above.depth() as u8, "Bob");
+    let zoe = forged(&above, &last, Kind::Member(Role::Inviting));
+    let template = Template {
+        kind: Kind::Member(Role::Member),
+        serial: [2; 16],
+        issuer: "Zoe",
+        subject: "Yan",
+        key: identity(98, "Yan").public_key(),
+        issuer_key_id: Some(zoe.parsed.key_id()),
+        not_before: NOW,
+        not_after: day.after(DAY),
+        path_len: None,
+    };
+    let yan = template.to_der(|tbs| identity(99, "Zoe").sign_certificate(tbs));
+    let overlong = [above.certificates(), &[zoe, Certificate::from_der(yan).unwrap()]].concat();
+    refuses("overlong", root, &overlong, day, "path length constraint exceeded");
+}
+
+#[test]
+fn openssl_refuses_a_changed_signature() {
+    let Group { root, ada_chain, .. } = group();
+    let mut der = ada_chain.leaf().der().to_vec();
+    let place = der.len() - 20;
+    der[place] ^= 1;
+    let changed = [root.clone(), Certificate::from_der(der).unwrap()];
+    refuses("signature", &root, &changed, NOW.after(DAY), "certificate signature failure");
+}

@@ -1,0 +1,414 @@
+//! The bytes of a certificate: rules 1–10 of the parent module, in both directions.
+//!
+//! Names are built from parts and read as parts, never as `CN=…` text. Signatures are read with
+//! `BitString::as_bytes`, which looks at the unused bits.
+use super::{CertError, Role};
+use crate::id::{PeerId, Serial};
+use crate::identity::{PublicKey, check_name};
+use crate::limits::CERTIFICATE_BYTES_MAX;
+use crate::time::WallTime;
+use der::asn1::{Any, BitString, Ia5String, ObjectIdentifier, OctetString};
+use der::{DateTime, Decode as _, Encode as _, Sequence, Tag, Tagged as _};
+use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+use std::ops::Range;
+use std::time::Duration;
+use x509_cert::Version;
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{
+    AuthorityKeyIdentifier, BasicConstraints, KeyUsage, KeyUsages, SubjectKeyIdentifier,
+};
+use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::time::{Time, Validity};
+
+#[cfg(test)]
+mod tests;
+
+/// Ed25519. Source: RFC 8410 §3.
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const SUBJECT_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
+const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+const AUTHORITY_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
+/// Our own: kind and role. Below the arc that needs no registration (ITU-T X.667), with 31 random bits, since
+/// the decoder holds arcs of 32 bits.
+const OURS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.25.1916874467.1");
+
+/// Before the peer id in the subject alternative name.
+const PEER_NAME_PREFIX: &str = "urn:peergraph:";
+
+/// Bytes of a key identifier. Source: RFC 7093 §2, a hash of the SubjectPublicKeyInfo, at the usual length.
+const KEY_ID_BYTES: usize = 20;
+/// The first bytes of a peer id.
+pub(super) type KeyId = [u8; KEY_ID_BYTES];
+
+/// What a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Identity,
+    Root,
+    Member(Role),
+}
+
+impl Kind {
+    /// Whether its key signs other certificates.
+    pub(super) const fn is_ca(self) -> bool {
+        match self {
+            Self::Identity => false,
+            Self::Root => true,
+            Self::Member(role) => role.may_invite(),
+        }
+    }
+
+    /// Kinds are numbered as in the reference, 1.7.
+    fn extension(self) -> KindExtension {
+        match self {
+            Self::Member(role) => KindExtension { kind: 1, role: Some(role.number()) },
+            Self::Root => KindExtension { kind: 2, role: None },
+            Self::Identity => KindExtension { kind: 3, role: None },
+        }
+    }
+
+    fn from_extension(extension: &KindExtension) -> Option<Self> {
+        match (extension.kind, extension.role) {
+            (1, Some(role)) => Role::from_number(role).map(Self::Member),
+            (2, None) => Some(Self::Root),
+            (3, None) => Some(Self::Identity),
+            _ => None,
+        }
+    }
+}
+
+/// Content of our own extension.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+struct KindExtension {
+    kind: u8,
+    role: Option<u8>,
+}
+
+/// RFC 5280 §4.1.2 without the unique identifiers, which nobody may use.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+struct Tbs {
+    #[asn1(context_specific = "0", default = "Default::default")]
+    version: Version,
+    serial: SerialNumber,
+    algorithm: AlgorithmIdentifierOwned,
+    issuer: RdnSequence,
+    validity: Validity,
+    subject: RdnSequence,
+    key: SubjectPublicKeyInfoOwned,
+    #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
+    extensions: Option<Vec<Extension>>,
+}
+
+/// RFC 5280 §4.1.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+struct Signed {
+    tbs: Tbs,
+    algorithm: AlgorithmIdentifierOwned,
+    signature: BitString,
+}
+
+/// What a certificate says, read from bytes that follow rules 1–10.
+pub(super) struct Parsed {
+    pub(super) kind: Kind,
+    pub(super) serial: Serial,
+    pub(super) issuer: String,
+    pub(super) subject: String,
+    pub(super) key: PublicKey,
+    pub(super) peer: PeerId,
+    pub(super) issuer_key_id: Option<KeyId>,
+    pub(super) not_before: WallTime,
+    pub(super) not_after: WallTime,
+    /// Of CAs only, and always.
+    pub(super) path_len: Option<u8>,
+    pub(super) signature: [u8; 64],
+    /// Where in the bytes the signed part is.
+    pub(super) tbs: Range<usize>,
+}
+
+impl Parsed {
+    /// Rules 1–10.
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, CertError> {
+        if der.len() > CERTIFICATE_BYTES_MAX {
+            return Err(CertError::TooLong);
+        }
+        let signed = Signed::from_der(der).map_err(|_| CertError::Encoding)?;
+        if signed.to_der().map_err(|_| CertError::Encoding)? != der {
+            return Err(CertError::Encoding);
+        }
+        let tbs = &signed.tbs;
+        if tbs.version != Version::V3 || tbs.algorithm != ed25519() || signed.algorithm != ed25519()
+        {
+            return Err(CertError::Algorithm);
+        }
+        let signature = signed.signature.as_bytes().and_then(|bytes| bytes.try_into().ok());
+        let signature = signature.ok_or(CertError::Encoding)?;
+        let key = parse_key(&tbs.key)?;
+        let peer = key.peer_id();
+        let (not_before, not_after) = parse_validity(&tbs.validity)?;
+        let extensions = Extensions::parse(tbs.extensions.as_deref().unwrap_or_default())?;
+        extensions.name_the_peer(peer)?;
+        let kind = extensions.kind()?;
+        Ok(Self {
+            kind,
+            serial: parse_serial(&tbs.serial)?,
+            issuer: parse_name(&tbs.issuer)?,
+            subject: parse_name(&tbs.subject)?,
+            key,
+            peer,
+            issuer_key_id: extensions.issuer_key_id()?,
+            not_before,
+            not_after,
+            path_len: extensions.path_len(kind)?,
+            signature,
+            tbs: tbs_range(der, tbs)?,
+        })
+    }
+
+    pub(super) fn key_id(&self) -> KeyId {
+        key_id(self.peer)
+    }
+}
+
+/// What a certificate is to say.
+pub(super) struct Template<'a> {
+    pub(super) kind: Kind,
+    pub(super) serial: [u8; 16],
+    pub(super) issuer: &'a str,
+    pub(super) subject: &'a str,
+    pub(super) key: PublicKey,
+    pub(super) issuer_key_id: Option<KeyId>,
+    pub(super) not_before: WallTime,
+    pub(super) not_after: WallTime,
+    /// `Some` if and only if the kind is a CA.
+    pub(super) path_len: Option<u8>,
+}
+
+impl Template<'_> {
+    /// The whole certificate in DER, signed by `sign`.
+    ///
+    /// # Panics
+    /// If a name or the validity breaks rules 5 or 6; callers have checked them.
+    pub(super) fn to_der(&self, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Vec<u8> {
+        let tbs = self.tbs().expect("all parts have been checked");
+        let bytes = tbs.to_der().expect("its parts can be encoded");
+        let signature = BitString::from_bytes(&sign(&bytes)).expect("64 bytes fit");
+        let signed = Signed { tbs, algorithm: ed25519(), signature };
+        signed.to_der().expect("its parts can be encoded")
+    }
+
+    fn tbs(&self) -> der::Result<Tbs> {
+        Ok(Tbs {
+            version: Version::V3,
+            serial: SerialNumber::new(serial(self.serial).as_bytes())?,
+            algorithm: ed25519(),
+            issuer: name(self.issuer)?,
+            validity: Validity::new(time(self.not_before), time(self.not_after)),
+            subject: name(self.subject)?,
+            key: SubjectPublicKeyInfoOwned {
+                algorithm: ed25519(),
+                subject_public_key: BitString::from_bytes(self.key.as_bytes())?,
+            },
+            extensions: Some(self.extensions()?),
+        })
+    }
+
+    fn extensions(&self) -> der::Result<Vec<Extension>> {
+        let ca = self.kind.is_ca();
+        let basic = BasicConstraints { ca, path_len_constraint: self.path_len };
+        let peer = self.key.peer_id();
+        let own_key_id = SubjectKeyIdentifier(OctetString::new(key_id(peer))?);
+        let mut extensions = vec![
+            extension(BASIC_CONSTRAINTS, true, &basic)?,
+            extension(KEY_USAGE, true, &key_usage(ca))?,
+            extension(SUBJECT_ALT_NAME, false, &vec![peer_name(peer)?])?,
+            extension(SUBJECT_KEY_ID, false, &own_key_id)?,
+        ];
+        if let Some(id) = self.issuer_key_id {
+            let id = AuthorityKeyIdentifier {
+                key_identifier: Some(OctetString::new(id)?),
+                authority_cert_issuer: None,
+                authority_cert_serial_number: None,
+            };
+            extensions.push(extension(AUTHORITY_KEY_ID, false, &id)?);
+        }
+        extensions.push(extension(OURS, false, &self.kind.extension())?);
+        Ok(extensions)
+    }
+}
+
+/// The known extensions of a certificate, each at most once.
+#[derive(Default)]
+struct Extensions<'a> {
+    basic: Option<&'a Extension>,
+    usage: Option<&'a Extension>,
+    alt_name: Option<&'a Extension>,
+    subject_key_id: Option<&'a Extension>,
+    authority_key_id: Option<&'a Extension>,
+    ours: Option<&'a Extension>,
+}
+
+impl<'a> Extensions<'a> {
+    /// Rule 10.
+    fn parse(list: &'a [Extension]) -> Result<Self, CertError> {
+        let mut found = Self::default();
+        for (i, extension) in list.iter().enumerate() {
+            if list[..i].iter().any(|earlier| earlier.extn_id == extension.extn_id) {
+                return Err(CertError::Extension);
+            }
+            let place = match extension.extn_id {
+                BASIC_CONSTRAINTS => &mut found.basic,
+                KEY_USAGE => &mut found.usage,
+                SUBJECT_ALT_NAME => &mut found.alt_name,
+                SUBJECT_KEY_ID => &mut found.subject_key_id,
+                AUTHORITY_KEY_ID => &mut found.authority_key_id,
+                OURS => &mut found.ours,
+                _ if extension.critical => return Err(CertError::Extension),
+                _ => continue,
+            };
+            *place = Some(extension);
+        }
+        Ok(found)
+    }
+
+    /// Rule 7.
+    fn name_the_peer(&self, peer: PeerId) -> Result<(), CertError> {
+        let names: Vec<GeneralName> = read(self.alt_name, false).ok_or(CertError::PeerName)?;
+        let id: SubjectKeyIdentifier =
+            read(self.subject_key_id, false).ok_or(CertError::PeerName)?;
+        let named = peer_name(peer).is_ok_and(|name| names == [name]);
+        let same = named && id.0.as_bytes() == key_id(peer);
+        if same { Ok(()) } else { Err(CertError::PeerName) }
+    }
+
+    /// Rule 8.
+    fn kind(&self) -> Result<Kind, CertError> {
+        let extension = read(self.ours, false).ok_or(CertError::Role)?;
+        Kind::from_extension(&extension).ok_or(CertError::Role)
+    }
+
+    /// Rule 9.
+    fn path_len(&self, kind: Kind) -> Result<Option<u8>, CertError> {
+        let basic: BasicConstraints = read(self.basic, true).ok_or(CertError::Usage)?;
+        let usage: KeyUsage = read(self.usage, true).ok_or(CertError::Usage)?;
+        let ca = kind.is_ca();
+        let agree =
+            basic.ca == ca && basic.path_len_constraint.is_some() == ca && usage == key_usage(ca);
+        if agree { Ok(basic.path_len_constraint) } else { Err(CertError::Usage) }
+    }
+
+    fn issuer_key_id(&self) -> Result<Option<KeyId>, CertError> {
+        if self.authority_key_id.is_none() {
+            return Ok(None);
+        }
+        let id: AuthorityKeyIdentifier =
+            read(self.authority_key_id, false).ok_or(CertError::Issuer)?;
+        let key_id = id.key_identifier.and_then(|id| id.as_bytes().try_into().ok());
+        let alone = id.authority_cert_issuer.is_none() && id.authority_cert_serial_number.is_none();
+        key_id.filter(|_| alone).map(Some).ok_or(CertError::Issuer)
+    }
+}
+
+/// The content of an extension that must be there and be critical or not.
+fn read<'a, T: der::Decode<'a>>(extension: Option<&'a Extension>, critical: bool) -> Option<T> {
+    let extension = extension.filter(|extension| extension.critical == critical)?;
+    T::from_der(extension.extn_value.as_bytes()).ok()
+}
+
+fn extension(
+    id: ObjectIdentifier,
+    critical: bool,
+    value: &impl der::Encode,
+) -> der::Result<Extension> {
+    Ok(Extension { extn_id: id, critical, extn_value: OctetString::new(value.to_der()?)? })
+}
+
+fn ed25519() -> AlgorithmIdentifierOwned {
+    AlgorithmIdentifierOwned { oid: ED25519, parameters: None }
+}
+
+fn key_usage(ca: bool) -> KeyUsage {
+    let signs = KeyUsages::DigitalSignature;
+    KeyUsage(if ca { signs | KeyUsages::KeyCertSign } else { signs.into() })
+}
+
+fn key_id(peer: PeerId) -> KeyId {
+    *peer.as_bytes().first_chunk().expect("20 of 32 bytes")
+}
+
+fn peer_name(peer: PeerId) -> der::Result<GeneralName> {
+    let uri = format!("{PEER_NAME_PREFIX}{peer}");
+    Ok(GeneralName::UniformResourceIdentifier(Ia5String::new(&uri)?))
+}
+
+/// A name of one common name.
+fn name(text: &str) -> der::Result<RdnSequence> {
+    let value = Any::new(Tag::Utf8String, text.as_bytes())?;
+    let common_name = AttributeTypeAndValue { oid: COMMON_NAME, value };
+    Ok(vec![RelativeDistinguishedName::try_from(vec![common_name])?].into())
+}
+
+/// Rule 5.
+fn parse_name(name: &RdnSequence) -> Result<String, CertError> {
+    let mut parts = name.iter().flat_map(|part| part.iter());
+    let (Some(part), None) = (parts.next(), parts.next()) else { return Err(CertError::Name) };
+    if name.len() != 1 || part.oid != COMMON_NAME || part.value.tag() != Tag::Utf8String {
+        return Err(CertError::Name);
+    }
+    let text = std::str::from_utf8(part.value.value()).map_err(|_| CertError::Name)?;
+    check_name(text).map_err(|_| CertError::Name)?;
+    Ok(text.to_owned())
+}
+
+/// Rule 3: a serial number of these random bytes.
+pub(super) fn serial(mut bytes: [u8; 16]) -> Serial {
+    bytes[0] = bytes[0] & 0x3f | 0x40;
+    Serial::from_bytes(bytes)
+}
+
+fn parse_serial(number: &SerialNumber) -> Result<Serial, CertError> {
+    let bytes: [u8; 16] = number.as_bytes().try_into().map_err(|_| CertError::Serial)?;
+    if bytes[0] & 0xc0 == 0x40 { Ok(Serial::from_bytes(bytes)) } else { Err(CertError::Serial) }
+}
+
+/// Rules 2 and 4.
+fn parse_key(info: &SubjectPublicKeyInfoOwned) -> Result<PublicKey, CertError> {
+    if info.algorithm != ed25519() {
+        return Err(CertError::Algorithm);
+    }
+    let bytes = info.subject_public_key.as_bytes().and_then(|bytes| bytes.try_into().ok());
+    bytes.and_then(PublicKey::from_bytes).ok_or(CertError::Key)
+}
+
+/// The last second that X.509 can name: 9999-12-31 23:59:59, "no expiration" by RFC 5280 §4.1.2.5.
+pub(super) const END_OF_TIME: WallTime = WallTime(253_402_300_799_000);
+
+/// Whole seconds, rounded down, within what X.509 can name.
+pub(super) fn whole_seconds(time: WallTime) -> WallTime {
+    WallTime(time.min(END_OF_TIME).0 / 1_000 * 1_000)
+}
+
+fn time(time: WallTime) -> Time {
+    let time = Duration::from_millis(whole_seconds(time).0);
+    DateTime::from_unix_duration(time).map_or(Time::INFINITY, Time::from)
+}
+
+/// Rule 6.
+fn parse_validity(validity: &Validity) -> Result<(WallTime, WallTime), CertError> {
+    let wall = |time: Time| WallTime(time.to_unix_duration().as_secs().saturating_mul(1_000));
+    let (not_before, not_after) = (wall(validity.not_before), wall(validity.not_after));
+    if not_before < not_after { Ok((not_before, not_after)) } else { Err(CertError::Validity) }
+}
+
+/// Where the signed part is: after the header of the whole, whose encoding is known to be canonical.
+fn tbs_range(der: &[u8], tbs: &Tbs) -> Result<Range<usize>, CertError> {
+    let whole = der::asn1::AnyRef::from_der(der).map_err(|_| CertError::Encoding)?;
+    let start = der.len() - whole.value().len();
+    let tbs_len = tbs.encoded_len().map_err(|_| CertError::Encoding)?;
+    Ok(start..start + usize::try_from(tbs_len).map_err(|_| CertError::Encoding)?)
+}

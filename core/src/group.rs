@@ -1,0 +1,454 @@
+//! One group as this node holds it: who we are in it, its records, and its graph.
+//!
+//! Each file below is one part of it, all working on [`Group`]:
+//! `membership` (joining, inviting, redeeming), `records` (accepting, publishing, reading, expiry), `graph` (neighbours),
+//! `flood` and `announce` (sending on, acknowledging), `sync` (making two stores equal), `signal` (carrying connection signals).
+//!
+//! None of them touches another group. They return the *peer's* faults; the node decides what follows.
+mod announce;
+mod flood;
+mod graph;
+mod membership;
+mod records;
+mod signal;
+mod sync;
+
+use crate::address::Address;
+use crate::cert::{self, CertError, Certificate, Role, VerifiedChain};
+use crate::error::Misbehaved;
+use crate::id::{GroupId, NodeId, PeerId, RecordId, Serial};
+use crate::identity::{GroupKey, PublicKey, Verify};
+use crate::index::Index;
+use crate::invitation::BearerSecret;
+use crate::io::{Event, GroupInfo, LinkId, Output, RequestId};
+use crate::limits;
+use crate::link::Links;
+use crate::node::Ctx;
+use crate::storage::{self, Class, Commit};
+use crate::time::{Deadlines, Time, WallTime};
+use crate::wire::{self, kind};
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+pub use graph::Neighbours;
+pub(crate) use graph::{Plan, SlotState};
+pub(crate) use records::answer_page;
+pub(crate) use signal::Verdict;
+
+/// One group of this node.
+pub(crate) struct Group {
+    pub(crate) id: GroupId,
+    pub(crate) name: String,
+    root: Certificate,
+    /// The group's own key; its creator has it.
+    key: Option<GroupKey>,
+    /// Our membership; none while joining.
+    chain: Option<VerifiedChain>,
+    /// Whether a sync was ever completed, or we are the creator.
+    ready: bool,
+    joining: Option<Joining>,
+    payload_bytes_max: usize,
+    presence_max: u64,
+    /// Peer time less our wall clock. Milliseconds.
+    peer_time_shift: i64,
+    redeemed: BTreeSet<(PublicKey, PeerId)>,
+    /// Addresses of neighbours that worked, newest last: where to begin after a restart.
+    known: VecDeque<Vec<Address>>,
+
+    // records
+    indexes: [Index; 3],
+    members: BTreeMap<Serial, VerifiedChain>,
+    /// Certificates of each member.
+    serials: BTreeMap<PeerId, BTreeSet<Serial>>,
+    present: BTreeMap<NodeId, Present>,
+    invitations: BTreeMap<PublicKey, OpenInvitation>,
+    deferred: records::Deferred,
+    /// Our records and who holds them; the newest [`TRACKED_MAX`].
+    tracked: BTreeMap<RecordId, Tracked>,
+    tracked_order: VecDeque<RecordId>,
+    own_presence: Option<RecordId>,
+
+    // graph
+    slots: BTreeMap<LinkId, graph::Slot>,
+    /// Links that we are opening for this graph, and to which node.
+    attempts: BTreeMap<LinkId, Option<NodeId>>,
+    tried: BTreeMap<NodeId, Time>,
+    referrals: VecDeque<wire::Referral>,
+    routes: BTreeMap<NodeId, LinkId>,
+    signals_seen: signal::Seen,
+    flooding: BTreeMap<LinkId, Vec<Bytes>>,
+    awaited: announce::Awaited,
+    timers: Deadlines<Timer>,
+    /// Grows while nobody is found.
+    lonely_rounds: u32,
+    /// Grows while there are too few neighbours and nobody new is known.
+    fruitless_rounds: u32,
+}
+
+/// Deadlines of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Maintain,
+    Acks,
+    Announce,
+    Graft,
+    Presence,
+    Expiry,
+    Joining,
+    SafetyNet,
+    Save,
+}
+
+/// A join that is under way.
+struct Joining {
+    request: RequestId,
+    /// For a bearer invitation.
+    secret: BearerSecret,
+    addresses: Vec<Address>,
+}
+
+/// A node that says it is here.
+struct Present {
+    peer: PeerId,
+    addresses: Vec<Address>,
+    record: RecordId,
+}
+
+/// An invitation that a record of the group announces.
+struct OpenInvitation {
+    inviter: PeerId,
+    role: Role,
+    uses: u32,
+    expires: WallTime,
+}
+
+/// A record of ours that was published in this run.
+struct Tracked {
+    version: u64,
+    held_by: BTreeSet<LinkId>,
+}
+
+/// Records of ours whose status is followed. Guess. The oldest are forgotten.
+const TRACKED_MAX: usize = 1_024;
+/// Nodes present up to which everybody publishes presence. Guess: beyond, a group is an audience.
+const PRESENCE_MAX_DEFAULT: u64 = 100;
+
+/// What is kept of a group besides its records.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Saved {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    root: Vec<u8>,
+    #[n(1)]
+    name: String,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    key: Option<Vec<u8>>,
+    #[cbor(n(3), with = "minicbor::bytes")]
+    chain: Vec<u8>,
+    #[n(4)]
+    ready: bool,
+    #[n(5)]
+    peer_time_shift: i64,
+    #[n(6)]
+    known: Vec<Vec<Address>>,
+    #[n(7)]
+    redeemed: Vec<Redeemed>,
+}
+
+#[derive(Encode, Decode)]
+struct Redeemed {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    invitation: Vec<u8>,
+    #[n(1)]
+    peer: PeerId,
+}
+
+impl Group {
+    fn new(id: GroupId, name: String, root: Certificate) -> Self {
+        Self {
+            id,
+            name,
+            root,
+            key: None,
+            chain: None,
+            ready: false,
+            joining: None,
+            payload_bytes_max: limits::PAYLOAD_BYTES_DEFAULT_MAX,
+            presence_max: PRESENCE_MAX_DEFAULT,
+            peer_time_shift: 0,
+            redeemed: BTreeSet::new(),
+            known: VecDeque::new(),
+            indexes: Default::default(),
+            members: BTreeMap::new(),
+            serials: BTreeMap::new(),
+            present: BTreeMap::new(),
+            invitations: BTreeMap::new(),
+            deferred: records::Deferred::default(),
+            tracked: BTreeMap::new(),
+            tracked_order: VecDeque::new(),
+            own_presence: None,
+            slots: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            tried: BTreeMap::new(),
+            referrals: VecDeque::new(),
+            routes: BTreeMap::new(),
+            signals_seen: signal::Seen::default(),
+            flooding: BTreeMap::new(),
+            awaited: announce::Awaited::default(),
+            timers: Deadlines::default(),
+            lonely_rounds: 0,
+            fruitless_rounds: 0,
+        }
+    }
+
+    /// Restores a group from its saved form. `None` if it does not hold; the store is ours, so that means damage.
+    pub(crate) fn restore(id: GroupId, bytes: &[u8], verify: Verify) -> Option<Self> {
+        let saved: Saved = minicbor::decode(bytes).ok()?;
+        let root = Certificate::from_der(&saved.root).ok()?;
+        let certificates = cert::decode_chain(&saved.chain).ok()?;
+        let chain = cert::verify_chain(&certificates, id, verify).ok()?;
+        let mut group = Self::new(id, saved.name, root);
+        if let Some(key) = saved.key {
+            group.key = Some(GroupKey::from_bytes(&key).ok()?);
+        }
+        group.add_member(chain.clone());
+        group.chain = Some(chain);
+        group.ready = saved.ready;
+        group.peer_time_shift = saved.peer_time_shift;
+        group.known = saved.known.into();
+        for redeemed in saved.redeemed {
+            let key: [u8; 32] = redeemed.invitation.try_into().ok()?;
+            let key = PublicKey::from_bytes(&key)?;
+            group.redeemed.insert((key, redeemed.peer));
+        }
+        Some(group)
+    }
+
+    /// Writes what is kept of the group besides its records.
+    fn save(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(chain) = &self.chain else { return };
+        let saved = Saved {
+            root: self.root.der().to_vec(),
+            name: self.name.clone(),
+            key: self.key.as_ref().map(|key| key.to_bytes().to_vec()),
+            chain: cert::encode_chain(chain.certificates()),
+            ready: self.ready,
+            peer_time_shift: self.peer_time_shift,
+            known: self.known.iter().cloned().collect(),
+            redeemed: self
+                .redeemed
+                .iter()
+                .map(|(key, peer)| Redeemed { invitation: key.as_bytes().to_vec(), peer: *peer })
+                .collect(),
+        };
+        let bytes = minicbor::to_vec(&saved).expect("a vector takes everything");
+        ctx.storage.write(storage::info_key(self.id), Some(bytes.into()));
+        self.timers.clear(Timer::Save);
+    }
+
+    /// Begins to work once the store is read: looks for neighbours and says that we are here.
+    pub(crate) fn start(&mut self, ctx: &mut Ctx<'_>) {
+        self.timers.set(Timer::Maintain, ctx.now.mono);
+        self.arm_expiry(ctx);
+        if self.ready {
+            self.timers.set(Timer::Presence, ctx.now.mono);
+        }
+    }
+
+    /// The group as the application sees it.
+    pub(crate) fn info(&self) -> GroupInfo {
+        let (role, expires) = self
+            .chain
+            .as_ref()
+            .map_or((Role::Member, WallTime(0)), |chain| (chain.role(), chain.not_after()));
+        GroupInfo {
+            id: self.id,
+            name: self.name.clone(),
+            role,
+            expires,
+            records: self.indexes[Class::Application as usize].len() as u64,
+            neighbours: self.neighbours().count(),
+            ready: self.ready,
+        }
+    }
+
+    /// Whether we hold a membership.
+    pub(crate) fn is_member(&self) -> bool {
+        self.chain.is_some()
+    }
+
+    /// Longest message that a neighbour may send.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        self.payload_bytes_max + limits::MESSAGE_OVERHEAD_BYTES_MAX
+    }
+
+    /// What the graph calls now.
+    fn peer_time(&self, wall: WallTime) -> WallTime {
+        WallTime(wall.0.saturating_add_signed(self.peer_time_shift))
+    }
+
+    /// When to call [`Group::timeout`].
+    pub(crate) fn deadline(&self) -> Option<(Time, &'static str)> {
+        let (at, timer) = self.timers.next()?;
+        let why = match timer {
+            Timer::Maintain => "maintain graph",
+            Timer::Acks => "acknowledge",
+            Timer::Announce => "announce",
+            Timer::Graft => "ask for announced",
+            Timer::Presence => "refresh presence",
+            Timer::Expiry => "expire records",
+            Timer::Joining => "give up joining",
+            Timer::SafetyNet => "compare stores",
+            Timer::Save => "save group",
+        };
+        Some((at, why))
+    }
+
+    /// Does what is due.
+    pub(crate) fn timeout(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        while let Some(timer) = self.timers.pop_due(ctx.now.mono) {
+            match timer {
+                Timer::Maintain => self.maintain(ctx, links, true),
+                Timer::Acks => self.send_acks(ctx, links),
+                Timer::Announce => self.send_announcements(ctx, links),
+                Timer::Graft => self.graft(ctx, links),
+                Timer::Presence => self.publish_presence(ctx),
+                Timer::Expiry => self.expire(ctx),
+                // The node has asked `gave_up_joining` before.
+                Timer::Joining => {}
+                Timer::SafetyNet => self.safety_net(ctx, links),
+                Timer::Save => self.save(ctx),
+            }
+        }
+    }
+
+    /// Whether joining has taken too long.
+    pub(crate) fn gave_up_joining(&self, now: Time) -> Option<RequestId> {
+        let joining = self.joining.as_ref()?;
+        let due = self.timers.at(Timer::Joining).is_some_and(|at| at <= now);
+        due.then_some(joining.request)
+    }
+
+    /// Takes one message of this graph.
+    pub(crate) fn message(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        message: &Bytes,
+        body: &Bytes,
+    ) -> Result<Option<Verdict>, Misbehaved> {
+        let Some(slot) = self.slots.get(&link) else { return Ok(None) };
+        let state = slot.state;
+        let neighbour = state == SlotState::Neighbour;
+        match (message[0], state) {
+            (kind::OPENED, SlotState::Opening) => self.on_opened(ctx, links, link, body)?,
+            (kind::NOT_OPENED, SlotState::Opening) => self.on_not_opened(links, link),
+            (kind::REDEEM, SlotState::Opened | SlotState::Guest) => {
+                self.on_redeem(ctx, links, link, body)?;
+            }
+            (kind::GRANTED, SlotState::Redeeming) => self.on_granted(ctx, links, link, body)?,
+            (kind::NOT_GRANTED, SlotState::Redeeming) => {
+                self.on_not_granted(ctx, links, link, body)?;
+            }
+            (kind::CONNECT, SlotState::Opened | SlotState::Guest | SlotState::Idle) => {
+                self.on_connect(ctx, links, link, body)?;
+            }
+            (kind::WELCOME, SlotState::Connecting) => self.on_welcome(ctx, links, link, body)?,
+            (kind::REFUSE, SlotState::Connecting) => self.on_refuse(ctx, links, link, body)?,
+            (kind::DISCONNECT, _) if state.is_member() => {
+                self.on_disconnect(ctx, links, link, body)?;
+            }
+            (kind::FLOOD, _) if neighbour => self.on_flood(ctx, link, body)?,
+            (kind::ACK, _) if neighbour => self.on_ack(ctx, link, body)?,
+            (kind::ANNOUNCE, _) if neighbour => self.on_announce(ctx, link, body)?,
+            (kind::REQUEST, _) if neighbour => self.on_request(ctx, links, link, body)?,
+            (kind::SYNC, _) if neighbour => self.on_sync(ctx, links, link, body)?,
+            (kind::WANT, _) if neighbour => self.on_want(ctx, links, link, body)?,
+            (kind::GIVEN, _) if neighbour => self.on_given(ctx, links, link, body)?,
+            (kind::SYNC_END, _) if neighbour => self.on_sync_end(ctx, links, link, body)?,
+            (kind::SIGNAL, _) if state.carries_signals() => {
+                return self.on_signal(ctx, links, link, body).map(Some);
+            }
+            // What was under way when the neighbourhood ended is normal.
+            (
+                kind::FLOOD | kind::ACK | kind::SYNC | kind::WANT | kind::SYNC_END,
+                SlotState::Idle,
+            ) => {}
+            (kind::SIGNAL | kind::DISCONNECT, _) => {}
+            (known, _) if known <= kind::REQUEST => return Err(Misbehaved::Unexpected),
+            // A later version's.
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Checks a membership chain from the other end of `link`.
+    fn verify_membership(
+        &mut self,
+        ctx: &Ctx<'_>,
+        links: &Links,
+        link: LinkId,
+        chain: &[u8],
+    ) -> Result<VerifiedChain, Misbehaved> {
+        let certificates = cert::decode_chain(chain).map_err(|_| Misbehaved::Membership)?;
+        let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
+        let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
+        if chain.peer() != peer || !chain.covers(ctx.now.wall) {
+            return Err(Misbehaved::Membership);
+        }
+        Ok(chain)
+    }
+
+    /// Notes a member's certificate. Whether it was not known.
+    fn add_member(&mut self, chain: VerifiedChain) -> bool {
+        self.serials.entry(chain.peer()).or_default().insert(chain.serial());
+        self.members.insert(chain.serial(), chain).is_none()
+    }
+
+    /// Checks a chain, or recognises one that was checked before.
+    fn verify_chain(
+        &self,
+        certificates: &[Certificate],
+        ctx: &Ctx<'_>,
+    ) -> Result<VerifiedChain, CertError> {
+        let known = certificates.last().and_then(|leaf| self.members.get(&leaf.serial()));
+        if let Some(known) = known.filter(|known| known.certificates() == certificates) {
+            return Ok(known.clone());
+        }
+        cert::verify_chain(certificates, self.id, ctx.config.verify)
+    }
+
+    /// Sends a message of this graph over `link`.
+    fn send(
+        &self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        kind: u8,
+        body: &impl Encode<()>,
+    ) {
+        if let Some(slot) = self.slots.get(&link) {
+            let message = wire::graph_message(kind, slot.number, body);
+            links.send(ctx.now, link, &message, ctx.out);
+        }
+    }
+
+    fn event(&self, ctx: &mut Ctx<'_>, event: Event) {
+        ctx.out.push_back(Output::Event(event));
+    }
+
+    /// A delay of `base`, give or take a quarter, so that nodes do not move in step.
+    fn jitter(ctx: &mut Ctx<'_>, base: Duration) -> Duration {
+        use rand_chacha::rand_core::Rng as _;
+        let permille = 750 + ctx.rng.next_u64() % 500;
+        Duration::from_micros((base.as_micros() as u64).saturating_mul(permille) / 1000)
+    }
+
+    /// Adds what must be told when this input's batch is durable.
+    fn commit(&self, ctx: &mut Ctx<'_>, commit: Commit) {
+        ctx.storage.commit(commit);
+    }
+}

@@ -1,0 +1,136 @@
+//! Flooding: a new record goes to every neighbour but the one it came from; each answers what became of it.
+//!
+//! Links over which records come twice carry announcements instead, see `announce.rs`. What one input brings goes out as one message a neighbour. Acknowledgements wait a moment and travel together. Both ends
+//! of a link keep the same utility: it rises with floods that were news, and decays with those that were not.
+use super::records::{Accepted, fault};
+use super::{Group, Timer};
+use crate::error::Misbehaved;
+use crate::id::RecordId;
+use crate::io::{Event, LinkId};
+use crate::limits;
+use crate::link::Links;
+use crate::node::Ctx;
+use crate::wire::{self, Ack, AckOf, kind};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// How long acknowledgements wait for company. Guess: what people still take for at once.
+const ACK_DELAY: Duration = Duration::from_millis(100);
+/// Acknowledgements in one message. Guess.
+const ACKS_MAX: usize = 256;
+/// Records of one message end before this. Bytes. Guess: eight frames.
+const FLOOD_BYTES: usize = 8 * limits::FRAME_BYTES_MAX;
+/// What a useful flood adds to a link's utility. Source: reference 2.1; always useful tends to 4096.
+const UTILITY_STEP: u32 = 128;
+
+impl Group {
+    /// Queues a record for one neighbour.
+    pub(super) fn flood_to(&mut self, link: LinkId, record: Bytes) {
+        self.flooding.entry(link).or_default().push(record);
+    }
+
+    /// Sends what this input queued.
+    pub(crate) fn flush_floods(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        for (link, records) in std::mem::take(&mut self.flooding) {
+            let Some(slot) = self.slots.get(&link) else { continue };
+            let mut rest = &records[..];
+            while !rest.is_empty() {
+                let mut bytes = 0;
+                let fits = rest.iter().take_while(|record| {
+                    bytes += record.len();
+                    bytes <= FLOOD_BYTES
+                });
+                let count = fits.count().clamp(1, limits::PAGE_MAX);
+                let (now, later) = rest.split_at(count);
+                links.send(ctx.now, link, &wire::flood(slot.number, now), ctx.out);
+                rest = later;
+            }
+        }
+    }
+
+    pub(super) fn on_flood(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        for record in wire::decode_flood(body)? {
+            match self.accept(ctx, record, Some(link)).map_err(fault)? {
+                (Accepted::New, _) => self.utility(link, true),
+                (Accepted::Known(version), id) => {
+                    self.utility(link, false);
+                    self.make_lazy(link);
+                    self.ack(ctx, link, id, version, false);
+                }
+                (Accepted::Old, id) => {
+                    // Its sender learns of ours; that is its acknowledgement.
+                    self.utility(link, false);
+                    if let Some(bytes) = ctx.storage.cached(self.id, id) {
+                        self.flood_to(link, bytes);
+                    }
+                }
+                (Accepted::Later, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes an acknowledgement for the neighbour that sent a record.
+    pub(super) fn ack(
+        &mut self,
+        ctx: &Ctx<'_>,
+        link: LinkId,
+        id: RecordId,
+        version: u64,
+        useful: bool,
+    ) {
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.acks.push(AckOf { id, version, useful });
+            self.timers.set_if_unarmed(Timer::Acks, ctx.now.mono.after(ACK_DELAY));
+        }
+    }
+
+    pub(super) fn send_acks(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        for (&link, slot) in &mut self.slots {
+            for acks in std::mem::take(&mut slot.acks).chunks(ACKS_MAX) {
+                let message =
+                    wire::graph_message(kind::ACK, slot.number, &Ack { acks: acks.to_vec() });
+                links.send(ctx.now, link, &message, ctx.out);
+            }
+        }
+    }
+
+    pub(super) fn on_ack(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let Ack { acks } = wire::decode(body)?;
+        if acks.len() > ACKS_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        for AckOf { id, version, useful } in acks {
+            self.utility(link, useful);
+            if !useful {
+                self.make_lazy(link);
+            }
+            let Some(tracked) = self.tracked.get_mut(&id) else { continue };
+            if tracked.version == version && tracked.held_by.insert(link) {
+                let held_by = u32::try_from(tracked.held_by.len()).unwrap_or(u32::MAX);
+                let group = self.id;
+                self.event(ctx, Event::Status { group, id, held_by });
+            }
+        }
+        Ok(())
+    }
+
+    fn utility(&mut self, link: LinkId, useful: bool) {
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.utility -= slot.utility / 32;
+            if useful {
+                slot.utility += UTILITY_STEP;
+            }
+        }
+    }
+}

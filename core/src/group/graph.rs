@@ -1,0 +1,694 @@
+//! The graph: which neighbours to keep.
+//!
+//! ```text
+//!            we open                                   they open
+//!  Opening ──OPENED──► Connecting ──WELCOME──┐   Opened ──CONNECT──► Neighbour
+//!     │                    │                 ▼      │
+//!     │  (no membership)   └──REFUSE──► Idle │      └──REDEEM──► Guest ──CONNECT──► Neighbour
+//!     └─► Redeeming ──GRANTED─► Connecting   Neighbour
+//!              └──NOT_GRANTED─► GuestOf
+//! ```
+//!
+//! Below the minimum we look for neighbours at once, below the ideal now and then; above the maximum we refuse, with
+//! referrals; above the ideal the least useful one goes, one at a time, once it is old enough. A node joins with one
+//! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in [`Neighbours`].
+use super::sync::Syncing;
+use super::{Group, Timer};
+use crate::address::Address;
+use crate::error::Misbehaved;
+use crate::id::{Digest, GroupId, NodeId, PeerId};
+use crate::io::{Dial, Event, LinkId, Output};
+use crate::limits;
+use crate::link::Links;
+use crate::node::Ctx;
+use crate::time::Time;
+use crate::wire::{self, AckOf, Announced, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
+use bytes::Bytes;
+use rand_chacha::rand_core::Rng as _;
+use std::time::Duration;
+use subtle::ConstantTimeEq as _;
+
+/// A node is not tried again for this long. Guess.
+const TRIED_FOR: Duration = Duration::from_secs(30);
+/// Time between maintenance rounds without neighbours at first; doubles up to [`LONELY_MAX`]. Guess.
+const LONELY_FIRST: Duration = Duration::from_secs(1);
+const LONELY_MAX: Duration = Duration::from_secs(30);
+/// The same below the minimum (doubles up to [`CONTENT`] while nobody new is known), below the ideal, and else.
+/// Guesses.
+const BELOW_MINIMUM: Duration = Duration::from_secs(2);
+const BELOW_IDEAL: Duration = Duration::from_secs(10);
+const CONTENT: Duration = Duration::from_secs(60);
+/// A link younger than this is not dropped for its utility. Guess: it had no time to be useful.
+const PRUNED_AFTER: Duration = Duration::from_secs(300);
+/// Peer time of a graph and its nodes' clocks stay this close. Source: reference 2.1.
+const PEER_TIME_WINDOW_MS: i64 = 20 * 60 * 1000;
+/// Rounds without anybody after which the application is asked for an address. Guess.
+const LONELY_ROUNDS_MAX: u32 = 4;
+
+/// One graph on one link.
+pub(super) struct Slot {
+    pub(super) number: u16,
+    /// Whether we opened it.
+    pub(super) opener: bool,
+    pub(super) state: SlotState,
+    pub(super) node: NodeId,
+    peer: PeerId,
+    addresses: Vec<Address>,
+    pub(super) acks: Vec<AckOf>,
+    /// Whether records are announced here rather than sent.
+    pub(super) lazy: bool,
+    pub(super) announced: Vec<Announced>,
+    pub(super) utility: u32,
+    since: Time,
+    pub(super) sync: Syncing,
+    pub(super) synced: bool,
+}
+
+/// How far a graph on a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SlotState {
+    /// We asked for it.
+    Opening,
+    /// They asked for it, and know the group.
+    Opened,
+    /// We proved our invitation.
+    Redeeming,
+    /// We asked to become a neighbour.
+    Connecting,
+    /// They proved an invitation.
+    Guest,
+    /// They could not grant our membership; others may, through them.
+    GuestOf,
+    /// Members both, not neighbours.
+    Idle,
+    /// Neighbours.
+    Neighbour,
+}
+
+impl SlotState {
+    pub(super) fn is_member(self) -> bool {
+        matches!(self, Self::Idle | Self::Neighbour)
+    }
+
+    pub(super) fn carries_signals(self) -> bool {
+        matches!(self, Self::Idle | Self::Neighbour | Self::Guest | Self::GuestOf)
+    }
+}
+
+/// What a link was opened for.
+#[derive(Clone, Debug)]
+pub(crate) enum Plan {
+    /// To a node that the application named: which of them.
+    Configured(usize),
+    /// To a member's address; the rest of its addresses are for when this one fails.
+    Member { group: GroupId, node: Option<NodeId>, rest: Vec<Address> },
+    /// Over signals, as offerer.
+    Offered { group: GroupId },
+    /// Over signals, as answerer; or a stranger's.
+    Accepted,
+}
+
+/// How many neighbours a node wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbours {
+    /// Fewer are replaced at once.
+    pub minimum: usize,
+    /// Fewer are topped up now and then.
+    pub ideal: usize,
+    /// More are refused.
+    pub maximum: usize,
+}
+
+impl Default for Neighbours {
+    /// 3, 5, 8. Guess after the reference's 2, 3, 7, which give a depth of about 12 at 1,000 nodes; 5 gives 7.
+    fn default() -> Self {
+        Self { minimum: 3, ideal: 5, maximum: 8 }
+    }
+}
+
+impl Group {
+    /// Links to neighbours.
+    pub(super) fn neighbours(&self) -> impl Iterator<Item = (LinkId, &Slot)> {
+        let all = self.slots.iter().map(|(&link, slot)| (link, slot));
+        all.filter(|(_, slot)| slot.state == SlotState::Neighbour)
+    }
+
+    /// Whether `link` is a neighbour link of this graph.
+    pub(crate) fn is_neighbour(&self, link: LinkId) -> bool {
+        self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Neighbour)
+    }
+
+    pub(super) fn set_state(&mut self, link: LinkId, state: SlotState) {
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.state = state;
+        }
+    }
+
+    /// Asks for this graph on a ready link.
+    pub(crate) fn open_on(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        if self.slots.contains_key(&link) {
+            return;
+        }
+        let Some(number) = links.take_slot(link, self.id) else { return };
+        let Some(ready) = links.ready(link) else { return };
+        let tag = wire::group_tag(self.id, &ready.hash, true);
+        let (node, peer) = (ready.node, ready.peer);
+        self.slots.insert(link, Slot::new(number, true, SlotState::Opening, node, peer, ctx));
+        self.send(ctx, links, link, kind::OPEN, &Open { tag });
+    }
+
+    /// Whether a tag names this group.
+    pub(crate) fn is_meant(&self, tag: &Digest, hash: &[u8; 32]) -> bool {
+        let ours = wire::group_tag(self.id, hash, true);
+        bool::from(ours.as_bytes().ct_eq(tag.as_bytes())) & self.chain.is_some()
+    }
+
+    /// Whether a tag names this group, of which we want to become a member.
+    pub(crate) fn is_wanted(&self, tag: &Digest, hash: &[u8; 32]) -> bool {
+        let ours = wire::group_tag(self.id, hash, true);
+        bool::from(ours.as_bytes().ct_eq(tag.as_bytes())) & self.chain.is_none()
+    }
+
+    /// The other end asks for this graph.
+    pub(crate) fn on_open(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        number: u16,
+    ) -> Result<bool, Misbehaved> {
+        let Some(ready) = links.ready(link) else { return Ok(false) };
+        let (node, peer) = (ready.node, ready.peer);
+        let tag = wire::group_tag(self.id, &ready.hash, false);
+        if let Some(slot) = self.slots.get(&link) {
+            // Both asked at once: the initiator of the link has its way.
+            let initiator = links.get(link).is_some_and(|link| link.initiator);
+            if matches!(slot.state, SlotState::Opening) && initiator {
+                return Ok(false);
+            }
+            if slot.state == SlotState::Neighbour {
+                return Err(Misbehaved::Unexpected);
+            }
+            links.free_slot(link, slot.number);
+        }
+        links.bind_slot(link, number, self.id)?;
+        self.slots.insert(link, Slot::new(number, false, SlotState::Opened, node, peer, ctx));
+        self.send(ctx, links, link, kind::OPENED, &Open { tag });
+        Ok(true)
+    }
+
+    pub(super) fn on_opened(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let Open { tag } = wire::decode(body)?;
+        let ready = links.ready(link).ok_or(Misbehaved::Unexpected)?;
+        let expected = wire::group_tag(self.id, &ready.hash, false);
+        if !bool::from(expected.as_bytes().ct_eq(tag.as_bytes())) {
+            return Err(Misbehaved::Membership);
+        }
+        if self.is_member() {
+            self.connect_on(ctx, links, link);
+        } else {
+            self.redeem_on(ctx, links, link);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_not_opened(&mut self, links: &mut Links, link: LinkId) {
+        self.attempts.remove(&link);
+        if let Some(slot) = self.slots.remove(&link) {
+            links.free_slot(link, slot.number);
+        }
+    }
+
+    /// Asks to become a neighbour.
+    pub(super) fn connect_on(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        let Some(chain) = &self.chain else { return };
+        let connect = Connect {
+            chain: crate::cert::encode_chain(chain.certificates()),
+            addresses: ctx.addresses.to_vec(),
+        };
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.state = SlotState::Connecting;
+            slot.since = ctx.now.mono;
+        }
+        self.send(ctx, links, link, kind::CONNECT, &connect);
+    }
+
+    pub(super) fn on_connect(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let Connect { chain, addresses } = wire::decode(body)?;
+        if addresses.len() > limits::ADDRESSES_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        self.verify_membership(ctx, links, link, &chain)?;
+        let node = self.slots.get(&link).map(|slot| slot.node).ok_or(Misbehaved::Unexpected)?;
+        // The same node over a second link: it gave up the first, whatever we still think of it.
+        let stale = self.neighbours().find(|(other, slot)| *other != link && slot.node == node);
+        if let Some((stale, _)) = stale {
+            self.neighbour_down(ctx, stale);
+        }
+        if self.neighbours().count() >= ctx.config.neighbours.maximum {
+            let referrals = self.referrals(ctx, node);
+            self.set_state(link, SlotState::Idle);
+            self.send(ctx, links, link, kind::REFUSE, &Refuse { reason: Reason::Busy, referrals });
+            return Ok(());
+        }
+        let Some(ours) = &self.chain else { return Err(Misbehaved::Unexpected) };
+        let welcome = Welcome {
+            chain: crate::cert::encode_chain(ours.certificates()),
+            addresses: ctx.addresses.to_vec(),
+            referrals: self.referrals(ctx, node),
+            peer_time: self.peer_time(ctx.now.wall).0,
+        };
+        self.send(ctx, links, link, kind::WELCOME, &welcome);
+        self.neighbour_up(ctx, links, link, addresses);
+        Ok(())
+    }
+
+    pub(super) fn on_welcome(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let welcome: Welcome = wire::decode(body)?;
+        if welcome.addresses.len() > limits::ADDRESSES_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        self.verify_membership(ctx, links, link, &welcome.chain)?;
+        self.add_referrals(ctx, welcome.referrals)?;
+        let asked = self.slots.get(&link).map_or(ctx.now.mono, |slot| slot.since);
+        self.adjust_peer_time(ctx, welcome.peer_time, ctx.now.mono.since(asked));
+        self.neighbour_up(ctx, links, link, welcome.addresses);
+        self.begin_sync(ctx, links, link);
+        Ok(())
+    }
+
+    pub(super) fn on_refuse(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let refuse: Refuse = wire::decode(body)?;
+        self.attempts.remove(&link);
+        self.set_state(link, SlotState::Idle);
+        self.add_referrals(ctx, refuse.referrals)?;
+        self.maintain(ctx, links, false);
+        Ok(())
+    }
+
+    pub(super) fn on_disconnect(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let disconnect: Refuse = wire::decode(body)?;
+        self.add_referrals(ctx, disconnect.referrals)?;
+        if self.is_neighbour(link) {
+            self.neighbour_down(ctx, link);
+            self.set_state(link, SlotState::Idle);
+        }
+        self.maintain(ctx, links, false);
+        Ok(())
+    }
+
+    fn neighbour_up(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        addresses: Vec<Address>,
+    ) {
+        self.attempts.remove(&link);
+        self.lonely_rounds = 0;
+        self.fruitless_rounds = 0;
+        self.know(ctx, &addresses);
+        let Some(slot) = self.slots.get_mut(&link) else { return };
+        slot.state = SlotState::Neighbour;
+        slot.since = ctx.now.mono;
+        slot.addresses = addresses;
+        let (group, peer, node) = (self.id, slot.peer, slot.node);
+        self.event(ctx, Event::Neighbour { group, link, peer, node, up: true });
+        if self.ready {
+            self.maintain(ctx, links, false);
+        }
+    }
+
+    fn neighbour_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
+        let Some(slot) = self.slots.get_mut(&link) else { return };
+        let number = slot.number;
+        slot.state = SlotState::Idle;
+        slot.sync = Syncing::default();
+        slot.synced = false;
+        slot.acks.clear();
+        slot.lazy = false;
+        slot.announced.clear();
+        let (group, peer, node) = (self.id, slot.peer, slot.node);
+        debug_assert_eq!(self.slots.get(&link).map(|slot| slot.number), Some(number));
+        self.flooding.remove(&link);
+        self.fruitless_rounds = 0;
+        self.forget_routes(link);
+        self.event(ctx, Event::Neighbour { group, link, peer, node, up: false });
+    }
+
+    /// A link is gone.
+    pub(crate) fn link_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
+        self.attempts.remove(&link);
+        if self.is_neighbour(link) {
+            self.neighbour_down(ctx, link);
+            self.soon(ctx);
+        }
+        if self.slots.remove(&link).is_some() {
+            self.forget_routes(link);
+        }
+    }
+
+    /// Whether this graph needs `link` to stay.
+    pub(crate) fn needs(&self, link: LinkId) -> bool {
+        let guest = |slot: &Slot| slot.state == SlotState::GuestOf && self.joining.is_some();
+        self.is_neighbour(link) || self.slots.get(&link).is_some_and(guest)
+    }
+
+    /// Maintenance follows shortly; a little later than at once, so that what happens together is seen together.
+    fn soon(&mut self, ctx: &mut Ctx<'_>) {
+        let wait = Self::jitter(ctx, Duration::from_millis(100));
+        self.timers.set_earlier(Timer::Maintain, ctx.now.mono.after(wait));
+    }
+
+    /// Looks for neighbours where there are too few, drops one where there are too many.
+    pub(crate) fn maintain(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, on_timer: bool) {
+        if self.is_abandoned() {
+            return;
+        }
+        let wish = ctx.config.neighbours;
+        self.tried.retain(|_, at| ctx.now.mono.since(*at) < TRIED_FOR);
+        let have = self.neighbours().count();
+        let coming = have + self.attempts.len();
+        let minimum = if self.ready { wish.minimum } else { 1 };
+        let wanted = match () {
+            () if coming < minimum => minimum - coming,
+            () if on_timer && self.ready && coming < wish.ideal => 1,
+            () => 0,
+        };
+        let mut wanted = wanted.min(limits::ATTEMPTS_MAX.saturating_sub(self.attempts.len()));
+        while wanted > 0 {
+            let Some((node, addresses)) = self.candidate(ctx, links) else { break };
+            self.dial_member(ctx, links, node, addresses);
+            wanted -= 1;
+        }
+        if on_timer {
+            // Who is not there is not found by asking again and again.
+            let fruitless = wanted > 0 && have < minimum;
+            self.fruitless_rounds =
+                if fruitless { self.fruitless_rounds.saturating_add(1) } else { 0 };
+        }
+        if wanted > 0 && have < minimum {
+            ctx.sit.insert(self.id);
+            if on_timer && self.attempts.is_empty() {
+                self.dial_known(ctx, links);
+            }
+        }
+        if on_timer && have > wish.ideal {
+            self.prune(ctx, links);
+        }
+        let wait = if have == 0 {
+            if on_timer {
+                self.lonely_rounds = self.lonely_rounds.saturating_add(1);
+                if self.lonely_rounds == LONELY_ROUNDS_MAX {
+                    let group = self.id;
+                    self.event(ctx, Event::ConnectionRequired { group });
+                }
+            }
+            LONELY_FIRST.saturating_mul(1 << self.lonely_rounds.min(5)).min(LONELY_MAX)
+        } else if have < minimum {
+            BELOW_MINIMUM.saturating_mul(1 << self.fruitless_rounds.min(5)).min(CONTENT)
+        } else if have < wish.ideal {
+            BELOW_IDEAL
+        } else {
+            CONTENT
+        };
+        let wait = Self::jitter(ctx, wait);
+        if on_timer {
+            self.timers.set(Timer::Maintain, ctx.now.mono.after(wait));
+        } else {
+            self.timers.set_if_unarmed(Timer::Maintain, ctx.now.mono.after(wait));
+        }
+    }
+
+    /// Whether an offer to somebody at a rendezvous would help.
+    pub(crate) fn wants_more(&self, ctx: &Ctx<'_>) -> bool {
+        let minimum = if self.ready { ctx.config.neighbours.minimum } else { 1 };
+        !self.is_abandoned()
+            && self.attempts.len() < limits::ATTEMPTS_MAX
+            && self.neighbours().count() + self.attempts.len() < minimum
+    }
+
+    /// Notes a link that is being opened for this graph.
+    pub(crate) fn attempt(&mut self, link: LinkId, node: Option<NodeId>) {
+        self.attempts.insert(link, node);
+    }
+
+    /// A node to connect to: uniformly random among those that are present or were referred to.
+    fn candidate(&mut self, ctx: &mut Ctx<'_>, links: &Links) -> Option<(NodeId, Vec<Address>)> {
+        let signals = self.can_signal();
+        let fits = |node: NodeId, addresses: &[Address]| {
+            node != ctx.node
+                && !self.tried.contains_key(&node)
+                && !self.attempts.values().any(|&n| n == Some(node))
+                && !self.slots.values().any(|slot| slot.node == node)
+                && (signals || !addresses.is_empty() || links.to_node(node).is_some())
+        };
+        let present = self.present.iter().map(|(&node, present)| (node, &present.addresses));
+        let referred = self.referrals.iter().map(|referral| (referral.node, &referral.addresses));
+        let mut candidates: Vec<_> =
+            present.chain(referred).filter(|(node, addresses)| fits(*node, addresses)).collect();
+        candidates.sort_by_key(|(node, addresses)| (*node, addresses.is_empty()));
+        candidates.dedup_by_key(|(node, _)| *node);
+        if candidates.is_empty() {
+            return None;
+        }
+        let (node, addresses) = candidates[(ctx.rng.next_u64() % candidates.len() as u64) as usize];
+        Some((node, addresses.clone()))
+    }
+
+    fn dial_member(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        node: NodeId,
+        addresses: Vec<Address>,
+    ) {
+        self.tried.insert(node, ctx.now.mono);
+        if let Some(link) = links.to_node(node) {
+            self.attempts.insert(link, Some(node));
+            self.open_on(ctx, links, link);
+            return;
+        }
+        if addresses.is_empty() {
+            self.offer_to(ctx, links, node);
+        } else {
+            self.dial_addresses(ctx, links, Some(node), addresses);
+        }
+    }
+
+    /// Offers a link to a node over the graph.
+    pub(crate) fn offer_to(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, node: NodeId) {
+        if !self.can_signal() || links.len() >= limits::LINKS_MAX {
+            return;
+        }
+        let link = links.create(ctx.now, true);
+        let attempt = ctx.rng.next_u64();
+        ctx.ways.offer_over_graph(link, self.id, node, attempt);
+        ctx.plans.insert(link, Plan::Offered { group: self.id });
+        self.attempts.insert(link, Some(node));
+        ctx.out.push_back(Output::Open { link, dial: Dial::Offer });
+    }
+
+    /// Dials the first of a node's addresses.
+    pub(crate) fn dial_addresses(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        node: Option<NodeId>,
+        mut addresses: Vec<Address>,
+    ) {
+        if addresses.is_empty() || links.len() >= limits::LINKS_MAX {
+            return;
+        }
+        let address = addresses.remove(0);
+        if ctx.addresses.contains(&address) {
+            return;
+        }
+        let link = links.create(ctx.now, true);
+        ctx.plans.insert(link, Plan::Member { group: self.id, node, rest: addresses });
+        self.attempts.insert(link, node);
+        ctx.out.push_back(Output::Open { link, dial: Dial::Address(address) });
+    }
+
+    /// Tries addresses of earlier times, the newest first with some luck; not those of our neighbours.
+    fn dial_known(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        let mut known: Vec<Vec<Address>> = self.known.iter().rev().cloned().collect();
+        if let Some(joining) = &self.joining {
+            known.extend(joining.addresses.iter().map(|address| vec![address.clone()]));
+            known.dedup();
+        }
+        // Later rounds begin elsewhere, so that every address has its turn.
+        let turn = self.lonely_rounds as usize * limits::ATTEMPTS_MAX;
+        let joined: Vec<&Address> =
+            self.neighbours().flat_map(|(_, slot)| &slot.addresses).collect();
+        known.retain(|addresses| !addresses.iter().any(|address| joined.contains(&address)));
+        let count = known.len();
+        if count > 0 {
+            known.rotate_left(turn % count);
+        }
+        for addresses in known.into_iter().take(limits::ATTEMPTS_MAX) {
+            self.dial_addresses(ctx, links, None, addresses);
+        }
+    }
+
+    /// Drops the least useful neighbour that is old enough.
+    fn prune(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        let old = |slot: &Slot| ctx.now.mono.since(slot.since) >= PRUNED_AFTER;
+        let least = self.neighbours().filter(|(_, slot)| old(slot) && slot.synced);
+        let Some((link, _)) = least.min_by_key(|(link, slot)| (slot.utility, *link)) else {
+            return;
+        };
+        let node = self.slots.get(&link).map_or(NodeId(0), |slot| slot.node);
+        let referrals = self.referrals(ctx, node);
+        let bye = Refuse { reason: Reason::LeastUseful, referrals };
+        self.send(ctx, links, link, kind::DISCONNECT, &bye);
+        self.neighbour_down(ctx, link);
+    }
+
+    /// Leaves the graph: presence withdrawn, neighbours told whom they may turn to.
+    pub(crate) fn leave_graph(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        self.withdraw_presence(ctx);
+        self.flush_floods(ctx, links);
+        self.send_acks(ctx, links);
+        let neighbours: Vec<(LinkId, NodeId)> =
+            self.neighbours().map(|(link, slot)| (link, slot.node)).collect();
+        for (link, node) in neighbours {
+            let referrals = self.referrals(ctx, node);
+            let bye = Refuse { reason: Reason::Leaving, referrals };
+            self.send(ctx, links, link, kind::DISCONNECT, &bye);
+            self.neighbour_down(ctx, link);
+        }
+        self.timers.clear(Timer::Maintain);
+    }
+
+    /// Whom another node may turn to: some neighbours of ours and some of who is present, at random.
+    fn referrals(&self, ctx: &mut Ctx<'_>, except: NodeId) -> Vec<Referral> {
+        let neighbours = self.neighbours().map(|(_, slot)| Referral {
+            node: slot.node,
+            peer: slot.peer,
+            addresses: slot.addresses.clone(),
+        });
+        let present = self.present.iter().map(|(&node, present)| Referral {
+            node,
+            peer: present.peer,
+            addresses: present.addresses.clone(),
+        });
+        let mut all: Vec<Referral> = neighbours.chain(present).collect();
+        all.retain(|referral| referral.node != except && referral.node != ctx.node);
+        all.sort_by_key(|referral| (referral.node, referral.addresses.is_empty()));
+        all.dedup_by_key(|referral| referral.node);
+        let mut chosen = Vec::new();
+        while !all.is_empty() && chosen.len() < limits::REFERRALS_SENT_MAX {
+            chosen.push(all.swap_remove((ctx.rng.next_u64() % all.len() as u64) as usize));
+        }
+        chosen
+    }
+
+    /// The nodes of one peer that are present.
+    pub(super) fn referrals_to(&self, peer: PeerId) -> Vec<Referral> {
+        let here = self.present.iter().filter(|(_, present)| present.peer == peer);
+        let referrals = here.map(|(&node, present)| Referral {
+            node,
+            peer,
+            addresses: present.addresses.clone(),
+        });
+        referrals.take(limits::REFERRALS_SENT_MAX).collect()
+    }
+
+    pub(super) fn add_referrals(
+        &mut self,
+        ctx: &Ctx<'_>,
+        referrals: Vec<Referral>,
+    ) -> Result<(), Misbehaved> {
+        if referrals.len() > limits::REFERRALS_SENT_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        for referral in referrals {
+            if referral.addresses.len() > limits::ADDRESSES_MAX {
+                return Err(Misbehaved::TooMuch);
+            }
+            if referral.node == ctx.node {
+                continue;
+            }
+            self.referrals.retain(|known| known.node != referral.node);
+            self.referrals.push_back(referral);
+            if self.referrals.len() > limits::REFERRALS_MAX {
+                self.referrals.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves our idea of the graph's time towards a neighbour's: bounded, so that nobody leads us astray.
+    fn adjust_peer_time(&mut self, ctx: &Ctx<'_>, theirs: u64, round_trip: Duration) {
+        let half = i64::try_from(round_trip.as_millis() / 2).unwrap_or(i64::MAX);
+        let theirs = i64::try_from(theirs).unwrap_or(i64::MAX).saturating_add(half);
+        let ours = i64::try_from(self.peer_time(ctx.now.wall).0).unwrap_or(i64::MAX);
+        let apart = theirs.saturating_sub(ours);
+        if apart.saturating_abs() > PEER_TIME_WINDOW_MS {
+            return;
+        }
+        let step = if self.ready { apart / 5 } else { apart };
+        self.peer_time_shift = self
+            .peer_time_shift
+            .saturating_add(step)
+            .clamp(-PEER_TIME_WINDOW_MS, PEER_TIME_WINDOW_MS);
+    }
+}
+
+impl Slot {
+    fn new(
+        number: u16,
+        opener: bool,
+        state: SlotState,
+        node: NodeId,
+        peer: PeerId,
+        ctx: &Ctx<'_>,
+    ) -> Self {
+        Self {
+            number,
+            opener,
+            state,
+            node,
+            peer,
+            addresses: Vec::new(),
+            acks: Vec::new(),
+            lazy: false,
+            announced: Vec::new(),
+            utility: 0,
+            since: ctx.now.mono,
+            sync: Syncing::default(),
+            synced: false,
+        }
+    }
+}

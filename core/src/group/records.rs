@@ -1,0 +1,704 @@
+//! The records of a group: accepting, publishing, reading, expiry.
+//!
+//! Every record, ours or another's, of whatever kind, takes the same way:
+//!
+//! ```text
+//! bytes ─► known already? ─► decode ─► rules ─► newer than ours? ─► signer known? ─► rights ─► signature ─► stored
+//!              duplicate       └──────── the peer's fault ────────┘   └► deferred      └─ the peer's fault ─┘
+//! ```
+//!
+//! It is in the index and on its way to the neighbours at once; the application hears of it, and its sender gets the
+//! acknowledgement, when it is durable. Where the write fails the index goes back to what stood before.
+use super::membership::{Announced, Properties, kind_of};
+use super::{Group, Present, TRACKED_MAX, Timer, Tracked};
+use crate::cert::{self, Role, VerifiedChain};
+use crate::error::{BadRecord, Error, Misbehaved};
+use crate::id::{NodeId, PeerId, RecordId, Serial};
+use crate::io::{
+    Cursor, Draft, Event, Filter, LinkId, MemberInfo, Output, Reply, RequestId, StoreFault,
+    StoreTask,
+};
+use crate::limits;
+use crate::node::Ctx;
+use crate::record::{self, Meta, Record, RecordType, Signed};
+use crate::storage::{self, Class, Commit, Page, Pending};
+use crate::time::WallTime;
+use crate::wire;
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+use rand_chacha::rand_core::Rng as _;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// How long a presence record lives, and how long before its end it is renewed. Source: reference 2.1.
+const PRESENCE_LIFETIME: Duration = Duration::from_secs(300);
+const PRESENCE_RENEWED: Duration = Duration::from_secs(240);
+/// Expiry looks again no sooner than this. Guess: many records may end in one second.
+const EXPIRY_STEP: Duration = Duration::from_secs(1);
+/// Records removed in one go. Guess.
+const EXPIRE_MAX: usize = 256;
+
+/// Payload of a presence record.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Presence {
+    #[n(0)]
+    node: NodeId,
+    #[n(1)]
+    addresses: Vec<crate::address::Address>,
+}
+
+/// What became of a record that somebody sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepted {
+    /// Stored; the acknowledgement follows when it is durable.
+    New,
+    /// We have this very one.
+    Known(u64),
+    /// We have a newer one of this id.
+    Old,
+    /// Not now: its signer is unknown, its time has not come, or it is over.
+    Later,
+}
+
+/// Records that wait for the membership of their signer.
+#[derive(Default)]
+pub(super) struct Deferred {
+    by_serial: BTreeMap<Serial, VecDeque<Bytes>>,
+    order: VecDeque<Serial>,
+    bytes: usize,
+}
+
+impl Deferred {
+    fn add(&mut self, serial: Serial, record: Bytes) {
+        if record.len() > limits::DEFERRED_BYTES_MAX / 8 {
+            return;
+        }
+        let waiting = self.by_serial.entry(serial).or_default();
+        if waiting.contains(&record) {
+            return;
+        }
+        self.bytes += record.len();
+        waiting.push_back(record);
+        self.order.push_back(serial);
+        if waiting.len() > limits::DEFERRED_PER_SERIAL_MAX {
+            self.drop_oldest(serial);
+            if let Some(at) = self.order.iter().position(|&s| s == serial) {
+                self.order.remove(at);
+            }
+        }
+        while self.order.len() > limits::DEFERRED_MAX || self.bytes > limits::DEFERRED_BYTES_MAX {
+            let Some(oldest) = self.order.pop_front() else { return };
+            self.drop_oldest(oldest);
+        }
+    }
+
+    fn drop_oldest(&mut self, serial: Serial) {
+        let Some(waiting) = self.by_serial.get_mut(&serial) else { return };
+        if let Some(record) = waiting.pop_front() {
+            self.bytes -= record.len();
+        }
+        if waiting.is_empty() {
+            self.by_serial.remove(&serial);
+        }
+    }
+
+    fn take(&mut self, serial: Serial) -> VecDeque<Bytes> {
+        let waiting = self.by_serial.remove(&serial).unwrap_or_default();
+        self.bytes -= waiting.iter().map(Bytes::len).sum::<usize>();
+        self.order.retain(|&s| s != serial);
+        waiting
+    }
+}
+
+/// Which class a type belongs to.
+fn class_of(kind: &RecordType) -> Class {
+    match kind.as_str() {
+        RecordType::PROPERTIES | RecordType::MEMBERSHIP | RecordType::INVITATION => {
+            Class::Membership
+        }
+        RecordType::PRESENCE => Class::Presence,
+        _ => Class::Application,
+    }
+}
+
+impl Group {
+    /// A record of any class.
+    pub(super) fn meta(&self, id: RecordId) -> Option<(Class, &Meta)> {
+        // Most records are the applications'.
+        Class::ALL.into_iter().rev().find_map(|class| Some((class, self.index(class).get(&id)?)))
+    }
+
+    pub(super) fn index(&self, class: Class) -> &crate::index::Index {
+        &self.indexes[class as usize]
+    }
+
+    /// Takes a record from the store at the start. It was checked when it was stored.
+    pub(crate) fn load(&mut self, ctx: &mut Ctx<'_>, class: Class, bytes: Bytes) -> Option<()> {
+        let signed = Signed::decode(bytes).ok()?;
+        if signed.record().expires <= self.peer_time(ctx.now.wall) {
+            let key = storage::record_key(self.id, class, signed.record().id);
+            ctx.storage.write(key, None);
+            return Some(());
+        }
+        // Who was here is no news after a restart; where they were is in the known addresses.
+        if class == Class::Presence {
+            ctx.storage.write(storage::record_key(self.id, class, signed.record().id), None);
+            return Some(());
+        }
+        self.indexes[class as usize].insert(Meta::from(&signed));
+        if let Ok(Some(chain)) = self.signer_chain(ctx, signed.record()) {
+            self.take_effect(ctx, signed.record(), &chain);
+        }
+        Some(())
+    }
+
+    /// Takes a record that somebody sent.
+    pub(super) fn accept(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        bytes: Bytes,
+        from: Option<LinkId>,
+    ) -> Result<(Accepted, RecordId), BadRecord> {
+        let (id, version) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
+        let held = self.meta(id).map(|(_, meta)| (meta.version, meta.digest, meta.size));
+        if let Some((held, _, _)) = held.filter(|(held, _, _)| *held > version) {
+            debug_assert!(held > version);
+            return Ok((Accepted::Old, id));
+        }
+        if let Some((held, digest, _)) = held
+            && held == version
+            && digest == crate::id::Digest::of(&bytes)
+        {
+            return Ok((Accepted::Known(version), id));
+        }
+        let signed = Signed::decode(bytes)?;
+        signed.record().check(self.payload_bytes_max)?;
+        let record = signed.record();
+        let peer_time = self.peer_time(ctx.now.wall);
+        if record.expires <= peer_time {
+            return Ok((Accepted::Later, id));
+        }
+        if record::version_time(record.version) > peer_time.after(limits::FUTURE_MAX)
+            || record.modified > peer_time.after(limits::FUTURE_MAX)
+        {
+            return Ok((Accepted::Later, id));
+        }
+        let class = class_of(&record.kind);
+        if let Some((held_class, meta)) = self.meta(id) {
+            if held_class != class || meta.kind != record.kind || meta.creator() != record.creator {
+                return Err(BadRecord::Modifier);
+            }
+            if meta.created != record.created {
+                return Err(BadRecord::Times);
+            }
+        }
+        let Some(chain) = self.signer_chain(ctx, record)? else {
+            self.deferred.add(record.serial, signed.bytes().clone());
+            return Ok((Accepted::Later, id));
+        };
+        check_rights(record, &chain)?;
+        if !signed.verify(self.id, &chain.key(), ctx.config.verify) {
+            return Err(BadRecord::Signature);
+        }
+        if let Some((_, meta)) = self.meta(id) {
+            // Two different contents under one version, both genuine: evidence. The total order decides.
+            if meta.version == record.version {
+                let (group, peer) = (self.id, chain.peer());
+                self.event(ctx, Event::Conflict { group, id, peer });
+            }
+            if signed.supersedes(meta) != Ordering::Greater {
+                return Ok((Accepted::Old, id));
+            }
+        } else if self.index(class).len() >= limits::RECORDS_MAX {
+            return Ok((Accepted::Later, id));
+        }
+        let new_member = (class == Class::Membership
+            && record.kind.as_str() == RecordType::MEMBERSHIP)
+            .then_some(record.serial);
+        self.store_record(ctx, signed, &chain, from, None);
+        if let Some(serial) = new_member {
+            for waiting in self.deferred.take(serial) {
+                // Its sender is not known any more; a bad one is simply dropped.
+                let _ = self.accept(ctx, waiting, None);
+            }
+        }
+        Ok((Accepted::New, id))
+    }
+
+    /// The verified chain that a record relies on: a known one, or for a membership the one it carries.
+    fn signer_chain(
+        &self,
+        ctx: &Ctx<'_>,
+        record: &Record,
+    ) -> Result<Option<VerifiedChain>, BadRecord> {
+        if let Some(chain) = self.members.get(&record.serial) {
+            return Ok(Some(chain.clone()));
+        }
+        if record.kind.as_str() != RecordType::MEMBERSHIP || record.deleted {
+            return Ok(None);
+        }
+        let certificates =
+            cert::decode_chain(&record.payload).map_err(|_| BadRecord::Certificate)?;
+        let chain = self.verify_chain(&certificates, ctx).map_err(|_| BadRecord::Certificate)?;
+        Ok((chain.serial() == record.serial).then_some(chain))
+    }
+
+    /// Puts a checked record into the index, on its way to the store, and on its way to the neighbours.
+    pub(super) fn store_record(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        signed: Signed,
+        chain: &VerifiedChain,
+        from: Option<LinkId>,
+        request: Option<RequestId>,
+    ) {
+        let record = signed.record();
+        let class = class_of(&record.kind);
+        let (id, version) = (record.id, record.version);
+        let bytes = signed.bytes().clone();
+        let before = self.indexes[class as usize].insert(Meta::from(&signed)).map(Box::new);
+        ctx.storage.write(storage::record_key(self.id, class, id), Some(bytes.clone()));
+        ctx.storage.remember(self.id, id, bytes.clone());
+        let ours = chain.peer() == ctx.identity.peer_id();
+        if ours {
+            self.track(id, version);
+        }
+        if from.is_some() || !ours {
+            self.flood(ctx, bytes.clone(), from);
+        }
+        self.take_effect(ctx, record, chain);
+        if class == Class::Presence
+            && let Some(link) = from
+        {
+            self.learn_route(record, link);
+        }
+        let group = self.id;
+        let signed = Box::new(signed);
+        self.commit(
+            ctx,
+            Commit::Record { group, class, id, version, before, from, request, signed },
+        );
+        self.arm_expiry(ctx);
+    }
+
+    /// The record is durable.
+    pub(crate) fn durable(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        class: Class,
+        signed: Signed,
+        from: Option<LinkId>,
+        request: Option<RequestId>,
+    ) {
+        let (id, version) = (signed.record().id, signed.record().version);
+        match from {
+            Some(link) => self.ack(ctx, link, id, version, true),
+            // Ours goes out only now: what others hold of us, we hold ourselves.
+            None if self.meta(id).is_some_and(|(_, meta)| meta.version == version) => {
+                self.flood(ctx, signed.bytes().clone(), None);
+            }
+            None => {}
+        }
+        if class == Class::Application {
+            let record = Box::new(signed.into_record());
+            if let Some(request) = request {
+                let result = Ok(Reply::Record(record.clone()));
+                ctx.out.push_back(Output::Done { request, result });
+            }
+            let group = self.id;
+            self.event(ctx, Event::Record { group, record });
+        }
+    }
+
+    /// The record could not be written: the index goes back to what stood before.
+    pub(crate) fn not_durable(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        class: Class,
+        id: RecordId,
+        version: u64,
+        before: Option<Box<Meta>>,
+        request: Option<RequestId>,
+        fault: StoreFault,
+    ) {
+        ctx.storage.forget(self.id, id);
+        let index = &mut self.indexes[class as usize];
+        if index.get(&id).is_some_and(|meta| meta.version == version) {
+            index.remove(&id);
+            if let Some(before) = before {
+                index.insert(*before);
+            }
+        }
+        match request {
+            Some(request) => {
+                ctx.out.push_back(Output::Done { request, result: Err(storage::fault(fault)) });
+            }
+            None => self.event(ctx, Event::StoreFailed { fault }),
+        }
+    }
+
+    /// What a record changes in what we know. It has been checked.
+    fn take_effect(&mut self, ctx: &mut Ctx<'_>, record: &Record, chain: &VerifiedChain) {
+        match record.kind.as_str() {
+            RecordType::MEMBERSHIP => {
+                if self.add_member(chain.clone()) {
+                    self.tell_of_member(ctx, chain.peer());
+                }
+            }
+            RecordType::PRESENCE => self.presence_changed(ctx, record),
+            RecordType::PROPERTIES => {
+                // Only the creator's: whoever the group's own key made an administrator.
+                let creator = chain.depth() == 2 && chain.role() == Role::Administrator;
+                if let Ok(properties) = wire::decode::<Properties>(&record.payload)
+                    && creator
+                {
+                    self.adopt(ctx, properties);
+                }
+            }
+            RecordType::INVITATION => {
+                if let Ok(announced) = wire::decode::<Announced>(&record.payload)
+                    && self.invitations.len() < limits::INVITATIONS_MAX
+                    && let Some((key, open)) = announced.open(record.creator)
+                    && chain.role().may_issue(open.role)
+                {
+                    self.invitations.insert(key, open);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn adopt(&mut self, ctx: &mut Ctx<'_>, properties: Properties) {
+        let bytes_max = usize::try_from(properties.payload_bytes_max).unwrap_or(usize::MAX);
+        self.payload_bytes_max = bytes_max.clamp(1024, limits::PAYLOAD_BYTES_MAX);
+        self.presence_max = properties.presence_max;
+        if properties.name != self.name && properties.name.len() <= limits::FRIENDLY_NAME_MAX {
+            self.name = properties.name;
+            self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
+            let info = self.info();
+            self.event(ctx, Event::Group(info));
+        }
+    }
+
+    fn presence_changed(&mut self, ctx: &mut Ctx<'_>, record: &Record) {
+        let peer = record.creator;
+        if record.deleted {
+            let gone = self.present.iter().find(|(_, present)| present.record == record.id);
+            if let Some(node) = gone.map(|(&node, _)| node) {
+                self.present.remove(&node);
+                self.tell_of_member(ctx, peer);
+            }
+            return;
+        }
+        let Ok(mut presence) = wire::decode::<Presence>(&record.payload) else { return };
+        presence.addresses.truncate(limits::ADDRESSES_MAX);
+        if presence.node != ctx.node {
+            self.know(ctx, &presence.addresses);
+        }
+        let present = Present { peer, addresses: presence.addresses, record: record.id };
+        if self.present.insert(presence.node, present).is_none() {
+            self.tell_of_member(ctx, peer);
+        }
+    }
+
+    fn tell_of_member(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        if let Some(member) = self.member_info(peer) {
+            let group = self.id;
+            self.event(ctx, Event::Member { group, member });
+        }
+    }
+
+    /// Remembers where a member was reached or says it can be, for the next start.
+    pub(super) fn know(&mut self, ctx: &mut Ctx<'_>, addresses: &[crate::address::Address]) {
+        if addresses.is_empty() || self.known.back().is_some_and(|last| last == addresses) {
+            return;
+        }
+        self.known.retain(|known| known != addresses);
+        self.known.push_back(addresses.to_vec());
+        if self.known.len() > limits::KNOWN_ADDRESSES_MAX {
+            self.known.pop_front();
+        }
+        self.timers.set_if_unarmed(Timer::Save, ctx.now.mono.after(EXPIRY_STEP));
+    }
+
+    /// Publishes what the application drafted.
+    pub(crate) fn publish(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        draft: Draft,
+        request: RequestId,
+    ) -> Result<(), Error> {
+        let chain = self.valid_chain(ctx)?;
+        let (serial, not_after, role) = (chain.serial(), chain.not_after(), chain.role());
+        if draft.kind.is_reserved() {
+            return Err(BadRecord::Type.into());
+        }
+        let me = ctx.identity.peer_id();
+        let now = self.peer_time(ctx.now.wall);
+        let held = match draft.id {
+            None if draft.delete => return Err(Error::UnknownRecord),
+            None => None,
+            Some(id) => {
+                let meta = self.index(Class::Application).get(&id).filter(|meta| !meta.deleted);
+                Some(meta.ok_or(Error::UnknownRecord)?)
+            }
+        };
+        let creator = held.map_or(me, Meta::creator);
+        if creator != me && role < Role::Administrator {
+            return Err(Error::NotYourRecord);
+        }
+        if held.is_none() && self.index(Class::Application).len() >= limits::RECORDS_MAX {
+            return Err(Error::TooManyRecords);
+        }
+        let created = held.map_or(now, |meta| meta.created);
+        let modified =
+            if held.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
+        let lifetime = draft.expires_in.unwrap_or(limits::RECORD_LIFETIME_DEFAULT);
+        let mut expires = now.after(lifetime).min(not_after);
+        if let Some(meta) = held {
+            // An update may only lengthen a life; a tombstone must last as long as what it hides.
+            expires = expires.max(meta.expires.min(not_after));
+            if draft.kind != meta.kind {
+                return Err(BadRecord::Type.into());
+            }
+        }
+        let record = Record {
+            id: held.map_or_else(|| RecordId::new(me, ctx.rng.next_u64()), |meta| meta.id),
+            kind: draft.kind,
+            version: record::next_version(now, held.map_or(0, |meta| meta.version)),
+            creator,
+            modifier: held.is_some().then_some(me),
+            created,
+            modified,
+            expires,
+            deleted: draft.delete,
+            attributes: draft.attributes,
+            payload: draft.payload,
+            serial,
+            signature: [0; 64],
+        };
+        record.check(self.payload_bytes_max)?;
+        let signed = record.sign(self.id, ctx.identity);
+        self.publish_membership_once(ctx);
+        let Some(chain) = self.chain.clone() else { return Err(Error::UnknownGroup) };
+        self.store_record(ctx, signed, &chain, None, Some(request));
+        Ok(())
+    }
+
+    /// Says that we are here, or says it again.
+    pub(super) fn publish_presence(&mut self, ctx: &mut Ctx<'_>) {
+        if self.valid_chain(ctx).is_err() {
+            return;
+        }
+        let already = self.own_presence.is_some();
+        if !already && self.present.len() as u64 >= self.presence_max {
+            self.timers.set(Timer::Presence, ctx.now.mono.after(PRESENCE_RENEWED));
+            return;
+        }
+        let presence = Presence { node: ctx.node, addresses: ctx.addresses.to_vec() };
+        let payload = minicbor::to_vec(&presence).expect("a vector takes everything");
+        let id = RecordId::new(ctx.identity.peer_id(), ctx.node.0);
+        let until = self.peer_time(ctx.now.wall).after(PRESENCE_LIFETIME);
+        self.publish_internal(ctx, kind_of(RecordType::PRESENCE), Some(id), &payload, Some(until));
+        self.own_presence = Some(id);
+        self.timers.set(Timer::Presence, ctx.now.mono.after(PRESENCE_RENEWED));
+    }
+
+    /// Our addresses changed: presence says so.
+    pub(crate) fn addresses_changed(&mut self, ctx: &mut Ctx<'_>) {
+        if self.own_presence.is_some() {
+            self.publish_presence(ctx);
+        }
+    }
+
+    /// Withdraws our presence; the tombstone goes out before the links close.
+    pub(super) fn withdraw_presence(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(id) = self.own_presence.take() else { return };
+        self.timers.clear(Timer::Presence);
+        let (Some(chain), Some(meta)) = (&self.chain, self.index(Class::Presence).get(&id)) else {
+            return;
+        };
+        let now = self.peer_time(ctx.now.wall);
+        let record = Record {
+            id,
+            kind: kind_of(RecordType::PRESENCE),
+            version: record::next_version(now, meta.version),
+            creator: ctx.identity.peer_id(),
+            modifier: Some(ctx.identity.peer_id()),
+            created: meta.created,
+            modified: now.max(meta.created.after(Duration::from_millis(1))),
+            expires: meta.expires.max(now.after(Duration::from_secs(2))),
+            deleted: true,
+            attributes: Vec::new(),
+            payload: Bytes::new(),
+            serial: chain.serial(),
+            signature: [0; 64],
+        };
+        let signed = record.sign(self.id, ctx.identity);
+        let bytes = signed.bytes().clone();
+        let chain = chain.clone();
+        self.store_record(ctx, signed, &chain, None, None);
+        // To every neighbour at once: nobody could ask us for it later.
+        let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
+        for link in neighbours {
+            self.flood_to(link, bytes.clone());
+        }
+    }
+
+    /// Follows how far a record of ours gets.
+    fn track(&mut self, id: RecordId, version: u64) {
+        let tracked = Tracked { version, held_by: Default::default() };
+        if self.tracked.insert(id, tracked).is_none() {
+            self.tracked_order.push_back(id);
+        }
+        if self.tracked_order.len() > TRACKED_MAX
+            && let Some(oldest) = self.tracked_order.pop_front()
+        {
+            self.tracked.remove(&oldest);
+        }
+    }
+
+    /// Answers a page of records.
+    pub(crate) fn read(&self, ctx: &mut Ctx<'_>, filter: &Filter, request: RequestId) {
+        let limit = match filter.limit {
+            0 => limits::PAGE_MAX,
+            limit => limit.min(limits::PAGE_MAX),
+        };
+        let index = self.index(Class::Application);
+        let wanted = |meta: &&Meta| {
+            !meta.deleted
+                && filter.kind.as_ref().is_none_or(|kind| meta.kind == *kind)
+                && filter.creator.is_none_or(|creator| meta.creator() == creator)
+        };
+        let mut ids: Vec<Cursor> = match filter.id {
+            Some(id) => index.get(&id).filter(wanted).map(Meta::cursor).into_iter().collect(),
+            None => {
+                index.after(filter.after).filter(wanted).take(limit + 1).map(Meta::cursor).collect()
+            }
+        };
+        let more = ids.len() > limit;
+        ids.truncate(limit);
+        let next = more.then(|| ids.last().copied()).flatten();
+        let records: Vec<_> =
+            ids.iter().map(|at| (at.id, ctx.storage.cached(self.id, at.id))).collect();
+        let missing: Vec<Bytes> = records
+            .iter()
+            .filter(|(_, bytes)| bytes.is_none())
+            .map(|(id, _)| storage::record_key(self.id, Class::Application, *id))
+            .collect();
+        let page = Page { request, records, next };
+        if missing.is_empty() {
+            answer_page(ctx, page, Vec::new());
+        } else {
+            ctx.storage.ask(StoreTask::Read { keys: missing }, Pending::Page(page), ctx.out);
+        }
+    }
+
+    /// All members, by peer id.
+    pub(crate) fn member_infos(&self) -> Vec<MemberInfo> {
+        self.serials.keys().filter_map(|&peer| self.member_info(peer)).collect()
+    }
+
+    fn member_info(&self, peer: PeerId) -> Option<MemberInfo> {
+        let serials = self.serials.get(&peer)?.iter();
+        let chains = serials.filter_map(|serial| self.members.get(serial));
+        let chain = chains.max_by_key(|chain| (chain.not_after(), chain.serial()))?;
+        let here = self.present.iter().filter(|(_, present)| present.peer == peer);
+        Some(MemberInfo {
+            peer,
+            name: chain.name().to_owned(),
+            role: chain.role(),
+            serial: chain.serial(),
+            nodes: here.map(|(&node, _)| node).collect(),
+        })
+    }
+
+    /// Arms the timer for the record that ends first.
+    pub(super) fn arm_expiry(&mut self, ctx: &Ctx<'_>) {
+        let first = self.indexes.iter().filter_map(|index| index.next_expiry()).min();
+        let Some((at, _)) = first else { return };
+        let wait = at.0.saturating_sub(self.peer_time(ctx.now.wall).0);
+        let wait = Duration::from_millis(wait).clamp(EXPIRY_STEP, Duration::from_secs(86_400));
+        self.timers.set(Timer::Expiry, ctx.now.mono.after(wait));
+    }
+
+    /// Removes what has ended.
+    pub(super) fn expire(&mut self, ctx: &mut Ctx<'_>) {
+        let now = self.peer_time(ctx.now.wall);
+        for class in Class::ALL {
+            for _ in 0..EXPIRE_MAX {
+                let index = &mut self.indexes[class as usize];
+                let Some((_, id)) = index.next_expiry().filter(|(at, _)| *at <= now) else { break };
+                let deleted = index.remove(&id).is_some_and(|meta| meta.deleted);
+                ctx.storage.write(storage::record_key(self.id, class, id), None);
+                ctx.storage.forget(self.id, id);
+                let group = self.id;
+                match class {
+                    Class::Application if !deleted => self.event(ctx, Event::Expired { group, id }),
+                    Class::Presence => self.presence_expired(ctx, id),
+                    Class::Application | Class::Membership => {}
+                }
+            }
+        }
+        let wall = WallTime(ctx.now.wall.0);
+        self.invitations.retain(|_, open| open.expires >= wall);
+        self.arm_expiry(ctx);
+    }
+
+    fn presence_expired(&mut self, ctx: &mut Ctx<'_>, id: RecordId) {
+        let gone = self.present.iter().find(|(_, present)| present.record == id);
+        if let Some((&node, present)) = gone {
+            let peer = present.peer;
+            self.present.remove(&node);
+            self.tell_of_member(ctx, peer);
+        }
+    }
+}
+
+/// Who may sign what: one's own records; others' only as administrator. Internal kinds only their owner.
+fn check_rights(record: &Record, chain: &VerifiedChain) -> Result<(), BadRecord> {
+    let signer = record.modifier.unwrap_or(record.creator);
+    if chain.peer() != signer {
+        return Err(BadRecord::Certificate);
+    }
+    // The clock of its signer may be ahead of that of its issuer by the tolerated skew.
+    if !chain.covers(record.modified) || record.expires > chain.not_after() {
+        return Err(BadRecord::Certificate);
+    }
+    let own = signer == record.creator;
+    let internal = record.kind.is_reserved();
+    if !own && (internal || chain.role() < Role::Administrator) {
+        return Err(BadRecord::Modifier);
+    }
+    match record.kind.as_str() {
+        RecordType::MEMBERSHIP if record.deleted => Err(BadRecord::Modifier),
+        RecordType::INVITATION if !chain.role().may_invite() => Err(BadRecord::Modifier),
+        RecordType::PROPERTIES if chain.role() < Role::Administrator => Err(BadRecord::Modifier),
+        RecordType::MEMBERSHIP
+        | RecordType::INVITATION
+        | RecordType::PROPERTIES
+        | RecordType::PRESENCE => Ok(()),
+        _ if internal => Err(BadRecord::Type),
+        _ => Ok(()),
+    }
+}
+
+/// Answers a page once the disk has given what the cache lacked.
+pub(crate) fn answer_page(ctx: &mut Ctx<'_>, page: Page, read: Vec<Option<Bytes>>) {
+    let mut read = read.into_iter();
+    let records = page
+        .records
+        .into_iter()
+        .filter_map(|(_, bytes)| bytes.or_else(|| read.next().flatten()))
+        .filter_map(|bytes| Some(Signed::decode(bytes).ok()?.into_record()))
+        .collect();
+    let result = Ok(Reply::Records { records, next: page.next });
+    ctx.out.push_back(Output::Done { request: page.request, result });
+}
+
+/// A record that breaks a rule costs its sender the link.
+pub(super) fn fault(bad: BadRecord) -> Misbehaved {
+    Misbehaved::Record(bad)
+}

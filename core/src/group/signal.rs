@@ -1,0 +1,147 @@
+//! Carrying connection signals: the offers of members that have no link yet travel over the graph.
+//!
+//! A signal goes to a node by the way on which that node was heard of: the link over which its presence, or an earlier
+//! signal of its, came first. Where no way is known it goes to every neighbour, once. Newcomers that have proved an
+//! invitation, and members that were refused for lack of room, may send signals too; that is how they find others.
+use super::{Group, SlotState};
+use crate::error::Misbehaved;
+use crate::id::NodeId;
+use crate::io::LinkId;
+use crate::limits;
+use crate::link::Links;
+use crate::node::Ctx;
+use crate::record::Record;
+use crate::wire::{self, Signal, kind};
+use bytes::Bytes;
+use std::collections::{BTreeSet, VecDeque};
+
+/// Signals remembered so that copies are dropped. Guess: some seconds of a busy graph.
+const SEEN_MAX: usize = 4_096;
+/// Ways remembered. Guess. All are forgotten at the bound, and learnt again.
+const ROUTES_MAX: usize = 16_384;
+/// A link with so many bytes waiting carries no signals for others. Guess.
+const BACKLOG_BYTES: usize = 1024 * 1024;
+
+/// What a signal asks of the node.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It was for another, and has been sent on or dropped.
+    Carried,
+    /// It is for us.
+    Ours(Signal),
+}
+
+type Name = (NodeId, u64, u32);
+
+/// Signals that passed lately.
+#[derive(Default)]
+pub(super) struct Seen {
+    names: BTreeSet<Name>,
+    order: VecDeque<Name>,
+}
+
+impl Seen {
+    /// Whether it is the first time.
+    fn first(&mut self, name: Name) -> bool {
+        if !self.names.insert(name) {
+            return false;
+        }
+        self.order.push_back(name);
+        if self.order.len() > SEEN_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.names.remove(&oldest);
+        }
+        true
+    }
+}
+
+impl Group {
+    pub(super) fn on_signal(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<Verdict, Misbehaved> {
+        let mut signal: Signal = wire::decode(body)?;
+        if signal.signal.len() > limits::SIGNAL_BYTES_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        if !self.signals_seen.first((signal.from, signal.attempt, signal.number)) {
+            return Ok(Verdict::Carried);
+        }
+        if signal.from != ctx.node {
+            self.learn(signal.from, link);
+        }
+        if signal.to == ctx.node {
+            return Ok(Verdict::Ours(signal));
+        }
+        signal.hops = signal.hops.saturating_add(1);
+        if signal.hops <= limits::SIGNAL_HOPS_MAX {
+            self.pass_on(ctx, links, &signal, Some(link));
+        }
+        Ok(Verdict::Carried)
+    }
+
+    /// Sends a signal of ours.
+    pub(crate) fn send_signal(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, signal: &Signal) {
+        self.signals_seen.first((signal.from, signal.attempt, signal.number));
+        self.pass_on(ctx, links, signal, None);
+    }
+
+    fn pass_on(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        signal: &Signal,
+        except: Option<LinkId>,
+    ) {
+        let straight = self.slots.iter().find(|(_, slot)| slot.node == signal.to);
+        let way = straight.map(|(&link, _)| link).or_else(|| self.routes.get(&signal.to).copied());
+        let carries = |group: &Self, link: LinkId| {
+            Some(link) != except
+                && group.slots.get(&link).is_some_and(|slot| slot.state.carries_signals())
+        };
+        let ways: Vec<LinkId> = match way.filter(|&link| carries(self, link)) {
+            Some(link) => vec![link],
+            None => {
+                let open = |state| {
+                    matches!(state, SlotState::Neighbour | SlotState::Idle | SlotState::GuestOf)
+                };
+                let all = self.slots.iter().filter(|(_, slot)| open(slot.state));
+                all.map(|(&link, _)| link).filter(|&link| Some(link) != except).collect()
+            }
+        };
+        for link in ways {
+            if links.backlog(link) < BACKLOG_BYTES {
+                self.send(ctx, links, link, kind::SIGNAL, signal);
+            }
+        }
+    }
+
+    /// Whether a signal of ours could get anywhere.
+    pub(super) fn can_signal(&self) -> bool {
+        self.slots.values().any(|slot| slot.state.carries_signals())
+    }
+
+    /// A presence record shows the way to its node.
+    pub(super) fn learn_route(&mut self, record: &Record, link: LinkId) {
+        let of_record = self.present.iter().find(|(_, present)| present.record == record.id);
+        if let Some((&node, _)) = of_record {
+            self.learn(node, link);
+        }
+    }
+
+    fn learn(&mut self, node: NodeId, link: LinkId) {
+        if self.routes.len() >= ROUTES_MAX {
+            self.routes.clear();
+        }
+        self.routes.insert(node, link);
+    }
+
+    /// Ways over a lost link lead nowhere.
+    pub(super) fn forget_routes(&mut self, link: LinkId) {
+        self.routes.retain(|_, way| *way != link);
+    }
+}

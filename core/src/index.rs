@@ -1,0 +1,358 @@
+//! The records of one class of one group: by id, and in the order of (modified, id) with fingerprints of ranges.
+//!
+//! The order is a list of chunks of at most 256 records, each with the sum of its records' digests.
+//! A range costs its two end chunks and one look at each chunk between, so that a million records take about
+//! 8,000 looks, and a change costs one chunk.
+//!
+//! **Fingerprint of a range**: SHA-256 of the sum of its records' digests modulo 2^256 and of their number, cut to
+//! 16 bytes. A digest covers id and version with everything else. Adding lets a record come and go without a look
+//! at the others. What it does not withstand: who may publish tens of thousands of records can, with much work,
+//! choose two sets of *own* records with one sum, and so keep stores apart in these until another record between
+//! them differs.
+use crate::id::{Digest, PeerId, RecordId};
+use crate::io::Cursor;
+use crate::record::{Meta, RecordType};
+use crate::time::WallTime;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// Records of one chunk. Guess: a change moves 15 KB at most, and a million records make 4,000 to 8,000 chunks.
+const CHUNK_MAX: usize = 256;
+
+/// What two stores compare of a range.
+pub type Fingerprint128 = [u8; 16];
+
+/// Number and fingerprint of the records of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How many records.
+    pub count: usize,
+    /// Equal exactly if the records are (but for a collision).
+    pub fingerprint: Fingerprint128,
+}
+
+/// The records of one class of one group.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    /// In the order of (modified, id); none is empty.
+    chunks: Vec<Chunk>,
+    by_id: BTreeMap<RecordId, WallTime>,
+    by_expiry: BTreeSet<(WallTime, RecordId)>,
+    shared: Shared,
+}
+
+impl Index {
+    /// Takes in a record, in the place of the one with its id, which is returned. Whether it *should* take that
+    /// place is the caller's decision ([`Meta::order`]).
+    pub fn insert(&mut self, mut meta: Meta) -> Option<Meta> {
+        self.shared.adopt(&mut meta);
+        let held = self.by_id.insert(meta.id, meta.modified);
+        let old = held.map(|modified| self.take(Cursor { modified, id: meta.id }));
+        self.by_expiry.insert((meta.expires, meta.id));
+        self.place(meta);
+        old
+    }
+
+    /// Takes out a record.
+    pub fn remove(&mut self, id: &RecordId) -> Option<Meta> {
+        let modified = self.by_id.remove(id)?;
+        Some(self.take(Cursor { modified, id: *id }))
+    }
+
+    /// The record with this id.
+    pub fn get(&self, id: &RecordId) -> Option<&Meta> {
+        let cursor = Cursor { modified: *self.by_id.get(id)?, id: *id };
+        let chunk = &self.chunks[self.chunk_of(&cursor)];
+        Some(&chunk.metas[chunk.place(&cursor)])
+    }
+
+    /// How many records.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// All records, in the order of (modified, id).
+    pub fn iter(&self) -> impl Iterator<Item = &Meta> {
+        self.range(Cursor::default(), None)
+    }
+
+    /// The records after `cursor`, in order; all where there is none.
+    pub fn after(&self, cursor: Option<Cursor>) -> impl Iterator<Item = &Meta> {
+        let from = cursor.unwrap_or_default();
+        self.range(from, None).skip_while(move |meta| cursor == Some(meta.cursor()))
+    }
+
+    /// The records at or after `lower` and before `upper`, in order; without `upper` to the last.
+    pub fn range(&self, lower: Cursor, upper: Option<Cursor>) -> impl Iterator<Item = &Meta> {
+        let first = self.chunk_of(&lower);
+        let skip = self.chunks.get(first).map_or(0, |chunk| chunk.place(&lower));
+        let chunks = self.chunks.get(first..).unwrap_or_default();
+        chunks
+            .iter()
+            .flat_map(|chunk| &chunk.metas)
+            .skip(skip)
+            .take_while(move |meta| upper.is_none_or(|upper| meta.cursor() < upper))
+    }
+
+    /// The record that ends first, with that time; the lower id of two.
+    pub fn next_expiry(&self) -> Option<(WallTime, RecordId)> {
+        self.by_expiry.first().copied()
+    }
+
+    /// Number and fingerprint of the records at or after `lower` and before `upper`; without `upper` to the last.
+    pub fn summary(&self, lower: Cursor, upper: Option<Cursor>) -> Summary {
+        let mut sum = Sum::default();
+        let mut count = 0;
+        for (chunk, from, to) in self.slices(lower, upper) {
+            count += to - from;
+            if to - from == chunk.metas.len() {
+                sum.add(&chunk.sum);
+            } else {
+                chunk.metas[from..to].iter().for_each(|meta| sum.add(&Sum::of(&meta.digest)));
+            }
+        }
+        Summary { count, fingerprint: sum.fingerprint(count) }
+    }
+
+    /// How many records are at or after `lower` and before `upper`.
+    pub fn count(&self, lower: Cursor, upper: Option<Cursor>) -> usize {
+        self.slices(lower, upper).map(|(_, from, to)| to - from).sum()
+    }
+
+    /// Splits the range into at most `parts` (at least 1) parts of almost equal numbers of records. Returns the
+    /// places between them: each is the first record of its part and above the record before, as a cursor with as
+    /// few bytes of an id as tell the two apart.
+    pub fn split(&self, lower: Cursor, upper: Option<Cursor>, parts: usize) -> Vec<Cursor> {
+        let count = self.count(lower, upper);
+        let mut wanted =
+            (1..parts).map(|part| count * part / parts).filter(|&nth| nth > 0).peekable();
+        let mut bounds = Vec::new();
+        let mut seen = 0;
+        let mut last = None;
+        for (chunk, from, to) in self.slices(lower, upper) {
+            while let Some(nth) = wanted.next_if(|&nth| nth < seen + to - from) {
+                let at = from + nth - seen;
+                let before = if at > from { Some(&chunk.metas[at - 1]) } else { last };
+                let bound = before.map(|before| between(before.cursor(), chunk.metas[at].cursor()));
+                bounds.extend(bound.filter(|bound| bounds.last() != Some(bound)));
+            }
+            seen += to - from;
+            last = chunk.metas[from..to].last();
+        }
+        bounds
+    }
+
+    /// The chunks that a range touches, each with the part of it that is inside.
+    fn slices(
+        &self,
+        lower: Cursor,
+        upper: Option<Cursor>,
+    ) -> impl Iterator<Item = (&Chunk, usize, usize)> {
+        let first = self.chunk_of(&lower);
+        let chunks = self.chunks.get(first..).unwrap_or_default();
+        let inside = move |chunk: &&Chunk| upper.is_none_or(|upper| chunk.first < upper);
+        chunks.iter().take_while(inside).enumerate().map(move |(i, chunk)| {
+            let from = if i == 0 { chunk.place(&lower) } else { 0 };
+            let whole = upper.is_none_or(|upper| chunk.last() < upper);
+            let to = if whole { chunk.metas.len() } else { upper.map_or(0, |u| chunk.place(&u)) };
+            (chunk, from, to.max(from))
+        })
+    }
+
+    /// Puts a record into its chunk, after room was made there.
+    fn place(&mut self, meta: Meta) {
+        let cursor = meta.cursor();
+        let at = self.chunk_of(&cursor);
+        let is_last = at + 1 >= self.chunks.len();
+        match self.chunks.get_mut(at) {
+            Some(chunk) if chunk.metas.len() < CHUNK_MAX => chunk.insert(meta),
+            // Records that come in order fill their chunks.
+            Some(chunk) if is_last && chunk.last() < cursor => self.chunks.push(Chunk::of(meta)),
+            Some(chunk) => {
+                let mut upper = chunk.split();
+                let half = if upper.first <= cursor { &mut upper } else { chunk };
+                half.insert(meta);
+                self.chunks.insert(at + 1, upper);
+            }
+            None => self.chunks.push(Chunk::of(meta)),
+        }
+    }
+
+    /// Takes a record out of its chunk.
+    fn take(&mut self, cursor: Cursor) -> Meta {
+        let at = self.chunk_of(&cursor);
+        let meta = self.chunks[at].remove(&cursor);
+        self.by_expiry.remove(&(meta.expires, meta.id));
+        if self.chunks[at].metas.is_empty() {
+            self.chunks.remove(at);
+        } else {
+            self.merge(at);
+        }
+        self.shared.sweep(self.by_id.len());
+        meta
+    }
+
+    /// The chunk in which a record of this cursor is or would be; 0 where there is none.
+    fn chunk_of(&self, cursor: &Cursor) -> usize {
+        self.chunks.partition_point(|chunk| chunk.first <= *cursor).saturating_sub(1)
+    }
+
+    /// Joins a chunk that became small with its successor, so that chunks stay a quarter full on average.
+    fn merge(&mut self, at: usize) {
+        let Some(next) = self.chunks.get(at + 1) else { return };
+        if self.chunks[at].metas.len() + next.metas.len() <= CHUNK_MAX / 2 {
+            let next = self.chunks.remove(at + 1);
+            self.chunks[at].sum.add(&next.sum);
+            self.chunks[at].metas.extend(next.metas);
+        }
+    }
+}
+
+/// The lowest cursor in the fewest bytes that is above `left` and not above `right`.
+fn between(left: Cursor, right: Cursor) -> Cursor {
+    let mut id = [0; RecordId::BYTES];
+    if left.modified == right.modified {
+        let (left, right) = (left.id.as_bytes(), right.id.as_bytes());
+        let differ = left.iter().zip(right).take_while(|(l, r)| l == r).count();
+        let len = (differ + 1).min(id.len());
+        id[..len].copy_from_slice(&right[..len]);
+    }
+    Cursor { modified: right.modified, id: RecordId::from_bytes(id) }
+}
+
+/// Neighbours in the order, at least one.
+#[derive(Clone, Debug)]
+struct Chunk {
+    /// Cursor of the first record: looked at in every search, so it stands outside the vector.
+    first: Cursor,
+    metas: Vec<Meta>,
+    sum: Sum,
+}
+
+impl Chunk {
+    fn of(meta: Meta) -> Self {
+        Self { first: meta.cursor(), sum: Sum::of(&meta.digest), metas: vec![meta] }
+    }
+
+    fn last(&self) -> Cursor {
+        self.metas[self.metas.len() - 1].cursor()
+    }
+
+    /// Where the first record at or above `cursor` is.
+    fn place(&self, cursor: &Cursor) -> usize {
+        self.metas.partition_point(|meta| meta.cursor() < *cursor)
+    }
+
+    fn insert(&mut self, meta: Meta) {
+        self.sum.add(&Sum::of(&meta.digest));
+        self.first = self.first.min(meta.cursor());
+        self.metas.insert(self.place(&meta.cursor()), meta);
+    }
+
+    fn remove(&mut self, cursor: &Cursor) -> Meta {
+        let meta = self.metas.remove(self.place(cursor));
+        assert_eq!(meta.cursor(), *cursor, "ids and order tell of the same records");
+        self.sum.subtract(&Sum::of(&meta.digest));
+        self.first = self.metas.first().map_or(self.first, Meta::cursor);
+        meta
+    }
+
+    /// Takes the upper half, of a chunk of two and more.
+    fn split(&mut self) -> Self {
+        let metas = self.metas.split_off(self.metas.len() / 2);
+        let mut sum = Sum::default();
+        metas.iter().for_each(|meta| sum.add(&Sum::of(&meta.digest)));
+        self.sum.subtract(&sum);
+        Self { first: metas[0].cursor(), metas, sum }
+    }
+}
+
+/// A number modulo 2^256, lowest part first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sum([u64; 4]);
+
+impl Sum {
+    fn of(digest: &Digest) -> Self {
+        let mut parts = [0; 4];
+        for (part, bytes) in parts.iter_mut().zip(digest.as_bytes().chunks_exact(8)) {
+            *part = u64::from_le_bytes(bytes.try_into().expect("chunks of 8 bytes"));
+        }
+        Self(parts)
+    }
+
+    fn add(&mut self, other: &Self) {
+        let mut carry = false;
+        for (mine, other) in self.0.iter_mut().zip(other.0) {
+            let (sum, over) = mine.overflowing_add(other);
+            let (sum, carried) = sum.overflowing_add(u64::from(carry));
+            *mine = sum;
+            carry = over || carried;
+        }
+    }
+
+    fn subtract(&mut self, other: &Self) {
+        let mut borrow = false;
+        for (mine, other) in self.0.iter_mut().zip(other.0) {
+            let (rest, under) = mine.overflowing_sub(other);
+            let (rest, borrowed) = rest.overflowing_sub(u64::from(borrow));
+            *mine = rest;
+            borrow = under || borrowed;
+        }
+    }
+
+    fn fingerprint(&self, count: usize) -> Fingerprint128 {
+        let mut hash = Sha256::new();
+        self.0.iter().for_each(|part| hash.update(part.to_le_bytes()));
+        hash.update((count as u64).to_le_bytes());
+        let hash = hash.finalize();
+        std::array::from_fn(|i| hash[i])
+    }
+}
+
+/// One copy of each peer id and type for all records that name it.
+#[derive(Clone, Debug, Default)]
+struct Shared {
+    peers: BTreeSet<Arc<PeerId>>,
+    kinds: BTreeSet<RecordType>,
+}
+
+/// Names kept that no record may need, before they are looked through. Guess.
+const UNUSED_NAMES_MAX: usize = 1_024;
+
+impl Shared {
+    fn adopt(&mut self, meta: &mut Meta) {
+        meta.creator = self.peer(&meta.creator);
+        meta.modifier = meta.modifier.as_ref().map(|peer| self.peer(peer));
+        match self.kinds.get(meta.kind.as_str()) {
+            Some(kind) => meta.kind = kind.clone(),
+            None => _ = self.kinds.insert(meta.kind.clone()),
+        }
+    }
+
+    fn peer(&mut self, peer: &Arc<PeerId>) -> Arc<PeerId> {
+        if let Some(peer) = self.peers.get(peer) {
+            return Arc::clone(peer);
+        }
+        self.peers.insert(Arc::clone(peer));
+        Arc::clone(peer)
+    }
+
+    /// Forgets names that no record uses, once there are more names than `records` can have by much.
+    fn sweep(&mut self, records: usize) {
+        if self.peers.len() > 2 * records + UNUSED_NAMES_MAX {
+            self.peers.retain(|peer| Arc::strong_count(peer) > 1);
+        }
+        if self.kinds.len() > records + UNUSED_NAMES_MAX {
+            self.kinds.retain(RecordType::is_shared);
+        }
+    }
+}

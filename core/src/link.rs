@@ -1,0 +1,487 @@
+//! One link's life: transport, handshake, frames, queue, silence.
+//!
+//! ```text
+//!  Opening ──LinkUp──► Shaking ──three Noise messages──► Ready
+//!     │                   │                                │
+//!     └── LINK_SETUP_TIMEOUT, HANDSHAKE_TIMEOUT, SILENT_AFTER: closed ──┘
+//! ```
+//!
+//! The end that dialled, or offered, is the initiator of the handshake. What a peer may cost us before it has proved
+//! an identity: one handshake and [`HANDSHAKE_BYTES_MAX`](limits::HANDSHAKE_BYTES_MAX) bytes.
+//!
+//! **When the neighbour is slow.** At most [`IN_TRANSPORT_BYTES_MAX`](limits::IN_TRANSPORT_BYTES_MAX) are with the
+//! transport, the rest waits in the link's own queue; a queue over
+//! [`LINK_QUEUE_BYTES_MAX`](limits::LINK_QUEUE_BYTES_MAX) closes the link. No link ever waits for another.
+use crate::cert::{self, Certificate};
+use crate::error::Misbehaved;
+use crate::id::{GroupId, NodeId, PeerId};
+use crate::identity::{Domain, PublicKey};
+use crate::io::{CloseReason, LinkId, Outbox, Output, Transport};
+use crate::limits;
+use crate::node::Ctx;
+use crate::noise::{Handshake, Randomness, Seal, TAG_BYTES};
+use crate::time::{Deadlines, Now, Time};
+use crate::wire::{self, Hello, Introduction, kind};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use rand_chacha::rand_core::Rng as _;
+use std::collections::{BTreeMap, VecDeque};
+use zeroize::Zeroizing;
+
+/// All links of a node.
+#[derive(Default)]
+pub(crate) struct Links {
+    links: BTreeMap<LinkId, Link>,
+    made: u64,
+    checks: Deadlines<LinkId>,
+    half_open: usize,
+}
+
+/// One link.
+pub(crate) struct Link {
+    pub(crate) initiator: bool,
+    state: State,
+    incoming: BytesMut,
+    queue: VecDeque<Bytes>,
+    queued_bytes: usize,
+    in_transport_bytes: usize,
+    heard: Time,
+    said: Time,
+    /// Since when nothing needs this link.
+    unused_since: Option<Time>,
+    /// Whether the queue overflowed.
+    slow: bool,
+    /// Graphs by slot.
+    slots: BTreeMap<u16, GroupId>,
+    slots_taken: u16,
+}
+
+enum State {
+    Opening,
+    Shaking { handshake: Box<Handshake>, direct: bool, their_introduction: Option<Box<Ready>> },
+    Ready(Box<Ready>),
+}
+
+/// What the handshake proved.
+pub(crate) struct Ready {
+    pub(crate) peer: PeerId,
+    pub(crate) node: NodeId,
+    /// Whether the other end serves as rendezvous.
+    pub(crate) rendezvous: bool,
+    /// Names the handshake; the same at both ends.
+    pub(crate) hash: [u8; 32],
+    /// Whether a data channel joins us, rather than a WebSocket.
+    pub(crate) direct: bool,
+    /// Identity certificate of the other end.
+    pub(crate) certificate: Certificate,
+    seal: Option<Seal>,
+}
+
+/// What one frame brought.
+pub(crate) enum Received {
+    /// A part of something.
+    Nothing,
+    /// The end of the handshake.
+    Ready,
+    /// A whole message.
+    Message(Bytes),
+}
+
+impl Links {
+    /// Names a new link.
+    pub(crate) fn create(&mut self, now: Now, initiator: bool) -> LinkId {
+        self.made += 1;
+        let id = LinkId(self.made);
+        let link = Link {
+            initiator,
+            state: State::Opening,
+            incoming: BytesMut::new(),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            in_transport_bytes: 0,
+            heard: now.mono,
+            said: now.mono,
+            unused_since: None,
+            slow: false,
+            slots: BTreeMap::new(),
+            slots_taken: 0,
+        };
+        self.links.insert(id, link);
+        self.half_open += 1;
+        self.checks.set(id, now.mono.after(limits::LINK_SETUP_TIMEOUT));
+        id
+    }
+
+    pub(crate) fn get(&self, link: LinkId) -> Option<&Link> {
+        self.links.get(&link)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.links.iter().map(|(&id, link)| (id, link))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Links whose handshake is not complete.
+    pub(crate) fn half_open(&self) -> usize {
+        self.half_open
+    }
+
+    /// What the handshake of `link` proved, if it is complete.
+    pub(crate) fn ready(&self, link: LinkId) -> Option<&Ready> {
+        match &self.links.get(&link)?.state {
+            State::Ready(ready) => Some(ready),
+            State::Opening | State::Shaking { .. } => None,
+        }
+    }
+
+    /// Another ready link to the same node.
+    pub(crate) fn twin(&self, of: LinkId) -> Option<LinkId> {
+        let ready = self.ready(of)?;
+        self.links.keys().copied().find(|&id| {
+            id != of && self.ready(id).is_some_and(|r| r.node == ready.node && r.peer == ready.peer)
+        })
+    }
+
+    /// The ready link to a node.
+    pub(crate) fn to_node(&self, node: NodeId) -> Option<LinkId> {
+        self.links.keys().copied().find(|&id| self.ready(id).is_some_and(|r| r.node == node))
+    }
+
+    /// Forgets a link.
+    pub(crate) fn remove(&mut self, link: LinkId) -> Option<Link> {
+        let removed = self.links.remove(&link)?;
+        self.checks.clear(link);
+        if !matches!(removed.state, State::Ready(_)) {
+            self.half_open -= 1;
+        }
+        Some(removed)
+    }
+
+    /// The transport is there: the handshake begins.
+    pub(crate) fn up(&mut self, ctx: &mut Ctx<'_>, id: LinkId, transport: Transport) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if !matches!(link.state, State::Opening) {
+            return;
+        }
+        let mut random =
+            Randomness { static_key: Zeroizing::new([0; 32]), ephemeral: Zeroizing::new([0; 32]) };
+        ctx.rng.fill_bytes(&mut random.static_key[..]);
+        ctx.rng.fill_bytes(&mut random.ephemeral[..]);
+        let handshake = Box::new(Handshake::new(link.initiator, transport, &random));
+        let direct = matches!(transport, Transport::Rtc { .. });
+        link.heard = ctx.now.mono;
+        link.state = State::Shaking { handshake, direct, their_introduction: None };
+        self.checks.set(id, ctx.now.mono.after(limits::HANDSHAKE_TIMEOUT));
+        if link.initiator {
+            link.shake(ctx, id);
+        }
+    }
+
+    /// Takes one frame.
+    pub(crate) fn frame(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        id: LinkId,
+        bytes: Bytes,
+        message_bytes_max: usize,
+    ) -> Result<Received, Misbehaved> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(Received::Nothing) };
+        link.heard = ctx.now.mono;
+        let Some(message) = link.assemble(bytes, message_bytes_max)? else {
+            return Ok(Received::Nothing);
+        };
+        if matches!(link.state, State::Ready(_)) {
+            return Ok(Received::Message(message));
+        }
+        link.handshake_message(ctx, id, &message)?;
+        if !matches!(link.state, State::Ready(_)) {
+            return Ok(Received::Nothing);
+        }
+        self.half_open -= 1;
+        self.checks.set(id, ctx.now.mono.after(limits::KEEPALIVE_EVERY));
+        Ok(Received::Ready)
+    }
+
+    /// Sends a message, or queues it.
+    pub(crate) fn send(&mut self, now: Now, id: LinkId, message: &Bytes, out: &mut Outbox) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.said = now.mono;
+            link.send(id, message, out);
+        }
+    }
+
+    /// The transport reports how much it holds.
+    pub(crate) fn buffered(&mut self, id: LinkId, bytes: usize, out: &mut Outbox) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.in_transport_bytes = bytes;
+            link.pump(id, out);
+        }
+    }
+
+    /// Bytes that wait for this link, in our queue and in its transport.
+    pub(crate) fn backlog(&self, id: LinkId) -> usize {
+        self.links.get(&id).map_or(0, |link| link.queued_bytes + link.in_transport_bytes)
+    }
+
+    /// When to call [`Links::due`].
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.checks.next().map(|(at, _)| at)
+    }
+
+    /// The next link whose check is due; [`Links::check`] it.
+    pub(crate) fn due(&mut self, now: Now) -> Option<LinkId> {
+        self.checks.pop_due(now.mono)
+    }
+
+    /// Pings a quiet link, or says why it must be closed. `used` is whether anything needs it.
+    pub(crate) fn check(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        used: bool,
+        out: &mut Outbox,
+    ) -> Option<CloseReason> {
+        let link = self.links.get_mut(&id)?;
+        if !matches!(link.state, State::Ready(_))
+            || now.mono.since(link.heard) >= limits::SILENT_AFTER
+        {
+            return Some(CloseReason::Silent);
+        }
+        if link.slow {
+            return Some(CloseReason::Slow);
+        }
+        if used {
+            link.unused_since = None;
+        } else {
+            let since = *link.unused_since.get_or_insert(now.mono);
+            if now.mono.since(since) >= limits::UNUSED_LINK_AFTER {
+                return Some(CloseReason::Unused);
+            }
+        }
+        if now.mono.since(link.said) >= limits::KEEPALIVE_EVERY {
+            link.said = now.mono;
+            link.send(id, &Bytes::from_static(&[kind::PING]), out);
+        }
+        let next = if used { limits::KEEPALIVE_EVERY } else { limits::UNUSED_LINK_AFTER / 4 };
+        self.checks.set(id, now.mono.after(next));
+        None
+    }
+
+    /// A slot number for a graph that we open on `link`: even ones for the initiator, odd ones for the other end.
+    pub(crate) fn take_slot(&mut self, link: LinkId, group: GroupId) -> Option<u16> {
+        let link = self.links.get_mut(&link)?;
+        if link.slots.len() >= limits::GRAPHS_PER_LINK_MAX {
+            return None;
+        }
+        link.slots_taken = link.slots_taken.checked_add(1)?;
+        let slot = link.slots_taken.checked_mul(2)?.checked_add(u16::from(!link.initiator))?;
+        link.slots.insert(slot, group);
+        Some(slot)
+    }
+
+    /// The graph behind a slot.
+    pub(crate) fn group_at(&self, link: LinkId, slot: u16) -> Option<GroupId> {
+        self.links.get(&link)?.slots.get(&slot).copied()
+    }
+
+    /// Binds a slot that the other end chose.
+    pub(crate) fn bind_slot(
+        &mut self,
+        id: LinkId,
+        slot: u16,
+        group: GroupId,
+    ) -> Result<(), Misbehaved> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        if link.slots.len() >= limits::GRAPHS_PER_LINK_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        let theirs = (slot % 2 == 0) != link.initiator;
+        if !theirs || link.slots.contains_key(&slot) {
+            return Err(Misbehaved::Unexpected);
+        }
+        link.slots.insert(slot, group);
+        Ok(())
+    }
+
+    /// Frees a slot.
+    pub(crate) fn free_slot(&mut self, id: LinkId, slot: u16) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.slots.remove(&slot);
+        }
+    }
+}
+
+impl Link {
+    /// Puts the frames of a message together. `None` until the last one is there.
+    fn assemble(&mut self, bytes: Bytes, bytes_max: usize) -> Result<Option<Bytes>, Misbehaved> {
+        if bytes.len() > limits::FRAME_BYTES_MAX {
+            return Err(Misbehaved::BadFrame);
+        }
+        let (ready, frame) = match &mut self.state {
+            State::Opening => return Err(Misbehaved::Unexpected),
+            State::Shaking { .. } => (false, bytes),
+            State::Ready(ready) => match &mut ready.seal {
+                Some(seal) => (true, seal.open(&bytes).map_err(|_| Misbehaved::Handshake)?.into()),
+                None => (true, bytes),
+            },
+        };
+        let bytes_max = if ready { bytes_max } else { limits::HANDSHAKE_BYTES_MAX };
+        let (&first, part) = frame.split_first().ok_or(Misbehaved::BadFrame)?;
+        if self.incoming.len() + part.len() > bytes_max {
+            return Err(Misbehaved::MessageTooLong);
+        }
+        match first {
+            wire::WHOLE if self.incoming.is_empty() => Ok(Some(frame.slice(1..))),
+            wire::PART if !part.is_empty() => {
+                self.incoming.put_slice(part);
+                Ok(None)
+            }
+            wire::LAST if !self.incoming.is_empty() => {
+                self.incoming.put_slice(part);
+                Ok(Some(std::mem::take(&mut self.incoming).freeze()))
+            }
+            _ => Err(Misbehaved::BadFrame),
+        }
+    }
+
+    /// Splits a message into frames, seals them, and sends or queues them.
+    fn send(&mut self, id: LinkId, message: &Bytes, out: &mut Outbox) {
+        let sealed = matches!(&self.state, State::Ready(ready) if ready.seal.is_some());
+        let room = limits::FRAME_BYTES_MAX - 1 - if sealed { TAG_BYTES } else { 0 };
+        let parts = message.len().div_ceil(room).max(1);
+        for (n, part) in message.chunks(room).enumerate() {
+            let mut frame = BytesMut::with_capacity(part.len() + 1 + TAG_BYTES);
+            frame.put_u8(match (parts, n + 1 == parts) {
+                (1, _) => wire::WHOLE,
+                (_, true) => wire::LAST,
+                (_, false) => wire::PART,
+            });
+            frame.put_slice(part);
+            let frame = match &mut self.state {
+                State::Ready(ready) => match &mut ready.seal {
+                    Some(seal) => seal.seal(&frame).into(),
+                    None => frame.freeze(),
+                },
+                State::Opening | State::Shaking { .. } => frame.freeze(),
+            };
+            self.queued_bytes += frame.len();
+            self.queue.push_back(frame);
+        }
+        self.pump(id, out);
+        if self.queued_bytes > limits::LINK_QUEUE_BYTES_MAX {
+            // Its neighbour gets what it misses by sync, over another link or a later one.
+            self.queue.clear();
+            self.queued_bytes = 0;
+            self.slow = true;
+        }
+    }
+
+    fn pump(&mut self, id: LinkId, out: &mut Outbox) {
+        while self.in_transport_bytes < limits::IN_TRANSPORT_BYTES_MAX {
+            let Some(bytes) = self.queue.pop_front() else { return };
+            self.queued_bytes -= bytes.len();
+            self.in_transport_bytes += bytes.len();
+            out.push_back(Output::Send { link: id, bytes });
+        }
+    }
+
+    /// Reads one handshake message, and writes the next where it is our turn.
+    fn handshake_message(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        id: LinkId,
+        message: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let State::Shaking { handshake, direct, their_introduction } = &mut self.state else {
+            return Err(Misbehaved::Unexpected);
+        };
+        if handshake.is_my_turn() {
+            return Err(Misbehaved::Unexpected);
+        }
+        let payload = handshake.read(message).map_err(|_| Misbehaved::Handshake)?;
+        match handshake.their_public() {
+            None => {
+                let Hello { version } = wire::decode(&payload)?;
+                if version == 0 {
+                    return Err(Misbehaved::BadMessage);
+                }
+            }
+            Some(public) => {
+                *their_introduction = Some(Box::new(introduced(ctx, public, &payload, *direct)?));
+            }
+        }
+        self.shake(ctx, id);
+        Ok(())
+    }
+
+    /// Writes the next handshake message where it is our turn, and ends the handshake where it is complete.
+    fn shake(&mut self, ctx: &mut Ctx<'_>, id: LinkId) {
+        let State::Shaking { handshake, .. } = &mut self.state else { return };
+        if handshake.is_my_turn() {
+            let first = self.initiator && handshake.their_public().is_none();
+            let payload = if first {
+                encode(&Hello { version: wire::VERSION })
+            } else {
+                encode(&Introduction {
+                    version: wire::VERSION,
+                    certificate: ctx.identity.certificate().der().to_vec(),
+                    signature: ctx.identity.sign(Domain::Handshake, handshake.public()).to_vec(),
+                    node: ctx.node,
+                    rendezvous: ctx.config.rendezvous.then_some(true),
+                })
+            };
+            let message = Bytes::from(handshake.write(&payload));
+            self.send(id, &message, ctx.out);
+        }
+        let State::Shaking { handshake, .. } = &self.state else { return };
+        if !handshake.is_finished() {
+            return;
+        }
+        let State::Shaking { handshake, direct, their_introduction } =
+            std::mem::replace(&mut self.state, State::Opening)
+        else {
+            unreachable!("matched above")
+        };
+        let (hash, seal) = handshake.finish();
+        let mut ready = their_introduction.expect("both introductions passed before the end");
+        ready.hash = hash;
+        ready.seal = (!direct).then_some(seal);
+        self.state = State::Ready(ready);
+    }
+}
+
+/// Checks who the other end says it is.
+fn introduced(
+    ctx: &Ctx<'_>,
+    public: &[u8],
+    payload: &[u8],
+    direct: bool,
+) -> Result<Ready, Misbehaved> {
+    let introduction: Introduction = wire::decode(payload)?;
+    let certificate = Certificate::from_der(&introduction.certificate)
+        .map_err(|_| Misbehaved::IdentityCertificate)?;
+    let peer = cert::verify_identity(&certificate, ctx.config.verify)
+        .map_err(|_| Misbehaved::IdentityCertificate)?;
+    let signature: [u8; 64] =
+        introduction.signature.as_slice().try_into().map_err(|_| Misbehaved::IdentityProof)?;
+    let key: PublicKey = certificate.subject_key();
+    let signed = Domain::Handshake.message(public);
+    if !(ctx.config.verify)(&key, &signed, &signature) {
+        return Err(Misbehaved::IdentityProof);
+    }
+    Ok(Ready {
+        peer,
+        node: introduction.node,
+        rendezvous: introduction.rendezvous.unwrap_or(false),
+        hash: [0; 32],
+        direct,
+        certificate,
+        seal: None,
+    })
+}
+
+fn encode(body: &impl minicbor::Encode<()>) -> Vec<u8> {
+    minicbor::to_vec(body).expect("a vector takes everything")
+}

@@ -1,0 +1,368 @@
+//! The Noise handshake of a link: XX over 25519, ChaCha20-Poly1305 and SHA-256.
+//!
+//! The state machine is `snow`'s; the primitives are the ones that the rest of the core uses already, and the only
+//! randomness is the ephemeral key that the node hands in.
+use crate::io::Transport;
+use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, KeyInit as _};
+use sha2::{Digest as _, Sha256};
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::CryptoResolver;
+use snow::types::{Cipher, Dh, Hash, Random};
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// Bytes that sealing adds to a frame.
+pub(crate) const TAG_BYTES: usize = 16;
+const PATTERN: &str = "Noise_XX_25519_ChaChaPoly_SHA256";
+/// Stands at the front of every prologue, so that another protocol's handshake is never ours.
+const PROLOGUE: &[u8] = b"peergraph link 1";
+/// Frames under one key before both ends take the next. Guess: far below any limit of the cipher.
+const FRAMES_PER_KEY: u64 = 1 << 16;
+
+/// Random bytes that a handshake needs: one static and one ephemeral key.
+pub(crate) struct Randomness {
+    pub(crate) static_key: Zeroizing<[u8; 32]>,
+    pub(crate) ephemeral: Zeroizing<[u8; 32]>,
+}
+
+/// A handshake under way.
+pub(crate) struct Handshake {
+    state: Box<snow::HandshakeState>,
+    public: [u8; 32],
+}
+
+/// The peer's bytes do not fit the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Broken;
+
+impl Handshake {
+    /// Begins a handshake that is bound to the transport: a man in the middle who terminates DTLS on both sides
+    /// has other fingerprints, and fails.
+    pub(crate) fn new(initiator: bool, transport: Transport, random: &Randomness) -> Self {
+        let mut prologue = Vec::with_capacity(96);
+        prologue.extend_from_slice(PROLOGUE);
+        match transport {
+            Transport::Rtc { ours, theirs } => {
+                let (first, second) = if initiator { (ours, theirs) } else { (theirs, ours) };
+                prologue.push(1);
+                prologue.extend_from_slice(first.as_bytes());
+                prologue.extend_from_slice(second.as_bytes());
+            }
+            Transport::WebSocket => prologue.push(2),
+        }
+        let resolver = Resolver { ephemeral: random.ephemeral.clone() };
+        let params = PATTERN.parse().expect("the pattern is one that snow knows");
+        let builder = snow::Builder::with_resolver(params, Box::new(resolver))
+            .local_private_key(&random.static_key[..])
+            .and_then(|builder| builder.prologue(&prologue))
+            .expect("each is set once");
+        let built = if initiator { builder.build_initiator() } else { builder.build_responder() };
+        let public = PublicKey::from(&StaticSecret::from(*random.static_key)).to_bytes();
+        Self {
+            state: Box::new(built.expect("the resolver knows the pattern's primitives")),
+            public,
+        }
+    }
+
+    /// Our static public key, which the identity signs.
+    pub(crate) fn public(&self) -> &[u8; 32] {
+        &self.public
+    }
+
+    /// Their static public key, once their message with it has been read.
+    pub(crate) fn their_public(&self) -> Option<&[u8]> {
+        self.state.get_remote_static()
+    }
+
+    /// Whether it is our turn to write.
+    pub(crate) fn is_my_turn(&self) -> bool {
+        self.state.is_my_turn() && !self.state.is_handshake_finished()
+    }
+
+    /// Whether all three messages have passed.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state.is_handshake_finished()
+    }
+
+    /// Writes the next message.
+    pub(crate) fn write(&mut self, payload: &[u8]) -> Vec<u8> {
+        // Two keys and two tags at most.
+        let mut message = vec![0; payload.len() + 96];
+        let written = self.state.write_message(payload, &mut message);
+        message.truncate(written.expect("it is our turn, and the buffer is large enough"));
+        message
+    }
+
+    /// Reads the peer's next message and returns its payload.
+    pub(crate) fn read(&mut self, message: &[u8]) -> Result<Vec<u8>, Broken> {
+        let mut payload = vec![0; message.len()];
+        let read = self.state.read_message(message, &mut payload).map_err(|_| Broken)?;
+        payload.truncate(read);
+        Ok(payload)
+    }
+
+    /// The hash that names this handshake, the same at both ends, and the keys for what follows.
+    pub(crate) fn finish(self) -> ([u8; 32], Seal) {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(self.state.get_handshake_hash());
+        let state = self.state.into_transport_mode().expect("only called when finished");
+        (hash, Seal { state: Box::new(state) })
+    }
+}
+
+/// Seals the frames of a link that somebody else carries.
+pub(crate) struct Seal {
+    state: Box<snow::TransportState>,
+}
+
+impl Seal {
+    pub(crate) fn seal(&mut self, frame: &[u8]) -> Vec<u8> {
+        let mut sealed = vec![0; frame.len() + TAG_BYTES];
+        let written = self.state.write_message(frame, &mut sealed);
+        assert_eq!(written.ok(), Some(sealed.len()), "2^64 frames are never reached");
+        if self.state.sending_nonce().is_multiple_of(FRAMES_PER_KEY) {
+            self.state.rekey_outgoing();
+        }
+        sealed
+    }
+
+    pub(crate) fn open(&mut self, sealed: &[u8]) -> Result<Vec<u8>, Broken> {
+        let length = sealed.len().checked_sub(TAG_BYTES).ok_or(Broken)?;
+        let mut frame = vec![0; length];
+        self.state.read_message(sealed, &mut frame).map_err(|_| Broken)?;
+        if self.state.receiving_nonce().is_multiple_of(FRAMES_PER_KEY) {
+            self.state.rekey_incoming();
+        }
+        Ok(frame)
+    }
+}
+
+struct Resolver {
+    ephemeral: Zeroizing<[u8; 32]>,
+}
+
+impl CryptoResolver for Resolver {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        Some(Box::new(OneKey(Some(self.ephemeral.clone()))))
+    }
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        matches!(choice, DHChoice::Curve25519).then(|| Box::new(X25519::default()) as Box<dyn Dh>)
+    }
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        matches!(choice, HashChoice::SHA256).then(|| Box::new(Sha(Sha256::new())) as Box<dyn Hash>)
+    }
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        let known = matches!(choice, CipherChoice::ChaChaPoly);
+        known.then(|| Box::new(ChaChaPoly::default()) as Box<dyn Cipher>)
+    }
+}
+
+/// A source of randomness that is good for one key: a second draw fails rather than repeats.
+struct OneKey(Option<Zeroizing<[u8; 32]>>);
+
+impl Random for OneKey {
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), snow::Error> {
+        let key = self.0.take().ok_or(snow::Error::Rng)?;
+        if dest.len() != key.len() {
+            return Err(snow::Error::Rng);
+        }
+        dest.copy_from_slice(&key[..]);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct X25519 {
+    private: Zeroizing<[u8; 32]>,
+    public: [u8; 32],
+}
+
+impl Dh for X25519 {
+    fn name(&self) -> &'static str {
+        "25519"
+    }
+    fn pub_len(&self) -> usize {
+        32
+    }
+    fn priv_len(&self) -> usize {
+        32
+    }
+    fn set(&mut self, private: &[u8]) {
+        self.private.copy_from_slice(private);
+        self.public = PublicKey::from(&StaticSecret::from(*self.private)).to_bytes();
+    }
+    fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
+        let mut key = Zeroizing::new([0; 32]);
+        rng.try_fill_bytes(&mut key[..])?;
+        self.set(&key[..]);
+        Ok(())
+    }
+    fn pubkey(&self) -> &[u8] {
+        &self.public
+    }
+    fn privkey(&self) -> &[u8] {
+        &self.private[..]
+    }
+    fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
+        let public: [u8; 32] =
+            public.get(..32).and_then(|key| key.try_into().ok()).ok_or(snow::Error::Dh)?;
+        let shared = StaticSecret::from(*self.private).diffie_hellman(&PublicKey::from(public));
+        // A key of low order would make the secret the same for everybody.
+        if !shared.was_contributory() {
+            return Err(snow::Error::Dh);
+        }
+        out[..32].copy_from_slice(shared.as_bytes());
+        Ok(())
+    }
+}
+
+struct Sha(Sha256);
+
+impl Hash for Sha {
+    fn name(&self) -> &'static str {
+        "SHA256"
+    }
+    fn block_len(&self) -> usize {
+        64
+    }
+    fn hash_len(&self) -> usize {
+        32
+    }
+    fn reset(&mut self) {
+        self.0 = Sha256::new();
+    }
+    fn input(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+    fn result(&mut self, out: &mut [u8]) {
+        out[..32].copy_from_slice(&self.0.finalize_reset());
+    }
+}
+
+#[derive(Default)]
+struct ChaChaPoly {
+    key: [u8; 32],
+}
+
+impl Drop for ChaChaPoly {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
+
+impl ChaChaPoly {
+    fn nonce(nonce: u64) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[4..].copy_from_slice(&nonce.to_le_bytes());
+        bytes
+    }
+}
+
+impl Cipher for ChaChaPoly {
+    fn name(&self) -> &'static str {
+        "ChaChaPoly"
+    }
+    fn set(&mut self, key: &[u8; 32]) {
+        self.key = *key;
+    }
+    fn encrypt(&self, nonce: u64, authtext: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
+        let (text, tag) = out.split_at_mut(plaintext.len());
+        text.copy_from_slice(plaintext);
+        let made = ChaCha20Poly1305::new(&self.key.into())
+            .encrypt_inout_detached(&Self::nonce(nonce).into(), authtext, text.into())
+            .expect("a frame is far below the cipher's limit");
+        tag[..TAG_BYTES].copy_from_slice(&made);
+        plaintext.len() + TAG_BYTES
+    }
+    fn decrypt(
+        &self,
+        nonce: u64,
+        authtext: &[u8],
+        ciphertext: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, snow::Error> {
+        let length = ciphertext.len().checked_sub(TAG_BYTES).ok_or(snow::Error::Decrypt)?;
+        let (text, tag) = ciphertext.split_at(length);
+        let tag: [u8; TAG_BYTES] = tag.try_into().map_err(|_| snow::Error::Decrypt)?;
+        let out = out.get_mut(..length).ok_or(snow::Error::Decrypt)?;
+        out.copy_from_slice(text);
+        ChaCha20Poly1305::new(&self.key.into())
+            .decrypt_inout_detached(&Self::nonce(nonce).into(), authtext, out.into(), &tag.into())
+            .map_err(|_| snow::Error::Decrypt)?;
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Fingerprint;
+
+    fn random(n: u8) -> Randomness {
+        Randomness { static_key: Zeroizing::new([n; 32]), ephemeral: Zeroizing::new([n + 100; 32]) }
+    }
+
+    fn rtc(ours: u8, theirs: u8) -> Transport {
+        Transport::Rtc {
+            ours: Fingerprint::from_bytes([ours; 32]),
+            theirs: Fingerprint::from_bytes([theirs; 32]),
+        }
+    }
+
+    fn run(
+        mut a: Handshake,
+        mut b: Handshake,
+    ) -> Result<(([u8; 32], Seal), ([u8; 32], Seal)), Broken> {
+        assert_eq!(b.read(&a.write(b"one"))?, b"one");
+        assert_eq!(a.read(&b.write(b"two"))?, b"two");
+        assert_eq!(b.read(&a.write(b"three"))?, b"three");
+        assert_eq!(a.their_public(), Some(&b.public()[..]));
+        assert_eq!(b.their_public(), Some(&a.public()[..]));
+        assert!(a.is_finished() && b.is_finished());
+        Ok((a.finish(), b.finish()))
+    }
+
+    #[test]
+    fn both_ends_get_the_same_hash_and_keys_that_open_each_others_frames() {
+        let (a, b) = (
+            Handshake::new(true, rtc(1, 2), &random(1)),
+            Handshake::new(false, rtc(2, 1), &random(2)),
+        );
+        let ((hash_a, mut a), (hash_b, mut b)) = run(a, b).expect("an honest handshake");
+        assert_eq!(hash_a, hash_b);
+        let sealed = a.seal(b"hello");
+        assert_eq!(b.open(&sealed).as_deref(), Ok(&b"hello"[..]));
+        assert_eq!(b.open(&sealed), Err(Broken), "a frame opens once");
+    }
+
+    #[test]
+    fn a_man_in_the_middle_of_the_transport_is_refused() {
+        let (a, b) = (
+            Handshake::new(true, rtc(1, 9), &random(1)),
+            Handshake::new(false, rtc(2, 9), &random(2)),
+        );
+        assert!(run(a, b).is_err());
+    }
+
+    #[test]
+    fn keys_change_after_so_many_frames_at_both_ends() {
+        let (a, b) = (
+            Handshake::new(true, Transport::WebSocket, &random(1)),
+            Handshake::new(false, Transport::WebSocket, &random(2)),
+        );
+        let ((_, mut a), (_, mut b)) = run(a, b).expect("an honest handshake");
+        for n in 0..FRAMES_PER_KEY + 2 {
+            let sealed = a.seal(&[n as u8]);
+            assert_eq!(b.open(&sealed).as_deref(), Ok(&[n as u8][..]));
+        }
+    }
+
+    #[test]
+    fn garbage_is_an_error_whatever_its_length() {
+        for length in 0..200 {
+            let mut b = Handshake::new(false, Transport::WebSocket, &random(2));
+            let read = b.read(&vec![7; length]);
+            assert!(read.is_err() || length >= 32);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Names of kinds of records.
+use crate::error::BadRecord;
+use crate::limits::TYPE_NAME_MAX;
+use std::fmt;
+use std::sync::Arc;
+
+/// Name of a kind of record, such as `chat.message`: 1–64 characters of `[a-z0-9.-]`. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordType(Arc<str>);
+
+impl RecordType {
+    /// Name and settings of the group.
+    pub const PROPERTIES: &'static str = "peergraph.properties";
+    /// A membership certificate.
+    pub const MEMBERSHIP: &'static str = "peergraph.membership";
+    /// A node that is there.
+    pub const PRESENCE: &'static str = "peergraph.presence";
+    /// A bearer invitation.
+    pub const INVITATION: &'static str = "peergraph.invitation";
+
+    /// Checks a name. Reserved ones are accepted; see [`is_reserved`](Self::is_reserved).
+    ///
+    /// # Errors
+    /// [`BadRecord::Type`] for anything but 1–64 characters of `[a-z0-9.-]`.
+    pub fn new(text: &str) -> Result<Self, BadRecord> {
+        let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'.' || c == b'-';
+        if text.is_empty() || text.len() > TYPE_NAME_MAX || !text.bytes().all(legal) {
+            return Err(BadRecord::Type);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether only the core makes such records: the name begins with `peergraph.`.
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with("peergraph.")
+    }
+
+    /// Whether somebody else holds this very allocation.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+impl fmt::Display for RecordType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RecordType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecordType({})", self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for RecordType {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}

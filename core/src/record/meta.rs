@@ -1,0 +1,78 @@
+//! What stays in memory of every record.
+use super::{Order, RecordType, Signed};
+use crate::id::{Digest, PeerId, RecordId};
+use crate::io::Cursor;
+use crate::time::WallTime;
+use std::sync::Arc;
+
+/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 120 bytes; the
+/// peers and the type are shared where an [`Index`](crate::index::Index) holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Which.
+    pub id: RecordId,
+    /// Its version.
+    pub version: u64,
+    /// When made. Peer time.
+    pub created: WallTime,
+    /// When changed last. Peer time.
+    pub modified: WallTime,
+    /// When it ends. Peer time.
+    pub expires: WallTime,
+    /// SHA-256 of its exact bytes.
+    pub digest: Digest,
+    /// How many bytes those are.
+    pub size: u32,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+    /// Its type.
+    pub kind: RecordType,
+    pub(crate) creator: Arc<PeerId>,
+    pub(crate) modifier: Option<Arc<PeerId>>,
+}
+
+impl Meta {
+    /// Who made it.
+    pub fn creator(&self) -> PeerId {
+        *self.creator
+    }
+
+    /// Who changed it last, if it was changed.
+    pub fn modifier(&self) -> Option<PeerId> {
+        self.modifier.as_deref().copied()
+    }
+
+    /// Its place in the order of (modified, id).
+    pub fn cursor(&self) -> Cursor {
+        Cursor { modified: self.modified, id: self.id }
+    }
+
+    /// Its place among the records of one id.
+    pub fn order(&self) -> Order {
+        Order {
+            version: self.version,
+            modifier: self.modifier(),
+            modified: self.modified,
+            digest: self.digest,
+        }
+    }
+}
+
+impl From<&Signed> for Meta {
+    fn from(signed: &Signed) -> Self {
+        let record = signed.record();
+        Self {
+            id: record.id,
+            version: record.version,
+            created: record.created,
+            modified: record.modified,
+            expires: record.expires,
+            digest: signed.digest(),
+            size: u32::try_from(signed.bytes().len()).unwrap_or(u32::MAX),
+            deleted: record.deleted,
+            kind: record.kind.clone(),
+            creator: Arc::new(record.creator),
+            modifier: record.modifier.map(Arc::new),
+        }
+    }
+}

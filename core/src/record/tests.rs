@@ -1,0 +1,258 @@
+use super::*;
+use crate::error::BadRecord;
+use crate::identity;
+use crate::limits::{ATTRIBUTES_MAX, PAYLOAD_BYTES_DEFAULT_MAX};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const GROUP: GroupId = GroupId::from_bytes([9; 32]);
+
+fn somebody(seed: u8) -> Identity {
+    Identity::generate([seed; 32], [seed; 16], "Ada", WallTime(0)).unwrap()
+}
+
+/// A record that breaks no rule.
+fn record(creator: PeerId, random: u64) -> Record {
+    Record {
+        id: RecordId::new(creator, random),
+        kind: RecordType::new("chat.message").unwrap(),
+        version: next_version(WallTime(1_000), 0),
+        creator,
+        modifier: None,
+        created: WallTime(1_000),
+        modified: WallTime(1_000),
+        expires: WallTime(2_000),
+        deleted: false,
+        attributes: vec![Attribute { name: "author".into(), value: Value::String("Ada".into()) }],
+        payload: Bytes::from_static(b"hello"),
+        serial: Serial::from_bytes([5; 16]),
+        signature: [0; 64],
+    }
+}
+
+fn signed() -> Signed {
+    let ada = somebody(1);
+    record(ada.peer_id(), 7).sign(GROUP, &ada)
+}
+
+#[test]
+fn signed_record_comes_back_and_verifies_for_its_group_and_signer_only() {
+    let (ada, eve) = (somebody(1), somebody(2));
+    let signed = signed();
+    let read = Signed::decode(signed.bytes().clone()).unwrap();
+    assert_eq!(read.record(), signed.record());
+    assert_eq!(read.digest(), Digest::of(signed.bytes()));
+    assert!(read.verify(GROUP, &ada.public_key(), identity::verify));
+    assert!(!read.verify(GROUP, &eve.public_key(), identity::verify));
+    let other = GroupId::from_bytes([8; 32]);
+    assert!(!read.verify(other, &ada.public_key(), identity::verify));
+}
+
+#[test]
+fn payload_is_a_slice_of_the_bytes() {
+    let bytes = signed().bytes().clone();
+    let read = Signed::decode(bytes.clone()).unwrap();
+    let payload = read.record().payload.as_ptr() as usize;
+    assert_eq!(payload, bytes.as_ptr() as usize + bytes.len() - 5);
+}
+
+/// Goal: nothing of a record can be changed by another. Method: flip every bit of every byte.
+#[test]
+fn every_changed_bit_is_noticed() {
+    let signed = signed();
+    let key = somebody(1).public_key();
+    for bit in 0..signed.bytes().len() * 8 {
+        let mut bytes = signed.bytes().to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let holds = Signed::decode(bytes.into())
+            .is_ok_and(|changed| changed.verify(GROUP, &key, identity::verify));
+        assert!(!holds, "bit {bit}");
+    }
+}
+
+#[test]
+fn truncated_or_longer_bytes_are_refused() {
+    let bytes = signed().bytes().clone();
+    for end in 0..bytes.len() {
+        assert_eq!(Signed::decode(bytes.slice(..end)).unwrap_err(), BadRecord::Encoding);
+    }
+    let longer = [&bytes[..], &[0]].concat();
+    assert_eq!(Signed::decode(longer.into()).unwrap_err(), BadRecord::Encoding);
+}
+
+#[test]
+fn another_form_of_the_same_content_is_refused() {
+    let bytes = signed().bytes().clone();
+    // The payload's length 5 in two bytes where one would do.
+    let at = bytes.len() - 6;
+    assert_eq!(bytes[at], 0x45);
+    let long = [&bytes[..at], &[0x58, 5], &bytes[at + 1..]].concat();
+    assert_eq!(Signed::decode(long.into()).unwrap_err(), BadRecord::Encoding);
+}
+
+#[test]
+fn unknown_format_is_refused() {
+    let mut bytes = signed().bytes().to_vec();
+    bytes[2] = 2;
+    assert_eq!(Signed::decode(bytes.into()).unwrap_err(), BadRecord::Encoding);
+}
+
+#[test]
+fn peek_reads_id_and_version_without_decoding() {
+    let signed = signed();
+    let expected = (signed.record().id, signed.record().version);
+    assert_eq!(Signed::peek(&signed.bytes()[..29]), Some(expected));
+    assert_eq!(Signed::peek(&signed.bytes()[..28]), None);
+}
+
+type Change = fn(&mut Record);
+
+#[test]
+fn each_rule_has_its_error() {
+    let good = record(somebody(1).peer_id(), 7);
+    assert_eq!(good.check(PAYLOAD_BYTES_DEFAULT_MAX), Ok(()));
+    let attribute = |name: &str, value| Attribute { name: name.into(), value };
+    let cases: [(Change, BadRecord); 12] = [
+        (|r| r.id = RecordId::new(PeerId::from_bytes([3; 32]), 7), BadRecord::ForeignId),
+        (|r| r.created = WallTime(1_001), BadRecord::Times),
+        (|r| r.expires = r.modified, BadRecord::Times),
+        (|r| r.modified = WallTime(1_001), BadRecord::Times),
+        (|r| r.modifier = Some(r.creator), BadRecord::Times),
+        (|r| (r.deleted, r.payload) = (true, Bytes::new()), BadRecord::DeletedWithContent),
+        (|r| (r.deleted, r.attributes) = (true, vec![]), BadRecord::DeletedWithContent),
+        (|r| r.payload = vec![0; PAYLOAD_BYTES_DEFAULT_MAX + 1].into(), BadRecord::PayloadTooLong),
+        (|r| r.attributes = vec![r.attributes[0].clone(); 65], BadRecord::TooManyAttributes),
+        (|r| r.attributes[0].name.clear(), BadRecord::AttributeName),
+        (|r| r.attributes[0].name = "two words".into(), BadRecord::AttributeName),
+        (|r| r.attributes[0].name = "PeerCreatorId".into(), BadRecord::AttributeName),
+    ];
+    assert_eq!(ATTRIBUTES_MAX, 64);
+    for (nth, (change, error)) in cases.into_iter().enumerate() {
+        let mut record = good.clone();
+        change(&mut record);
+        assert_eq!(record.check(PAYLOAD_BYTES_DEFAULT_MAX), Err(error), "case {nth}");
+    }
+    let mut record = good.clone();
+    record.attributes = vec![attribute("text", Value::String("x".repeat(17_000)))];
+    assert_eq!(record.check(100), Err(BadRecord::TooManyAttributes));
+    record.attributes = vec![attribute("real", Value::Real(f64::NAN))];
+    assert_eq!(record.check(100), Err(BadRecord::Encoding));
+}
+
+#[test]
+fn type_names_are_checked() {
+    for good in ["a", "chat.message", "0-9.z", RecordType::PRESENCE, &"a".repeat(64)] {
+        assert_eq!(RecordType::new(good).unwrap().as_str(), good);
+    }
+    for bad in ["", "Chat", "a b", "ä", "a_b", &"a".repeat(65)] {
+        assert_eq!(RecordType::new(bad), Err(BadRecord::Type));
+    }
+    assert!(RecordType::new("peergraph.anything").unwrap().is_reserved());
+    assert!(!RecordType::new("peergraphs").unwrap().is_reserved());
+}
+
+#[test]
+fn version_follows_peer_time_and_never_falls() {
+    let noon = WallTime(1_700_000_000_000);
+    let first = next_version(noon, 0);
+    assert_eq!(version_time(first), noon);
+    assert_eq!(next_version(noon, first), first + 1);
+    assert_eq!(next_version(WallTime(0), first), first + 1);
+    assert_eq!(next_version(WallTime(u64::MAX), u64::MAX), u64::MAX);
+    assert_eq!(next_version(WallTime(u64::MAX), 0), u64::MAX << 16);
+}
+
+/// The conflict order of the module head, step by step.
+#[test]
+fn conflict_order_is_total_and_weighs_its_fields_in_order() {
+    let order = |version, modifier: Option<u8>, modified, digest| Order {
+        version,
+        modifier: modifier.map(|byte| PeerId::from_bytes([byte; 32])),
+        modified: WallTime(modified),
+        digest: Digest::from_bytes([digest; 32]),
+    };
+    let rising = [
+        order(1, None, 9, 9),
+        order(1, Some(1), 1, 9),
+        order(1, Some(2), 1, 1),
+        order(1, Some(2), 2, 1),
+        order(1, Some(2), 2, 2),
+        order(2, None, 0, 0),
+    ];
+    assert!(rising.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn order_of_a_record_and_of_its_meta_are_the_same() {
+    let ada = somebody(1);
+    let mut changed = record(ada.peer_id(), 7);
+    (changed.modified, changed.modifier) = (WallTime(1_500), Some(ada.peer_id()));
+    let (old, new) = (signed(), changed.sign(GROUP, &ada));
+    assert_eq!(Meta::from(&old).order(), old.order());
+    assert_eq!(Meta::from(&new).order(), new.order());
+    assert_eq!(new.supersedes(&Meta::from(&old)), Ordering::Greater);
+    assert_eq!(old.supersedes(&Meta::from(&new)), Ordering::Less);
+    assert_eq!(old.supersedes(&Meta::from(&old)), Ordering::Equal);
+}
+
+#[test]
+fn meta_is_small() {
+    assert!(size_of::<Meta>() <= 120, "{} bytes", size_of::<Meta>());
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<String>().prop_map(Value::String),
+        any::<i64>().prop_map(Value::Integer),
+        any::<f64>().prop_filter("finite", |f| f.is_finite()).prop_map(Value::Real),
+        any::<u64>().prop_map(|time| Value::Date(WallTime(time))),
+        any::<bool>().prop_map(Value::Boolean),
+    ]
+}
+
+prop_compose! {
+    fn any_record()(
+        random in any::<u64>(), version in any::<u64>(), changed in any::<bool>(),
+        times in any::<[u64; 3]>(), deleted in any::<bool>(), kind in "[a-z0-9.-]{1,64}",
+        attributes in vec(("[a-zA-Z0-9]{1,40}", any_value()), 0..5), payload in vec(any::<u8>(), 0..300),
+    ) -> Record {
+        let creator = somebody(1).peer_id();
+        let [created, modified, expires] = times.map(WallTime);
+        Record {
+            kind: RecordType::new(&kind).unwrap(),
+            version, created, modified, expires, deleted,
+            modifier: changed.then(|| somebody(2).peer_id()),
+            attributes: attributes.into_iter().map(|(name, value)| Attribute { name, value }).collect(),
+            payload: payload.into(),
+            ..record(creator, random)
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_record_comes_back(record in any_record()) {
+        let signed = record.clone().sign(GROUP, &somebody(1));
+        let read = Signed::decode(signed.bytes().clone()).unwrap();
+        prop_assert_eq!(read.record(), signed.record());
+        prop_assert_eq!(Signed::peek(signed.bytes()), Some((record.id, record.version)));
+        let unsigned = Record { signature: [0; 64], ..read.into_record() };
+        prop_assert_eq!(unsigned, record);
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_the_one_form(
+        mut bytes in vec(any::<u8>(), 0..400), record in any_record(), places in vec(any::<(usize, u8)>(), 0..4),
+    ) {
+        let _ = Signed::decode(bytes.clone().into());
+        bytes = record.sign(GROUP, &somebody(1)).bytes().to_vec();
+        for (place, byte) in places {
+            let len = bytes.len();
+            bytes[place % len] = byte;
+        }
+        if let Ok(read) = Signed::decode(bytes.clone().into()) {
+            let again = codec::whole(&codec::header(read.record()), &read.record().signature, &read.record().payload);
+            prop_assert_eq!(again, bytes);
+        }
+    }
+}

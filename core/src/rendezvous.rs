@@ -1,0 +1,116 @@
+//! Rendezvous: where members who have no link yet find each other, served by a node that need not be a member.
+//!
+//! Members of a group sit at one table, named by a hash of the group id, so that the node learns that they belong
+//! together and nothing else. Who sits down is told some of the other seats, and offers to them; the node carries the
+//! signals. Both halves of that are here: [`Tables`] is what a rendezvous node keeps.
+use crate::error::Misbehaved;
+use crate::id::Digest;
+use crate::io::LinkId;
+use crate::limits;
+use crate::link::Links;
+use crate::node::Ctx;
+use crate::wire::{self, Carry, Seats, Sit, kind};
+use rand_chacha::rand_core::Rng as _;
+use std::collections::BTreeMap;
+
+/// Seats named at once. Guess: more than a newcomer offers to.
+const SEATS_NAMED_MAX: usize = 10;
+/// A link with so many bytes waiting is carried nothing. Guess.
+const BACKLOG_BYTES: usize = 256 * 1024;
+
+/// The tables of a rendezvous node.
+#[derive(Default)]
+pub(crate) struct Tables {
+    tables: BTreeMap<Digest, BTreeMap<u64, LinkId>>,
+    by_link: BTreeMap<LinkId, BTreeMap<Digest, u64>>,
+    seats: usize,
+}
+
+impl Tables {
+    /// Gives a seat, or keeps it, and names some others.
+    pub(crate) fn sit(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &[u8],
+    ) -> Result<(), Misbehaved> {
+        let Sit { table } = wire::decode(body)?;
+        let own = self.by_link.entry(link).or_default();
+        if !own.contains_key(&table) {
+            if own.len() >= limits::TABLES_PER_LINK_MAX {
+                return Err(Misbehaved::TooMuch);
+            }
+            if self.seats >= limits::SEATS_MAX {
+                return Ok(());
+            }
+            let seat = ctx.rng.next_u64();
+            own.insert(table, seat);
+            self.tables.entry(table).or_default().insert(seat, link);
+            self.seats += 1;
+        }
+        let own = own[&table];
+        let others = self.tables.get(&table).into_iter().flat_map(BTreeMap::keys).copied();
+        let mut others: Vec<u64> = others.filter(|&seat| seat != own).collect();
+        let mut seats = Vec::new();
+        while !others.is_empty() && seats.len() < SEATS_NAMED_MAX {
+            seats.push(others.swap_remove((ctx.rng.next_u64() % others.len() as u64) as usize));
+        }
+        let message = wire::message(kind::SEATS, &Seats { table, seats });
+        links.send(ctx.now, link, &message, ctx.out);
+        Ok(())
+    }
+
+    /// Carries a signal to another seat of the sender's table.
+    pub(crate) fn carry(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &[u8],
+    ) -> Result<(), Misbehaved> {
+        let mut carry: Carry = wire::decode(body)?;
+        if carry.signal.len() > limits::SIGNAL_BYTES_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        let from = self.by_link.get(&link).and_then(|own| own.get(&carry.table)).copied();
+        let from = from.ok_or(Misbehaved::Unexpected)?;
+        let to = self.tables.get(&carry.table).and_then(|table| table.get(&carry.seat)).copied();
+        // Whoever sat there may have left meanwhile.
+        let Some(to) = to.filter(|&to| links.backlog(to) < BACKLOG_BYTES) else { return Ok(()) };
+        carry.seat = from;
+        links.send(ctx.now, to, &wire::message(kind::CARRY, &carry), ctx.out);
+        Ok(())
+    }
+
+    /// Frees one seat.
+    pub(crate) fn rise(&mut self, link: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
+        let Sit { table } = wire::decode(body)?;
+        let seat = self.by_link.get_mut(&link).and_then(|own| own.remove(&table));
+        if let Some(seat) = seat {
+            self.free(table, seat);
+        }
+        Ok(())
+    }
+
+    /// Frees the seats of a lost link.
+    pub(crate) fn link_down(&mut self, link: LinkId) {
+        for (table, seat) in self.by_link.remove(&link).unwrap_or_default() {
+            self.free(table, seat);
+        }
+    }
+
+    /// Whether somebody sits there over `link`.
+    pub(crate) fn needs(&self, link: LinkId) -> bool {
+        self.by_link.get(&link).is_some_and(|own| !own.is_empty())
+    }
+
+    fn free(&mut self, table: Digest, seat: u64) {
+        if let Some(seats) = self.tables.get_mut(&table) {
+            self.seats -= usize::from(seats.remove(&seat).is_some());
+            if seats.is_empty() {
+                self.tables.remove(&table);
+            }
+        }
+    }
+}

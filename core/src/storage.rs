@@ -1,0 +1,262 @@
+//! What the node asks of its store: keys, batches, and what to do when they are answered.
+//!
+//! ```text
+//! key   "g" ‖ group id (32) ‖ "i"                            what we know of the group, see `group.rs`
+//!       "g" ‖ group id (32) ‖ "r" ‖ class (1) ‖ id (16)      one record, its exact bytes
+//! ```
+//!
+//! Everything that one input writes goes out as one batch, so that a record and the fact that depends on it are durable
+//! together. Encoded records stay in a cache of [`CACHE_BYTES_MAX`](limits::CACHE_BYTES_MAX); the disk is read for the
+//! rest.
+use crate::id::{GroupId, RecordId};
+use crate::io::{LinkId, Outbox, Output, RequestId, StoreFault, StoreId, StoreTask};
+use crate::limits;
+use crate::record::{Meta, Signed};
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Which part of a group's records: each is synchronised on its own, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    /// Properties, memberships, invitations.
+    Membership = 0,
+    /// Who is here.
+    Presence = 1,
+    /// What applications publish.
+    Application = 2,
+}
+
+impl Class {
+    pub(crate) const ALL: [Self; 3] = [Self::Membership, Self::Presence, Self::Application];
+
+    pub(crate) fn from_wire(byte: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(byte)).copied()
+    }
+
+    pub(crate) fn next(self) -> Option<Self> {
+        Self::ALL.get(self as usize + 1).copied()
+    }
+}
+
+/// What becomes durable with a batch.
+pub(crate) enum Commit {
+    /// A record.
+    Record {
+        group: GroupId,
+        class: Class,
+        id: RecordId,
+        version: u64,
+        /// What stood there before, to go back to if the write fails.
+        before: Option<Box<Meta>>,
+        /// Who sent it, and waits for an acknowledgement.
+        from: Option<LinkId>,
+        /// Which request waits for it.
+        request: Option<RequestId>,
+        /// The record, to tell the application of.
+        signed: Box<Signed>,
+    },
+    /// A new group, or a membership of one.
+    Group { group: GroupId, request: Option<RequestId> },
+    /// A redemption: the membership may go out.
+    Grant { group: GroupId, link: LinkId, slot: u16, chain: Vec<u8> },
+}
+
+/// What a storage operation was for.
+pub(crate) enum Pending {
+    /// A batch.
+    Write(Vec<Commit>),
+    /// Reading the store at the start.
+    Load,
+    /// Records for a page; those from the cache stand already.
+    Page(Page),
+    /// Records for a neighbour, by id.
+    Give { group: GroupId, link: LinkId },
+    /// Deleting the records of a group that was left.
+    Clear { group: GroupId, request: RequestId },
+}
+
+/// A page of records that is being read.
+pub(crate) struct Page {
+    pub(crate) request: RequestId,
+    /// In order; `None` where the disk must be asked.
+    pub(crate) records: Vec<(RecordId, Option<Bytes>)>,
+    pub(crate) next: Option<crate::io::Cursor>,
+}
+
+/// The node's side of its store.
+#[derive(Default)]
+pub(crate) struct Storage {
+    asked: u64,
+    pending: BTreeMap<StoreId, Pending>,
+    batch: Vec<(Bytes, Option<Bytes>)>,
+    commits: Vec<Commit>,
+    cache: Cache,
+}
+
+impl Storage {
+    /// Adds a write to the batch of this input.
+    pub(crate) fn write(&mut self, key: Bytes, value: Option<Bytes>) {
+        self.batch.push((key, value));
+    }
+
+    /// Adds what becomes true when the batch of this input is durable.
+    pub(crate) fn commit(&mut self, commit: Commit) {
+        self.commits.push(commit);
+    }
+
+    /// Sends the batch of this input to the host.
+    pub(crate) fn flush(&mut self, out: &mut Outbox) {
+        if self.batch.is_empty() && self.commits.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let commits = std::mem::take(&mut self.commits);
+        self.ask(StoreTask::Write { batch }, Pending::Write(commits), out);
+    }
+
+    /// Asks the host for something.
+    pub(crate) fn ask(&mut self, task: StoreTask, pending: Pending, out: &mut Outbox) {
+        self.asked += 1;
+        let op = StoreId(self.asked);
+        self.pending.insert(op, pending);
+        out.push_back(Output::Store { op, task });
+    }
+
+    /// What an answered operation was for.
+    pub(crate) fn answered(&mut self, op: StoreId) -> Option<Pending> {
+        self.pending.remove(&op)
+    }
+
+    /// Whether anything is still to become durable.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.batch.is_empty()
+            && self.commits.is_empty()
+            && !self.pending.values().any(|pending| matches!(pending, Pending::Write(_)))
+    }
+
+    /// Remembers the bytes of a record.
+    pub(crate) fn remember(&mut self, group: GroupId, id: RecordId, bytes: Bytes) {
+        self.cache.insert((group, id), bytes);
+    }
+
+    /// Forgets the bytes of a record.
+    pub(crate) fn forget(&mut self, group: GroupId, id: RecordId) {
+        self.cache.remove(&(group, id));
+    }
+
+    /// The bytes of a record, if they are in memory.
+    pub(crate) fn cached(&self, group: GroupId, id: RecordId) -> Option<Bytes> {
+        self.cache.entries.get(&(group, id)).cloned()
+    }
+}
+
+/// Key of what we know of a group.
+pub(crate) fn info_key(group: GroupId) -> Bytes {
+    [b"g", &group.as_bytes()[..], b"i"].concat().into()
+}
+
+/// Key of a record.
+pub(crate) fn record_key(group: GroupId, class: Class, id: RecordId) -> Bytes {
+    [b"g", &group.as_bytes()[..], b"r", &[class as u8], id.as_bytes()].concat().into()
+}
+
+/// All keys of a group, as a range.
+pub(crate) fn group_range(group: GroupId) -> (Bytes, Bytes) {
+    let from = [b"g", &group.as_bytes()[..]].concat();
+    let to = [&from[..], &[0xff]].concat();
+    (from.into(), to.into())
+}
+
+/// What a key stands for.
+pub(crate) enum Key {
+    Info(GroupId),
+    Record(GroupId, Class),
+}
+
+/// Reads a key. `None` for one that is not ours.
+pub(crate) fn parse_key(key: &[u8]) -> Option<Key> {
+    let rest = key.strip_prefix(b"g")?;
+    let (group, rest) = rest.split_first_chunk::<32>()?;
+    let group = GroupId::from_bytes(*group);
+    match rest {
+        b"i" => Some(Key::Info(group)),
+        [b'r', class, id @ ..] => {
+            // The rest is the record's id, which stands in the record too.
+            (id.len() == RecordId::BYTES).then_some(())?;
+            Some(Key::Record(group, Class::from_wire(*class)?))
+        }
+        _ => None,
+    }
+}
+
+/// Encoded records in memory; the oldest go first.
+#[derive(Default)]
+struct Cache {
+    entries: BTreeMap<(GroupId, RecordId), Bytes>,
+    order: VecDeque<(GroupId, RecordId)>,
+    bytes: usize,
+}
+
+impl Cache {
+    fn insert(&mut self, key: (GroupId, RecordId), bytes: Bytes) {
+        if bytes.len() > limits::CACHE_BYTES_MAX / 8 {
+            self.remove(&key);
+            return;
+        }
+        self.bytes += bytes.len();
+        match self.entries.insert(key, bytes) {
+            Some(old) => self.bytes -= old.len(),
+            None => self.order.push_back(key),
+        }
+        while self.bytes > limits::CACHE_BYTES_MAX {
+            let Some(oldest) = self.order.pop_front() else { return };
+            if let Some(old) = self.entries.remove(&oldest) {
+                self.bytes -= old.len();
+            }
+        }
+        // Keys that were removed stay in the order until they come up; they must not pile up either.
+        if self.order.len() > 2 * self.entries.len() + 64 {
+            self.order.retain(|key| self.entries.contains_key(key));
+        }
+    }
+
+    fn remove(&mut self, key: &(GroupId, RecordId)) {
+        if let Some(old) = self.entries.remove(key) {
+            self.bytes -= old.len();
+        }
+    }
+}
+
+/// How a command fails when the store does.
+pub(crate) fn fault(fault: StoreFault) -> crate::error::Error {
+    crate::error::Error::Store(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_round_trip_and_stay_inside_their_group() {
+        let group = GroupId::from_bytes([7; 32]);
+        let id = RecordId::from_bytes([9; 16]);
+        let key = record_key(group, Class::Presence, id);
+        assert!(matches!(parse_key(&key), Some(Key::Record(g, Class::Presence)) if g == group));
+        assert!(matches!(parse_key(&info_key(group)), Some(Key::Info(g)) if g == group));
+        let (from, to) = group_range(group);
+        assert!(from <= key && key < to);
+        assert!(parse_key(&key[..20]).is_none());
+    }
+
+    #[test]
+    fn cache_stays_below_its_bound_and_drops_the_oldest() {
+        let mut cache = Cache::default();
+        let key = |n: u8| (GroupId::default(), RecordId::from_bytes([n; 16]));
+        for n in 0..20 {
+            cache.insert(key(n), Bytes::from(vec![n; 1024 * 1024]));
+        }
+        assert!(cache.bytes <= limits::CACHE_BYTES_MAX);
+        assert!(!cache.entries.contains_key(&key(0)));
+        assert!(cache.entries.contains_key(&key(19)));
+    }
+}

@@ -1,0 +1,404 @@
+//! What travels on a link: frames, and the messages inside them.
+//!
+//! ```text
+//! frame     1 byte  0 = whole message, 1 = first or middle part, 2 = last part
+//!           rest    the message, or a part of it
+//!
+//! message   1 byte  kind, see [`Kind`]
+//!           2 bytes slot, big endian: which graph of this link; only for kinds of 32 and above
+//!           rest    body: CBOR, integer keys
+//! ```
+//!
+//! Before the handshake is complete a message is one of Noise's, without kind. On a link that a third party carries,
+//! each frame is sealed after it. Unknown kinds and unknown fields are skipped, so that later versions can add both.
+use crate::address::Address;
+use crate::error::Misbehaved;
+use crate::id::{Digest, GroupId, NodeId, PeerId, RecordId};
+use crate::limits;
+use crate::reconcile::Ranges;
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use minicbor::{Decode, Decoder, Encode, Encoder};
+use sha2::{Digest as _, Sha256};
+
+/// Highest protocol version that we speak. Both ends use the lower of their highest ones.
+pub(crate) const VERSION: u32 = 1;
+
+/// First byte of a frame.
+pub(crate) const WHOLE: u8 = 0;
+pub(crate) const PART: u8 = 1;
+pub(crate) const LAST: u8 = 2;
+
+/// Kinds of message. Those from [`FIRST_OF_GRAPH`] on carry a slot.
+pub(crate) mod kind {
+    pub(crate) const PING: u8 = 1;
+    pub(crate) const PONG: u8 = 2;
+    pub(crate) const SIT: u8 = 10;
+    pub(crate) const SEATS: u8 = 11;
+    pub(crate) const CARRY: u8 = 12;
+    pub(crate) const RISE: u8 = 13;
+    pub(crate) const FIRST_OF_GRAPH: u8 = 32;
+    pub(crate) const OPEN: u8 = 32;
+    pub(crate) const OPENED: u8 = 33;
+    pub(crate) const NOT_OPENED: u8 = 34;
+    pub(crate) const CONNECT: u8 = 35;
+    pub(crate) const WELCOME: u8 = 36;
+    pub(crate) const REFUSE: u8 = 37;
+    pub(crate) const DISCONNECT: u8 = 38;
+    pub(crate) const REDEEM: u8 = 39;
+    pub(crate) const GRANTED: u8 = 40;
+    pub(crate) const NOT_GRANTED: u8 = 41;
+    pub(crate) const FLOOD: u8 = 42;
+    pub(crate) const ACK: u8 = 43;
+    pub(crate) const SYNC: u8 = 44;
+    pub(crate) const WANT: u8 = 45;
+    pub(crate) const SYNC_END: u8 = 46;
+    pub(crate) const SIGNAL: u8 = 47;
+    pub(crate) const GIVEN: u8 = 48;
+    pub(crate) const ANNOUNCE: u8 = 49;
+    pub(crate) const REQUEST: u8 = 50;
+}
+
+/// What an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.
+pub fn carries_records(frame: &[u8]) -> bool {
+    matches!(frame, [WHOLE | PART, kind::FLOOD, ..])
+}
+
+/// First Noise message of the initiator, in clear: what it speaks.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Hello {
+    #[n(0)]
+    pub(crate) version: u32,
+}
+
+/// Payload of the second and third Noise message: who we are.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Introduction {
+    #[n(0)]
+    pub(crate) version: u32,
+    /// Identity certificate, DER.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) certificate: Vec<u8>,
+    /// By the identity, over the Noise static key.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) signature: Vec<u8>,
+    #[n(3)]
+    pub(crate) node: NodeId,
+    /// Whether this node serves as rendezvous.
+    #[n(4)]
+    pub(crate) rendezvous: Option<bool>,
+}
+
+/// Takes, or keeps, a seat at a table.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Sit {
+    #[n(0)]
+    pub(crate) table: Digest,
+}
+
+/// Who else sits there: a random choice.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Seats {
+    #[n(0)]
+    pub(crate) table: Digest,
+    #[n(1)]
+    pub(crate) seats: Vec<u64>,
+}
+
+/// A signal to, or from, another seat of a table.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Carry {
+    #[n(0)]
+    pub(crate) table: Digest,
+    #[n(1)]
+    pub(crate) seat: u64,
+    /// Names the connection attempt; chosen by who offers.
+    #[n(2)]
+    pub(crate) attempt: u64,
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub(crate) signal: Vec<u8>,
+}
+
+/// Asks for a graph on this link; or says that it is there.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Open {
+    #[n(0)]
+    pub(crate) tag: Digest,
+}
+
+/// Asks to become a neighbour.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Connect {
+    /// Membership chain, encoded.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) chain: Vec<u8>,
+    /// Where the sender can be dialled.
+    #[n(1)]
+    pub(crate) addresses: Vec<Address>,
+}
+
+/// Accepts a neighbour.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Welcome {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) chain: Vec<u8>,
+    #[n(1)]
+    pub(crate) addresses: Vec<Address>,
+    #[n(2)]
+    pub(crate) referrals: Vec<Referral>,
+    /// The sender's peer time, milliseconds.
+    #[n(3)]
+    pub(crate) peer_time: u64,
+}
+
+/// Refuses a neighbour, or ends a neighbourhood.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Refuse {
+    #[n(0)]
+    pub(crate) reason: Reason,
+    #[n(1)]
+    pub(crate) referrals: Vec<Referral>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Reason {
+    /// As many neighbours as allowed.
+    #[n(0)]
+    Busy,
+    /// The sender closes.
+    #[n(1)]
+    Leaving,
+    /// Too many neighbours, and this one was the least useful.
+    #[n(2)]
+    LeastUseful,
+    /// Another link joins the two nodes already.
+    #[n(3)]
+    Duplicate,
+}
+
+/// A node that one might connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Referral {
+    #[n(0)]
+    pub(crate) node: NodeId,
+    #[n(1)]
+    pub(crate) peer: PeerId,
+    #[n(2)]
+    pub(crate) addresses: Vec<Address>,
+}
+
+/// Redeems a bearer invitation.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Redeem {
+    /// Public key of the invitation.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) invitation: Vec<u8>,
+    /// By that key, over the handshake hash and the sender's peer id.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) proof: Vec<u8>,
+}
+
+/// The answer: a membership.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Granted {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) chain: Vec<u8>,
+}
+
+/// The answer: none.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct NotGranted {
+    /// Whether the invitation is at its end; else others may know more.
+    #[n(0)]
+    pub(crate) over: bool,
+    /// Who could grant it, reachable through this link.
+    #[n(1)]
+    pub(crate) referrals: Vec<Referral>,
+}
+
+/// What became of flooded records.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Ack {
+    #[n(0)]
+    pub(crate) acks: Vec<AckOf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct AckOf {
+    #[n(0)]
+    pub(crate) id: RecordId,
+    #[n(1)]
+    pub(crate) version: u64,
+    /// Whether it was new to the sender of this message.
+    #[n(2)]
+    pub(crate) useful: bool,
+}
+
+/// Names records that the sender holds.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Announce {
+    #[n(0)]
+    pub(crate) records: Vec<Announced>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Announced {
+    #[n(0)]
+    pub(crate) id: RecordId,
+    #[n(1)]
+    pub(crate) version: u64,
+    /// Whether it is announced because of its size: ask at once.
+    #[n(2)]
+    pub(crate) large: bool,
+}
+
+/// Asks for announced records; they come as floods.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Request {
+    #[n(0)]
+    pub(crate) ids: Vec<RecordId>,
+}
+
+/// A step of the reconciliation of one class.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Sync {
+    #[n(0)]
+    pub(crate) class: u8,
+    /// Whether this begins one.
+    #[n(1)]
+    pub(crate) first: bool,
+    /// None where the sender finds nothing more to compare.
+    #[n(2)]
+    pub(crate) ranges: Option<Ranges>,
+}
+
+/// Asks for records by id; they come as floods.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Want {
+    #[n(0)]
+    pub(crate) class: u8,
+    #[n(1)]
+    pub(crate) ids: Vec<RecordId>,
+}
+
+/// About a class: one [`Want`] of the receiver is answered ([`kind::GIVEN`]), or the sender wants and owes nothing
+/// more ([`kind::SYNC_END`]).
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct OfClass {
+    #[n(0)]
+    pub(crate) class: u8,
+}
+
+/// A connection signal, carried over the graph from node to node.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Signal {
+    #[n(0)]
+    pub(crate) from: NodeId,
+    #[n(1)]
+    pub(crate) to: NodeId,
+    #[n(2)]
+    pub(crate) attempt: u64,
+    /// Counts the signals of one attempt and sender, so that copies are recognised.
+    #[n(3)]
+    pub(crate) number: u32,
+    #[n(4)]
+    pub(crate) hops: u8,
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub(crate) signal: Vec<u8>,
+}
+
+/// Encodes a message outside any graph.
+pub(crate) fn message(kind: u8, body: &impl Encode<()>) -> Bytes {
+    debug_assert!(kind < kind::FIRST_OF_GRAPH);
+    let mut bytes = vec![kind];
+    minicbor::encode(body, &mut bytes).expect("a vector takes everything");
+    bytes.into()
+}
+
+/// Encodes a message of a graph.
+pub(crate) fn graph_message(kind: u8, slot: u16, body: &impl Encode<()>) -> Bytes {
+    debug_assert!(kind >= kind::FIRST_OF_GRAPH);
+    let mut bytes = vec![kind];
+    bytes.extend_from_slice(&slot.to_be_bytes());
+    minicbor::encode(body, &mut bytes).expect("a vector takes everything");
+    bytes.into()
+}
+
+/// Encodes a flood: an array of byte strings, each one record.
+pub(crate) fn flood(slot: u16, records: &[Bytes]) -> Bytes {
+    let size: usize = records.iter().map(|record| record.len() + 5).sum();
+    let mut bytes = Vec::with_capacity(size + 8);
+    bytes.push(kind::FLOOD);
+    bytes.extend_from_slice(&slot.to_be_bytes());
+    let mut encoder = Encoder::new(&mut bytes);
+    let array = encoder.array(records.len() as u64);
+    array.expect("a vector takes everything");
+    for record in records {
+        encoder.bytes(record).expect("a vector takes everything");
+    }
+    bytes.into()
+}
+
+/// Takes a flood apart without copying the records.
+pub(crate) fn decode_flood(body: &Bytes) -> Result<Vec<Bytes>, Misbehaved> {
+    let mut decoder = Decoder::new(body);
+    let count = decoder.array().ok().flatten().ok_or(Misbehaved::BadMessage)?;
+    let count = usize::try_from(count).map_err(|_| Misbehaved::TooMuch)?;
+    if count > limits::PAGE_MAX {
+        return Err(Misbehaved::TooMuch);
+    }
+    let mut records = Vec::with_capacity(count);
+    for _ in 0..count {
+        let record = decoder.bytes().map_err(|_| Misbehaved::BadMessage)?;
+        records.push(body.slice_ref(record));
+    }
+    Ok(records)
+}
+
+/// Decodes the body of any other message.
+pub(crate) fn decode<'b, T: Decode<'b, ()>>(body: &'b [u8]) -> Result<T, Misbehaved> {
+    minicbor::decode(body).map_err(|_| Misbehaved::BadMessage)
+}
+
+/// Splits a graph message into its slot and body.
+pub(crate) fn slot_of(message: &Bytes) -> Result<(u16, Bytes), Misbehaved> {
+    let [_, high, low, ..] = message[..] else { return Err(Misbehaved::BadMessage) };
+    Ok((u16::from_be_bytes([high, low]), message.slice(3..)))
+}
+
+/// What an end of a link says to show that it knows the group. Who does not know the group id learns nothing from it.
+pub(crate) fn group_tag(group: GroupId, handshake_hash: &[u8; 32], opener: bool) -> Digest {
+    let mut mac = Hmac::<Sha256>::new_from_slice(group.as_bytes()).expect("any length is a key");
+    mac.update(if opener { b"peergraph open" } else { b"peergraph opened" });
+    mac.update(handshake_hash);
+    Digest::from_bytes(mac.finalize().into_bytes().into())
+}
+
+/// Where the members of a group meet at a rendezvous node, which learns from it only that they belong together.
+pub(crate) fn table_of(group: GroupId) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(b"peergraph rendezvous\0");
+    hash.update(group.as_bytes());
+    Digest::from_bytes(hash.finalize().into())
+}

@@ -1,0 +1,276 @@
+//! Commands and options of `peergraph`, and what all commands share.
+//!
+//! Results go to standard output, everything else to standard error. Errors read `what was tried: what happened; what
+//! to do`. Exit codes: 0 done, 1 failed, 2 wrong usage. No secret is ever an argument that must be given as one:
+//! `ps` shows arguments.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::{Args, Parser, Subcommand};
+use peergraph::{Folder, Group, Host, HostBuilder, NodeUrl};
+
+mod group;
+mod identity;
+mod node;
+mod output;
+mod records;
+
+/// Secure, serverless groups: chat, publish and watch signed records over direct links.
+#[derive(Debug, Parser)]
+#[command(name = "peergraph", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// Data folder: identities, groups, records [default: the platform's, or PEERGRAPH_DATA]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Identity to use: name, id, or the beginning of the id [default: the first one made]
+    #[arg(long, global = true, value_name = "WHO")]
+    identity: Option<String>,
+    /// Name of the identity, if one has to be made [default: your user name]
+    #[arg(long, global = true)]
+    name: Option<String>,
+    /// A node through which members can be found (http://…, https://…, rtc://…, ws://…); repeatable, and remembered
+    #[arg(long = "node", global = true, value_name = "URL")]
+    nodes: Vec<NodeUrl>,
+    /// Print one JSON object a line
+    #[arg(long, global = true)]
+    json: bool,
+    /// Longest wait for others, such as 30s or 2m
+    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    timeout: Duration,
+    /// Say more; twice for everything. PEERGRAPH_LOG=debug does the same
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node: rendezvous, pages, and member of the groups in its data folder
+    Node(node::NodeArguments),
+    /// Who you are
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
+    /// Groups, invitations, members
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Publish records
+    Publish(records::PublishArguments),
+    /// List the records of a group
+    Records(records::RecordsArguments),
+    /// Print the records of a group, and go on as they arrive
+    Watch(records::WatchArguments),
+}
+
+/// Runs one command.
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let global = arguments.global;
+    match arguments.command {
+        Command::Node(arguments) => node::run(&global, arguments).await,
+        Command::Identity(command) => identity::run(&global, command),
+        Command::Group(command) => group::run(&global, command).await,
+        Command::Publish(arguments) => records::publish(&global, arguments).await,
+        Command::Records(arguments) => records::records(&global, arguments).await,
+        Command::Watch(arguments) => records::watch(&global, arguments).await,
+    }
+}
+
+/// Logs to standard error: warnings, or what `PEERGRAPH_LOG` or `--verbose` ask for.
+pub(crate) fn log(verbose: u8) {
+    use tracing_subscriber::filter::LevelFilter;
+    let asked = std::env::var("PEERGRAPH_LOG").ok().and_then(|level| level.parse().ok());
+    let level = match verbose {
+        0 => asked.unwrap_or(LevelFilter::WARN),
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    // The WebRTC stack logs addresses of others, and nothing that helps here.
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Whether the reader of our output has gone.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// `90s`, `5m`, `2h`, `7d`; seconds without a letter.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("expected a time such as 30s, 5m, 2h or 7d".to_owned()),
+    };
+    let number: u64 =
+        digits.parse().map_err(|_| "expected a time such as 30s, 5m, 2h or 7d".to_owned())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "too long".to_owned())
+}
+
+impl Global {
+    /// The data folder, made where there is none.
+    fn folder(&self) -> Result<Folder> {
+        let given =
+            self.data.clone().or_else(|| std::env::var_os("PEERGRAPH_DATA").map(Into::into));
+        let path = match given.or_else(platform_folder) {
+            Some(path) => path,
+            None => bail!("no data folder: this system names none; give one with --data DIR"),
+        };
+        Ok(Folder::open(path)?)
+    }
+
+    /// A host to be, with identity, data folder, and all nodes that are known.
+    fn host(&self, folder: &Folder) -> Result<HostBuilder> {
+        let peer = match folder.find(self.identity.as_deref())? {
+            Some(peer) => peer,
+            None => {
+                let name = self.name.clone().unwrap_or_else(user_name);
+                let identity = folder.new_identity(&name)?;
+                let place = folder.path().display();
+                eprintln!("New identity {name} ({}) in {place}", identity.peer_id());
+                identity.peer_id()
+            }
+        };
+        for url in &self.nodes {
+            folder.remember_node(url)?;
+        }
+        let mut builder = Host::builder().data(folder.path()).identity(peer);
+        for url in folder.nodes()? {
+            builder = builder.node(url);
+        }
+        Ok(builder)
+    }
+
+    /// Starts a host for one command.
+    async fn start(&self) -> Result<Host> {
+        let folder = self.folder()?;
+        Ok(self.host(&folder)?.start().await?)
+    }
+}
+
+/// Runs `work` with a host, and shuts that down whatever comes of it, so that members learn that we are gone.
+async fn with_host<T>(global: &Global, work: impl AsyncFnOnce(&Host) -> Result<T>) -> Result<T> {
+    let host = global.start().await?;
+    let result = tokio::select! {
+        result = work(&host) => result,
+        () = stop_signal() => Err(anyhow!("interrupted")),
+    };
+    host.shutdown().await?;
+    result
+}
+
+/// Waits for Ctrl-C or the request to end.
+async fn stop_signal() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                () = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    interrupt.await;
+}
+
+/// The group that `wanted` names: by id, by the beginning of its id, or by name.
+async fn find_group(host: &Host, wanted: &str) -> Result<Group> {
+    let groups = host.groups().await.context("listing groups")?;
+    let mut found: Vec<&Group> = groups.iter().filter(|group| group.name() == wanted).collect();
+    if found.is_empty() && !wanted.is_empty() {
+        let start = wanted.to_lowercase();
+        found = groups.iter().filter(|group| group.id().to_string().starts_with(&start)).collect();
+    }
+    match found.as_slice() {
+        [group] => Ok((*group).clone()),
+        [] if groups.is_empty() => {
+            bail!(
+                "no group {wanted:?}: this identity is in no group; make one with `peergraph group create NAME`, or \
+                   join one with `peergraph group join`"
+            )
+        }
+        [] => bail!("no group {wanted:?}; see `peergraph group list`"),
+        _ => bail!(
+            "more than one group is called {wanted:?}; name it by its id, see `peergraph group list`"
+        ),
+    }
+}
+
+/// Where this kind of system keeps the data of programs.
+fn platform_folder() -> Option<PathBuf> {
+    let variable =
+        |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if cfg!(windows) {
+        return variable("APPDATA").map(|path| path.join("peergraph"));
+    }
+    if cfg!(target_os = "macos") {
+        return variable("HOME").map(|home| home.join("Library/Application Support/peergraph"));
+    }
+    let data = variable("XDG_DATA_HOME").filter(|path| path.is_absolute());
+    let data = data.or_else(|| variable("HOME").map(|home| home.join(".local/share")));
+    data.map(|path| path.join("peergraph"))
+}
+
+fn user_name() -> String {
+    let names = ["USER", "LOGNAME", "USERNAME"];
+    let name =
+        names.iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+    name.unwrap_or_else(|| "anonymous".to_owned())
+}
+
+/// Reads a file, or standard input for `-`.
+fn read_input(path: &str) -> Result<Vec<u8>> {
+    use std::io::Read as _;
+    if path != "-" {
+        return std::fs::read(path).with_context(|| format!("reading {path}"));
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).context("reading standard input")?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        for text in ["", "d", "5 m", "-1s", "1w", "99999999999999999999s", "999999999999999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Printing: JSON lines for programs, plain lines for people.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use peergraph::{Attribute, GroupInfo, MemberInfo, Record, Value, WallTime};
+use serde_json::json;
+
+/// Prints one line to standard output, at once.
+pub(super) fn line(text: impl std::fmt::Display) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{text}")?;
+    output.flush()?;
+    Ok(())
+}
+
+/// Text from others, made harmless for a terminal: control characters are shown, not obeyed.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Also the marks that turn the direction of a line: they can make one text look like another.
+        let bidi = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c == '\n' {
+            plain.push_str("\n    ");
+        } else if (c.is_control() && c != '\t') || bidi {
+            plain.extend(c.escape_unicode());
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// `2026-11-20 22:50:21Z`.
+pub(super) fn time(time: WallTime) -> String {
+    let seconds = time.0 / 1_000;
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Year, month and day of a day since 1970, in the Gregorian calendar. Source: Hinnant, *chrono-compatible low-level
+/// date algorithms*, `civil_from_days`.
+fn date(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+/// A record as one JSON object. The payload is `payload` where it is text, else `payload_base64`. Versions are text:
+/// they have more digits than numbers in JSON keep.
+pub(super) fn record_json(record: &Record, creator_name: Option<&str>) -> serde_json::Value {
+    let mut object = json!({
+        "id": record.id.to_string(),
+        "type": record.kind.as_str(),
+        "version": record.version.to_string(),
+        "creator": record.creator.to_string(),
+        "creator_name": creator_name,
+        "modifier": record.modifier.map(|peer| peer.to_string()),
+        "created": record.created.0,
+        "modified": record.modified.0,
+        "expires": record.expires.0,
+        "deleted": record.deleted,
+        "attributes": record.attributes.iter().map(attribute_json).collect::<Vec<_>>(),
+    });
+    match std::str::from_utf8(&record.payload) {
+        Ok(text) => object["payload"] = text.into(),
+        Err(_) => {
+            object["payload_base64"] = data_encoding::BASE64.encode(&record.payload).into();
+        }
+    }
+    object
+}
+
+fn attribute_json(attribute: &Attribute) -> serde_json::Value {
+    let (kind, value) = match &attribute.value {
+        Value::String(value) => ("string", value.as_str().into()),
+        Value::Integer(value) => ("integer", (*value).into()),
+        Value::Real(value) => ("real", (*value).into()),
+        Value::Date(value) => ("date", value.0.into()),
+        Value::Boolean(value) => ("boolean", (*value).into()),
+    };
+    let value: serde_json::Value = value;
+    json!({ "name": attribute.name, "type": kind, "value": value })
+}
+
+/// A record as lines for people.
+pub(super) fn record_text(record: &Record, creator_name: Option<&str>) -> String {
+    let peer = record.creator.to_string();
+    let who = creator_name.map_or_else(|| peer[..8].to_owned(), plain);
+    let when = time(record.modified);
+    let kind = &record.kind;
+    if record.deleted {
+        return format!("{when}  {who}  {kind}  (deleted)");
+    }
+    let what = match std::str::from_utf8(&record.payload) {
+        Ok(text) => plain(text.trim_end_matches(['\n', '\r'])),
+        Err(_) => format!("({} bytes)", record.payload.len()),
+    };
+    let attributes: String = record.attributes.iter().map(attribute_text).collect();
+    format!("{when}  {who}  {kind}{attributes}  {what}")
+}
+
+fn attribute_text(attribute: &Attribute) -> String {
+    let value = match &attribute.value {
+        Value::String(value) => plain(value),
+        Value::Integer(value) => value.to_string(),
+        Value::Real(value) => value.to_string(),
+        Value::Date(value) => time(*value),
+        Value::Boolean(value) => value.to_string(),
+    };
+    format!("  {}={value}", plain(&attribute.name))
+}
+
+pub(super) fn group_json(group: &GroupInfo) -> serde_json::Value {
+    json!({
+        "id": group.id.to_string(),
+        "name": group.name,
+        "role": group.role.to_string(),
+        "expires": group.expires.0,
+        "records": group.records,
+        "neighbours": group.neighbours,
+        "ready": group.ready,
+    })
+}
+
+pub(super) fn group_text(group: &GroupInfo) -> String {
+    let GroupInfo { id, name, role, records, expires, .. } = group;
+    format!("{id}  {}  {role} until {}, {records} records", plain(name), time(*expires))
+}
+
+pub(super) fn member_json(member: &MemberInfo) -> serde_json::Value {
+    json!({
+        "peer": member.peer.to_string(),
+        "name": member.name,
+        "role": member.role.to_string(),
+        "serial": member.serial.to_string(),
+        "nodes": member.nodes.iter().map(|node| node.to_string()).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn member_text(member: &MemberInfo) -> String {
+    let MemberInfo { peer, name, role, nodes, .. } = member;
+    let here = if nodes.is_empty() { "away" } else { "here" };
+    format!("{peer}  {}  {role}, {here}", plain(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_gregorian_utc() {
+        for (millis, text) in [
+            (0, "1970-01-01 00:00:00Z"),
+            (951_782_400_000, "2000-02-29 00:00:00Z"),
+            (1_795_215_021_999, "2026-11-20 22:50:21Z"),
+            (4_107_542_399_000, "2100-02-28 23:59:59Z"),
+            (4_107_542_400_000, "2100-03-01 00:00:00Z"),
+        ] {
+            assert_eq!(time(WallTime(millis)), text);
+        }
+    }
+
+    #[test]
+    fn text_of_others_cannot_drive_the_terminal() {
+        let shown = plain("a\u{1b}[31mred\u{202e}\rb\nc\td");
+        assert_eq!(shown, "a\\u{1b}[31mred\\u{202e}\\u{d}b\n    c\td");
+    }
+}

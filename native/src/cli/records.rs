@@ -1,0 +1,281 @@
+//! `peergraph publish`, `records` and `watch`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::{Args, ValueEnum};
+use futures::StreamExt as _;
+use peergraph::peergraph_core::limits::PAYLOAD_BYTES_MAX;
+use peergraph::{Delivery, Filter, Group, PeerId, Publish, Record, RecordType};
+use tokio::sync::mpsc;
+
+use super::{Global, duration, find_group, output, read_input, stop_signal, with_host};
+
+/// How long to wait for a neighbour when nobody said how long. Guess: link, handshake and one commit there.
+const SENT_WAIT: Duration = Duration::from_secs(5);
+/// Records on their way to the disk at once. Guess: they share commits.
+const IN_FLIGHT_MAX: usize = 256;
+/// How often progress is told.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Args, Debug)]
+pub(crate) struct PublishArguments {
+    /// Id, beginning of the id, or name
+    group: String,
+    /// Type of the record, such as chat.message
+    #[arg(value_name = "TYPE", value_parser = record_type)]
+    kind: RecordType,
+    /// The payload, byte for byte; `-` for standard input
+    #[arg(default_value = "-")]
+    file: String,
+    /// Searchable metadata, NAME=TEXT; repeatable
+    #[arg(long = "attribute", short = 'a', value_name = "NAME=TEXT", value_parser = attribute)]
+    attributes: Vec<(String, String)>,
+    /// How long the record lives, such as 12h or 30d
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    expires: Option<Duration>,
+    /// Publish each line as a record of its own, without its line end
+    #[arg(long)]
+    lines: bool,
+    /// What to wait for: `stored` here, or `sent` to a neighbour [default: stored, and up to 5 s for sent]
+    #[arg(long, value_name = "WHAT")]
+    wait: Option<Wait>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Wait {
+    Stored,
+    Sent,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RecordsArguments {
+    /// Id, beginning of the id, or name
+    group: String,
+    /// Only records of this type
+    #[arg(long = "type", value_name = "TYPE", value_parser = record_type)]
+    kind: Option<RecordType>,
+    /// Only records of this creator, by peer id
+    #[arg(long, value_name = "PEER")]
+    creator: Option<PeerId>,
+    /// At most so many
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    limit: usize,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WatchArguments {
+    /// Id, beginning of the id, or name
+    group: String,
+    /// Only records of this type
+    #[arg(long = "type", value_name = "TYPE", value_parser = record_type)]
+    kind: Option<RecordType>,
+}
+
+fn record_type(text: &str) -> Result<RecordType, String> {
+    RecordType::new(text).map_err(|error| error.to_string())
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("expected NAME=TEXT".to_owned()),
+    }
+}
+
+pub(super) async fn publish(global: &Global, arguments: PublishArguments) -> Result<()> {
+    if arguments.file == "-" && std::io::stdin().is_terminal() {
+        eprintln!("Type the content, then Ctrl-D.");
+    }
+    // A single payload is read before anything is started, so that a wrong name costs nothing.
+    let payload = if arguments.lines { None } else { Some(read_input(&arguments.file)?) };
+    if payload.as_ref().is_some_and(|payload| payload.len() > PAYLOAD_BYTES_MAX) {
+        bail!(
+            "publishing: {} is longer than any record can be ({PAYLOAD_BYTES_MAX} bytes)",
+            arguments.file
+        );
+    }
+    with_host(global, async |host| {
+        let group = find_group(host, &arguments.group).await?;
+        let delivery = Delivery::new();
+        match payload {
+            Some(payload) => {
+                let record = draft(&group, &arguments, payload, &delivery).await;
+                print(global, &record.context("publishing")?, None)?;
+            }
+            None => publish_lines(&group, &arguments, &delivery).await?,
+        }
+        wait_sent(global, arguments.wait, &delivery).await
+    })
+    .await
+}
+
+fn draft(
+    group: &Group,
+    arguments: &PublishArguments,
+    payload: Vec<u8>,
+    delivery: &Delivery,
+) -> Publish {
+    let mut publish = group.publish(arguments.kind.as_str(), payload).with(delivery);
+    for (name, value) in &arguments.attributes {
+        publish = publish.attribute(name.as_str(), value.as_str());
+    }
+    if let Some(time) = arguments.expires {
+        publish = publish.expires_in(time);
+    }
+    publish
+}
+
+async fn publish_lines(
+    group: &Group,
+    arguments: &PublishArguments,
+    delivery: &Delivery,
+) -> Result<()> {
+    let (started, mut told) = (Instant::now(), Instant::now());
+    let lines = futures::stream::unfold(lines(&arguments.file)?, |mut lines| async {
+        Some((lines.recv().await?, lines))
+    });
+    let drafts = lines.map(|line| async {
+        let line = line.with_context(|| format!("reading {}", arguments.file))?;
+        draft(group, arguments, line, delivery).await.context("publishing")
+    });
+    let mut published = std::pin::pin!(drafts.buffered(IN_FLIGHT_MAX));
+    let mut count = 0_u64;
+    while let Some(record) = published.next().await {
+        record.with_context(|| format!("line {}", count + 1))?;
+        count += 1;
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Instant::now();
+            eprintln!("{count} records stored, {} of them not sent …", delivery.unsent());
+        }
+    }
+    eprintln!("{count} records stored in {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// The lines of a file or of standard input, without their ends. Read on a thread of its own, since a terminal may
+/// keep us waiting while somebody presses Ctrl-C.
+fn lines(file: &str) -> Result<mpsc::Receiver<std::io::Result<Vec<u8>>>> {
+    let reader: Box<dyn std::io::BufRead + Send> = if file == "-" {
+        Box::new(std::io::BufReader::new(std::io::stdin()))
+    } else {
+        let opened = std::fs::File::open(file).with_context(|| format!("reading {file}"))?;
+        Box::new(std::io::BufReader::new(opened))
+    };
+    let (sender, lines) = mpsc::channel(IN_FLIGHT_MAX);
+    std::thread::spawn(move || {
+        for line in reader.split(b'\n') {
+            let line = line.map(|mut line| {
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                line
+            });
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(lines)
+}
+
+async fn wait_sent(global: &Global, wait: Option<Wait>, delivery: &Delivery) -> Result<()> {
+    let limit = match wait {
+        Some(Wait::Stored) => return Ok(()),
+        Some(Wait::Sent) => global.timeout,
+        None => SENT_WAIT.min(global.timeout),
+    };
+    if tokio::time::timeout(limit, delivery.all_sent()).await.is_ok() {
+        eprintln!("Stored here, and held by a neighbour.");
+        return Ok(());
+    }
+    let (left, seconds) = (delivery.unsent(), limit.as_secs());
+    let what = format!("{left} of the records reached no neighbour within {seconds} s");
+    let hint =
+        "they are stored here and go out when a member is met; is a node known (--node URL)?";
+    if wait == Some(Wait::Sent) {
+        return Err(anyhow!("{what}; {hint}"));
+    }
+    eprintln!("Stored here; {what}: {hint}");
+    Ok(())
+}
+
+pub(super) async fn records(global: &Global, arguments: RecordsArguments) -> Result<()> {
+    with_host(global, async |host| {
+        let group = find_group(host, &arguments.group).await?;
+        let mut names = Names::new(&group);
+        let mut filter =
+            Filter { kind: arguments.kind, creator: arguments.creator, ..Filter::default() };
+        let mut left = arguments.limit;
+        loop {
+            filter.limit = left;
+            let (page, next) = group.page(filter.clone()).await.context("reading records")?;
+            for record in &page {
+                let name = names.of(record.creator).await;
+                print(global, record, name)?;
+            }
+            let enough = left != 0 && page.len() >= left;
+            left = left.saturating_sub(page.len());
+            filter.after = next;
+            if enough || filter.after.is_none() {
+                return Ok(());
+            }
+        }
+    })
+    .await
+}
+
+pub(super) async fn watch(global: &Global, arguments: WatchArguments) -> Result<()> {
+    let host = global.start().await?;
+    let watching = async {
+        let group = find_group(&host, &arguments.group).await?;
+        let mut names = Names::new(&group);
+        let mut records = match &arguments.kind {
+            Some(kind) => group.watch(kind.as_str()),
+            None => group.watch_all(),
+        };
+        while let Some(record) = records.next().await {
+            let name = names.of(record.creator).await;
+            print(global, &record, name)?;
+        }
+        bail!("watching: the host has ended")
+    };
+    let result = tokio::select! {
+        result = watching => result,
+        // To be told to end is no failure of a command that would go on for ever.
+        () = stop_signal() => Ok(()),
+    };
+    host.shutdown().await?;
+    result
+}
+
+fn print(global: &Global, record: &Record, name: Option<&str>) -> Result<()> {
+    if global.json {
+        output::line(output::record_json(record, name))
+    } else {
+        output::line(output::record_text(record, name))
+    }
+}
+
+/// Names of members, asked for once, and again when somebody unknown has written.
+struct Names<'a> {
+    group: &'a Group,
+    known: BTreeMap<PeerId, String>,
+}
+
+impl<'a> Names<'a> {
+    fn new(group: &'a Group) -> Self {
+        Self { group, known: BTreeMap::new() }
+    }
+
+    async fn of(&mut self, peer: PeerId) -> Option<&str> {
+        if !self.known.contains_key(&peer)
+            && let Ok(members) = self.group.members().await
+        {
+            self.known = members.into_iter().map(|member| (member.peer, member.name)).collect();
+        }
+        self.known.get(&peer).map(String::as_str)
+    }
+}

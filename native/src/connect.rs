@@ -1,0 +1,102 @@
+//! Outgoing byte streams: TCP, with TLS where the URL asks for it. Under WebSockets and the lookup of nodes.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hyper::Uri;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// Time for name lookup, TCP and TLS together. Guess: half of what the node gives a link.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A byte stream of either kind.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Why no stream could be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("the URL needs the form SCHEME://HOST[:PORT]/PATH with http, https, ws or wss")]
+    Url,
+    #[error("no connection to {host}:{port}: {error}")]
+    Tcp { host: String, port: u16, error: io::Error },
+    #[error("no connection to {host}:{port} within {} s", CONNECT_TIMEOUT.as_secs())]
+    Timeout { host: String, port: u16 },
+    #[error("no TLS connection to {host}: {error}")]
+    Tls { host: String, error: String },
+}
+
+/// Opens a stream to the host of `url`; with TLS for `https:` and `wss:`.
+pub(crate) async fn connect(url: &Uri) -> Result<Box<dyn Stream>, ConnectError> {
+    let (host, port, tls) = target(url).ok_or(ConnectError::Url)?;
+    let opened = async {
+        let tcp = TcpStream::connect((host.as_str(), port)).await;
+        let tcp = tcp.map_err(|error| ConnectError::Tcp { host: host.clone(), port, error })?;
+        // Frames are whole messages: waiting for more of them only delays.
+        let _ = tcp.set_nodelay(true);
+        if !tls {
+            return Ok(Box::new(tcp) as Box<dyn Stream>);
+        }
+        let failed = |error: String| ConnectError::Tls { host: host.clone(), error };
+        let name = ServerName::try_from(host.clone()).map_err(|error| failed(error.to_string()))?;
+        let connector = TlsConnector::from(tls_config().map_err(failed)?);
+        let stream = connector.connect(name, tcp).await;
+        Ok(Box::new(stream.map_err(|error| failed(error.to_string()))?) as Box<dyn Stream>)
+    };
+    match tokio::time::timeout(CONNECT_TIMEOUT, opened).await {
+        Ok(result) => result,
+        Err(_) => Err(ConnectError::Timeout { host: host.clone(), port }),
+    }
+}
+
+/// Host without brackets, port, whether TLS.
+fn target(url: &Uri) -> Option<(String, u16, bool)> {
+    let (tls, default) = match url.scheme_str()? {
+        "http" | "ws" => (false, 80),
+        "https" | "wss" => (true, 443),
+        _ => return None,
+    };
+    let host = url.host()?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    Some((host.to_owned(), url.port_u16().unwrap_or(default), tls))
+}
+
+/// Trusts what the system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured). Read once.
+fn tls_config() -> Result<Arc<ClientConfig>, String> {
+    static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
+    let make = || {
+        let mut roots = RootCertStore::empty();
+        let (added, _) =
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if added == 0 {
+            return Err(
+                "the system has no CA certificates; install them (package ca-certificates) \
+                        or set SSL_CERT_FILE"
+                    .to_owned(),
+            );
+        }
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions();
+        let builder = builder.map_err(|error| error.to_string())?;
+        Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    };
+    CONFIG.get_or_init(make).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn target_of_a_url_has_host_port_and_tls() {
+        let target = |text: &str| super::target(&text.parse().expect("a URL"));
+        assert_eq!(target("http://a.example/x"), Some(("a.example".into(), 80, false)));
+        assert_eq!(target("wss://a.example"), Some(("a.example".into(), 443, true)));
+        assert_eq!(target("ws://[::1]:9/link"), Some(("::1".into(), 9, false)));
+        assert_eq!(target("ftp://a.example"), None);
+    }
+}

@@ -1,0 +1,379 @@
+//! A group, and what can be done in it.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use peergraph_core::cert::{Certificate, Role};
+use peergraph_core::error::Error;
+use peergraph_core::id::{GroupId, RecordId};
+use peergraph_core::invitation::Invitation;
+use peergraph_core::io::{
+    Command, Cursor, Draft, Filter, GroupInfo, Invite, LinkInfo, MemberInfo, Reply,
+};
+use peergraph_core::record::{Attribute, Record, RecordType, Value};
+
+use crate::delivery::Delivery;
+use crate::host::{CommandError, Requests, WRONG_REPLY};
+use crate::watch::{Registry, Watch};
+
+/// How long a bearer invitation can be used when nothing else is said. Guess.
+const EXPIRES_IN_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
+
+/// A group of a [`Host`](crate::Host). Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Group {
+    id: GroupId,
+    name: Arc<str>,
+    requests: Requests,
+    registry: Arc<Registry>,
+}
+
+impl Group {
+    pub(crate) fn new(info: GroupInfo, requests: Requests, registry: Arc<Registry>) -> Self {
+        Self { id: info.id, name: info.name.into(), requests, registry }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> GroupId {
+        self.id
+    }
+
+    /// Its name, as it was when this handle was made.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its state at this moment.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn info(&self) -> Result<GroupInfo, CommandError> {
+        self.requests.info(self.id).await
+    }
+
+    /// Begins to publish a record: `group.publish("chat.message", "Hello").attribute("room", "general").await?`.
+    /// Resolves to the record when it is durable here.
+    pub fn publish(&self, kind: impl Into<String>, payload: impl Payload) -> Publish {
+        Publish {
+            group: self.clone(),
+            kind: kind.into(),
+            id: None,
+            attributes: Vec::new(),
+            payload: payload.into_payload(),
+            expires_in: None,
+            delivery: None,
+        }
+    }
+
+    /// Deletes a record of ours, or anybody's for administrators.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn delete(&self, record: &Record) -> Result<Record, CommandError> {
+        let draft = Draft {
+            id: Some(record.id),
+            kind: record.kind.clone(),
+            attributes: Vec::new(),
+            payload: Bytes::new(),
+            expires_in: None,
+            delete: true,
+        };
+        self.publish_draft(draft, None).await
+    }
+
+    /// Reads one page of records, and tells where the next one begins.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn page(
+        &self,
+        filter: Filter,
+    ) -> Result<(Vec<Record>, Option<Cursor>), CommandError> {
+        let Reply::Records { records, next } =
+            self.requests.ask(Command::Records { group: self.id, filter }).await?
+        else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok((records, next))
+    }
+
+    /// Reads all records that `filter` lets through, oldest change first. They are all in memory then; for large
+    /// groups use [`Group::page`] or [`Group::watch`].
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn records(&self, mut filter: Filter) -> Result<Vec<Record>, CommandError> {
+        let (mut all, wanted) = (Vec::new(), filter.limit);
+        loop {
+            let (mut records, next) = self.page(filter.clone()).await?;
+            all.append(&mut records);
+            let enough = wanted != 0 && all.len() >= wanted;
+            let Some(next) = next.filter(|_| !enough) else {
+                return Ok(all);
+            };
+            filter.after = Some(next);
+            filter.limit = wanted.saturating_sub(all.len());
+        }
+    }
+
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn record(&self, id: RecordId) -> Result<Option<Record>, CommandError> {
+        let filter = Filter { id: Some(id), ..Filter::default() };
+        Ok(self.page(filter).await?.0.pop())
+    }
+
+    /// Records of one type: first what is stored, then what arrives. A type that no record can have ends at once.
+    #[must_use]
+    pub fn watch(&self, kind: &str) -> Watch {
+        match RecordType::new(kind) {
+            Ok(kind) => self.watch_kind(Some(kind)),
+            Err(_) => Watch::empty(),
+        }
+    }
+
+    /// Records of every type: first what is stored, then what arrives.
+    #[must_use]
+    pub fn watch_all(&self) -> Watch {
+        self.watch_kind(None)
+    }
+
+    fn watch_kind(&self, kind: Option<RecordType>) -> Watch {
+        Watch::new(&self.registry, self.requests.clone(), self.id, kind)
+    }
+
+    /// The members, by peer id, with their nodes that are present.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn members(&self) -> Result<Vec<MemberInfo>, CommandError> {
+        let Reply::Members(members) =
+            self.requests.ask(Command::Members { group: self.id }).await?
+        else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(members)
+    }
+
+    /// The links that carry this group.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn neighbours(&self) -> Result<Vec<LinkInfo>, CommandError> {
+        let Reply::Links(mut links) = self.requests.ask(Command::Links).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        links.retain(|link| link.graphs.contains(&self.id));
+        Ok(links)
+    }
+
+    /// Makes an invitation. [`Invitation::to_text`] of a bearer one is a secret: whoever reads it can join.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn invite(&self, options: InviteOptions) -> Result<Invitation, CommandError> {
+        let Reply::Invitation(invitation) =
+            self.requests.ask(Command::Invite { group: self.id, invite: options.0 }).await?
+        else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(invitation)
+    }
+
+    /// Leaves the group and forgets its records on this device.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn leave(self) -> Result<(), CommandError> {
+        self.requests.ask(Command::Leave { group: self.id }).await.map(drop)
+    }
+
+    async fn publish_draft(
+        &self,
+        draft: Draft,
+        delivery: Option<Delivery>,
+    ) -> Result<Record, CommandError> {
+        let command = Command::Publish { group: self.id, draft };
+        let Reply::Record(record) = self.requests.ask_tracked(command, delivery).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(*record)
+    }
+}
+
+/// For whom an invitation is.
+#[derive(Clone, Debug)]
+pub struct InviteOptions(Invite);
+
+impl InviteOptions {
+    /// Whoever holds the link. One use within seven days where nothing else is said. Its maker, or another member who
+    /// may invite, must be online when it is used.
+    #[must_use]
+    pub fn bearer(role: Role) -> Self {
+        Self(Invite::Bearer { role, uses: 1, expires_in: EXPIRES_IN_DEFAULT })
+    }
+
+    /// One identity; useless to others, and usable while no inviter is online.
+    #[must_use]
+    pub fn bound(identity: Certificate, role: Role) -> Self {
+        Self(Invite::Bound { identity, role })
+    }
+
+    /// How many may join with a bearer invitation. Does nothing to a bound one.
+    #[must_use]
+    pub fn uses(mut self, count: u32) -> Self {
+        if let Invite::Bearer { uses, .. } = &mut self.0 {
+            *uses = count;
+        }
+        self
+    }
+
+    /// How long a bearer invitation can be used. Does nothing to a bound one.
+    #[must_use]
+    pub fn expires_in(mut self, time: Duration) -> Self {
+        if let Invite::Bearer { expires_in, .. } = &mut self.0 {
+            *expires_in = time;
+        }
+        self
+    }
+}
+
+/// A record on its way; `.await` publishes it.
+#[derive(Debug)]
+#[must_use = "nothing is published before it is awaited"]
+pub struct Publish {
+    group: Group,
+    kind: String,
+    id: Option<RecordId>,
+    attributes: Vec<Attribute>,
+    payload: Bytes,
+    expires_in: Option<Duration>,
+    delivery: Option<Delivery>,
+}
+
+impl Publish {
+    /// Adds searchable metadata. A name may be used several times.
+    pub fn attribute(mut self, name: impl Into<String>, value: impl IntoValue) -> Self {
+        self.attributes.push(Attribute { name: name.into(), value: value.into_value() });
+        self
+    }
+
+    /// How long the record lives.
+    pub fn expires_in(mut self, time: Duration) -> Self {
+        self.expires_in = Some(time);
+        self
+    }
+
+    /// Replaces this record.
+    pub fn replacing(mut self, record: RecordId) -> Self {
+        self.id = Some(record);
+        self
+    }
+
+    /// Follows the record until a neighbour holds it.
+    pub fn with(mut self, delivery: &Delivery) -> Self {
+        self.delivery = Some(delivery.clone());
+        self
+    }
+}
+
+impl IntoFuture for Publish {
+    type Output = Result<Record, CommandError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let kind = RecordType::new(&self.kind).map_err(Error::BadRecord)?;
+            let draft = Draft {
+                id: self.id,
+                kind,
+                attributes: self.attributes,
+                payload: self.payload,
+                expires_in: self.expires_in,
+                delete: false,
+            };
+            self.group.publish_draft(draft, self.delivery).await
+        })
+    }
+}
+
+/// What can be the content of a record.
+pub trait Payload {
+    /// Its bytes.
+    fn into_payload(self) -> Bytes;
+}
+
+impl Payload for Bytes {
+    fn into_payload(self) -> Bytes {
+        self
+    }
+}
+impl Payload for Vec<u8> {
+    fn into_payload(self) -> Bytes {
+        self.into()
+    }
+}
+impl Payload for String {
+    fn into_payload(self) -> Bytes {
+        self.into()
+    }
+}
+impl Payload for &str {
+    fn into_payload(self) -> Bytes {
+        Bytes::copy_from_slice(self.as_bytes())
+    }
+}
+impl Payload for &[u8] {
+    fn into_payload(self) -> Bytes {
+        Bytes::copy_from_slice(self)
+    }
+}
+impl<const N: usize> Payload for &[u8; N] {
+    fn into_payload(self) -> Bytes {
+        Bytes::copy_from_slice(self)
+    }
+}
+
+/// What can be the value of an attribute.
+pub trait IntoValue {
+    /// The value.
+    fn into_value(self) -> Value;
+}
+
+impl IntoValue for Value {
+    fn into_value(self) -> Value {
+        self
+    }
+}
+impl IntoValue for String {
+    fn into_value(self) -> Value {
+        Value::String(self)
+    }
+}
+impl IntoValue for &str {
+    fn into_value(self) -> Value {
+        Value::String(self.to_owned())
+    }
+}
+impl IntoValue for i64 {
+    fn into_value(self) -> Value {
+        Value::Integer(self)
+    }
+}
+impl IntoValue for f64 {
+    fn into_value(self) -> Value {
+        Value::Real(self)
+    }
+}
+impl IntoValue for bool {
+    fn into_value(self) -> Value {
+        Value::Boolean(self)
+    }
+}

@@ -1,0 +1,507 @@
+//! The loop: one thread that owns the node, its data channels and the sending ends of everything else.
+//!
+//! ```text
+//!   data channels ─┐                                ┌─► data channels (same thread: no frame crosses threads)
+//!   WebSockets ────┤   one input    all outputs     ├─► WebSockets, storage
+//!   storage ───────┼──► handle ──► poll … Idle ─────┼─► replies to requests
+//!   requests ──────┤                     │          └─► events, watchers
+//!   one timer ─────┘◄────────────────────┘ wake
+//! ```
+//!
+//! **Back-pressure**: while [`JOBS_WAITING_MAX`] storage jobs wait, only storage and the timer are listened to. All
+//! channels into the loop are bounded, so whoever sends waits, and in the end so does the network.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use peergraph_core::address::Address;
+use peergraph_core::error::Error;
+use peergraph_core::id::{Fingerprint, RecordId};
+use peergraph_core::io::{
+    CloseReason, Command, Dial, Event, Input, LinkId, Output, Reply, RequestId, StoreFault,
+    Transport, Wake,
+};
+use peergraph_core::node::Node;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::delivery::Delivery;
+use crate::rtc::{Engine, Happened, RtcId};
+use crate::storage::{Outcome, Storage};
+use crate::watch::Registry;
+use crate::websocket::{self, Report, Socket};
+
+/// Storage jobs without reply at which nothing new is taken. Guess: a few groups of [`crate::storage`].
+const JOBS_WAITING_MAX: usize = 4_096;
+/// Requests without reply at which no more are taken. Guess.
+const REQUESTS_MAX: usize = 1_024;
+/// Requests in the channel. Guess: they wait there while the loop is busy.
+pub(super) const REQUESTS_QUEUED_MAX: usize = 64;
+/// Reports of WebSockets handled at once. Guess.
+const REPORTS_PER_TURN: usize = 64;
+/// Time for leaving every graph properly. Guess: a few round trips and one commit.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest sleep. A machine that was suspended wakes with a timer that slept along; the clock did not. Guess.
+const SLEEP_MAX: Duration = Duration::from_secs(30);
+
+/// What handles ask of the loop.
+pub(crate) enum Request {
+    /// A command for the node.
+    Command {
+        command: Box<Command>,
+        reply: oneshot::Sender<Result<Reply, Error>>,
+        /// Told when the record that the command publishes is held by a neighbour.
+        delivery: Option<Delivery>,
+    },
+    /// Leave, then end.
+    Shutdown,
+}
+
+struct Waiting {
+    reply: oneshot::Sender<Result<Reply, Error>>,
+    delivery: Option<Delivery>,
+}
+
+/// Everything the loop owns.
+pub(super) struct Driver {
+    node: Node,
+    clock: Clock,
+    engine: Engine,
+    storage: Storage,
+    outcomes: mpsc::UnboundedReceiver<Outcome>,
+    requests: mpsc::Receiver<Request>,
+    reports: mpsc::Receiver<Report>,
+    /// For the sockets that we dial.
+    report: mpsc::Sender<Report>,
+    registry: Arc<Registry>,
+
+    inputs: VecDeque<Input>,
+    wake: Option<Wake>,
+    waiting: BTreeMap<RequestId, Waiting>,
+    next_request: u64,
+    channels: BTreeMap<LinkId, RtcId>,
+    links: BTreeMap<RtcId, LinkId>,
+    sockets: BTreeMap<LinkId, Socket>,
+    /// Sockets that got frames since the last report of how much waits in them.
+    fed: BTreeSet<LinkId>,
+    /// Sockets that we closed and that still empty themselves.
+    closing: BTreeSet<LinkId>,
+    opened: Option<oneshot::Sender<Result<(), StoreFault>>>,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    received: u64,
+    sent: u64,
+}
+
+/// What the loop is made of.
+pub(super) struct Parts {
+    pub(super) node: Node,
+    pub(super) clock: Clock,
+    pub(super) engine: Engine,
+    pub(super) storage: Storage,
+    pub(super) outcomes: mpsc::UnboundedReceiver<Outcome>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) reports: mpsc::Receiver<Report>,
+    pub(super) report: mpsc::Sender<Report>,
+    pub(super) registry: Arc<Registry>,
+    /// Told once: the store is read, or cannot be.
+    pub(super) opened: oneshot::Sender<Result<(), StoreFault>>,
+}
+
+enum Turn {
+    Storage(Option<Outcome>),
+    Engine,
+    Report(Option<Report>),
+    Request(Option<Request>),
+    Timer,
+}
+
+impl Driver {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            node: parts.node,
+            clock: parts.clock,
+            engine: parts.engine,
+            storage: parts.storage,
+            outcomes: parts.outcomes,
+            requests: parts.requests,
+            reports: parts.reports,
+            report: parts.report,
+            registry: parts.registry,
+            inputs: VecDeque::new(),
+            wake: None,
+            waiting: BTreeMap::new(),
+            next_request: 0,
+            channels: BTreeMap::new(),
+            links: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            fed: BTreeSet::new(),
+            closing: BTreeSet::new(),
+            opened: Some(parts.opened),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Runs until all handles are gone or one asks for the end. `addresses` are those at which we can be dialled.
+    pub(super) async fn run(mut self, addresses: Vec<Address>) {
+        self.drain();
+        self.feed(Input::Addresses(addresses));
+        loop {
+            match self.turn().await {
+                Turn::Storage(Some(outcome)) => self.stored(outcome),
+                Turn::Engine => self.channels(),
+                Turn::Report(Some(report)) => self.reported(report),
+                Turn::Timer => self.feed(Input::Timeout),
+                Turn::Request(Some(Request::Command { command, reply, delivery })) => {
+                    self.command(*command, reply, delivery);
+                }
+                Turn::Request(Some(Request::Shutdown) | None) => break,
+                Turn::Storage(None) | Turn::Report(None) => {
+                    unreachable!("the loop holds a sender of each channel, or the thread behind it")
+                }
+            }
+        }
+        self.close().await;
+    }
+
+    /// Waits for the next thing.
+    async fn turn(&mut self) -> Turn {
+        let free = self.storage.waiting() < JOBS_WAITING_MAX;
+        let asks = free && self.waiting.len() < REQUESTS_MAX;
+        let sleep = tokio::time::sleep_until(self.alarm());
+        tokio::select! {
+            outcome = self.outcomes.recv() => Turn::Storage(outcome),
+            () = self.engine.turn(), if free => Turn::Engine,
+            report = self.reports.recv(), if free => Turn::Report(report),
+            request = self.requests.recv(), if asks => Turn::Request(request),
+            () = sleep => Turn::Timer,
+        }
+    }
+
+    fn alarm(&mut self) -> Instant {
+        let now = self.clock.now().mono;
+        let delay = self.wake.map_or(SLEEP_MAX, |wake| wake.at.since(now).min(SLEEP_MAX));
+        Instant::now() + delay
+    }
+
+    fn stored(&mut self, first: Outcome) {
+        let mut next = Some(first);
+        while let Some((op, result)) = next {
+            self.storage.replied();
+            self.feed(Input::Stored { op, result });
+            next = self.outcomes.try_recv().ok();
+        }
+    }
+
+    fn channels(&mut self) {
+        while let Some(happened) = self.engine.poll() {
+            match happened {
+                Happened::Incoming { link, from } => {
+                    let name = self.node.new_link();
+                    tracing::debug!(link = name.0, source = %from.ip(), "data channel accepted");
+                    self.bind(name, link);
+                }
+                Happened::Open { link, ours, theirs } => {
+                    let (ours, theirs) =
+                        (Fingerprint::from_bytes(ours), Fingerprint::from_bytes(theirs));
+                    self.channel(link, |link| Input::LinkUp {
+                        link,
+                        transport: Transport::Rtc { ours, theirs },
+                    });
+                }
+                Happened::Message { link, bytes } => {
+                    self.counts.received += 1;
+                    self.channel(link, |link| Input::Frame { link, bytes });
+                }
+                Happened::Buffered { link, bytes } => {
+                    self.channel(link, |link| Input::Buffered { link, bytes });
+                }
+                Happened::Signal { link, json } => {
+                    let signal = Bytes::from(json);
+                    self.channel(link, |link| Input::Signal { link, signal });
+                }
+                Happened::Gone { link } => {
+                    if let Some(link) = self.links.remove(&link) {
+                        self.channels.remove(&link);
+                        self.feed(Input::LinkDown { link });
+                    }
+                }
+            }
+        }
+    }
+
+    fn channel(&mut self, channel: RtcId, input: impl FnOnce(LinkId) -> Input) {
+        if let Some(link) = self.links.get(&channel).copied() {
+            self.feed(input(link));
+        }
+    }
+
+    fn bind(&mut self, link: LinkId, channel: RtcId) {
+        self.channels.insert(link, channel);
+        self.links.insert(channel, link);
+    }
+
+    fn reported(&mut self, first: Report) {
+        let mut next = Some(first);
+        let mut left = REPORTS_PER_TURN;
+        while let Some(report) = next {
+            self.report_one(report);
+            left -= 1;
+            next = if left > 0 { self.reports.try_recv().ok() } else { None };
+        }
+    }
+
+    fn report_one(&mut self, report: Report) {
+        match report {
+            Report::Accepted { socket, name } => {
+                let link = self.node.new_link();
+                if name.send(link).is_ok() {
+                    self.sockets.insert(link, socket);
+                    self.feed(Input::LinkUp { link, transport: Transport::WebSocket });
+                }
+            }
+            Report::Up { link } if self.sockets.contains_key(&link) => {
+                self.feed(Input::LinkUp { link, transport: Transport::WebSocket });
+            }
+            Report::Frame { link, bytes } if self.sockets.contains_key(&link) => {
+                self.counts.received += 1;
+                self.feed(Input::Frame { link, bytes });
+            }
+            Report::Buffered { link, bytes } if self.sockets.contains_key(&link) => {
+                self.feed(Input::Buffered { link, bytes });
+            }
+            Report::Down { link } => {
+                self.closing.remove(&link);
+                if self.sockets.remove(&link).is_some() {
+                    self.feed(Input::LinkDown { link });
+                }
+            }
+            // Of a socket that the node has closed.
+            Report::Up { .. } | Report::Frame { .. } | Report::Buffered { .. } => {}
+        }
+    }
+
+    fn command(
+        &mut self,
+        command: Command,
+        reply: oneshot::Sender<Result<Reply, Error>>,
+        delivery: Option<Delivery>,
+    ) -> RequestId {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.waiting.insert(request, Waiting { reply, delivery });
+        self.feed(Input::Command { request, command });
+        request
+    }
+
+    /// Handles one input and everything that follows from it at once.
+    fn feed(&mut self, input: Input) {
+        self.inputs.push_back(input);
+        while let Some(input) = self.inputs.pop_front() {
+            let now = self.clock.now();
+            self.node.handle(now, input);
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.node.poll() {
+                Output::Open { link, dial } => self.open(link, dial),
+                Output::Signal { link, signal } => self.signal(link, &signal),
+                Output::Send { link, bytes } => self.send(link, bytes),
+                Output::Close { link, reason } => self.close_link(link, reason),
+                Output::Store { op, task } => self.storage.submit(op, task),
+                Output::Done { request, result } => self.done(request, result),
+                Output::Event(event) => self.event(event),
+                Output::Idle { wake } => {
+                    self.wake = wake;
+                    break;
+                }
+            }
+        }
+        for link in std::mem::take(&mut self.fed) {
+            if let Some(socket) = self.sockets.get(&link) {
+                let bytes = socket.queued();
+                self.inputs.push_back(Input::Buffered { link, bytes });
+            }
+        }
+    }
+
+    fn open(&mut self, link: LinkId, dial: Dial) {
+        let channel = match dial {
+            Dial::Address(Address::WebSocket { url }) => {
+                let socket = websocket::dial(link, &url, self.report.clone());
+                self.sockets.insert(link, socket);
+                return;
+            }
+            Dial::Address(Address::Rtc { socket, fingerprint }) => {
+                self.engine.dial(socket, *fingerprint.as_bytes())
+            }
+            Dial::Offer => self.engine.offer(),
+            Dial::Answer => self.engine.answer(),
+        };
+        match channel {
+            Ok(channel) => self.bind(link, channel),
+            Err(error) => {
+                tracing::debug!(link = link.0, %error, "data channel not begun");
+                self.inputs.push_back(Input::LinkDown { link });
+            }
+        }
+    }
+
+    fn signal(&mut self, link: LinkId, signal: &[u8]) {
+        let (Some(channel), Ok(json)) = (self.channels.get(&link), std::str::from_utf8(signal))
+        else {
+            return;
+        };
+        if let Err(error) = self.engine.signal(*channel, json) {
+            tracing::debug!(link = link.0, %error, "signal not taken");
+        }
+    }
+
+    fn send(&mut self, link: LinkId, bytes: Bytes) {
+        self.counts.sent += 1;
+        if let Some(channel) = self.channels.get(&link).copied() {
+            if self.engine.send(channel, &bytes) {
+                return;
+            }
+            self.engine.close(channel);
+            self.channels.remove(&link);
+            self.links.remove(&channel);
+        } else if let Some(socket) = self.sockets.get(&link) {
+            if socket.send(bytes) {
+                self.fed.insert(link);
+                return;
+            }
+            self.sockets.remove(&link);
+        } else {
+            // It went down, and the node will learn so with an input that waits already.
+            return;
+        }
+        // A frame that cannot be sent would be missing in an ordered stream.
+        tracing::debug!(link = link.0, "transport takes no more; given up");
+        self.inputs.push_back(Input::LinkDown { link });
+    }
+
+    fn close_link(&mut self, link: LinkId, reason: CloseReason) {
+        tracing::debug!(link = link.0, ?reason, "link closed");
+        if let Some(channel) = self.channels.remove(&link) {
+            self.links.remove(&channel);
+            self.engine.close(channel);
+        }
+        if self.sockets.remove(&link).is_some() {
+            self.closing.insert(link);
+        }
+    }
+
+    fn done(&mut self, request: RequestId, result: Result<Reply, Error>) {
+        let Some(waiting) = self.waiting.remove(&request) else { return };
+        if let (Some(delivery), Ok(Reply::Record(record))) = (waiting.delivery, &result) {
+            self.registry.track(&delivery, record.id);
+        }
+        // Whoever asked may have gone in the meantime.
+        let _ = waiting.reply.send(result);
+    }
+
+    fn event(&mut self, event: Event) {
+        match &event {
+            Event::Opened => {
+                if let Some(opened) = self.opened.take() {
+                    let _ = opened.send(Ok(()));
+                }
+            }
+            Event::StoreFailed { fault } => {
+                tracing::error!(%fault, "a record of others could not be stored");
+                if let Some(opened) = self.opened.take() {
+                    let _ = opened.send(Err(*fault));
+                }
+            }
+            Event::PeerMisbehaved { link, fault } => {
+                tracing::warn!(link = link.0, ?fault, "a peer broke the protocol");
+            }
+            Event::Status { id, held_by, .. } => self.status(*id, *held_by),
+            Event::Record { .. }
+            | Event::Expired { .. }
+            | Event::Member { .. }
+            | Event::Neighbour { .. }
+            | Event::Sync { .. }
+            | Event::Group(_)
+            | Event::ConnectionRequired { .. }
+            | Event::Conflict { .. }
+            | _ => tracing::trace!(event = name(&event), "event"),
+        }
+        self.registry.tell(event);
+    }
+
+    fn status(&self, id: RecordId, held_by: u32) {
+        if held_by > 0 {
+            self.registry.sent(id);
+        }
+    }
+
+    /// Leaves every graph, empties every transport and finishes what the store has to do.
+    async fn close(mut self) {
+        let (reply, mut done) = oneshot::channel();
+        self.command(Command::Close, reply, None);
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        while Instant::now() < deadline {
+            let left = !matches!(done.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+            if left && self.closing.is_empty() && self.storage.waiting() == 0 {
+                break;
+            }
+            // Requests are not taken any more: the node would refuse them.
+            let sleep = tokio::time::sleep_until(self.alarm().min(deadline));
+            let turn = tokio::select! {
+                outcome = self.outcomes.recv() => Turn::Storage(outcome),
+                () = self.engine.turn() => Turn::Engine,
+                report = self.reports.recv() => Turn::Report(report),
+                () = sleep => Turn::Timer,
+            };
+            match turn {
+                Turn::Storage(Some(outcome)) => self.stored(outcome),
+                Turn::Engine => self.channels(),
+                Turn::Report(Some(report)) => self.reported(report),
+                Turn::Timer => self.feed(Input::Timeout),
+                Turn::Storage(None) | Turn::Report(None) | Turn::Request(_) => break,
+            }
+        }
+        tracing::debug!(
+            received = self.counts.received,
+            sent = self.counts.sent,
+            "the host ends; frames counted"
+        );
+    }
+}
+
+impl Drop for Driver {
+    /// However the loop ends, nobody waits for it any longer.
+    fn drop(&mut self) {
+        self.registry.close();
+    }
+}
+
+/// The name of an event, for logs: what it carries may be private.
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Opened => "opened",
+        Event::Record { .. } => "record",
+        Event::Status { .. } => "status",
+        Event::Expired { .. } => "expired",
+        Event::Member { .. } => "member",
+        Event::Neighbour { .. } => "neighbour",
+        Event::Sync { .. } => "sync",
+        Event::Group(_) => "group",
+        Event::ConnectionRequired { .. } => "connection required",
+        Event::PeerMisbehaved { .. } => "peer misbehaved",
+        Event::Conflict { .. } => "conflict",
+        Event::StoreFailed { .. } => "store failed",
+        _ => "other",
+    }
+}

@@ -1,0 +1,286 @@
+use super::*;
+use crate::nodes::NodeUrl;
+use crate::websocket::Socket;
+use peergraph_core::io::LinkId;
+use peergraph_core::limits::FRAME_BYTES_MAX;
+use std::fs;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+struct Bench {
+    address: SocketAddr,
+    reports: mpsc::Receiver<Report>,
+    sender: mpsc::Sender<Report>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("pages/chat")).expect("made");
+        fs::create_dir_all(at("package/js")).expect("made");
+        fs::write(at("secret.txt"), "secret").expect("written");
+        fs::write(at("pages/index.html"), "<p>front").expect("written");
+        fs::write(at("pages/chat/index.html"), "<p>chat").expect("written");
+        fs::write(at("pages/sw.js"), "// worker").expect("written");
+        fs::write(at("package/peergraph_bg.wasm"), b"\0asm").expect("written");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(at("secret.txt"), at("pages/link.txt")).expect("linked");
+        let site = Site {
+            peer: PeerId::from_bytes([1; 32]),
+            fingerprint: Fingerprint::from_bytes([2; 32]),
+            udp: vec!["127.0.0.1:4000".parse().expect("an address")],
+            public_url: None,
+            pages: Some(at("pages")),
+            package: Some(at("package")),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("bound");
+        let (sender, reports) = mpsc::channel(websocket::REPORTS_MAX);
+        tokio::spawn(serve(listener, Arc::new(site), sender.clone()));
+        Self { address, reports, sender, _folder: folder }
+    }
+
+    /// Status line and head in lower case, and body.
+    async fn ask(&self, head: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(self.address).await.expect("connected");
+        let request = format!("{head}\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("answered");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        (head.to_lowercase(), body.to_owned())
+    }
+
+    async fn get(&self, path: &str) -> (String, String) {
+        self.ask(&format!("GET {path} HTTP/1.1")).await
+    }
+
+    async fn report(&mut self) -> Report {
+        let report = tokio::time::timeout(Duration::from_secs(10), self.reports.recv()).await;
+        report.expect("in time").expect("open")
+    }
+
+    /// Dials our own door; the dialled link is 1, the accepted one 2.
+    async fn dial(&mut self) -> (Socket, Socket) {
+        let url = format!("ws://{}/link", self.address);
+        let ours = websocket::dial(LinkId(1), &url, self.sender.clone());
+        let (mut theirs, mut up) = (None, false);
+        while theirs.is_none() || !up {
+            match self.report().await {
+                Report::Accepted { socket, name } => {
+                    name.send(LinkId(2)).expect("waited for");
+                    theirs = Some(socket);
+                }
+                Report::Up { link: LinkId(1) } => up = true,
+                Report::Up { .. } | Report::Frame { .. } => panic!("something else first"),
+                Report::Buffered { .. } | Report::Down { .. } => panic!("something else first"),
+            }
+        }
+        (ours, theirs.expect("accepted"))
+    }
+
+    async fn frame(&mut self) -> (LinkId, Bytes) {
+        loop {
+            match self.report().await {
+                Report::Frame { link, bytes } => return (link, bytes),
+                Report::Buffered { .. } => {}
+                Report::Down { link } => panic!("{link:?} is down"),
+                Report::Accepted { .. } | Report::Up { .. } => panic!("something else first"),
+            }
+        }
+    }
+
+    async fn down(&mut self) -> LinkId {
+        loop {
+            if let Report::Down { link } = self.report().await {
+                return link;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_come_with_type_and_policy() {
+    let bench = Bench::start().await;
+    for (path, kind, body) in [
+        ("/", "text/html; charset=utf-8", "<p>front"),
+        ("/chat/", "text/html; charset=utf-8", "<p>chat"),
+        ("/sw.js", "text/javascript; charset=utf-8", "// worker"),
+        ("/sw.js?x=1", "text/javascript; charset=utf-8", "// worker"),
+        ("/peergraph/peergraph_bg.wasm", "application/wasm", "\0asm"),
+    ] {
+        let (head, found) = bench.get(path).await;
+        assert!(head.starts_with("http/1.1 200"), "{path}: {head}");
+        assert!(head.contains(&format!("content-type: {kind}")), "{path}: {head}");
+        assert!(head.contains("script-src 'self' 'wasm-unsafe-eval'"), "{path}: {head}");
+        assert!(head.contains("x-content-type-options: nosniff"), "{path}: {head}");
+        assert_eq!(found, body, "{path}");
+    }
+    assert!(bench.get("/sw.js").await.0.contains("service-worker-allowed: /"));
+    let (head, _) = bench.get("/chat").await;
+    assert!(head.starts_with("http/1.1 308") && head.contains("location: /chat/"), "{head}");
+}
+
+#[tokio::test]
+async fn nothing_outside_the_folders_is_served() {
+    let bench = Bench::start().await;
+    for path in [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/chat/../../secret.txt",
+        "//etc/passwd",
+        "/link.txt",
+        "/nothing.html",
+        "/peergraph/../secret.txt",
+        "/peergraph/",
+    ] {
+        let (head, body) = bench.get(path).await;
+        assert!(head.starts_with("http/1.1 404"), "{path}: {head}");
+        assert!(!body.contains("secret"), "{path}");
+    }
+    let (head, _) = bench.ask("POST / HTTP/1.1").await;
+    assert!(head.starts_with("http/1.1 405"), "{head}");
+}
+
+#[tokio::test]
+async fn unchanged_pages_are_not_sent_again() {
+    let bench = Bench::start().await;
+    let (head, _) = bench.get("/").await;
+    let etag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("an etag");
+    let (head, body) = bench.ask(&format!("GET / HTTP/1.1\r\nIf-None-Match: {etag}")).await;
+    assert!(head.starts_with("http/1.1 304"), "{head}");
+    assert_eq!(body, "");
+    let (head, body) = bench.ask("HEAD / HTTP/1.1").await;
+    assert!(head.contains("content-length: 8"), "{head}");
+    assert_eq!(body, "");
+}
+
+#[tokio::test]
+async fn description_is_understood_by_our_own_lookup() {
+    let bench = Bench::start().await;
+    let (head, body) = bench.get("/.well-known/peergraph").await;
+    assert!(head.contains("access-control-allow-origin: *"), "{head}");
+    let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(json["version"], 1);
+    assert_eq!(json["peer"], PeerId::from_bytes([1; 32]).to_string());
+    let url: NodeUrl = format!("http://{}", bench.address).parse().expect("a URL");
+    let addresses = url.look_up().await.expect("found");
+    let fingerprint = Fingerprint::from_bytes([2; 32]);
+    assert_eq!(
+        addresses,
+        [
+            format!("rtc://127.0.0.1:4000/{fingerprint}").parse().expect("an address"),
+            format!("ws://{}/link", bench.address).parse().expect("an address"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn lookup_of_something_else_says_so() {
+    let bench = Bench::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let closed = listener.local_addr().expect("bound");
+    drop(listener);
+    let look_up = async |text: String| {
+        let url: NodeUrl = text.parse().expect("a URL");
+        url.look_up().await.expect_err("not a node").to_string()
+    };
+    assert!(look_up(format!("http://{closed}")).await.contains("no connection"));
+    // It speaks no TLS; what the text is depends on the trust that this machine has.
+    look_up(format!("https://{}", bench.address)).await;
+}
+
+#[test]
+fn public_url_names_the_way_in() {
+    let url = |text: &str| link_url(&text.parse().expect("a URL"));
+    assert_eq!(url("https://node.example"), "wss://node.example/link");
+    assert_eq!(url("http://node.example:8080/p/"), "ws://node.example:8080/p/link");
+}
+
+#[tokio::test]
+async fn frames_travel_both_ways_and_whole() {
+    let mut bench = Bench::start().await;
+    let (ours, theirs) = bench.dial().await;
+    let long = Bytes::from(vec![7; FRAME_BYTES_MAX]);
+    assert!(ours.send(long.clone()));
+    assert_eq!(bench.frame().await, (LinkId(2), long));
+    assert!(theirs.send(Bytes::from_static(b"back")));
+    assert_eq!(bench.frame().await, (LinkId(1), Bytes::from_static(b"back")));
+}
+
+#[tokio::test]
+async fn dropping_a_socket_sends_what_waits_and_then_closes() {
+    let mut bench = Bench::start().await;
+    let (ours, _theirs) = bench.dial().await;
+    for n in 0..100_u8 {
+        assert!(ours.send(vec![n; 1000].into()));
+    }
+    drop(ours);
+    for n in 0..100_u8 {
+        let (link, bytes) = bench.frame().await;
+        assert_eq!((link, bytes[0]), (LinkId(2), n));
+    }
+    let mut gone = [bench.down().await, bench.down().await];
+    gone.sort();
+    assert_eq!(gone, [LinkId(1), LinkId(2)]);
+}
+
+#[tokio::test]
+async fn a_socket_whose_reader_sleeps_is_bounded() {
+    let mut bench = Bench::start().await;
+    let (ours, _theirs) = bench.dial().await;
+    // Nobody takes reports: the channel fills, then the TCP windows, then the queue.
+    let frame = Bytes::from(vec![0; FRAME_BYTES_MAX]);
+    let mut sent = 0;
+    while ours.send(frame.clone()) {
+        sent += 1;
+        assert!(sent < 10_000, "no bound");
+        tokio::task::yield_now().await;
+    }
+    assert!(ours.queued() <= 2 * 1024 * 1024, "{} bytes wait", ours.queued());
+}
+
+#[tokio::test]
+async fn text_and_long_messages_cost_the_link() {
+    use futures::SinkExt as _;
+    use tokio_tungstenite::tungstenite::Message;
+    for message in [Message::text("hello"), Message::binary(vec![0; FRAME_BYTES_MAX + 1])] {
+        let mut bench = Bench::start().await;
+        let stream = TcpStream::connect(bench.address).await.expect("connected");
+        let url = format!("ws://{}/link", bench.address);
+        let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.expect("upgraded");
+        let Report::Accepted { socket: _theirs, name } = bench.report().await else {
+            panic!("something else first")
+        };
+        name.send(LinkId(2)).expect("waited for");
+        socket.send(message).await.expect("sent");
+        assert_eq!(bench.down().await, LinkId(2));
+    }
+}
+
+#[tokio::test]
+async fn the_door_for_links_is_no_page() {
+    let bench = Bench::start().await;
+    let (head, _) = bench.get("/link").await;
+    assert!(head.starts_with("http/1.1 426"), "{head}");
+    let (head, _) = bench
+        .ask("GET /link HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 12")
+        .await;
+    assert!(head.starts_with("http/1.1 426"), "{head}");
+}
+
+#[tokio::test]
+async fn one_source_gets_so_many_connections_and_no_more() {
+    let counts = Arc::new(Counts::default());
+    let from: IpAddr = "192.0.2.1".parse().expect("an address");
+    let seats: Vec<Seat> =
+        std::iter::from_fn(|| Seat::take(&counts, from)).take(CONNECTIONS_MAX).collect();
+    assert_eq!(seats.len(), CONNECTIONS_PER_SOURCE_MAX);
+    assert!(Seat::take(&counts, "192.0.2.2".parse().expect("an address")).is_some());
+    drop(seats);
+    assert!(counts.0.lock().expect("not poisoned").is_empty());
+}

@@ -1,0 +1,716 @@
+//! WebRTC links: data channels to browsers and native nodes, over one UDP port.
+//!
+//! An [`Engine`] owns the sockets and every link on them. It is driven from one task: await
+//! [`Engine::turn`], take everything that [`Engine::poll`] has, call what follows from it, and
+//! again. Nothing is sent or received outside `turn`; no other method waits.
+//!
+//! ```text
+//!   turn ──► datagrams ──► which link? ──► stack ──► events, messages ──► poll
+//!              ▲            by address      │
+//!              │            by ufrag        ▼
+//!            socket ◄──── GSO batches ◄── packets
+//! ```
+//!
+//! The WebRTC stack is the sans-IO crate `rtc`, one peer connection a link (`link.rs`); datagrams
+//! are batched both ways (`socket.rs`). A link is one ordered, reliable channel. It comes to be in
+//! one of two ways:
+//!
+//! * **direct**: the dialler knows address and certificate fingerprint. There is no signalling: it
+//!   invents the node's username fragment, and puts its own ICE password into it
+//!   (`"d1/" ‖ password ‖ random`), so that the node can answer the first packet that it ever sees.
+//!   The node checks that packet's integrity, the caps and the budget of its source
+//!   (`budget.rs`) before it allocates anything. Dialler pins node; node learns who dialled from
+//!   the layer above, which binds both fingerprints of [`Happened::Open`];
+//! * **signalled**: offer and answer travel by other means, as the JSON that browsers use
+//!   (`signal.rs`). Our candidates are inside our descriptions.
+//!
+//! Links are told apart by remote address. So there is **one link per pair of local socket and
+//! remote address**: a second one is refused while the first was heard in the last 4 seconds, and
+//! takes the address over otherwise. When two nodes dial each other at once, the dial of the lower
+//! fingerprint stays.
+//!
+//! Everything is bounded: links by [`Config::links_max`], those of strangers that are not open by
+//! [`Config::half_open_max`], messages in a turn, bytes to send by [`OUTSTANDING_BYTES_MAX`], bytes
+//! received of a paused link by [`Config::receive_window_bytes`] and 256 messages.
+
+mod budget;
+mod certificate;
+mod demux;
+mod link;
+mod signal;
+mod socket;
+mod stun;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rtc::crypto::RTCCryptoProvider;
+
+pub use self::budget::Allowance;
+pub use self::certificate::{Certificate, CertificateError};
+pub use self::signal::{SIGNAL_BYTES_MAX, SignalError};
+
+use self::budget::Budget;
+use self::certificate::crypto;
+use self::link::{Credentials, Link, Origin, Reads, Step};
+use self::signal::{Description, PASSWORD_CHARS, Signal};
+use self::socket::{Inbox, Port, Sent};
+
+/// Longest message. Bytes. Ours: a 16 KiB frame and what seals it. The stack keeps one buffer of
+/// this size a link (measured: 64 KiB here cost 48 KB more a link and gained no speed).
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 + 256;
+/// Most bytes of one link accepted and not yet acknowledged; [`Engine::send`] says no beyond.
+pub const OUTSTANDING_BYTES_MAX: usize = 1024 * 1024;
+/// [`Happened::Buffered`] tells when a link's outstanding bytes have fallen to this.
+pub const BUFFERED_BYTES_LOW: usize = 64 * 1024;
+
+/// Most sockets of one engine. Ours: a few interfaces of both families.
+const PORTS_MAX: usize = 8;
+/// Most local addresses offered to another end.
+const LOCALS_MAX: usize = 16;
+/// Most messages taken from all links in one turn. Ours: 8 MiB at full length.
+const READS_PER_TURN: usize = 512;
+/// Most receive calls on one socket in one turn. Measured: 4 × 8 buffers.
+const RECEIVES_PER_TURN: usize = 4;
+/// How long a full send buffer is waited for; then what waits is dropped, as a network would.
+const SEND_WAIT: Duration = Duration::from_millis(5);
+/// Remote addresses remembered for one link: of a NAT that maps anew, of several interfaces.
+const ADDRESSES_MAX: usize = 32;
+/// A deadline that stays in the past is looked at again after this, so that nothing spins.
+const TIMER_MIN: Duration = Duration::from_millis(1);
+
+/// A link of one engine. Never used again within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RtcId(u64);
+
+/// What an engine needs to know.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where to listen, at most 8. Wildcards are fine; an IPv6 one does not include IPv4.
+    pub bind: Vec<SocketAddr>,
+    /// The DTLS certificate of all links.
+    pub certificate: Certificate,
+    /// Most links at once; beyond, dials fail and strangers are ignored.
+    pub links_max: usize,
+    /// Most strangers' links at once that are not open.
+    pub half_open_max: usize,
+    /// Whether strangers may dial us directly.
+    pub accept_direct: bool,
+    /// How often one source may dial us directly.
+    pub allowance: Allowance,
+    /// SCTP's receive window of each link. Bytes.
+    pub receive_window_bytes: u32,
+}
+
+impl Config {
+    /// The measured settings: 4 MiB windows, 512 half-open links, and at most 4,096 links (about
+    /// 400 MB of memory when idle).
+    #[must_use]
+    pub fn new(bind: Vec<SocketAddr>, certificate: Certificate) -> Self {
+        Self {
+            bind,
+            certificate,
+            links_max: 4096,
+            half_open_max: 512,
+            accept_direct: true,
+            allowance: Allowance::default(),
+            receive_window_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
+/// Something that happened to a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// A stranger's direct dial became open; its `Open` follows.
+    Incoming {
+        /// Its link.
+        link: RtcId,
+        /// Where it comes from.
+        from: SocketAddr,
+    },
+    /// The link carries messages.
+    Open {
+        /// Which.
+        link: RtcId,
+        /// SHA-256 of our DTLS certificate.
+        ours: [u8; 32],
+        /// SHA-256 of the certificate that the other end showed in the handshake.
+        theirs: [u8; 32],
+    },
+    /// A message arrived.
+    Message {
+        /// On which link.
+        link: RtcId,
+        /// At most [`MESSAGE_BYTES_MAX`].
+        bytes: Bytes,
+    },
+    /// How much was sent and not yet acknowledged: in the turn after a send, and when it has
+    /// fallen to [`BUFFERED_BYTES_LOW`].
+    Buffered {
+        /// Of which link.
+        link: RtcId,
+        /// How many.
+        bytes: usize,
+    },
+    /// A description to carry to the other end.
+    Signal {
+        /// Of which link.
+        link: RtcId,
+        /// At most a few KB.
+        json: String,
+    },
+    /// The link is no more: closed by the other end, dead, refused, or never opened. A link that
+    /// we closed ourselves is not reported.
+    Gone {
+        /// Which.
+        link: RtcId,
+    },
+}
+
+/// Why no link was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// As many links as [`Config::links_max`].
+    #[error("too many links")]
+    TooManyLinks,
+    /// Another link to this address is alive.
+    #[error("a link to this address exists")]
+    Busy,
+    /// No socket of ours can reach this address.
+    #[error("no route to this address")]
+    NoRoute,
+    /// The WebRTC stack refused.
+    #[error("the link could not be made")]
+    Failed,
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Datagrams received.
+    pub received: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// System calls that sent them.
+    pub sends: u64,
+    /// Datagrams that the system would not take.
+    pub dropped: u64,
+    /// Datagrams that belong to no link.
+    pub unknown: u64,
+    /// Requests with a wrong or without integrity.
+    pub forged: u64,
+    /// Strangers ignored: caps, budget, or an address that is in use.
+    pub refused: u64,
+    /// Receive calls that the system failed.
+    pub failures: u64,
+}
+
+/// All links over one UDP port (or a few).
+pub struct Engine {
+    config: Config,
+    crypto: Arc<dyn RTCCryptoProvider>,
+    fingerprint: [u8; 32],
+    ports: Vec<Port>,
+    inbox: Inbox,
+    links: BTreeMap<RtcId, Box<Link>>,
+    next: u64,
+    /// Looked up for each datagram, never iterated.
+    by_address: HashMap<(usize, SocketAddr), RtcId>,
+    by_ufrag: BTreeMap<String, RtcId>,
+    pinned: BTreeMap<RtcId, [u8; 32]>,
+    timers: BTreeSet<(Instant, RtcId)>,
+    dirty: VecDeque<RtcId>,
+    half_open: usize,
+    budget: Budget,
+    /// The socket whose buffer is full.
+    full: Option<usize>,
+    happened: VecDeque<Happened>,
+    stats: Stats,
+}
+
+impl Engine {
+    /// Opens the sockets. Must be called within a tokio runtime with I/O and time.
+    ///
+    /// # Errors
+    /// Of the system, such as a port in use; `InvalidInput` without or with too many addresses.
+    #[expect(
+        clippy::unused_async,
+        reason = "keeps callers inside the runtime that the sockets need"
+    )]
+    pub async fn bind(config: Config) -> io::Result<Self> {
+        if config.bind.is_empty() || config.bind.len() > PORTS_MAX {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let ports: io::Result<_> = config.bind.iter().map(|address| Port::bind(*address)).collect();
+        Ok(Self {
+            crypto: crypto(),
+            fingerprint: config.certificate.fingerprint(),
+            ports: ports?,
+            inbox: Inbox::new(),
+            links: BTreeMap::new(),
+            next: 1,
+            by_address: HashMap::new(),
+            by_ufrag: BTreeMap::new(),
+            pinned: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            dirty: VecDeque::new(),
+            half_open: 0,
+            budget: Budget::new(config.allowance),
+            full: None,
+            happened: VecDeque::new(),
+            stats: Stats::default(),
+            config,
+        })
+    }
+
+    /// The addresses where other hosts may reach us: for a wildcard those of the interfaces, and
+    /// loopback only when there is no other.
+    #[must_use]
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        let mut addresses: Vec<_> = self.ports.iter().flat_map(Port::addresses).collect();
+        addresses.truncate(LOCALS_MAX);
+        addresses
+    }
+
+    /// The addresses that the sockets are bound to, with their ports.
+    #[must_use]
+    pub fn bound_addrs(&self) -> Vec<SocketAddr> {
+        self.ports.iter().map(Port::bound).collect()
+    }
+
+    /// SHA-256 of our DTLS certificate: what direct diallers pin.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// Number of links, those that are not open yet included.
+    #[must_use]
+    pub fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Counters since the start.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Dials a node of which address and certificate fingerprint are known. `Open` or `Gone`
+    /// follows, the latter within 20 seconds.
+    ///
+    /// # Errors
+    /// [`DialError::Busy`] while another link to that address was heard in the last 4 seconds or
+    /// is being dialled.
+    pub fn dial(&mut self, to: SocketAddr, fingerprint: [u8; 32]) -> Result<RtcId, DialError> {
+        let now = Instant::now();
+        if !signal::is_usable(to) {
+            return Err(DialError::NoRoute);
+        }
+        let route = |(index, port): (usize, &Port)| Some((index, port.route(to)?));
+        let found = self.ports.iter().enumerate().find_map(route);
+        let (port, local) = found.ok_or(DialError::NoRoute)?;
+        if let Some(other) = self.by_address.get(&(port, to)).and_then(|id| self.links.get(id))
+            && (other.is_heard(now) || (other.origin == Origin::Dialled && !other.open))
+        {
+            return Err(DialError::Busy);
+        }
+        let credentials = credentials();
+        let fragment = signal::direct_fragment(&credentials.password, &random_hex(16));
+        let id = self.begin(Origin::Dialled, credentials, &[local], now)?;
+        let link = self.links.get_mut(&id).expect("just begun");
+        let answer = Description::of_node(to, fingerprint, &fragment);
+        if link.offer(now).is_none() || link.take_answer(&answer, now).is_err() {
+            self.remove(id);
+            return Err(DialError::Failed);
+        }
+        self.pinned.insert(id, fingerprint);
+        self.claim(id, port, to);
+        Ok(id)
+    }
+
+    /// Begins a link by signalling. Our offer follows as `Signal`.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub fn offer(&mut self) -> Result<RtcId, DialError> {
+        let now = Instant::now();
+        let locals = self.local_addrs();
+        let id = self.begin(Origin::Offerer, credentials(), &locals, now)?;
+        let Some(sdp) = self.links.get_mut(&id).and_then(|link| link.offer(now)) else {
+            self.remove(id);
+            return Err(DialError::Failed);
+        };
+        let json = signal::description_json("offer", &sdp);
+        self.happened.push_back(Happened::Signal { link: id, json });
+        Ok(id)
+    }
+
+    /// Begins the other end of an offer, which is then given to [`Engine::signal`].
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub fn answer(&mut self) -> Result<RtcId, DialError> {
+        let locals = self.local_addrs();
+        self.begin(Origin::Answerer, credentials(), &locals, Instant::now())
+    }
+
+    /// Takes a signal of the other end, which may be anything.
+    ///
+    /// # Errors
+    /// [`SignalError`]; the link is as it was, except after `Refused`, which ends it.
+    pub fn signal(&mut self, link: RtcId, json: &str) -> Result<(), SignalError> {
+        let now = Instant::now();
+        let found = self.links.get_mut(&link).ok_or(SignalError::NoLink)?;
+        let result = match Signal::parse(json)? {
+            Signal::Offer(_) if found.origin != Origin::Answerer => Err(SignalError::Unexpected),
+            Signal::Answer(_) if found.origin != Origin::Offerer => Err(SignalError::Unexpected),
+            Signal::Answer(answer) => found.take_answer(&answer, now),
+            Signal::Offer(offer) => found.take_offer(&offer, now).map(|sdp| {
+                let json = signal::description_json("answer", &sdp);
+                self.happened.push_back(Happened::Signal { link, json });
+            }),
+            Signal::Candidate(candidate) => {
+                candidate.into_iter().for_each(|address| found.take_candidate(address));
+                Ok(())
+            }
+        };
+        self.touch(link);
+        result
+    }
+
+    /// Queues a message. `false`: the link is not open, the message longer than
+    /// [`MESSAGE_BYTES_MAX`], or [`OUTSTANDING_BYTES_MAX`] reached; wait for `Buffered` then.
+    pub fn send(&mut self, link: RtcId, bytes: &[u8]) -> bool {
+        let now = Instant::now();
+        let sent = self.links.get_mut(&link).is_some_and(|link| link.send(bytes, now));
+        self.touch(link);
+        sent
+    }
+
+    /// Stops or resumes reading from a link. A paused one takes what its window holds and then
+    /// stops the other end; nothing is lost. A native sender whose window was closed asks again
+    /// at growing intervals, so it may resume as late again as the pause was long (60 seconds at
+    /// most): the stack does not announce a window that opened.
+    pub fn pause(&mut self, link: RtcId, paused: bool) {
+        if let Some(found) = self.links.get_mut(&link) {
+            found.paused = paused;
+            self.touch(link);
+        }
+    }
+
+    /// Ends a link and tells the other end. Its messages that wait in [`Engine::poll`] stay there;
+    /// what was sent and has not gone out may be lost.
+    pub fn close(&mut self, link: RtcId) {
+        let Some(found) = self.links.get_mut(&link) else { return };
+        found.close();
+        // At most what the windows held: a few packets, and the two that say goodbye.
+        while let Some(packet) = self.links.get_mut(&link).and_then(|link| link.poll_packet()) {
+            if !self.push(link, &packet) {
+                break;
+            }
+        }
+        self.remove(link);
+    }
+
+    /// The next thing that happened. Call until `None` after each [`Engine::turn`].
+    pub fn poll(&mut self) -> Option<Happened> {
+        self.happened.pop_front()
+    }
+
+    /// Waits until a packet arrives or a timer is due, and handles it; returns at once when
+    /// [`Engine::poll`] has something. Safe to drop at any time, as `select!` does.
+    pub async fn turn(&mut self) {
+        self.run();
+        if !self.happened.is_empty() {
+            return;
+        }
+        if let Some(index) = self.full {
+            let port = &self.ports[index];
+            let writable = poll_fn(|context| port.poll_writable(context));
+            let _ = tokio::time::timeout(SEND_WAIT, writable).await;
+            self.unblock(index);
+        } else if wait(&self.ports, self.timers.first().map(|(at, _)| *at)).await {
+            self.receive();
+        }
+        self.run();
+    }
+
+    fn receive(&mut self) {
+        for index in 0..self.ports.len() {
+            for _ in 0..RECEIVES_PER_TURN {
+                let Ok(count) = self.ports[index].receive(&mut self.inbox) else {
+                    self.stats.failures += 1;
+                    break;
+                };
+                let now = Instant::now();
+                let inbox = std::mem::replace(&mut self.inbox, Inbox::empty());
+                for (from, to, datagram) in inbox.datagrams(count) {
+                    let local = self.ports[index].local(to);
+                    self.datagram(index, local, from, datagram, now);
+                }
+                self.inbox = inbox;
+                if !socket::is_full(count) {
+                    break;
+                }
+                // Acknowledgements go out, or the senders wait for them.
+                self.run();
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        origin: Origin,
+        credentials: Credentials,
+        locals: &[SocketAddr],
+        now: Instant,
+    ) -> Result<RtcId, DialError> {
+        if self.links.len() >= self.config.links_max {
+            return Err(DialError::TooManyLinks);
+        }
+        let ufrag = credentials.ufrag.clone();
+        let (certificate, window) = (&self.config.certificate, self.config.receive_window_bytes);
+        let link = Link::new(origin, credentials, locals, certificate, window, now);
+        let link = link.ok_or(DialError::Failed)?;
+        let id = RtcId(self.next);
+        self.next += 1;
+        self.links.insert(id, Box::new(link));
+        self.by_ufrag.insert(ufrag, id);
+        self.half_open += usize::from(origin == Origin::Stranger);
+        self.touch(id);
+        Ok(id)
+    }
+
+    /// Makes packets from this address the link's.
+    fn claim(&mut self, id: RtcId, port: usize, address: SocketAddr) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.addresses.contains(&(port, address)) {
+            self.by_address.insert((port, address), id);
+        } else if link.addresses.len() < ADDRESSES_MAX {
+            link.addresses.push((port, address));
+            self.by_address.insert((port, address), id);
+        }
+    }
+
+    fn remove(&mut self, id: RtcId) {
+        let Some(link) = self.links.remove(&id) else { return };
+        self.by_ufrag.remove(&link.credentials.ufrag);
+        self.pinned.remove(&id);
+        for address in &link.addresses {
+            if self.by_address.get(address) == Some(&id) {
+                self.by_address.remove(address);
+            }
+        }
+        if let Some(at) = link.wake {
+            self.timers.remove(&(at, id));
+        }
+        self.half_open -= usize::from(link.origin == Origin::Stranger && !link.open);
+    }
+
+    fn touch(&mut self, id: RtcId) {
+        if let Some(link) = self.links.get_mut(&id)
+            && !std::mem::replace(&mut link.dirty, true)
+        {
+            self.dirty.push_back(id);
+        }
+    }
+
+    /// Timers that are due, then every link that something happened to.
+    fn run(&mut self) {
+        let now = Instant::now();
+        while let Some(&(at, id)) = self.timers.first() {
+            if at > now {
+                break;
+            }
+            self.timers.pop_first();
+            if let Some(link) = self.links.get_mut(&id) {
+                link.wake = None;
+                link.timeout(now);
+                self.touch(id);
+            }
+        }
+        let mut reads = READS_PER_TURN.saturating_sub(self.happened.len());
+        for _ in 0..self.dirty.len() {
+            if self.full.is_some() {
+                return;
+            }
+            let Some(id) = self.dirty.pop_front() else { break };
+            if let Some(link) = self.links.get_mut(&id) {
+                link.dirty = false;
+                self.drain(id, &mut reads, now);
+            }
+        }
+        for index in 0..self.ports.len() {
+            self.flush(index);
+        }
+    }
+
+    /// Drains one link: events and messages, then packets, until nothing moves.
+    fn drain(&mut self, id: RtcId, reads: &mut usize, now: Instant) {
+        let mut reads = Reads::new(reads);
+        loop {
+            let mut moved = false;
+            while let Some(step) = self.links.get_mut(&id).and_then(|it| it.step(&mut reads)) {
+                moved = true;
+                self.report(id, step);
+            }
+            while let Some(packet) = self.links.get_mut(&id).and_then(|it| it.poll_packet()) {
+                moved = true;
+                if !self.push(id, &packet) {
+                    if let Some(link) = self.links.get_mut(&id) {
+                        link.hold(packet);
+                    }
+                    self.touch(id);
+                    return;
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.settle(id, reads.left(), now);
+    }
+
+    /// After a drain: is the link alive, what has it sent, when must it be woken?
+    fn settle(&mut self, id: RtcId, drained: bool, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.is_dead() {
+            self.close(id);
+            self.happened.push_back(Happened::Gone { link: id });
+            return;
+        }
+        if let Some(bytes) = link.progress(BUFFERED_BYTES_LOW) {
+            self.happened.push_back(Happened::Buffered { link: id, bytes });
+        }
+        let at = link.poll_timeout(now).max(now + TIMER_MIN);
+        // Only ever earlier: a timer that fires too early is armed again.
+        if link.wake.is_none_or(|wake| at < wake) {
+            if let Some(wake) = link.wake.replace(at) {
+                self.timers.remove(&(wake, id));
+            }
+            self.timers.insert((at, id));
+        }
+        if !drained {
+            self.touch(id);
+        }
+    }
+
+    fn report(&mut self, id: RtcId, step: Step) {
+        match step {
+            Step::Message(bytes) => {
+                self.happened.push_back(Happened::Message { link: id, bytes });
+            }
+            Step::Open(theirs) => {
+                let Some(link) = self.links.get(&id) else { return };
+                if link.origin == Origin::Stranger {
+                    self.half_open -= 1;
+                    if let Some((_, from)) = link.addresses.first().copied() {
+                        self.happened.push_back(Happened::Incoming { link: id, from });
+                    }
+                }
+                let ours = self.fingerprint;
+                self.happened.push_back(Happened::Open { link: id, ours, theirs });
+            }
+        }
+    }
+
+    /// Puts a packet into its socket's batch; `false` when the socket is full.
+    fn push(&mut self, id: RtcId, packet: &rtc::shared::TaggedBytesMut) -> bool {
+        let (local, to) = (packet.transport.local_addr, packet.transport.peer_addr);
+        let Some(index) = self.ports.iter().position(|port| port.owns(local)) else {
+            self.stats.dropped += 1;
+            return true;
+        };
+        // A node that we dial never asks, and any other end may answer before it asks: so where a
+        // request goes to, its answer comes from. A link that is heard there keeps the address.
+        if stun::is_stun(&packet.message) && !self.by_address.contains_key(&(index, to)) {
+            self.claim(id, index, to);
+        }
+        if !self.ports[index].joins(local, to, packet.message.len()) && !self.flush(index) {
+            return false;
+        }
+        self.ports[index].push(local, to, &packet.message);
+        true
+    }
+
+    /// Sends what waits at a socket; `false` when it is full.
+    fn flush(&mut self, index: usize) -> bool {
+        match self.ports[index].send() {
+            Sent::Out(0) => {}
+            Sent::Out(count) => {
+                self.stats.sends += 1;
+                self.stats.sent += count as u64;
+            }
+            Sent::Dropped(count) => self.stats.dropped += count as u64,
+            Sent::Full => {
+                self.full = Some(index);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Tries once more to send what a full socket held, and else drops it.
+    fn unblock(&mut self, index: usize) {
+        self.full = None;
+        if !self.flush(index) {
+            self.full = None;
+            self.stats.dropped += self.ports[index].discard() as u64;
+        }
+    }
+}
+
+impl Drop for Engine {
+    /// Tells the other ends, as far as the sockets take it.
+    fn drop(&mut self) {
+        while let Some(id) = self.links.keys().next().copied() {
+            self.close(id);
+        }
+        for index in 0..self.ports.len() {
+            self.flush(index);
+        }
+    }
+}
+
+/// Waits for a packet (`true`) or until `deadline`.
+async fn wait(ports: &[Port], deadline: Option<Instant>) -> bool {
+    let readable = poll_fn(|context| {
+        let mut ready = Poll::Pending;
+        for port in ports {
+            if port.poll_readable(context).is_ready() {
+                ready = Poll::Ready(());
+            }
+        }
+        ready
+    });
+    match deadline {
+        Some(at) => tokio::time::timeout_at(at.into(), readable).await.is_ok(),
+        None => {
+            readable.await;
+            true
+        }
+    }
+}
+
+fn credentials() -> Credentials {
+    Credentials { ufrag: random_hex(8), password: random_hex(PASSWORD_CHARS / 2) }
+}
+
+/// Random hexadecimal digits, two for each byte.
+fn random_hex(bytes: usize) -> String {
+    let mut random = [0; 16];
+    let random = &mut random[..bytes];
+    getrandom::fill(random).expect("the system has randomness, or nothing here is safe");
+    data_encoding::HEXLOWER.encode(random)
+}

@@ -1,0 +1,95 @@
+//! The little of STUN that decides which link a datagram is for.
+//!
+//! ```text
+//! 0   type (2) ‖ length of attributes (2) ‖ magic cookie 2112A442 ‖ transaction id (12)
+//! 20  attributes: type (2) ‖ length (2) ‖ value, padded to 4 bytes
+//! ```
+//!
+//! A binding request carries `USERNAME` = receiver's fragment ":" sender's fragment. Source: RFC
+//! 8489 sections 5 and 14, RFC 8445 section 7.2.2.
+
+use rtc::crypto::RTCCrypto;
+use rtc::stun::integrity::MessageIntegrity;
+use rtc::stun::message::Message;
+
+const HEADER_BYTES: usize = 20;
+const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+const BINDING_REQUEST: [u8; 2] = [0, 1];
+const USERNAME: u16 = 6;
+
+/// Says whether a datagram is meant for STUN, by its first byte (RFC 7983).
+pub(super) fn is_stun(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|byte| *byte < 4)
+}
+
+/// The receiver's and the sender's username fragments of a well-formed binding request.
+pub(super) fn username(datagram: &[u8]) -> Option<(&str, &str)> {
+    let header = datagram.get(..HEADER_BYTES)?;
+    if header[..2] != BINDING_REQUEST || header[4..8] != COOKIE {
+        return None;
+    }
+    let mut rest = &datagram[HEADER_BYTES..];
+    if usize::from(u16::from_be_bytes([header[2], header[3]])) != rest.len() {
+        return None;
+    }
+    while let Some(head) = rest.get(..4) {
+        let kind = u16::from_be_bytes([head[0], head[1]]);
+        let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        let value = rest.get(4..4 + length)?;
+        if kind == USERNAME {
+            return std::str::from_utf8(value).ok()?.split_once(':');
+        }
+        rest = rest.get(4 + length.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+/// Says whether the request was made by somebody who knows `password`.
+pub(super) fn has_integrity(datagram: &[u8], password: &str, crypto: &dyn RTCCrypto) -> bool {
+    let mut message = Message::new();
+    message.raw = datagram.to_vec();
+    message.decode().is_ok()
+        && MessageIntegrity::check(&mut message, password.as_bytes(), crypto).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(attributes: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0, 1, 0, attributes.len() as u8];
+        bytes.extend(COOKIE);
+        bytes.extend([7; 12]);
+        bytes.extend(attributes);
+        bytes
+    }
+
+    #[test]
+    fn the_username_is_found_behind_other_attributes() {
+        let bytes = request(b"\x80\x22\0\x01x\0\0\0\0\x06\0\x05ab:cd\0\0\0");
+        assert_eq!(username(&bytes), Some(("ab", "cd")));
+    }
+
+    #[test]
+    fn malformed_requests_have_no_username() {
+        let good = request(b"\0\x06\0\x05ab:cd\0\0\0");
+        assert!(username(&good).is_some());
+        for end in 0..good.len() {
+            assert_eq!(username(&good[..end]), None, "cut at {end}");
+        }
+        assert_eq!(username(&request(b"\0\x06\0\x04abcd")), None, "no colon");
+        assert_eq!(username(&request(b"\0\x06\xff\xff")), None, "length beyond the end");
+        assert_eq!(username(&request(b"\0\x06\0\x03\xff:a\0")), None, "not UTF-8");
+        let mut response = good.clone();
+        response[0] = 1;
+        assert_eq!(username(&response), None, "a response");
+    }
+
+    #[test]
+    fn integrity_is_refused_when_absent_or_garbled() {
+        let provider = rtc::crypto::default_provider().expect("a crypto provider is compiled in");
+        assert!(!has_integrity(&request(b""), "secret", provider.crypto()));
+        let garbled = request(b"\0\x08\0\x14aaaaaaaaaaaaaaaaaaaa");
+        assert!(!has_integrity(&garbled, "secret", provider.crypto()));
+    }
+}

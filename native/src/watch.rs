@@ -1,0 +1,301 @@
+//! Streams of what happens: records of a group without a gap, and all events with one.
+//!
+//! A [`Watch`] loses nothing and never stops the host. What arrives waits in its queue; when the application is so
+//! slow that the queue is full, only ids are kept (one for each record, however often it changes) and the records are
+//! read from the store when their turn comes. Its memory is bounded by the number of records in the group.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll};
+
+use futures::Stream;
+use futures::stream::unfold;
+use peergraph_core::id::{GroupId, RecordId};
+use peergraph_core::io::{Command, Cursor, Event, Filter, Reply};
+use peergraph_core::record::{Record, RecordType};
+use tokio::sync::{Notify, broadcast};
+
+use crate::delivery::Delivery;
+use crate::host::Requests;
+
+/// Records that wait whole for one watcher. Guess.
+const QUEUE_MAX: usize = 1_024;
+/// Bytes of payload that wait for one watcher. Guess.
+const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Events that wait for one listener. Guess. The oldest are lost.
+const EVENTS_MAX: usize = 1_024;
+
+/// Who wants to hear of what.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    feeds: Mutex<Vec<Weak<Feed>>>,
+    deliveries: Mutex<Vec<Delivery>>,
+    /// Absent once the host has ended.
+    events: Mutex<Option<broadcast::Sender<Event>>>,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self {
+            feeds: Mutex::default(),
+            deliveries: Mutex::default(),
+            events: Mutex::new(Some(broadcast::Sender::new(EVENTS_MAX))),
+        }
+    }
+
+    /// Tells everybody.
+    pub(crate) fn tell(&self, event: Event) {
+        if let Event::Record { group, record } = &event {
+            self.feeds.lock().expect("no panic under this lock").retain(|feed| {
+                let Some(feed) = feed.upgrade() else { return false };
+                feed.push(*group, record);
+                true
+            });
+        }
+        if let Some(events) = &*self.events.lock().expect("no panic under this lock") {
+            // An error says that nobody listens.
+            let _ = events.send(event);
+        }
+    }
+
+    /// Ends every stream.
+    pub(crate) fn close(&self) {
+        *self.events.lock().expect("no panic under this lock") = None;
+        for feed in self.feeds.lock().expect("no panic under this lock").drain(..) {
+            if let Some(feed) = feed.upgrade() {
+                feed.waiting.lock().expect("no panic under this lock").closed = true;
+                feed.changed.notify_one();
+            }
+        }
+    }
+
+    pub(crate) fn track(&self, delivery: &Delivery, id: RecordId) {
+        delivery.add(id);
+        let mut deliveries = self.deliveries.lock().expect("no panic under this lock");
+        if !deliveries.iter().any(|known| known.is(delivery)) {
+            deliveries.push(delivery.clone());
+        }
+    }
+
+    pub(crate) fn sent(&self, id: RecordId) {
+        let mut deliveries = self.deliveries.lock().expect("no panic under this lock");
+        deliveries.retain(|delivery| !delivery.sent(id) && !delivery.is_forgotten());
+    }
+
+    fn feed(&self, group: GroupId, kind: Option<RecordType>) -> Arc<Feed> {
+        let feed =
+            Arc::new(Feed { group, kind, waiting: Mutex::default(), changed: Notify::new() });
+        self.feeds.lock().expect("no panic under this lock").push(Arc::downgrade(&feed));
+        feed
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        let events = self.events.lock().expect("no panic under this lock");
+        let Some(events) = events.as_ref().map(broadcast::Sender::subscribe) else {
+            return Events(Box::pin(futures::stream::empty()));
+        };
+        let stream = unfold(events, |mut events| async {
+            loop {
+                match events.recv().await {
+                    Ok(event) => return Some((event, events)),
+                    Err(broadcast::error::RecvError::Lagged(lost)) => {
+                        tracing::warn!(lost, "an application is too slow for its events");
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        });
+        Events(Box::pin(stream))
+    }
+}
+
+/// What waits for one watcher.
+#[derive(Debug)]
+struct Feed {
+    group: GroupId,
+    kind: Option<RecordType>,
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    queue: VecDeque<Record>,
+    bytes: usize,
+    /// What did not fit: read from the store when its turn comes. A tombstone is not there any more, so it is kept.
+    overflow: BTreeMap<RecordId, Option<Record>>,
+    closed: bool,
+}
+
+#[expect(clippy::large_enum_variant, reason = "one at a time, moved once")]
+enum Next {
+    Record(Record),
+    Stored(RecordId),
+    Nothing,
+    Closed,
+}
+
+impl Feed {
+    fn push(&self, group: GroupId, record: &Record) {
+        if group != self.group || self.kind.as_ref().is_some_and(|kind| *kind != record.kind) {
+            return;
+        }
+        let mut waiting = self.waiting.lock().expect("no panic under this lock");
+        let full = waiting.queue.len() >= QUEUE_MAX || waiting.bytes >= QUEUE_BYTES_MAX;
+        if full || !waiting.overflow.is_empty() {
+            waiting.overflow.insert(record.id, record.deleted.then(|| record.clone()));
+        } else {
+            waiting.bytes += record.payload.len();
+            waiting.queue.push_back(record.clone());
+        }
+        self.changed.notify_one();
+    }
+
+    fn next(&self) -> Next {
+        let mut waiting = self.waiting.lock().expect("no panic under this lock");
+        if let Some(record) = waiting.queue.pop_front() {
+            waiting.bytes -= record.payload.len();
+            return Next::Record(record);
+        }
+        match waiting.overflow.pop_first() {
+            Some((_, Some(record))) => Next::Record(record),
+            Some((id, None)) => Next::Stored(id),
+            None if waiting.closed => Next::Closed,
+            None => Next::Nothing,
+        }
+    }
+}
+
+/// Records of a group: first what is stored, oldest change first, then what arrives. A deletion comes as a record
+/// that is `deleted`. Ends when the host does.
+pub struct Watch(Pin<Box<dyn Stream<Item = Record> + Send>>);
+
+/// What happens in a host, as it happens. A listener that is more than 1,024 events late loses the oldest. Ends when
+/// the host does.
+pub struct Events(Pin<Box<dyn Stream<Item = Event> + Send>>);
+
+impl Stream for Watch {
+    type Item = Record;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Record>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+impl Watch {
+    /// Ends at once.
+    pub(crate) fn empty() -> Self {
+        Self(Box::pin(futures::stream::empty()))
+    }
+
+    pub(crate) fn new(
+        registry: &Registry,
+        requests: Requests,
+        group: GroupId,
+        kind: Option<RecordType>,
+    ) -> Self {
+        // Registered before the first page is read, so that nothing falls between.
+        let feed = registry.feed(group, kind);
+        let watcher = Watcher {
+            feed,
+            requests,
+            page: VecDeque::new(),
+            after: Some(None),
+            told: BTreeMap::new(),
+        };
+        Self(Box::pin(unfold(watcher, |mut watcher| async {
+            let record = watcher.next().await?;
+            Some((record, watcher))
+        })))
+    }
+}
+
+struct Watcher {
+    feed: Arc<Feed>,
+    requests: Requests,
+    page: VecDeque<Record>,
+    /// Where the next page of the stored records begins; `None` once they are all told.
+    after: Option<Option<Cursor>>,
+    /// What was told of the stored records, by the beginning of its signature, which covers everything. A record
+    /// that arrives meanwhile may be on a page and in the queue. Forgotten as soon as the queue is empty.
+    told: BTreeMap<RecordId, [u8; 8]>,
+}
+
+impl Watcher {
+    async fn next(&mut self) -> Option<Record> {
+        loop {
+            if let Some(record) = self.page.pop_front() {
+                self.told.insert(record.id, stamp(&record));
+                return Some(record);
+            }
+            if let Some(after) = self.after {
+                self.after = self.read(Filter { after, ..Filter::default() }).await?.map(Some);
+                continue;
+            }
+            match self.feed.next() {
+                Next::Record(record) => {
+                    if self.told.get(&record.id) != Some(&stamp(&record)) {
+                        return Some(record);
+                    }
+                }
+                Next::Stored(id) => {
+                    self.read(Filter { id: Some(id), ..Filter::default() }).await?;
+                    if let Some(record) = self.page.pop_front()
+                        && self.told.get(&id) != Some(&stamp(&record))
+                    {
+                        return Some(record);
+                    }
+                }
+                Next::Nothing => {
+                    self.told.clear();
+                    self.feed.changed.notified().await;
+                }
+                Next::Closed => return None,
+            }
+        }
+    }
+
+    /// Reads a page, and tells where the next one begins. `None` ends the watch: the group or the host is gone.
+    async fn read(&mut self, filter: Filter) -> Option<Option<Cursor>> {
+        let filter = Filter { kind: self.feed.kind.clone(), ..filter };
+        let group = self.feed.group;
+        match self.requests.ask(Command::Records { group, filter }).await {
+            Ok(Reply::Records { records, next }) => {
+                self.page = records.into();
+                Some(next)
+            }
+            Ok(_) => None,
+            Err(error) => {
+                tracing::warn!(%error, "a watch ends");
+                None
+            }
+        }
+    }
+}
+
+fn stamp(record: &Record) -> [u8; 8] {
+    let mut stamp = [0; 8];
+    stamp.copy_from_slice(&record.signature[..8]);
+    stamp
+}

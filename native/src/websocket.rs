@@ -1,0 +1,184 @@
+//! WebSockets: the transport for when UDP is blocked, and the other door for a first link.
+//!
+//! One binary message is one frame of the core. Nothing else is a link: a text message or one that is too long ends
+//! it. Each socket is one task with a reading and a writing half; all report to the host through one bounded
+//! channel, so that a socket which floods waits for its turn like the others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{SinkExt as _, StreamExt as _};
+use hyper::Uri;
+use peergraph_core::io::LinkId;
+use peergraph_core::limits::{BUFFERED_LOW_BYTES, FRAME_BYTES_MAX, IN_TRANSPORT_BYTES_MAX};
+use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::connect::{self, Stream};
+
+/// Path of links on a node's HTTP port.
+pub(crate) const PATH: &str = "/link";
+/// What a queued frame counts beyond its bytes, so that many small ones are bounded too. Guess.
+const FRAME_COST_BYTES: usize = 64;
+/// Bytes waiting in one socket before it is given up. The core stops at a quarter of it.
+const QUEUE_BYTES_MAX: usize = 4 * IN_TRANSPORT_BYTES_MAX;
+/// Reports of all sockets that wait for the host. Guess: 4 MiB of frames.
+pub(crate) const REPORTS_MAX: usize = 256;
+/// Time for what waits to leave a socket that is being closed. Guess.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a socket tells the host.
+pub(crate) enum Report {
+    /// A stranger connected. The host answers with the link's name, or drops `name` to refuse.
+    Accepted { socket: Socket, name: oneshot::Sender<LinkId> },
+    /// Our dial succeeded.
+    Up { link: LinkId },
+    /// A frame arrived.
+    Frame { link: LinkId, bytes: Bytes },
+    /// So many bytes wait; told when few are left.
+    Buffered { link: LinkId, bytes: usize },
+    /// The socket is gone.
+    Down { link: LinkId },
+}
+
+/// The host's end of a socket. Dropping it closes the socket after what was sent.
+pub(crate) struct Socket {
+    frames: mpsc::UnboundedSender<Bytes>,
+    queued: Arc<AtomicUsize>,
+}
+
+/// The frames that wait in a socket.
+struct Queue {
+    frames: mpsc::UnboundedReceiver<Bytes>,
+    queued: Arc<AtomicUsize>,
+}
+
+impl Socket {
+    fn new() -> (Self, Queue) {
+        let (sender, frames) = mpsc::unbounded_channel();
+        let queued = Arc::new(AtomicUsize::new(0));
+        (Self { frames: sender, queued: queued.clone() }, Queue { frames, queued })
+    }
+
+    /// Queues one frame. `false`: the socket is gone, or does not keep up at all.
+    pub(crate) fn send(&self, bytes: Bytes) -> bool {
+        let cost = bytes.len() + FRAME_COST_BYTES;
+        let queued = self.queued.fetch_add(cost, Ordering::Relaxed) + cost;
+        queued <= QUEUE_BYTES_MAX && self.frames.send(bytes).is_ok()
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+}
+
+/// Starts to dial `url` for `link`.
+pub(crate) fn dial(link: LinkId, url: &str, reports: mpsc::Sender<Report>) -> Socket {
+    let (socket, queue) = Socket::new();
+    let url = url.to_owned();
+    tokio::spawn(async move {
+        match open(&url).await {
+            Ok(stream) => {
+                if reports.send(Report::Up { link }).await.is_ok() {
+                    run(link, stream, queue, &reports).await;
+                }
+            }
+            Err(error) => tracing::debug!(link = link.0, %error, "WebSocket not opened"),
+        }
+        let _ = reports.send(Report::Down { link }).await;
+    });
+    socket
+}
+
+async fn open(url: &str) -> Result<WebSocketStream<Box<dyn Stream>>, String> {
+    let target: Uri = url.parse().map_err(|_| "not a URL".to_owned())?;
+    let stream = connect::connect(&target).await.map_err(|error| error.to_string())?;
+    let opening = tokio_tungstenite::client_async_with_config(url, stream, Some(config()));
+    match tokio::time::timeout(connect::CONNECT_TIMEOUT, opening).await {
+        Ok(Ok((stream, _))) => Ok(stream),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the server did not answer in time".to_owned()),
+    }
+}
+
+/// Serves a stranger's socket until it ends.
+pub(crate) async fn serve(stream: WebSocketStream<impl Stream>, reports: mpsc::Sender<Report>) {
+    let (socket, queue) = Socket::new();
+    let (name, named) = oneshot::channel();
+    if reports.send(Report::Accepted { socket, name }).await.is_err() {
+        return;
+    }
+    let Ok(link) = named.await else { return };
+    run(link, stream, queue, &reports).await;
+    let _ = reports.send(Report::Down { link }).await;
+}
+
+/// Longest messages and buffers of a socket.
+pub(crate) fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(FRAME_BYTES_MAX))
+        .max_frame_size(Some(FRAME_BYTES_MAX))
+        .read_buffer_size(FRAME_BYTES_MAX)
+        .write_buffer_size(FRAME_BYTES_MAX)
+        .max_write_buffer_size(4 * FRAME_BYTES_MAX)
+}
+
+async fn run(
+    link: LinkId,
+    stream: WebSocketStream<impl Stream>,
+    mut queue: Queue,
+    reports: &mpsc::Sender<Report>,
+) {
+    let (mut sink, mut source) = stream.split();
+    let reading = async {
+        while let Some(message) = source.next().await {
+            match message {
+                Ok(Message::Binary(bytes)) => {
+                    if reports.send(Report::Frame { link, bytes }).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                Ok(Message::Text(_) | Message::Close(_) | Message::Frame(_)) => return,
+                Err(error) => {
+                    tracing::debug!(link = link.0, %error, "WebSocket ended");
+                    return;
+                }
+            }
+        }
+    };
+    let writing = async {
+        while let Some(first) = queue.frames.recv().await {
+            let mut cost = first.len() + FRAME_COST_BYTES;
+            sink.feed(Message::Binary(first)).await?;
+            while let Ok(frame) = queue.frames.try_recv() {
+                cost += frame.len() + FRAME_COST_BYTES;
+                sink.feed(Message::Binary(frame)).await?;
+            }
+            sink.flush().await?;
+            let before = queue.queued.fetch_sub(cost, Ordering::Relaxed);
+            let left = before.saturating_sub(cost);
+            // Any number that the host was told since the last report is at most `before`.
+            if before > BUFFERED_LOW_BYTES && left <= BUFFERED_LOW_BYTES {
+                let _ = reports.send(Report::Buffered { link, bytes: left }).await;
+            }
+        }
+        // The host let go of the socket.
+        tokio::time::timeout(CLOSE_TIMEOUT, sink.close()).await.unwrap_or(Ok(()))
+    };
+    let mut reading = std::pin::pin!(reading);
+    let result: Result<(), Error> = tokio::select! {
+        () = &mut reading => return,
+        result = writing => result,
+    };
+    match result {
+        // What is unread when a socket is dropped makes TCP forget what was written last: so the other end goes first.
+        Ok(()) => drop(tokio::time::timeout(CLOSE_TIMEOUT, reading).await),
+        Err(error) => tracing::debug!(link = link.0, %error, "WebSocket ended"),
+    }
+}

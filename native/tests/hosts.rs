@@ -1,0 +1,271 @@
+//! Real hosts on loopback: groups, invitations, records, restarts.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use peergraph::{
+    Certificate, CommandError, Delivery, Error, Event, Filter, Group, Host, HostBuilder,
+    InviteOptions, JoinError, Record, RecordType, Role, StartError, Watch,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn loopback() -> SocketAddr {
+    "127.0.0.1:0".parse().expect("an address")
+}
+
+fn builder(name: &str) -> HostBuilder {
+    Host::builder().name(name).udp(loopback())
+}
+
+/// A host that serves HTTP, to be used as a node.
+async fn node(name: &str) -> Host {
+    builder(name).http(loopback()).rendezvous(true).start().await.expect("starts")
+}
+
+fn url(node: &Host) -> peergraph::NodeUrl {
+    let address = node.http_address().expect("serves HTTP");
+    format!("http://{address}").parse().expect("a URL")
+}
+
+async fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, wait).await {
+        Ok(value) => value,
+        Err(_) => panic!("not within {} s: {what}", PATIENCE.as_secs()),
+    }
+}
+
+/// Takes records until one has this payload.
+async fn see(watch: &mut Watch, payload: &str) -> Record {
+    let wait = async {
+        loop {
+            let record = watch.next().await.expect("the watch goes on");
+            if record.payload == payload.as_bytes() {
+                return record;
+            }
+        }
+    };
+    soon(payload, wait).await
+}
+
+async fn bearer(group: &Group, uses: u32) -> String {
+    let options = InviteOptions::bearer(Role::Member).uses(uses);
+    let invitation = group.invite(options).await.expect("invited");
+    format!("https://node.example/#{}", invitation.to_text())
+}
+
+async fn payloads(group: &Group) -> Vec<String> {
+    let kind = RecordType::new("note").expect("a type");
+    let records = group.records(Filter { kind: Some(kind), ..Filter::default() }).await;
+    let records = records.expect("read");
+    records.iter().map(|record| String::from_utf8_lossy(&record.payload).into_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_members_by_bearer_link_hear_each_other() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Trip").await.expect("made");
+    group.publish("note", "before").await.expect("published");
+    let link = bearer(&group, 1).await;
+
+    let bob = builder("Bob").node(url(&ada)).start().await.expect("starts");
+    let joined = soon("joined", bob.join(&link)).await.expect("joined");
+    assert_eq!(joined.id(), group.id());
+    assert_eq!(joined.name(), "Trip");
+
+    let (mut at_ada, mut at_bob) = (group.watch("note"), joined.watch("note"));
+    see(&mut at_bob, "before").await;
+    let sent =
+        group.publish("note", "from Ada").attribute("room", "general").await.expect("published");
+    let seen = see(&mut at_bob, "from Ada").await;
+    assert_eq!(seen, sent);
+    assert_eq!(seen.creator, ada.peer_id());
+    joined.publish("note", "from Bob").await.expect("published");
+    assert_eq!(see(&mut at_ada, "from Bob").await.creator, bob.peer_id());
+
+    let names: Vec<String> =
+        joined.members().await.expect("listed").into_iter().map(|member| member.name).collect();
+    assert_eq!(names.len(), 2);
+    assert!(names.contains(&"Ada".to_owned()) && names.contains(&"Bob".to_owned()), "{names:?}");
+    assert_eq!(joined.neighbours().await.expect("listed").len(), 1);
+    bob.shutdown().await.expect("ends");
+    ada.shutdown().await.expect("ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_meet_through_a_node_that_is_no_member_and_talk_without_it() {
+    let rendezvous = node("Node").await;
+    let ada = builder("Ada").node(url(&rendezvous)).start().await.expect("starts");
+    let bob = builder("Bob").node(url(&rendezvous)).start().await.expect("starts");
+    let group = ada.create_group("Trip").await.expect("made");
+    let joined = soon("joined", bob.join(bearer(&group, 1).await)).await.expect("joined");
+    assert!(rendezvous.groups().await.expect("listed").is_empty());
+    rendezvous.shutdown().await.expect("ends");
+    let (mut at_ada, mut at_bob) = (group.watch("note"), joined.watch("note"));
+    group.publish("note", "still here").await.expect("published");
+    see(&mut at_bob, "still here").await;
+    joined.publish("note", "so am I").await.expect("published");
+    see(&mut at_ada, "so am I").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn websocket_alone_is_enough() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Trip").await.expect("made");
+    let door = format!("ws://{}/link", ada.http_address().expect("serves HTTP"));
+    let bob = builder("Bob").node(door.parse().expect("an address")).start().await.expect("starts");
+    let joined = soon("joined", bob.join(bearer(&group, 1).await)).await.expect("joined");
+    group.publish("note", vec![b'x'; 500_000]).await.expect("published");
+    let mut watch = joined.watch("note");
+    let record = soon("a long record", watch.next()).await.expect("the watch goes on");
+    assert_eq!(record.payload.len(), 500_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restart_keeps_identity_groups_and_records_and_finds_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ada = node("Ada").await;
+    let group = ada.create_group("Trip").await.expect("made");
+    let open = |folder: &Path| builder("Bob").data(folder).node(url(&ada)).start();
+    let bob = open(folder.path()).await.expect("starts");
+    let peer = bob.peer_id();
+    let joined = soon("joined", bob.join(bearer(&group, 1).await)).await.expect("joined");
+    let delivery = Delivery::new();
+    joined.publish("note", "one").with(&delivery).await.expect("published");
+    soon("sent", delivery.all_sent()).await;
+    bob.shutdown().await.expect("ends");
+    assert_eq!(joined.info().await, Err(CommandError::Stopped));
+    group.publish("note", "meanwhile").await.expect("published");
+
+    let bob = open(folder.path()).await.expect("starts again");
+    assert_eq!(bob.peer_id(), peer);
+    let groups = bob.groups().await.expect("listed");
+    assert_eq!(groups.len(), 1);
+    assert_eq!(payloads(&groups[0]).await[0], "one");
+    see(&mut groups[0].watch("note"), "meanwhile").await;
+    bob.shutdown().await.expect("ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_records_reach_who_was_away() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Trip").await.expect("made");
+    let publish = (0..1000).map(|n| group.publish("note", format!("record {n}")).into_future());
+    for result in futures::future::join_all(publish).await {
+        result.expect("published");
+    }
+    let bob = builder("Bob").node(url(&ada)).start().await.expect("starts");
+    let joined = soon("joined", bob.join(bearer(&group, 1).await)).await.expect("joined");
+    let all = joined.watch("note").take(1000).collect::<Vec<Record>>();
+    let mut got: Vec<_> = soon("all records", all).await;
+    got.sort_by_key(|record| record.id);
+    let mut expected = group.records(Filter::default()).await.expect("read");
+    expected.sort_by_key(|record| record.id);
+    assert_eq!(got, expected);
+}
+
+/// Goal: a watcher that sleeps while thousands of records arrive loses none and stops nobody. Method: it takes one
+/// record, sleeps until all are published (more than any queue holds), then takes the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_watcher_loses_nothing() {
+    let host = builder("Ada").start().await.expect("starts");
+    let group = host.create_group("Trip").await.expect("made");
+    group.publish("note", "0").await.expect("published");
+    let mut watch = group.watch("note");
+    see(&mut watch, "0").await;
+    let publish = (1..3000).map(|n| group.publish("note", n.to_string()).into_future());
+    let published = futures::future::join_all(publish).await;
+    let last = published.into_iter().last().expect("many").expect("published");
+    group.delete(&last).await.expect("deleted");
+    let rest = soon("the rest", (&mut watch).take(2999).collect::<Vec<_>>()).await;
+    let mut numbers: Vec<u32> = rest
+        .iter()
+        .filter(|record| !record.deleted)
+        .map(|record| String::from_utf8_lossy(&record.payload).parse().expect("a number"))
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..2999).collect::<Vec<u32>>());
+    let deleted: Vec<_> = rest.iter().filter(|record| record.deleted).map(|it| it.id).collect();
+    assert_eq!(deleted, [last.id]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bound_invitation_is_for_one_identity() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Trip").await.expect("made");
+    let bob = builder("Bob").node(url(&ada)).start().await.expect("starts");
+    let eve = builder("Eve").node(url(&ada)).start().await.expect("starts");
+    let document = Certificate::from_pem(bob.public_document()).expect("a certificate");
+    let options = InviteOptions::bound(document, Role::Inviting);
+    let text = group.invite(options).await.expect("invited").to_text();
+    let error = eve.join(&text).await.expect_err("refused");
+    assert_eq!(error, JoinError::Command(CommandError::Node(Error::InvitationForAnother)));
+    let joined = soon("joined", bob.join(&text)).await.expect("joined");
+    assert_eq!(joined.info().await.expect("there").role, Role::Inviting);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn truncated_and_used_up_invitations_are_refused() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Trip").await.expect("made");
+    let link = bearer(&group, 1).await;
+    let bob = builder("Bob").node(url(&ada)).start().await.expect("starts");
+    let eve = builder("Eve").node(url(&ada)).start().await.expect("starts");
+    let cut = &link[..link.len() - 5];
+    assert!(matches!(bob.join(cut).await, Err(JoinError::Invitation(_))));
+    soon("joined", bob.join(&link)).await.expect("joined");
+    let error = soon("an answer", eve.join(&link)).await.expect_err("refused");
+    assert_eq!(error, JoinError::Command(CommandError::Node(Error::InvitationUsedUp)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_host_on_one_folder_and_ports_in_use_are_clear_errors() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = builder("Ada").data(folder.path()).http(loopback()).start().await.expect("starts");
+    let error = builder("Ada").data(folder.path()).start().await.expect_err("refused");
+    assert!(matches!(error, StartError::Folder(_)), "{error:?}");
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    let taken = first.http_address().expect("serves HTTP");
+    let error = Host::builder().http(taken).udp(loopback()).start().await.expect_err("refused");
+    assert!(error.to_string().contains("another program uses this port"), "{error}");
+    let socket = std::net::UdpSocket::bind(loopback()).expect("bound");
+    let taken = socket.local_addr().expect("bound");
+    let error = Host::builder().udp(taken).start().await.expect_err("refused");
+    assert!(error.to_string().contains("cannot listen on UDP"), "{error}");
+    first.shutdown().await.expect("ends");
+    let again = builder("Ada").data(folder.path()).start().await.expect("free again");
+    again.shutdown().await.expect("ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreachable_node_does_not_stop_the_start() {
+    let socket = std::net::TcpListener::bind(loopback()).expect("bound");
+    let nobody = socket.local_addr().expect("bound");
+    drop(socket);
+    let url = format!("http://{nobody}").parse().expect("a URL");
+    let host = soon("started", builder("Ada").node(url).start()).await.expect("starts");
+    host.create_group("Trip").await.expect("made");
+    soon("ended", host.shutdown()).await.expect("ends");
+    assert_eq!(host.shutdown().await, Err(CommandError::Stopped));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_tell_of_neighbours_and_of_their_loss() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Trip").await.expect("made");
+    let mut events = ada.events();
+    let bob = builder("Bob").node(url(&ada)).start().await.expect("starts");
+    soon("joined", bob.join(bearer(&group, 1).await)).await.expect("joined");
+    let peer = bob.peer_id();
+    let mut neighbour = async |wanted: bool| loop {
+        let event = events.next().await.expect("events go on");
+        if matches!(event, Event::Neighbour { peer: who, up, .. } if who == peer && up == wanted) {
+            break;
+        }
+    };
+    soon("a neighbour", neighbour(true)).await;
+    drop(bob);
+    soon("the loss of it", neighbour(false)).await;
+}

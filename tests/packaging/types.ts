@@ -1,0 +1,46 @@
+// Compiled, never run: the types say what the package is promised to accept and to refuse.
+
+import { Peer, PeergraphError, type ErrorCode, type Group, type Payloads } from "peergraph";
+
+type Trip = {
+  "chat.message": { text: string };
+  "trip.place": { name: string; days: number };
+};
+
+export async function use(signal: AbortSignal): Promise<string[]> {
+  await using peer = await Peer.open<Trip>({ name: "Ada", nodes: ["https://node.example"], signal });
+  const group: Group<Trip> = await peer.createGroup({ name: "Trip to Lisbon" });
+  const { link } = await group.invite({ role: "member", uses: 5, expiresIn: "7d" });
+  const same = await peer.join(link);
+
+  const record = await same.publish("chat.message", { text: "Olá" }, { attributes: { room: "general" } });
+  const text: string = record.data.text;
+  // @ts-expect-error: a number is no text.
+  await same.publish("chat.message", { text: 7 });
+  // @ts-expect-error: the application has no such type of records.
+  await same.publish("chat.mesage", { text: "Olá" });
+  // @ts-expect-error: an unknown role.
+  await group.invite({ role: "king" });
+
+  const names = [text];
+  for await (const place of group.watch("trip.place", { signal })) {
+    names.push(place.data.name, place.creator.name);
+    // @ts-expect-error: places have no text.
+    names.push(place.data.text);
+  }
+  peer.addEventListener("storage", (event) => names.push(event.detail.error.hint));
+  return names;
+}
+
+/** Without a type of its own, an application publishes what it likes. */
+export async function useUntyped(group: Group<Payloads>): Promise<void> {
+  await group.publish("anything.at-all", [1, "two"]);
+}
+
+export function isLocked(error: unknown): boolean {
+  if (!(error instanceof PeergraphError)) return false;
+  const code: ErrorCode = error.code;
+  // @ts-expect-error: the codes are a closed union.
+  if (code === "no-such-code") return false;
+  return code === "locked";
+}

@@ -1,0 +1,156 @@
+//! Nodes die, disks fill up: nothing acknowledged is lost.
+use crate::each_seed;
+use peergraph_core::error::Error;
+use peergraph_core::io::{Command, Event, Reply, StoreFault};
+use peergraph_tests::story::draft;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+#[test]
+fn record_acknowledged_before_a_crash_survives_and_spreads() {
+    each_seed("record_acknowledged_before_a_crash_survives_and_spreads", 200, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        world.host(hosts[1]).disk.write_delay = (1_000, 200_000);
+        let mut asked = Vec::new();
+        for number in 0..20 {
+            let draft = draft(format!("{number}"));
+            asked.push(world.command(hosts[1], Command::Publish { group, draft }));
+            let pause = world.chance.within(0..60);
+            world.run_for(Duration::from_millis(pause));
+        }
+        let mut acknowledged = BTreeSet::new();
+        for request in asked {
+            match world.answer(hosts[1], request) {
+                Some(Ok(Reply::Record(record))) => drop(acknowledged.insert(record.id)),
+                None => {}
+                other => panic!("publish answered {other:?}"),
+            }
+        }
+        world.crash(hosts[1]);
+        world.run_for(Duration::from_secs(5));
+        world.start(hosts[1]);
+        world.await_opened(hosts[1]);
+        let held: BTreeSet<_> = world.records(hosts[1], group).iter().map(|r| r.id).collect();
+        assert!(acknowledged.is_subset(&held), "{acknowledged:?} are not all in {held:?}");
+        world.await_synced(hosts[1]);
+        world.run_for(Duration::from_secs(30));
+        assert_eq!(world.records(hosts[0], group), world.records(hosts[1], group));
+    });
+}
+
+#[test]
+fn node_that_dies_at_any_moment_of_a_join_can_join_again() {
+    each_seed("node_that_dies_at_any_moment_of_a_join_can_join_again", 200, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        world.say(ada, group, "hello");
+        let bob = world.native("bob");
+        world.host(bob).disk.write_delay = (1_000, 100_000);
+        let invitation = world.invite_bearer(ada, group, 1, Duration::from_secs(3600));
+        let request = world.command(bob, Command::Join { invitation: invitation.clone() });
+        let moment = world.chance.within(0..2_000);
+        world.run_for(Duration::from_millis(moment));
+        let answered = world.answer(bob, request);
+        world.crash(bob);
+        world.run_for(Duration::from_secs(1));
+        world.start(bob);
+        world.await_opened(bob);
+        let groups = world.ask(bob, Command::Groups);
+        let Ok(Reply::Groups(groups)) = groups else { panic!("groups answered {groups:?}") };
+        if answered.is_some() {
+            assert_eq!(groups.len(), 1, "a membership that was acknowledged is kept");
+        }
+        assert_eq!(world.join(bob, invitation), Ok(group), "the same identity may ask again");
+        world.await_synced(bob);
+        world.run_for(Duration::from_secs(5));
+        assert_eq!(world.texts(bob, group), ["hello"]);
+    });
+}
+
+#[test]
+fn full_disk_is_an_error_and_loses_nothing() {
+    each_seed("full_disk_is_an_error_and_loses_nothing", 50, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        world.say_to(hosts[0], group, "early", &hosts);
+        let used = world.host(hosts[0]).disk.bytes();
+        world.host(hosts[0]).disk.quota = Some(used + 100);
+        let answer = world.publish(hosts[0], group, draft("x".repeat(5_000)));
+        assert_eq!(answer, Err(Error::Store(StoreFault::QuotaExceeded)));
+        world.run_for(Duration::from_secs(10));
+        for &host in &hosts {
+            assert_eq!(world.texts(host, group), ["early"], "what was refused is nowhere");
+        }
+        world.host(hosts[0]).disk.quota = None;
+        world.say_to(hosts[0], group, "later", &hosts);
+        world.crash(hosts[0]);
+        world.start(hosts[0]);
+        world.await_opened(hosts[0]);
+        assert_eq!(world.texts(hosts[0], group), ["early", "later"]);
+    });
+}
+
+#[test]
+fn record_that_does_not_fit_is_told_and_comes_again_when_there_is_room() {
+    let name = "record_that_does_not_fit_is_told_and_comes_again_when_there_is_room";
+    each_seed(name, 50, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        world.run_for(Duration::from_secs(30));
+        let used = world.host(hosts[1]).disk.bytes();
+        world.host(hosts[1]).disk.quota = Some(used + 1_000);
+        let record =
+            world.publish(hosts[0], group, draft("x".repeat(5_000))).expect("ada has room");
+        let full = |event: &Event| {
+            matches!(event, Event::StoreFailed { fault: StoreFault::QuotaExceeded })
+        };
+        let told =
+            world.run_until(Duration::from_secs(10), |world| world.has_event(hosts[1], full));
+        assert!(told, "the application learns that the disk is full");
+        let held = |event: &Event| matches!(event, Event::Status { id, held_by, .. } if *id == record.id && *held_by > 0);
+        world.run_for(Duration::from_secs(5));
+        assert!(!world.has_event(hosts[0], held), "what is not durable is not acknowledged");
+        world.host(hosts[1]).disk.quota = None;
+        world.cut_between(hosts[0], hosts[1]);
+        world.run_until(Duration::from_secs(180), |world| world.has_seen(hosts[1], record.id));
+        assert!(world.has_seen(hosts[1], record.id), "a later sync brings it");
+    });
+}
+
+#[test]
+fn disk_that_cannot_be_written_is_an_error() {
+    each_seed("disk_that_cannot_be_written_is_an_error", 10, |world| {
+        let ada = world.native("ada");
+        for fault in [StoreFault::ReadOnly, StoreFault::Broken] {
+            world.host(ada).disk.fault = Some(fault);
+            let answer = world.ask(ada, Command::CreateGroup { name: "talk".to_owned() });
+            assert_eq!(answer.err(), Some(Error::Store(fault)));
+        }
+        world.host(ada).disk.fault = None;
+        let group = world.create_group(ada, "talk");
+        world.host(ada).disk.fault = Some(StoreFault::ReadOnly);
+        let answer = world.publish(ada, group, draft("x"));
+        assert_eq!(answer, Err(Error::Store(StoreFault::ReadOnly)));
+        assert!(world.texts(ada, group).is_empty());
+    });
+}
+
+#[test]
+fn everything_is_there_after_everybody_was_killed() {
+    each_seed("everything_is_there_after_everybody_was_killed", 50, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
+        for (number, &host) in hosts.iter().enumerate() {
+            world.say_to(host, group, &format!("{number}"), &hosts);
+        }
+        for &host in &hosts {
+            world.crash(host);
+        }
+        world.run_for(Duration::from_secs(60));
+        for &host in &hosts {
+            world.start(host);
+        }
+        for &host in &hosts {
+            world.await_synced(host);
+            assert_eq!(world.texts(host, group), ["0", "1", "2"]);
+        }
+        world.say_to(hosts[2], group, "again", &hosts);
+    });
+}

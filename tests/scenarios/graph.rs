@@ -1,0 +1,146 @@
+//! Neighbours: who is refused, who leaves, and whether the rest stay connected.
+use crate::each_seed;
+use peergraph_core::io::Event;
+use peergraph_core::node::Neighbours;
+use peergraph_tests::{HostId, Kind, World};
+use std::time::Duration;
+
+/// How long a graph may take to repair itself. Virtual.
+const REPAIRED_WITHIN: Duration = Duration::from_secs(120);
+
+#[test]
+fn leaving_refers_and_the_rest_stays_connected() {
+    each_seed("leaving_refers_and_the_rest_stays_connected", 50, |world| {
+        let names = ["ada", "bob", "cleo", "dan", "eve", "fay", "gus", "hal"];
+        let (group, hosts) = world.group_of(&names);
+        // The first is everybody's door; the graph leans on it.
+        world.stop(hosts[0]);
+        let rest = &hosts[1..];
+        let connected =
+            world.run_until_every(50, REPAIRED_WITHIN, |world| world.is_connected(rest));
+        assert!(connected, "the graph falls apart when its centre leaves");
+        world.say_to(rest[3], group, "without ada", rest);
+    });
+}
+
+#[test]
+fn node_at_its_maximum_refers_newcomers_to_others() {
+    each_seed("node_at_its_maximum_refers_newcomers_to_others", 50, |world| {
+        let wants = Neighbours { minimum: 2, ideal: 2, maximum: 3 };
+        let ada = world.add_stopped(Kind::Native, "ada");
+        world.host(ada).wants = wants;
+        world.start(ada);
+        world.await_opened(ada);
+        let group = world.create_group(ada, "talk");
+        let mut hosts = vec![ada];
+        for number in 1..12 {
+            let host = world.add_stopped(Kind::Native, &format!("n{number}"));
+            world.host(host).wants = wants;
+            world.start(host);
+            world.let_in(ada, group, host, &[ada]);
+            hosts.push(host);
+            assert!(world.hosts()[ada].neighbours <= 3, "ada keeps to her maximum");
+        }
+        world.say_to(hosts[11], group, "hello all", &hosts);
+        world.say_to(ada, group, "hello last", &hosts);
+    });
+}
+
+#[test]
+fn crowd_of_browsers_and_natives_becomes_one_graph() {
+    each_seed("crowd_of_browsers_and_natives_becomes_one_graph", 30, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let mut hosts = vec![ada];
+        for number in 1..12 {
+            let host = if world.chance.with(0.5) {
+                world.browser(&format!("b{number}"))
+            } else {
+                world.native(&format!("n{number}"))
+            };
+            world.let_in(ada, group, host, &[ada]);
+            hosts.push(host);
+        }
+        world.crash(ada);
+        let rest = &hosts[1..];
+        let connected =
+            world.run_until_every(50, REPAIRED_WITHIN, |world| world.is_connected(rest));
+        assert!(connected, "browsers found each other while ada was there");
+        world.say_to(rest[10], group, "hello", rest);
+    });
+}
+
+#[test]
+fn link_that_dies_in_silence_is_noticed_and_replaced() {
+    each_seed("link_that_dies_in_silence_is_noticed_and_replaced", 50, |world| {
+        world.network.silence = 1.0;
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        world.run_for(Duration::from_secs(20));
+        world.cut_between(hosts[0], hosts[1]);
+        let record = world.say(hosts[0], group, "do you hear me?");
+        let lost = |event: &Event| matches!(event, Event::Neighbour { up: false, .. });
+        let noticed =
+            world.run_until(Duration::from_secs(90), |world| world.has_event(hosts[0], lost));
+        assert!(noticed, "nothing was heard for too long");
+        let heard = world.run_until(REPAIRED_WITHIN, |world| world.has_seen(hosts[1], record.id));
+        assert!(heard, "a new link brings what the dead one swallowed");
+    });
+}
+
+#[test]
+fn record_published_while_links_die_reaches_everybody() {
+    each_seed("record_published_while_links_die_reaches_everybody", 100, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo", "dan", "eve"]);
+        world.run_for(Duration::from_secs(30));
+        let mut ids = Vec::new();
+        for round in 0..10 {
+            let from = *world.chance.of(&hosts);
+            ids.push(world.say(from, group, &format!("round {round}")).id);
+            let pause = world.chance.within(0..100);
+            world.run_for(Duration::from_millis(pause));
+            world.cut_any();
+        }
+        let all = |world: &World, host: HostId| ids.iter().all(|&id| world.has_seen(host, id));
+        for &host in &hosts {
+            // A publisher is not told of its own records.
+            world.run_until_every(50, REPAIRED_WITHIN, |world| all(world, host));
+        }
+        world.run_for(Duration::from_secs(60));
+        for &host in &hosts {
+            assert_eq!(world.texts(host, group).len(), 10, "host {host}");
+        }
+    });
+}
+
+#[test]
+fn group_that_is_left_is_forgotten_on_the_disk_and_by_its_neighbours() {
+    each_seed("group_that_is_left_is_forgotten_on_the_disk_and_by_its_neighbours", 30, |world| {
+        use peergraph_core::io::{Command, Reply};
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
+        world.say_to(hosts[0], group, "hello", &hosts);
+        let answer = world.ask(hosts[1], Command::Leave { group });
+        assert!(matches!(answer, Ok(Reply::Ok)), "{answer:?}");
+        world.run_for(Duration::from_secs(60));
+        assert_eq!(world.host(hosts[1]).disk.entries(), 0);
+        assert_eq!(world.hosts()[hosts[1]].neighbours, 0);
+        world.say_to(hosts[0], group, "without bob", &[hosts[2]]);
+        let heard = |event: &Event| matches!(event, Event::Record { record, .. } if record.payload.starts_with(b"without"));
+        assert!(!world.has_event(hosts[1], heard));
+    });
+}
+
+#[test]
+fn small_group_falls_quiet() {
+    each_seed("small_group_falls_quiet", 20, |world| {
+        // Fewer members than a node wants neighbours: there is nobody else to look for.
+        let (_, hosts) = world.group_of(&["ada", "bob"]);
+        world.run_for(Duration::from_secs(60));
+        let before = world.counts;
+        world.run_for(Duration::from_secs(1_800));
+        let opened = world.counts.links_opened - before.links_opened;
+        assert!(opened <= 60, "{opened} links were opened in half an hour");
+        let inputs = world.counts.events - before.events;
+        assert!(inputs <= 4_000, "{inputs} inputs in half an hour");
+        assert_eq!(world.wired_to(hosts[0]), [hosts[1]]);
+    });
+}

@@ -1,0 +1,28 @@
+//! Stories of a few nodes, told over many seeds.
+//!
+//! `SEED=17 cargo test -p peergraph-tests --test scenarios NAME` repeats one of them.
+mod adversary;
+mod chat;
+mod crash;
+mod graph;
+mod joining;
+mod records;
+mod rendezvous;
+mod replay;
+mod sync;
+
+use peergraph_tests::World;
+
+/// Tells a story once for each seed from 0 on, or for `SEED` alone. The world prints `test` when it fails.
+fn each_seed(test: &str, count: u64, story: impl Fn(&mut World)) {
+    let only: Option<u64> = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    for seed in only.map_or(0..count, |seed| seed..seed + 1) {
+        story(&mut world(test, seed));
+    }
+}
+
+/// The world of one seed.
+fn world(test: &str, seed: u64) -> World {
+    let repeat = format!("SEED={seed} cargo test -p peergraph-tests --test scenarios {test}");
+    World::new(seed, repeat)
+}

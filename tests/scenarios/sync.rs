@@ -1,0 +1,79 @@
+//! Catching up: what is missing comes, and little else.
+use crate::each_seed;
+use peergraph_core::id::GroupId;
+use peergraph_core::io::{Event, SyncPhase};
+use peergraph_tests::story::draft;
+use peergraph_tests::{HostId, World};
+use std::time::Duration;
+
+fn fill(world: &mut World, host: HostId, group: GroupId, count: usize) -> usize {
+    let before = world.hosts()[host].disk.bytes();
+    for number in 0..count {
+        let text = format!("record {number} {}", ".".repeat(100));
+        let answer = world.publish(host, group, draft(text));
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    world.hosts()[host].disk.bytes() - before
+}
+
+#[test]
+fn latecomer_gets_a_thousand_records_once() {
+    each_seed("latecomer_gets_a_thousand_records_once", 10, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let stored = fill(world, hosts[0], group, 1_000) as u64;
+        world.run_for(Duration::from_secs(30));
+        let cleo = world.native("cleo");
+        world.let_in(hosts[0], group, cleo, &[hosts[1]]);
+        world.run_for(Duration::from_secs(30));
+        assert_eq!(world.records(cleo, group), world.records(hosts[0], group));
+        assert_eq!(world.records(cleo, group).len(), 1_000);
+        let (sent, received) = world.hosts()[cleo].traffic;
+        assert!(received < stored * 5 / 4, "{received} bytes for {stored} bytes of records");
+        assert!(sent < stored / 2, "{sent} bytes sent for {stored} bytes of records");
+        let complete = |e: &Event| matches!(e, Event::Sync { phase: SyncPhase::Complete, .. });
+        assert!(world.has_event(cleo, complete));
+    });
+}
+
+#[test]
+fn who_was_away_gets_what_it_missed_and_little_else() {
+    each_seed("who_was_away_gets_what_it_missed_and_little_else", 10, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        fill(world, hosts[0], group, 1_000);
+        world.run_for(Duration::from_secs(30));
+        world.stop(hosts[1]);
+        let missed = fill(world, hosts[0], group, 50) as u64;
+        let (sent, received) = world.hosts()[hosts[1]].traffic;
+        world.start(hosts[1]);
+        world.await_synced(hosts[1]);
+        world.run_for(Duration::from_secs(10));
+        assert_eq!(world.records(hosts[1], group), world.records(hosts[0], group));
+        let traffic = world.hosts()[hosts[1]].traffic;
+        let (sent, received) = (traffic.0 - sent, traffic.1 - received);
+        assert!(received < missed * 5 / 4 + 10_000, "{received} bytes for {missed} missed");
+        assert!(sent < 20_000, "{sent} bytes sent");
+    });
+}
+
+#[test]
+fn both_sides_of_a_split_end_with_the_union() {
+    each_seed("both_sides_of_a_split_end_with_the_union", 50, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo", "dan"]);
+        world.run_for(Duration::from_secs(30));
+        world.partition(vec![0, 1, 0, 1]);
+        for (number, &host) in hosts.iter().enumerate() {
+            world.say(host, group, &format!("side {number}"));
+        }
+        world.run_for(Duration::from_secs(60));
+        assert!(world.texts(hosts[0], group).len() < 4, "nothing crosses the split");
+        world.heal();
+        let healed = |world: &World, host: HostId| world.hosts()[host].neighbours;
+        world.run_until(Duration::from_secs(180), |world| {
+            hosts.iter().all(|&h| healed(world, h) >= 2)
+        });
+        world.run_for(Duration::from_secs(60));
+        for &host in &hosts {
+            assert_eq!(world.texts(host, group), ["side 0", "side 1", "side 2", "side 3"]);
+        }
+    });
+}

@@ -1,0 +1,5 @@
+//! What must always hold, each in a file of its own.
+pub mod bounds;
+pub mod convergence;
+pub mod delivery;
+pub mod durability;

@@ -1,0 +1,169 @@
+//! What surrounds one simulated node: its identity, clocks, disk, addresses, and what its application saw.
+use crate::clock::Clock;
+use crate::store::Disk;
+use peergraph_core::address::Address;
+use peergraph_core::cert::Certificate;
+use peergraph_core::error::Error;
+use peergraph_core::id::{Digest, Fingerprint, PeerId};
+use peergraph_core::identity::Identity;
+use peergraph_core::io::{Event, LinkId, Reply, RequestId};
+use peergraph_core::node::{Neighbours, Node};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// A host of the world, by number.
+pub type HostId = usize;
+
+/// UDP port of every simulated native host.
+const PORT: u16 = 4_000;
+/// Hosts of a world: their numbers are written into the last three bytes of 10.0.0.0/8.
+pub const HOSTS_MAX: usize = 1 << 24;
+
+/// What kind of host it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Has an address at which it can be dialled.
+    Native,
+    /// Can be reached only by offer and answer.
+    Browser,
+}
+
+/// What a link of the node is to its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// An offer was made, or one is awaited: no wire yet.
+    Signalling,
+    /// One end of a wire.
+    Wire(u32, usize),
+}
+
+/// One host.
+pub struct Host {
+    /// Whether it can be dialled.
+    pub kind: Kind,
+    /// Friendly name of its identity.
+    pub name: String,
+    /// Its identity with the key, as a real host keeps it: the same at every start.
+    pub(crate) identity: Vec<u8>,
+    /// Its public certificate.
+    pub certificate: Certificate,
+    /// Whether its node serves as rendezvous. Takes effect at the next start.
+    pub rendezvous: bool,
+    /// How many neighbours its node wants. Takes effect at the next start.
+    pub wants: Neighbours,
+    /// Its clocks.
+    pub clock: Clock,
+    /// Its disk.
+    pub disk: Disk,
+    /// The running node.
+    pub(crate) node: Option<Box<Node>>,
+    /// Counts starts, so that what was meant for an earlier node does not reach a later one.
+    pub(crate) incarnation: u32,
+    pub(crate) links: BTreeMap<LinkId, Slot>,
+    /// When the node wants to be woken, and the earliest wake in the queue. World time.
+    pub(crate) wanted: u64,
+    pub(crate) scheduled: u64,
+    /// Wakes in a row at one moment.
+    pub(crate) wakes_at_once: u32,
+    pub(crate) last_wake: u64,
+    /// Answers to commands that nobody took yet.
+    pub(crate) done: BTreeMap<RequestId, Result<Reply, Error>>,
+    /// What the node told its application, with the world time, if the world keeps it.
+    pub events: Vec<(u64, Event)>,
+    /// Whether the store was read.
+    pub opened: bool,
+    /// Neighbours that it won and did not lose, over all groups.
+    pub neighbours: u32,
+    /// Whether a sync was completed since the start.
+    pub synced: bool,
+    /// Bytes of frames that left and that arrived.
+    pub traffic: (u64, u64),
+}
+
+impl Host {
+    pub(crate) fn new(kind: Kind, name: String, identity: &Identity, clock: Clock) -> Self {
+        Self {
+            kind,
+            name,
+            identity: identity.to_bytes().to_vec(),
+            certificate: identity.certificate().clone(),
+            rendezvous: false,
+            wants: Neighbours::default(),
+            clock,
+            disk: Disk::default(),
+            node: None,
+            incarnation: 0,
+            links: BTreeMap::new(),
+            wanted: u64::MAX,
+            scheduled: u64::MAX,
+            wakes_at_once: 0,
+            last_wake: 0,
+            done: BTreeMap::new(),
+            events: Vec::new(),
+            opened: false,
+            neighbours: 0,
+            synced: false,
+            traffic: (0, 0),
+        }
+    }
+
+    /// Whose node it is.
+    pub fn peer_id(&self) -> PeerId {
+        self.certificate.peer_id()
+    }
+
+    /// Whether a node runs here.
+    pub fn is_up(&self) -> bool {
+        self.node.is_some()
+    }
+}
+
+/// The made-up DTLS certificate of a host.
+pub fn fingerprint(host: HostId) -> Fingerprint {
+    Fingerprint::from_bytes(*Digest::of(&(host as u64).to_le_bytes()).as_bytes())
+}
+
+/// Where `host` can be dialled over WebRTC. It answers only while it is up, and only if it is native.
+pub fn rtc_address(host: HostId) -> Address {
+    assert!(host < HOSTS_MAX, "the address space of a world is full");
+    let [_, a, b, c] = (host as u32).to_be_bytes();
+    let socket = SocketAddr::from((Ipv4Addr::new(10, a, b, c), PORT));
+    Address::Rtc { socket, fingerprint: fingerprint(host) }
+}
+
+/// Where `host` can be dialled over a WebSocket. It answers only while it is up, and only if it is native.
+pub fn socket_address(host: HostId) -> Address {
+    Address::WebSocket { url: format!("wss://n{host}.world.example/link") }
+}
+
+/// The host that owns an address, and whether what it would show there is what the address says.
+pub(crate) fn owner(address: &Address) -> Option<(HostId, bool)> {
+    match address {
+        Address::Rtc { socket: SocketAddr::V4(socket), fingerprint: expected } => {
+            let [net, a, b, c] = socket.ip().octets();
+            let host = u32::from_be_bytes([0, a, b, c]) as HostId;
+            (net == 10 && socket.port() == PORT).then(|| (host, *expected == fingerprint(host)))
+        }
+        Address::Rtc { .. } => None,
+        Address::WebSocket { url } => {
+            let name = url.strip_prefix("wss://n")?.strip_suffix(".world.example/link")?;
+            Some((name.parse().ok()?, true))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_lead_back_to_their_host() {
+        for host in [0, 1, 255, 256, 70_000, HOSTS_MAX - 1] {
+            assert_eq!(owner(&rtc_address(host)), Some((host, true)));
+            assert_eq!(owner(&socket_address(host)), Some((host, true)));
+        }
+        let Address::Rtc { socket, .. } = rtc_address(3) else { panic!("an rtc address") };
+        let wrong = Address::Rtc { socket, fingerprint: fingerprint(4) };
+        assert_eq!(owner(&wrong), Some((3, false)));
+    }
+}

@@ -1,0 +1,63 @@
+//! Verified signatures, remembered for all nodes of a thread: what is valid for one is valid for all.
+//!
+//! A simulation of a thousand nodes would otherwise spend its time on verifying every record a thousand
+//! times. One CI run goes without it, so that the shortcut cannot hide anything.
+use peergraph_core::identity::{PublicKey, verify};
+use sha2::{Digest as _, Sha256};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Entries kept. Guess: some 100 MB. All are forgotten at the bound.
+const ENTRIES_MAX: usize = 1 << 20;
+
+thread_local! {
+    static SEEN: RefCell<HashMap<(PublicKey, [u8; 32]), bool>> = RefCell::new(HashMap::new());
+}
+
+/// [`verify`], asked once for each (key, message, signature) on this thread.
+pub fn remembered(key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
+    // The signature has a fixed length, so the concatenation is unambiguous.
+    let id: [u8; 32] =
+        Sha256::new().chain_update(signature).chain_update(message).finalize().into();
+    if let Some(known) = SEEN.with_borrow(|seen| seen.get(&(*key, id)).copied()) {
+        return known;
+    }
+    let valid = verify(key, message, signature);
+    SEEN.with_borrow_mut(|seen| {
+        if seen.len() >= ENTRIES_MAX {
+            seen.clear();
+        }
+        seen.insert((*key, id), valid);
+    });
+    valid
+}
+
+/// Forgets everything, so that one run's time does not depend on the run before it.
+pub fn forget() {
+    SEEN.with_borrow_mut(HashMap::clear);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::WORLD_BEGINS;
+    use peergraph_core::identity::{Domain, Identity};
+
+    #[test]
+    fn memo_answers_as_verification_does_and_no_answer_serves_another() {
+        forget();
+        let of = |n| Identity::generate([n; 32], [n; 16], "ada", WORLD_BEGINS).unwrap();
+        let (ada, bob) = (of(1), of(2));
+        let message = Domain::Record.message(b"hi");
+        let signature = ada.sign(Domain::Record, b"hi");
+        let mut other = signature;
+        other[3] ^= 1;
+        for _ in 0..2 {
+            assert!(remembered(&ada.public_key(), &message, &signature));
+            assert!(!remembered(&bob.public_key(), &message, &signature));
+            assert!(!remembered(&ada.public_key(), b"ho", &signature));
+            assert!(!remembered(&ada.public_key(), &message, &other));
+        }
+        assert_eq!(SEEN.with_borrow(HashMap::len), 4);
+    }
+}

@@ -1,0 +1,175 @@
+//! A crowd: one group, its owner, and members who join in bursts by bound invitations.
+use super::Setup;
+use crate::check::delivery::{Delivery, Reach};
+use crate::host::{HostId, Kind, rtc_address};
+use crate::world::World;
+use peergraph_core::cert::Role;
+use peergraph_core::id::GroupId;
+use peergraph_core::invitation::Invitation;
+use peergraph_core::io::{Command, Reply, RequestId};
+use std::time::Duration;
+
+/// Bytes of a tracked record's payload. Guess: a line of chat.
+pub(super) const PAYLOAD_BYTES: usize = 120;
+/// Addresses that a newcomer is told.
+const DOORS: usize = 3;
+/// How long the last newcomer may take to be ready. Virtual.
+const READY_WITHIN: Duration = Duration::from_secs(300);
+
+/// A world with one group.
+pub(super) struct Crowd {
+    pub(super) world: World,
+    pub(super) group: GroupId,
+    /// Hosts that can be dialled, for invitations.
+    doors: Vec<HostId>,
+}
+
+impl Crowd {
+    /// A world with the owner alone.
+    pub(super) fn new(setup: &Setup) -> Self {
+        let mut world = World::new(setup.seed, setup.command());
+        world.keep_events = false;
+        world.memo = setup.memo;
+        let mark = world.chance.any();
+        world.delivery = Some(Delivery::new(mark));
+        let owner = world.native("owner");
+        let group = world.create_group(owner, "crowd");
+        Self { world, group, doors: vec![owner] }
+    }
+
+    /// Adds `count` members in bursts, and waits until all have neighbours and are synchronised.
+    pub(super) fn grow(&mut self, setup: &Setup, count: usize) {
+        let total = self.world.hosts().len() + count;
+        // Bursts of very different sizes; at most a tenth of the crowd knocks at once.
+        let burst_max = (total as u64 / 10).clamp(1, 100) + 1;
+        let mut waiting: Vec<(HostId, RequestId)> = Vec::new();
+        let mut left = count;
+        while left > 0 {
+            let burst = (self.world.chance.within(1..burst_max) as usize).min(left);
+            let guests: Vec<HostId> = (0..burst).map(|_| self.add_stopped(setup)).collect();
+            let invitations = self.invite_all(&guests);
+            for (&guest, mut invitation) in guests.iter().zip(invitations) {
+                invitation.addresses = self.draw_doors();
+                self.world.start(guest);
+                let request = self.world.command(guest, Command::Join { invitation });
+                waiting.push((guest, request));
+            }
+            let pause = self.world.chance.within(50..400);
+            self.world.run_for(Duration::from_millis(pause));
+            self.doors.extend(
+                guests.iter().filter(|&&guest| self.world.hosts()[guest].kind == Kind::Native),
+            );
+            left -= burst;
+            let joined = total - left;
+            setup.tell(|| format!("{joined} nodes at {:?}", self.world.time()));
+        }
+        for (guest, request) in waiting {
+            self.await_join(guest, request);
+        }
+        let mut first = 1;
+        self.world.run_until_every(1_000, READY_WITHIN, |world| {
+            while first < total && (world.is_ready(first) || !world.hosts()[first].is_up()) {
+                first += 1;
+            }
+            first == total
+        });
+        let late: Vec<HostId> = (1..total)
+            .filter(|&host| self.world.hosts()[host].is_up() && !self.world.is_ready(host))
+            .collect();
+        assert!(
+            late.is_empty(),
+            "{} of {total} nodes are not ready after {READY_WITHIN:?}: {:?}…",
+            late.len(),
+            &late[..late.len().min(10)]
+        );
+        setup.tell(|| format!("{total} nodes are ready at {:?}", self.world.time()));
+    }
+
+    fn add_stopped(&mut self, setup: &Setup) -> HostId {
+        let browser = self.world.chance.with(setup.browsers);
+        let kind = if browser { Kind::Browser } else { Kind::Native };
+        let name = format!("n{}", self.world.hosts().len());
+        self.world.add_stopped(kind, &name)
+    }
+
+    /// The owner invites all guests.
+    fn invite_all(&mut self, guests: &[HostId]) -> Vec<Invitation> {
+        let group = self.group;
+        guests.iter().map(|&guest| self.world.invite_bound(0, group, guest, Role::Member)).collect()
+    }
+
+    fn draw_doors(&mut self) -> Vec<peergraph_core::address::Address> {
+        let mut doors: Vec<HostId> =
+            (0..DOORS).map(|_| *self.world.chance.of(&self.doors)).collect();
+        doors.sort_unstable();
+        doors.dedup();
+        self.world.chance.shuffle(&mut doors);
+        doors.into_iter().map(rtc_address).collect()
+    }
+
+    /// The door list follows the hosts: one who left is no door any more.
+    pub(super) fn close_door(&mut self, host: HostId) {
+        self.doors.retain(|&door| door != host);
+    }
+
+    fn await_join(&mut self, guest: HostId, request: RequestId) {
+        let answered =
+            self.world.run_until(READY_WITHIN, |world| world.is_answered(guest, request));
+        assert!(answered, "host {guest} has no answer to its join");
+        let answer = self.world.answer(guest, request);
+        assert!(matches!(answer, Some(Ok(Reply::Group(_)))), "host {guest} joined: {answer:?}");
+    }
+
+    /// Publishes one tracked record at a host, without waiting.
+    pub(super) fn publish(&mut self, host: HostId) -> RequestId {
+        let (now, hosts) = (self.world.time().as_micros() as u64, self.world.hosts().len());
+        let delivery = self.world.delivery.as_mut().expect("a crowd tracks its records");
+        let payload = delivery.publish(host, now, hosts, PAYLOAD_BYTES);
+        let draft = crate::story::draft(payload);
+        self.world.command(host, Command::Publish { group: self.group, draft })
+    }
+
+    /// How many records were published.
+    pub(super) fn published(&self) -> usize {
+        self.delivery().len()
+    }
+
+    pub(super) fn delivery(&self) -> &Delivery {
+        self.world.delivery.as_ref().expect("a crowd tracks its records")
+    }
+
+    /// Runs until all live nodes have all records from number `from` on. Answers what was reached.
+    pub(super) fn settle(&mut self, from: usize, within: Duration) -> Reach {
+        let members = self.world.live();
+        self.world.run_until_every(200, within, |world| {
+            world.delivery.as_ref().is_some_and(|delivery| delivery.complete(from, &members))
+        });
+        self.delivery().reach(from, self.published(), &members)
+    }
+
+    /// Records that live nodes lack now.
+    pub(super) fn missed(&self) -> u64 {
+        self.delivery().reach(0, self.published(), &self.world.live()).missed
+    }
+
+    /// Demands equal stores at `hosts`.
+    pub(super) fn assert_equal_stores(&mut self, hosts: &[HostId]) {
+        let group = self.group;
+        let Some((&first, rest)) = hosts.split_first() else { return };
+        let ours = self.world.records(first, group);
+        for &host in rest {
+            let theirs = self.world.records(host, group);
+            if let Some(difference) = crate::check::convergence::difference(&ours, &theirs) {
+                panic!("the stores of hosts {first} and {host} differ: {difference}");
+            }
+        }
+    }
+
+    /// Some live hosts, drawn by chance: all if there are few.
+    pub(super) fn some(&mut self, count: usize) -> Vec<HostId> {
+        let mut live = self.world.live();
+        self.world.chance.shuffle(&mut live);
+        live.truncate(count);
+        live
+    }
+}

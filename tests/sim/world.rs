@@ -1,0 +1,568 @@
+//! The loop: the earliest thing that is due happens, then its node's outputs are performed, until none is left.
+use crate::adversary::Adversary;
+use crate::chance::Chance;
+use crate::check::bounds;
+use crate::check::delivery::Delivery;
+use crate::check::durability::Acknowledged;
+use crate::clock::Clock;
+use crate::digest::RunDigest;
+use crate::host::{Host, HostId, Kind, rtc_address};
+use crate::network::{NetworkOptions, Wire};
+use crate::queue::Queue;
+use crate::replay::Recording;
+use bytes::Bytes;
+use peergraph_core::error::Error;
+use peergraph_core::identity::Identity;
+use peergraph_core::io::{Command, Event, Input, LinkId, Output, Reply, RequestId, SyncPhase};
+use peergraph_core::node::Node;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Thousands of nodes, one virtual clock, one seed.
+pub struct World {
+    pub(crate) seed: u64,
+    /// The command that repeats this run, printed when something fails.
+    pub repeat: String,
+    pub(crate) now: u64,
+    queue: Queue<Pending>,
+    /// Everything that is left to chance.
+    pub chance: Chance,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) wires: Vec<Wire>,
+    /// Which side of a split each host is on.
+    pub(crate) sides: Vec<u8>,
+    /// Pairs between which nothing passes, the lower number first.
+    pub(crate) blocked: BTreeSet<(HostId, HostId)>,
+    /// What the network is like. Wires keep what they were made with.
+    pub network: NetworkOptions,
+    /// Who changes frames on their way.
+    pub adversary: Adversary,
+    /// Ends whose buffered bytes must be told when the running input is drained.
+    pub(crate) reports: Vec<(u32, usize)>,
+    digest: RunDigest,
+    /// Follows tracked records, if wanted.
+    pub delivery: Option<Delivery>,
+    /// By host: what its application was told to be durable, if wanted.
+    pub acknowledged: Option<Vec<Acknowledged>>,
+    /// Whether hosts keep what their nodes tell.
+    pub keep_events: bool,
+    /// Whether nodes share one memo of verified signatures.
+    pub memo: bool,
+    /// The inputs of one host, kept for replaying.
+    pub(crate) recording: Option<Recording>,
+    /// What happened so far.
+    pub counts: Counts,
+    requests: u64,
+}
+
+/// Totals of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Inputs handled by all nodes.
+    pub events: u64,
+    /// Frames sent.
+    pub frames: u64,
+    /// Their bytes.
+    pub frame_bytes: u64,
+    /// Copies of tracked records in them.
+    pub payload_messages: u64,
+    /// Bytes of frames that carry at least one.
+    pub payload_bytes: u64,
+    /// Bytes of all others.
+    pub control_bytes: u64,
+    /// Transports that nodes asked for.
+    pub links_opened: u64,
+    /// Those that failed at once.
+    pub links_failed: u64,
+    /// Links lost because a node saw a fault of its peer.
+    pub misbehaved: u64,
+}
+
+/// Something that is due.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    Wake { host: u32 },
+    Frame { wire: u32, side: usize, bytes: Bytes },
+    Up { wire: u32, side: usize },
+    Down { wire: u32, side: usize },
+    Low { wire: u32, side: usize },
+    Failed { host: u32, incarnation: u32, link: LinkId },
+    Signal { host: u32, incarnation: u32, link: LinkId, signal: Bytes },
+    Described { host: u32, incarnation: u32, link: LinkId, signal: Bytes },
+    Disk { host: u32, incarnation: u32 },
+    Command { host: u32, incarnation: u32, request: RequestId, command: Box<Command> },
+}
+
+/// Inputs at most that one call of [`World::run_until`] handles before it is called a loop.
+const STEPS_MAX: u64 = 2_000_000_000;
+/// How long [`World::ask`] waits for an answer. Virtual.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+impl World {
+    /// An empty world. `repeat` is the command that makes it again.
+    pub fn new(seed: u64, repeat: impl Into<String>) -> Self {
+        Self {
+            seed,
+            repeat: repeat.into(),
+            now: 0,
+            queue: Queue::default(),
+            chance: Chance::new(seed),
+            hosts: Vec::new(),
+            wires: Vec::new(),
+            sides: Vec::new(),
+            blocked: BTreeSet::new(),
+            network: NetworkOptions::default(),
+            adversary: Adversary::default(),
+            reports: Vec::new(),
+            digest: RunDigest::default(),
+            delivery: None,
+            acknowledged: None,
+            keep_events: true,
+            memo: true,
+            recording: None,
+            counts: Counts::default(),
+            requests: 0,
+        }
+    }
+
+    /// Adds a host and starts its node.
+    pub fn add(&mut self, kind: Kind, name: &str) -> HostId {
+        let host = self.add_stopped(kind, name);
+        self.start(host);
+        host
+    }
+
+    /// Adds a host whose node does not run yet.
+    pub fn add_stopped(&mut self, kind: Kind, name: &str) -> HostId {
+        let (secret, serial) = (self.chance.bytes32(), self.chance.bytes32());
+        let clock = Clock {
+            drift_ppm: self.chance.within(0..101) as i32 - 50,
+            offset_ms: self.chance.within(0..2_001) as i64 - 1_000,
+            ..Clock::default()
+        };
+        let serial = std::array::from_fn(|i| serial[i]);
+        let identity = Identity::generate(secret, serial, name, clock.wall(self.now))
+            .expect("hosts have good names");
+        self.hosts.push(Host::new(kind, name.to_owned(), &identity, clock));
+        if let Some(acknowledged) = &mut self.acknowledged {
+            acknowledged.resize_with(self.hosts.len(), Acknowledged::default);
+        }
+        self.hosts.len() - 1
+    }
+
+    /// Starts a node on a host that has none: the same identity and disk, another seed.
+    ///
+    /// # Panics
+    /// If one runs there.
+    pub fn start(&mut self, host: HostId) {
+        assert!(!self.hosts[host].is_up(), "host {host} has a node already");
+        let seed = self.chance.bytes32();
+        let this = &mut self.hosts[host];
+        this.clock.started = self.now;
+        this.incarnation += 1;
+        this.wanted = u64::MAX;
+        this.opened = false;
+        let now = this.clock.now(self.now);
+        let config = crate::adapt::config(this, self.memo);
+        this.synced = false;
+        let identity = crate::adapt::identity(this);
+        let node = Box::new(Node::new(config, identity, seed, now));
+        if let Some(recording) = &mut self.recording {
+            recording.started(host, seed, now);
+        }
+        self.drain(host, node);
+        if self.hosts[host].kind == Kind::Native {
+            self.handle(host, Input::Addresses(vec![rtc_address(host)]));
+        }
+    }
+
+    /// Kills a node: what was not durable is gone, and its peers notice late or never.
+    pub fn crash(&mut self, host: HostId) {
+        self.hosts[host].disk.crash(&mut self.chance);
+        self.forget_node(host);
+        self.unplug(host);
+    }
+
+    /// Drops a node that has closed. Its wires close in order.
+    pub fn drop_node(&mut self, host: HostId) {
+        let links: Vec<LinkId> = self.hosts[host].links.keys().copied().collect();
+        for link in links {
+            self.close(host, link);
+        }
+        self.hosts[host].disk.crash(&mut self.chance);
+        self.forget_node(host);
+    }
+
+    fn forget_node(&mut self, host: HostId) {
+        let this = &mut self.hosts[host];
+        this.node = None;
+        // Whatever is queued for the node that was, is not for the next one.
+        this.incarnation += 1;
+        this.wanted = u64::MAX;
+        this.done.clear();
+        this.neighbours = 0;
+    }
+
+    /// Leaves every group properly, then drops the node.
+    pub fn stop(&mut self, host: HostId) {
+        let answer = self.ask(host, Command::Close);
+        assert!(answer.is_ok(), "close answered {answer:?}");
+        self.drop_node(host);
+    }
+
+    /// Gives a command to a node. The answer is found with [`World::answer`].
+    ///
+    /// # Panics
+    /// If no node runs there.
+    pub fn command(&mut self, host: HostId, command: Command) -> RequestId {
+        assert!(self.hosts[host].is_up(), "host {host} has no node");
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        let incarnation = self.hosts[host].incarnation;
+        let command = Box::new(command);
+        let pending = Pending::Command { host: host as u32, incarnation, request, command };
+        self.at(self.now, pending);
+        request
+    }
+
+    /// Takes the answer to a command, if it is there.
+    pub fn answer(&mut self, host: HostId, request: RequestId) -> Option<Result<Reply, Error>> {
+        self.hosts[host].done.remove(&request)
+    }
+
+    /// Whether a command is answered.
+    pub fn is_answered(&self, host: HostId, request: RequestId) -> bool {
+        self.hosts[host].done.contains_key(&request)
+    }
+
+    /// Gives a command and runs the world until it is answered.
+    ///
+    /// # Panics
+    /// If no answer comes within a minute of virtual time.
+    pub fn ask(&mut self, host: HostId, command: Command) -> Result<Reply, Error> {
+        self.ask_within(host, command, ANSWER_WITHIN)
+    }
+
+    /// The same with another patience.
+    ///
+    /// # Panics
+    /// If no answer comes in time.
+    pub fn ask_within(
+        &mut self,
+        host: HostId,
+        command: Command,
+        within: Duration,
+    ) -> Result<Reply, Error> {
+        let text = format!("{command:?}");
+        let request = self.command(host, command);
+        let answered = self.run_until(within, |world| world.is_answered(host, request));
+        assert!(answered, "no answer within {within:?} at host {host} to {text:.120}");
+        self.answer(host, request).expect("it is answered")
+    }
+
+    /// Runs for a span of virtual time.
+    pub fn run_for(&mut self, span: Duration) {
+        let end = self.now + span.as_micros() as u64;
+        while self.queue.next_at().is_some_and(|at| at <= end) {
+            self.step();
+        }
+        self.now = end;
+    }
+
+    /// Runs until `condition` holds, asked after every step. False if it does not within `span`.
+    pub fn run_until(&mut self, span: Duration, condition: impl FnMut(&Self) -> bool) -> bool {
+        self.run_until_every(1, span, condition)
+    }
+
+    /// The same, asked after every `steps` steps only: for conditions that look at the whole world.
+    pub fn run_until_every(
+        &mut self,
+        steps: u64,
+        span: Duration,
+        mut condition: impl FnMut(&Self) -> bool,
+    ) -> bool {
+        let end = self.now + span.as_micros() as u64;
+        for step in 0..STEPS_MAX {
+            if step % steps == 0 && condition(self) {
+                return true;
+            }
+            if self.queue.next_at().is_none_or(|at| at > end) {
+                self.now = end;
+                return condition(self);
+            }
+            self.step();
+        }
+        panic!("still busy after {STEPS_MAX} steps");
+    }
+
+    /// Records the node of `host` from its next start on.
+    pub fn record(&mut self, host: HostId) {
+        self.recording = Some(Recording::of(host));
+    }
+
+    /// What is recorded.
+    ///
+    /// # Panics
+    /// If nothing is.
+    pub fn recording(&self) -> &Recording {
+        self.recording.as_ref().expect("a host is recorded")
+    }
+
+    /// Virtual time since the world began.
+    pub fn time(&self) -> Duration {
+        Duration::from_micros(self.now)
+    }
+
+    /// Fingerprint of the run so far.
+    pub fn digest(&self) -> u64 {
+        self.digest.value()
+    }
+
+    /// Hosts, by number.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// One host, to bend its clocks or its disk.
+    pub fn host(&mut self, host: HostId) -> &mut Host {
+        &mut self.hosts[host]
+    }
+
+    /// Hosts with a running node, in order.
+    pub fn live(&self) -> Vec<HostId> {
+        (0..self.hosts.len()).filter(|&host| self.hosts[host].is_up()).collect()
+    }
+
+    pub(crate) fn at(&mut self, at: u64, pending: Pending) {
+        self.queue.push(at.max(self.now), pending);
+    }
+
+    pub(crate) fn after(&mut self, micros: u64, pending: Pending) {
+        self.at(self.now + micros, pending);
+    }
+
+    pub(crate) fn new_link(&mut self, host: HostId) -> LinkId {
+        let node = self.hosts[host].node.as_mut().expect("only a live host accepts a link");
+        let link = node.new_link();
+        if let Some(recording) = &mut self.recording {
+            recording.new_link(host, link);
+        }
+        link
+    }
+
+    /// Does the earliest thing that is due.
+    fn step(&mut self) {
+        let Some((at, pending)) = self.queue.pop() else { return };
+        debug_assert!(at >= self.now, "time went back");
+        self.now = at;
+        match pending {
+            Pending::Wake { host } => self.wake(host as HostId),
+            Pending::Frame { wire, side, bytes } => self.frame(wire, side, bytes),
+            Pending::Up { wire, side } => self.up(wire, side),
+            Pending::Down { wire, side } => self.down(wire, side),
+            Pending::Low { wire, side } => self.low(wire, side),
+            Pending::Failed { host, incarnation, link } => {
+                if self.is_current(host, incarnation)
+                    && self.hosts[host as HostId].links.remove(&link).is_some()
+                {
+                    self.handle(host as HostId, Input::LinkDown { link });
+                }
+            }
+            Pending::Signal { host, incarnation, link, signal } => {
+                let known = self.hosts[host as HostId].links.contains_key(&link);
+                if self.is_current(host, incarnation) && known {
+                    self.handle(host as HostId, Input::Signal { link, signal });
+                }
+            }
+            Pending::Described { host, incarnation, link, signal } => {
+                if self.is_current(host, incarnation) {
+                    self.described(host as HostId, link, &signal);
+                }
+            }
+            Pending::Disk { host, incarnation } => {
+                if self.is_current(host, incarnation)
+                    && let Some((op, result)) = self.hosts[host as HostId].disk.finish()
+                {
+                    self.handle(host as HostId, Input::Stored { op, result });
+                }
+            }
+            Pending::Command { host, incarnation, request, command } => {
+                if self.is_current(host, incarnation) {
+                    self.handle(host as HostId, Input::Command { request, command: *command });
+                }
+            }
+        }
+    }
+
+    fn is_current(&self, host: u32, incarnation: u32) -> bool {
+        self.hosts[host as HostId].incarnation == incarnation
+    }
+
+    /// A wake is due, unless the node changed its mind since.
+    fn wake(&mut self, host: HostId) {
+        let this = &mut self.hosts[host];
+        if this.scheduled != self.now {
+            return;
+        }
+        this.scheduled = u64::MAX;
+        if this.node.is_none() {
+            return;
+        }
+        if this.wanted > self.now {
+            self.schedule(host);
+            return;
+        }
+        this.wakes_at_once = if this.last_wake == self.now { this.wakes_at_once + 1 } else { 0 };
+        this.last_wake = self.now;
+        assert!(
+            this.wakes_at_once < bounds::WAKES_AT_ONCE_MAX,
+            "host {host} wants to be woken again and again at {} µs",
+            self.now
+        );
+        self.handle(host, Input::Timeout);
+    }
+
+    /// Puts the wanted wake into the queue, unless an earlier one is there already: that one will look again.
+    fn schedule(&mut self, host: HostId) {
+        let late_max = self.hosts[host].clock.late_max;
+        let wanted = self.hosts[host].wanted;
+        if wanted >= self.hosts[host].scheduled {
+            return;
+        }
+        let late = if late_max > 0 { self.chance.within(0..late_max + 1) } else { 0 };
+        let at = wanted.max(self.now) + late;
+        if at < self.hosts[host].scheduled {
+            self.hosts[host].scheduled = at;
+            self.at(at, Pending::Wake { host: host as u32 });
+        }
+    }
+
+    /// Gives one input to a node and performs everything that follows from it.
+    pub(crate) fn handle(&mut self, host: HostId, input: Input) {
+        let Some(mut node) = self.hosts[host].node.take() else { return };
+        self.counts.events += 1;
+        let now = self.hosts[host].clock.now(self.now);
+        self.note(host, &input);
+        if let Some(recording) = &mut self.recording {
+            recording.input(host, now, &input);
+        }
+        node.handle(now, input);
+        self.drain(host, node);
+        while let Some((wire, side)) = self.reports.pop() {
+            self.buffered(wire, side);
+        }
+    }
+
+    /// Folds an input into the fingerprint of the run.
+    fn note(&mut self, host: HostId, input: &Input) {
+        let (kind, detail) = match input {
+            Input::Timeout => (0, 0),
+            Input::LinkUp { link, .. } => (1, link.0),
+            Input::LinkDown { link } => (2, link.0),
+            Input::Frame { link, bytes } => (3, link.0 << 16 ^ bytes.len() as u64),
+            Input::Buffered { link, bytes } => (4, link.0 << 32 ^ *bytes as u64),
+            Input::Signal { link, signal } => (5, link.0 << 16 ^ signal.len() as u64),
+            Input::Stored { op, result } => (6, op.0 << 1 ^ u64::from(result.is_ok())),
+            Input::Command { request, .. } => (7, request.0),
+            Input::Addresses(addresses) => (8, addresses.len() as u64),
+        };
+        self.digest.add(self.now);
+        self.digest.add((host as u64) << 8 | kind);
+        self.digest.add(detail);
+    }
+
+    /// Performs the outputs of a node until it is idle, and puts it back into its host.
+    fn drain(&mut self, host: HostId, mut node: Box<Node>) {
+        for nth in 0.. {
+            let output = node.poll();
+            if let Some(violation) = bounds::violation(&output, nth) {
+                panic!("host {host} at {} µs: {violation}", self.now);
+            }
+            if let Some(recording) = &mut self.recording {
+                recording.output(host, &output);
+            }
+            match output {
+                Output::Send { link, bytes } => self.send(host, link, bytes),
+                Output::Store { op, task } => {
+                    let done = self.hosts[host].disk.submit(self.now, op, task, &mut self.chance);
+                    let incarnation = self.hosts[host].incarnation;
+                    self.at(done, Pending::Disk { host: host as u32, incarnation });
+                }
+                Output::Open { link, dial } => self.open(host, link, dial),
+                Output::Signal { link, signal } => {
+                    let incarnation = self.hosts[host].incarnation;
+                    self.at(
+                        self.now,
+                        Pending::Described { host: host as u32, incarnation, link, signal },
+                    );
+                }
+                Output::Close { link, reason: _ } => self.close(host, link),
+                Output::Done { request, result } => self.done(host, request, result),
+                Output::Event(event) => self.event(host, event),
+                Output::Idle { wake } => {
+                    let this = &mut self.hosts[host];
+                    this.node = Some(node);
+                    this.wanted = wake.map_or(u64::MAX, |wake| this.clock.world(wake.at));
+                    self.schedule(host);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, host: HostId, request: RequestId, result: Result<Reply, Error>) {
+        self.digest.add(request.0 << 1 ^ u64::from(result.is_ok()));
+        let old = self.hosts[host].done.insert(request, result);
+        assert!(old.is_none(), "host {host} answered {request:?} twice");
+    }
+
+    fn event(&mut self, host: HostId, event: Event) {
+        match &event {
+            Event::Opened => self.hosts[host].opened = true,
+            Event::Record { group, record } => {
+                if let Some(delivery) = &mut self.delivery {
+                    delivery.seen(host, self.now, &record.payload);
+                }
+                if let Some(acknowledged) = &mut self.acknowledged {
+                    acknowledged[host].add(*group, record);
+                }
+            }
+            Event::Expired { group, id } => {
+                if let Some(acknowledged) = &mut self.acknowledged {
+                    acknowledged[host].expired(*group, *id);
+                }
+            }
+            Event::Neighbour { up: true, .. } => self.hosts[host].neighbours += 1,
+            Event::Neighbour { up: false, .. } => {
+                let neighbours = &mut self.hosts[host].neighbours;
+                *neighbours =
+                    neighbours.checked_sub(1).expect("a neighbour is won before it is lost");
+            }
+            Event::Sync { phase, .. } => {
+                self.hosts[host].synced |= *phase == SyncPhase::Complete;
+            }
+            Event::PeerMisbehaved { .. } => self.counts.misbehaved += 1,
+            // The border may grow: what is not counted is kept below all the same.
+            Event::Status { .. }
+            | Event::Member { .. }
+            | Event::Group(_)
+            | Event::ConnectionRequired { .. }
+            | Event::Conflict { .. }
+            | Event::StoreFailed { .. }
+            | _ => {}
+        }
+        if self.keep_events {
+            self.hosts[host].events.push((self.now, event));
+        }
+    }
+}
+
+impl Drop for World {
+    /// A failure anywhere, in a node too, says how to see it again.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {} failed after {:?} of virtual time", self.seed, self.time());
+            eprintln!("repeat with: {}", self.repeat);
+        }
+    }
+}

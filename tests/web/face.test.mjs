@@ -1,0 +1,167 @@
+// Goal: the JavaScript face of the package keeps what index.d.ts promises, in a real browser.
+// Method: one page, a peer of its own for each story, nothing but the package's own functions.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openProfile } from "./browser.mjs";
+import { startNode } from "./native.mjs";
+
+async function openPage(t, name, options) {
+  const node = await startNode(t);
+  const profile = await openProfile(t, name, options);
+  const page = await profile.page();
+  await page.goto(`${node.origin}/`);
+  return { page, profile };
+}
+
+test("values of all kinds come back as they were published", async (t) => {
+  const { page } = await openPage(t, "values");
+  const seen = await page.evaluate(async () => {
+    const { Peer } = await import("/peergraph/index.js");
+    const peer = await Peer.open({ name: "Ada", storage: "face-values" });
+    const group = await peer.createGroup({ name: "Values" });
+    const attributes = {
+      text: "général", whole: -5, large: 2n ** 62n, real: 1.5, yes: true,
+      day: new Date(1_000_000_000_000), tag: ["a", "b"],
+    };
+    const record = await group.publish("test.value", { text: "Olá 🌍" }, { attributes, expiresIn: "7d" });
+    const raw = await group.publish("test.raw", new Uint8Array([0xff, 0, 1]));
+    const updated = await group.update(record, { text: "again" });
+    const again = await group.get(record.id);
+    await group.delete(raw);
+    const result = {
+      data: record.data,
+      same: Object.entries(attributes).every(([name, value]) =>
+        String(again.attributes[name]) === String(value)
+        && typeof again.attributes[name] === typeof value),
+      kinds: [again.attributes.day instanceof Date, Array.isArray(again.attributes.tag)],
+      newer: updated.version > record.version && again.version === updated.version,
+      lives: Math.abs(updated.expires - record.expires) < 60_000
+        && Math.abs(record.expires - record.created - 7 * 86_400_000) < 1_000,
+      bytes: raw.data instanceof Uint8Array ? [...raw.bytes] : "not bytes",
+      gone: await group.get(raw.id),
+      creator: [again.creator.name, again.creator.me, again.creator.id === peer.id],
+      status: record.status,
+    };
+    await peer.close();
+    return result;
+  });
+  assert.deepEqual(seen, {
+    data: { text: "Olá 🌍" }, same: true, kinds: [true, true], newer: true, lives: true,
+    bytes: [255, 0, 1], gone: null, creator: ["Ada", true, true], status: "stored",
+  });
+});
+
+test("a slow watcher misses nothing, and sees changes and deletions", async (t) => {
+  const { page } = await openPage(t, "slow");
+  const seen = await page.evaluate(async () => {
+    const { Peer } = await import("/peergraph/index.js");
+    const peer = await Peer.open({ storage: "face-slow" });
+    const group = await peer.createGroup({ name: "Slow" });
+    for (let i = 0; i < 250; i += 1) await group.publish("test.item", i);
+    const stop = new AbortController();
+    const values = [];
+    let deleted = 0;
+    const reading = (async () => {
+      for await (const record of group.watch("test.item", { signal: stop.signal })) {
+        if (record.deleted) deleted += 1;
+        else values.push(record.data);
+        // The first one holds the reader up while everything below happens.
+        if (values.length === 1) await new Promise((resolve) => { window.goOn = resolve; });
+      }
+    })();
+    while (!window.goOn) await new Promise((resolve) => setTimeout(resolve, 5));
+    const made = await Promise.all(Array.from({ length: 500 }, (_, i) => group.publish("test.item", 1_000 + i)));
+    await group.publish("test.other", "not for this watcher");
+    await group.update(made[0], "changed");
+    await group.delete(made[1]);
+    window.goOn();
+    while (values.length < 749) await new Promise((resolve) => setTimeout(resolve, 10));
+    stop.abort();
+    await reading;
+    await peer.close();
+    return { total: values.length, distinct: new Set(values).size, deleted, changed: values.includes("changed"),
+      overwritten: values.includes(1_000), removed: values.includes(1_001) };
+  });
+  assert.deepEqual(seen, {
+    total: 749, distinct: 749, deleted: 1, changed: true, overwritten: false, removed: false,
+  });
+});
+
+test("mistakes and misfortunes are errors with a code", async (t) => {
+  const { page } = await openPage(t, "errors");
+  const codes = await page.evaluate(async () => {
+    const { Peer, PeergraphError } = await import("/peergraph/index.js");
+    const peer = await Peer.open({ name: "Ada", storage: "face-errors" });
+    const group = await peer.createGroup({ name: "Errors" });
+    const document = peer.identityDocument();
+    const file = await peer.exportIdentity("correct horse");
+    const copy = await Peer.open({ storage: "face-copy", identity: { file, password: "correct horse" } });
+    const sameIdentity = copy.id === peer.id && copy.name === "Ada";
+    await copy.close();
+    const attempts = {
+      type: () => group.publish("Not A Type", 1),
+      nothing: () => group.publish("test.a", undefined),
+      span: () => group.publish("test.a", 1, { expiresIn: "7x" }),
+      large: () => group.publish("test.a", new Uint8Array(2 << 20)),
+      aborted: () => group.publish("test.a", 1, { signal: AbortSignal.abort() }),
+      unknown: () => group.delete("a".repeat(26)),
+      cursor: () => group.records({ after: "x" }),
+      role: () => group.invite({ role: "king" }),
+      person: () => group.invite({ identity: document.slice(0, 200) }),
+      cutOff: async () => peer.preview((await group.invite()).link.slice(0, -9)),
+      noInvitation: () => peer.join("https://example.org/"),
+      noName: () => peer.createGroup({ name: "" }),
+      twice: () => Peer.open({ storage: "face-errors" }),
+      password: () => Peer.open({ storage: "face-wrong", identity: { file, password: "wrong" } }),
+      node: async () => peer.connect("ftp://example.org"),
+    };
+    const result = { sameIdentity };
+    for (const [name, attempt] of Object.entries(attempts)) {
+      result[name] = await attempt().then(() => "no error",
+        (error) => (error instanceof PeergraphError ? error.code : String(error)));
+    }
+    await peer.close();
+    result.closed = await peer.groups().then(() => "no error", (error) => error.code);
+    return result;
+  });
+  assert.deepEqual(codes, {
+    sameIdentity: true, type: "bad-record", nothing: "bad-argument", span: "bad-argument", large: "bad-record",
+    aborted: "aborted", unknown: "unknown-record", cursor: "bad-argument", role: "bad-argument",
+    person: "bad-argument", cutOff: "bad-invitation", noInvitation: "bad-invitation", noName: "bad-name",
+    twice: "locked", password: "bad-identity", node: "bad-argument", closed: "closed",
+  });
+});
+
+test("a listener that throws stops nothing", async (t) => {
+  const { page, profile } = await openPage(t, "listener");
+  profile.allowed.push(/fails on purpose/);
+  const data = await page.evaluate(async () => {
+    const { Peer } = await import("/peergraph/index.js");
+    const peer = await Peer.open({ storage: "face-listener" });
+    const group = await peer.createGroup({ name: "Listener" });
+    group.addEventListener("record", () => { throw new Error("fails on purpose"); });
+    await group.publish("test.a", 1);
+    await group.publish("test.a", 2);
+    const stored = (await group.records()).map((record) => record.data);
+    await peer.close();
+    return stored;
+  });
+  assert.deepEqual(data, [1, 2]);
+});
+
+for (const [lack, code] of [["RTCPeerConnection", "no-webrtc"], ["indexedDB", "no-indexeddb"]]) {
+  test(`without ${lack} nothing is made`, async (t) => {
+    // As with a setting or an extension that takes it away.
+    const before = `Object.defineProperty(window, ${JSON.stringify(lack)}, { value: undefined })`;
+    const { page } = await openPage(t, "without", { before });
+    const seen = await page.evaluate(async () => {
+      const { Peer } = await import("/peergraph/index.js");
+      const error = await Peer.open({ storage: "face-without" }).catch((thrown) => thrown);
+      const fetched = performance.getEntriesByType("resource").filter((it) => it.name.endsWith(".wasm")).length;
+      const held = (await navigator.locks.query()).held.length;
+      const databases = window.indexedDB ? (await indexedDB.databases()).map((it) => it.name) : [];
+      return { code: error.code, hint: error.hint.length > 0, fetched, held, made: databases.includes("face-without") };
+    });
+    assert.deepEqual(seen, { code, hint: true, fetched: 0, held: 0, made: false });
+  });
+}

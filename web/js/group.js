@@ -1,0 +1,202 @@
+// A group, as applications see it.
+import { PeergraphError, badArgument, checkSignal, closedError, waitFor } from "./errors.js";
+import { GroupRecord, encodeAttributes, encodePayload, spanMs } from "./record.js";
+import { watch } from "./watch.js";
+
+const PAGE_MAX = 1_000;
+/** Records of ours whose spread is remembered. The oldest are forgotten: they say "stored" again. */
+const HELD_MAX = 10_000;
+/** How often unknown names are looked up. */
+const NAMES_MS_MIN = 1_000;
+const INVITATION_LIFETIME = "7d";
+
+// On a server there may be none; nothing is made there.
+const Base = globalThis.EventTarget ?? class {};
+
+/** Made by `Peer` alone. */
+export class Group extends Base {
+  #peer;
+  #handle;
+  #info;
+  #closed = false;
+  #held = new Map();
+  #people = new Map();
+  #namesAt = 0;
+  #naming = null;
+
+  constructor(peer, handle, info) {
+    super();
+    this.#peer = peer;
+    this.#handle = handle;
+    this.#info = info;
+  }
+
+  get id() { return this.#info.id; }
+  get name() { return this.#info.name; }
+  get role() { return this.#info.role; }
+  get expires() { return new Date(this.#info.expires); }
+  get ready() { return this.#info.ready; }
+  get closed() { return this.#closed; }
+
+  async publish(type, data, { attributes, expiresIn, signal } = {}) {
+    return this.#put({
+      id: null, type, attributes: encodeAttributes(attributes), expiresInMs: spanMs(expiresIn),
+      delete: false,
+    }, encodePayload(data), signal);
+  }
+
+  async update(record, data, { attributes, expiresIn, signal } = {}) {
+    return this.#put({
+      id: record.id,
+      type: record.type,
+      attributes: attributes ? encodeAttributes(attributes) : GroupRecord.attributesOf(record),
+      expiresInMs: spanMs(expiresIn) ?? Math.max(record.expires - Date.now(), 0),
+      delete: false,
+    }, encodePayload(data), signal);
+  }
+
+  async delete(record, { signal } = {}) {
+    const found = typeof record === "string" ? await this.get(record, { signal }) : record;
+    if (!found) throw new PeergraphError("unknown-record", "there is no such record");
+    await this.#put({
+      id: found.id, type: found.type, attributes: [], expiresInMs: null, delete: true,
+    }, new Uint8Array(), signal);
+  }
+
+  async #put(draft, payload, signal) {
+    const raw = await this.#ask(() => this.#handle.publish(this.id, draft, payload), signal);
+    return new GroupRecord(raw, this);
+  }
+
+  async records({ type, creator, limit = PAGE_MAX, after, signal } = {}) {
+    if (!(limit >= 1)) throw badArgument("limit is a number from 1 to 1000");
+    const filter = {
+      id: null, type: type ?? null, creator: creator ?? null, after: after ?? null,
+      limit: Math.floor(Math.min(limit, PAGE_MAX)),
+    };
+    const found = await this.#ask(() => this.#handle.records(this.id, filter), signal);
+    await this.#nameAll(found.records);
+    const page = found.records.map((raw) => new GroupRecord(raw, this));
+    return Object.assign(page, { next: found.next ?? null });
+  }
+
+  async get(id, { signal } = {}) {
+    const filter = { id, type: null, creator: null, after: null, limit: 1 };
+    const found = await this.#ask(() => this.#handle.records(this.id, filter), signal);
+    await this.#nameAll(found.records);
+    return found.records.length ? new GroupRecord(found.records[0], this) : null;
+  }
+
+  watch(type, { signal } = {}) {
+    return watch(this, type, signal);
+  }
+
+  writable(type, options = {}) {
+    return new WritableStream({
+      write: async (chunk) => { await this.publish(type, chunk, options); },
+    });
+  }
+
+  async invite(options = {}) {
+    const { role = "member", uses = 1, expiresIn = INVITATION_LIFETIME, identity, signal } = options;
+    const page = new URL(options.page ?? location.origin + location.pathname);
+    const wanted = { role, uses, expiresInMs: spanMs(expiresIn), identity: identity ?? null };
+    const made = await this.#ask(() => this.#handle.invite(this.id, wanted), signal);
+    page.hash = made.text;
+    const peer = this.#peer;
+    return Object.freeze({
+      link: page.href,
+      text: made.text,
+      expires: new Date(made.expires),
+      qr: () => peer.qr(page.href),
+    });
+  }
+
+  async members({ signal } = {}) {
+    const raw = await this.#ask(() => this.#handle.members(this.id), signal);
+    return raw.map((it) => this.#member(it));
+  }
+
+  async neighbours({ signal } = {}) {
+    const links = await this.#peer.links({ signal });
+    return links.filter((link) => link.groups.includes(this.id));
+  }
+
+  async leave({ signal } = {}) {
+    await this.#ask(() => this.#handle.leave(this.id), signal);
+    this.#peer.forget(this);
+  }
+
+  async #ask(begin, signal) {
+    checkSignal(signal);
+    if (this.#closed) throw closedError();
+    return waitFor(begin(), signal);
+  }
+
+  // What follows is for the other modules of this package, and not in its types.
+
+  /** The id, and what is known of its owner. */
+  person(id) {
+    const people = this.#people;
+    const me = id === this.#peer.id;
+    const own = this.#peer.name;
+    return Object.freeze({ id, me, get name() { return people.get(id) ?? (me ? own : ""); } });
+  }
+
+  nameOf(id) {
+    return this.#people.get(id) ?? "";
+  }
+
+  statusOf(id) {
+    const held = this.#held.get(id) ?? 0;
+    return held === 0 ? "stored" : held === 1 ? "sent" : Object.freeze({ heldBy: held });
+  }
+
+  /** Looks names up where a creator is unknown. */
+  async #nameAll(records) {
+    const known = records.every((it) => this.#people.has(it.creator));
+    if (known || (this.#namesAt && Date.now() - this.#namesAt < NAMES_MS_MIN && !this.#naming)) return;
+    this.#naming ??= this.members().catch(() => {}).finally(() => {
+      this.#namesAt = Date.now();
+      this.#naming = null;
+    });
+    await this.#naming;
+  }
+
+  #member(raw) {
+    this.#people.set(raw.id, raw.name);
+    return Object.freeze({
+      id: raw.id, name: raw.name, role: raw.role, me: raw.id === this.#peer.id,
+      online: raw.nodes.length > 0, nodes: Object.freeze(raw.nodes),
+    });
+  }
+
+  refresh(info) {
+    this.#info = info;
+  }
+
+  /** The details of an event, made of news. */
+  details(news) {
+    const group = this;
+    switch (news.type) {
+      case "record": return { group, record: new GroupRecord(news.record, this) };
+      case "status": {
+        this.#held.delete(news.id);
+        this.#held.set(news.id, news.held);
+        if (this.#held.size > HELD_MAX) this.#held.delete(this.#held.keys().next().value);
+        return { group, id: news.id, status: this.statusOf(news.id) };
+      }
+      case "member": return { group, member: this.#member(news.member) };
+      default: {
+        const { type: _, group: __, ...rest } = news;
+        return { group, ...rest };
+      }
+    }
+  }
+
+  end(error) {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.dispatchEvent(new CustomEvent("closed", { detail: { group: this, error } }));
+  }
+}

@@ -1,0 +1,404 @@
+/**
+ * Secure, serverless groups for browsers.
+ *
+ * Importing this module on a server does nothing. Everything begins with {@link Peer.open}.
+ */
+
+/** A span of time: milliseconds, or text such as `"90s"`, `"15m"`, `"12h"`, `"7d"`, `"2w"`, `"1y"`. */
+export type Span = number | `${number}${"s" | "m" | "h" | "d" | "w" | "y"}`;
+
+/** What a member may do. `"inviting"` also lets members in; `"administrator"` lets anybody in. */
+export type Role = "member" | "inviting" | "administrator";
+
+/** The value of an attribute. An array stands for an attribute that repeats. */
+export type AttributeValue = string | number | bigint | boolean | Date;
+/** Searchable metadata: names of 1–40 letters and digits. */
+export interface Attributes {
+  [name: string]: AttributeValue | AttributeValue[];
+}
+
+/**
+ * How far a record of ours got: durable on this device, held by one neighbour too, or by several.
+ * Records of others are always `"stored"`.
+ */
+export type Status = "stored" | "sent" | { readonly heldBy: number };
+
+/** Payload types by record type: `{ "chat.message": { text: string } }`. */
+export type Payloads = { [type: string]: any };
+
+/** Everything that can go wrong. */
+export type ErrorCode =
+  // the core
+  | "unknown-group"
+  | "too-many-groups"
+  | "bad-name"
+  | "not-allowed"
+  | "membership-expired"
+  | "bad-invite"
+  | "invitation-expired"
+  | "invitation-for-another"
+  | "invitation-invalid"
+  | "nobody-found"
+  | "invitation-used-up"
+  | "unknown-record"
+  | "not-your-record"
+  | "bad-record"
+  | "too-many-records"
+  | "storage-full"
+  | "storage-read-only"
+  | "storage-failed"
+  | "closing"
+  | "busy"
+  // this package
+  /** Another tab has this identity open: use that tab, or open with `takeOver: true`. */
+  | "locked"
+  /** Another tab took this identity over. */
+  | "taken-over"
+  /** The peer, or the group, was closed or left. */
+  | "closed"
+  /** An `AbortSignal` ended the wait. */
+  | "aborted"
+  /** This browser has no WebRTC, or it is switched off. */
+  | "no-webrtc"
+  /** This browser has no IndexedDB for this page, or it is switched off. */
+  | "no-indexeddb"
+  /** Not a window of a browser: a server, or a worker (workers have no WebRTC). */
+  | "not-a-browser"
+  /** The page is not served over HTTPS or from localhost. */
+  | "insecure-page"
+  /** The WebAssembly module could not be loaded. */
+  | "load-failed"
+  /** An argument is of the wrong form. */
+  | "bad-argument"
+  /** The text is not an invitation, or a part of it is missing. */
+  | "bad-invitation"
+  /** The exported identity cannot be read, or the password is wrong. */
+  | "bad-identity"
+  /** The stored identity cannot be read. Nothing was overwritten. */
+  | "identity-unreadable"
+  /** The link is too long for a QR code. */
+  | "too-long"
+  /** A fault of this package. */
+  | "internal"
+  /** A node of the options does not answer. Only in {@link NodeState}. */
+  | "unreachable";
+
+/** Every error of this package. */
+export class PeergraphError extends Error {
+  constructor(code: ErrorCode, message: string, options?: { hint?: string; cause?: unknown });
+  readonly name: "PeergraphError";
+  /** For programs. */
+  readonly code: ErrorCode;
+  /** What to do, for people. Empty where there is nothing to do. */
+  readonly hint: string;
+  readonly cause?: unknown;
+}
+
+/** What everything that waits accepts. */
+export interface Waits {
+  /** Ends the wait with code `"aborted"`. What was begun may still happen. */
+  signal?: AbortSignal;
+}
+
+export interface OpenOptions extends Waits {
+  /** Friendly name of the identity that is made at the first opening. Later ones keep the stored name. */
+  name?: string;
+  /**
+   * Where to find others: URLs of nodes (`location.origin`, `"https://node.example"`), or addresses
+   * (`"rtc://…"`, `"ws://…"`, `"wss://…"`). What cannot be reached is tried again; opening never waits for it.
+   */
+  nodes?: Iterable<string | URL>;
+  /** Name of the database that holds identity and records. Default: `"peergraph"`. */
+  storage?: string;
+  /** Whether to close the tab's peer that has this identity open, and open it here. */
+  takeOver?: boolean;
+  /** An identity exported elsewhere, for a database that has none yet. */
+  identity?: { file: string; password: string };
+}
+
+/** Types of the events of a {@link Peer}. Those of its groups come here too. */
+export interface PeerEvents<T = Payloads> extends GroupEvents<T> {
+  /** A transport was opened or closed. */
+  link: CustomEvent<LinkChange>;
+  /** A node of the options was reached, or could not be. */
+  node: CustomEvent<NodeState>;
+  /** A group was joined, changed its properties, or was left. */
+  group: CustomEvent<{ group: Group<T>; left: boolean }>;
+  /** The storage failed, or is nearly full. */
+  storage: CustomEvent<{ error: PeergraphError }>;
+  /** Closed, for good: by `close()` (no error), by another tab (`"taken-over"`), by a fault. */
+  closed: CustomEvent<{ error: PeergraphError | null }>;
+}
+
+/** One identity in this browser, with its groups. */
+export class Peer<T = Payloads> extends EventTarget {
+  private constructor();
+  /**
+   * Opens the identity of this browser, made at the first time, and its groups. Fails before anything is
+   * created where the browser lacks something: `"no-webrtc"`, `"no-indexeddb"`, `"locked"`, ….
+   */
+  static open<T = Payloads>(options?: OpenOptions): Promise<Peer<T>>;
+
+  /** 52 characters: the SHA-256 of the identity's key. */
+  readonly id: string;
+  /** Friendly name. */
+  readonly name: string;
+  /** Whether it is closed. */
+  readonly closed: boolean;
+  /** The nodes of the options, as they are now. */
+  readonly nodes: readonly NodeState[];
+
+  /** Makes a group, with this identity as its administrator. */
+  createGroup(options: { name: string } & Waits): Promise<Group<T>>;
+  /** Joins by a link, or its text. Done when a membership is held; a group that one is in is done at once. */
+  join(link: string | URL, options?: Waits): Promise<Group<T>>;
+  /** What an invitation says, to be shown before joining. Nothing of it is verified yet. */
+  preview(link: string | URL): InvitationPreview;
+  /** All groups of this identity. */
+  groups(options?: Waits): Promise<Group<T>[]>;
+  /** The transports of this node. */
+  links(options?: Waits): Promise<Link[]>;
+  /** Also uses this node or address to find others. */
+  connect(node: string | URL): void;
+
+  /** The public certificate (PEM) for which others can make a bound invitation. Holds no secret. */
+  identityDocument(): string;
+  /** The identity as text, encrypted with a password (Argon2id, XChaCha20-Poly1305), to be kept or opened elsewhere. */
+  exportIdentity(password: string): Promise<string>;
+
+  /** Leaves every graph properly. Data stay. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+
+  addEventListener<K extends keyof PeerEvents<T>>(
+    type: K, listener: (this: Peer<T>, event: PeerEvents<T>[K]) => void,
+    options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions): void;
+  removeEventListener<K extends keyof PeerEvents<T>>(
+    type: K, listener: (this: Peer<T>, event: PeerEvents<T>[K]) => void,
+    options?: boolean | EventListenerOptions): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions): void;
+}
+
+/** Types of the events of a {@link Group}. */
+export interface GroupEvents<T = Payloads> {
+  /** A record is new, changed, or deleted (`record.deleted`). */
+  record: CustomEvent<{ group: Group<T>; record: AnyRecord<T> }>;
+  /** A record of ours reached further. */
+  status: CustomEvent<{ group: Group<T>; id: string; status: Status }>;
+  /** A record is gone: its time has come. */
+  expired: CustomEvent<{ group: Group<T>; id: string }>;
+  /** Somebody joined, came, went, or changed role. */
+  member: CustomEvent<{ group: Group<T>; member: Member }>;
+  /** A neighbour was won (`up`) or lost. */
+  neighbour: CustomEvent<{ group: Group<T>; up: boolean; peer: string; node: string; link: number }>;
+  /** A sync with a neighbour went on. */
+  sync: CustomEvent<{ group: Group<T>; link: number; phase: "membership" | "presence" | "complete" }>;
+  /** Nobody of this group can be found with what is known: see {@link Peer.connect}. */
+  alone: CustomEvent<{ group: Group<T> }>;
+  /** Two different contents under one version: evidence against `peer`. */
+  conflict: CustomEvent<{ group: Group<T>; id: string; peer: string }>;
+  /** Left, or its peer was closed. */
+  closed: CustomEvent<{ group?: Group<T>; error: PeergraphError | null }>;
+}
+
+/** A group that this identity is in. The same object for the same group as long as its peer is open. */
+export class Group<T = Payloads> extends EventTarget {
+  private constructor();
+  /** 52 characters. */
+  readonly id: string;
+  readonly name: string;
+  /** Our role. */
+  readonly role: Role;
+  /** When our membership ends. */
+  readonly expires: Date;
+  /** Whether a sync has been completed, or we made the group. */
+  readonly ready: boolean;
+  readonly closed: boolean;
+
+  /**
+   * Publishes a record. Done when it is durable here; the status of the record goes on from there.
+   * `data` is a value that JSON can say, or bytes.
+   */
+  publish<K extends keyof T & string>(
+    type: K, data: T[K] | Uint8Array, options?: PublishOptions): Promise<GroupRecord<T[K], K>>;
+  /** Replaces the content of a record of ours. Attributes and lifetime stay unless given. */
+  update<K extends keyof T & string>(
+    record: GroupRecord<T[K], K>, data: T[K] | Uint8Array, options?: PublishOptions):
+    Promise<GroupRecord<T[K], K>>;
+  /** Deletes a record of ours, everywhere. */
+  delete(record: GroupRecord<any> | string, options?: Waits): Promise<void>;
+
+  /** Stored records, oldest change first, at most 1,000; go on with `after: page.next`. */
+  records<K extends keyof T & string>(options: RecordsOptions & { type: K }): Promise<Page<GroupRecord<T[K], K>>>;
+  records(options?: RecordsOptions): Promise<Page<AnyRecord<T>>>;
+  /** One record, or `null`. */
+  get(id: string, options?: Waits): Promise<AnyRecord<T> | null>;
+  /**
+   * First what is stored, then what arrives: new, changed and deleted (`deleted`) records. Ends when
+   * the group is closed, or quietly when `signal` is aborted or the loop is left. A slow reader loses nothing but
+   * intermediate versions.
+   */
+  watch<K extends keyof T & string>(type: K, options?: Waits): AsyncIterableIterator<GroupRecord<T[K], K>>;
+  watch(type?: undefined, options?: Waits): AsyncIterableIterator<AnyRecord<T>>;
+  /** Publishes every chunk, with back-pressure. */
+  writable<K extends keyof T & string>(
+    type: K, options?: Omit<PublishOptions, "signal">): WritableStream<T[K] | Uint8Array>;
+
+  /** Makes an invitation: a bearer link, or with `identity` one that is useless to others. */
+  invite(options?: InviteOptions): Promise<Invitation>;
+  members(options?: Waits): Promise<Member[]>;
+  /** The links on which this group's records flow. */
+  neighbours(options?: Waits): Promise<Link[]>;
+  /** Forgets the group and its records on this device. */
+  leave(options?: Waits): Promise<void>;
+
+  addEventListener<K extends keyof GroupEvents<T>>(
+    type: K, listener: (this: Group<T>, event: GroupEvents<T>[K]) => void,
+    options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions): void;
+  removeEventListener<K extends keyof GroupEvents<T>>(
+    type: K, listener: (this: Group<T>, event: GroupEvents<T>[K]) => void,
+    options?: boolean | EventListenerOptions): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions): void;
+}
+
+export interface PublishOptions extends Waits {
+  attributes?: Attributes;
+  /** How long the record lives. Default: ten years. */
+  expiresIn?: Span;
+}
+
+export interface RecordsOptions extends Waits {
+  /** Only this type. */
+  type?: string;
+  /** Only of this peer. */
+  creator?: string;
+  /** 1–1,000. Default: 1,000. */
+  limit?: number;
+  /** `next` of the page before, or a record's `cursor`. */
+  after?: string | null;
+}
+
+/** Records, with the cursor of the next page. */
+export interface Page<R> extends Array<R> {
+  /** `null` after the last one. */
+  readonly next: string | null;
+}
+
+export interface InviteOptions extends Waits {
+  /** Default: `"member"`. */
+  role?: Role;
+  /** How many may join with a bearer link. Default: 1. */
+  uses?: number;
+  /** How long a bearer link can be used. Default: `"7d"`. */
+  expiresIn?: Span;
+  /** PEM of {@link Peer.identityDocument}: for this identity alone. It can join while no inviter is online. */
+  identity?: string;
+  /** The page that opens the link. Default: this one. The invitation is its fragment, which no server sees. */
+  page?: string | URL;
+}
+
+/** Whoever reads a bearer invitation can join. */
+export interface Invitation {
+  /** Page and fragment. */
+  readonly link: string;
+  /** The fragment alone. */
+  readonly text: string;
+  /** When it ends. */
+  readonly expires: Date;
+  /** The link as an SVG image in text: black on white, with a quiet zone, scalable. Fails with `"too-long"`. */
+  qr(): string;
+}
+
+/** What an invitation says. */
+export interface InvitationPreview {
+  /** Group id. */
+  readonly group: string;
+  /** Name of the group: show it as text, like the inviter's. */
+  readonly name: string;
+  readonly inviter: string;
+  readonly role: Role | null;
+  /** For whom it is; `null`: for whoever holds it. */
+  readonly invitee: { readonly id: string; readonly name: string } | null;
+  readonly expires: Date;
+}
+
+/** A signed record. The object is a snapshot, but for `status`. */
+export interface GroupRecord<D = any, K extends string = string> {
+  /** 26 characters. */
+  readonly id: string;
+  readonly type: K;
+  /** Grows with every change. */
+  readonly version: bigint;
+  /** Who made it. `name` is chosen by its owner: show it as text. Empty while unknown. */
+  readonly creator: { readonly id: string; readonly name: string; readonly me: boolean };
+  readonly created: Date;
+  readonly modified: Date;
+  readonly expires: Date;
+  /** Whether it was deleted; `data` is `undefined` then. */
+  readonly deleted: boolean;
+  readonly attributes: Readonly<Attributes>;
+  /** The content as JSON says it; the bytes where it is not JSON. */
+  readonly data: D;
+  /** The content as it is. */
+  readonly bytes: Uint8Array;
+  /** The content as UTF-8 text. */
+  readonly text: string;
+  /** For {@link RecordsOptions.after}. */
+  readonly cursor: string;
+  /** Read anew at each access. A `status` event tells of changes. */
+  readonly status: Status;
+}
+
+/** A record of any of the types of `T`: a union that `type` tells apart. */
+export type AnyRecord<T = Payloads> = { [K in keyof T & string]: GroupRecord<T[K], K> }[keyof T & string];
+
+export interface Member {
+  /** Peer id. */
+  readonly id: string;
+  /** Chosen by its owner: show it as text. */
+  readonly name: string;
+  readonly role: Role;
+  /** Whether it is us. */
+  readonly me: boolean;
+  /** Whether a node of it is present. */
+  readonly online: boolean;
+  /** Ids of its nodes that are present. */
+  readonly nodes: readonly string[];
+}
+
+export interface Link {
+  readonly id: number;
+  /** Who is at the other end; `null` until proved. */
+  readonly peer: string | null;
+  /** Its name, where it is a known member of a group of ours. Empty otherwise. */
+  readonly name: string;
+  /** Which node of theirs; `null` until proved. */
+  readonly node: string | null;
+  /** `true`: a data channel straight to the other end. `false`: a WebSocket. */
+  readonly direct: boolean;
+  /** Groups whose records flow on it. */
+  readonly groups: readonly string[];
+}
+
+export interface LinkChange {
+  readonly id: number;
+  readonly state: "opening" | "open" | "closed";
+  readonly direct: boolean;
+  /** Why it was closed, in a word, where the reason is ours: `"duplicate"`, `"silent"`, …. */
+  readonly reason: string | null;
+}
+
+export interface NodeState {
+  /** As given in the options. */
+  readonly url: string;
+  /** `"trying"`: asked for its addresses. `"known"`: the core dials them when needed. `"unreachable"`: tried again later. */
+  readonly state: "trying" | "known" | "unreachable";
+  readonly addresses: readonly string[];
+  readonly error?: PeergraphError;
+}

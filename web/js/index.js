@@ -1,0 +1,264 @@
+// The npm package `peergraph`. What it offers is described in index.d.ts.
+//
+// Importing does nothing; the WebAssembly module is loaded by the first `Peer.open`.
+import { PeergraphError, checkSignal, closedError, errorOf, waitFor } from "./errors.js";
+import { Group } from "./group.js";
+import { Nodes } from "./nodes.js";
+import { GroupRecord } from "./record.js";
+
+export { Group, GroupRecord, PeergraphError };
+
+const STORAGE = "peergraph";
+const NAME = "Unnamed";
+const INSIDE = Symbol("made by Peer.open");
+
+let loading = null;
+
+/** Loads the module once; a failure can be tried again. */
+function load() {
+  loading ??= (async () => {
+    const module = await import("./peergraph_web.js");
+    await module.default({ module_or_path: new URL("./peergraph_web_bg.wasm", import.meta.url) });
+    return module;
+  })().catch((cause) => {
+    loading = null;
+    throw new PeergraphError("load-failed", `the WebAssembly module cannot be loaded: ${cause.message}`, {
+      hint: "check that peergraph_web_bg.wasm is served beside the scripts, "
+        + "and that the page's Content-Security-Policy has 'wasm-unsafe-eval'",
+      cause,
+    });
+  });
+  return loading;
+}
+
+/** Finds out what the browser lacks before anything is made. */
+function checkBrowser() {
+  const lack = (code, message, hint) => { throw new PeergraphError(code, message, { hint }); };
+  if (typeof window === "undefined" || typeof document === "undefined") {
+    lack("not-a-browser", "a peer can be opened only in a window of a browser",
+      "open it in the page: servers and workers have no WebRTC");
+  }
+  if (!window.isSecureContext || !navigator.locks || !crypto.subtle) {
+    lack("insecure-page", "this page did not come over a secure connection",
+      "serve it over HTTPS, or open it from localhost");
+  }
+  try {
+    new RTCPeerConnection().close();
+  } catch {
+    lack("no-webrtc", "this browser has no WebRTC, or it is switched off",
+      "switch WebRTC on in the settings or extensions of the browser, or use another one");
+  }
+  let database = null;
+  try {
+    database = window.indexedDB;
+  } catch {
+    // Some browsers throw where site data are forbidden.
+  }
+  if (!database) {
+    lack("no-indexeddb", "this browser has no IndexedDB for this page, or it is switched off",
+      "allow this site to store data, or leave private mode");
+  }
+}
+
+const Base = globalThis.EventTarget ?? class {};
+
+/** One identity in this browser, with its groups. */
+export class Peer extends Base {
+  #module;
+  #handle = null;
+  #groups = new Map();
+  #nodes;
+  #closed = false;
+  #early = [];
+  #goodbye = (event) => {
+    // A page that is kept may come back.
+    if (!event.persisted) this.#handle?.goodbye();
+  };
+
+  constructor(inside, module) {
+    if (inside !== INSIDE) throw new TypeError("use Peer.open");
+    super();
+    this.#module = module;
+    this.#nodes = new Nodes(
+      (addresses) => this.#handle.connect(addresses),
+      (state) => this.#dispatch("node", state));
+  }
+
+  static async open(options = {}) {
+    const {
+      name = NAME, nodes = [], storage = STORAGE, takeOver = false, identity, signal,
+    } = options;
+    checkSignal(signal);
+    checkBrowser();
+    const opening = (async () => {
+      const module = await load();
+      checkSignal(signal);
+      const peer = new Peer(INSIDE, module);
+      const wanted = {
+        name, storage, takeOver, identity: identity ? [identity.file, identity.password] : null,
+      };
+      const handle = await module.PeerHandle.open(wanted, (news) => peer.#hear(news));
+      await peer.#begin(handle);
+      return peer;
+    })();
+    let peer;
+    try {
+      peer = await waitFor(opening, signal);
+    } catch (error) {
+      // Aborted, and open all the same in the end.
+      if (error.code === "aborted") opening.then((late) => late.close(), () => {});
+      throw error;
+    }
+    try {
+      for (const node of nodes) peer.connect(node);
+    } catch (error) {
+      await peer.close();
+      throw error;
+    }
+    return peer;
+  }
+
+  async #begin(handle) {
+    this.#handle = handle;
+    addEventListener("pagehide", this.#goodbye);
+    for (const info of await handle.groups()) this.#group(info);
+    const early = this.#early;
+    this.#early = null;
+    for (const news of early) this.#tell(news);
+  }
+
+  get id() { return this.#handle.id; }
+  get name() { return this.#handle.name; }
+  get closed() { return this.#closed; }
+  get nodes() { return this.#nodes.states; }
+
+  async createGroup({ name, signal } = {}) {
+    return this.#group(await this.#ask(() => this.#handle.createGroup(String(name ?? "")), signal));
+  }
+
+  async join(link, { signal } = {}) {
+    return this.#group(await this.#ask(() => this.#handle.join(String(link)), signal));
+  }
+
+  async groups({ signal } = {}) {
+    const infos = await this.#ask(() => this.#handle.groups(), signal);
+    return infos.map((info) => this.#group(info));
+  }
+
+  async links({ signal } = {}) {
+    const links = await this.#ask(() => this.#handle.links(), signal);
+    return links.map((raw) => Object.freeze({ ...raw, name: raw.peer ? this.#nameOf(raw.peer) : "" }));
+  }
+
+  preview(link) {
+    if (this.#closed) throw closedError();
+    try {
+      const raw = this.#handle.preview(String(link));
+      return Object.freeze({ ...raw, expires: new Date(raw.expires) });
+    } catch (thrown) {
+      throw errorOf(thrown);
+    }
+  }
+
+  connect(node) {
+    if (this.#closed) throw closedError();
+    this.#nodes.add(node);
+  }
+
+  identityDocument() {
+    return this.#handle.document;
+  }
+
+  async exportIdentity(password) {
+    return this.#ask(async () => this.#handle.export(String(password)));
+  }
+
+  async close() {
+    this.#nodes.close();
+    await this.#handle.close();
+  }
+
+  async [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
+    await this.close();
+  }
+
+  async #ask(begin, signal) {
+    checkSignal(signal);
+    if (this.#closed) throw closedError();
+    return waitFor(begin(), signal);
+  }
+
+  /** The group of this information; the same object for the same id. */
+  #group(info) {
+    let group = this.#groups.get(info.id);
+    if (group) {
+      group.refresh(info);
+    } else {
+      group = new Group(this, this.#handle, info);
+      this.#groups.set(info.id, group);
+    }
+    return group;
+  }
+
+  #nameOf(id) {
+    if (id === this.id) return this.name;
+    for (const group of this.#groups.values()) {
+      const name = group.nameOf(id);
+      if (name) return name;
+    }
+    return "";
+  }
+
+  /** News from the module. What comes while it opens waits for the groups. */
+  #hear(news) {
+    if (this.#early) this.#early.push(news);
+    else this.#tell(news);
+  }
+
+  #tell(news) {
+    switch (news.type) {
+      case "closed": return this.#end(news.error ? errorOf(news.error) : null);
+      case "storage": return this.#dispatch("storage", { error: errorOf(news.error) });
+      case "group": return this.#dispatch("group", { group: this.#group(news.info), left: false });
+      case "link": {
+        const { type: _, ...detail } = news;
+        return this.#dispatch("link", detail);
+      }
+    }
+    if (news.type === "alone") this.#nodes.refresh();
+    const group = this.#groups.get(news.group);
+    if (!group) return;
+    const detail = group.details(news);
+    group.dispatchEvent(new CustomEvent(news.type, { detail }));
+    this.#dispatch(news.type, detail);
+  }
+
+  #dispatch(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  #end(error) {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#nodes.close();
+    removeEventListener("pagehide", this.#goodbye);
+    for (const group of this.#groups.values()) group.end(error);
+    this.#dispatch("closed", { error });
+  }
+
+  // What follows is for the other modules of this package, and not in its types.
+
+  qr(text) {
+    try {
+      return this.#module.qr(text);
+    } catch (thrown) {
+      throw errorOf(thrown);
+    }
+  }
+
+  forget(group) {
+    if (!this.#groups.delete(group.id)) return;
+    group.end(null);
+    this.#dispatch("group", { group, left: true });
+  }
+}

@@ -1,0 +1,75 @@
+//! The pieces of the browser that `web-sys` does not have, or only as unstable ones.
+use js_sys::{Function, Object, Promise, Reflect};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    /// Web Locks. Undefined on pages that are not secure.
+    #[wasm_bindgen(thread_local_v2, js_namespace = navigator, js_name = locks)]
+    pub(crate) static LOCKS: Option<LockManager>;
+
+    /// `navigator.locks`.
+    #[derive(Clone)]
+    pub(crate) type LockManager;
+
+    /// Calls `callback` with the lock, or `null`; the lock is held until what it returns is settled.
+    #[wasm_bindgen(method)]
+    pub(crate) fn request(
+        this: &LockManager,
+        name: &str,
+        options: &Object,
+        callback: &Function,
+    ) -> Promise;
+
+    #[wasm_bindgen(js_namespace = AbortSignal, js_name = timeout)]
+    pub(crate) fn abort_after(ms: f64) -> JsValue;
+
+    /// A database, for the form of `transaction` that takes options.
+    pub(crate) type DurableDatabase;
+
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn transaction(
+        this: &DurableDatabase,
+        store: &str,
+        mode: &str,
+        options: &Object,
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = ["crypto", "subtle"], js_name = generateKey)]
+    pub(crate) fn generate_key(
+        algorithm: &Object,
+        extractable: bool,
+        usages: &JsValue,
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = ["crypto", "subtle"])]
+    pub(crate) fn encrypt(
+        algorithm: &Object,
+        key: &JsValue,
+        data: &[u8],
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = ["crypto", "subtle"])]
+    pub(crate) fn decrypt(
+        algorithm: &Object,
+        key: &JsValue,
+        data: &JsValue,
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    pub(crate) fn monotonic_ms() -> f64;
+
+    #[wasm_bindgen(js_namespace = console, js_name = error)]
+    pub(crate) fn log_error(message: &str, cause: &JsValue);
+}
+
+/// Sets a property of an object of ours.
+pub(crate) fn set(object: &Object, key: &str, value: &JsValue) {
+    // Only frozen objects and setters that throw refuse; a literal has neither.
+    let _ = Reflect::set(object, &key.into(), value);
+}
+
+/// The property `name` of an exception, such as `QuotaExceededError`.
+pub(crate) fn error_name(error: &JsValue) -> String {
+    Reflect::get(error, &"name".into()).ok().and_then(|it| it.as_string()).unwrap_or_default()
+}

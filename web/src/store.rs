@@ -1,0 +1,310 @@
+//! Storage in IndexedDB: one object store from key bytes to value bytes.
+//!
+//! Tasks are done strictly in the order in which they were given, one transaction at a time. Writes that wait one
+//! behind the other share a transaction; a write is answered on the **transaction's** `complete`, the only moment
+//! that means durable, and every failure is read from its `abort`, which is where a full disk shows.
+use crate::{Report, browser};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::channel::{mpsc, oneshot};
+use idb::event::{DatabaseEvent as _, VersionChangeEvent};
+use idb::{Database, Factory, KeyRange, ObjectStoreParams, Query, Transaction, TransactionMode};
+use js_sys::{Object, Uint8Array};
+use peergraph_core::io::{Input, StoreFault, StoreId, StoreReply, StoreTask};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::IdbDatabase;
+
+/// The node's entries.
+const ENTRIES: &str = "entries";
+/// What this host keeps for itself: the identity.
+const OWN: &str = "own";
+/// Version of this layout.
+const VERSION: u32 = 1;
+/// Writes that share a transaction. Bytes of keys and values. Guess: a transaction this large takes some ms.
+const MERGED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// All writes of one task.
+type Batch = Vec<(Bytes, Option<Bytes>)>;
+/// Gone once everything is done and the database is closed.
+type Ended = oneshot::Receiver<()>;
+
+/// An open database.
+pub struct Store {
+    raw: IdbDatabase,
+    database: Database,
+    // Bounded by the node, which has a bounded number of operations under way.
+    tasks: RefCell<Option<mpsc::UnboundedSender<(StoreId, StoreTask)>>>,
+    ended: RefCell<Option<Ended>>,
+    begin: RefCell<Option<Worker>>,
+}
+
+/// What does the tasks.
+struct Worker {
+    raw: IdbDatabase,
+    database: Database,
+    tasks: mpsc::UnboundedReceiver<(StoreId, StoreTask)>,
+    _ended: oneshot::Sender<()>,
+}
+
+impl Store {
+    /// Opens the database `name`, made where it is not there.
+    ///
+    /// # Errors
+    /// IndexedDB is switched off, full, or holds a later layout.
+    pub async fn open(name: &str) -> Result<Self, JsValue> {
+        let factory = Factory::new().map_err(cause)?;
+        let mut request = factory.open(name, Some(VERSION)).map_err(cause)?;
+        request.on_upgrade_needed(|event| {
+            // A failure leaves a store out, and then every transaction fails with `NotFoundError`.
+            let _ = upgrade(&event);
+        });
+        let raw: IdbDatabase = request.await.map_err(cause)?.into();
+        let mut database = Database::from(raw.clone());
+        // Somebody deletes the database, or a later version of this package wants it: do not stand in the way.
+        let giving_way = raw.clone();
+        database.on_version_change(move |_| giving_way.close());
+        let (sender, tasks) = mpsc::unbounded();
+        let (end, ended) = oneshot::channel();
+        let worker = Worker { database: raw.clone().into(), raw: raw.clone(), tasks, _ended: end };
+        Ok(Self {
+            raw,
+            database,
+            tasks: RefCell::new(Some(sender)),
+            ended: RefCell::new(Some(ended)),
+            begin: RefCell::new(Some(worker)),
+        })
+    }
+
+    /// Begins to do tasks, answering each with [`Input::Stored`].
+    pub fn start(&self, report: Report) {
+        if let Some(worker) = self.begin.take() {
+            spawn_local(worker.run(report));
+        }
+    }
+
+    /// Does `task` after those before it.
+    pub fn run(&self, op: StoreId, task: StoreTask) {
+        if let Some(tasks) = &*self.tasks.borrow() {
+            // After `close` nobody waits for an answer.
+            let _ = tasks.unbounded_send((op, task));
+        }
+    }
+
+    /// Ends once all tasks are done and the database is closed.
+    pub async fn close(&self) {
+        self.tasks.take();
+        self.begin.take();
+        let ended = self.ended.take();
+        if let Some(ended) = ended {
+            // The sender is dropped, never used.
+            let _ = ended.await;
+        }
+        self.database.close();
+    }
+
+    /// Reads something that the host keeps for itself; undefined where it is not there.
+    pub async fn own(&self, key: &str) -> Result<JsValue, JsValue> {
+        let transaction = self.database.transaction(&[OWN], TransactionMode::ReadOnly);
+        let store = transaction.map_err(cause)?.object_store(OWN).map_err(cause)?;
+        let request = store.get(JsValue::from(key)).map_err(cause)?;
+        Ok(request.await.map_err(cause)?.unwrap_or(JsValue::UNDEFINED))
+    }
+
+    /// Keeps something for the host. Done when durable.
+    pub async fn set_own(&self, key: &str, value: &JsValue) -> Result<(), StoreFault> {
+        let transaction = durable(&self.raw, OWN)?;
+        let store = transaction.object_store(OWN).map_err(|_| StoreFault::Broken)?;
+        store.put(value, Some(&key.into())).map_err(|it| fault(&cause(it)))?;
+        complete(transaction).await
+    }
+}
+
+impl Worker {
+    async fn run(mut self, report: Report) {
+        let mut waiting = VecDeque::new();
+        loop {
+            while let Ok(job) = self.tasks.try_recv() {
+                waiting.push_back(job);
+            }
+            let Some((op, task)) = waiting.pop_front() else {
+                match self.tasks.next().await {
+                    Some(job) => waiting.push_back(job),
+                    None => break,
+                }
+                continue;
+            };
+            match task {
+                StoreTask::Scan { from, to, limit } => {
+                    let result = self.scan(&from, &to, limit).await;
+                    report(Input::Stored { op, result: result.map_err(|it| fault(&it)) });
+                }
+                StoreTask::Read { keys } => {
+                    let result = self.read(&keys).await;
+                    report(Input::Stored { op, result: result.map_err(|it| fault(&it)) });
+                }
+                StoreTask::Write { batch } => {
+                    let batches = merge((op, batch), &mut waiting);
+                    self.write_all(batches, &report).await;
+                }
+            }
+        }
+        self.database.close();
+    }
+
+    async fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<StoreReply, JsValue> {
+        if from >= to {
+            // A key range of this kind cannot be made.
+            return Ok(StoreReply::Entries(Vec::new()));
+        }
+        let transaction = self.database.transaction(&[ENTRIES], TransactionMode::ReadOnly);
+        let store = transaction.map_err(cause)?.object_store(ENTRIES).map_err(cause)?;
+        let range = || {
+            let range = KeyRange::bound(&key(from), &key(to), Some(false), Some(true));
+            range.map(|it| Some(Query::from(it))).map_err(cause)
+        };
+        let limit = Some(u32::try_from(limit).unwrap_or(u32::MAX));
+        let keys = store.get_all_keys(range()?, limit).map_err(cause)?;
+        let values = store.get_all(range()?, limit).map_err(cause)?;
+        let (keys, values) =
+            futures::try_join!(keys.into_future(), values.into_future()).map_err(cause)?;
+        let entries = keys.iter().map(bytes).zip(values.iter().map(bytes));
+        Ok(StoreReply::Entries(entries.collect()))
+    }
+
+    async fn read(&self, keys: &[Bytes]) -> Result<StoreReply, JsValue> {
+        let transaction = self.database.transaction(&[ENTRIES], TransactionMode::ReadOnly);
+        let store = transaction.map_err(cause)?.object_store(ENTRIES).map_err(cause)?;
+        let requests: Result<Vec<_>, _> = keys.iter().map(|it| store.get(key(it))).collect();
+        let requests = requests.map_err(cause)?.into_iter().map(IntoFuture::into_future);
+        let values = futures::future::try_join_all(requests).await.map_err(cause)?;
+        Ok(StoreReply::Values(values.iter().map(|it| it.as_ref().map(bytes)).collect()))
+    }
+
+    /// Writes several batches at once; where that fails each one alone, since one of them may be at fault.
+    async fn write_all(&self, batches: Vec<(StoreId, Batch)>, report: &Report) {
+        let together = self.write(batches.iter().map(|(_, batch)| batch)).await;
+        let alone = batches.len() == 1;
+        for (op, batch) in batches {
+            let result = match together {
+                Err(_) if !alone => self.write([&batch]).await,
+                result => result,
+            };
+            report(Input::Stored { op, result: result.map(|()| StoreReply::Written) });
+        }
+    }
+
+    async fn write(&self, batches: impl IntoIterator<Item = &Batch>) -> Result<(), StoreFault> {
+        let transaction = durable(&self.raw, ENTRIES)?;
+        let store = transaction.object_store(ENTRIES).map_err(|_| StoreFault::Broken)?;
+        for (name, value) in batches.into_iter().flatten() {
+            let done = match value {
+                Some(value) => store.put(&key(value), Some(&key(name))).map(drop),
+                None => store.delete(key(name)).map(drop),
+            };
+            if let Err(error) = done {
+                let _ = transaction.abort();
+                return Err(fault(&cause(error)));
+            }
+        }
+        complete(transaction).await
+    }
+}
+
+/// Takes the writes that directly follow `first`, as many as fit into one transaction.
+fn merge(
+    first: (StoreId, Batch),
+    waiting: &mut VecDeque<(StoreId, StoreTask)>,
+) -> Vec<(StoreId, Batch)> {
+    let size = |batch: &Batch| -> usize {
+        batch.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Bytes::len)).sum()
+    };
+    let mut total = size(&first.1);
+    let mut batches = vec![first];
+    while let Some((_, StoreTask::Write { batch })) = waiting.front() {
+        total += size(batch);
+        if total > MERGED_BYTES_MAX {
+            break;
+        }
+        if let Some((op, StoreTask::Write { batch })) = waiting.pop_front() {
+            batches.push((op, batch));
+        }
+    }
+    batches
+}
+
+fn upgrade(event: &VersionChangeEvent) -> Result<(), idb::Error> {
+    let database = event.database()?;
+    for name in [ENTRIES, OWN] {
+        database.create_object_store(name, ObjectStoreParams::new())?;
+    }
+    Ok(())
+}
+
+/// A transaction for writing that is complete only when the disk has it, in browsers that can promise that.
+fn durable(database: &IdbDatabase, store: &str) -> Result<Transaction, StoreFault> {
+    let options = Object::new();
+    browser::set(&options, "durability", &"strict".into());
+    let database: &browser::DurableDatabase = database.unchecked_ref();
+    let transaction = database.transaction(store, "readwrite", &options);
+    Transaction::try_from(transaction.map_err(|it| fault(&it))?).map_err(|_| StoreFault::Broken)
+}
+
+/// Waits until `transaction` is durable, or has failed as a whole.
+async fn complete(mut transaction: Transaction) -> Result<(), StoreFault> {
+    let (sender, outcome) = oneshot::channel();
+    let sender = std::rc::Rc::new(RefCell::new(Some(sender)));
+    let failed = sender.clone();
+    transaction.on_complete(move |_| {
+        if let Some(sender) = sender.take() {
+            let _ = sender.send(Ok(()));
+        }
+    });
+    transaction.on_abort(move |event| {
+        let transaction = event.target().and_then(|it| Transaction::try_from(it).ok());
+        let error = transaction.and_then(|it| it.error());
+        if let Some(sender) = failed.take() {
+            let _ = sender.send(Err(error.map_or(StoreFault::Broken, |it| fault(&it))));
+        }
+    });
+    let Ok(_transaction) = transaction.commit() else { return Err(StoreFault::Broken) };
+    outcome.await.unwrap_or(Err(StoreFault::Broken))
+}
+
+fn key(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).into()
+}
+
+/// Keys come back as `ArrayBuffer`, values as they were stored.
+fn bytes(value: &JsValue) -> Bytes {
+    Bytes::from(Uint8Array::new(value).to_vec())
+}
+
+/// What the browser said.
+#[expect(clippy::wildcard_enum_match_arm, reason = "forty kinds that our calls do not cause")]
+fn cause(error: idb::Error) -> JsValue {
+    use idb::Error::*;
+    match error {
+        DomException(exception) => exception.into(),
+        IndexedDbNotFound(value)
+        | IndexedDbOpenFailed(value)
+        | TransactionOpenFailed(value)
+        | ObjectStoreNotFound(value)
+        | GetFailed(value)
+        | GetAllFailed(value)
+        | GetAllKeysFailed(value)
+        | UpdateFailed(value)
+        | DeleteFailed(value) => value,
+        other => js_sys::Error::new(&other.to_string()).into(),
+    }
+}
+
+fn fault(error: &JsValue) -> StoreFault {
+    match browser::error_name(error).as_str() {
+        "QuotaExceededError" => StoreFault::QuotaExceeded,
+        "ReadOnlyError" => StoreFault::ReadOnly,
+        _ => StoreFault::Broken,
+    }
+}

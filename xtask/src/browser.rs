@@ -1,0 +1,60 @@
+//! Chromium and its driver, from Debian's packages where they are missing and may be installed.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::shell::{self, say};
+
+/// The programs that drive a page in the tests.
+pub(crate) struct Browser {
+    /// Chromium, or another browser of its family.
+    pub(crate) chromium: PathBuf,
+    /// The WebDriver server of the same version.
+    pub(crate) driver: PathBuf,
+}
+
+impl Browser {
+    /// Takes what `CHROMIUM` and `CHROMEDRIVER` name, else what is on the search path, else
+    /// installs Debian's packages, which only root may do.
+    pub(crate) fn find() -> Result<Browser> {
+        if let Some(found) = installed() {
+            return Ok(found);
+        }
+        let root = shell::output(shell::command("id").arg("-u")).is_ok_and(|id| id == "0");
+        if root && shell::find_program(&["apt-get"]).is_some() {
+            say("installing Debian's packages chromium and chromium-driver");
+            install()?;
+        }
+        let Some(found) = installed() else {
+            bail!(
+                "no Chromium with driver: `sudo apt-get install chromium chromium-driver`, or set \
+                 CHROMIUM and CHROMEDRIVER to the programs"
+            );
+        };
+        Ok(found)
+    }
+}
+
+fn installed() -> Option<Browser> {
+    let named = |variable| env::var_os(variable).map(PathBuf::from);
+    let chromium = ["chromium", "chromium-browser", "google-chrome"];
+    Some(Browser {
+        chromium: named("CHROMIUM").or_else(|| shell::find_program(&chromium))?,
+        driver: named("CHROMEDRIVER").or_else(|| shell::find_program(&["chromedriver"]))?,
+    })
+}
+
+fn install() -> Result<()> {
+    let apt = |args: &[&str]| {
+        let mut apt = shell::command("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        apt.args(["-q", "-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=3"]).args(args);
+        shell::run(&mut apt)
+    };
+    let packages =
+        || apt(&["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"]);
+    // The lists of a fresh machine are empty or old: try with what is there, then renew them.
+    packages().or_else(|_| apt(&["update"]).and_then(|()| packages()))
+}

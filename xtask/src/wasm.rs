@@ -1,0 +1,281 @@
+//! `cargo xtask wasm`: the npm package in `web/pkg`.
+//!
+//! The package is one flat folder: the module and its glue, made by `wasm-bindgen --target web`
+//! (which a page, a bundler and a worker all load in the same way), beside the JavaScript and the
+//! types that are written by hand in `web/js`, `web/package.json`, `web/README.md` and the licences.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::shell::{self, say};
+use crate::toolchain::{TARGET, Toolchain};
+
+/// What the module and its glue are called: `NAME_bg.wasm` and `NAME.js`.
+const NAME: &str = "peergraph_web";
+
+/// How the module is compiled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Profile {
+    /// Size first; what is published.
+    Web,
+    /// Quick to build, and stack traces name functions.
+    Dev,
+}
+
+impl Profile {
+    /// The profile of this name.
+    pub(crate) fn named(name: &str) -> Result<Profile, &'static str> {
+        match name {
+            "web" => Ok(Profile::Web),
+            "dev" => Ok(Profile::Dev),
+            _ => Err("a profile is web or dev"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Profile::Web => "web",
+            Profile::Dev => "dev",
+        }
+    }
+
+    /// Where cargo puts the results, in the folder of the target.
+    fn folder(self) -> &'static str {
+        match self {
+            Profile::Web => "web",
+            Profile::Dev => "debug",
+        }
+    }
+}
+
+/// Builds the package and returns its folder.
+pub(crate) fn package(profile: Profile) -> Result<PathBuf> {
+    let version = check_versions()?;
+    let toolchain = Toolchain::find()?;
+    say(format!("compiling peergraph-web to wasm (profile {})", profile.name()));
+    let module = compile(&toolchain, profile)?;
+    let glue = bind(&module, &Tools::build(version)?, profile)?;
+    let package = assemble(&glue)?;
+    print_sizes(&package)?;
+    Ok(package)
+}
+
+/// The programs of `xtask/wasm-tools`.
+pub(crate) struct Tools {
+    folder: PathBuf,
+    version: String,
+}
+
+impl Tools {
+    /// Builds them where that has not been done: some minutes, once. `version` is of
+    /// [`check_versions`].
+    pub(crate) fn build(version: String) -> Result<Tools> {
+        let folder = shell::target()?.join("wasm-tools");
+        say(format!("wasm-bindgen {version}: building the tools unless they are there"));
+        shell::run(
+            shell::cargo()
+                // Cargo would repeat at every start that a crate of theirs is old-fashioned.
+                .args(["--config", "future-incompat-report.frequency='never'", "build"])
+                .args(["--locked", "--manifest-path", "xtask/wasm-tools/Cargo.toml"])
+                .arg("--target-dir")
+                .arg(&folder),
+        )?;
+        Ok(Tools { folder: folder.join("debug"), version })
+    }
+
+    /// Cargo's runner for tests in a browser.
+    pub(crate) fn test_runner(&self) -> PathBuf {
+        self.folder.join("wasm-bindgen-test-runner")
+    }
+
+    fn wasm_bindgen(&self) -> Command {
+        shell::command(self.folder.join("wasm-bindgen"))
+    }
+}
+
+/// The version of wasm-bindgen, which must be one and the same in both lock files: the module and the
+/// program that reads it share a format that changes with every version.
+pub(crate) fn check_versions() -> Result<String> {
+    let read = |path: &str| {
+        fs::read_to_string(shell::root().join(path)).with_context(|| format!("cannot read {path}"))
+    };
+    let crates = locked_version(&read("Cargo.lock")?, "wasm-bindgen")
+        .context("Cargo.lock has no wasm-bindgen: does peergraph-web depend on it?")?;
+    let tools = locked_version(&read("xtask/wasm-tools/Cargo.lock")?, "wasm-bindgen-cli")
+        .context("xtask/wasm-tools/Cargo.lock has no wasm-bindgen-cli")?;
+    ensure!(
+        crates == tools,
+        "Cargo.lock has wasm-bindgen {crates}, but the tools are of version {tools}: write \
+         ={crates} into xtask/wasm-tools/Cargo.toml (also as its own version) and run \
+         `cargo update --manifest-path xtask/wasm-tools/Cargo.toml`"
+    );
+    Ok(crates)
+}
+
+/// The version of a package in the text of a lock file, where a package starts with
+/// `name = "…"`, followed by `version = "…"`.
+fn locked_version(lock: &str, package: &str) -> Option<String> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != name).skip(1);
+    let version = lines.next()?.strip_prefix("version = \"")?.strip_suffix('"')?;
+    Some(version.to_owned())
+}
+
+/// Compiles the module and returns its path.
+fn compile(toolchain: &Toolchain, profile: Profile) -> Result<PathBuf> {
+    // The crate is also a plain library, for its tests; only a build of the module alone gets
+    // optimisation across all crates.
+    let mut cargo = toolchain.cargo()?;
+    cargo
+        .args(["rustc", "--locked", "--lib", "--crate-type", "cdylib", "--target", TARGET])
+        .args(["-p", "peergraph-web", "--profile", profile.name()]);
+    if profile == Profile::Web {
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", no_paths_of_this_machine()?);
+    }
+    shell::run(&mut cargo)?;
+    let module = format!("{NAME}.wasm");
+    Ok(shell::target()?.join(TARGET).join(profile.folder()).join(module))
+}
+
+/// Compiler flags that keep the paths of the one who builds out of the panic messages of what is
+/// published: it is nobody's business, and two machines then build the same bytes.
+fn no_paths_of_this_machine() -> Result<OsString> {
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let folders = [
+        (cargo_home, "/cargo"),
+        (Some(shell::root().to_path_buf()), "/peergraph"),
+        (Some(shell::target()?), "/target"),
+    ];
+    let mut flags = OsString::new();
+    for (folder, name) in folders {
+        let Some(folder) = folder else { continue };
+        if !flags.is_empty() {
+            flags.push("\x1f");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(folder);
+        flags.push("=");
+        flags.push(name);
+    }
+    Ok(flags)
+}
+
+/// Runs wasm-bindgen, unless its result for this very module is there. Returns its folder.
+fn bind(module: &Path, tools: &Tools, profile: Profile) -> Result<PathBuf> {
+    let out = shell::target()?.join("web-glue").join(profile.name());
+    let stamp = out.join("made-from");
+    let mut hasher = DefaultHasher::new();
+    fs::read(module)
+        .with_context(|| format!("cannot read {}", module.display()))?
+        .hash(&mut hasher);
+    let made_from = format!("{} {:016x}", tools.version, hasher.finish());
+    if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_from) {
+        say("the module has not changed: its glue is kept");
+        return Ok(out);
+    }
+    say("running wasm-bindgen");
+    empty(&out)?;
+    let mut command = tools.wasm_bindgen();
+    command.arg(module).args(["--target", "web", "--no-typescript", "--out-name", NAME]);
+    if profile == Profile::Web {
+        command.args(["--remove-name-section", "--remove-producers-section"]);
+    }
+    shell::run(command.arg("--out-dir").arg(&out))?;
+    fs::write(stamp, made_from)?;
+    Ok(out)
+}
+
+/// Puts the package together in `web/pkg` and returns that folder.
+fn assemble(glue: &Path) -> Result<PathBuf> {
+    let root = shell::root();
+    let web = root.join("web");
+    let package = web.join("pkg");
+    let manifest = fs::read_to_string(web.join("package.json"))?;
+    let version = concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\"");
+    ensure!(manifest.contains(version), "web/package.json must have {version}, as Cargo.toml");
+
+    let mut files = vec![web.join("package.json"), web.join("README.md")];
+    files.extend(["LICENSE-APACHE", "LICENSE-MIT"].map(|name| root.join(name)));
+    files.extend([format!("{NAME}.js"), format!("{NAME}_bg.wasm")].map(|name| glue.join(name)));
+    let written = fs::read_dir(web.join("js")).context("web/js has the hand-written part")?;
+    for file in written {
+        let path = file?.path();
+        let name = path.to_string_lossy();
+        if name.ends_with(".js") || name.ends_with(".d.ts") {
+            files.push(path);
+        }
+    }
+
+    empty(&package)?;
+    for file in &files {
+        let name = file.file_name().with_context(|| format!("{} is no file", file.display()))?;
+        let to = package.join(name);
+        if to.exists() {
+            bail!("two files of the package are called {}", name.to_string_lossy());
+        }
+        fs::copy(file, to).with_context(|| format!("cannot copy {}", file.display()))?;
+    }
+    for needed in ["index.js", "index.d.ts"] {
+        ensure!(package.join(needed).exists(), "web/js/{needed} is missing");
+    }
+    say(format!("web/pkg holds the npm package: {} files", files.len()));
+    Ok(package)
+}
+
+/// Makes the folder exist with nothing in it.
+fn empty(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+/// Prints the size of what a page loads, as it is and compressed.
+fn print_sizes(package: &Path) -> Result<()> {
+    let mut names: Vec<String> = fs::read_dir(package)?
+        .map(|file| Ok(file?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<_>>()?;
+    names.retain(|name| name.ends_with(".wasm") || name.ends_with(".js"));
+    names.sort();
+    let mut total = (0, Some(0));
+    println!("{:<24} {:>12} {:>12}", "web/pkg", "bytes", "gzip -9");
+    for name in names {
+        let path = package.join(&name);
+        let (raw, gzip) = (fs::metadata(&path)?.len(), gzip_size(&path));
+        println!("{name:<24} {raw:>12} {:>12}", shown(gzip));
+        total = (total.0 + raw, total.1.zip(gzip).map(|(sum, size)| sum + size));
+    }
+    println!("{:<24} {:>12} {:>12}", "total", total.0, shown(total.1));
+    Ok(())
+}
+
+fn shown(size: Option<u64>) -> String {
+    size.map_or("?".to_owned(), |size| size.to_string())
+}
+
+/// The size of a file as a server would send it, where the program gzip is there to tell.
+fn gzip_size(path: &Path) -> Option<u64> {
+    let gzip = shell::command("gzip").arg("-9cn").arg(path).stdin(Stdio::null()).output().ok()?;
+    gzip.status.success().then_some(gzip.stdout.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_that_of_the_exact_package() {
+        let lock = "[[package]]\nname = \"wasm-bindgen-cli\"\nversion = \"0.2.1\"\n\n\
+                    [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\nsource = \"r\"\n";
+        assert_eq!(locked_version(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
+        assert_eq!(locked_version(lock, "wasm-bindgen-cli").as_deref(), Some("0.2.1"));
+        assert_eq!(locked_version(lock, "wasm"), None);
+    }
+}
