@@ -244,7 +244,6 @@ impl Node {
     fn link_ready(&mut self, link: LinkId) {
         let Some(ready) = self.links.ready(link) else { return };
         let (node, rendezvous) = (ready.node, ready.rendezvous);
-        self.ways.reached(link, node);
         self.ways.arrived(link, node);
         if node == self.id {
             self.close(link, CloseReason::Myself);

@@ -44,8 +44,6 @@ impl Over {
 const SIGNALS_MAX: u32 = 64;
 /// Seats whose nodes are remembered. Guess. At the bound the one with the lowest number, which is random, is forgotten.
 const SEATS_KNOWN_MAX: usize = 1_024;
-/// Seats whose sitters are remembered. Guess. All are forgotten at the bound.
-const SITTERS_MAX: usize = 4_096;
 /// Attempts of one other end at a time. Guess: glare makes two.
 const ATTEMPTS_PER_END_MAX: usize = 4;
 
@@ -106,22 +104,6 @@ impl Ways {
         }
         way.sent += 1;
         Some(*way)
-    }
-
-    /// The handshake showed who is at the other end.
-    pub(crate) fn reached(&mut self, link: LinkId, node: NodeId) {
-        let Some(Way { over: Over::Table { seat, .. }, .. }) = self.by_link.get(&link) else {
-            return;
-        };
-        if self.sitters.len() >= SITTERS_MAX {
-            self.sitters.clear();
-        }
-        self.sitters.insert(*seat, node);
-    }
-
-    /// Who sits there, if a link showed it.
-    pub(crate) fn sitter(&self, seat: u64) -> Option<NodeId> {
-        self.sitters.get(&seat).copied()
     }
 
     /// Forgets a link.
