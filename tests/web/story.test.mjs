@@ -62,10 +62,10 @@ test("two browsers and a native member chat, and go on without the node", { time
     const lines = Array.from({ length: AWAY_RECORDS }, (_, index) => JSON.stringify({ text: `line ${index}` }));
     await native.run(["publish", GROUP, "chat.message", "--lines"], { input: `${lines.join("\n")}\n` });
     watch = native.start(["watch", GROUP, "--type", "chat.message", "--json"]);
-    await sees(a, `line ${AWAY_RECORDS - 1}`);
+    await sees(a, `line ${AWAY_RECORDS - 1}`, UNHURRIED);
     await b.goto(`${node.origin}/chat/`);
     await inGroup(b, GROUP);
-    await sees(b, `line ${AWAY_RECORDS - 1}`);
+    await sees(b, `line ${AWAY_RECORDS - 1}`, UNHURRIED);
     await picture(b, "ben-caught-up");
     const texts = await allTexts(b);
     const caught = new Set(texts.filter((text) => text.startsWith("line ")));
