@@ -60,7 +60,7 @@ mod profile;
 mod tests;
 
 pub use chain::{VerifiedChain, decode_chain, encode_chain, verify_chain};
-pub(crate) use chain::{read_chain, write_chain};
+pub(crate) use chain::{decode_chain_knowing, read_chain, write_chain};
 pub(crate) use issue::issue_identity;
 pub use issue::{issue_first, issue_member, issue_root};
 use profile::{Kind, Parsed};

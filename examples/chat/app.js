@@ -229,7 +229,7 @@ function draw() {
   setText($("connection-words"), now.words);
   setText($("can"), canWords({ reachable: node.reachable, state: now.state }));
   drawPeople(members, neighbours);
-  graph.update({ members, neighbours, hub });
+  graph.update({ members, neighbours, hub: node.reachable ? hub : null });
   const words = nodeNotice({ reachable: node.reachable, state: now.state });
   const update = newVersion && !words;
   setText($("notice-words"), update ? "A newer version of this page is ready." : words);

@@ -20,7 +20,7 @@ export function makeGraph() {
   const lines = svg("g");
   const circles = svg("g");
   root.replaceChildren(lines, circles);
-  /** key → { circle, line, x, y, goal, phase } */
+  /** key → { circle, line, x, y, goal, phase, name } */
   const drawn = new Map();
   let frame = 0;
 
@@ -48,7 +48,8 @@ export function makeGraph() {
     if (hub) wanted.set("hub", { key: "hub", goal: { x: 26, y: 26 }, link: hub });
 
     for (const [key, item] of drawn) {
-      if (wanted.has(key)) continue;
+      const want = wanted.get(key);
+      if (want && want.member?.name === item.name) continue;
       item.circle.remove();
       item.line.remove();
       drawn.delete(key);
@@ -57,7 +58,7 @@ export function makeGraph() {
       let item = drawn.get(key);
       const above = key !== "hub" && want.goal.y < CENTRE.y - 35;
       if (!item) {
-        item = { ...CENTRE, phase: drawn.size * 1.7, circle: make(want), line: svg("line") };
+        item = { ...CENTRE, phase: drawn.size * 1.7, name: want.member?.name, circle: make(want), line: svg("line") };
         if (key === "hub" || still.matches) Object.assign(item, want.goal);
         lines.append(item.line);
         circles.insertBefore(item.circle, me);

@@ -17,7 +17,7 @@ export function statusWords(status) {
 
 /** The same for screen readers and as a tooltip. */
 export function statusHelp(status) {
-  if (status === "stored") return "Saved on this device. It is sent as soon as somebody is there.";
+  if (status === "stored") return "Saved on this device. Since this page was opened nobody else has confirmed it yet; it goes to whoever is here.";
   if (status === "sent") return "Another member holds it too.";
   return `${status.heldBy} other members hold it directly from you.`;
 }

@@ -111,7 +111,7 @@ fn large_record_arrives_whole_over_slow_links() {
         world.network.rate = 500_000;
         let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
         let payload: Vec<u8> =
-            (0..PAYLOAD_BYTES_DEFAULT_MAX).map(|i| (i * 31 >> 3) as u8).collect();
+            (0..PAYLOAD_BYTES_DEFAULT_MAX).map(|i| ((i * 31) >> 3) as u8).collect();
         let record = world.publish(hosts[0], group, draft(payload.clone())).expect("it fits");
         world.say_to(hosts[0], group, "after it", &hosts);
         world.await_record(&hosts[1..], record.id);

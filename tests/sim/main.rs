@@ -20,7 +20,7 @@ struct Options {
     records: Option<u32>,
     /// Nodes that publish at once in the last phase of a flood: all, up to this number of them. Each record costs
     /// work at every node.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 50)]
     senders: u32,
     /// Share of nodes that nobody can dial, 0 to 1.
     #[arg(long, default_value_t = 0.0, value_parser = share)]
@@ -48,7 +48,8 @@ fn main() -> ExitCode {
     let records = match (options.records, options.scenario) {
         (Some(records), _) => records as usize,
         (None, Scenario::Join) => 1_000,
-        (None, Scenario::Flood | Scenario::Churn | Scenario::Partition) => 100,
+        (None, Scenario::Flood) => 20,
+        (None, Scenario::Churn | Scenario::Partition) => 100,
     };
     let setup = Setup {
         scenario: options.scenario,

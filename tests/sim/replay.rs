@@ -10,6 +10,8 @@ use peergraph_core::io::{Input, LinkId, Output};
 use peergraph_core::node::Node;
 use peergraph_core::time::Now;
 
+// Nearly every step is an input.
+#[allow(clippy::large_enum_variant)]
 enum Step {
     NewLink(LinkId),
     Input(Now, Input),

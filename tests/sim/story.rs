@@ -1,4 +1,6 @@
 //! What applications do, as one-line steps: groups, invitations, records.
+// An answer of the wrong kind is a failure, whichever it is.
+#![allow(clippy::wildcard_enum_match_arm)]
 use crate::host::{HostId, Kind, rtc_address};
 use crate::world::World;
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { chromium } from "playwright-core";
 import { afterwards } from "./cleanup.mjs";
 
@@ -71,7 +71,8 @@ let shots = 0;
 export async function picture(page, name) {
   mkdirSync(OUTPUT, { recursive: true });
   shots += 1;
-  await page.screenshot({ path: join(OUTPUT, `${String(shots).padStart(2, "0")}-${name}.png`) });
+  const test = basename(process.argv[1] ?? "", ".test.mjs");
+  await page.screenshot({ path: join(OUTPUT, `${test}-${String(shots).padStart(2, "0")}-${name}.png`) });
 }
 
 /** Opens the chat for the first time, says who one is, and makes a group. */

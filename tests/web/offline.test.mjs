@@ -38,8 +38,9 @@ test("the page opens without its server and renews itself", { timeout: 120_000 }
   await page.locator("#notice-words", { hasText: "newer version" }).waitFor();
   assert.ok(!said.includes("the newer page"), "this opening runs the files of one version");
   await picture(page, "newer-version");
+  const newer = page.waitForEvent("console", { predicate: (line) => line.text() === "the newer page" });
   await page.click("#notice-action");
-  await page.waitForEvent("console", { predicate: (line) => line.text() === "the newer page" });
+  await newer;
   await sees(page, "Alone with you");
   await page.waitForTimeout(1_000);
   assert.equal(await page.locator("#notice").isVisible(), false, "nothing newer than that");

@@ -1,6 +1,6 @@
 //! The browser host of Peergraph: the same core as everywhere, on WebRTC, IndexedDB and Web Locks.
 //!
-//! Two layers face the application: the class here, which is thin and typed by [`convert`], and `js/index.js`, which
+//! Two layers face the application: the class here, which is thin and typed by `convert.rs`, and `js/index.js`, which
 //! makes of it what `js/index.d.ts` describes. Order of reading: `host.rs` (the loop), `rtc.rs`, `ws.rs`,
 //! `store.rs`, `lock.rs`.
 mod browser;

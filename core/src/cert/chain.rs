@@ -165,8 +165,16 @@ pub fn encode_chain(certificates: &[Certificate]) -> Vec<u8> {
 
 /// Reads what [`encode_chain`] wrote: at most [`CHAIN_MAX`] certificates, of rules 1–10, and nothing else.
 pub fn decode_chain(bytes: &[u8]) -> Result<Vec<Certificate>, CertError> {
+    decode_chain_knowing(bytes, &[])
+}
+
+/// The same, without parsing certificates that are among `known`: members of one group share most of their chains.
+pub(crate) fn decode_chain_knowing(
+    bytes: &[u8],
+    known: &[Certificate],
+) -> Result<Vec<Certificate>, CertError> {
     let mut decoder = minicbor::Decoder::new(bytes);
-    let certificates = read_chain(&mut decoder)?;
+    let certificates = read_chain_knowing(&mut decoder, known)?;
     let whole = decoder.position() == bytes.len();
     if whole { Ok(certificates) } else { Err(CertError::Encoding) }
 }
@@ -185,6 +193,13 @@ pub(crate) fn write_chain<W: minicbor::encode::Write>(
 pub(crate) fn read_chain(
     decoder: &mut minicbor::Decoder<'_>,
 ) -> Result<Vec<Certificate>, CertError> {
+    read_chain_knowing(decoder, &[])
+}
+
+fn read_chain_knowing(
+    decoder: &mut minicbor::Decoder<'_>,
+    known: &[Certificate],
+) -> Result<Vec<Certificate>, CertError> {
     let count = decoder.array().ok().flatten().ok_or(CertError::Encoding)?;
     if count > CHAIN_MAX as u64 {
         return Err(CertError::ChainLength);
@@ -192,7 +207,11 @@ pub(crate) fn read_chain(
     let mut certificates = Vec::new();
     for _ in 0..count {
         let der = decoder.bytes().map_err(|_| CertError::Encoding)?;
-        certificates.push(Certificate::from_der(der)?);
+        let parsed = known.iter().find(|certificate| certificate.der() == der);
+        certificates.push(match parsed {
+            Some(certificate) => certificate.clone(),
+            None => Certificate::from_der(der)?,
+        });
     }
     Ok(certificates)
 }

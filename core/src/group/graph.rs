@@ -419,7 +419,8 @@ impl Group {
         }
         if wanted > 0 && have < minimum {
             ctx.sit.insert(self.id);
-            if on_timer && self.attempts.is_empty() {
+            // Whoever is present is a candidate; addresses of earlier times are for when nobody is.
+            if on_timer && have == 0 && self.attempts.is_empty() {
                 self.dial_known(ctx, links);
             }
         }

@@ -239,8 +239,9 @@ impl Group {
         if record.kind.as_str() != RecordType::MEMBERSHIP || record.deleted {
             return Ok(None);
         }
-        let certificates =
-            cert::decode_chain(&record.payload).map_err(|_| BadRecord::Certificate)?;
+        let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
+        let certificates = cert::decode_chain_knowing(&record.payload, known)
+            .map_err(|_| BadRecord::Certificate)?;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| BadRecord::Certificate)?;
         Ok((chain.serial() == record.serial).then_some(chain))
     }

@@ -114,11 +114,14 @@ impl Delivery {
 
     /// Whether all `members` have all records from number `from` on.
     pub fn complete(&self, from: usize, members: &[HostId]) -> bool {
+        let records = &self.records[from..];
+        // Asked again and again while records spread: the counts alone say no, nearly always.
+        if records.iter().any(|record| record.seen_count < members.len()) {
+            return false;
+        }
         let has =
             |record: &Tracked, host: HostId| record.seen.get(host).is_some_and(Option::is_some);
-        self.records[from..].iter().all(|record| {
-            record.seen_count >= members.len() && members.iter().all(|&host| has(record, host))
-        })
+        records.iter().all(|record| members.iter().all(|&host| has(record, host)))
     }
 
     /// What became of the records from number `from` up to `to`, at `members`.
