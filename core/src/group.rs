@@ -69,6 +69,8 @@ pub(crate) struct Group {
     tracked: BTreeMap<RecordId, Tracked>,
     tracked_order: VecDeque<RecordId>,
     own_presence: Option<RecordId>,
+    /// The highest version that we gave, so that what we publish in one millisecond keeps its order.
+    last_version: u64,
 
     // graph
     slots: BTreeMap<LinkId, graph::Slot>,
@@ -127,7 +129,7 @@ struct OpenInvitation {
 /// A record of ours that was published in this run.
 struct Tracked {
     version: u64,
-    held_by: BTreeSet<LinkId>,
+    held_by: BTreeSet<NodeId>,
 }
 
 /// Records of ours whose status is followed. Guess. The oldest are forgotten.
@@ -189,6 +191,7 @@ impl Group {
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
             own_presence: None,
+            last_version: 0,
             slots: BTreeMap::new(),
             attempts: BTreeMap::new(),
             tried: BTreeMap::new(),

@@ -571,6 +571,9 @@ impl Node {
                 for commit in commits {
                     self.committed(commit);
                 }
+                for group in self.groups.values_mut() {
+                    group.settle_all(&mut ctx!(self), &mut self.links);
+                }
             }
             (Pending::Write(commits), Err(fault)) => {
                 for commit in commits {

@@ -134,6 +134,18 @@ impl Storage {
             && !self.pending.values().any(|pending| matches!(pending, Pending::Write(_)))
     }
 
+    /// The last write so far, this input's batch included: for [`Storage::is_durable`].
+    pub(crate) fn barrier(&self) -> StoreId {
+        let batch = !self.batch.is_empty() || !self.commits.is_empty();
+        StoreId(self.asked + u64::from(batch))
+    }
+
+    /// Whether every write up to `barrier` is durable.
+    pub(crate) fn is_durable(&self, barrier: StoreId) -> bool {
+        let write = |pending: &Pending| matches!(pending, Pending::Write(_));
+        barrier.0 <= self.asked && !self.pending.range(..=barrier).any(|(_, p)| write(p))
+    }
+
     /// Remembers the bytes of a record.
     pub(crate) fn remember(&mut self, group: GroupId, id: RecordId, bytes: Bytes) {
         self.cache.insert((group, id), bytes);

@@ -86,7 +86,14 @@ impl Group {
             return Err(Misbehaved::TooMuch);
         }
         for Announced { id, version, large } in records {
-            if self.meta(id).is_some_and(|(_, meta)| meta.version >= version) {
+            if let Some((_, meta)) = self.meta(id)
+                && meta.version >= version
+            {
+                // Whose record it is wants to know who holds it.
+                let own = self.slots.get(&link).is_some_and(|slot| slot.peer == meta.creator());
+                if own && meta.version == version {
+                    self.ack(ctx, link, id, version, false);
+                }
                 continue;
             }
             let full = self.awaited.records.len() >= AWAITED_MAX;

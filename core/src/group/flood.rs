@@ -115,14 +115,20 @@ impl Group {
             if !useful {
                 self.make_lazy(link);
             }
-            let Some(tracked) = self.tracked.get_mut(&id) else { continue };
-            if tracked.version == version && tracked.held_by.insert(link) {
-                let held_by = u32::try_from(tracked.held_by.len()).unwrap_or(u32::MAX);
-                let group = self.id;
-                self.event(ctx, Event::Status { group, id, held_by });
-            }
+            self.held(ctx, link, id, version);
         }
         Ok(())
+    }
+
+    /// A neighbour holds a record of ours.
+    pub(super) fn held(&mut self, ctx: &mut Ctx<'_>, link: LinkId, id: RecordId, version: u64) {
+        let Some(node) = self.slots.get(&link).map(|slot| slot.node) else { return };
+        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        if tracked.version == version && tracked.held_by.insert(node) {
+            let held_by = u32::try_from(tracked.held_by.len()).unwrap_or(u32::MAX);
+            let group = self.id;
+            self.event(ctx, Event::Status { group, id, held_by });
+        }
     }
 
     fn utility(&mut self, link: LinkId, useful: bool) {

@@ -52,7 +52,7 @@ pub(super) struct Slot {
     pub(super) opener: bool,
     pub(super) state: SlotState,
     pub(super) node: NodeId,
-    peer: PeerId,
+    pub(super) peer: PeerId,
     addresses: Vec<Address>,
     pub(super) acks: Vec<AckOf>,
     /// Whether records are announced here rather than sent.

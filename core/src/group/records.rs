@@ -468,7 +468,10 @@ impl Group {
         let record = Record {
             id: held.map_or_else(|| RecordId::new(me, ctx.rng.next_u64()), |meta| meta.id),
             kind: draft.kind,
-            version: record::next_version(now, held.map_or(0, |meta| meta.version)),
+            version: record::next_version(
+                now,
+                held.map_or(0, |meta| meta.version).max(self.last_version),
+            ),
             creator,
             modifier: held.is_some().then_some(me),
             created,
@@ -481,6 +484,7 @@ impl Group {
             signature: [0; 64],
         };
         record.check(self.payload_bytes_max)?;
+        self.last_version = record.version;
         let signed = record.sign(self.id, ctx.identity);
         self.publish_membership_once(ctx);
         let Some(chain) = self.chain.clone() else { return Err(Error::UnknownGroup) };

@@ -18,7 +18,7 @@ use super::graph::Slot;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
 use crate::id::RecordId;
-use crate::io::{Event, LinkId, StoreTask, SyncPhase};
+use crate::io::{Event, LinkId, StoreId, StoreTask, SyncPhase};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
@@ -50,8 +50,12 @@ pub(super) struct Syncing {
     owed: VecDeque<Owed>,
     /// Whether the disk is being read for this neighbour.
     reading: bool,
+    /// What must be durable before we say that we have everything.
+    barrier: Option<StoreId>,
     end_sent: bool,
     end_received: bool,
+    /// Records of ours of before this sync.
+    tracked_before: Vec<(RecordId, u64)>,
 }
 
 enum Owed {
@@ -68,9 +72,17 @@ impl Group {
 
     fn sync_class(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId, class: Class) {
         let ranges = Some(reconcile::initiate(self.index(class)));
+        self.start_class(link, class);
+        self.send(ctx, links, link, kind::SYNC, &Sync { class: class as u8, first: true, ranges });
+    }
+
+    fn start_class(&mut self, link: LinkId, class: Class) {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.sync.start(class);
-        self.send(ctx, links, link, kind::SYNC, &Sync { class: class as u8, first: true, ranges });
+        if class == Class::Application {
+            let tracked = self.tracked.iter().map(|(&id, tracked)| (id, tracked.version));
+            slot.sync.tracked_before = tracked.collect();
+        }
     }
 
     pub(super) fn on_sync(
@@ -87,12 +99,16 @@ impl Group {
             if slot.opener || slot.sync.class.is_some() {
                 return Err(Misbehaved::Sync);
             }
-            slot.sync.start(class);
+            self.start_class(link, class);
         } else if slot.sync.class != Some(class) || slot.sync.compared {
             return Err(Misbehaved::Sync);
         }
         match ranges {
-            None => slot.sync.compared = true,
+            None => {
+                if let Some(slot) = self.slots.get_mut(&link) {
+                    slot.sync.compared = true;
+                }
+            }
             Some(ranges) => self.compare(ctx, links, link, class, &ranges)?,
         }
         self.give(ctx, links, link);
@@ -178,12 +194,16 @@ impl Group {
         Ok(())
     }
 
-    /// Says that we want and owe nothing more, and goes on when both ends have said so.
+    /// Says that we want and owe nothing more, once what we got is durable, and goes on when both ends have said so.
     fn settle(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         let sync = &mut slot.sync;
         let Some(class) = sync.class else { return };
         if sync.compared && sync.wants == 0 && !sync.end_sent {
+            let barrier = *sync.barrier.get_or_insert(ctx.storage.barrier());
+            if !ctx.storage.is_durable(barrier) {
+                return;
+            }
             sync.end_sent = true;
             self.send(ctx, links, link, kind::SYNC_END, &OfClass { class: class as u8 });
         }
@@ -191,6 +211,24 @@ impl Group {
         if slot.sync.end_sent && slot.sync.end_received {
             slot.sync.class = None;
             self.class_done(ctx, links, link, class);
+        }
+    }
+
+    /// Something became durable: syncs that waited for it go on.
+    pub(crate) fn settle_all(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        let waits = |slot: &Slot| slot.sync.barrier.is_some() && !slot.sync.end_sent;
+        let waiting: Vec<LinkId> =
+            self.slots.iter().filter(|(_, slot)| waits(slot)).map(|(&link, _)| link).collect();
+        for link in waiting {
+            self.settle(ctx, links, link);
+        }
+    }
+
+    /// A neighbour has everything of ours that was there when the sync began: it said so behind the last record.
+    fn held_after_sync(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
+        let Some(slot) = self.slots.get_mut(&link) else { return };
+        for (id, version) in std::mem::take(&mut slot.sync.tracked_before) {
+            self.held(ctx, link, id, version);
         }
     }
 
@@ -210,6 +248,7 @@ impl Group {
                 if let Some(slot) = self.slots.get_mut(&link) {
                     slot.synced = true;
                 }
+                self.held_after_sync(ctx, link);
                 self.synced(ctx, links);
             }
         }
