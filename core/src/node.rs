@@ -314,22 +314,23 @@ impl Node {
 
     /// The transport of a link is gone, or did not come to be.
     fn link_down(&mut self, link: LinkId) {
-        if self.links.remove(link).is_none() {
-            return;
+        let opened = self.links.ready(link).is_some();
+        if self.links.remove(link).is_some() {
+            self.forget_link(link, opened, None);
         }
-        self.forget_link(link, None);
     }
 
     fn close(&mut self, link: LinkId, reason: CloseReason) {
-        let twin = self.links.ready(link).map(|ready| ready.node);
-        let twin = twin.filter(|_| matches!(reason, CloseReason::Duplicate | CloseReason::Myself));
+        let node = self.links.ready(link).map(|ready| ready.node);
+        let twin = node.filter(|_| matches!(reason, CloseReason::Duplicate | CloseReason::Myself));
         if self.links.remove(link).is_some() {
             self.outbox.push_back(Output::Close { link, reason });
-            self.forget_link(link, twin);
+            self.forget_link(link, node.is_some(), twin);
         }
     }
 
-    fn forget_link(&mut self, link: LinkId, twin: Option<NodeId>) {
+    /// A link is no more. Where it never `opened`, its node is tried in another way.
+    fn forget_link(&mut self, link: LinkId, opened: bool, twin: Option<NodeId>) {
         self.ways.remove(link);
         self.tables.link_down(link);
         for group in self.groups.values_mut() {
@@ -337,7 +338,7 @@ impl Node {
         }
         match self.plans.remove(&link) {
             Some(Plan::Configured(at)) => self.dialer.lost(self.now, at, twin),
-            Some(Plan::Member { group, node, rest }) if twin.is_none() => {
+            Some(Plan::Member { group, node, rest }) if !opened => {
                 let Some(group) = self.groups.get_mut(&group) else { return };
                 if !rest.is_empty() {
                     group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);
