@@ -13,7 +13,7 @@
 //! referrals; above the ideal the least useful one goes, one at a time, once it is old enough. A node joins with one
 //! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in [`Neighbours`].
 use super::sync::Syncing;
-use super::{Group, Timer};
+use super::{Group, Present, Timer};
 use crate::address::Address;
 use crate::error::Misbehaved;
 use crate::id::{Digest, GroupId, NodeId, PeerId};
@@ -464,7 +464,7 @@ impl Group {
         self.attempts.insert(link, node);
     }
 
-    /// A node to connect to: uniformly random among those that are present or were referred to.
+    /// A node to connect to, at random: mostly one that we were referred to, sometimes one that is present.
     fn candidate(&mut self, ctx: &mut Ctx<'_>, links: &Links) -> Option<(NodeId, Vec<Address>)> {
         let signals = self.can_signal();
         let fits = |node: NodeId, addresses: &[Address]| {
@@ -476,15 +476,20 @@ impl Group {
         };
         let present = self.present.iter().map(|(&node, present)| (node, &present.addresses));
         let referred = self.referrals.iter().map(|referral| (referral.node, &referral.addresses));
-        let mut candidates: Vec<_> =
-            present.chain(referred).filter(|(node, addresses)| fits(*node, addresses)).collect();
-        candidates.sort_by_key(|(node, addresses)| (*node, addresses.is_empty()));
-        candidates.dedup_by_key(|(node, _)| *node);
-        if candidates.is_empty() {
-            return None;
+        // Who says that it is here is known to all, and soon full; whom one is referred to is not.
+        let (mut first, mut second): (Vec<_>, Vec<_>) = (referred.collect(), present.collect());
+        if ctx.rng.next_u64() % 4 == 0 {
+            std::mem::swap(&mut first, &mut second);
         }
-        let (node, addresses) = candidates[(ctx.rng.next_u64() % candidates.len() as u64) as usize];
-        Some((node, addresses.clone()))
+        for mut candidates in [first, second] {
+            candidates.retain(|(node, addresses)| fits(*node, addresses));
+            if !candidates.is_empty() {
+                let at = (ctx.rng.next_u64() % candidates.len() as u64) as usize;
+                let (node, addresses) = candidates[at];
+                return Some((node, addresses.clone()));
+            }
+        }
+        None
     }
 
     fn dial_member(
@@ -592,26 +597,30 @@ impl Group {
         self.timers.clear(Timer::Maintain);
     }
 
-    /// Whom another node may turn to: some neighbours of ours and some of who is present, at random.
+    /// Whom another node may turn to: our neighbours, then some of who is present, at random.
     fn referrals(&self, ctx: &mut Ctx<'_>, except: NodeId) -> Vec<Referral> {
         let neighbours = self.neighbours().map(|(_, slot)| Referral {
             node: slot.node,
             peer: slot.peer,
             addresses: slot.addresses.clone(),
         });
-        let present = self.present.iter().map(|(&node, present)| Referral {
-            node,
-            peer: present.peer,
-            addresses: present.addresses.clone(),
-        });
-        let mut all: Vec<Referral> = neighbours.chain(present).collect();
-        all.retain(|referral| referral.node != except && referral.node != ctx.node);
-        all.sort_by_key(|referral| (referral.node, referral.addresses.is_empty()));
-        all.dedup_by_key(|referral| referral.node);
-        let mut chosen = Vec::new();
-        while !all.is_empty() && chosen.len() < limits::REFERRALS_SENT_MAX {
-            chosen.push(all.swap_remove((ctx.rng.next_u64() % all.len() as u64) as usize));
+        let mut chosen: Vec<Referral> =
+            neighbours.filter(|referral| referral.node != except).collect();
+        let known = |chosen: &[Referral], node| {
+            node == except
+                || node == ctx.node
+                || chosen.iter().any(|referral| referral.node == node)
+        };
+        let mut present: Vec<NodeId> =
+            self.present.keys().copied().filter(|&node| !known(&chosen, node)).collect();
+        while !present.is_empty() && chosen.len() < limits::REFERRALS_SENT_MAX {
+            let at = (ctx.rng.next_u64() % present.len() as u64) as usize;
+            let node = present.swap_remove(at);
+            if let Some(Present { peer, addresses, .. }) = self.present.get(&node) {
+                chosen.push(Referral { node, peer: *peer, addresses: addresses.clone() });
+            }
         }
+        chosen.truncate(limits::REFERRALS_SENT_MAX);
         chosen
     }
 
