@@ -134,8 +134,9 @@ struct Tracked {
 
 /// Records of ours whose status is followed. Guess. The oldest are forgotten.
 const TRACKED_MAX: usize = 1_024;
-/// Nodes present up to which everybody publishes presence. Guess: beyond, a group is an audience.
-const PRESENCE_MAX_DEFAULT: u64 = 100;
+/// Nodes present up to which everybody publishes presence. Guess: beyond, a group is an audience, and every further
+/// presence costs every node a record every few minutes.
+const PRESENCE_MAX_DEFAULT: u64 = 50;
 
 /// What is kept of a group besides its records.
 #[derive(Encode, Decode)]

@@ -31,6 +31,9 @@ use std::time::Duration;
 
 /// Stores are compared again this often on every link, in case anything was ever missed. Guess.
 const SAFETY_NET_EVERY: Duration = Duration::from_secs(120);
+/// How long a newcomer to a large group waits, about, before it says that it is here. Guess after the ancestors' 30–180 s,
+/// shorter because people wait for it.
+const PRESENCE_CROWDED: Duration = Duration::from_secs(6);
 /// Records read from disk at once for one neighbour. Guess.
 const GIVE_AT_ONCE: usize = 64;
 /// No more is read while so many bytes wait for the neighbour. Guess.
@@ -258,7 +261,10 @@ impl Group {
     fn synced(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         self.timers.set_if_unarmed(Timer::SafetyNet, ctx.now.mono.after(SAFETY_NET_EVERY));
         if self.own_presence.is_none() {
-            self.publish_presence(ctx);
+            // Many who arrive together look again after a while, so that not all of them go over the bound.
+            let crowded = self.present.len() as u64 * 2 >= self.presence_max;
+            let wait = if crowded { Self::jitter(ctx, PRESENCE_CROWDED) } else { Duration::ZERO };
+            self.timers.set_if_unarmed(Timer::Presence, ctx.now.mono.after(wait));
         }
         if !self.ready {
             self.ready = true;
