@@ -1,7 +1,7 @@
 //! Chromium and its driver, from Debian's packages where they are missing and may be installed.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -22,10 +22,9 @@ impl Browser {
         if let Some(found) = installed() {
             return Ok(found);
         }
-        let root = shell::output(shell::command("id").arg("-u")).is_ok_and(|id| id == "0");
-        if root && shell::find_program(&["apt-get"]).is_some() {
+        if may_install() {
             say("installing Debian's packages chromium and chromium-driver");
-            install()?;
+            install(&["chromium", "chromium-driver"])?;
         }
         let Some(found) = installed() else {
             bail!(
@@ -46,15 +45,27 @@ fn installed() -> Option<Browser> {
     })
 }
 
-fn install() -> Result<()> {
+/// Thousands of short texts with odd line ends, which a test imports as records. Without them it says so and is skipped.
+pub(crate) fn need_fortunes() {
+    let there = Path::new("/usr/share/games/fortunes").is_dir();
+    if !there && may_install() && install(&["fortunes"]).is_err() {
+        say("Debian's package fortunes cannot be installed: the test that imports it is skipped");
+    }
+}
+
+fn may_install() -> bool {
+    let root = shell::output(shell::command("id").arg("-u")).is_ok_and(|id| id == "0");
+    root && shell::find_program(&["apt-get"]).is_some()
+}
+
+fn install(packages: &[&str]) -> Result<()> {
     let apt = |args: &[&str]| {
         let mut apt = shell::command("apt-get");
         apt.env("DEBIAN_FRONTEND", "noninteractive");
         apt.args(["-q", "-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=3"]).args(args);
         shell::run(&mut apt)
     };
-    let packages =
-        || apt(&["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"]);
+    let packages = || apt(&[&["install", "-y", "--no-install-recommends"], packages].concat());
     // The lists of a fresh machine are empty or old: try with what is there, then renew them.
     packages().or_else(|_| apt(&["update"]).and_then(|()| packages()))
 }

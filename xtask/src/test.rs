@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 
-use crate::browser::Browser;
+use crate::browser::{self, Browser};
 use crate::shell::{self, say};
 use crate::toolchain::{self, TARGET, Toolchain};
 use crate::wasm::{self, Profile, Tools};
@@ -25,11 +25,7 @@ pub(crate) fn run(fast: bool) -> Result<ExitCode> {
     steps.run("formatting", formatting);
     steps.run("lints", native_lints);
     steps.run("tests", || shell::run(shell::cargo().args(["test", "--locked"]).args(NATIVE)));
-    if shell::root().join("tests/sim/main.rs").is_file() {
-        steps.run("simulation", simulation);
-    } else {
-        steps.absent("simulation", "there is no tests/sim/main.rs");
-    }
+    steps.run("simulation", simulation);
     let found = steps.run("wasm toolchain", Toolchain::find);
     let toolchain = found.as_ref();
     steps.run_with("lints for wasm", toolchain, wasm_lints);
@@ -50,14 +46,7 @@ fn browser_steps(steps: &mut Steps, toolchain: Option<&Toolchain>) {
         wasm_tests(toolchain, browser)
     });
     let both = package.as_ref().zip(browser.as_ref());
-    let pages = shell::root().join("tests/web");
-    if pages.is_dir() {
-        steps.run_with("browser tests", both, |(package, browser)| {
-            browser_tests(&pages, package, browser)
-        });
-    } else {
-        steps.absent("browser tests", "there is no folder tests/web");
-    }
+    steps.run_with("browser tests", both, |(package, browser)| browser_tests(package, browser));
     steps.run_with("packed npm package", both, |(package, browser)| {
         packed_package(package, browser)
     });
@@ -133,7 +122,9 @@ fn wasm_tests(toolchain: &Toolchain, browser: &Browser) -> Result<()> {
 }
 
 /// People in browser tabs and a native program, driven by Playwright.
-fn browser_tests(folder: &Path, package: &Path, browser: &Browser) -> Result<()> {
+fn browser_tests(package: &Path, browser: &Browser) -> Result<()> {
+    let folder = &shell::root().join("tests/web");
+    browser::need_fortunes();
     say("building the native program that the tabs meet");
     let program = demo::native(false)?;
     npm(folder, &["ci"])?;
@@ -188,8 +179,6 @@ struct Step {
 enum Outcome {
     Passed,
     Failed(anyhow::Error),
-    /// What it would check does not exist; why.
-    Absent(&'static str),
 }
 
 impl Steps {
@@ -220,11 +209,6 @@ impl Steps {
         self.run(name, || work(input.ok_or_else(|| anyhow!("a step that it needs has failed"))?))
     }
 
-    fn absent(&mut self, name: &'static str, why: &'static str) {
-        say(format!("-- {name}: not run, {why}"));
-        self.done.push(Step { name, outcome: Outcome::Absent(why), took: Duration::ZERO });
-    }
-
     fn all_passed(&self) -> bool {
         !self.done.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)))
     }
@@ -235,7 +219,6 @@ impl Steps {
             let (result, why) = match outcome {
                 Outcome::Passed => ("ok", String::new()),
                 Outcome::Failed(error) => ("FAILED", format!("  {error:#}")),
-                Outcome::Absent(why) => ("not run", format!("  {why}")),
             };
             println!("{name:<26} {result:<8} {:>8.1}{why}", took.as_secs_f64());
         }
@@ -267,13 +250,5 @@ mod tests {
         let report = r#"{"seed":7,"digest":"c0ffee","missed":0}"#;
         assert_eq!(digest(report), Some("\"digest\":\"c0ffee\""));
         assert_eq!(digest("{}"), None);
-    }
-
-    #[test]
-    fn absent_step_is_no_failure() {
-        let mut steps = Steps::default();
-        steps.absent("later", "it is not written");
-        assert!(steps.all_passed());
-        assert_eq!(steps.done.len(), 1);
     }
 }

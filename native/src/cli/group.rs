@@ -19,6 +19,7 @@ pub(crate) enum GroupCommand {
     /// Make a group, with you as its administrator
     Create {
         /// Shown to its members
+        #[arg(id = "group_name", value_name = "NAME")]
         name: String,
     },
     /// Print a link that lets others join; whoever sees it can use it, so send it with care

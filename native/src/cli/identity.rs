@@ -14,6 +14,7 @@ pub(crate) enum IdentityCommand {
     /// Make an identity
     New {
         /// Shown to other members
+        #[arg(id = "identity_name", value_name = "NAME")]
         name: String,
     },
     /// Show an identity
