@@ -69,8 +69,9 @@ pub(crate) struct Group {
     tracked: BTreeMap<RecordId, Tracked>,
     tracked_order: VecDeque<RecordId>,
     own_presence: Option<RecordId>,
-    /// The highest version that we gave, so that what we publish in one millisecond keeps its order.
-    last_version: u64,
+    /// When we published last and the random part of that record's id: what we publish in one millisecond keeps its
+    /// order, in which stores are read.
+    last_published: (WallTime, u64),
 
     // graph
     slots: BTreeMap<LinkId, graph::Slot>,
@@ -192,7 +193,7 @@ impl Group {
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
             own_presence: None,
-            last_version: 0,
+            last_published: (WallTime(0), 0),
             slots: BTreeMap::new(),
             attempts: BTreeMap::new(),
             tried: BTreeMap::new(),

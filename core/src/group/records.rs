@@ -465,13 +465,15 @@ impl Group {
                 return Err(BadRecord::Type.into());
             }
         }
+        let random = match self.last_published {
+            (at, random) if at == now => random + 1,
+            // A bit less than all, so that one can always be added.
+            _ => ctx.rng.next_u64() >> 1,
+        };
         let record = Record {
-            id: held.map_or_else(|| RecordId::new(me, ctx.rng.next_u64()), |meta| meta.id),
+            id: held.map_or_else(|| RecordId::new(me, random), |meta| meta.id),
             kind: draft.kind,
-            version: record::next_version(
-                now,
-                held.map_or(0, |meta| meta.version).max(self.last_version),
-            ),
+            version: record::next_version(now, held.map_or(0, |meta| meta.version)),
             creator,
             modifier: held.is_some().then_some(me),
             created,
@@ -484,7 +486,7 @@ impl Group {
             signature: [0; 64],
         };
         record.check(self.payload_bytes_max)?;
-        self.last_version = record.version;
+        self.last_published = (now, random);
         let signed = record.sign(self.id, ctx.identity);
         self.publish_membership_once(ctx);
         let Some(chain) = self.chain.clone() else { return Err(Error::UnknownGroup) };
