@@ -50,6 +50,11 @@ impl Dialer {
         self.targets.iter().flat_map(|target| &target.addresses)
     }
 
+    /// Whether an address is one of a named node.
+    pub(crate) fn names(&self, address: &Address) -> bool {
+        self.addresses().any(|named| named == address)
+    }
+
     /// When a node is to be dialled.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.due.next().map(|(at, _)| at)

@@ -65,6 +65,8 @@ pub(crate) struct Group {
     present: BTreeMap<NodeId, Present>,
     invitations: BTreeMap<PublicKey, OpenInvitation>,
     deferred: records::Deferred,
+    /// Records of the store that were read before the membership of their signer.
+    early: Vec<Bytes>,
     /// Our records and who holds them; the newest [`TRACKED_MAX`].
     tracked: BTreeMap<RecordId, Tracked>,
     tracked_order: VecDeque<RecordId>,
@@ -190,6 +192,7 @@ impl Group {
             present: BTreeMap::new(),
             invitations: BTreeMap::new(),
             deferred: records::Deferred::default(),
+            early: Vec::new(),
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
             own_presence: None,
@@ -255,6 +258,7 @@ impl Group {
 
     /// Begins to work once the store is read: looks for neighbours and says that we are here.
     pub(crate) fn start(&mut self, ctx: &mut Ctx<'_>) {
+        self.load_early(ctx);
         self.timers.set(Timer::Maintain, ctx.now.mono);
         self.arm_expiry(ctx);
         if self.ready {

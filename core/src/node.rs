@@ -61,6 +61,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) ways: &'a mut Ways,
     /// Groups that look for members at the rendezvous nodes.
     pub(crate) sit: &'a mut BTreeSet<GroupId>,
+    /// Nodes that the application named.
+    pub(crate) named: &'a Dialer,
 }
 
 impl Ctx<'_> {
@@ -115,6 +117,7 @@ macro_rules! ctx {
             plans: &mut $node.plans,
             ways: &mut $node.ways,
             sit: &mut $node.sit,
+            named: &$node.dialer,
         }
     };
 }

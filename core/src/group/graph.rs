@@ -562,6 +562,8 @@ impl Group {
         if count > 0 {
             known.rotate_left(turn % count);
         }
+        // Nodes that the application named are dialled already.
+        known.retain(|addresses| !addresses.iter().any(|address| ctx.named.names(address)));
         for addresses in known.into_iter().take(limits::ATTEMPTS_MAX) {
             self.dial_addresses(ctx, links, None, addresses);
         }

@@ -148,10 +148,22 @@ impl Group {
             return Some(());
         }
         self.indexes[class as usize].insert(Meta::from(&signed));
-        if let Ok(Some(chain)) = self.signer_chain(ctx, signed.record()) {
-            self.take_effect(ctx, signed.record(), &chain);
+        match self.signer_chain(ctx, signed.record()) {
+            Ok(Some(chain)) => self.take_effect(ctx, signed.record(), &chain),
+            Ok(None) if class == Class::Membership => self.early.push(signed.bytes().clone()),
+            Ok(None) | Err(_) => {}
         }
         Some(())
+    }
+
+    /// All memberships are read: what came before that of its signer takes effect.
+    pub(super) fn load_early(&mut self, ctx: &mut Ctx<'_>) {
+        for bytes in std::mem::take(&mut self.early) {
+            let Ok(signed) = Signed::decode(bytes) else { continue };
+            if let Ok(Some(chain)) = self.signer_chain(ctx, signed.record()) {
+                self.take_effect(ctx, signed.record(), &chain);
+            }
+        }
     }
 
     /// Takes a record that somebody sent.

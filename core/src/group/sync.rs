@@ -243,6 +243,10 @@ impl Group {
         };
         let group = self.id;
         self.event(ctx, Event::Sync { group, link, phase });
+        if class == Class::Presence && self.ready {
+            // Now we know who is here.
+            self.maintain(ctx, links, false);
+        }
         let opener = self.slots.get(&link).is_some_and(|slot| slot.opener);
         match class.next() {
             Some(next) if opener => self.sync_class(ctx, links, link, next),
