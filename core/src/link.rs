@@ -297,7 +297,7 @@ impl Links {
         if link.slots.len() >= limits::GRAPHS_PER_LINK_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        let theirs = (slot % 2 == 0) != link.initiator;
+        let theirs = slot.is_multiple_of(2) != link.initiator;
         if !theirs || link.slots.contains_key(&slot) {
             return Err(Misbehaved::Unexpected);
         }

@@ -613,9 +613,9 @@ impl Node {
 
     fn committed(&mut self, commit: Commit) {
         match commit {
-            Commit::Record { group, class, from, request, signed, .. } => {
+            Commit::Record { group, written } => {
                 if let Some(group) = self.groups.get_mut(&group) {
-                    group.durable(&mut ctx!(self), class, *signed, from, request);
+                    group.durable(&mut ctx!(self), *written);
                 }
             }
             Commit::Group { group, request } => {
@@ -633,10 +633,9 @@ impl Node {
 
     fn failed(&mut self, commit: Commit, fault: StoreFault) {
         match commit {
-            Commit::Record { group, class, id, version, before, request, .. } => {
+            Commit::Record { group, written } => {
                 if let Some(group) = self.groups.get_mut(&group) {
-                    let ctx = &mut ctx!(self);
-                    group.not_durable(ctx, class, id, version, before, request, fault);
+                    group.not_durable(&mut ctx!(self), *written, fault);
                 }
             }
             Commit::Group { group, request } => {
@@ -662,7 +661,10 @@ impl Node {
                 // A record without its group is what was left of one that was left.
                 Some(Key::Record(id, class)) => match self.groups.get_mut(&id) {
                     Some(group) => group.load(&mut ctx!(self), class, value),
-                    None => Some(self.storage.write(key, None)),
+                    None => {
+                        self.storage.write(key, None);
+                        Some(())
+                    }
                 },
                 None => None,
             };
@@ -758,7 +760,9 @@ impl Node {
                     if !group.is_member() {
                         return Err(Error::Busy);
                     }
-                    return Ok(self.done(request, Ok(Reply::Group(group.info()))));
+                    let info = group.info();
+                    self.done(request, Ok(Reply::Group(info)));
+                    return Ok(());
                 }
                 self.room_for_a_group()?;
                 let group = Group::join(&mut ctx!(self), invitation, request)?;
@@ -929,7 +933,8 @@ impl Node {
             group.flush_floods(&mut ctx!(self), &mut self.links);
         }
         self.storage.flush(&mut self.outbox);
-        if !self.closing.as_ref().is_some_and(|closing| !closing.done) || !self.storage.is_quiet() {
+        let nothing_to_close = self.closing.as_ref().is_none_or(|closing| closing.done);
+        if nothing_to_close || !self.storage.is_quiet() {
             return;
         }
         let open: Vec<LinkId> = self.links.iter().map(|(link, _)| link).collect();

@@ -309,10 +309,9 @@ mod tests {
         }
     }
 
-    fn run(
-        mut a: Handshake,
-        mut b: Handshake,
-    ) -> Result<(([u8; 32], Seal), ([u8; 32], Seal)), Broken> {
+    type End = ([u8; 32], Seal);
+
+    fn run(mut a: Handshake, mut b: Handshake) -> Result<(End, End), Broken> {
         assert_eq!(b.read(&a.write(b"one"))?, b"one");
         assert_eq!(a.read(&b.write(b"two"))?, b"two");
         assert_eq!(b.read(&a.write(b"three"))?, b"three");

@@ -41,24 +41,23 @@ impl Class {
 /// What becomes durable with a batch.
 pub(crate) enum Commit {
     /// A record.
-    Record {
-        group: GroupId,
-        class: Class,
-        id: RecordId,
-        version: u64,
-        /// What stood there before, to go back to if the write fails.
-        before: Option<Box<Meta>>,
-        /// Who sent it, and waits for an acknowledgement.
-        from: Option<LinkId>,
-        /// Which request waits for it.
-        request: Option<RequestId>,
-        /// The record, to tell the application of.
-        signed: Box<Signed>,
-    },
+    Record { group: GroupId, written: Box<Written> },
     /// A new group, or a membership of one.
     Group { group: GroupId, request: Option<RequestId> },
     /// A redemption: the membership may go out.
     Grant { group: GroupId, link: LinkId, slot: u16, chain: Vec<u8> },
+}
+
+/// A record that is being written.
+pub(crate) struct Written {
+    pub(crate) class: Class,
+    pub(crate) signed: Signed,
+    /// What stood there before, to go back to if the write fails.
+    pub(crate) before: Option<Meta>,
+    /// Who sent it, and waits for an acknowledgement.
+    pub(crate) from: Option<LinkId>,
+    /// Which request waits for it.
+    pub(crate) request: Option<RequestId>,
 }
 
 /// What a storage operation was for.

@@ -478,7 +478,7 @@ impl Group {
         let referred = self.referrals.iter().map(|referral| (referral.node, &referral.addresses));
         // Who says that it is here is known to all, and soon full; whom one is referred to is not.
         let (mut first, mut second): (Vec<_>, Vec<_>) = (referred.collect(), present.collect());
-        if ctx.rng.next_u64() % 4 == 0 {
+        if ctx.rng.next_u64().is_multiple_of(4) {
             std::mem::swap(&mut first, &mut second);
         }
         for mut candidates in [first, second] {

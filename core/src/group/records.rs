@@ -21,7 +21,7 @@ use crate::io::{
 use crate::limits;
 use crate::node::Ctx;
 use crate::record::{self, Meta, Record, RecordType, Signed};
-use crate::storage::{self, Class, Commit, Page, Pending};
+use crate::storage::{self, Class, Commit, Page, Pending, Written};
 use crate::time::WallTime;
 use crate::wire;
 use bytes::Bytes;
@@ -271,7 +271,7 @@ impl Group {
         let class = class_of(&record.kind);
         let (id, version) = (record.id, record.version);
         let bytes = signed.bytes().clone();
-        let before = self.indexes[class as usize].insert(Meta::from(&signed)).map(Box::new);
+        let before = self.indexes[class as usize].insert(Meta::from(&signed));
         ctx.storage.write(storage::record_key(self.id, class, id), Some(bytes.clone()));
         ctx.storage.remember(self.id, id, bytes.clone());
         let ours = chain.peer() == ctx.identity.peer_id();
@@ -288,23 +288,14 @@ impl Group {
             self.learn_route(record, link);
         }
         let group = self.id;
-        let signed = Box::new(signed);
-        self.commit(
-            ctx,
-            Commit::Record { group, class, id, version, before, from, request, signed },
-        );
+        let written = Box::new(Written { class, signed, before, from, request });
+        self.commit(ctx, Commit::Record { group, written });
         self.arm_expiry(ctx);
     }
 
     /// The record is durable.
-    pub(crate) fn durable(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        class: Class,
-        signed: Signed,
-        from: Option<LinkId>,
-        request: Option<RequestId>,
-    ) {
+    pub(crate) fn durable(&mut self, ctx: &mut Ctx<'_>, written: Written) {
+        let Written { class, signed, from, request, .. } = written;
         let (id, version) = (signed.record().id, signed.record().version);
         match from {
             Some(link) => self.ack(ctx, link, id, version, true),
@@ -326,22 +317,15 @@ impl Group {
     }
 
     /// The record could not be written: the index goes back to what stood before.
-    pub(crate) fn not_durable(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        class: Class,
-        id: RecordId,
-        version: u64,
-        before: Option<Box<Meta>>,
-        request: Option<RequestId>,
-        fault: StoreFault,
-    ) {
+    pub(crate) fn not_durable(&mut self, ctx: &mut Ctx<'_>, written: Written, fault: StoreFault) {
+        let Written { class, signed, before, request, .. } = written;
+        let (id, version) = (signed.record().id, signed.record().version);
         ctx.storage.forget(self.id, id);
         let index = &mut self.indexes[class as usize];
         if index.get(&id).is_some_and(|meta| meta.version == version) {
             index.remove(&id);
             if let Some(before) = before {
-                index.insert(*before);
+                index.insert(before);
             }
         }
         match request {
@@ -356,7 +340,8 @@ impl Group {
     fn take_effect(&mut self, ctx: &mut Ctx<'_>, record: &Record, chain: &VerifiedChain) {
         match record.kind.as_str() {
             RecordType::MEMBERSHIP => {
-                if self.add_member(chain.clone()) {
+                let new = self.add_member(chain.clone());
+                if new {
                     self.tell_of_member(ctx, chain.peer());
                 }
             }
