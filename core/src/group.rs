@@ -85,6 +85,8 @@ pub(crate) struct Group {
     signals_seen: signal::Seen,
     flooding: BTreeMap<LinkId, Vec<Bytes>>,
     awaited: announce::Awaited,
+    /// Records that are not durable yet.
+    writing: BTreeSet<RecordId>,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
@@ -205,6 +207,7 @@ impl Group {
             signals_seen: signal::Seen::default(),
             flooding: BTreeMap::new(),
             awaited: announce::Awaited::default(),
+            writing: BTreeSet::new(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,

@@ -142,6 +142,9 @@ pub(crate) struct Connect {
     /// Where the sender can be dialled.
     #[n(1)]
     pub(crate) addresses: Vec<Address>,
+    /// Whether the sender has no neighbour: room is made for it.
+    #[n(2)]
+    pub(crate) lonely: bool,
 }
 
 /// Accepts a neighbour.

@@ -6,12 +6,12 @@
 //! everywhere and asked for at once: a round trip costs less than a second copy. (After Plumtree, Leitão and others 2007.)
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
-use crate::id::RecordId;
+use crate::id::{PeerId, RecordId};
 use crate::io::LinkId;
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
-use crate::record::Signed;
+use crate::record::{Record, Signed};
 use crate::time::Deadlines;
 use crate::wire::{self, Announce, Announced, Request, kind};
 use bytes::Bytes;
@@ -49,7 +49,6 @@ impl Group {
     /// shortly after it.
     pub(super) fn flood(&mut self, ctx: &Ctx<'_>, record: Bytes, except: Option<LinkId>) {
         let Some((id, version)) = Signed::peek(&record) else { return };
-        self.awaited.records.remove(&id);
         self.awaited.due.clear(id);
         let large = record.len() > LARGE_BYTES;
         let announced = Announced { id, version, large };
@@ -89,10 +88,13 @@ impl Group {
             if let Some((_, meta)) = self.meta(id)
                 && meta.version >= version
             {
-                // Whose record it is wants to know who holds it.
-                let own = self.slots.get(&link).is_some_and(|slot| slot.peer == meta.creator());
-                if own && meta.version == version {
-                    self.ack(ctx, link, id, version, false);
+                let (held, creator) = (meta.version, meta.creator());
+                if held == version && self.is_from(link, creator) {
+                    if self.writing.contains(&id) {
+                        self.await_from(link, id, version, false);
+                    } else {
+                        self.ack(ctx, link, id, version, false);
+                    }
                 }
                 continue;
             }
@@ -100,20 +102,44 @@ impl Group {
             if full && !self.awaited.records.contains_key(&id) {
                 continue;
             }
-            let wanted = self.awaited.records.entry(id).or_insert_with(|| Wanted {
-                version,
-                large,
-                announcers: VecDeque::new(),
-            });
-            wanted.version = wanted.version.max(version);
-            if wanted.announcers.len() < ANNOUNCERS_MAX {
-                wanted.announcers.push_back(link);
-            }
+            self.await_from(link, id, version, large);
             let wait = if large { Duration::ZERO } else { GRAFT_DELAY };
             self.awaited.due.set_if_unarmed(id, ctx.now.mono.after(wait));
         }
         self.arm_graft();
         Ok(())
+    }
+
+    /// Whether `peer`, who made a record, is at the other end of `link`: it wants to know who holds it.
+    fn is_from(&self, link: LinkId, peer: PeerId) -> bool {
+        self.slots.get(&link).is_some_and(|slot| slot.peer == peer)
+    }
+
+    fn await_from(&mut self, link: LinkId, id: RecordId, version: u64, large: bool) {
+        let new = || Wanted { version, large, announcers: VecDeque::new() };
+        let wanted = self.awaited.records.entry(id).or_insert_with(new);
+        wanted.version = wanted.version.max(version);
+        if wanted.announcers.len() < ANNOUNCERS_MAX {
+            wanted.announcers.push_back(link);
+        }
+    }
+
+    /// A record is durable: its maker, if it announced it to us, learns that we hold it.
+    pub(super) fn ack_announcers(&mut self, ctx: &Ctx<'_>, record: &Record, from: Option<LinkId>) {
+        self.writing.remove(&record.id);
+        let Some(wanted) = self.awaited.records.remove(&record.id) else { return };
+        for link in wanted.announcers {
+            if Some(link) != from && self.is_from(link, record.creator) {
+                self.ack(ctx, link, record.id, record.version, false);
+            }
+        }
+    }
+
+    /// A record could not be written: whoever announces it again is asked again.
+    pub(super) fn forget_awaited(&mut self, id: RecordId) {
+        self.writing.remove(&id);
+        self.awaited.records.remove(&id);
+        self.awaited.due.clear(id);
     }
 
     fn arm_graft(&mut self) {

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Below the minimum we look for neighbours at once, below the ideal now and then; above the maximum we refuse, with
-//! referrals; above the ideal the least useful one goes, one at a time, once it is old enough. A node joins with one
+//! referrals, unless who asks has nobody: then the least useful one makes room; above the ideal the least useful one goes, one at a time, once it is old enough. A node joins with one
 //! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in [`Neighbours`].
 use super::sync::Syncing;
 use super::{Group, Present, Timer};
@@ -40,6 +40,8 @@ const BELOW_IDEAL: Duration = Duration::from_secs(10);
 const CONTENT: Duration = Duration::from_secs(60);
 /// A link younger than this is not dropped for its utility. Guess: it had no time to be useful.
 const PRUNED_AFTER: Duration = Duration::from_secs(300);
+/// A link younger than this does not make room for a newcomer. Guess: bursts of newcomers must not displace each other.
+const ROOM_MADE_AFTER: Duration = Duration::from_secs(5);
 /// Peer time of a graph and its nodes' clocks stay this close. Source: reference 2.1.
 const PEER_TIME_WINDOW_MS: i64 = 20 * 60 * 1000;
 /// Rounds without anybody after which the application is asked for an address. Guess.
@@ -231,6 +233,7 @@ impl Group {
         let connect = Connect {
             chain: crate::cert::encode_chain(chain.certificates()),
             addresses: ctx.addresses.to_vec(),
+            lonely: self.neighbours().next().is_none(),
         };
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.state = SlotState::Connecting;
@@ -246,7 +249,7 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Connect { chain, addresses } = wire::decode(body)?;
+        let Connect { chain, addresses, lonely } = wire::decode(body)?;
         if addresses.len() > limits::ADDRESSES_MAX {
             return Err(Misbehaved::TooMuch);
         }
@@ -257,7 +260,12 @@ impl Group {
         if let Some((stale, _)) = stale {
             self.neighbour_down(ctx, stale);
         }
-        if self.neighbours().count() >= ctx.config.neighbours.maximum {
+        let full = |group: &Self| group.neighbours().count() >= ctx.config.neighbours.maximum;
+        // Where all are full, whoever has nobody would stay alone: a neighbour that has others makes room.
+        if lonely && full(self) {
+            self.prune(ctx, links, ROOM_MADE_AFTER);
+        }
+        if full(self) {
             let referrals = self.referrals(ctx, node);
             self.set_state(link, SlotState::Idle);
             self.send(ctx, links, link, kind::REFUSE, &Refuse { reason: Reason::Busy, referrals });
@@ -417,6 +425,9 @@ impl Group {
             self.fruitless_rounds =
                 if fruitless { self.fruitless_rounds.saturating_add(1) } else { 0 };
         }
+        if on_timer && self.joining.is_some() {
+            self.redeem_again(ctx, links);
+        }
         if wanted > 0 && have < minimum {
             ctx.sit.insert(self.id);
             // Whoever is present is a candidate; addresses of earlier times are for when nobody is.
@@ -425,7 +436,7 @@ impl Group {
             }
         }
         if on_timer && have > wish.ideal {
-            self.prune(ctx, links);
+            self.prune(ctx, links, PRUNED_AFTER);
         }
         let wait = if have == 0 {
             if on_timer {
@@ -570,8 +581,8 @@ impl Group {
     }
 
     /// Drops the least useful neighbour that is old enough.
-    fn prune(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        let old = |slot: &Slot| ctx.now.mono.since(slot.since) >= PRUNED_AFTER;
+    fn prune(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, age: Duration) {
+        let old = |slot: &Slot| ctx.now.mono.since(slot.since) >= age;
         let least = self.neighbours().filter(|(_, slot)| old(slot) && slot.synced);
         let Some((link, _)) = least.min_by_key(|(link, slot)| (slot.utility, *link)) else {
             return;

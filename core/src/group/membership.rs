@@ -257,6 +257,15 @@ impl Group {
         self.send(ctx, links, link, kind::REDEEM, &redeem);
     }
 
+    /// Asks those again who could not let us in: they may know more by now.
+    pub(super) fn redeem_again(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        let guest_of = self.slots.iter().filter(|(_, slot)| slot.state == SlotState::GuestOf);
+        let hosts: Vec<LinkId> = guest_of.map(|(&link, _)| link).collect();
+        for link in hosts {
+            self.redeem_on(ctx, links, link);
+        }
+    }
+
     pub(super) fn on_redeem(
         &mut self,
         ctx: &mut Ctx<'_>,

@@ -288,6 +288,7 @@ impl Group {
             self.learn_route(record, link);
         }
         let group = self.id;
+        self.writing.insert(id);
         let written = Box::new(Written { class, signed, before, from, request });
         self.commit(ctx, Commit::Record { group, written });
         self.arm_expiry(ctx);
@@ -297,6 +298,7 @@ impl Group {
     pub(crate) fn durable(&mut self, ctx: &mut Ctx<'_>, written: Written) {
         let Written { class, signed, from, request, .. } = written;
         let (id, version) = (signed.record().id, signed.record().version);
+        self.ack_announcers(ctx, signed.record(), from);
         match from {
             Some(link) => self.ack(ctx, link, id, version, true),
             // Ours goes out only now: what others hold of us, we hold ourselves.
@@ -321,6 +323,7 @@ impl Group {
         let Written { class, signed, before, request, .. } = written;
         let (id, version) = (signed.record().id, signed.record().version);
         ctx.storage.forget(self.id, id);
+        self.forget_awaited(id);
         let index = &mut self.indexes[class as usize];
         if index.get(&id).is_some_and(|meta| meta.version == version) {
             index.remove(&id);
