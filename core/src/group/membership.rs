@@ -369,7 +369,7 @@ impl Group {
         let answer: NotGranted = wire::decode(body)?;
         self.attempts.remove(&link);
         if answer.over {
-            // Only who holds the invitation's record says so; a lie costs one attempt, others may still grant.
+            // Whoever says so knows the group. A lie ends this attempt; the invitation can be used again.
             if let Some(slot) = self.slots.get_mut(&link) {
                 slot.state = SlotState::Idle;
             }
