@@ -1,0 +1,167 @@
+//! What the application asks for.
+use super::{Closing, Ctx, Node, WAITING_MAX};
+use crate::address::Address;
+use crate::error::Error;
+use crate::group::{Group, Plan};
+use crate::identity;
+use crate::io::{Command, LinkId, LinkInfo, Output, Reply, RequestId};
+use crate::limits;
+use crate::storage;
+use crate::wire::{self, Sit, kind};
+
+impl Node {
+    pub(super) fn done(&mut self, request: RequestId, result: Result<Reply, Error>) {
+        self.outbox.push_back(Output::Done { request, result });
+    }
+
+    pub(super) fn command(&mut self, request: RequestId, command: Command) {
+        if self.closing.is_some() {
+            self.done(request, Err(Error::Closing));
+            return;
+        }
+        if let Some(waiting) = &mut self.waiting {
+            if waiting.len() < WAITING_MAX {
+                waiting.push((request, command));
+            } else {
+                self.done(request, Err(Error::Busy));
+            }
+            return;
+        }
+        if let Err(error) = self.run(request, command) {
+            self.done(request, Err(error));
+        }
+    }
+
+    pub(super) fn run(&mut self, request: RequestId, command: Command) -> Result<(), Error> {
+        let reply = match command {
+            Command::CreateGroup { name } => {
+                identity::check_name(&name).map_err(|_| Error::BadName)?;
+                self.room_for_a_group()?;
+                let group = Group::create(&mut ctx!(self), name, request);
+                self.add_group(group);
+                return Ok(());
+            }
+            Command::Join { invitation } => {
+                if let Some(group) = self.groups.get(&invitation.group) {
+                    if !group.is_member() {
+                        return Err(Error::Busy);
+                    }
+                    let info = group.info();
+                    self.done(request, Ok(Reply::Group(info)));
+                    return Ok(());
+                }
+                self.room_for_a_group()?;
+                let group = Group::join(&mut ctx!(self), invitation, request)?;
+                self.add_group(group);
+                return Ok(());
+            }
+            Command::Invite { group, invite } => {
+                let addresses = self.addresses.iter().chain(self.dialer.addresses());
+                let addresses = addresses.take(limits::ADDRESSES_MAX).cloned().collect();
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                Reply::Invitation(group.invite(&mut ctx!(self), invite, addresses)?)
+            }
+            Command::Publish { group, draft } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                return group.publish(&mut ctx!(self), draft, request);
+            }
+            Command::Records { group, filter } => {
+                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
+                group.read(&mut ctx!(self), &filter, request);
+                return Ok(());
+            }
+            Command::Groups => {
+                let members = self.groups.values().filter(|group| group.is_member());
+                Reply::Groups(members.map(Group::info).collect())
+            }
+            Command::Members { group } => {
+                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
+                Reply::Members(group.member_infos())
+            }
+            Command::Links => Reply::Links(self.link_infos()),
+            Command::Connect { mut addresses } => {
+                addresses.truncate(limits::ADDRESSES_MAX);
+                self.dialer.add(self.now, addresses);
+                Reply::Ok
+            }
+            Command::Leave { group } => {
+                let mut left = self.groups.remove(&group).ok_or(Error::UnknownGroup)?;
+                left.leave_graph(&mut ctx!(self), &mut self.links);
+                self.storage.write(storage::info_key(group), None);
+                self.storage.flush(&mut self.outbox);
+                for via in self.rendezvous_links() {
+                    let rise = wire::message(kind::RISE, &Sit { table: wire::table_of(group) });
+                    self.links.send(self.now, via, &rise, &mut self.outbox);
+                }
+                self.clear_next(group, request);
+                return Ok(());
+            }
+            Command::Close => {
+                self.closing = Some(Closing { request, done: false });
+                for group in self.groups.values_mut() {
+                    group.leave_graph(&mut ctx!(self), &mut self.links);
+                }
+                return Ok(());
+            }
+        };
+        self.done(request, Ok(reply));
+        Ok(())
+    }
+
+    pub(super) fn room_for_a_group(&self) -> Result<(), Error> {
+        if self.groups.len() >= limits::GROUPS_MAX {
+            return Err(Error::TooManyGroups);
+        }
+        Ok(())
+    }
+
+    /// A group begins: it is looked for on the links that we have.
+    pub(super) fn add_group(&mut self, group: Group) {
+        let id = group.id;
+        self.groups.insert(id, group);
+        let configured: Vec<LinkId> = self
+            .plans
+            .iter()
+            .filter(|(link, plan)| {
+                matches!(plan, Plan::Configured(_)) && self.links.ready(**link).is_some()
+            })
+            .map(|(&link, _)| link)
+            .collect();
+        for link in configured {
+            self.open(id, link);
+        }
+        for link in self.rendezvous_links() {
+            self.sit_at(id, link);
+        }
+    }
+
+    pub(super) fn link_infos(&self) -> Vec<LinkInfo> {
+        let info = |link: LinkId| {
+            let ready = self.links.ready(link);
+            LinkInfo {
+                link,
+                peer: ready.map(|ready| ready.peer),
+                node: ready.map(|ready| ready.node),
+                direct: ready.is_some_and(|ready| ready.direct),
+                graphs: self
+                    .groups
+                    .values()
+                    .filter(|group| group.is_neighbour(link))
+                    .map(|group| group.id)
+                    .collect(),
+            }
+        };
+        self.links.iter().map(|(link, _)| info(link)).collect()
+    }
+
+    pub(super) fn set_addresses(&mut self, mut addresses: Vec<Address>) {
+        addresses.truncate(limits::ADDRESSES_MAX);
+        if addresses == self.addresses {
+            return;
+        }
+        self.addresses = addresses;
+        for group in self.groups.values_mut() {
+            group.addresses_changed(&mut ctx!(self));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Rendezvous and signals: how links come to be between nodes that have none.
+use super::{Ctx, Node};
+use crate::error::Misbehaved;
+use crate::group::Plan;
+use crate::id::{Digest, GroupId};
+use crate::io::{Dial, LinkId, Output};
+use crate::limits;
+use crate::signalling::Over;
+use crate::wire::{self, Carry, Seats, Signal, Sit, kind};
+use bytes::Bytes;
+use rand_chacha::rand_core::Rng as _;
+
+impl Node {
+    /// Takes a seat for a group at a rendezvous node.
+    pub(super) fn sit_at(&mut self, group: GroupId, link: LinkId) {
+        let message = wire::message(kind::SIT, &Sit { table: wire::table_of(group) });
+        self.links.send(self.now, link, &message, &mut self.outbox);
+    }
+
+    /// The rendezvous nodes that we have links to.
+    pub(super) fn rendezvous_links(&self) -> Vec<LinkId> {
+        let links = self.links.iter().filter(|(_, link)| link.initiator).map(|(id, _)| id);
+        links.filter(|&id| self.links.ready(id).is_some_and(|ready| ready.rendezvous)).collect()
+    }
+
+    pub(super) fn group_of_table(&self, table: Digest) -> Option<GroupId> {
+        self.groups.keys().copied().find(|&group| wire::table_of(group) == table)
+    }
+
+    /// The rendezvous node names others of our group: we offer to some.
+    pub(super) fn seats(&mut self, via: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
+        let Seats { table, seats } = wire::decode(body)?;
+        if seats.len() > limits::PAGE_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        let Some(id) = self.group_of_table(table) else { return Ok(()) };
+        for seat in seats {
+            let wants = self.groups.get(&id).is_some_and(|group| group.wants_more(&ctx!(self)));
+            if !wants || self.links.len() >= limits::LINKS_MAX {
+                break;
+            }
+            let linked = self.ways.seated(seat).is_some_and(|n| self.links.to_node(n).is_some());
+            if linked || self.ways.leads_to(seat) {
+                continue;
+            }
+            let link = self.links.create(self.now, true);
+            let attempt = self.rng.next_u64();
+            self.ways.add(link, Over::Table { via, table, seat }, attempt);
+            self.plans.insert(link, Plan::Offered { group: id });
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.attempt(link, None);
+            }
+            self.outbox.push_back(Output::Open { link, dial: Dial::Offer });
+        }
+        Ok(())
+    }
+
+    /// The rendezvous node carried a signal to us.
+    pub(super) fn carried(&mut self, via: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
+        let Carry { table, seat, attempt, signal } = wire::decode(body)?;
+        if signal.len() > limits::SIGNAL_BYTES_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        if self.group_of_table(table).is_some() {
+            self.signal_from(Over::Table { via, table, seat }, seat, attempt, signal.into());
+        }
+        Ok(())
+    }
+
+    /// A member's signal came to us over the graph.
+    pub(super) fn signal_for_us(&mut self, group: GroupId, signal: Signal) {
+        let Signal { from, attempt, signal, .. } = signal;
+        self.signal_from(Over::Graph { group, to: from }, from.0, attempt, signal.into());
+    }
+
+    pub(super) fn signal_from(&mut self, over: Over, other_end: u64, attempt: u64, signal: Bytes) {
+        if let Some(link) = self.ways.link(other_end, attempt) {
+            self.outbox.push_back(Output::Signal { link, signal });
+            return;
+        }
+        // Only an offer begins a link.
+        let full = self.ways.is_full(other_end)
+            || self.links.len() >= limits::LINKS_MAX
+            || self.links.half_open() >= limits::HALF_OPEN_LINKS_MAX;
+        if full || self.closing.is_some() {
+            return;
+        }
+        let link = self.links.create(self.now, false);
+        self.plans.insert(link, Plan::Accepted);
+        self.ways.add(link, over, attempt);
+        self.outbox.push_back(Output::Open { link, dial: Dial::Answer });
+        self.outbox.push_back(Output::Signal { link, signal });
+    }
+
+    /// Our transport produced a signal.
+    pub(super) fn local_signal(&mut self, link: LinkId, signal: Bytes) {
+        if signal.len() > limits::SIGNAL_BYTES_MAX {
+            return;
+        }
+        let Some(way) = self.ways.next(link) else { return };
+        let attempt = way.attempt;
+        match way.over {
+            Over::Table { via, table, seat } => {
+                let carry = Carry { table, seat, attempt, signal: signal.to_vec() };
+                let message = wire::message(kind::CARRY, &carry);
+                self.links.send(self.now, via, &message, &mut self.outbox);
+            }
+            Over::Graph { group, to } => {
+                let Some(group) = self.groups.get_mut(&group) else { return };
+                let signal = Signal {
+                    from: self.id,
+                    to,
+                    attempt,
+                    number: way.sent,
+                    hops: 0,
+                    signal: signal.to_vec(),
+                };
+                group.send_signal(&mut ctx!(self), &mut self.links, &signal);
+            }
+        }
+    }
+}

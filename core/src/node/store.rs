@@ -1,0 +1,171 @@
+//! What the host answers about the store: reading it at the start, and what has become durable.
+use super::{Ctx, Node};
+use crate::error::Error;
+use crate::group::{Group, answer_page};
+use crate::id::GroupId;
+use crate::io::{Event, Output, Reply, RequestId, StoreFault, StoreId, StoreReply, StoreTask};
+use crate::limits;
+use crate::storage::{self, Commit, Key, Pending};
+use bytes::Bytes;
+
+impl Node {
+    pub(super) fn scan(&mut self, from: Bytes) {
+        let to = Bytes::from_static(b"h");
+        let task = StoreTask::Scan { from, to, limit: limits::PAGE_MAX };
+        self.storage.ask(task, Pending::Load, &mut self.outbox);
+    }
+
+    pub(super) fn stored(&mut self, op: StoreId, result: Result<StoreReply, StoreFault>) {
+        let Some(pending) = self.storage.answered(op) else { return };
+        match (pending, result) {
+            (Pending::Write(commits), Ok(_)) => {
+                for commit in commits {
+                    self.committed(commit);
+                }
+                for group in self.groups.values_mut() {
+                    group.settle_all(&mut ctx!(self), &mut self.links);
+                }
+            }
+            (Pending::Write(commits), Err(fault)) => {
+                for commit in commits {
+                    self.failed(commit, fault);
+                }
+            }
+            (Pending::Load, Ok(StoreReply::Entries(entries))) => self.load(entries),
+            (Pending::Load, _) => {
+                self.outbox
+                    .push_back(Output::Event(Event::StoreFailed { fault: StoreFault::Broken }));
+                self.opened();
+            }
+            (Pending::Page(page), Ok(StoreReply::Values(values))) => {
+                answer_page(&mut ctx!(self), page, values);
+            }
+            (Pending::Page(page), result) => {
+                let fault = result.err().unwrap_or(StoreFault::Broken);
+                self.done(page.request, Err(Error::Store(fault)));
+            }
+            (Pending::Give { group, link }, result) => {
+                let values = match result {
+                    Ok(StoreReply::Values(values)) => values,
+                    // What cannot be read is not given; the neighbour finds it elsewhere.
+                    Ok(_) | Err(_) => Vec::new(),
+                };
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.given(&mut ctx!(self), &mut self.links, link, values);
+                }
+            }
+            (Pending::Clear { group, request }, result) => self.clear(group, request, result),
+        }
+    }
+
+    pub(super) fn committed(&mut self, commit: Commit) {
+        match commit {
+            Commit::Record { group, written } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.durable(&mut ctx!(self), *written);
+                }
+            }
+            Commit::Group { group, request } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.joined(&mut ctx!(self), request);
+                }
+            }
+            Commit::Grant { group, link, slot, chain } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.grant(&mut ctx!(self), &mut self.links, link, slot, chain);
+                }
+            }
+        }
+    }
+
+    pub(super) fn failed(&mut self, commit: Commit, fault: StoreFault) {
+        match commit {
+            Commit::Record { group, written } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.not_durable(&mut ctx!(self), *written, fault);
+                }
+            }
+            Commit::Group { group, request } => {
+                // Nothing of it is kept: it was never there.
+                self.groups.remove(&group);
+                if let Some(request) = request {
+                    self.done(request, Err(Error::Store(fault)));
+                }
+            }
+            Commit::Grant { .. } => {}
+        }
+    }
+
+    /// Takes a page of the store at the start.
+    pub(super) fn load(&mut self, entries: Vec<(Bytes, Bytes)>) {
+        let more = entries.len() >= limits::PAGE_MAX;
+        let last = entries.last().map(|(key, _)| key.clone());
+        let mut damaged = false;
+        for (key, value) in entries {
+            let loaded = match storage::parse_key(&key) {
+                Some(Key::Info(id)) => Group::restore(id, &value, self.config.verify)
+                    .map(|group| drop(self.groups.insert(id, group))),
+                // A record without its group is what was left of one that was left.
+                Some(Key::Record(id, class)) => match self.groups.get_mut(&id) {
+                    Some(group) => group.load(&mut ctx!(self), class, value),
+                    None => {
+                        self.storage.write(key, None);
+                        Some(())
+                    }
+                },
+                None => None,
+            };
+            damaged |= loaded.is_none();
+        }
+        if damaged {
+            let fault = StoreFault::Broken;
+            self.outbox.push_back(Output::Event(Event::StoreFailed { fault }));
+        }
+        match last.filter(|_| more) {
+            Some(last) => self.scan([&last[..], &[0]].concat().into()),
+            None => self.opened(),
+        }
+    }
+
+    /// The store is read.
+    pub(super) fn opened(&mut self) {
+        for group in self.groups.values_mut() {
+            group.start(&mut ctx!(self));
+        }
+        self.outbox.push_back(Output::Event(Event::Opened));
+        for (request, command) in self.waiting.take().unwrap_or_default() {
+            self.command(request, command);
+        }
+    }
+
+    /// Deletes the records of a group that was left, page by page.
+    pub(super) fn clear(
+        &mut self,
+        group: GroupId,
+        request: RequestId,
+        result: Result<StoreReply, StoreFault>,
+    ) {
+        match result {
+            Ok(StoreReply::Entries(entries)) => {
+                let more = entries.len() >= limits::PAGE_MAX;
+                for (key, _) in entries {
+                    self.storage.write(key, None);
+                }
+                self.storage.flush(&mut self.outbox);
+                if more {
+                    self.clear_next(group, request);
+                } else {
+                    self.done(request, Ok(Reply::Ok));
+                }
+            }
+            Ok(_) => self.done(request, Err(Error::Store(StoreFault::Broken))),
+            Err(fault) => self.done(request, Err(Error::Store(fault))),
+        }
+    }
+
+    pub(super) fn clear_next(&mut self, group: GroupId, request: RequestId) {
+        let (from, to) = storage::group_range(group);
+        let task = StoreTask::Scan { from, to, limit: limits::PAGE_MAX };
+        self.storage.ask(task, Pending::Clear { group, request }, &mut self.outbox);
+    }
+}
