@@ -19,7 +19,7 @@ use crate::identity::{Domain, PublicKey};
 use crate::io::{CloseReason, LinkId, Outbox, Output, Transport};
 use crate::limits;
 use crate::node::Ctx;
-use crate::noise::{Handshake, Randomness, Seal, TAG_BYTES};
+use crate::noise::{Handshake, Seal, TAG_BYTES};
 use crate::time::{Deadlines, Now, Time};
 use crate::wire::{self, Hello, Introduction, kind};
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -165,11 +165,10 @@ impl Links {
         if !matches!(link.state, State::Opening) {
             return;
         }
-        let mut random =
-            Randomness { static_key: Zeroizing::new([0; 32]), ephemeral: Zeroizing::new([0; 32]) };
-        ctx.rng.fill_bytes(&mut random.static_key[..]);
-        ctx.rng.fill_bytes(&mut random.ephemeral[..]);
-        let handshake = Box::new(Handshake::new(link.initiator, transport, &random));
+        let mut ephemeral = Zeroizing::new([0; 32]);
+        ctx.rng.fill_bytes(&mut ephemeral[..]);
+        let handshake = Handshake::new(link.initiator, transport, ctx.noise, ephemeral);
+        let handshake = Box::new(handshake);
         let direct = matches!(transport, Transport::Rtc { .. });
         link.heard = ctx.now.mono;
         link.state = State::Shaking { handshake, direct, their_introduction: None };
@@ -427,7 +426,7 @@ impl Link {
                 encode(&Introduction {
                     version: wire::VERSION,
                     certificate: ctx.identity.certificate().der().to_vec(),
-                    signature: ctx.identity.sign(Domain::Handshake, handshake.public()).to_vec(),
+                    signature: ctx.proof.to_vec(),
                     node: ctx.node,
                     rendezvous: ctx.config.rendezvous.then_some(true),
                 })

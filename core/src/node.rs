@@ -8,13 +8,14 @@ use crate::dial::Dialer;
 use crate::error::{Error, Misbehaved};
 use crate::group::{Group, Plan, Verdict};
 use crate::id::{GroupId, NodeId};
-use crate::identity::{self, Identity, Verify};
+use crate::identity::{self, Domain, Identity, Verify};
 use crate::io::{
     CloseReason, Command, Dial, Event, Input, LinkId, Outbox, Output, Reply, RequestId, Transport,
     Wake,
 };
 use crate::limits;
 use crate::link::{Links, Received};
+use crate::noise::StaticKey;
 use crate::rendezvous::Tables;
 use crate::signalling::Ways;
 use crate::storage::Storage;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
+use zeroize::Zeroizing;
 
 pub use crate::group::Neighbours;
 
@@ -54,6 +56,9 @@ pub(crate) struct Ctx<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) config: &'a Config,
     pub(crate) node: NodeId,
+    pub(crate) noise: &'a StaticKey,
+    /// The identity's signature over the public half of `noise`.
+    pub(crate) proof: &'a [u8; 64],
     /// Where we can be dialled.
     pub(crate) addresses: &'a [Address],
     pub(crate) out: &'a mut Outbox,
@@ -79,6 +84,8 @@ pub struct Node {
     config: Config,
     identity: Identity,
     id: NodeId,
+    noise: StaticKey,
+    proof: [u8; 64],
     rng: ChaCha12Rng,
     now: Now,
     outbox: Outbox,
@@ -112,6 +119,8 @@ macro_rules! ctx {
             identity: &$node.identity,
             config: &$node.config,
             node: $node.id,
+            noise: &$node.noise,
+            proof: &$node.proof,
             addresses: &$node.addresses,
             out: &mut $node.outbox,
             storage: &mut $node.storage,
@@ -134,10 +143,16 @@ impl Node {
     pub fn new(config: Config, identity: Identity, seed: [u8; 32], now: Now) -> Self {
         let mut rng = ChaCha12Rng::from_seed(seed);
         let id = NodeId(rng.next_u64());
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut secret[..]);
+        let noise = StaticKey::new(secret);
+        let proof = identity.sign(Domain::Handshake, noise.public());
         let mut node = Self {
             config,
             identity,
             id,
+            noise,
+            proof,
             rng,
             now,
             outbox: Outbox::new(),

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use snow::params::{CipherChoice, DHChoice, HashChoice};
 use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
+use subtle::ConstantTimeEq as _;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -19,16 +20,28 @@ const PROLOGUE: &[u8] = b"peergraph link 1";
 /// Frames under one key before both ends take the next. Guess: far below any limit of the cipher.
 const FRAMES_PER_KEY: u64 = 1 << 16;
 
-/// Random bytes that a handshake needs: one static and one ephemeral key.
-pub(crate) struct Randomness {
-    pub(crate) static_key: Zeroizing<[u8; 32]>,
-    pub(crate) ephemeral: Zeroizing<[u8; 32]>,
+/// The key by which a node is known in its handshakes: one for all its links, so that the identity signs it once.
+#[derive(Clone)]
+pub(crate) struct StaticKey {
+    secret: Zeroizing<[u8; 32]>,
+    public: [u8; 32],
+}
+
+impl StaticKey {
+    pub(crate) fn new(secret: Zeroizing<[u8; 32]>) -> Self {
+        let public = PublicKey::from(&StaticSecret::from(*secret)).to_bytes();
+        Self { secret, public }
+    }
+
+    /// The public half, which the identity signs.
+    pub(crate) fn public(&self) -> &[u8; 32] {
+        &self.public
+    }
 }
 
 /// A handshake under way.
 pub(crate) struct Handshake {
     state: Box<snow::HandshakeState>,
-    public: [u8; 32],
 }
 
 /// The peer's bytes do not fit the handshake.
@@ -38,7 +51,12 @@ pub(crate) struct Broken;
 impl Handshake {
     /// Begins a handshake that is bound to the transport: a man in the middle who terminates DTLS on both sides
     /// has other fingerprints, and fails.
-    pub(crate) fn new(initiator: bool, transport: Transport, random: &Randomness) -> Self {
+    pub(crate) fn new(
+        initiator: bool,
+        transport: Transport,
+        key: &StaticKey,
+        ephemeral: Zeroizing<[u8; 32]>,
+    ) -> Self {
         let mut prologue = Vec::with_capacity(96);
         prologue.extend_from_slice(PROLOGUE);
         match transport {
@@ -50,23 +68,14 @@ impl Handshake {
             }
             Transport::WebSocket => prologue.push(2),
         }
-        let resolver = Resolver { ephemeral: random.ephemeral.clone() };
+        let resolver = Resolver { ephemeral, static_key: key.clone() };
         let params = PATTERN.parse().expect("the pattern is one that snow knows");
         let builder = snow::Builder::with_resolver(params, Box::new(resolver))
-            .local_private_key(&random.static_key[..])
+            .local_private_key(&key.secret[..])
             .and_then(|builder| builder.prologue(&prologue))
             .expect("each is set once");
         let built = if initiator { builder.build_initiator() } else { builder.build_responder() };
-        let public = PublicKey::from(&StaticSecret::from(*random.static_key)).to_bytes();
-        Self {
-            state: Box::new(built.expect("the resolver knows the pattern's primitives")),
-            public,
-        }
-    }
-
-    /// Our static public key, which the identity signs.
-    pub(crate) fn public(&self) -> &[u8; 32] {
-        &self.public
+        Self { state: Box::new(built.expect("the resolver knows the pattern's primitives")) }
     }
 
     /// Their static public key, once their message with it has been read.
@@ -139,6 +148,7 @@ impl Seal {
 
 struct Resolver {
     ephemeral: Zeroizing<[u8; 32]>,
+    static_key: StaticKey,
 }
 
 impl CryptoResolver for Resolver {
@@ -146,7 +156,8 @@ impl CryptoResolver for Resolver {
         Some(Box::new(OneKey(Some(self.ephemeral.clone()))))
     }
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        matches!(choice, DHChoice::Curve25519).then(|| Box::new(X25519::default()) as Box<dyn Dh>)
+        let known = || X25519 { key: None, known: self.static_key.clone() };
+        matches!(choice, DHChoice::Curve25519).then(|| Box::new(known()) as Box<dyn Dh>)
     }
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
         matches!(choice, HashChoice::SHA256).then(|| Box::new(Sha(Sha256::new())) as Box<dyn Hash>)
@@ -171,10 +182,10 @@ impl Random for OneKey {
     }
 }
 
-#[derive(Default)]
 struct X25519 {
-    private: Zeroizing<[u8; 32]>,
-    public: [u8; 32],
+    key: Option<StaticKey>,
+    /// A key whose public half need not be computed again.
+    known: StaticKey,
 }
 
 impl Dh for X25519 {
@@ -188,25 +199,31 @@ impl Dh for X25519 {
         32
     }
     fn set(&mut self, private: &[u8]) {
-        self.private.copy_from_slice(private);
-        self.public = PublicKey::from(&StaticSecret::from(*self.private)).to_bytes();
+        if bool::from(private.ct_eq(&self.known.secret[..])) {
+            self.key = Some(self.known.clone());
+            return;
+        }
+        let mut secret = Zeroizing::new([0; 32]);
+        secret.copy_from_slice(private);
+        self.key = Some(StaticKey::new(secret));
     }
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
-        let mut key = Zeroizing::new([0; 32]);
-        rng.try_fill_bytes(&mut key[..])?;
-        self.set(&key[..]);
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.try_fill_bytes(&mut secret[..])?;
+        self.key = Some(StaticKey::new(secret));
         Ok(())
     }
     fn pubkey(&self) -> &[u8] {
-        &self.public
+        self.key.as_ref().map_or(&[0; 32], |key| &key.public)
     }
     fn privkey(&self) -> &[u8] {
-        &self.private[..]
+        self.key.as_ref().map_or(&[0; 32], |key| &key.secret[..])
     }
     fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
         let public: [u8; 32] =
             public.get(..32).and_then(|key| key.try_into().ok()).ok_or(snow::Error::Dh)?;
-        let shared = StaticSecret::from(*self.private).diffie_hellman(&PublicKey::from(public));
+        let key = self.key.as_ref().ok_or(snow::Error::Dh)?;
+        let shared = StaticSecret::from(*key.secret).diffie_hellman(&PublicKey::from(public));
         // A key of low order would make the secret the same for everybody.
         if !shared.was_contributory() {
             return Err(snow::Error::Dh);
@@ -298,8 +315,9 @@ mod tests {
     use super::*;
     use crate::id::Fingerprint;
 
-    fn random(n: u8) -> Randomness {
-        Randomness { static_key: Zeroizing::new([n; 32]), ephemeral: Zeroizing::new([n + 100; 32]) }
+    fn begin(initiator: bool, transport: Transport, n: u8) -> Handshake {
+        let key = StaticKey::new(Zeroizing::new([n; 32]));
+        Handshake::new(initiator, transport, &key, Zeroizing::new([n + 100; 32]))
     }
 
     fn rtc(ours: u8, theirs: u8) -> Transport {
@@ -315,18 +333,16 @@ mod tests {
         assert_eq!(b.read(&a.write(b"one"))?, b"one");
         assert_eq!(a.read(&b.write(b"two"))?, b"two");
         assert_eq!(b.read(&a.write(b"three"))?, b"three");
-        assert_eq!(a.their_public(), Some(&b.public()[..]));
-        assert_eq!(b.their_public(), Some(&a.public()[..]));
+        let public = |n| *StaticKey::new(Zeroizing::new([n; 32])).public();
+        assert_eq!(a.their_public(), Some(&public(2)[..]));
+        assert_eq!(b.their_public(), Some(&public(1)[..]));
         assert!(a.is_finished() && b.is_finished());
         Ok((a.finish(), b.finish()))
     }
 
     #[test]
     fn both_ends_get_the_same_hash_and_keys_that_open_each_others_frames() {
-        let (a, b) = (
-            Handshake::new(true, rtc(1, 2), &random(1)),
-            Handshake::new(false, rtc(2, 1), &random(2)),
-        );
+        let (a, b) = (begin(true, rtc(1, 2), 1), begin(false, rtc(2, 1), 2));
         let ((hash_a, mut a), (hash_b, mut b)) = run(a, b).expect("an honest handshake");
         assert_eq!(hash_a, hash_b);
         let sealed = a.seal(b"hello");
@@ -336,19 +352,13 @@ mod tests {
 
     #[test]
     fn a_man_in_the_middle_of_the_transport_is_refused() {
-        let (a, b) = (
-            Handshake::new(true, rtc(1, 9), &random(1)),
-            Handshake::new(false, rtc(2, 9), &random(2)),
-        );
+        let (a, b) = (begin(true, rtc(1, 9), 1), begin(false, rtc(2, 9), 2));
         assert!(run(a, b).is_err());
     }
 
     #[test]
     fn keys_change_after_so_many_frames_at_both_ends() {
-        let (a, b) = (
-            Handshake::new(true, Transport::WebSocket, &random(1)),
-            Handshake::new(false, Transport::WebSocket, &random(2)),
-        );
+        let (a, b) = (begin(true, Transport::WebSocket, 1), begin(false, Transport::WebSocket, 2));
         let ((_, mut a), (_, mut b)) = run(a, b).expect("an honest handshake");
         for n in 0..FRAMES_PER_KEY + 2 {
             let sealed = a.seal(&[n as u8]);
@@ -359,7 +369,7 @@ mod tests {
     #[test]
     fn garbage_is_an_error_whatever_its_length() {
         for length in 0..200 {
-            let mut b = Handshake::new(false, Transport::WebSocket, &random(2));
+            let mut b = begin(false, Transport::WebSocket, 2);
             let read = b.read(&vec![7; length]);
             assert!(read.is_err() || length >= 32);
         }
