@@ -25,7 +25,9 @@ pub(crate) fn run(port: u16, data: Option<PathBuf>, release: bool) -> Result<Exi
     };
     std::fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
     say(format!("starting the node, its data is in {}", data.display()));
-    println!("\n  Open http://127.0.0.1:{port}/ in two browsers, or a private window. Ctrl-C stops the node.\n");
+    println!(
+        "\n  Open http://127.0.0.1:{port}/ in two browsers, or a private window. Ctrl-C stops the node.\n"
+    );
     shell::become_program(node(&program, port, &data, &package))
 }
 
