@@ -254,7 +254,7 @@ impl Group {
                 .map(|(key, peer)| Redeemed { invitation: key.as_bytes().to_vec(), peer: *peer })
                 .collect(),
         };
-        let bytes = minicbor::to_vec(&saved).expect("a vector takes everything");
+        let bytes = wire::encode(&saved);
         ctx.storage.write(storage::info_key(self.id), Some(bytes.into()));
         self.timers.clear(Timer::Save);
     }

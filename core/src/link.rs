@@ -421,9 +421,9 @@ impl Link {
         if handshake.is_my_turn() {
             let first = self.initiator && handshake.their_public().is_none();
             let payload = if first {
-                encode(&Hello { version: wire::VERSION })
+                wire::encode(&Hello { version: wire::VERSION })
             } else {
-                encode(&Introduction {
+                wire::encode(&Introduction {
                     version: wire::VERSION,
                     certificate: ctx.identity.certificate().der().to_vec(),
                     signature: ctx.proof.to_vec(),
@@ -479,8 +479,4 @@ fn introduced(
         certificate,
         seal: None,
     })
-}
-
-fn encode(body: &impl minicbor::Encode<()>) -> Vec<u8> {
-    minicbor::to_vec(body).expect("a vector takes everything")
 }

@@ -9,7 +9,7 @@
 //! together. Encoded records stay in a cache of [`CACHE_BYTES_MAX`](limits::CACHE_BYTES_MAX); the disk is read for the
 //! rest.
 use crate::id::{GroupId, RecordId};
-use crate::io::{LinkId, Outbox, Output, RequestId, StoreFault, StoreId, StoreTask};
+use crate::io::{LinkId, Outbox, Output, RequestId, StoreId, StoreTask};
 use crate::limits;
 use crate::record::{Meta, Signed};
 use bytes::Bytes;
@@ -236,11 +236,6 @@ impl Cache {
             self.bytes -= old.len();
         }
     }
-}
-
-/// How a command fails when the store does.
-pub(crate) fn fault(fault: StoreFault) -> crate::error::Error {
-    crate::error::Error::Store(fault)
 }
 
 #[cfg(test)]

@@ -331,6 +331,11 @@ pub(crate) struct Signal {
     pub(crate) signal: Vec<u8>,
 }
 
+/// Encodes a body, a payload, or anything else of ours.
+pub(crate) fn encode(body: &impl Encode<()>) -> Vec<u8> {
+    minicbor::to_vec(body).expect("a vector takes everything")
+}
+
 /// Encodes a message outside any graph.
 pub(crate) fn message(kind: u8, body: &impl Encode<()>) -> Bytes {
     debug_assert!(kind < kind::FIRST_OF_GRAPH);

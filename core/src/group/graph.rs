@@ -359,7 +359,6 @@ impl Group {
 
     fn neighbour_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
         let Some(slot) = self.slots.get_mut(&link) else { return };
-        let number = slot.number;
         slot.state = SlotState::Idle;
         slot.sync = Syncing::default();
         slot.synced = false;
@@ -367,7 +366,6 @@ impl Group {
         slot.lazy = false;
         slot.announced.clear();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
-        debug_assert_eq!(self.slots.get(&link).map(|slot| slot.number), Some(number));
         self.flooding.remove(&link);
         self.fruitless_rounds = 0;
         self.forget_routes(link);

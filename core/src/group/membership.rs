@@ -103,7 +103,7 @@ impl Group {
             ctx,
             kind_of(RecordType::PROPERTIES),
             None,
-            &encode(&properties),
+            &wire::encode(&properties),
             None,
         );
         group.start(ctx);
@@ -206,7 +206,8 @@ impl Group {
                 };
                 let until = self.peer_time(expires);
                 let kind = kind_of(RecordType::INVITATION);
-                let id = self.publish_internal(ctx, kind, None, &encode(&announced), Some(until));
+                let id =
+                    self.publish_internal(ctx, kind, None, &wire::encode(&announced), Some(until));
                 InvitationKind::Bearer { id, secret, role }
             }
         };
@@ -452,8 +453,4 @@ pub(super) fn kind_of(name: &str) -> RecordType {
 
 fn over() -> NotGranted {
     NotGranted { over: true, referrals: Vec::new() }
-}
-
-fn encode(body: &impl Encode<()>) -> Vec<u8> {
-    minicbor::to_vec(body).expect("a vector takes everything")
 }

@@ -13,7 +13,7 @@ use super::membership::{Announced, Properties, kind_of};
 use super::{Group, Present, TRACKED_MAX, Timer, Tracked};
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{BadRecord, Error, Misbehaved};
-use crate::id::{NodeId, PeerId, RecordId, Serial};
+use crate::id::{Digest, NodeId, PeerId, RecordId, Serial};
 use crate::io::{
     Cursor, Draft, Event, Filter, LinkId, MemberInfo, Output, Reply, RequestId, StoreFault,
     StoreTask,
@@ -22,7 +22,6 @@ use crate::limits;
 use crate::node::Ctx;
 use crate::record::{self, Meta, Record, RecordType, Signed};
 use crate::storage::{self, Class, Commit, Page, Pending, Written};
-use crate::time::WallTime;
 use crate::wire;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
@@ -174,16 +173,13 @@ impl Group {
         from: Option<LinkId>,
     ) -> Result<(Accepted, RecordId), BadRecord> {
         let (id, version) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
-        let held = self.meta(id).map(|(_, meta)| (meta.version, meta.digest, meta.size));
-        if let Some((held, _, _)) = held.filter(|(held, _, _)| *held > version) {
-            debug_assert!(held > version);
-            return Ok((Accepted::Old, id));
-        }
-        if let Some((held, digest, _)) = held
-            && held == version
-            && digest == crate::id::Digest::of(&bytes)
-        {
-            return Ok((Accepted::Known(version), id));
+        if let Some((_, held)) = self.meta(id) {
+            if held.version > version {
+                return Ok((Accepted::Old, id));
+            }
+            if held.version == version && held.digest == Digest::of(&bytes) {
+                return Ok((Accepted::Known(version), id));
+            }
         }
         let signed = Signed::decode(bytes)?;
         signed.record().check(self.payload_bytes_max)?;
@@ -333,7 +329,7 @@ impl Group {
         }
         match request {
             Some(request) => {
-                ctx.out.push_back(Output::Done { request, result: Err(storage::fault(fault)) });
+                ctx.out.push_back(Output::Done { request, result: Err(Error::Store(fault)) });
             }
             None => self.event(ctx, Event::StoreFailed { fault }),
         }
@@ -505,7 +501,7 @@ impl Group {
             return;
         }
         let presence = Presence { node: ctx.node, addresses: ctx.addresses.to_vec() };
-        let payload = minicbor::to_vec(&presence).expect("a vector takes everything");
+        let payload = wire::encode(&presence);
         let id = RecordId::new(ctx.identity.peer_id(), ctx.node.0);
         let until = self.peer_time(ctx.now.wall).after(PRESENCE_LIFETIME);
         self.publish_internal(ctx, kind_of(RecordType::PRESENCE), Some(id), &payload, Some(until));
@@ -649,8 +645,7 @@ impl Group {
                 }
             }
         }
-        let wall = WallTime(ctx.now.wall.0);
-        self.invitations.retain(|_, open| open.expires >= wall);
+        self.invitations.retain(|_, open| open.expires >= ctx.now.wall);
         self.arm_expiry(ctx);
     }
 
