@@ -7,6 +7,7 @@
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
 mod announce;
+mod batch;
 mod flood;
 mod graph;
 mod membership;

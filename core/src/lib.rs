@@ -53,4 +53,5 @@ mod rendezvous;
 mod signalling;
 mod storage;
 pub mod time;
+pub mod verify;
 pub mod wire;

@@ -20,6 +20,7 @@ use crate::rendezvous::Tables;
 use crate::signalling::Ways;
 use crate::storage::Storage;
 use crate::time::{Now, Time};
+use crate::verify::{self, VerifyAll};
 use crate::wire::{self, kind};
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
@@ -41,11 +42,18 @@ pub struct Config {
     pub rendezvous: bool,
     /// How signatures are checked: a seam for simulations, which check what is valid for one node once for all.
     pub verify: Verify,
+    /// How the signatures of records are checked: the same seam.
+    pub verify_all: VerifyAll,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { neighbours: Neighbours::default(), rendezvous: false, verify: identity::verify }
+        Self {
+            neighbours: Neighbours::default(),
+            rendezvous: false,
+            verify: identity::verify,
+            verify_all: verify::verify_all,
+        }
     }
 }
 

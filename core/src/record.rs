@@ -12,9 +12,11 @@
 //! **Versions** are hybrid logical clocks: 48 bits milliseconds of peer time, 16 bits counter
 //! ([`next_version`]).
 use crate::id::{Digest, GroupId, PeerId, RecordId, Serial};
-use crate::identity::{Domain, Identity, PublicKey, Verify};
+use crate::identity::{Domain, Identity, PublicKey};
 use crate::time::WallTime;
+use crate::verify::{Claim, verify_all};
 use bytes::Bytes;
+use ed25519_dalek::VerifyingKey;
 use std::cmp::Ordering;
 
 mod codec;
@@ -154,10 +156,16 @@ impl Signed {
 
     /// Whether `key` signed this record for `group`.
     #[must_use]
-    pub fn verify(&self, group: GroupId, key: &PublicKey, verify: Verify) -> bool {
+    pub fn verify(&self, group: GroupId, key: &PublicKey) -> bool {
+        verify_all(&[self.claim(group, key.decoded())]).is_ok()
+    }
+
+    /// That `key` signed this record for `group`.
+    pub(crate) fn claim(&self, group: GroupId, key: VerifyingKey) -> Claim {
         let header = &self.bytes[codec::HEADER_AT..self.header_end];
         let message = codec::signed_message(group, header, &self.record.payload);
-        verify(key, &Domain::Record.message(&message), &self.record.signature)
+        let message = Domain::Record.message(&message);
+        Claim { key, message, signature: self.record.signature }
     }
 
     /// Its place among the records of one id.

@@ -5,15 +5,24 @@ use crate::id::{GroupId, PeerId, Serial};
 use crate::identity::{PublicKey, Verify};
 use crate::limits::{CERTIFICATE_CLOCK_SKEW, CHAIN_MAX};
 use crate::time::WallTime;
+use ed25519_dalek::VerifyingKey;
 use std::fmt;
+use std::sync::Arc;
 
 /// The membership of a peer in a group, proved by a chain of certificates. Only [`verify_chain`] makes one. It
 /// says nothing about the clock ([`covers`](Self::covers)) and nothing about revocation.
+///
+/// Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct VerifiedChain {
+pub struct VerifiedChain(Arc<Proved>);
+
+#[derive(PartialEq, Eq)]
+struct Proved {
     /// Root first, leaf last; at least two.
     certificates: Vec<Certificate>,
     role: Role,
+    /// The leaf's key, decoded once for all records.
+    key: VerifyingKey,
 }
 
 impl VerifiedChain {
@@ -32,6 +41,11 @@ impl VerifiedChain {
         self.leaf().subject_key()
     }
 
+    /// That key, to check many signatures with.
+    pub(crate) fn verifying_key(&self) -> VerifyingKey {
+        self.0.key
+    }
+
     /// The member's friendly name.
     pub fn name(&self) -> &str {
         self.leaf().name()
@@ -39,7 +53,7 @@ impl VerifiedChain {
 
     /// The member's role.
     pub fn role(&self) -> Role {
-        self.role
+        self.0.role
     }
 
     /// Serial number of the leaf.
@@ -59,22 +73,22 @@ impl VerifiedChain {
 
     /// All certificates, root first, leaf last.
     pub fn certificates(&self) -> &[Certificate] {
-        &self.certificates
+        &self.0.certificates
     }
 
     /// The group's root certificate.
     pub fn root(&self) -> &Certificate {
-        self.certificates.first().expect("a chain has a root and a leaf")
+        self.certificates().first().expect("a chain has a root and a leaf")
     }
 
     /// The member's own certificate.
     pub fn leaf(&self) -> &Certificate {
-        self.certificates.last().expect("a chain has a root and a leaf")
+        self.certificates().last().expect("a chain has a root and a leaf")
     }
 
     /// How many certificates are below the root: 1 for the creator, at most 23.
     pub fn depth(&self) -> usize {
-        self.certificates.len() - 1
+        self.certificates().len() - 1
     }
 
     /// Whether the membership is valid at `now`, give or take
@@ -91,7 +105,7 @@ impl fmt::Debug for VerifiedChain {
         f.debug_struct("VerifiedChain")
             .field("group", &self.group())
             .field("peer", &self.peer())
-            .field("role", &self.role)
+            .field("role", &self.role())
             .field("depth", &self.depth())
             .finish()
     }
@@ -129,7 +143,8 @@ pub fn verify_chain(
         pair[1].is_signed_by(&pair[0].parsed.key, verify)?;
     }
     let role = role.expect("there is at least one membership");
-    Ok(VerifiedChain { certificates: certificates.to_vec(), role })
+    let key = certificates[certificates.len() - 1].subject_key().decoded();
+    Ok(VerifiedChain(Arc::new(Proved { certificates: certificates.to_vec(), role, key })))
 }
 
 /// Rules 14 and 16–18 between two neighbours of a chain. Returns the role of `certificate`.

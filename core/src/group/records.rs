@@ -3,8 +3,9 @@
 //! Every record, ours or another's, of whatever kind, takes the same way:
 //!
 //! ```text
-//! bytes ─► known already? ─► decode ─► rules ─► newer than ours? ─► signer known? ─► rights ─► signature ─► stored
-//!              duplicate       └──────── the peer's fault ────────┘   └► deferred      └─ the peer's fault ─┘
+//! examine: bytes ─► known already? ─► decode ─► rules ─► newer than ours? ─► signer known? ─► rights
+//!                       duplicate       └─────── the peer's fault ───────┘   └► deferred       │
+//! admit:   stored ◄──────────────────────────────────── signature (`batch.rs`) ◄───────────────┘
 //! ```
 //!
 //! It is in the index and on its way to the neighbours at once; the application hears of it, and its sender gets the
@@ -45,6 +46,19 @@ pub(super) enum Accepted {
     Old,
     /// Not now: its signer is unknown, its time has not come, or it is over.
     Later,
+}
+
+/// A record that lacks nothing but the check of its signature.
+pub(super) struct Candidate {
+    pub(super) class: Class,
+    pub(super) chain: VerifiedChain,
+    pub(super) signed: Signed,
+}
+
+/// What became of a record before its signature was looked at.
+pub(super) enum Examined {
+    Settled(Accepted, RecordId),
+    Candidate(Box<Candidate>),
 }
 
 /// Records that wait for the membership of their signer.
@@ -151,20 +165,19 @@ impl Group {
         }
     }
 
-    /// Takes a record that somebody sent.
-    pub(super) fn accept(
+    /// Judges a record that somebody sent by everything but its signature. Nothing changes but what is deferred.
+    pub(super) fn examine(
         &mut self,
         ctx: &mut Ctx<'_>,
         bytes: Bytes,
-        from: Option<LinkId>,
-    ) -> Result<(Accepted, RecordId), BadRecord> {
+    ) -> Result<Examined, BadRecord> {
         let (id, version) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
         if let Some((_, held)) = self.meta(id) {
             if held.version > version {
-                return Ok((Accepted::Old, id));
+                return Ok(Examined::Settled(Accepted::Old, id));
             }
             if held.version == version && held.digest == Digest::of(&bytes) {
-                return Ok((Accepted::Known(version), id));
+                return Ok(Examined::Settled(Accepted::Known(version), id));
             }
         }
         let signed = Signed::decode(bytes)?;
@@ -172,12 +185,12 @@ impl Group {
         let record = signed.record();
         let peer_time = self.peer_time(ctx.now.wall);
         if record.expires <= peer_time {
-            return Ok((Accepted::Later, id));
+            return Ok(Examined::Settled(Accepted::Later, id));
         }
         if record::version_time(record.version) > peer_time.after(limits::FUTURE_MAX)
             || record.modified > peer_time.after(limits::FUTURE_MAX)
         {
-            return Ok((Accepted::Later, id));
+            return Ok(Examined::Settled(Accepted::Later, id));
         }
         let class = class_of(&record.kind);
         if let Some((held_class, meta)) = self.meta(id) {
@@ -190,12 +203,22 @@ impl Group {
         }
         let Some(chain) = self.signer_chain(ctx, record)? else {
             self.deferred.add(record.serial, signed.bytes().clone());
-            return Ok((Accepted::Later, id));
+            return Ok(Examined::Settled(Accepted::Later, id));
         };
         check_rights(record, &chain)?;
-        if !signed.verify(self.id, &chain.key(), ctx.config.verify) {
-            return Err(BadRecord::Signature);
-        }
+        Ok(Examined::Candidate(Box::new(Candidate { class, chain, signed })))
+    }
+
+    /// Takes in a record that was examined and whose signature is good.
+    pub(super) fn admit(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        candidate: Candidate,
+        from: Option<LinkId>,
+    ) -> Accepted {
+        let Candidate { class, chain, signed } = candidate;
+        let record = signed.record();
+        let id = record.id;
         if let Some((_, meta)) = self.meta(id) {
             // Two different contents under one version, both genuine: evidence. The total order decides.
             if meta.version == record.version {
@@ -203,10 +226,10 @@ impl Group {
                 self.event(ctx, Event::Conflict { group, id, peer });
             }
             if signed.supersedes(meta) != Ordering::Greater {
-                return Ok((Accepted::Old, id));
+                return Accepted::Old;
             }
         } else if self.index(class).len() >= limits::RECORDS_MAX {
-            return Ok((Accepted::Later, id));
+            return Accepted::Later;
         }
         let new_member = (class == Class::Membership
             && record.kind.as_str() == RecordType::MEMBERSHIP)
@@ -215,10 +238,10 @@ impl Group {
         if let Some(serial) = new_member {
             for waiting in self.deferred.take(serial) {
                 // Its sender is not known any more; a bad one is simply dropped.
-                let _ = self.accept(ctx, waiting, None);
+                let _ = self.accept_all(ctx, vec![waiting], None);
             }
         }
-        Ok((Accepted::New, id))
+        Accepted::New
     }
 
     /// The verified chain that a record relies on: a known one, or for a membership the one it carries.
