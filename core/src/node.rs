@@ -75,6 +75,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) ways: &'a mut Ways,
     /// Groups that look for members at the rendezvous nodes.
     pub(crate) sit: &'a mut BTreeSet<GroupId>,
+    /// Links to close at the end of this input, unless another graph needs them.
+    pub(crate) unwanted: &'a mut BTreeMap<LinkId, CloseReason>,
     /// Nodes that the application named.
     pub(crate) named: &'a Dialer,
 }
@@ -103,6 +105,7 @@ pub struct Node {
     plans: BTreeMap<LinkId, Plan>,
     ways: Ways,
     sit: BTreeSet<GroupId>,
+    unwanted: BTreeMap<LinkId, CloseReason>,
     groups: BTreeMap<GroupId, Group>,
     dialer: Dialer,
     tables: Tables,
@@ -135,6 +138,7 @@ macro_rules! ctx {
             plans: &mut $node.plans,
             ways: &mut $node.ways,
             sit: &mut $node.sit,
+            unwanted: &mut $node.unwanted,
             named: &$node.dialer,
         }
     };
@@ -170,6 +174,7 @@ impl Node {
             plans: BTreeMap::new(),
             ways: Ways::default(),
             sit: BTreeSet::new(),
+            unwanted: BTreeMap::new(),
             groups: BTreeMap::new(),
             dialer: Dialer::default(),
             tables: Tables::default(),
@@ -529,6 +534,11 @@ impl Node {
         }
         for group in self.groups.values_mut() {
             group.flush_floods(&mut ctx!(self), &mut self.links);
+        }
+        for (link, reason) in std::mem::take(&mut self.unwanted) {
+            if !self.needs(link) {
+                self.close(link, reason);
+            }
         }
         self.storage.flush(&mut self.outbox);
         let nothing_to_close = self.closing.as_ref().is_none_or(|closing| closing.done);

@@ -12,7 +12,7 @@
 //! **Versions** are hybrid logical clocks: 48 bits milliseconds of peer time, 16 bits counter
 //! ([`next_version`]).
 use crate::id::{Digest, GroupId, PeerId, RecordId, Serial};
-use crate::identity::{Domain, Identity, PublicKey};
+use crate::identity::{Domain, GroupKey, Identity, PublicKey};
 use crate::time::WallTime;
 use crate::verify::{Claim, verify_all};
 use bytes::Bytes;
@@ -88,10 +88,19 @@ pub struct Record {
 impl Record {
     /// Signs the record for `group` (whatever `signature` holds is replaced) and fixes its bytes. Does not
     /// [`check`](Self::check) it.
-    pub fn sign(mut self, group: GroupId, identity: &Identity) -> Signed {
+    pub fn sign(self, group: GroupId, identity: &Identity) -> Signed {
+        self.sign_with(group, |message| identity.sign(Domain::Record, message))
+    }
+
+    /// Signs the record as the group itself.
+    pub(crate) fn sign_as_owner(self, key: &GroupKey) -> Signed {
+        self.sign_with(key.group_id(), |message| key.sign(Domain::Record, message))
+    }
+
+    fn sign_with(mut self, group: GroupId, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Signed {
         let header = codec::header(&self);
         let message = codec::signed_message(group, &header, &self.payload);
-        self.signature = identity.sign(Domain::Record, &message);
+        self.signature = sign(&message);
         Signed::assemble(self, &header)
     }
 }

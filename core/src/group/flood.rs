@@ -71,7 +71,7 @@ impl Group {
                         self.flood_to(link, bytes);
                     }
                 }
-                (Accepted::Later, _) => {}
+                (Accepted::Later | Accepted::Refused, _) => {}
             }
         }
         result.map_err(fault)

@@ -2,7 +2,8 @@
 //!
 //! A node that is there says so by a record, which names it and where it can be dialled. The record lives for
 //! [`PRESENCE_LIFETIME`] and is renewed before its end; a node that leaves withdraws it.
-use super::membership::kind_of;
+use super::internal::Meaning;
+use super::membership::{Internal, kind_of};
 use super::{Group, Present, Timer};
 use crate::id::{NodeId, RecordId};
 use crate::io::LinkId;
@@ -66,7 +67,8 @@ impl Group {
         let payload = wire::encode(&presence);
         let id = RecordId::new(ctx.identity.peer_id(), ctx.node.0);
         let until = self.peer_time(ctx.now.wall).after(PRESENCE_LIFETIME);
-        self.publish_internal(ctx, kind_of(RecordType::PRESENCE), Some(id), &payload, Some(until));
+        let how = Internal { id: Some(id), until: Some(until), ..Internal::default() };
+        self.publish_internal(ctx, kind_of(RecordType::PRESENCE), &payload, how);
         self.own_presence = Some(id);
         self.timers.set(Timer::Presence, ctx.now.mono.after(PRESENCE_RENEWED));
     }
@@ -104,7 +106,7 @@ impl Group {
         let signed = record.sign(self.id, ctx.identity);
         let bytes = signed.bytes().clone();
         let chain = chain.clone();
-        self.store_record(ctx, signed, &chain, None, None);
+        self.store_record(ctx, signed, &chain, Meaning::TakenBack, None, None);
         // To every neighbour at once: nobody could ask us for it later.
         let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
         for link in neighbours {
