@@ -107,9 +107,12 @@ pub enum Spread {
 pub enum Crypto {
     /// Each node does all of its own.
     Full,
-    /// Signatures are made and verified, but each is verified once for all nodes.
+    /// The same, but a signature is verified, and a certificate read, once for all nodes.
     #[default]
     Memo,
+    /// Signatures are made and never verified, handshakes agree on what everybody could know: for crowds in which nobody
+    /// lies.
+    None,
 }
 
 impl Crypto {
@@ -118,6 +121,7 @@ impl Crypto {
         match self {
             Self::Full => "full",
             Self::Memo => "memo",
+            Self::None => "none",
         }
     }
 }

@@ -248,7 +248,8 @@ impl Group {
             return Ok(None);
         }
         let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
-        let certificates = cert::decode_chain_knowing(&record.payload, known)
+        let read = ctx.config.certificate;
+        let certificates = cert::decode_chain_knowing(&record.payload, known, read)
             .map_err(|_| BadRecord::Certificate)?;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| BadRecord::Certificate)?;
         Ok((chain.serial() == record.serial).then_some(chain))
