@@ -2,10 +2,12 @@
 //!
 //! A scenario is a file here that offers one [`Scenario`], and a line in [`ALL`].
 mod churn;
+mod crash;
 mod crowd;
 mod flood;
 mod join;
 mod partition;
+mod slow;
 
 use crate::report::Report;
 use std::fmt;
@@ -23,8 +25,14 @@ pub struct Scenario {
 }
 
 /// All of them, in the order of their names.
-pub const ALL: &[Scenario] =
-    &[churn::SCENARIO, flood::SCENARIO, join::SCENARIO, partition::SCENARIO];
+pub const ALL: &[Scenario] = &[
+    churn::SCENARIO,
+    crash::SCENARIO,
+    flood::SCENARIO,
+    join::SCENARIO,
+    partition::SCENARIO,
+    slow::SCENARIO,
+];
 
 /// The scenario of this name.
 pub fn named(name: &str) -> Option<&'static Scenario> {
@@ -212,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_command_names_what_is_unusual() {
-        let mut setup = Setup::new(&ALL[1], 30, 7, None);
+        let mut setup = Setup::new(&flood::SCENARIO, 30, 7, None);
         assert_eq!(setup.command(), "cargo xtask sim flood --nodes 30 --seed 7 --records 20");
         setup.knobs.rate = Some(1.5);
         setup.knobs.crypto = Crypto::Full;
