@@ -407,7 +407,9 @@ impl Group {
         link: LinkId,
         chain: &[u8],
     ) -> Result<VerifiedChain, Misbehaved> {
-        let certificates = cert::decode_chain(chain).map_err(|_| Misbehaved::Membership)?;
+        let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
+        let certificates = cert::decode_chain_knowing(chain, known, ctx.config.certificate)
+            .map_err(|_| Misbehaved::Membership)?;
         let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
         if chain.peer() == peer { Ok(chain) } else { Err(Misbehaved::Membership) }
