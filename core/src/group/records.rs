@@ -103,7 +103,7 @@ fn class_of(kind: &RecordType) -> Class {
         RecordType::PROPERTIES | RecordType::MEMBERSHIP | RecordType::INVITATION => {
             Class::Membership
         }
-        RecordType::PRESENCE => Class::Presence,
+        RecordType::PRESENCE | RecordType::CONTACT => Class::Presence,
         _ => Class::Application,
     }
 }
@@ -331,6 +331,7 @@ impl Group {
                 }
             }
             RecordType::PRESENCE => self.presence_changed(ctx, record),
+            RecordType::CONTACT => self.contact_changed(ctx, record),
             RecordType::PROPERTIES => {
                 // Only the creator's: whoever the group's own key made an administrator.
                 let creator = chain.depth() == 2 && chain.role() == Role::Administrator;
@@ -545,7 +546,10 @@ impl Group {
                 let group = self.id;
                 match class {
                     Class::Application if !deleted => self.event(ctx, Event::Expired { group, id }),
-                    Class::Presence => self.presence_expired(ctx, id),
+                    Class::Presence => {
+                        self.presence_expired(ctx, id);
+                        self.contact_expired(ctx, id);
+                    }
                     Class::Application | Class::Membership => {}
                 }
             }
@@ -577,7 +581,8 @@ fn check_rights(record: &Record, chain: &VerifiedChain) -> Result<(), BadRecord>
         RecordType::MEMBERSHIP
         | RecordType::INVITATION
         | RecordType::PROPERTIES
-        | RecordType::PRESENCE => Ok(()),
+        | RecordType::PRESENCE
+        | RecordType::CONTACT => Ok(()),
         _ if internal => Err(BadRecord::Type),
         _ => Ok(()),
     }
