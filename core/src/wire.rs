@@ -65,6 +65,38 @@ pub fn carries_records(frame: &[u8]) -> bool {
     matches!(frame, [WHOLE | PART, kind::FLOOD, ..])
 }
 
+/// What a kind of message is called, for statistics.
+pub fn kind_name(kind: u8) -> &'static str {
+    match kind {
+        kind::PING => "ping",
+        kind::PONG => "pong",
+        kind::SIT => "sit",
+        kind::SEATS => "seats",
+        kind::CARRY => "carry",
+        kind::RISE => "rise",
+        kind::OPEN => "open",
+        kind::OPENED => "opened",
+        kind::NOT_OPENED => "not_opened",
+        kind::CONNECT => "connect",
+        kind::WELCOME => "welcome",
+        kind::REFUSE => "refuse",
+        kind::DISCONNECT => "disconnect",
+        kind::REDEEM => "redeem",
+        kind::GRANTED => "granted",
+        kind::NOT_GRANTED => "not_granted",
+        kind::FLOOD => "flood",
+        kind::ACK => "ack",
+        kind::SYNC => "sync",
+        kind::WANT => "want",
+        kind::SYNC_END => "sync_end",
+        kind::SIGNAL => "signal",
+        kind::GIVEN => "given",
+        kind::ANNOUNCE => "announce",
+        kind::REQUEST => "request",
+        _ => "other",
+    }
+}
+
 /// First Noise message of the initiator, in clear: what it speaks.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]

@@ -51,6 +51,9 @@ pub struct Host {
     pub rendezvous: bool,
     /// How many neighbours its node wants. Takes effect at the next start.
     pub wants: Neighbours,
+    /// Bytes per second of each of its wires at most, each way. Wires that are laid keep what they were laid with:
+    /// [`World::throttle`](crate::World::throttle) changes those too.
+    pub rate_max: u64,
     /// Its clocks.
     pub clock: Clock,
     /// Its disk.
@@ -89,6 +92,7 @@ impl Host {
             certificate: identity.certificate().clone(),
             rendezvous: false,
             wants: Neighbours::default(),
+            rate_max: u64::MAX,
             clock,
             disk: Disk::default(),
             node: None,

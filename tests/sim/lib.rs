@@ -20,6 +20,7 @@ pub mod check;
 pub mod clock;
 pub mod digest;
 pub mod host;
+pub mod kinds;
 pub mod memo;
 pub mod network;
 pub mod queue;
@@ -28,6 +29,7 @@ pub mod report;
 pub mod scenario;
 pub mod store;
 pub mod story;
+pub mod summary;
 mod world;
 
 pub use host::{HostId, Kind};

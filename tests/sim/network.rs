@@ -5,6 +5,7 @@
 //! times, or never.
 use crate::chance::Chance;
 use crate::host::{HostId, Kind, Slot, fingerprint, owner};
+use crate::kinds::Saying;
 use crate::world::{Pending, World};
 use bytes::Bytes;
 use peergraph_core::address::Address;
@@ -60,6 +61,8 @@ struct End {
     sent_at: u64,
     unreported: u32,
     low_armed: bool,
+    /// What it is saying.
+    saying: Saying,
 }
 
 /// One transport connection.
@@ -119,6 +122,22 @@ fn read_description(signal: &[u8]) -> Option<(&str, Vec<u64>)> {
 }
 
 impl World {
+    /// Bytes per second of a wire between two hosts.
+    fn rate_between(&self, a: HostId, b: HostId) -> u64 {
+        self.network.rate.min(self.hosts[a].rate_max).min(self.hosts[b].rate_max).max(1)
+    }
+
+    /// From here on no wire of `host` carries more than this, each way. Bytes per second.
+    pub fn throttle(&mut self, host: HostId, rate_max: u64) {
+        self.hosts[host].rate_max = rate_max;
+        for wire in 0..self.wires.len() {
+            let [a, b] = self.wires[wire].hosts();
+            if a == host || b == host {
+                self.wires[wire].rate = self.rate_between(a, b);
+            }
+        }
+    }
+
     /// Whether anything can pass between two hosts.
     pub fn reachable(&self, a: HostId, b: HostId) -> bool {
         let side = |host: HostId| self.sides.get(host).copied().unwrap_or(0);
@@ -258,7 +277,7 @@ impl World {
         // With descriptions on both sides either end may be first; who is dialled is up before the dialler.
         let a_first = b.1.is_some() && self.chance.with(0.5);
         let wire = self.wires.len() as u32;
-        let end = |(host, link): (HostId, Option<LinkId>), up_at| End {
+        let end = |side, (host, link): (HostId, Option<LinkId>), up_at| End {
             host: host as u32,
             incarnation: self.hosts[host].incarnation,
             link,
@@ -267,11 +286,13 @@ impl World {
             sent_at: 0,
             unreported: 0,
             low_armed: false,
+            saying: Saying::new(web_socket, side == 0),
         };
         let (a_up, b_up) =
             if a_first { (first, first + latency) } else { (first + latency, first) };
-        let ends = [end(a, a_up), end(b, b_up)];
-        self.wires.push(Wire { ends, latency, rate: self.network.rate, web_socket, dead: false });
+        let ends = [end(0, a, a_up), end(1, b, b_up)];
+        let rate = self.rate_between(a.0, b.0);
+        self.wires.push(Wire { ends, latency, rate, web_socket, dead: false });
         for (side, (host, link)) in [a, b].into_iter().enumerate() {
             if let Some(link) = link {
                 self.hosts[host].links.insert(link, Slot::Wire(wire, side));
@@ -389,6 +410,8 @@ impl World {
         w.ends[side].low_armed |= arm;
         let low_at = now + w.micros(backlog.saturating_sub(BUFFERED_LOW_BYTES as u64)) + 1;
         let dead = w.dead;
+        let (kind, ended) = w.ends[side].saying.frame(&bytes);
+        self.kinds.add(kind, ended, length);
         if arm {
             self.at(low_at, Pending::Low { wire, side });
         }
@@ -505,9 +528,24 @@ pub fn split(chance: &mut Chance, hosts: usize) -> Vec<u8> {
     sides
 }
 
+/// Draws a cut of `hosts` hosts into `parts` parts of almost one size.
+pub fn cut_in_parts(chance: &mut Chance, hosts: usize, parts: u8) -> Vec<u8> {
+    let mut sides: Vec<u8> = (0..hosts).map(|host| (host % usize::from(parts)) as u8).collect();
+    chance.shuffle(&mut sides);
+    sides
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_a_cut_are_almost_of_one_size() {
+        let sides = cut_in_parts(&mut Chance::new(1), 100, 3);
+        for part in 0..3 {
+            assert!((33..=34).contains(&sides.iter().filter(|&&side| side == part).count()));
+        }
+    }
 
     #[test]
     fn descriptions_round_trip_and_garbage_is_refused() {

@@ -7,9 +7,11 @@ use crate::check::durability::Acknowledged;
 use crate::clock::Clock;
 use crate::digest::RunDigest;
 use crate::host::{Host, HostId, Kind, rtc_address};
+use crate::kinds::Kinds;
 use crate::network::{NetworkOptions, Wire};
 use crate::queue::Queue;
 use crate::replay::Recording;
+use crate::scenario::Crypto;
 use bytes::Bytes;
 use peergraph_core::error::Error;
 use peergraph_core::identity::Identity;
@@ -46,12 +48,14 @@ pub struct World {
     pub acknowledged: Option<Vec<Acknowledged>>,
     /// Whether hosts keep what their nodes tell.
     pub keep_events: bool,
-    /// Whether nodes share one memo of verified signatures.
-    pub memo: bool,
+    /// What cryptography nodes do from their next start on.
+    pub crypto: Crypto,
     /// The inputs of one host, kept for replaying.
     pub(crate) recording: Option<Recording>,
     /// What happened so far.
     pub counts: Counts,
+    /// What was sent so far, by kind.
+    pub kinds: Kinds,
     requests: u64,
 }
 
@@ -118,9 +122,10 @@ impl World {
             delivery: None,
             acknowledged: None,
             keep_events: true,
-            memo: true,
+            crypto: Crypto::default(),
             recording: None,
             counts: Counts::default(),
+            kinds: Kinds::default(),
             requests: 0,
         }
     }
@@ -163,7 +168,7 @@ impl World {
         this.wanted = u64::MAX;
         this.opened = false;
         let now = this.clock.now(self.now);
-        let config = crate::adapt::config(this, self.memo);
+        let config = crate::adapt::config(this, self.crypto);
         this.synced = false;
         let identity = crate::adapt::identity(this);
         let node = Box::new(Node::new(config, identity, seed, now));
@@ -430,7 +435,7 @@ impl World {
             return;
         }
         let late = if late_max > 0 { self.chance.within(0..late_max + 1) } else { 0 };
-        let at = wanted.max(self.now) + late;
+        let at = self.hosts[host].clock.stepped(wanted.max(self.now) + late);
         if at < self.hosts[host].scheduled {
             self.hosts[host].scheduled = at;
             self.at(at, Pending::Wake { host: host as u32 });

@@ -3,8 +3,8 @@
 //! Which faults there are, and how hard, is drawn by swarm: some are off, others extreme. Then the world falls
 //! quiet, everybody comes back, and within bounded virtual time all stores must be equal and hold every record
 //! that was acknowledged.
-use super::Setup;
 use super::crowd::Crowd;
+use super::{Scenario, Setup};
 use crate::chance::Chance;
 use crate::check::delivery::Reach;
 use crate::check::durability::Acknowledged;
@@ -65,7 +65,14 @@ struct Churn {
     splits: u64,
 }
 
-pub(super) fn run(setup: &Setup) -> Report {
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "churn",
+    about: "Nodes leave, crash and come back, links die, while records are published",
+    records: 100,
+    run,
+};
+
+fn run(setup: &Setup) -> Report {
     let mut crowd = Crowd::new(setup);
     let mut meter = Meter::default();
     crowd.world.acknowledged = Some(Vec::new());
@@ -100,7 +107,7 @@ pub(super) fn run(setup: &Setup) -> Report {
     reach.delivered -= trouble.delivered.min(reach.delivered);
     let phase = meter.phase(&churn.crowd.world, "calm", 0, reach);
     setup.tell(|| phase.to_string());
-    meter.finish(setup, &churn.crowd.world, missed)
+    churn.crowd.finish_missing(setup, meter, missed)
 }
 
 impl Churn {

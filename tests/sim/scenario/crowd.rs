@@ -2,6 +2,7 @@
 use super::Setup;
 use crate::check::delivery::{Delivery, Reach};
 use crate::host::{HostId, Kind, rtc_address};
+use crate::report::{Meter, Report};
 use crate::world::World;
 use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
@@ -29,7 +30,7 @@ impl Crowd {
     pub(super) fn new(setup: &Setup) -> Self {
         let mut world = World::new(setup.seed, setup.command());
         world.keep_events = false;
-        world.memo = setup.memo;
+        world.crypto = setup.knobs.crypto;
         let mark = world.chance.any();
         world.delivery = Some(Delivery::new(mark));
         let owner = world.native("owner");
@@ -86,7 +87,7 @@ impl Crowd {
     }
 
     fn add_stopped(&mut self, setup: &Setup) -> HostId {
-        let browser = self.world.chance.with(setup.browsers);
+        let browser = self.world.chance.with(setup.knobs.browsers);
         let kind = if browser { Kind::Browser } else { Kind::Native };
         let name = format!("n{}", self.world.hosts().len());
         self.world.add_stopped(kind, &name)
@@ -150,6 +151,17 @@ impl Crowd {
     /// Records that live nodes lack now.
     pub(super) fn missed(&self) -> u64 {
         self.delivery().reach(0, self.published(), &self.world.live()).missed
+    }
+
+    /// Ends a run: what members lack now is missed.
+    pub(super) fn finish(self, setup: &Setup, meter: Meter) -> Report {
+        let missed = self.missed();
+        self.finish_missing(setup, meter, missed)
+    }
+
+    /// The same, where a record may rightly be nowhere and the scenario counts for itself what is missed.
+    pub(super) fn finish_missing(self, setup: &Setup, meter: Meter, missed: u64) -> Report {
+        meter.finish(setup, &self.world, missed)
     }
 
     /// Demands equal stores at `hosts`.

@@ -1,6 +1,6 @@
 //! Partition: the network splits, both sides publish, it heals, and the stores become equal.
-use super::Setup;
 use super::crowd::Crowd;
+use super::{Scenario, Setup};
 use crate::check::delivery::Reach;
 use crate::network;
 use crate::report::{Meter, Report};
@@ -11,7 +11,14 @@ const SPLIT_FOR: Duration = Duration::from_secs(90);
 /// How long the members may take to find each other again and be equal. Virtual.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(600);
 
-pub(super) fn run(setup: &Setup) -> Report {
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "partition",
+    about: "The network splits and heals while both sides publish",
+    records: 100,
+    run,
+};
+
+fn run(setup: &Setup) -> Report {
     let mut crowd = Crowd::new(setup);
     let mut meter = Meter::default();
     crowd.grow(setup, setup.nodes - 1);
@@ -41,6 +48,5 @@ pub(super) fn run(setup: &Setup) -> Report {
     if reach.missed == 0 {
         crowd.assert_equal_stores(&some);
     }
-    let missed = crowd.missed();
-    meter.finish(setup, &crowd.world, missed)
+    crowd.finish(setup, meter)
 }
