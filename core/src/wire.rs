@@ -93,6 +93,7 @@ pub fn kind_name(kind: u8) -> &'static str {
         kind::GIVEN => "given",
         kind::ANNOUNCE => "announce",
         kind::REQUEST => "request",
+        kind::BEAT => "beat",
         _ => "other",
     }
 }
