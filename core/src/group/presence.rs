@@ -31,6 +31,11 @@ struct Presence {
 }
 
 impl Group {
+    /// Whether a node says that it is here.
+    pub(crate) fn is_present(&self, node: NodeId) -> bool {
+        self.present.contains_key(&node)
+    }
+
     /// A presence record was stored.
     pub(super) fn presence_changed(&mut self, ctx: &mut Ctx<'_>, record: &Record) {
         let peer = record.creator;
