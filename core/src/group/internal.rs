@@ -317,7 +317,8 @@ fn check_internal(
             RecordType::PROPERTIES
             | RecordType::REDEMPTION
             | RecordType::REVOCATION
-            | RecordType::PRESENCE,
+            | RecordType::PRESENCE
+            | RecordType::CONTACT,
             _,
         ) => Ok(()),
         _ => Err(BadRecord::Type),

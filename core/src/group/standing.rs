@@ -256,7 +256,10 @@ impl Group {
                     Class::Application if !deleted => {
                         self.event(ctx, Event::Withdrawn { group, id });
                     }
-                    Class::Presence => self.presence_expired(ctx, id),
+                    Class::Presence => {
+                        self.presence_expired(ctx, id);
+                        self.contact_expired(ctx, id);
+                    }
                     Class::Application | Class::Membership => {}
                 }
             }
