@@ -236,8 +236,8 @@ pub enum Command {
         /// All of them.
         properties: Properties,
     },
-    /// Issue another membership to a member: with another role, or for longer. The earlier ones of a member whose
-    /// role becomes lower are revoked, what it published stays. → [`Reply::Ok`], when durable
+    /// Issue another membership to a member: with another role, or for longer. Earlier ones that grant something
+    /// beyond it are revoked; what it published stays. → [`Reply::Ok`], when durable
     Issue {
         /// The group.
         group: GroupId,

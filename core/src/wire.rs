@@ -213,9 +213,9 @@ pub(crate) struct Refuse {
     pub(crate) reason: Reason,
     #[n(1)]
     pub(crate) referrals: Vec<Referral>,
-    /// With [`Reason::NotStanding`]: the record of the revocation, where there is one.
-    #[cbor(n(2), with = "minicbor::bytes")]
-    pub(crate) proof: Option<Vec<u8>>,
+    /// With [`Reason::NotStanding`]: the records that say so.
+    #[n(2)]
+    pub(crate) proof: Vec<minicbor::bytes::ByteVec>,
     /// With the same: a membership of the other end that stands, in the place of the one that it showed.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub(crate) renewed: Option<Vec<u8>>,
@@ -224,7 +224,7 @@ pub(crate) struct Refuse {
 impl Refuse {
     /// For a reason that says all.
     pub(crate) fn because(reason: Reason, referrals: Vec<Referral>) -> Self {
-        Self { reason, referrals, proof: None, renewed: None }
+        Self { reason, referrals, proof: Vec::new(), renewed: None }
     }
 }
 

@@ -226,7 +226,6 @@ impl Group {
         let act = Revocation {
             version: record.version,
             digest: signed.digest(),
-            bytes: signed.bytes().clone(),
             signer,
             target_chain,
             target,
