@@ -1,8 +1,8 @@
 //! The program `peergraph`, from outside: exit codes, messages, and what wrong input does.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 /// Runs with a data folder, without anything from the surroundings.
 fn command(data: &Path) -> Command {
@@ -352,4 +352,72 @@ fn members_are_promoted_revoked_reinstated_and_told_why_not() {
     let left = one(&quick(&["group", "leave", "Trip"]));
     assert!(left["left"].is_string());
     fails(&quick(&["group", "show", "Trip"]), 1, &["in no group"]);
+}
+
+/// A program that runs until this is dropped, and its lines.
+struct Running(Child, Lines<BufReader<ChildStdout>>);
+
+impl Running {
+    fn start(data: &Path, arguments: &[&str]) -> Self {
+        let mut command = command(data);
+        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().expect("runs");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self(child, lines)
+    }
+
+    fn line(&mut self) -> serde_json::Value {
+        json(&self.1.next().expect("it goes on").expect("text"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Goal: what one program changes, others learn at once. Method: a node, and Ada and Bob with short commands and a
+/// watch in turn, each in a process of its own.
+#[test]
+fn membership_changed_by_one_program_reaches_the_other() {
+    let (node, ada) = (folder(), folder());
+    let serve = ["--json", "--name", "Node", "node", "--http", "127.0.0.1:0"];
+    let mut node = Running::start(node.path(), &serve);
+    let url = node.line()["url"].as_str().expect("text").to_owned();
+    let ada = ada.path();
+    ok(&run(ada, &["--node", &url, "group", "create", "Trip"]));
+    let (bob, peer) = bob_joins(ada, "Trip", &[]);
+    let bob = bob.path();
+    ok(&run(bob, &["--node", &url, "group", "list"]));
+
+    let mut adas = Running::start(ada, &["--json", "watch", "Trip"]);
+    let publish = ["publish", "Trip", "note", "--wait", "sent"];
+    ok(&run_with_input(bob, &publish, b"from Bob"));
+    assert_eq!(adas.line()["payload"], "from Bob");
+    drop(adas);
+
+    let mut bobs = Running::start(bob, &["--json", "watch", "Trip"]);
+    assert_eq!(bobs.line()["payload"], "from Bob", "it runs");
+    let promote =
+        ["--json", "group", "promote", "Trip", "Bob", "--role", "inviting", "--as", "cook"];
+    let promoted = one(&run(ada, &promote));
+    assert_eq!(
+        (&promoted["role"], &promoted["app_roles"]),
+        (&"inviting".into(), &json(r#"["cook"]"#))
+    );
+    let revoke = ["--json", "group", "revoke", "Trip", &peer[..9], "--reason", "misconduct"];
+    let revoke = run(ada, &[&revoke[..], &["--drop-records"]].concat());
+    assert!(!text(&revoke.stderr).contains("No other member"), "{}", text(&revoke.stderr));
+    let revoked = one(&revoke)["standing"].clone();
+    assert_eq!((&revoked["is"], &revoked["reason"]), (&"revoked".into(), &"misconduct".into()));
+    assert_eq!(ok(&run(ada, &["records", "Trip"])), "", "what he published is gone");
+    drop(bobs);
+
+    let shown = one(&run(bob, &["--json", "group", "show", "Trip"]));
+    assert_eq!((&shown["standing"], &shown["role"]), (&revoked, &"inviting".into()));
+    let listed = ok(&run(ada, &["group", "members", "Trip"]));
+    assert!(listed.contains("inviting (cook), revoked by"), "{listed}");
+    let reinstate = ["--json", "--timeout", "1s", "group", "reinstate", "Trip", "Bob"];
+    assert_eq!(one(&run(ada, &reinstate))["standing"]["is"], "member");
 }

@@ -18,7 +18,7 @@ use super::{Global, find_group, output, read_input, with_host};
 const SYNC_WAIT: Duration = Duration::from_secs(10);
 /// How long to look for a member before something is changed, and for one that takes the change over. Guess: link,
 /// handshake and one commit there.
-const MEET_WAIT: Duration = Duration::from_secs(5);
+const MEET_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GroupCommand {
@@ -278,11 +278,11 @@ async fn show(global: &Global, group: &Group) -> Result<()> {
         return output::line(output::group_json(&info));
     }
     let members = members::list(group).await?;
-    let standing = output::standing_text(info.standing, |peer| members::name_of(&members, peer));
-    let standing = match info.standing {
-        Standing::Member => format!("{standing} until {}", output::time(info.expires)),
-        _ => standing,
-    };
+    let mut standing =
+        output::standing_text(info.standing, |peer| members::name_of(&members, peer));
+    if info.standing == Standing::Member {
+        standing.push_str(&format!(" until {}", output::time(info.expires)));
+    }
     let mut fields = vec![("Name", output::plain(&info.name)), ("Id", info.id.to_string())];
     if !info.comment.is_empty() {
         fields.push(("Comment", output::plain(&info.comment)));

@@ -151,9 +151,10 @@ pub(super) fn group_json(group: &GroupInfo) -> serde_json::Value {
 pub(super) fn group_text(group: &GroupInfo) -> String {
     let GroupInfo { id, name, grant, standing, records, expires, .. } = group;
     let role = grant_text(grant);
-    let standing = match standing {
-        Standing::Member => format!("until {}", time(*expires)),
-        _ => standing.word().to_owned(),
+    let standing = if *standing == Standing::Member {
+        format!("until {}", time(*expires))
+    } else {
+        standing.word().to_owned()
     };
     format!("{id}  {}  {role} {standing}, {records} records", plain(name))
 }
@@ -177,29 +178,28 @@ pub(super) fn member_text(member: &MemberInfo, name_of: impl Fn(PeerId) -> Strin
     let MemberInfo { peer, name, grant, serial, .. } = member;
     let (role, issuer) = (grant_text(grant), name_of(member.issuer));
     let here = if member.nodes.is_empty() { "away" } else { "here" };
-    let standing = match member.standing {
-        Standing::Member => format!("until {}, {here}", time(member.expires)),
-        other => standing_text(other, name_of),
+    let standing = if member.standing == Standing::Member {
+        format!("until {}, {here}", time(member.expires))
+    } else {
+        standing_text(member.standing, name_of)
     };
     format!("{peer}  {}  {role}, {standing}, issued by {issuer}, serial {serial}", plain(name))
 }
 
 /// `{"is": "revoked", "by": …, "reason": "misconduct"}`.
 fn standing_json(standing: Standing) -> serde_json::Value {
-    match standing {
-        Standing::Revoked { by, reason } => {
-            json!({ "is": standing.word(), "by": by.to_string(), "reason": reason.word() })
-        }
-        _ => json!({ "is": standing.word() }),
+    let mut object = json!({ "is": standing.word() });
+    if let Standing::Revoked { by, reason } = standing {
+        object["by"] = by.to_string().into();
+        object["reason"] = reason.word().into();
     }
+    object
 }
 
 /// `member`, `expired`, or `revoked by Ada (misconduct)`.
 pub(super) fn standing_text(standing: Standing, name_of: impl Fn(PeerId) -> String) -> String {
-    match standing {
-        Standing::Revoked { by, reason } => format!("revoked by {} ({reason})", name_of(by)),
-        _ => standing.word().to_owned(),
-    }
+    let Standing::Revoked { by, reason } = standing else { return standing.word().to_owned() };
+    format!("revoked by {} ({reason})", name_of(by))
 }
 
 /// `member (editor, moderator)`.
