@@ -1,6 +1,6 @@
 // The dialog that makes an invitation: a link, also as a QR code. Whoever has the link can join.
-import { $, setText, toast } from "./dom.js";
-import { errorWords, untilWords } from "./words.js";
+import { $, el, setText, toast } from "./dom.js";
+import { errorWords, invitationWords, untilWords } from "./words.js";
 
 /** Prepares the dialog. `current()` gives the group on the screen. */
 export function setUpInvite(current) {
@@ -23,7 +23,29 @@ export function setUpInvite(current) {
     $("invite-options").hidden = !may;
     if (!may) setText($("invite-error"), "In this group you may read and write. Ask somebody who may invite others for a link.");
     dialog.showModal();
+    listOpen();
   });
+  /** The invitations that are open, each with a button that closes it. */
+  const listOpen = async () => {
+    const group = current();
+    try {
+      const open = await group.invitations();
+      const rows = open.filter((it) => it.inviter.me || group.role === "administrator").map((invitation) => {
+        const button = el("button", { type: "button", class: "quiet danger" }, "Withdraw");
+        button.addEventListener("click", async () => {
+          button.disabled = true;
+          await invitation.withdraw().catch((error) => setText($("invite-error"), errorWords(error)));
+          await listOpen();
+        });
+        return el("li", { "data-id": invitation.id }, el("span", { class: "small" }, invitationWords(invitation)), button);
+      });
+      $("invite-list").replaceChildren(...rows);
+      setText($("invite-open-count"), String(rows.length));
+      $("invite-open").hidden = rows.length === 0;
+    } catch (error) {
+      setText($("invite-error"), errorWords(error));
+    }
+  };
   $("invite-close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", again);
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
@@ -41,6 +63,7 @@ export function setUpInvite(current) {
         role: $("invite-role").value, uses, expiresIn: $("invite-expiry").value, page: pageAddress(),
       });
       if (dialog.open) showInvitation(invitation, uses);
+      listOpen();
     } catch (error) {
       setText($("invite-error"), errorWords(error));
     } finally {

@@ -1,8 +1,9 @@
 // The npm package `peergraph`. What it offers is described in index.d.ts.
 //
-// Importing does nothing; the WebAssembly module is loaded by the first `Peer.open`.
+// Importing does nothing; the WebAssembly module is loaded by the first `Peer.open` or `readInvitation`.
 import { PeergraphError, checkSignal, closedError, errorOf, waitFor } from "./errors.js";
 import { Group } from "./group.js";
+import { decodeInvitation, encodePolicy } from "./membership.js";
 import { Nodes } from "./nodes.js";
 import { GroupRecord } from "./record.js";
 
@@ -61,6 +62,16 @@ function checkBrowser() {
 }
 
 const Base = globalThis.EventTarget ?? class {};
+
+/** What an invitation says. Needs no peer. */
+export async function readInvitation(link) {
+  const module = await load();
+  try {
+    return decodeInvitation(module.readInvitation(String(link)));
+  } catch (thrown) {
+    throw errorOf(thrown);
+  }
+}
 
 /** One identity in this browser, with its groups. */
 export class Peer extends Base {
@@ -132,8 +143,9 @@ export class Peer extends Base {
   get closed() { return this.#closed; }
   get nodes() { return this.#nodes.states; }
 
-  async createGroup({ name, signal } = {}) {
-    return this.#group(await this.#ask(() => this.#handle.createGroup(String(name ?? "")), signal));
+  async createGroup({ name, policy, signal } = {}) {
+    const wanted = encodePolicy(policy);
+    return this.#group(await this.#ask(() => this.#handle.createGroup(String(name ?? ""), wanted), signal));
   }
 
   async join(link, { signal } = {}) {
@@ -148,16 +160,6 @@ export class Peer extends Base {
   async links({ signal } = {}) {
     const links = await this.#ask(() => this.#handle.links(), signal);
     return links.map((raw) => Object.freeze({ ...raw, name: raw.peer ? this.#nameOf(raw.peer) : "" }));
-  }
-
-  preview(link) {
-    if (this.#closed) throw closedError();
-    try {
-      const raw = this.#handle.preview(String(link));
-      return Object.freeze({ ...raw, expires: new Date(raw.expires) });
-    } catch (thrown) {
-      throw errorOf(thrown);
-    }
   }
 
   connect(node) {
@@ -219,7 +221,11 @@ export class Peer extends Base {
     switch (news.type) {
       case "closed": return this.#end(news.error ? errorOf(news.error) : null);
       case "storage": return this.#dispatch("storage", { error: errorOf(news.error) });
-      case "group": return this.#dispatch("group", { group: this.#group(news.info), left: false });
+      case "group": {
+        const group = this.#group(news.info);
+        group.dispatchEvent(new CustomEvent("group", { detail: { group, left: false } }));
+        return this.#dispatch("group", { group, left: false });
+      }
       case "link": {
         const { type: _, ...detail } = news;
         return this.#dispatch("link", detail);
