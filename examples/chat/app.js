@@ -112,12 +112,17 @@ async function showInvitation() {
   try {
     const details = await preview(invitation);
     const mine = (await peer.groups()).find((group) => group.id === details.group);
-    if (mine) {
+    if (mine?.standing === "member") {
       invitation = "";
       showGroup(mine);
       return;
     }
-    showInvited(details, { accept: join, decline: () => { invitation = ""; enter(); } });
+    // Whoever is out comes back as a newcomer.
+    const accept = async () => {
+      if (mine) await mine.leave();
+      await join();
+    };
+    showInvited(details, { accept, again: Boolean(mine), decline: () => { invitation = ""; enter(); } });
   } catch (error) {
     invitation = "";
     beginHere();

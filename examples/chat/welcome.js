@@ -52,8 +52,11 @@ export function begin({ name, create, look, back }) {
   $("group-name").focus();
 }
 
-/** Shows what an invitation is for. `accept()` joins, `decline()` leads away. */
-export function showInvited({ group, name, inviter, role, invitee, expires }, { accept, decline }) {
+/**
+ * Shows what an invitation is for. `accept()` joins, `decline()` leads away. `again`: whether we were in that group, and
+ * have its messages here.
+ */
+export function showInvited({ group, name, inviter, role, invitee, expires }, { accept, again, decline }) {
   section("invited");
   heading("You are invited", "");
   setText($("invited-title"), name);
@@ -64,6 +67,9 @@ export function showInvited({ group, name, inviter, role, invitee, expires }, { 
     ...field("Meant for", invitee ? `you, ${invitee.name}` : "whoever has the link"),
     ...field("Good", `for ${untilWords(expires).replace(/^in /, "")}`),
     ...field("Group key", group, "code"));
+  setText($("invited-words"), again
+    ? "You were in this group. What is here of it is removed first, and comes again from the others."
+    : "Everybody in the group will see your name, and what you write.");
   $("invited").onsubmit = guarded("invited-error", "Joining …", accept);
   $("invited-decline").onclick = decline;
   show("welcome");

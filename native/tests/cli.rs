@@ -177,18 +177,23 @@ fn one(output: &Output) -> serde_json::Value {
 }
 
 /// Bob, in a data folder of his own, in Ada's group by a bound invitation, which needs nobody online.
-fn bob_joins(ada: &Path, group: &str, more: &[&str]) -> (tempfile::TempDir, String) {
+fn bob_joins(ada: &Path, group: &str) -> (tempfile::TempDir, String) {
     let bob = folder();
     let peer = one(&run(bob.path(), &["--json", "identity", "new", "Bob"]));
-    let document = bob.path().join("bob.pem");
-    std::fs::write(&document, ok(&run(bob.path(), &["identity", "show", "--document"])))
-        .expect("written");
-    let mut invite = vec!["group", "invite", group, "--bound", document.to_str().expect("text")];
-    invite.extend(more);
-    let link = ok(&run(ada, &invite));
-    let joined = run_with_input(bob.path(), &["--timeout", "1s", "group", "join"], link.as_bytes());
-    ok(&joined);
+    ok(&join(bob.path(), &invite_bob(ada, group, bob.path())));
     (bob, peer["peer"].as_str().expect("text").to_owned())
+}
+
+fn join(data: &Path, link: &str) -> Output {
+    run_with_input(data, &["--timeout", "1s", "group", "join"], link.as_bytes())
+}
+
+/// Ada's invitation for the identity of Bob's data folder.
+fn invite_bob(ada: &Path, group: &str, bob: &Path) -> String {
+    let document = bob.join("bob.pem");
+    std::fs::write(&document, ok(&run(bob, &["identity", "show", "--document"]))).expect("written");
+    let document = document.to_str().expect("text");
+    ok(&run(ada, &["group", "invite", group, "--bound", document]))
 }
 
 #[test]
@@ -319,7 +324,7 @@ fn members_are_promoted_revoked_reinstated_and_told_why_not() {
     let ada = folder();
     let ada = ada.path();
     ok(&run(ada, &["group", "create", "Trip"]));
-    let (bob, peer) = bob_joins(ada, "Trip", &[]);
+    let (bob, peer) = bob_joins(ada, "Trip");
     // Ada has not met Bob: his membership is in the group's records only once he comes.
     let alone = run(ada, &["group", "promote", "Trip", "Bob", "--role", "inviting"]);
     fails(&alone, 1, &["Bob", "group members"]);
@@ -349,9 +354,14 @@ fn members_are_promoted_revoked_reinstated_and_told_why_not() {
     fails(&quick(&["publish", "Trip", "note"]), 1, &["was revoked", "new invitation"]);
     let shown = ok(&run(bob, &["group", "show", "Trip"]));
     assert!(shown.contains("revoked by Bob (key-lost)"), "{shown}");
+
+    // Whoever is out joins again by leaving first.
+    let link = invite_bob(ada, "Trip", bob);
+    fails(&join(bob, &link), 1, &["revoked by", "group leave", "group reinstate"]);
     let left = one(&quick(&["group", "leave", "Trip"]));
     assert!(left["left"].is_string());
     fails(&quick(&["group", "show", "Trip"]), 1, &["in no group"]);
+    assert!(ok(&join(bob, &link)).contains("member until"));
 }
 
 /// A program that runs until this is dropped, and its lines.
@@ -360,7 +370,8 @@ struct Running(Child, Lines<BufReader<ChildStdout>>);
 impl Running {
     fn start(data: &Path, arguments: &[&str]) -> Self {
         let mut command = command(data);
-        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().expect("runs");
+        let command = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("runs");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         Self(child, lines)
     }
@@ -387,7 +398,7 @@ fn membership_changed_by_one_program_reaches_the_other() {
     let url = node.line()["url"].as_str().expect("text").to_owned();
     let ada = ada.path();
     ok(&run(ada, &["--node", &url, "group", "create", "Trip"]));
-    let (bob, peer) = bob_joins(ada, "Trip", &[]);
+    let (bob, peer) = bob_joins(ada, "Trip");
     let bob = bob.path();
     ok(&run(bob, &["--node", &url, "group", "list"]));
 

@@ -58,6 +58,11 @@ test("Ada promotes Bob and ends Eve's membership", { timeout: 300_000 }, async (
     await b.click("#invite-button");
     await b.locator("#invite-error", { hasText: "may read and write" }).waitFor();
     await b.click("#invite-close");
+    await e.click("#people-button");
+    await about(e, "Ada");
+    await picture(e, "eve-about-ada-narrow");
+    await e.click("#person-close");
+    await e.click("#side-close");
   });
 
   await step("Ada promotes Bob, and Bob invites", async () => {
@@ -86,6 +91,11 @@ test("Ada promotes Bob and ends Eve's membership", { timeout: 300_000 }, async (
     await a.locator("#person-revoke summary").click();
     await a.selectOption("#person-reason", "misconduct");
     await a.check("#person-drop");
+    const size = a.viewportSize();
+    await a.setViewportSize(NARROW.viewport);
+    await a.locator("#person-revoke-form button").scrollIntoViewIfNeeded();
+    await picture(a, "ada-ends-eve-narrow");
+    await a.setViewportSize(size);
     await picture(a, "ada-ends-eve");
     await a.click("#person-revoke-form button");
     await a.locator("#person").waitFor({ state: "hidden" });
@@ -138,5 +148,26 @@ test("Ada promotes Bob and ends Eve's membership", { timeout: 300_000 }, async (
     await b.locator("#begin").waitFor();
     await row(a, "Bob", "revoked").waitFor({ state: "attached" });
     await a.locator("#former").locator("li", { hasText: "left" }).waitFor({ state: "attached" });
+  });
+
+  await step("Eve is out again, and comes back as a newcomer when Ada lets her", async () => {
+    await about(a, "Eve");
+    await a.locator("#person-revoke summary").click();
+    await a.click("#person-revoke-form button");
+    await e.locator("#standing-words", { hasText: "revoked by" }).waitFor();
+    await sees(e, "I am sorry");
+    const link = await invite(a, { uses: 1 });
+    await e.goto("about:blank");
+    await e.goto(link);
+    await e.locator("#invited-words", { hasText: "You were in this group" }).waitFor();
+    await picture(e, "eve-invited-again-narrow");
+    await row(a, "Eve", "revoked").getByRole("button").click();
+    await a.click("#person-reinstate-form button");
+    await row(a, "Eve").waitFor();
+    await e.click("#invited-join");
+    await e.locator("#chat #group-title", { hasText: GROUP }).waitFor({ timeout: 100_000 });
+    await sees(e, "Hello from Bob");
+    await say(e, "Here again");
+    await sees(a, "Here again");
   });
 });

@@ -5,18 +5,14 @@ import { spanMs } from "./record.js";
 /** A policy as the module takes it. What is left out is as for any group. */
 export function encodePolicy(policy = {}) {
   const {
-    invite = "inviting", administrators = true, passwords = true, membershipLifetime = "365d",
-    payloadBytesMax = 1 << 20, deferExpiry = false, rights = [], ...unknown
+    invite = null, administrators = null, passwords = null, membershipLifetime = null, payloadBytesMax = null,
+    deferExpiry = null, rights = [], ...unknown
   } = policy;
   const [surplus] = Object.keys(unknown);
   if (surplus) throw badArgument(`a policy has no ${surplus}; see the type Policy`);
-  if (!Number.isInteger(payloadBytesMax) || payloadBytesMax < 0 || payloadBytesMax > 0xffff_ffff) {
-    throw badArgument("payloadBytesMax is a whole number of bytes");
-  }
   return {
-    invite, administrators: Boolean(administrators), passwords: Boolean(passwords),
-    membershipLifetimeMs: spanMs(membershipLifetime), payloadBytesMax, deferExpiry: Boolean(deferExpiry),
-    rights: [...rights].map(encodeRight),
+    invite, administrators, passwords, membershipLifetimeMs: spanMs(membershipLifetime), payloadBytesMax,
+    deferExpiry, rights: [...rights].map(encodeRight),
   };
 }
 

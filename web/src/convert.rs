@@ -297,16 +297,16 @@ impl From<PropertiesJs> for Properties {
     }
 }
 
-/// A policy, in both directions. `js/group.js` fills in what an application leaves out.
+/// A policy, in both directions. What an application leaves out is as by default.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PolicyJs {
-    invite: String,
-    administrators: bool,
-    passwords: bool,
-    membership_lifetime_ms: f64,
-    payload_bytes_max: u32,
-    defer_expiry: bool,
+    invite: Option<String>,
+    administrators: Option<bool>,
+    passwords: Option<bool>,
+    membership_lifetime_ms: Option<f64>,
+    payload_bytes_max: Option<u32>,
+    defer_expiry: Option<bool>,
     rights: Vec<RightJs>,
 }
 
@@ -329,12 +329,16 @@ impl PolicyJs {
             delete: it.delete,
         };
         let mut policy = Policy::default();
-        policy.invite = parse(&self.invite)?;
-        policy.administrators = self.administrators;
-        policy.passwords = self.passwords;
-        policy.membership_lifetime = Duration::from_millis(self.membership_lifetime_ms as u64);
-        policy.payload_bytes_max = self.payload_bytes_max;
-        policy.defer_expiry = self.defer_expiry;
+        if let Some(role) = self.invite {
+            policy.invite = parse(&role)?;
+        }
+        if let Some(ms) = self.membership_lifetime_ms {
+            policy.membership_lifetime = Duration::from_millis(ms as u64);
+        }
+        policy.administrators = self.administrators.unwrap_or(policy.administrators);
+        policy.passwords = self.passwords.unwrap_or(policy.passwords);
+        policy.payload_bytes_max = self.payload_bytes_max.unwrap_or(policy.payload_bytes_max);
+        policy.defer_expiry = self.defer_expiry.unwrap_or(policy.defer_expiry);
         policy.rights = self.rights.into_iter().map(right).collect();
         Ok(policy)
     }
@@ -350,12 +354,12 @@ impl From<&Policy> for PolicyJs {
             delete: it.delete,
         };
         Self {
-            invite: policy.invite.to_string(),
-            administrators: policy.administrators,
-            passwords: policy.passwords,
-            membership_lifetime_ms: policy.membership_lifetime.as_millis() as f64,
-            payload_bytes_max: policy.payload_bytes_max,
-            defer_expiry: policy.defer_expiry,
+            invite: Some(policy.invite.to_string()),
+            administrators: Some(policy.administrators),
+            passwords: Some(policy.passwords),
+            membership_lifetime_ms: Some(policy.membership_lifetime.as_millis() as f64),
+            payload_bytes_max: Some(policy.payload_bytes_max),
+            defer_expiry: Some(policy.defer_expiry),
             rights: policy.rights.iter().map(right).collect(),
         }
     }

@@ -228,6 +228,16 @@ async fn join(global: &Global, host: &Host, link: &str) -> Result<()> {
             global.timeout.as_secs()
         ),
     };
+    // Who was in it before is in it at once, as it was.
+    let standing = info(&group).await?.standing;
+    if standing != Standing::Member {
+        let was = output::standing_text(standing, |peer| peer.to_string()[..8].to_owned());
+        bail!(
+            "joining the group: this data folder holds a membership of it that is {was}; leave the group first \
+             (`peergraph group leave {}`), or ask who revoked it to take that back (`peergraph group reinstate`)",
+            group.id()
+        );
+    }
     let wait = SYNC_WAIT.min(global.timeout);
     let ready = async {
         while !group.info().await?.ready {

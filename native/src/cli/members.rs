@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use peergraph::{Grant, Group, MemberInfo, PeerId, Reason, Role, Serial, Target};
+use serde_json::json;
 
 use super::group::change;
 use super::{Global, find_group, output, with_host};
@@ -102,14 +103,18 @@ pub(super) async fn revoke(global: &Global, arguments: RevokeArguments) -> Resul
             revoke = revoke.drop_members();
         }
         revoke.await.context("revoking the membership")?;
-        // Of one serial, its owner may not be known here.
-        let peer = members.iter().find(|member| match target {
-            Target::Peer(peer) => member.peer == peer,
-            Target::Serial(serial) => member.serial == serial,
-        });
+        let peer = match target {
+            Target::Peer(peer) => Some(peer),
+            Target::Serial(serial) => {
+                let owner = members.iter().find(|member| member.serial == serial);
+                owner.map(|member| member.peer)
+            }
+        };
         match peer {
-            Some(member) => show(global, group, member.peer).await,
-            None => Ok(()),
+            Some(peer) => show(global, group, peer).await,
+            // An earlier membership of somebody, who has a later one.
+            None if global.json => output::line(json!({ "revoked": arguments.target })),
+            None => output::line(format!("Revoked: {}", arguments.target)),
         }
     })
     .await
