@@ -16,6 +16,7 @@ mod graph;
 mod internal;
 mod invitations;
 mod membership;
+mod password;
 mod presence;
 mod records;
 mod repair;
@@ -35,12 +36,14 @@ use crate::io::{Event, GroupInfo, LinkId, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::password::Secret;
 use crate::policy::Grant;
 use crate::roll::{Roll, Standing};
 use crate::storage::{self, Class, Commit};
 use crate::time::{Deadlines, Time, WallTime};
 use crate::wire::{self, kind};
 use bytes::Bytes;
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -76,6 +79,7 @@ pub(crate) struct Group {
     roll: Roll,
     present: BTreeMap<NodeId, Present>,
     invitations: BTreeMap<RecordId, OpenInvitation>,
+    passwords: password::Passwords,
     deferred: records::Deferred,
     /// Records of the store that were read before the membership of their signer.
     early: Vec<Bytes>,
@@ -134,9 +138,16 @@ enum Timer {
 /// A join that is under way.
 struct Joining {
     request: RequestId,
-    /// For a bearer invitation.
-    secret: BearerSecret,
+    proof: Proof,
     addresses: Vec<Address>,
+}
+
+/// What a newcomer has to prove.
+enum Proof {
+    /// That it holds the link.
+    Link(BearerSecret),
+    /// That it knows the password of this invitation.
+    Password(RecordId, Secret),
 }
 
 /// A node that says it is here.
@@ -185,6 +196,8 @@ struct Saved {
     peer_time_shift: i64,
     #[n(6)]
     known: Vec<Vec<Address>>,
+    #[n(7)]
+    passwords: Option<Vec<(RecordId, ByteArray<32>)>>,
 }
 
 impl Group {
@@ -206,6 +219,7 @@ impl Group {
             roll: Roll::new(owner),
             present: BTreeMap::new(),
             invitations: BTreeMap::new(),
+            passwords: password::Passwords::default(),
             deferred: records::Deferred::default(),
             early: Vec::new(),
             tracked: BTreeMap::new(),
@@ -246,6 +260,9 @@ impl Group {
         group.ready = saved.ready;
         group.peer_time_shift = saved.peer_time_shift;
         group.known = saved.known.into();
+        for (id, secret) in saved.passwords.unwrap_or_default() {
+            group.passwords.known.insert(id, Secret::from_bytes(secret.into()));
+        }
         Some(group)
     }
 
@@ -260,6 +277,9 @@ impl Group {
             ready: self.ready,
             peer_time_shift: self.peer_time_shift,
             known: self.known.iter().cloned().collect(),
+            passwords: Some(
+                self.password_secrets().into_iter().map(|(id, it)| (id, it.into())).collect(),
+            ),
         };
         let bytes = wire::encode(&saved);
         ctx.storage.write(storage::info_key(self.id), Some(bytes.into()));
@@ -393,6 +413,15 @@ impl Group {
             (kind::NOT_OPENED, SlotState::Opening) => self.on_not_opened(links, link),
             (kind::REDEEM, SlotState::Opened | SlotState::Guest) => {
                 self.on_redeem(ctx, links, link, body)?;
+            }
+            (kind::ASK_PASSWORD, SlotState::Opened | SlotState::Guest) => {
+                self.on_ask_password(ctx, links, link, body)?;
+            }
+            (kind::ANSWER_PASSWORD, SlotState::Redeeming) => {
+                self.on_answer_password(ctx, links, link, body)?;
+            }
+            (kind::PROVE_PASSWORD, SlotState::Guest) => {
+                self.on_prove_password(ctx, links, link, body)?;
             }
             (kind::GRANTED, SlotState::Redeeming) => self.on_granted(ctx, links, link, body)?,
             (kind::NOT_GRANTED, SlotState::Redeeming) => {

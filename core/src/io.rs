@@ -24,6 +24,7 @@ use crate::cert::Certificate;
 use crate::error::{Error, Misbehaved};
 use crate::id::{Fingerprint, GroupId, NodeId, PeerId, RecordId, Serial};
 use crate::invitation::Invitation;
+use crate::password::Password;
 use crate::policy::{Grant, Policy};
 use crate::record::{Attribute, Record, RecordType};
 use crate::roll::{Reason, Standing, Target};
@@ -289,6 +290,8 @@ pub enum Command {
     Join {
         /// The invitation.
         invitation: Invitation,
+        /// For one by password.
+        password: Option<Password>,
     },
     /// Publish a new record, replace one, or delete one. Done when durable here. → [`Reply::Record`]
     Publish {
@@ -346,6 +349,17 @@ pub enum Invite {
     Bearer {
         /// What they may do.
         grant: Grant,
+        /// How many may join. At least 1.
+        uses: u32,
+        /// How long it can be used.
+        expires_in: Duration,
+    },
+    /// Whoever knows the password, redeemed with its maker online.
+    Password {
+        /// What they may do.
+        grant: Grant,
+        /// Told to them in another way than the invitation.
+        password: Password,
         /// How many may join. At least 1.
         uses: u32,
         /// How long it can be used.

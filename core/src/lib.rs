@@ -47,6 +47,7 @@ pub mod limits;
 mod link;
 pub mod node;
 mod noise;
+pub mod password;
 pub mod policy;
 pub mod reconcile;
 pub mod record;

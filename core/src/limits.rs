@@ -122,6 +122,11 @@ pub const REVOCATION_KEPT_MAX: usize = 40_000;
 pub const REVOCATION_STANDING_MAX: usize = 8_192;
 /// Payload of a record of the core's own types. Bytes. Guess: the largest revocation. Others drop the record.
 pub const INTERNAL_PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a password. Guess. A longer one is refused.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+/// Newcomers whose failed passwords are remembered, per invitation. Guess. One goes for the next; what all of them tried
+/// together is counted all the same.
+pub const PASSWORD_SOURCES_MAX: usize = 256;
 /// Application roles of one membership. Guess. A certificate with more is refused.
 pub const APP_ROLES_MAX: usize = 16;
 /// Characters of the name of an application role. Guess. As above.

@@ -58,6 +58,9 @@ pub(crate) mod kind {
     pub(crate) const ANNOUNCE: u8 = 49;
     pub(crate) const REQUEST: u8 = 50;
     pub(crate) const BEAT: u8 = 56;
+    pub(crate) const ASK_PASSWORD: u8 = 57;
+    pub(crate) const ANSWER_PASSWORD: u8 = 58;
+    pub(crate) const PROVE_PASSWORD: u8 = 59;
 }
 
 /// What an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.
@@ -94,6 +97,9 @@ pub fn kind_name(kind: u8) -> &'static str {
         kind::ANNOUNCE => "announce",
         kind::REQUEST => "request",
         kind::BEAT => "beat",
+        kind::ASK_PASSWORD => "ask password",
+        kind::ANSWER_PASSWORD => "answer password",
+        kind::PROVE_PASSWORD => "prove password",
         _ => "other",
     }
 }
@@ -290,6 +296,40 @@ pub(crate) struct NotGranted {
     /// Who could grant it, reachable through this link.
     #[n(1)]
     pub(crate) referrals: Vec<Referral>,
+    /// Passwords were tried too often: how long to wait.
+    #[n(2)]
+    pub(crate) wait_ms: Option<u64>,
+}
+
+/// Begins to prove a password. See `password.rs`.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct AskPassword {
+    #[n(0)]
+    pub(crate) invitation: RecordId,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) message: Vec<u8>,
+}
+
+/// The member's half.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct AnswerPassword {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) message: Vec<u8>,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) proof: Vec<u8>,
+    /// Shows that the member is one.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) chain: Vec<u8>,
+}
+
+/// The newcomer's proof.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct ProvePassword {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) proof: Vec<u8>,
 }
 
 /// What became of flooded records.

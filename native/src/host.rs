@@ -554,7 +554,9 @@ impl Host {
     /// [`JoinError`].
     pub async fn join(&self, link: impl AsRef<str>) -> Result<Group, JoinError> {
         let invitation = parse_invitation(link.as_ref()).map_err(JoinError::Invitation)?;
-        let Reply::Group(info) = self.requests.ask(Command::Join { invitation }).await? else {
+        let Reply::Group(info) =
+            self.requests.ask(Command::Join { invitation, password: None }).await?
+        else {
             unreachable!("{WRONG_REPLY}")
         };
         Ok(self.group_handle(info))

@@ -8,6 +8,7 @@ mod chat;
 mod crash;
 mod graph;
 mod joining;
+mod password;
 mod records;
 mod rendezvous;
 mod replay;

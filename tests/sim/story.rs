@@ -146,7 +146,7 @@ impl World {
     /// # Panics
     /// If the answer is of another kind, or none comes in time.
     pub fn join(&mut self, host: HostId, invitation: Invitation) -> Result<GroupId, Error> {
-        match self.ask_within(host, Command::Join { invitation }, JOIN_WITHIN)? {
+        match self.ask_within(host, Command::Join { invitation, password: None }, JOIN_WITHIN)? {
             Reply::Group(info) => Ok(info.id),
             other => panic!("join answered {other:?}"),
         }

@@ -87,7 +87,11 @@ impl PeerHandle {
     /// Joins by the text or link of an invitation.
     pub fn join(&self, text: &str) -> Promise {
         let invitation = Invitation::from_text(text);
-        self.ask(invitation.map(|invitation| Command::Join { invitation }).map_err(Failure::from))
+        self.ask(
+            invitation
+                .map(|invitation| Command::Join { invitation, password: None })
+                .map_err(Failure::from),
+        )
     }
 
     /// What an invitation says, unverified.

@@ -222,7 +222,7 @@ impl Group {
         if self.is_member() {
             self.connect_on(ctx, links, link);
         } else {
-            self.redeem_on(ctx, links, link);
+            self.prove_on(ctx, links, link);
         }
         Ok(())
     }
@@ -400,6 +400,7 @@ impl Group {
     /// A link is gone.
     pub(crate) fn link_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
         self.attempts.remove(&link);
+        self.passwords.link_down(link);
         self.repair.probed(link, false);
         let lost = self.is_neighbour(link);
         if lost {
@@ -679,6 +680,11 @@ impl Group {
         chosen
     }
 
+    /// The nodes of one peer that are present.
+    pub(super) fn referrals_to(&self, peer: PeerId) -> Vec<Referral> {
+        self.referrals_of(|other| other == peer)
+    }
+
     /// The nodes that are present of members who may issue such a membership.
     pub(super) fn referrals_to_issuers_of(&self, ctx: &Ctx<'_>, grant: &Grant) -> Vec<Referral> {
         let policy = self.root.policy();
@@ -686,7 +692,11 @@ impl Group {
             let best = self.roll.best_of(peer, ctx.now.wall);
             best.is_some_and(|chain| policy.may_issue(chain.grant(), grant))
         };
-        let here = self.present.iter().filter(|(_, present)| issues(present.peer));
+        self.referrals_of(issues)
+    }
+
+    fn referrals_of(&self, wanted: impl Fn(PeerId) -> bool) -> Vec<Referral> {
+        let here = self.present.iter().filter(|(_, present)| wanted(present.peer));
         let referrals = here.map(|(&node, present)| Referral {
             node,
             peer: present.peer,

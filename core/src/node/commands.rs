@@ -41,7 +41,7 @@ impl Node {
                 self.add_group(group);
                 return Ok(());
             }
-            Command::Join { invitation } => {
+            Command::Join { invitation, password } => {
                 if let Some(group) = self.groups.get(&invitation.group) {
                     if !group.is_member() {
                         return Err(Error::Busy);
@@ -51,7 +51,7 @@ impl Node {
                     return Ok(());
                 }
                 self.room_for_a_group()?;
-                let group = Group::join(&mut ctx!(self), invitation, request)?;
+                let group = Group::join(&mut ctx!(self), invitation, password, request)?;
                 self.add_group(group);
                 return Ok(());
             }

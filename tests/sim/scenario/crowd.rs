@@ -58,7 +58,8 @@ impl Crowd {
             for (&guest, mut invitation) in guests.iter().zip(invitations) {
                 invitation.addresses = self.draw_doors();
                 self.world.start(guest);
-                let request = self.world.command(guest, Command::Join { invitation });
+                let request =
+                    self.world.command(guest, Command::Join { invitation, password: None });
                 waiting.push((guest, request));
             }
             let pause = self.world.chance.within(50..400);
