@@ -418,6 +418,15 @@ impl<'b, C> minicbor::Decode<'b, C> for Certificate {
     }
 }
 
+/// How certificates are read: [`Certificate::from_der`], or a function that remembers what it has read, so that one
+/// process that runs thousands of nodes keeps one copy of each.
+pub type ReadCertificate = fn(&[u8]) -> Result<Certificate, CertError>;
+
+/// [`Certificate::from_der`] as a plain function.
+pub fn read_certificate(der: &[u8]) -> Result<Certificate, CertError> {
+    Certificate::from_der(der)
+}
+
 /// Whose identity certificate this is, if it is a genuine one (rule 11). Validity is not judged: identities do
 /// not expire, memberships do.
 pub fn verify_identity(certificate: &Certificate, verify: Verify) -> Result<PeerId, CertError> {

@@ -4,11 +4,13 @@
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `internal`
 //! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry),
 //! `presence` (who is here), `graph` (neighbours), `flood` and `announce` (sending on, acknowledging),
-//! `sync` (making two stores equal), `signal` (carrying connection signals).
+//! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
+//! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
 mod announce;
 mod batch;
+mod contacts;
 mod flood;
 mod graph;
 mod internal;
@@ -16,7 +18,9 @@ mod invitations;
 mod membership;
 mod presence;
 mod records;
+mod repair;
 mod signal;
+mod signature;
 mod standing;
 mod sync;
 
@@ -79,6 +83,7 @@ pub(crate) struct Group {
     tracked: BTreeMap<RecordId, Tracked>,
     tracked_order: VecDeque<RecordId>,
     own_presence: Option<RecordId>,
+    own_contact: Option<RecordId>,
     /// When we published last and the random part of that record's id: what we publish in one millisecond keeps its
     /// order, in which stores are read.
     last_published: (WallTime, u64),
@@ -95,6 +100,9 @@ pub(crate) struct Group {
     awaited: announce::Awaited,
     /// Records that are not durable yet.
     writing: BTreeSet<RecordId>,
+    signature: signature::Signature,
+    contacts: BTreeMap<RecordId, contacts::Contact>,
+    repair: repair::Repair,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
@@ -110,6 +118,11 @@ enum Timer {
     Announce,
     Graft,
     Presence,
+    Signature,
+    Beat,
+    Contact,
+    Standing,
+    Repair,
     Expiry,
     Joining,
     Judge,
@@ -198,6 +211,7 @@ impl Group {
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
             own_presence: None,
+            own_contact: None,
             last_published: (WallTime(0), 0),
             slots: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -208,6 +222,9 @@ impl Group {
             flooding: BTreeMap::new(),
             awaited: announce::Awaited::default(),
             writing: BTreeSet::new(),
+            signature: signature::Signature::default(),
+            contacts: BTreeMap::new(),
+            repair: repair::Repair::default(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,
@@ -276,6 +293,9 @@ impl Group {
             records: self.indexes[Class::Application as usize].len() as u64,
             neighbours: self.neighbours().count(),
             ready: self.ready,
+            signature: self.signature.current,
+            contact: self.is_contact(),
+            nodes: self.size(),
         }
     }
 
@@ -309,6 +329,11 @@ impl Group {
             Timer::Announce => "announce",
             Timer::Graft => "ask for announced",
             Timer::Presence => "refresh presence",
+            Timer::Signature => "check graph signature",
+            Timer::Beat => "show graph signature",
+            Timer::Contact => "refresh contact",
+            Timer::Standing => "change number of contacts",
+            Timer::Repair => "look for the missing",
             Timer::Expiry => "expire records",
             Timer::Joining => "give up joining",
             Timer::Judge => "enforce the roll",
@@ -328,6 +353,11 @@ impl Group {
                 Timer::Announce => self.send_announcements(ctx, links),
                 Timer::Graft => self.graft(ctx, links),
                 Timer::Presence => self.publish_presence(ctx),
+                Timer::Signature => self.signature_due(ctx),
+                Timer::Beat => self.beat(ctx, links),
+                Timer::Contact => self.publish_contact(ctx),
+                Timer::Standing => self.change_standing(ctx),
+                Timer::Repair => self.repair(ctx, links),
                 Timer::Expiry => self.expire(ctx),
                 // The node has asked `gave_up_joining` before.
                 Timer::Joining => {}
@@ -386,6 +416,7 @@ impl Group {
             (kind::WANT, _) if neighbour => self.on_want(ctx, links, link, body)?,
             (kind::GIVEN, _) if neighbour => self.on_given(ctx, links, link, body)?,
             (kind::SYNC_END, _) if neighbour => self.on_sync_end(ctx, links, link, body)?,
+            (kind::BEAT, _) if neighbour => self.on_beat(ctx, links, link, body)?,
             (kind::SIGNAL, _) if state.carries_signals() => {
                 return self.on_signal(ctx, links, link, body).map(Some);
             }
@@ -407,7 +438,9 @@ impl Group {
         link: LinkId,
         chain: &[u8],
     ) -> Result<VerifiedChain, Misbehaved> {
-        let certificates = cert::decode_chain(chain).map_err(|_| Misbehaved::Membership)?;
+        let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
+        let certificates = cert::decode_chain_knowing(chain, known, ctx.config.certificate)
+            .map_err(|_| Misbehaved::Membership)?;
         let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
         if chain.peer() == peer { Ok(chain) } else { Err(Misbehaved::Membership) }

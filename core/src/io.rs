@@ -236,8 +236,8 @@ pub enum Command {
         /// All of them.
         properties: Properties,
     },
-    /// Issue another membership to a member: with another role, or for longer. The earlier ones of a member whose
-    /// role becomes lower are revoked, what it published stays. → [`Reply::Ok`], when durable
+    /// Issue another membership to a member: with another role, or for longer. Earlier ones that grant something
+    /// beyond it are revoked; what it published stays. → [`Reply::Ok`], when durable
     Issue {
         /// The group.
         group: GroupId,
@@ -492,6 +492,13 @@ pub struct GroupInfo {
     pub neighbours: usize,
     /// Whether a sync has been completed, or we are its creator.
     pub ready: bool,
+    /// The graph signature: the lowest node id in our part of the graph. None before one is found.
+    pub signature: Option<NodeId>,
+    /// Whether this node is a contact, one of the few that mend the graph when it breaks.
+    pub contact: bool,
+    /// How many nodes our part of the graph has, estimated: above 5, by a standard error of about half; see the head
+    /// of `group/contacts.rs`.
+    pub nodes: u64,
 }
 
 /// A member as this node sees it.

@@ -4,6 +4,7 @@
 //! `rendezvous.rs`, `dial.rs`. Beside this file: `commands` (the application), `store` (the disk), `signals` (links that
 //! are opened through others).
 use crate::address::Address;
+use crate::cert::{self, ReadCertificate};
 use crate::dial::Dialer;
 use crate::error::{Error, Misbehaved};
 use crate::group::{Group, Plan, Verdict};
@@ -15,6 +16,7 @@ use crate::io::{
 };
 use crate::limits;
 use crate::link::{Links, Received};
+pub use crate::noise::Curve;
 use crate::noise::StaticKey;
 use crate::rendezvous::Tables;
 use crate::signalling::Ways;
@@ -40,6 +42,10 @@ pub struct Config {
     pub neighbours: Neighbours,
     /// Whether it serves as rendezvous for groups that it need not be a member of.
     pub rendezvous: bool,
+    /// How certificates are read: a seam for simulations, which keep one copy of each.
+    pub certificate: ReadCertificate,
+    /// How handshakes agree on keys: a seam for simulations of so many nodes that nothing else can be left out.
+    pub curve: Curve,
     /// How signatures are checked: a seam for simulations, which check what is valid for one node once for all.
     pub verify: Verify,
     /// How the signatures of records are checked: the same seam.
@@ -51,6 +57,8 @@ impl Default for Config {
         Self {
             neighbours: Neighbours::default(),
             rendezvous: false,
+            certificate: cert::read_certificate,
+            curve: Curve::default(),
             verify: identity::verify,
             verify_all: verify::verify_all,
         }
@@ -157,7 +165,7 @@ impl Node {
         let id = NodeId(rng.next_u64());
         let mut secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut secret[..]);
-        let noise = StaticKey::new(secret);
+        let noise = StaticKey::new(secret, config.curve);
         let proof = identity.sign(Domain::Handshake, noise.public());
         let mut node = Self {
             config,
@@ -365,7 +373,8 @@ impl Node {
         }
     }
 
-    /// A link is no more. Where it never `opened`, its node is tried in another way.
+    /// A link is no more. Where it never `opened`, its node is tried in another way; by signals only if it says that it
+    /// is here: the search for one who crashed, or is cut off, would go through the whole graph in vain.
     fn forget_link(&mut self, link: LinkId, opened: bool, twin: Option<NodeId>) {
         self.ways.remove(link);
         self.tables.link_down(link);
@@ -380,6 +389,7 @@ impl Node {
                     group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);
                 } else if let Some(node) = node
                     && self.links.to_node(node).is_none()
+                    && group.is_present(node)
                 {
                     group.offer_to(&mut ctx!(self), &mut self.links, node);
                 }

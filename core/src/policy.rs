@@ -225,6 +225,11 @@ impl Right {
 }
 
 impl Grant {
+    /// Whether this grants all that `other` does.
+    pub fn includes(&self, other: &Self) -> bool {
+        self.role >= other.role && other.app_roles.iter().all(|role| self.app_roles.contains(role))
+    }
+
     /// Whether a right that names `role` is for who has this.
     fn has(&self, role: &str) -> bool {
         match role.parse::<Role>() {

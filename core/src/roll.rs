@@ -37,7 +37,6 @@ use crate::cert::{Certificate, Role, VerifiedChain};
 use crate::id::{Digest, PeerId, RecordId, Serial};
 use crate::identity::PublicKey;
 use crate::time::WallTime;
-use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
@@ -148,8 +147,6 @@ type Order = (bool, Rank, bool, u64, Digest);
 pub(crate) struct Revocation {
     pub(crate) version: u64,
     pub(crate) digest: Digest,
-    /// The record, whole.
-    pub(crate) bytes: Bytes,
     /// On what it relies.
     pub(crate) signer: VerifiedChain,
     /// What shows that the signer is above the target.
@@ -307,11 +304,14 @@ impl Roll {
         serials.filter_map(|serial| self.chains.get(serial))
     }
 
-    /// The membership of a peer that counts: one that stands and is valid at `now` before others, then the latest.
+    /// The membership of a peer that counts: one that stands and is valid at `now` before others, then the one that
+    /// grants most, then the latest. (Whoever takes a grant back revokes it; validity begins with whole seconds.)
     pub(crate) fn best_of(&self, peer: PeerId, now: WallTime) -> Option<&VerifiedChain> {
         let key = |chain: &&VerifiedChain| {
             let good = self.standing(chain, now) == Standing::Member;
-            (good, chain.not_before(), chain.not_after(), chain.serial())
+            let grant = chain.grant();
+            let grants = (grant.role, grant.app_roles.len());
+            (good, grants, chain.not_before(), chain.not_after(), chain.serial())
         };
         self.of_peer(peer).max_by_key(key)
     }
@@ -328,12 +328,18 @@ impl Roll {
         }
     }
 
-    /// The record by which a membership was revoked, to show it to who does not know.
-    pub(crate) fn proof(&self, chain: &VerifiedChain) -> Option<Bytes> {
-        self.hits(chain, None).find_map(|hit| match hit {
-            Hit::Revoked(by) => Some(by.bytes.clone()),
-            Hit::Surplus => None,
-        })
+    /// The records by which a membership does not stand, to show them to who does not know.
+    pub(crate) fn proof(&self, chain: &VerifiedChain) -> Vec<RecordId> {
+        let Some(hit) = self.hits(chain, None).next() else { return Vec::new() };
+        if let Hit::Revoked(by) = hit {
+            let acts = self.revocations.iter().filter(|(_, act)| act.digest == by.digest);
+            return acts.map(|(&id, _)| id).collect();
+        }
+        let serials: Vec<Serial> = chain.certificates().iter().map(Certificate::serial).collect();
+        let mut own = self.redemptions.values().filter(|used| serials.contains(&used.serial));
+        let Some(invitation) = own.next().map(|used| used.invitation) else { return Vec::new() };
+        let of = self.redemptions.iter().filter(|(_, used)| used.invitation == invitation);
+        of.map(|(&id, _)| id).collect()
     }
 
     /// Whether a record that relies on a membership holds: rule 6. The clock is the caller's.

@@ -1,7 +1,10 @@
-//! Verified signatures, remembered for all nodes of a thread: what is valid for one is valid for all.
+//! Verified signatures and certificates that were read, remembered for all nodes of a thread: what is valid for one is
+//! valid for all.
 //!
 //! A simulation of a thousand nodes would otherwise spend its time on verifying every record a thousand
 //! times. One CI run goes without it, so that the shortcut cannot hide anything.
+use bytes::Bytes;
+use peergraph_core::cert::{CertError, Certificate};
 use peergraph_core::identity::{PublicKey, verify};
 use peergraph_core::verify::{Claim, verify_all};
 use sha2::{Digest as _, Sha256};
@@ -13,6 +16,7 @@ const ENTRIES_MAX: usize = 1 << 20;
 
 thread_local! {
     static SEEN: RefCell<HashMap<[u8; 32], bool>> = RefCell::new(HashMap::new());
+    static READ: RefCell<HashMap<Bytes, Certificate>> = RefCell::new(HashMap::new());
 }
 
 /// [`verify`], asked once for each (key, message, signature) on this thread.
@@ -51,8 +55,25 @@ fn remember(
     valid
 }
 
+/// Reads a certificate, once for each on this thread. All nodes share the copy. One that cannot be read is read again
+/// each time.
+pub(crate) fn certificate(der: &[u8]) -> Result<Certificate, CertError> {
+    if let Some(known) = READ.with_borrow(|read| read.get(der).cloned()) {
+        return Ok(known);
+    }
+    let certificate = Certificate::from_der(der)?;
+    READ.with_borrow_mut(|read| {
+        if read.len() >= ENTRIES_MAX {
+            read.clear();
+        }
+        read.insert(certificate.der().clone(), certificate.clone());
+    });
+    Ok(certificate)
+}
+
 /// Forgets everything, so that one run's time does not depend on the run before it.
 pub fn forget() {
+    READ.with_borrow_mut(HashMap::clear);
     SEEN.with_borrow_mut(HashMap::clear);
 }
 

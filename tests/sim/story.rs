@@ -336,15 +336,19 @@ impl World {
     /// Whether the live wires connect all `hosts` to one another, perhaps over several hops.
     pub fn is_connected(&self, hosts: &[HostId]) -> bool {
         let Some(&first) = hosts.first() else { return true };
-        let mut reached = std::collections::BTreeSet::from([first]);
+        let mut left = vec![false; self.hosts.len()];
+        hosts.iter().for_each(|&host| left[host] = true);
+        left[first] = false;
         let mut next = vec![first];
+        let mut reached = 1;
         while let Some(host) = next.pop() {
             for other in self.wired_to(host) {
-                if hosts.contains(&other) && reached.insert(other) {
+                if std::mem::take(&mut left[other]) {
+                    reached += 1;
                     next.push(other);
                 }
             }
         }
-        reached.len() == hosts.len()
+        reached == hosts.len()
     }
 }

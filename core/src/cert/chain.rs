@@ -1,6 +1,6 @@
 //! Chains: rules 12–20 of the parent module.
 use super::profile::Kind;
-use super::{CertError, Certificate, Role, verify_root};
+use super::{CertError, Certificate, ReadCertificate, Role, read_certificate, verify_root};
 use crate::id::{GroupId, PeerId, Serial};
 use crate::identity::{PublicKey, Verify};
 use crate::limits::{CERTIFICATE_CLOCK_SKEW, CHAIN_MAX};
@@ -219,16 +219,17 @@ pub fn encode_chain(certificates: &[Certificate]) -> Vec<u8> {
 
 /// Reads what [`encode_chain`] wrote: at most [`CHAIN_MAX`] certificates, of rules 1–10, and nothing else.
 pub fn decode_chain(bytes: &[u8]) -> Result<Vec<Certificate>, CertError> {
-    decode_chain_knowing(bytes, &[])
+    decode_chain_knowing(bytes, &[], read_certificate)
 }
 
 /// The same, without parsing certificates that are among `known`: members of one group share most of their chains.
 pub(crate) fn decode_chain_knowing(
     bytes: &[u8],
     known: &[Certificate],
+    read: ReadCertificate,
 ) -> Result<Vec<Certificate>, CertError> {
     let mut decoder = minicbor::Decoder::new(bytes);
-    let certificates = read_chain_knowing(&mut decoder, known)?;
+    let certificates = read_chain_knowing(&mut decoder, known, read)?;
     let whole = decoder.position() == bytes.len();
     if whole { Ok(certificates) } else { Err(CertError::Encoding) }
 }
@@ -247,12 +248,13 @@ pub(crate) fn write_chain<W: minicbor::encode::Write>(
 pub(crate) fn read_chain(
     decoder: &mut minicbor::Decoder<'_>,
 ) -> Result<Vec<Certificate>, CertError> {
-    read_chain_knowing(decoder, &[])
+    read_chain_knowing(decoder, &[], read_certificate)
 }
 
 fn read_chain_knowing(
     decoder: &mut minicbor::Decoder<'_>,
     known: &[Certificate],
+    read: ReadCertificate,
 ) -> Result<Vec<Certificate>, CertError> {
     let count = decoder.array().ok().flatten().ok_or(CertError::Encoding)?;
     if count > CHAIN_MAX as u64 {
@@ -264,7 +266,7 @@ fn read_chain_knowing(
         let parsed = known.iter().find(|certificate| certificate.der() == der);
         certificates.push(match parsed {
             Some(certificate) => certificate.clone(),
-            None => Certificate::from_der(der)?,
+            None => read(der)?,
         });
     }
     Ok(certificates)

@@ -62,7 +62,7 @@ pub(super) struct Slot {
     pub(super) peer: PeerId,
     /// The membership that the other end showed.
     pub(super) chain: Option<VerifiedChain>,
-    addresses: Vec<Address>,
+    pub(super) addresses: Vec<Address>,
     pub(super) acks: Vec<AckOf>,
     /// Whether records are announced here rather than sent.
     pub(super) lazy: bool,
@@ -241,6 +241,7 @@ impl Group {
             chain: crate::cert::encode_chain(chain.certificates()),
             addresses: ctx.addresses.to_vec(),
             lonely: self.neighbours().next().is_none(),
+            signature: self.signature.current,
         };
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.state = SlotState::Connecting;
@@ -256,7 +257,7 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Connect { chain, addresses, lonely } = wire::decode(body)?;
+        let Connect { chain, addresses, lonely, signature } = wire::decode(body)?;
         if addresses.len() > limits::ADDRESSES_MAX {
             return Err(Misbehaved::TooMuch);
         }
@@ -271,8 +272,9 @@ impl Group {
             self.neighbour_down(ctx, stale);
         }
         let full = |group: &Self| group.neighbours().count() >= ctx.config.neighbours.maximum;
-        // Where all are full, whoever has nobody would stay alone: a neighbour that has others makes room.
-        if lonely && full(self) {
+        // Where all are full, whoever has nobody would stay alone, and a broken graph broken: a neighbour that has
+        // others makes room.
+        if (lonely || self.is_apart(signature)) && full(self) {
             self.prune(ctx, links, ROOM_MADE_AFTER);
         }
         if full(self) {
@@ -329,6 +331,7 @@ impl Group {
         if self.is_neighbour(link) {
             self.neighbour_down(ctx, link);
         }
+        self.repair.probed(link, true);
         self.set_state(link, SlotState::Idle);
         if refuse.reason == Reason::NotStanding {
             return self.on_not_standing(ctx, links, refuse);
@@ -371,6 +374,8 @@ impl Group {
         slot.since = ctx.now.mono;
         slot.addresses = addresses;
         let (group, peer, node) = (self.id, slot.peer, slot.node);
+        self.repair.probed(link, true);
+        self.repair.found(node);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: true });
         if self.ready {
             self.maintain(ctx, links, false);
@@ -395,12 +400,17 @@ impl Group {
     /// A link is gone.
     pub(crate) fn link_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
         self.attempts.remove(&link);
-        if self.is_neighbour(link) {
+        self.repair.probed(link, false);
+        let lost = self.is_neighbour(link);
+        if lost {
             self.neighbour_down(ctx, link);
             self.soon(ctx);
         }
-        if self.slots.remove(&link).is_some() {
+        if let Some(slot) = self.slots.remove(&link) {
             self.forget_routes(link);
+            if lost {
+                self.miss(ctx, slot.node, slot.addresses, Vec::new());
+            }
         }
     }
 
@@ -566,25 +576,26 @@ impl Group {
         ctx.out.push_back(Output::Open { link, dial: Dial::Offer });
     }
 
-    /// Dials the first of a node's addresses.
+    /// Dials the first of a node's addresses, if there is room for a link.
     pub(crate) fn dial_addresses(
         &mut self,
         ctx: &mut Ctx<'_>,
         links: &mut Links,
         node: Option<NodeId>,
         mut addresses: Vec<Address>,
-    ) {
+    ) -> Option<LinkId> {
         if addresses.is_empty() || links.len() >= limits::LINKS_MAX {
-            return;
+            return None;
         }
         let address = addresses.remove(0);
         if ctx.addresses.contains(&address) {
-            return;
+            return None;
         }
         let link = links.create(ctx.now, true);
         ctx.plans.insert(link, Plan::Member { group: self.id, node, rest: addresses });
         self.attempts.insert(link, node);
         ctx.out.push_back(Output::Open { link, dial: Dial::Address(address) });
+        Some(link)
     }
 
     /// Tries addresses of earlier times, the newest first with some luck; not those of our neighbours.
@@ -627,6 +638,7 @@ impl Group {
     /// Leaves the graph: presence withdrawn, neighbours told whom they may turn to.
     pub(crate) fn leave_graph(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         self.withdraw_presence(ctx);
+        self.withdraw_contact(ctx);
         self.flush_floods(ctx, links);
         self.send_acks(ctx, links);
         let neighbours: Vec<(LinkId, NodeId)> =

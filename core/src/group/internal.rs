@@ -196,7 +196,8 @@ impl Group {
         below_root: bool,
     ) -> Result<VerifiedChain, BadRecord> {
         let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
-        let mut certificates = cert::decode_chain_knowing(bytes, known).map_err(bad)?;
+        let mut certificates =
+            cert::decode_chain_knowing(bytes, known, ctx.config.certificate).map_err(bad)?;
         if below_root {
             if certificates.is_empty() {
                 return Ok(self.roll.owner().clone());
@@ -225,7 +226,6 @@ impl Group {
         let act = Revocation {
             version: record.version,
             digest: signed.digest(),
-            bytes: signed.bytes().clone(),
             signer,
             target_chain,
             target,
@@ -316,7 +316,8 @@ fn check_internal(
             RecordType::PROPERTIES
             | RecordType::REDEMPTION
             | RecordType::REVOCATION
-            | RecordType::PRESENCE,
+            | RecordType::PRESENCE
+            | RecordType::CONTACT,
             _,
         ) => Ok(()),
         _ => Err(BadRecord::Type),

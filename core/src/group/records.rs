@@ -123,7 +123,7 @@ fn class_of(kind: &RecordType) -> Class {
         | RecordType::INVITATION
         | RecordType::REDEMPTION
         | RecordType::REVOCATION => Class::Membership,
-        RecordType::PRESENCE => Class::Presence,
+        RecordType::PRESENCE | RecordType::CONTACT => Class::Presence,
         _ => Class::Application,
     }
 }
@@ -353,11 +353,7 @@ impl Group {
     /// What a record changes in what we know. It has been checked.
     fn take_effect(&mut self, ctx: &mut Ctx<'_>, record: &Record, meaning: Meaning) {
         match meaning {
-            Meaning::Nothing => {
-                if record.kind.as_str() == RecordType::PRESENCE {
-                    self.presence_changed(ctx, record);
-                }
-            }
+            Meaning::Nothing => self.presence_class_changed(ctx, record),
             Meaning::TakenBack => {
                 self.invitations.remove(&record.id);
                 let target = self.roll.act(record.id).map(|act| act.target_chain.peer());
@@ -367,9 +363,7 @@ impl Group {
                 if let Some(peer) = target {
                     self.tell_of_member(ctx, peer);
                 }
-                if record.kind.as_str() == RecordType::PRESENCE {
-                    self.presence_changed(ctx, record);
-                }
+                self.presence_class_changed(ctx, record);
             }
             Meaning::Properties(properties) => self.adopt(ctx, properties),
             Meaning::Membership(issued) => {
@@ -397,6 +391,14 @@ impl Group {
                 self.standing_changed(ctx);
                 self.tell_of_member(ctx, peer);
             }
+        }
+    }
+
+    fn presence_class_changed(&mut self, ctx: &mut Ctx<'_>, record: &Record) {
+        match record.kind.as_str() {
+            RecordType::PRESENCE => self.presence_changed(ctx, record),
+            RecordType::CONTACT => self.contact_changed(ctx, record),
+            _ => {}
         }
     }
 
@@ -599,7 +601,10 @@ impl Group {
                 let group = self.id;
                 match class {
                     Class::Application if !deleted => self.event(ctx, Event::Expired { group, id }),
-                    Class::Presence => self.presence_expired(ctx, id),
+                    Class::Presence => {
+                        self.presence_expired(ctx, id);
+                        self.contact_expired(ctx, id);
+                    }
                     Class::Membership if self.roll.forget(id) => self.standing_changed(ctx),
                     Class::Application | Class::Membership => {}
                 }

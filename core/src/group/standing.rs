@@ -18,11 +18,15 @@ use crate::record::{Meta, RecordType, Signed};
 use crate::roll::{Kept, Reason, Revocation, Standing, Target, may_revoke};
 use crate::storage::{self, Class};
 use crate::wire::{self, Refuse};
+use minicbor::bytes::ByteVec;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How often memberships that we issued are looked through for those that end soon. Guess: they last for months.
-const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
+/// How often memberships that we issued are looked through for those that end soon: at most so often, at least so
+/// often, and else this part of a membership's life. Guess: a renewal is not missed.
+const RENEW_EVERY: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(6 * 3_600);
+const RENEWALS_LOOKED_FOR: u32 = 16;
 /// A membership is renewed when less than this part of its life is left. Guess.
 const RENEWED_AT: u32 = 4;
 /// Memberships renewed in one go. Guess: each is a record for everybody.
@@ -39,17 +43,15 @@ impl Group {
     ) -> Result<(), Error> {
         self.valid_chain(ctx)?;
         let held = self.roll.best_of(peer, ctx.now.wall).ok_or(Error::UnknownMember)?.clone();
-        let higher = grant.role >= held.role();
-        if !higher {
-            // What it has now must go, or it would go on using it.
-            self.check_senior(ctx, &held)?;
+        let mut beyond = self.standing_of(ctx, peer);
+        beyond.retain(|chain| !grant.includes(chain.grant()));
+        for chain in &beyond {
+            // What it has beyond that must go, or it would go on using it.
+            self.check_senior(ctx, chain)?;
         }
         self.publish_issued(ctx, &held, &grant, Some(request))?;
-        if !higher {
-            let serials: Vec<_> = self.standing_of(ctx, peer);
-            for chain in serials.iter().filter(|chain| chain.role() > grant.role) {
-                self.publish_revocation(ctx, chain, false, Reason::Superseded, Keep::ALL, None)?;
-            }
+        for chain in &beyond {
+            self.publish_revocation(ctx, chain, false, Reason::Superseded, Keep::ALL, None)?;
         }
         Ok(())
     }
@@ -147,7 +149,6 @@ impl Group {
         let act = Revocation {
             version: 0,
             digest: Digest::default(),
-            bytes: bytes::Bytes::new(),
             signer,
             target_chain: chain.clone(),
             target,
@@ -256,7 +257,10 @@ impl Group {
                     Class::Application if !deleted => {
                         self.event(ctx, Event::Withdrawn { group, id });
                     }
-                    Class::Presence => self.presence_expired(ctx, id),
+                    Class::Presence => {
+                        self.presence_expired(ctx, id);
+                        self.contact_expired(ctx, id);
+                    }
                     Class::Application | Class::Membership => {}
                 }
             }
@@ -329,14 +333,24 @@ impl Group {
         let refuse = Refuse {
             reason: wire::Reason::NotStanding,
             referrals: Vec::new(),
-            proof: best
-                .and_then(|chain| self.roll.proof(chain))
-                .filter(|bytes| bytes.len() < limits::MESSAGE_OVERHEAD_BYTES_MAX / 2)
-                .map(|bytes| bytes.to_vec()),
+            proof: best.map_or_else(Vec::new, |chain| self.proof(ctx, chain)),
             // What it showed may be older than what we know of it.
             renewed: best.filter(stands).map(|chain| cert::encode_chain(chain.certificates())),
         };
         self.send(ctx, links, link, wire::kind::REFUSE, &refuse);
+    }
+
+    /// The records by which a membership does not stand, those that are at hand and fit into a message.
+    fn proof(&self, ctx: &Ctx<'_>, chain: &VerifiedChain) -> Vec<ByteVec> {
+        let mut room = limits::MESSAGE_OVERHEAD_BYTES_MAX / 2;
+        let records = self.roll.proof(chain).into_iter();
+        let records = records.filter_map(|id| ctx.storage.cached(self.id, id));
+        let fitting = records.take(limits::PAGE_MAX).take_while(|bytes| {
+            let fits = bytes.len() <= room;
+            room = room.saturating_sub(bytes.len());
+            fits
+        });
+        fitting.map(|bytes| bytes.to_vec().into()).collect()
     }
 
     /// Uses the best membership that we know of ours.
@@ -369,10 +383,9 @@ impl Group {
         links: &mut Links,
         refuse: Refuse,
     ) -> Result<(), Misbehaved> {
-        if let Some(proof) = refuse.proof {
-            // What it shows must hold like any record; what does not is its fault.
-            self.accept_all(ctx, vec![proof.into()], None).1.map_err(super::records::fault)?;
-        }
+        // What it shows must hold like any record; what does not is its fault.
+        let proof = refuse.proof.into_iter().map(|bytes| Vec::from(bytes).into()).collect();
+        self.accept_all(ctx, proof, None).1.map_err(super::records::fault)?;
         if let Some(renewed) = refuse.renewed {
             let certificates = cert::decode_chain(&renewed).map_err(|_| Misbehaved::Membership)?;
             let chain =
@@ -388,7 +401,9 @@ impl Group {
 
     /// Renews the memberships that we issued and that end soon.
     pub(super) fn renew(&mut self, ctx: &mut Ctx<'_>) {
-        self.timers.set(Timer::Renew, ctx.now.mono.after(RENEW_EVERY));
+        let life = self.root.policy().membership_lifetime;
+        let wait = (life / RENEWALS_LOOKED_FOR).clamp(*RENEW_EVERY.start(), *RENEW_EVERY.end());
+        self.timers.set(Timer::Renew, ctx.now.mono.after(wait));
         let Ok(ours) = self.valid_chain(ctx) else { return };
         let (me, until, now) = (ours.peer(), ours.not_after(), ctx.now.wall);
         let due = |chain: &VerifiedChain| {

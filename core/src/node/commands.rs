@@ -115,7 +115,10 @@ impl Node {
                 self.storage.write(storage::info_key(group), None);
                 self.storage.flush(&mut self.outbox);
                 for via in self.rendezvous_links() {
-                    let rise = wire::message(kind::RISE, &Sit { table: wire::table_of(group) });
+                    let rise = wire::message(
+                        kind::RISE,
+                        &Sit { table: wire::table_of(group), part: None },
+                    );
                     self.links.send(self.now, via, &rise, &mut self.outbox);
                 }
                 self.clear_next(group, request);

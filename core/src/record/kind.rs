@@ -15,6 +15,8 @@ impl RecordType {
     pub const MEMBERSHIP: &'static str = "peergraph.membership";
     /// A node that is there.
     pub const PRESENCE: &'static str = "peergraph.presence";
+    /// A node that helps to mend a broken graph.
+    pub const CONTACT: &'static str = "peergraph.contact";
     /// An invitation by link or password.
     pub const INVITATION: &'static str = "peergraph.invitation";
     /// Use of an invitation.

@@ -77,7 +77,6 @@ fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Revocation {
     Revocation {
         version: n,
         digest: digest(n),
-        bytes: Bytes::new(),
         signer: signer.clone(),
         target_chain: target.clone(),
         target: Target::Serial(target.serial()),
