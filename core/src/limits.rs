@@ -103,6 +103,15 @@ pub const CHAIN_MAX: usize = 24;
 pub const CERTIFICATE_BYTES_MAX: usize = 4 * 1024;
 /// Characters of a friendly name. Source: reference 2.2 (255).
 pub const FRIENDLY_NAME_MAX: usize = 255;
+/// Characters of a classifier. Source: reference 1.6. A longer one is an error for whoever gives it.
+pub const CLASSIFIER_MAX: usize = 149;
+/// Characters of a peer name. Source: reference 1.6. As above.
+pub const PEER_NAME_MAX: usize = 191;
+/// Characters of one label of a host name. Source: RFC 1035 §2.3.4.
+pub const LABEL_MAX: usize = 63;
+/// Characters of a host name, its dots included. Source: RFC 1035 §2.3.4 (255 bytes with length bytes). A peer name
+/// whose host form is longer has none.
+pub const HOST_MAX: usize = 253;
 /// How far clocks may differ where certificates are judged. Source: security.md.
 pub const CERTIFICATE_CLOCK_SKEW: Duration = Duration::from_secs(300);
 /// Life of a membership. Source: reference 2.2, the upper end of the protocol's range (365 days), since no record

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use peergraph::peergraph_core::id::NodeId;
 use peergraph::{
-    Certificate, CommandError, Delivery, Error, Event, Filter, Group, Host, HostBuilder,
+    Certificate, CommandError, Delivery, Error, Event, Filter, Folder, Group, Host, HostBuilder,
     InviteOptions, JoinError, Record, RecordType, Role, StartError, Watch,
 };
 
@@ -92,6 +93,55 @@ async fn two_members_by_bearer_link_hear_each_other() {
     assert_eq!(joined.neighbours().await.expect("listed").len(), 1);
     bob.shutdown().await.expect("ends");
     ada.shutdown().await.expect("ends");
+}
+
+/// Goal: a person has as many nodes as devices, and a node is another one at every start (C9). Method: one identity in
+/// two data folders, seen by a member.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_identity_runs_several_nodes_and_another_one_at_every_start() {
+    let places = [0; 2].map(|_| tempfile::tempdir().expect("a folder"));
+    let [desk, phone] = places.each_ref().map(|it| Folder::open(it.path()).expect("opens"));
+    let ada = desk.new_identity("Ada", "").expect("made").peer_id();
+    let export = desk.export(ada, "correct horse").expect("exported");
+    phone.import(&export, "correct horse").expect("imported");
+
+    let bob = node("Bob").await;
+    let group = bob.create_group("Trip").await.expect("made");
+    let link = bearer(&group, 2).await;
+    let start = async |folder: &Folder| {
+        let start = builder("Ada").data(folder.path()).node(url(&bob)).start();
+        start.await.expect("starts")
+    };
+    // Ada's nodes that Bob sees, once there are so many.
+    let nodes = async |count: usize, without: &[NodeId]| {
+        let wait = async {
+            loop {
+                let members = group.members().await.expect("listed");
+                let hers = members.into_iter().find(|member| member.peer == ada);
+                let mut nodes = hers.map(|member| member.nodes).unwrap_or_default();
+                nodes.retain(|node| !without.contains(node));
+                if nodes.len() == count {
+                    return nodes;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        soon("Ada's nodes", wait).await
+    };
+    let (at_desk, at_phone) = (start(&desk).await, start(&phone).await);
+    for host in [&at_desk, &at_phone] {
+        assert_eq!(host.peer_id(), ada);
+        soon("joined", host.join(&link)).await.expect("joined");
+    }
+    let both = nodes(2, &[]).await;
+    assert_ne!(both[0], both[1]);
+    at_desk.shutdown().await.expect("ends");
+    let again = start(&desk).await;
+    let other = nodes(1, &both).await;
+    assert!(!both.contains(&other[0]));
+    for host in [again, at_phone, bob] {
+        host.shutdown().await.expect("ends");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,7 +274,7 @@ async fn bound_invitation_is_for_one_identity() {
     let error = eve.join(&text).await.expect_err("refused");
     assert_eq!(error, JoinError::Command(CommandError::Node(Error::InvitationForAnother)));
     let joined = soon("joined", bob.join(&text)).await.expect("joined");
-    assert_eq!(joined.info().await.expect("there").role, Role::Inviting);
+    assert_eq!(joined.info().await.expect("there").grant.role, Role::Inviting);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -128,7 +128,7 @@ test("mistakes and misfortunes are errors with a code", async (t) => {
     sameIdentity: true, type: "bad-record", nothing: "bad-argument", span: "bad-argument", large: "bad-record",
     aborted: "aborted", unknown: "unknown-record", cursor: "bad-argument", role: "bad-argument",
     person: "bad-argument", cutOff: "bad-invitation", noInvitation: "bad-invitation", noName: "bad-name",
-    twice: "locked", password: "bad-identity", node: "bad-argument", closed: "closed",
+    twice: "locked", password: "wrong-password", node: "bad-argument", closed: "closed",
   });
 });
 

@@ -86,6 +86,7 @@ fn forged(chain: &VerifiedChain, issuer: &crate::identity::Identity, kind: Kind)
         issuer: above.name(),
         subject: "Zoe",
         key: zoe.public_key(),
+        host: None,
         issuer_key_id: Some(above.parsed.key_id()),
         not_before: NOW,
         not_after: NOW.after(DAY * 28),
@@ -107,6 +108,8 @@ fn openssl_accepts_what_we_accept() {
     accepts("long-name", &root, chain.certificates());
     let identity = ada.certificate().clone();
     accepts("identity", &identity, std::slice::from_ref(&identity));
+    let named = ada.reissue("Ada", "Book club №1", [7; 16], NOW).unwrap().certificate().clone();
+    accepts("classifier", &named, std::slice::from_ref(&named));
 }
 
 #[test]
@@ -146,6 +149,7 @@ fn openssl_refuses_expired_foreign_and_overlong_chains() {
         issuer: "Zoe",
         subject: "Yan",
         key: identity(98, "Yan").public_key(),
+        host: None,
         issuer_key_id: Some(zoe.parsed.key_id()),
         not_before: NOW,
         not_after: day.after(DAY),
