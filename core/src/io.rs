@@ -413,6 +413,8 @@ pub struct LinkInfo {
     pub direct: bool,
     /// The graphs for which it is a neighbour link.
     pub graphs: Vec<GroupId>,
+    /// How useful it is to the graph that it serves best: 0, to 4,096 where every record over it was news.
+    pub utility: u32,
 }
 
 /// News for the application.

@@ -78,7 +78,7 @@ impl Node {
                 let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
                 Reply::Members(group.member_infos())
             }
-            Command::Links => Reply::Links(self.link_infos()),
+            Command::Links => Reply::Links(self.links()),
             Command::Connect { mut addresses } => {
                 addresses.truncate(limits::ADDRESSES_MAX);
                 self.dialer.add(self.now, addresses);
@@ -135,7 +135,8 @@ impl Node {
         }
     }
 
-    pub(super) fn link_infos(&self) -> Vec<LinkInfo> {
+    /// The links, as [`Command::Links`] answers them: for hosts that look at every moment, as a picture does.
+    pub fn links(&self) -> Vec<LinkInfo> {
         let info = |link: LinkId| {
             let ready = self.links.ready(link);
             LinkInfo {
@@ -149,6 +150,12 @@ impl Node {
                     .filter(|group| group.is_neighbour(link))
                     .map(|group| group.id)
                     .collect(),
+                utility: self
+                    .groups
+                    .values()
+                    .map(|group| group.utility_of(link))
+                    .max()
+                    .unwrap_or(0),
             }
         };
         self.links.iter().map(|(link, _)| info(link)).collect()
