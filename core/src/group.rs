@@ -1,7 +1,7 @@
 //! One group as this node holds it: who we are in it, its records, and its graph.
 //!
 //! Each file below is one part of it, all working on [`Group`]:
-//! `membership` (joining, inviting, redeeming), `records` (accepting, publishing, reading, expiry), `graph` (neighbours),
+//! `membership` (joining, inviting, redeeming), `records` (accepting, publishing, reading, expiry), `outgoing` (back-pressure), `graph` (neighbours),
 //! `flood` and `announce` (sending on, acknowledging), `sync` (making two stores equal), `signal` (carrying connection signals).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
@@ -9,6 +9,7 @@ mod announce;
 mod flood;
 mod graph;
 mod membership;
+mod outgoing;
 mod records;
 mod signal;
 mod sync;
@@ -87,6 +88,7 @@ pub(crate) struct Group {
     awaited: announce::Awaited,
     /// Records that are not durable yet.
     writing: BTreeSet<RecordId>,
+    outgoing: outgoing::Outgoing,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
@@ -208,6 +210,7 @@ impl Group {
             flooding: BTreeMap::new(),
             awaited: announce::Awaited::default(),
             writing: BTreeSet::new(),
+            outgoing: outgoing::Outgoing::default(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,

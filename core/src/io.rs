@@ -236,7 +236,8 @@ pub enum Command {
         /// The invitation.
         invitation: Invitation,
     },
-    /// Publish a new record, replace one, or delete one. Done when durable here. → [`Reply::Record`]
+    /// Publish a new record, replace one, or delete one. Done when durable here; while the disk, or every neighbour,
+    /// is behind, it waits for its turn first. → [`Reply::Record`]
     Publish {
         /// The group.
         group: GroupId,

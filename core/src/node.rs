@@ -521,6 +521,8 @@ impl Node {
         }
         for group in self.groups.values_mut() {
             group.flush_floods(&mut ctx!(self), &mut self.links);
+            // What was sent counts: it may be too much already.
+            group.publish_waiting(&mut ctx!(self), &self.links);
         }
         self.storage.flush(&mut self.outbox);
         let nothing_to_close = self.closing.as_ref().is_none_or(|closing| closing.done);

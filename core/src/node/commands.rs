@@ -63,7 +63,7 @@ impl Node {
             }
             Command::Publish { group, draft } => {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.publish(&mut ctx!(self), draft, request);
+                return group.publish_in_turn(&mut ctx!(self), &self.links, draft, request);
             }
             Command::Records { group, filter } => {
                 let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
@@ -87,6 +87,7 @@ impl Node {
             Command::Leave { group } => {
                 let mut left = self.groups.remove(&group).ok_or(Error::UnknownGroup)?;
                 left.leave_graph(&mut ctx!(self), &mut self.links);
+                left.refuse_waiting(&mut ctx!(self), &Error::UnknownGroup);
                 self.storage.write(storage::info_key(group), None);
                 self.storage.flush(&mut self.outbox);
                 for via in self.rendezvous_links() {
@@ -100,6 +101,7 @@ impl Node {
                 self.closing = Some(Closing { request, done: false });
                 for group in self.groups.values_mut() {
                     group.leave_graph(&mut ctx!(self), &mut self.links);
+                    group.refuse_waiting(&mut ctx!(self), &Error::Closing);
                 }
                 return Ok(());
             }
