@@ -2,7 +2,7 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `internal`
-//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry),
+//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `outgoing` (back-pressure),
 //! `presence` (who is here), `graph` (neighbours), `flood` and `announce` (sending on, acknowledging),
 //! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
@@ -16,6 +16,7 @@ mod graph;
 mod internal;
 mod invitations;
 mod membership;
+mod outgoing;
 mod password;
 mod presence;
 mod records;
@@ -107,6 +108,7 @@ pub(crate) struct Group {
     signature: signature::Signature,
     contacts: BTreeMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
+    outgoing: outgoing::Outgoing,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
@@ -239,6 +241,7 @@ impl Group {
             signature: signature::Signature::default(),
             contacts: BTreeMap::new(),
             repair: repair::Repair::default(),
+            outgoing: outgoing::Outgoing::default(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,

@@ -293,7 +293,8 @@ pub enum Command {
         /// For one by password.
         password: Option<Password>,
     },
-    /// Publish a new record, replace one, or delete one. Done when durable here. → [`Reply::Record`]
+    /// Publish a new record, replace one, or delete one. Done when durable here; while the disk, or every neighbour,
+    /// is behind, it waits for its turn first. → [`Reply::Record`]
     Publish {
         /// The group.
         group: GroupId,
@@ -549,6 +550,8 @@ pub struct LinkInfo {
     pub direct: bool,
     /// The graphs for which it is a neighbour link.
     pub graphs: Vec<GroupId>,
+    /// How useful it is to the graph that it serves best: 0, to 4,096 where every record over it was news.
+    pub utility: u32,
 }
 
 /// News for the application.

@@ -18,6 +18,16 @@ pub const BUFFERED_LOW_BYTES: usize = 64 * 1024;
 /// Bytes in the queue of one link. Guess. At the bound the link is closed: its neighbour is too slow, and
 /// sync brings it what it missed.
 pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of records that the application published and that are not durable yet, per group. Guess: some batches of a
+/// disk. What is over it waits, see `group/outgoing.rs`.
+pub const PUBLISH_WRITING_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that wait for the fastest neighbour at which publications wait too, per group. Guess: keeps its transport
+/// busy, and is little in memory.
+pub const PUBLISH_BACKLOG_BYTES_MAX: usize = 1024 * 1024;
+/// Publications that wait, per group. Guess. A further one is refused as busy.
+pub const PUBLISHES_WAITING_MAX: usize = 4_096;
+/// Bytes of them. Guess. As above, but for one that waits alone.
+pub const PUBLISHES_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest offer, answer or candidate. Bytes. Measured: Chromium's offers are under 1 KiB.
 pub const SIGNAL_BYTES_MAX: usize = 8 * 1024;
 
@@ -155,5 +165,7 @@ pub const TABLES_PER_LINK_MAX: usize = 64;
 const _: () = assert!(HANDSHAKE_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(SIGNAL_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(BUFFERED_LOW_BYTES < IN_TRANSPORT_BYTES_MAX);
+const _: () = assert!(IN_TRANSPORT_BYTES_MAX < PUBLISH_BACKLOG_BYTES_MAX);
+const _: () = assert!(PUBLISH_BACKLOG_BYTES_MAX + PUBLISH_WRITING_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_DEFAULT_MAX <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(DEFERRED_PER_SERIAL_MAX <= DEFERRED_MAX);

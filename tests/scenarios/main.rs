@@ -6,6 +6,7 @@
 mod adversary;
 mod chat;
 mod crash;
+mod flow;
 mod graph;
 mod joining;
 mod password;

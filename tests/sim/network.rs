@@ -10,7 +10,7 @@ use crate::world::{Pending, World};
 use bytes::Bytes;
 use peergraph_core::address::Address;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Dial, Input, LinkId, Transport};
+use peergraph_core::io::{Dial, Input, LinkId, LinkInfo, Transport};
 use peergraph_core::limits::BUFFERED_LOW_BYTES;
 
 /// Bytes on a wire beside each frame: IP, UDP, DTLS, SCTP headers.
@@ -264,6 +264,21 @@ impl World {
         hosts.iter().all(|&host| reached[host])
     }
 
+    /// The neighbours of `host` in any graph over live wires, and how useful its links to them are.
+    pub fn neighbours(&self, host: HostId) -> Vec<(HostId, u32)> {
+        let this = &self.hosts[host];
+        let links = this.node.as_ref().map(|node| node.links()).unwrap_or_default();
+        let neighbour = |link: &LinkInfo| match this.links.get(&link.link)? {
+            &Slot::Wire(wire, side) => {
+                let wire = &self.wires[wire as usize];
+                let other = wire.ends[1 - side].host as HostId;
+                (wire.carries() && !link.graphs.is_empty()).then_some((other, link.utility))
+            }
+            Slot::Signalling => None,
+        };
+        links.iter().filter_map(neighbour).collect()
+    }
+
     /// Starts what [`Output::Open`](peergraph_core::io::Output::Open) asks for.
     pub(crate) fn open(&mut self, host: HostId, link: LinkId, dial: Dial) {
         self.counts.links_opened += 1;
@@ -470,7 +485,7 @@ impl World {
         self.counts.frame_bytes += length;
         self.hosts[host].traffic.0 += length;
         if let Some(delivery) = &mut self.delivery {
-            let payload = delivery.sent(host, to, &bytes, arrival);
+            let payload = delivery.sent((host, to), &bytes, now, arrival);
             self.counts.payload_messages += payload;
             if payload > 0 {
                 self.counts.payload_bytes += length;

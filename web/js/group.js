@@ -4,6 +4,8 @@ import { GroupRecord, encodeAttributes, encodePayload, spanMs } from "./record.j
 import { watch } from "./watch.js";
 
 const PAGE_MAX = 1_000;
+/** Records of one stream that are not durable yet; a further one waits. */
+const WRITES_MAX = 64;
 /** Records of ours whose spread is remembered. The oldest are forgotten: they say "stored" again. */
 const HELD_MAX = 10_000;
 /** How often unknown names are looked up. */
@@ -92,8 +94,23 @@ export class Group extends Base {
   }
 
   writable(type, options = {}) {
+    const underWay = new Set();
+    let failure = null;
+    const check = () => { if (failure) throw failure.error; };
     return new WritableStream({
-      write: async (chunk) => { await this.publish(type, chunk, options); },
+      // Several at once, since the disk writes them together; in their order, since each is begun before the next.
+      write: async (chunk) => {
+        while (underWay.size >= WRITES_MAX && !failure) await Promise.race(underWay);
+        check();
+        const one = this.publish(type, chunk, options)
+          .catch((error) => { failure ??= { error }; })
+          .finally(() => underWay.delete(one));
+        underWay.add(one);
+      },
+      close: async () => {
+        await Promise.all(underWay);
+        check();
+      },
     });
   }
 

@@ -302,7 +302,8 @@ export class Group<T = Payloads> extends EventTarget {
   readonly closed: boolean;
 
   /**
-   * Publishes a record. Done when it is durable here; the status of the record goes on from there.
+   * Publishes a record. Done when it is durable here; the status of the record goes on from there. While the storage
+   * or every neighbour is behind, it waits for its turn: await it, and a program publishes as fast as it is taken.
    * `data` is a value that JSON can say, or bytes.
    */
   publish<K extends keyof T & string>(
@@ -326,7 +327,10 @@ export class Group<T = Payloads> extends EventTarget {
    */
   watch<K extends keyof T & string>(type: K, options?: Waits): AsyncIterableIterator<GroupRecord<T[K], K>>;
   watch(type?: undefined, options?: Waits): AsyncIterableIterator<AnyRecord<T>>;
-  /** Publishes every chunk, with back-pressure. */
+  /**
+   * Publishes every chunk, in order and with back-pressure: a write waits while 64 are not durable yet. The stream is
+   * closed when all are; the first that fails ends it.
+   */
   writable<K extends keyof T & string>(
     type: K, options?: Omit<PublishOptions, "signal">): WritableStream<T[K] | Uint8Array>;
 

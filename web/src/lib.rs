@@ -12,6 +12,7 @@ mod qr;
 pub mod rtc;
 pub mod sdp;
 pub mod store;
+mod turns;
 mod wallet;
 pub mod ws;
 
@@ -125,10 +126,14 @@ impl PeerHandle {
 
     /// Publishes, replaces or deletes a record.
     pub fn publish(&self, group: &str, draft: JsValue, payload: Vec<u8>) -> Promise {
-        self.ask(parse(group).and_then(|group| {
-            let draft = from_js::<convert::DraftJs>(draft)?.into_draft(payload)?;
-            Ok(Command::Publish { group, draft })
-        }))
+        let parsed = parse(group).and_then(|group| {
+            Ok((group, from_js::<convert::DraftJs>(draft)?.into_draft(payload)?))
+        });
+        let host = self.host.clone();
+        future_to_promise(async move {
+            let (group, draft) = parsed?;
+            Ok(reply(host.publish(group, draft).await?)?)
+        })
     }
 
     /// Reads records.

@@ -41,8 +41,8 @@ Usage: cargo xtask TASK [OPTION…]
   test                    run every check of the project; exit code 1 when one of them failed
       --fast              leave out what needs a browser or npm
 
-  wasm                    build the npm package into web/pkg
-      --profile web|dev   small and optimised, or quick to build and with function names [web]
+  wasm                    build the npm package into web/pkg, and the module of examples/graph
+      --profile web|dev   of the package: small and optimised, or quick to build and with function names [web]
 
   sim SCENARIO [OPTION…]  run a scenario in the simulator:
                           cargo xtask sim flood --nodes 1000 --seed 7 --json
@@ -82,7 +82,9 @@ fn main() -> ExitCode {
     let done = match task {
         Task::Demo { port, data, release } => demo::run(port, data, release),
         Task::Test { fast } => test::run(fast),
-        Task::Wasm { profile } => wasm::package(profile).map(|_| ExitCode::SUCCESS),
+        Task::Wasm { profile } => {
+            wasm::package(profile).and_then(|_| wasm::graph()).map(|()| ExitCode::SUCCESS)
+        }
         Task::Forward { program, args } => {
             let mut command = shell::tests_program(program);
             command.args(args);

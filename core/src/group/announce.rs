@@ -50,6 +50,9 @@ impl Group {
     pub(super) fn flood(&mut self, ctx: &Ctx<'_>, record: Bytes, except: Option<LinkId>) {
         let Some((id, version)) = Signed::peek(&record) else { return };
         self.awaited.due.clear(id);
+        if except.is_none() {
+            self.keep_one_eager();
+        }
         let large = record.len() > LARGE_BYTES;
         let announced = Announced { id, version, large };
         let neighbours = self.slots.iter_mut().filter(|(_, s)| s.state == SlotState::Neighbour);
@@ -61,6 +64,16 @@ impl Group {
             } else {
                 self.flooding.entry(link).or_default().push(record.clone());
             }
+        }
+    }
+
+    /// What begins here goes whole to somebody: nobody could be faster, and who publishes much feels how much that
+    /// neighbour takes.
+    fn keep_one_eager(&mut self) {
+        let neighbours = self.slots.values_mut().filter(|s| s.state == SlotState::Neighbour);
+        let most_useful = neighbours.max_by_key(|slot| (!slot.lazy, slot.utility));
+        if let Some(slot) = most_useful {
+            slot.lazy = false;
         }
     }
 

@@ -133,6 +133,11 @@ impl Group {
         }
     }
 
+    /// How useful a link is to this graph.
+    pub(crate) fn utility_of(&self, link: LinkId) -> u32 {
+        self.slots.get(&link).map_or(0, |slot| slot.utility)
+    }
+
     fn utility(&mut self, link: LinkId, useful: bool) {
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.utility -= slot.utility / 32;

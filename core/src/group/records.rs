@@ -298,6 +298,9 @@ impl Group {
         }
         let group = self.id;
         self.writing.insert(id);
+        if request.is_some() {
+            self.outgoing.writing(bytes.len());
+        }
         let written = Box::new(Written { class, signed, before, from, request });
         self.commit(ctx, Commit::Record { group, written });
         self.arm_expiry(ctx);
@@ -307,6 +310,9 @@ impl Group {
     pub(crate) fn durable(&mut self, ctx: &mut Ctx<'_>, written: Written) {
         let Written { class, signed, from, request, .. } = written;
         let (id, version) = (signed.record().id, signed.record().version);
+        if request.is_some() {
+            self.outgoing.written(signed.bytes().len());
+        }
         self.ack_announcers(ctx, signed.record(), from);
         match from {
             Some(link) => self.ack(ctx, link, id, version, true),
@@ -344,6 +350,7 @@ impl Group {
         }
         match request {
             Some(request) => {
+                self.outgoing.written(signed.bytes().len());
                 ctx.out.push_back(Output::Done { request, result: Err(Error::Store(fault)) });
             }
             None => self.event(ctx, Event::StoreFailed { fault }),
