@@ -45,7 +45,7 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 12] = [
         Self::Garbage,
         Self::Nonsense,
         Self::Forge,
@@ -53,8 +53,6 @@ impl Act {
         Self::Future,
         Self::Past,
         Self::Usurp,
-        Self::Recreate,
-        Self::Retype,
         Self::Shorten,
         Self::Announce,
         Self::Request,

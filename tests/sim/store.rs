@@ -24,6 +24,8 @@ pub struct Disk {
     pub quota: Option<usize>,
     /// Every write fails with this.
     pub fault: Option<StoreFault>,
+    /// Writes that were refused.
+    pub refused: u64,
     /// What became durable and was not looked at yet, if anybody looks.
     pub(crate) log: Option<Vec<(Bytes, Bytes)>>,
 }
@@ -40,6 +42,7 @@ impl Default for Disk {
             read_delay: (50, 200),
             quota: None,
             fault: None,
+            refused: 0,
             log: None,
         }
     }
@@ -81,6 +84,7 @@ impl Disk {
             )),
             StoreTask::Write { batch } => {
                 if let Some(fault) = self.fault {
+                    self.refused += 1;
                     return Err(fault);
                 }
                 self.write(batch)?;

@@ -299,11 +299,37 @@ impl Churn {
             self.unchecked.iter().copied().filter(|&h| opened(&self.crowd.world, h)).collect();
         for host in ready {
             self.unchecked.retain(|&other| other != host);
+            let lost_from = |world: &World, held: &[Record]| {
+                let wall = world.hosts()[host].clock.wall(world.now);
+                let acknowledged = world.acknowledged.as_ref().expect("churn keeps them");
+                acknowledged[host].lost(group, held, wall)
+            };
+            // What is acknowledged while the answer is on its way need not be in it.
+            let acknowledged_before = lost_from(&self.crowd.world, &[]);
             let held = self.crowd.world.records(host, group);
-            let world = &mut self.crowd.world;
-            let wall = world.hosts()[host].clock.wall(world.now);
-            let acknowledged = world.acknowledged.as_ref().expect("churn keeps them");
-            let lost = acknowledged[host].lost(group, &held, wall);
+            let mut lost = lost_from(&self.crowd.world, &held);
+            lost.retain(|id| acknowledged_before.contains(id));
+            if !lost.is_empty() {
+                eprintln!("DBG lost before {lost:?}");
+                let w = &self.crowd.world;
+                eprintln!(
+                    "DBG now {} held {:?}",
+                    w.now,
+                    held.iter().map(|r| (r.id, r.version)).collect::<Vec<_>>()
+                );
+                for (k, v) in w.hosts()[host].disk.iter() {
+                    if let Ok(s) = peergraph_core::record::Signed::decode(v.clone()) {
+                        if lost.contains(&s.record().id) {
+                            eprintln!("DBG disk {:?} {:?}", &k[33..35], s.record());
+                        }
+                    }
+                }
+                eprintln!(
+                    "DBG fault {:?} log {:?}",
+                    w.hosts()[host].disk.fault,
+                    w.hosts()[host].incarnation
+                );
+            }
             assert!(lost.is_empty(), "host {host} lost acknowledged records in a crash: {lost:?}");
         }
     }
