@@ -5,7 +5,9 @@
 //! drawn by chance, has reached the disk although nobody was told, and the rest is gone.
 use crate::chance::Chance;
 use bytes::Bytes;
+use peergraph_core::id::GroupId;
 use peergraph_core::io::{StoreFault, StoreId, StoreReply, StoreTask};
+use peergraph_core::record::{Record, Signed};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A simulated disk.
@@ -136,6 +138,15 @@ impl Disk {
     /// One entry.
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
         self.durable.get(key)
+    }
+
+    /// All records of a group, of all classes.
+    pub fn records(&self, group: GroupId) -> Vec<Record> {
+        let from = [&b"g"[..], group.as_bytes(), b"r"].concat();
+        let entries = self.durable.range(Bytes::from(from.clone())..);
+        let entries = entries.take_while(|(key, _)| key.starts_with(&from));
+        let records = entries.filter_map(|(_, value)| Signed::decode(value.clone()).ok());
+        records.map(Signed::into_record).collect()
     }
 
     /// Bytes of all keys and values.

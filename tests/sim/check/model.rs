@@ -40,25 +40,17 @@ struct Version {
 }
 
 impl Version {
-    /// The conflict order, word by word as `design.md` states it.
+    /// The conflict order, word by word as `record.rs` of the core states it.
     fn stands_over(&self, other: &Self) -> Ordering {
         let (ours, theirs) = (&self.record, &other.record);
-        match ours.version.cmp(&theirs.version) {
-            Ordering::Equal => {}
-            decided => return decided,
-        }
-        match (ours.modifier, theirs.modifier) {
-            (Some(_), None) => return Ordering::Greater,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(ours), Some(theirs)) if ours != theirs => {
-                return ours.as_bytes().cmp(theirs.as_bytes());
-            }
-            (Some(_), Some(_)) | (None, None) => {}
-        }
-        match ours.modified.cmp(&theirs.modified) {
-            Ordering::Equal => self.digest.cmp(&other.digest),
-            decided => decided,
-        }
+        let version = ours.version.cmp(&theirs.version);
+        let changed = ours.modifier.is_some().cmp(&theirs.modifier.is_some());
+        let modifier = match (&ours.modifier, &theirs.modifier) {
+            (Some(ours), Some(theirs)) => ours.as_bytes().cmp(theirs.as_bytes()),
+            (Some(_), None) | (None, Some(_)) | (None, None) => Ordering::Equal,
+        };
+        let modified = ours.modified.cmp(&theirs.modified);
+        version.then(changed).then(modifier).then(modified).then(self.digest.cmp(&other.digest))
     }
 }
 
