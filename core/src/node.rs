@@ -22,6 +22,7 @@ use crate::rendezvous::Tables;
 use crate::signalling::Ways;
 use crate::storage::Storage;
 use crate::time::{Now, Time};
+use crate::verify::{self, VerifyAll};
 use crate::wire::{self, kind};
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
@@ -47,6 +48,8 @@ pub struct Config {
     pub curve: Curve,
     /// How signatures are checked: a seam for simulations, which check what is valid for one node once for all.
     pub verify: Verify,
+    /// How the signatures of records are checked: the same seam.
+    pub verify_all: VerifyAll,
 }
 
 impl Default for Config {
@@ -57,6 +60,7 @@ impl Default for Config {
             certificate: cert::read_certificate,
             curve: Curve::default(),
             verify: identity::verify,
+            verify_all: verify::verify_all,
         }
     }
 }
@@ -79,6 +83,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) ways: &'a mut Ways,
     /// Groups that look for members at the rendezvous nodes.
     pub(crate) sit: &'a mut BTreeSet<GroupId>,
+    /// Links to close at the end of this input, unless another graph needs them.
+    pub(crate) unwanted: &'a mut BTreeMap<LinkId, CloseReason>,
     /// Nodes that the application named.
     pub(crate) named: &'a Dialer,
 }
@@ -107,6 +113,7 @@ pub struct Node {
     plans: BTreeMap<LinkId, Plan>,
     ways: Ways,
     sit: BTreeSet<GroupId>,
+    unwanted: BTreeMap<LinkId, CloseReason>,
     groups: BTreeMap<GroupId, Group>,
     dialer: Dialer,
     tables: Tables,
@@ -139,6 +146,7 @@ macro_rules! ctx {
             plans: &mut $node.plans,
             ways: &mut $node.ways,
             sit: &mut $node.sit,
+            unwanted: &mut $node.unwanted,
             named: &$node.dialer,
         }
     };
@@ -174,6 +182,7 @@ impl Node {
             plans: BTreeMap::new(),
             ways: Ways::default(),
             sit: BTreeSet::new(),
+            unwanted: BTreeMap::new(),
             groups: BTreeMap::new(),
             dialer: Dialer::default(),
             tables: Tables::default(),
@@ -364,7 +373,8 @@ impl Node {
         }
     }
 
-    /// A link is no more. Where it never `opened`, its node is tried in another way.
+    /// A link is no more. Where it never `opened`, its node is tried in another way; by signals only if it says that it
+    /// is here: the search for one who crashed, or is cut off, would go through the whole graph in vain.
     fn forget_link(&mut self, link: LinkId, opened: bool, twin: Option<NodeId>) {
         self.ways.remove(link);
         self.tables.link_down(link);
@@ -379,6 +389,7 @@ impl Node {
                     group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);
                 } else if let Some(node) = node
                     && self.links.to_node(node).is_none()
+                    && group.is_present(node)
                 {
                     group.offer_to(&mut ctx!(self), &mut self.links, node);
                 }
@@ -533,6 +544,11 @@ impl Node {
         }
         for group in self.groups.values_mut() {
             group.flush_floods(&mut ctx!(self), &mut self.links);
+        }
+        for (link, reason) in std::mem::take(&mut self.unwanted) {
+            if !self.needs(link) {
+                self.close(link, reason);
+            }
         }
         self.storage.flush(&mut self.outbox);
         let nothing_to_close = self.closing.as_ref().is_none_or(|closing| closing.done);

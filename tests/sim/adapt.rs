@@ -17,8 +17,12 @@ pub(crate) fn config(host: &Host, crypto: Crypto) -> Config {
     let memo = Config { certificate: memo::certificate, ..full.clone() };
     match crypto {
         Crypto::Full => full,
-        Crypto::Memo => Config { verify: memo::remembered, ..memo },
-        Crypto::None => Config { verify: |_, _, _| true, curve: NO_CURVE, ..memo },
+        Crypto::Memo => {
+            Config { verify: memo::remembered, verify_all: memo::remembered_all, ..memo }
+        }
+        Crypto::None => {
+            Config { verify: |_, _, _| true, verify_all: |_| Ok(()), curve: NO_CURVE, ..memo }
+        }
     }
 }
 

@@ -4,11 +4,11 @@ use crate::store::Disk;
 use peergraph_core::address::Address;
 use peergraph_core::cert::Certificate;
 use peergraph_core::error::Error;
-use peergraph_core::id::{Digest, Fingerprint, PeerId};
+use peergraph_core::id::{Digest, Fingerprint, GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::io::{Event, LinkId, Reply, RequestId};
 use peergraph_core::node::{Neighbours, Node};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// A host of the world, by number.
@@ -79,6 +79,8 @@ pub struct Host {
     pub opened: bool,
     /// Neighbours that it won and did not lose, over all groups.
     pub neighbours: u32,
+    /// The links to them.
+    pub(crate) neighbour_links: BTreeSet<(GroupId, LinkId)>,
     /// Whether a sync was completed since the start.
     pub synced: bool,
     /// Bytes of frames that left and that arrived.
@@ -109,6 +111,7 @@ impl Host {
             events: Vec::new(),
             opened: false,
             neighbours: 0,
+            neighbour_links: BTreeSet::new(),
             synced: false,
             traffic: (0, 0),
         }

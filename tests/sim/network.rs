@@ -9,6 +9,7 @@ use crate::kinds::Saying;
 use crate::world::{Pending, World};
 use bytes::Bytes;
 use peergraph_core::address::Address;
+use peergraph_core::id::GroupId;
 use peergraph_core::io::{Dial, Input, LinkId, Transport};
 use peergraph_core::limits::BUFFERED_LOW_BYTES;
 
@@ -226,6 +227,41 @@ impl World {
         others.sort_unstable();
         others.dedup();
         others
+    }
+
+    /// Hosts with which `host` has a living link on which both are neighbours in `group`.
+    pub fn neighbours_of(&self, host: HostId, group: GroupId) -> Vec<HostId> {
+        let neighbours =
+            |host: HostId, link| self.hosts[host].neighbour_links.contains(&(group, link));
+        let mut others = Vec::new();
+        for (&link, slot) in &self.hosts[host].links {
+            let Slot::Wire(wire, side) = *slot else { continue };
+            let wire = &self.wires[wire as usize];
+            let end = wire.ends[1 - side];
+            if wire.carries()
+                && neighbours(host, link)
+                && end.link.is_some_and(|link| neighbours(end.host as HostId, link))
+            {
+                others.push(end.host as HostId);
+            }
+        }
+        others
+    }
+
+    /// Whether the neighbours of neighbours … of any of `hosts` are all of them.
+    pub fn is_one_graph(&self, group: GroupId, hosts: &[HostId]) -> bool {
+        let Some(&first) = hosts.first() else { return true };
+        let mut reached = vec![false; self.hosts.len()];
+        reached[first] = true;
+        let mut next = vec![first];
+        while let Some(host) = next.pop() {
+            for other in self.neighbours_of(host, group) {
+                if !std::mem::replace(&mut reached[other], true) {
+                    next.push(other);
+                }
+            }
+        }
+        hosts.iter().all(|&host| reached[host])
     }
 
     /// Starts what [`Output::Open`](peergraph_core::io::Output::Open) asks for.

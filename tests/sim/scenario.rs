@@ -75,6 +75,9 @@ pub struct Knobs {
     /// Into how many parts the network is cut.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..))]
     pub parts: u8,
+    /// How long it stays cut. Virtual seconds.
+    #[arg(long, default_value_t = 180)]
+    pub cut: u64,
     /// Records in which two stores differ.
     #[arg(long, default_value_t = 100)]
     pub difference: usize,
@@ -94,6 +97,7 @@ impl Default for Knobs {
             fraction: 0.5,
             rate: None,
             parts: 2,
+            cut: 180,
             difference: 100,
             spread: Spread::Scattered,
             crypto: Crypto::Memo,
@@ -169,7 +173,7 @@ impl Setup {
             "cargo xtask sim {} --nodes {} --seed {} --records {}",
             self.scenario.name, self.nodes, self.seed, self.records
         );
-        let Knobs { senders, browsers, fraction, rate, parts, difference, spread, crypto } =
+        let Knobs { senders, browsers, fraction, rate, parts, cut, difference, spread, crypto } =
             &self.knobs;
         let usual = Knobs::default();
         let mut add = |differs: bool, option: &str, value: &dyn fmt::Display| {
@@ -182,6 +186,7 @@ impl Setup {
         add(*fraction != usual.fraction, "fraction", fraction);
         add(rate.is_some(), "rate", &rate.unwrap_or_default());
         add(*parts != usual.parts, "parts", parts);
+        add(*cut != usual.cut, "cut", cut);
         add(*difference != usual.difference, "difference", difference);
         add(*spread != usual.spread, "spread", spread);
         add(*crypto != usual.crypto, "crypto", &crypto.name());

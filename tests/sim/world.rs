@@ -225,6 +225,7 @@ impl World {
         this.wanted = u64::MAX;
         this.done.clear();
         this.neighbours = 0;
+        this.neighbour_links.clear();
     }
 
     /// Leaves every group properly, then drops the node.
@@ -638,8 +639,12 @@ impl World {
                     acknowledged[host].expired(*group, *id);
                 }
             }
-            Event::Neighbour { up: true, .. } => self.hosts[host].neighbours += 1,
-            Event::Neighbour { up: false, .. } => {
+            Event::Neighbour { group, link, up: true, .. } => {
+                self.hosts[host].neighbours += 1;
+                self.hosts[host].neighbour_links.insert((*group, *link));
+            }
+            Event::Neighbour { group, link, up: false, .. } => {
+                self.hosts[host].neighbour_links.remove(&(*group, *link));
                 let neighbours = &mut self.hosts[host].neighbours;
                 *neighbours =
                     neighbours.checked_sub(1).expect("a neighbour is won before it is lost");
