@@ -75,7 +75,7 @@ impl Crowd {
             self.await_join(guest, request);
         }
         let mut first = 1;
-        self.world.run_until_every(1_000, READY_WITHIN, |world| {
+        self.world.run_until_every(total as u64, READY_WITHIN, |world| {
             while first < total && (world.is_ready(first) || !world.hosts()[first].is_up()) {
                 first += 1;
             }
