@@ -85,6 +85,7 @@ pub(crate) struct Group {
     signals_seen: signal::Seen,
     flooding: BTreeMap<LinkId, Vec<Bytes>>,
     awaited: announce::Awaited,
+    budgets: sync::Budgets,
     /// Records that are not durable yet.
     writing: BTreeSet<RecordId>,
     timers: Deadlines<Timer>,
@@ -106,6 +107,7 @@ enum Timer {
     Joining,
     SafetyNet,
     Save,
+    Sync,
 }
 
 /// A join that is under way.
@@ -207,6 +209,7 @@ impl Group {
             signals_seen: signal::Seen::default(),
             flooding: BTreeMap::new(),
             awaited: announce::Awaited::default(),
+            budgets: sync::Budgets::default(),
             writing: BTreeSet::new(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
@@ -314,6 +317,7 @@ impl Group {
             Timer::Joining => "give up joining",
             Timer::SafetyNet => "compare stores",
             Timer::Save => "save group",
+            Timer::Sync => "go on with syncs",
         };
         Some((at, why))
     }
@@ -332,6 +336,7 @@ impl Group {
                 Timer::Joining => {}
                 Timer::SafetyNet => self.safety_net(ctx, links),
                 Timer::Save => self.save(ctx),
+                Timer::Sync => self.resume_syncs(ctx, links),
             }
         }
     }

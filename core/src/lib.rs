@@ -32,7 +32,8 @@
 //! # Where to read
 //!
 //! [`io`] (the whole border), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
-//! beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`reconcile`].
+//! beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
+//! [`reconcile`].
 pub mod address;
 pub mod cert;
 mod dial;
@@ -52,5 +53,6 @@ pub mod record;
 mod rendezvous;
 mod signalling;
 mod storage;
+pub mod symbols;
 pub mod time;
 pub mod wire;
