@@ -56,7 +56,7 @@ pub struct Index {
     bytes: u64,
     changes: u64,
     /// The last changes: a short id and whether it came (1) or went (-1).
-    journal: VecDeque<(u64, i32)>,
+    journal: VecDeque<(u64, i8)>,
     shared: Shared,
 }
 
@@ -210,7 +210,7 @@ impl Index {
     }
 
     /// A record came (`count` 1) or went (-1).
-    fn changed(&mut self, meta: &Meta, count: i32) {
+    fn changed(&mut self, meta: &Meta, count: i8) {
         let short = meta.short();
         if count > 0 {
             self.by_short.insert((short, meta.id));

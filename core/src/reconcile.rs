@@ -2,7 +2,7 @@
 //!
 //! Two ways lead there. **Ranges** (`reconcile/ranges.rs`) compare fingerprints of ranges of (modified, id), ever smaller
 //! ones: exact, and cheapest where one side just lacks what is recent. **Symbols** ([`symbols`](crate::symbols)) cost
-//! about 17 bytes a difference, wherever it is. Which one is taken is decided by who hears the first of it:
+//! about 16 bytes a difference, wherever it is. Which one is taken is decided by who hears the first of it:
 //!
 //! ```text
 //! opener                       other
@@ -38,6 +38,9 @@ pub use ranges::{GIVE_MAX, LIST_MAX, RANGE_ITEMS_MAX, Ranges, SPLIT_INTO};
 const OPEN_SYMBOLS: usize = 16;
 /// Symbols sent beyond as many as the estimated differences: small differences are then read at once.
 const SYMBOLS_SPARE: usize = 48;
+
+/// From so many symbols an estimate is off by a tenth.
+const SURE_SYMBOLS: usize = 256;
 
 /// What one side says.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -187,9 +190,10 @@ impl Comparison {
         if !few && let Some(differ) = symbols::peel(&part.symbols, ours) {
             return Ok(self.done(index, differ));
         }
-        let differences = symbols::estimate(&part.symbols, ours);
-        let more = (index.len() as u64).abs_diff(part.records) as usize;
-        let behind = more * 5 > differences * 3 && ranges::begins_equal(index, theirs);
+        let more = part.records as i64 - index.len() as i64;
+        let differences = symbols::estimate(&part.symbols, ours, more);
+        let behind = more.unsigned_abs() as usize * 5 > differences * 3
+            && ranges::begins_equal(index, theirs);
         if few || behind || needed(differences, OPEN_SYMBOLS) > ours.len() {
             return self.ranges(index, theirs);
         }
@@ -209,10 +213,14 @@ impl Comparison {
         }
         had.extend_from_slice(&part.symbols);
         let ours = index.symbols();
-        if let Some(differ) = symbols::peel(&had, ours) {
+        let more = part.records as i64 - index.len() as i64;
+        let differences = symbols::estimate(&had, ours, more);
+        // So few symbols of so many are not worth the try.
+        let hopeless = differences > had.len() && had.len() > SURE_SYMBOLS;
+        if !hopeless && let Some(differ) = symbols::peel(&had, ours) {
             return Ok(self.done(index, differ));
         }
-        let needed = needed(symbols::estimate(&had, ours), had.len());
+        let needed = needed(differences, had.len());
         // What cannot be read from twice as many as are needed never will.
         if needed.max(had.len()) >= ours.len() || had.len() > 2 * needed {
             return Ok(self.compare_ranges(index));

@@ -4,9 +4,9 @@
 //! symbols; symbol `i` sums up a share of 2 / (i + 2) of the set, chosen by hash, and symbol 0 all of it:
 //!
 //! ```text
-//! symbol   id     8 bytes   short ids of its records, xor
+//! symbol   id     8 bytes   short ids of its records, xor, little endian
+//!          count  1 byte    how many, modulo 256
 //!          check  3 bytes   a hash of each of them, xor
-//!          count            how many, on the wire less what is to be expected: 1 or 2 bytes
 //! ```
 //!
 //! Subtracting a symbol of one set from that of another leaves the records that only one of the two has. Where
@@ -30,9 +30,11 @@ use std::ops::Range;
 #[cfg(test)]
 mod tests;
 
-/// Bits of a check. Guess: with the place, which an id must fit, one of 100,000 readings of 10,000 differences goes wrong.
-const CHECK_BITS: u32 = 24;
-const CHECK_BYTES: usize = CHECK_BITS as usize / 8;
+/// Bits of a count. The rest of the upper word is the check. Guess: together with the place, which an id must fit, one of
+/// 100,000 readings of 10,000 differences goes wrong.
+const COUNT_BITS: u32 = 8;
+/// Bytes of a symbol on the wire.
+const SYMBOL_BYTES: usize = 12;
 /// Symbols kept of an empty set, and by what they grow: whenever the set outgrows four times their number they are made
 /// anew, which costs each record once more.
 const KEPT_MIN: usize = 64;
@@ -42,19 +44,33 @@ const KEPT_GROW: usize = 8;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Symbol {
     id: u64,
+    /// Above the count.
     check: u32,
-    count: i32,
+    count: i8,
 }
 
 impl Symbol {
-    pub(crate) fn to_bytes(self) -> [u8; 16] {
-        let check = u128::from(self.check) << 64;
-        (u128::from(self.id) | check | u128::from(self.count as u32) << 96).to_le_bytes()
+    pub(crate) fn to_bytes(self) -> [u8; SYMBOL_BYTES] {
+        let mut bytes = [0; SYMBOL_BYTES];
+        let (id, rest) = bytes.split_at_mut(8);
+        id.copy_from_slice(&self.id.to_le_bytes());
+        rest.copy_from_slice(&(self.check | u32::from(self.count as u8)).to_le_bytes());
+        bytes
     }
 
-    fn toggle(&mut self, short: u64, count: i32) {
+    fn from_bytes(bytes: &[u8; SYMBOL_BYTES]) -> Self {
+        let [a, b, c, d, e, f, g, h, count, rest @ ..] = *bytes;
+        let [x, y, z] = rest;
+        Self {
+            id: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            check: u32::from_le_bytes([0, x, y, z]),
+            count: count as i8,
+        }
+    }
+
+    fn toggle(&mut self, short: u64, check: u32, count: i8) {
         self.id ^= short;
-        self.check ^= check(short);
+        self.check ^= check;
         self.count = self.count.wrapping_add(count);
     }
 
@@ -69,7 +85,7 @@ impl Symbol {
 
     /// Whether it looks like one record.
     fn is_single(&self) -> bool {
-        self.count.unsigned_abs() == 1 && self.check == check(self.id)
+        (self.count == 1 || self.count == -1) && self.check == check(self.id)
     }
 }
 
@@ -78,7 +94,7 @@ fn check(short: u64) -> u32 {
     let mut hash = short;
     hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    (hash ^ hash >> 33) as u32 >> (32 - CHECK_BITS)
+    (hash ^ hash >> 33) as u32 >> COUNT_BITS << COUNT_BITS
 }
 
 /// Which of the first `end` symbols sum up a record, rising from 0.
@@ -115,7 +131,7 @@ impl Symbols {
     }
 
     /// Takes a record in (`count` 1) or out (-1).
-    pub(crate) fn toggle(&mut self, short: u64, count: i32) {
+    pub(crate) fn toggle(&mut self, short: u64, count: i8) {
         let all = 0..self.0.len();
         toggle(&mut self.0, all, short, count);
     }
@@ -138,9 +154,10 @@ impl Symbols {
 }
 
 /// Takes a record into, or out of, the symbols of `range`, which are `symbols`.
-pub(crate) fn toggle(symbols: &mut [Symbol], range: Range<usize>, short: u64, count: i32) {
+pub(crate) fn toggle(symbols: &mut [Symbol], range: Range<usize>, short: u64, count: i8) {
+    let check = check(short);
     for at in places(short, range.end).filter_map(|at| at.checked_sub(range.start)) {
-        symbols[at].toggle(short, count);
+        symbols[at].toggle(short, check, count);
     }
 }
 
@@ -166,10 +183,15 @@ pub fn peel(theirs: &[Symbol], ours: &[Symbol]) -> Option<Difference> {
     let mut left: Vec<Symbol> = theirs.iter().zip(ours).map(|(t, o)| t.less(o)).collect();
     let mut single: Vec<usize> = (0..left.len()).filter(|&at| left[at].is_single()).collect();
     let mut difference = Difference::default();
-    let mut read = 0;
+    let (mut read, mut summed) = (0, Vec::new());
     while let Some(at) = single.pop() {
-        let Symbol { id, count, .. } = left[at];
-        if !left[at].is_single() || places(id, at + 1).last() != Some(at) {
+        let Symbol { id, check, count } = left[at];
+        if !left[at].is_single() {
+            continue;
+        }
+        summed.clear();
+        summed.extend(places(id, left.len()));
+        if summed.binary_search(&at).is_err() {
             continue;
         }
         // More than there are symbols cannot be read from true ones.
@@ -178,8 +200,8 @@ pub fn peel(theirs: &[Symbol], ours: &[Symbol]) -> Option<Difference> {
             return None;
         }
         if count > 0 { &mut difference.theirs } else { &mut difference.ours }.push(id);
-        for at in places(id, left.len()) {
-            left[at].toggle(id, -count);
+        for &at in &summed {
+            left[at].toggle(id, check, -count);
             if left[at].is_single() {
                 single.push(at);
             }
@@ -189,20 +211,21 @@ pub fn peel(theirs: &[Symbol], ours: &[Symbol]) -> Option<Difference> {
 }
 
 /// About how many records only one of two sets has, by the counts of the first symbols; at least as many as one has
-/// more. From n symbols it is off by a factor of √(2 / n).
-pub fn estimate(theirs: &[Symbol], ours: &[Symbol]) -> usize {
-    let left = || theirs.iter().zip(ours).map(|(theirs, ours)| theirs.less(ours).count);
-    let more = left().next().map_or(0.0, f64::from);
+/// `more`. From n symbols it is off by a factor of √(2 / n), from the first 16 alone it is too low above 10,000.
+pub fn estimate(theirs: &[Symbol], ours: &[Symbol], more: i64) -> usize {
+    let left = theirs.iter().zip(ours).map(|(theirs, ours)| theirs.less(ours).count);
     // A symbol has a share p of the differences, each with its sign: their sum scatters by p (1 - p) of their number.
+    // In the first of many symbols that is more than a count can tell.
     let (mut sum, mut seen) = (0.0, 0.0);
-    for (at, count) in left().enumerate().skip(1) {
+    for (at, count) in left.enumerate().skip(theirs.len() / 16 + 1) {
         let share = 2.0 / (at as f64 + 2.0);
-        let off = f64::from(count) - share * more;
-        sum += off * off / (share * (1.0 - share));
+        let expected = share * more as f64;
+        let off = count.wrapping_sub(expected as i64 as i8);
+        sum += f64::from(off) * f64::from(off) / (share * (1.0 - share));
         seen += 1.0;
     }
     let estimate: f64 = if seen > 0.0 { sum / seen } else { 0.0 };
-    estimate.max(more.abs()) as usize
+    (estimate as usize).max(more.unsigned_abs() as usize)
 }
 
 /// Successive symbols, as they are sent.
@@ -215,30 +238,13 @@ pub struct Part {
     pub(crate) symbols: Vec<Symbol>,
 }
 
-/// Records that symbol `at` has, on average.
-fn expected(records: u64, at: usize) -> i64 {
-    // Numbers of records are far below 2^32.
-    (2 * records / (at as u64 + 2)) as i64
-}
-
 impl<C> Encode<C> for Part {
     fn encode<W: encode::Write>(
         &self,
         e: &mut Encoder<W>,
         _: &mut C,
     ) -> Result<(), encode::Error<W::Error>> {
-        let mut bytes = Vec::with_capacity(self.symbols.len() * 13);
-        for (at, symbol) in (self.from..).zip(&self.symbols) {
-            bytes.extend_from_slice(&symbol.id.to_le_bytes());
-            bytes.extend_from_slice(&symbol.check.to_le_bytes()[..CHECK_BYTES]);
-            let count = i64::from(symbol.count) - expected(self.records, at);
-            let mut rest = (count << 1 ^ count >> 63) as u64;
-            while rest >= 0x80 {
-                bytes.push(rest as u8 | 0x80);
-                rest >>= 7;
-            }
-            bytes.push(rest as u8);
-        }
+        let bytes: Vec<u8> = self.symbols.iter().flat_map(|symbol| symbol.to_bytes()).collect();
         e.array(3)?.u64(self.from as u64)?.u64(self.records)?.bytes(&bytes)?.ok()
     }
 }
@@ -249,35 +255,13 @@ impl<'b, C> Decode<'b, C> for Part {
             return Err(decode::Error::message("symbols"));
         }
         let (from, records) = (d.u32()? as usize, u64::from(d.u32()?));
-        let mut bytes = d.bytes()?;
-        let mut symbols = Vec::new();
-        while !bytes.is_empty() {
-            if symbols.len() == SYMBOLS_MESSAGE_MAX {
-                return Err(decode::Error::message("number of symbols"));
-            }
-            let symbol = read_symbol(&mut bytes, expected(records, from + symbols.len()));
-            symbols.push(symbol.ok_or_else(|| decode::Error::message("symbol"))?);
+        let (symbols, []) = d.bytes()?.as_chunks() else {
+            return Err(decode::Error::message("length of symbols"));
+        };
+        if symbols.len() > SYMBOLS_MESSAGE_MAX {
+            return Err(decode::Error::message("number of symbols"));
         }
+        let symbols = symbols.iter().map(Symbol::from_bytes).collect();
         Ok(Self { from, records, symbols })
     }
-}
-
-fn read_symbol(bytes: &mut &[u8], expected: i64) -> Option<Symbol> {
-    let (id, rest) = bytes.split_first_chunk()?;
-    let (three, rest) = rest.split_first_chunk::<CHECK_BYTES>()?;
-    *bytes = rest;
-    let id = u64::from_le_bytes(*id);
-    let mut check = [0; 4];
-    check[..CHECK_BYTES].copy_from_slice(three);
-    let mut rest = 0_u64;
-    for shift in [0, 7, 14, 21, 28] {
-        let byte = *bytes.split_off_first()?;
-        rest |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            let count = (rest >> 1) as i64 ^ -((rest & 1) as i64);
-            let count = i32::try_from(count + expected).ok()?;
-            return Some(Symbol { id, check: u32::from_le_bytes(check), count });
-        }
-    }
-    None
 }

@@ -46,8 +46,8 @@ pub const LIST_MAX: usize = 32;
 /// Parts into which a range is split. Guess: as negentropy.
 pub const SPLIT_INTO: usize = 16;
 /// Records of the most recent range of a first message, and how much longer the one before it is. Guess.
-const RECENT: usize = 64;
-const RECENT_GROW: usize = 16;
+const RECENT: usize = 256;
+const RECENT_GROW: usize = 32;
 /// Ranges of a message after a split: leaves room to list some of them in the answer.
 const RANGES_MAX: usize = RANGE_ITEMS_MAX / 2;
 
@@ -113,7 +113,7 @@ pub(super) struct Answer {
     pub(super) give: Vec<RecordId>,
 }
 
-/// The first message: fingerprints of ranges that end 64, 1,024, 16,384 … records before the last, so that what is
+/// The first message: fingerprints of ranges that end 256, 8,192 … records before the last, so that what is
 /// recent is found in fewer steps; or a list of none.
 pub(super) fn recent(index: &Index) -> Ranges {
     let mut reply = Reply { ranges: Vec::new(), used: 0, expanded: false };
