@@ -4,7 +4,7 @@ use peergraph_core::io::Command;
 use peergraph_tests::HostId;
 use peergraph_tests::check::delivery::Delivery;
 use peergraph_tests::scenario::crowd;
-use peergraph_tests::scenario::{Scenario, Setup};
+use peergraph_tests::scenario::{Crypto, Knobs, Setup, named};
 use peergraph_tests::story::draft;
 use std::time::Duration;
 
@@ -15,17 +15,14 @@ impl Net for Crowd {
     fn gather(options: &Options) -> Self {
         let nodes = options.nodes as usize;
         let setup = Setup {
-            scenario: Scenario::Flood,
+            scenario: named("flood").expect("a scenario of this name"),
             nodes,
             seed: options.seed,
             records: options.records as usize,
-            senders: 0,
-            browsers: 0.0,
-            memo: true,
+            knobs: Knobs { crypto: Crypto::None, ..Knobs::default() },
             progress: false,
         };
         let mut crowd = crowd::Crowd::new(&setup);
-        crowd.world.verify = Some(|_, _, _| true);
         crowd.world.repeat =
             format!("cargo xtask bench gossip --nodes {nodes} --seed {}", options.seed);
         crowd.grow(&setup, nodes - 1);
