@@ -103,6 +103,7 @@ pub(crate) struct Group {
     signals_seen: signal::Seen,
     flooding: BTreeMap<LinkId, Vec<Bytes>>,
     awaited: announce::Awaited,
+    budgets: sync::Budgets,
     /// Records that are not durable yet.
     writing: BTreeSet<RecordId>,
     signature: signature::Signature,
@@ -135,6 +136,7 @@ enum Timer {
     Renew,
     SafetyNet,
     Save,
+    Sync,
 }
 
 /// A join that is under way.
@@ -237,6 +239,7 @@ impl Group {
             signals_seen: signal::Seen::default(),
             flooding: BTreeMap::new(),
             awaited: announce::Awaited::default(),
+            budgets: sync::Budgets::default(),
             writing: BTreeSet::new(),
             signature: signature::Signature::default(),
             contacts: BTreeMap::new(),
@@ -363,6 +366,7 @@ impl Group {
             Timer::Renew => "renew memberships",
             Timer::SafetyNet => "compare stores",
             Timer::Save => "save group",
+            Timer::Sync => "go on with syncs",
         };
         Some((at, why))
     }
@@ -388,6 +392,7 @@ impl Group {
                 Timer::Renew => self.renew(ctx),
                 Timer::SafetyNet => self.safety_net(ctx, links),
                 Timer::Save => self.save(ctx),
+                Timer::Sync => self.resume_syncs(ctx, links),
             }
         }
     }

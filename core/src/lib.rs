@@ -32,7 +32,8 @@
 //! # Where to read
 //!
 //! [`io`] (the whole border), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
-//! beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`reconcile`].
+//! beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
+//! [`reconcile`].
 pub mod address;
 pub mod cert;
 mod dial;
@@ -57,6 +58,7 @@ pub mod roll;
 mod signalling;
 mod storage;
 pub mod stored;
+pub mod symbols;
 pub mod time;
 pub mod verify;
 pub mod wire;

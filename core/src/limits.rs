@@ -105,6 +105,17 @@ pub const CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records answered at once to the application. Guess. Asks again with a cursor.
 pub const PAGE_MAX: usize = 1_000;
 
+// --- sync --------------------------------------------------------------------------------------------
+
+/// Symbols of one message. Guess: 200 KB, and 10,000 differences can be read from two messages. A message with more is
+/// refused.
+pub const SYMBOLS_MESSAGE_MAX: usize = 16_000;
+/// Work for the syncs of one peer, besides two copies of all records. Units: a symbol, a range, a listed or wanted
+/// record, a KB of records given. Guess: a thousand comparisons. What is over it is done later.
+pub const SYNC_WORK_SPARE: u64 = 1_000_000;
+/// The same, per second, for a peer that has used that up. Guess: 10 MB of records, or ten comparisons.
+pub const SYNC_WORK_PER_SECOND: u64 = 10_000;
+
 // --- certificates, invitations, names ------------------------------------------------------------------
 
 /// Certificates of a chain, the group root included. Source: reference 2.2 (24).
@@ -169,3 +180,4 @@ const _: () = assert!(IN_TRANSPORT_BYTES_MAX < PUBLISH_BACKLOG_BYTES_MAX);
 const _: () = assert!(PUBLISH_BACKLOG_BYTES_MAX + PUBLISH_WRITING_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_DEFAULT_MAX <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(DEFERRED_PER_SERIAL_MAX <= DEFERRED_MAX);
+const _: () = assert!(SYMBOLS_MESSAGE_MAX * 16 < MESSAGE_OVERHEAD_BYTES_MAX);

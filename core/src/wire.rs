@@ -15,7 +15,7 @@ use crate::address::Address;
 use crate::error::Misbehaved;
 use crate::id::{Digest, GroupId, NodeId, PeerId, RecordId};
 use crate::limits;
-use crate::reconcile::Ranges;
+use crate::reconcile::Step;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use minicbor::{Decode, Decoder, Encode, Encoder};
@@ -389,7 +389,7 @@ pub(crate) struct Sync {
     pub(crate) first: bool,
     /// None where the sender finds nothing more to compare.
     #[n(2)]
-    pub(crate) ranges: Option<Ranges>,
+    pub(crate) step: Option<Step>,
 }
 
 /// The holder of the graph signature lives.
@@ -406,7 +406,7 @@ pub(crate) struct Beat {
     pub(crate) value: Digest,
 }
 
-/// Asks for records by id; they come as floods.
+/// Asks for records by id, and by short id; they come as floods.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Want {
@@ -414,6 +414,9 @@ pub(crate) struct Want {
     pub(crate) class: u8,
     #[n(1)]
     pub(crate) ids: Vec<RecordId>,
+    /// 8 bytes each, little endian.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) shorts: Vec<u8>,
 }
 
 /// About a class: one [`Want`] of the receiver is answered ([`kind::GIVEN`]), or the sender wants and owes nothing

@@ -3,11 +3,12 @@
 //! A scenario is a file here that offers one [`Scenario`], and a line in [`ALL`].
 mod churn;
 mod crash;
-mod crowd;
+pub mod crowd;
 mod flood;
 mod join;
 mod partition;
 mod slow;
+mod sync;
 
 use crate::report::Report;
 use std::fmt;
@@ -32,6 +33,7 @@ pub const ALL: &[Scenario] = &[
     join::SCENARIO,
     partition::SCENARIO,
     slow::SCENARIO,
+    sync::SCENARIO,
 ];
 
 /// The scenario of this name.
