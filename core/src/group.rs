@@ -12,6 +12,7 @@ mod contacts;
 mod flood;
 mod graph;
 mod membership;
+mod peer_time;
 mod presence;
 mod records;
 mod repair;
@@ -30,6 +31,7 @@ use crate::io::{Event, GroupInfo, LinkId, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::record::Attribute;
 use crate::storage::{self, Class, Commit};
 use crate::time::{Deadlines, Time, WallTime};
 use crate::wire::{self, kind};
@@ -37,6 +39,8 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+
+use peer_time::PeerTime;
 
 pub use graph::Neighbours;
 pub(crate) use graph::{Plan, SlotState};
@@ -57,8 +61,7 @@ pub(crate) struct Group {
     joining: Option<Joining>,
     payload_bytes_max: usize,
     presence_max: u64,
-    /// Peer time less our wall clock. Milliseconds.
-    peer_time_shift: i64,
+    peer_time: PeerTime,
     redeemed: BTreeSet<(PublicKey, PeerId)>,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
     known: VecDeque<Vec<Address>>,
@@ -77,6 +80,9 @@ pub(crate) struct Group {
     tracked: BTreeMap<RecordId, Tracked>,
     tracked_order: VecDeque<RecordId>,
     own_presence: Option<RecordId>,
+    /// What our presence says of us, and whether we are present whatever the group's properties say.
+    own_attributes: Vec<Attribute>,
+    presence_forced: bool,
     own_contact: Option<RecordId>,
     /// When we published last and the random part of that record's id: what we publish in one millisecond keeps its
     /// order, in which stores are read.
@@ -135,6 +141,7 @@ struct Joining {
 struct Present {
     peer: PeerId,
     addresses: Vec<Address>,
+    attributes: Vec<Attribute>,
     record: RecordId,
 }
 
@@ -178,6 +185,8 @@ struct Saved {
     known: Vec<Vec<Address>>,
     #[n(7)]
     redeemed: Vec<Redeemed>,
+    #[n(16)]
+    peer_time_base: Option<i64>,
 }
 
 #[derive(Encode, Decode)]
@@ -200,7 +209,7 @@ impl Group {
             joining: None,
             payload_bytes_max: limits::PAYLOAD_BYTES_DEFAULT_MAX,
             presence_max: PRESENCE_MAX_DEFAULT,
-            peer_time_shift: 0,
+            peer_time: PeerTime::default(),
             redeemed: BTreeSet::new(),
             known: VecDeque::new(),
             indexes: Default::default(),
@@ -213,6 +222,8 @@ impl Group {
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
             own_presence: None,
+            own_attributes: Vec::new(),
+            presence_forced: false,
             own_contact: None,
             last_published: (WallTime(0), 0),
             slots: BTreeMap::new(),
@@ -246,7 +257,7 @@ impl Group {
         group.add_member(chain.clone());
         group.chain = Some(chain);
         group.ready = saved.ready;
-        group.peer_time_shift = saved.peer_time_shift;
+        group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
         group.known = saved.known.into();
         for redeemed in saved.redeemed {
             let key: [u8; 32] = redeemed.invitation.try_into().ok()?;
@@ -265,7 +276,8 @@ impl Group {
             key: self.key.as_ref().map(|key| key.to_bytes().to_vec()),
             chain: cert::encode_chain(chain.certificates()),
             ready: self.ready,
-            peer_time_shift: self.peer_time_shift,
+            peer_time_shift: self.peer_time.shift_ms(),
+            peer_time_base: Some(self.peer_time.base_ms()),
             known: self.known.iter().cloned().collect(),
             redeemed: self
                 .redeemed
@@ -305,6 +317,7 @@ impl Group {
             signature: self.signature.current,
             contact: self.is_contact(),
             nodes: self.size(),
+            clock_shift_ms: self.peer_time.shift_ms(),
         }
     }
 
@@ -320,7 +333,7 @@ impl Group {
 
     /// What the graph calls now.
     fn peer_time(&self, wall: WallTime) -> WallTime {
-        WallTime(wall.0.saturating_add_signed(self.peer_time_shift))
+        self.peer_time.at(wall)
     }
 
     /// When to call [`Group::timeout`].
@@ -353,7 +366,7 @@ impl Group {
                 Timer::Acks => self.send_acks(ctx, links),
                 Timer::Announce => self.send_announcements(ctx, links),
                 Timer::Graft => self.graft(ctx, links),
-                Timer::Presence => self.publish_presence(ctx),
+                Timer::Presence => self.review_presence(ctx),
                 Timer::Signature => self.signature_due(ctx),
                 Timer::Beat => self.beat(ctx, links),
                 Timer::Contact => self.publish_contact(ctx),
