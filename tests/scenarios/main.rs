@@ -8,6 +8,8 @@ mod chat;
 mod crash;
 mod graph;
 mod joining;
+mod partition;
+mod presence;
 mod records;
 mod rendezvous;
 mod replay;

@@ -6,6 +6,8 @@ mod crowd;
 mod flood;
 mod join;
 mod partition;
+mod seed_example;
+mod tabs;
 
 use crate::report::Report;
 use std::fmt;
@@ -23,8 +25,14 @@ pub struct Scenario {
 }
 
 /// All of them, in the order of their names.
-pub const ALL: &[Scenario] =
-    &[churn::SCENARIO, flood::SCENARIO, join::SCENARIO, partition::SCENARIO];
+pub const ALL: &[Scenario] = &[
+    churn::SCENARIO,
+    flood::SCENARIO,
+    join::SCENARIO,
+    partition::SCENARIO,
+    seed_example::SCENARIO,
+    tabs::SCENARIO,
+];
 
 /// The scenario of this name.
 pub fn named(name: &str) -> Option<&'static Scenario> {

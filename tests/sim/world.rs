@@ -14,8 +14,11 @@ use crate::replay::Recording;
 use crate::scenario::Crypto;
 use bytes::Bytes;
 use peergraph_core::error::Error;
+use peergraph_core::id::NodeId;
 use peergraph_core::identity::Identity;
-use peergraph_core::io::{Command, Event, Input, LinkId, Output, Reply, RequestId, SyncPhase};
+use peergraph_core::io::{
+    CloseReason, Command, Event, Input, LinkId, NodeChange, Output, Reply, RequestId, SyncPhase,
+};
 use peergraph_core::node::Node;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -80,6 +83,10 @@ pub struct Counts {
     pub links_failed: u64,
     /// Links lost because a node saw a fault of its peer.
     pub misbehaved: u64,
+    /// Links closed because nothing was heard, or the handshake took too long.
+    pub silenced: u64,
+    /// How often nodes told that another is not present any more.
+    pub departures: u64,
 }
 
 /// Something that is due.
@@ -324,6 +331,14 @@ impl World {
         self.digest.value()
     }
 
+    /// The id of the node that runs on a host.
+    ///
+    /// # Panics
+    /// If none runs there.
+    pub fn node_id(&self, host: HostId) -> NodeId {
+        self.hosts[host].node.as_ref().expect("a node runs there").id()
+    }
+
     /// Hosts, by number.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
@@ -502,7 +517,10 @@ impl World {
                         Pending::Described { host: host as u32, incarnation, link, signal },
                     );
                 }
-                Output::Close { link, reason: _ } => self.close(host, link),
+                Output::Close { link, reason } => {
+                    self.counts.silenced += u64::from(reason == CloseReason::Silent);
+                    self.close(host, link);
+                }
                 Output::Done { request, result } => self.done(host, request, result),
                 Output::Event(event) => self.event(host, event),
                 Output::Idle { wake } => {
@@ -552,6 +570,7 @@ impl World {
                 self.hosts[host].synced |= *phase == SyncPhase::Complete;
             }
             Event::PeerMisbehaved { .. } => self.counts.misbehaved += 1,
+            Event::Node { change: NodeChange::Disconnected, .. } => self.counts.departures += 1,
             // The border may grow: what is not counted is kept below all the same.
             Event::Status { .. }
             | Event::Member { .. }
