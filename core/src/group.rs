@@ -1,16 +1,20 @@
 //! One group as this node holds it: who we are in it, its records, and its graph.
 //!
 //! Each file below is one part of it, all working on [`Group`]:
-//! `membership` (joining, inviting, redeeming), `records` (accepting, publishing, reading, expiry),
+//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `internal`
+//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry),
 //! `presence` (who is here), `graph` (neighbours), `flood` and `announce` (sending on, acknowledging),
 //! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
 mod announce;
+mod batch;
 mod contacts;
 mod flood;
 mod graph;
+mod internal;
+mod invitations;
 mod membership;
 mod peer_time;
 mod presence;
@@ -18,12 +22,13 @@ mod records;
 mod repair;
 mod signal;
 mod signature;
+mod standing;
 mod sync;
 
 use crate::address::Address;
-use crate::cert::{self, CertError, Certificate, Role, VerifiedChain};
+use crate::cert::{self, CertError, Certificate, VerifiedChain};
 use crate::error::Misbehaved;
-use crate::id::{GroupId, NodeId, PeerId, RecordId, Serial};
+use crate::id::{GroupId, NodeId, PeerId, RecordId};
 use crate::identity::{GroupKey, PublicKey, Verify};
 use crate::index::Index;
 use crate::invitation::BearerSecret;
@@ -31,7 +36,9 @@ use crate::io::{Event, GroupInfo, LinkId, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::policy::Grant;
 use crate::record::Attribute;
+use crate::roll::{Roll, Standing};
 use crate::storage::{self, Class, Commit};
 use crate::time::{Deadlines, Time, WallTime};
 use crate::wire::{self, kind};
@@ -51,6 +58,7 @@ pub(crate) use signal::Verdict;
 pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) name: String,
+    comment: String,
     root: Certificate,
     /// The group's own key; its creator has it.
     key: Option<GroupKey>,
@@ -59,20 +67,18 @@ pub(crate) struct Group {
     /// Whether a sync was ever completed, or we are the creator.
     ready: bool,
     joining: Option<Joining>,
-    payload_bytes_max: usize,
     presence_max: u64,
     peer_time: PeerTime,
-    redeemed: BTreeSet<(PublicKey, PeerId)>,
+    /// What became of our membership, as the application was told.
+    own_standing: Standing,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
     known: VecDeque<Vec<Address>>,
 
     // records
     indexes: [Index; 3],
-    members: BTreeMap<Serial, VerifiedChain>,
-    /// Certificates of each member.
-    serials: BTreeMap<PeerId, BTreeSet<Serial>>,
+    roll: Roll,
     present: BTreeMap<NodeId, Present>,
-    invitations: BTreeMap<PublicKey, OpenInvitation>,
+    invitations: BTreeMap<RecordId, OpenInvitation>,
     deferred: records::Deferred,
     /// Records of the store that were read before the membership of their signer.
     early: Vec<Bytes>,
@@ -125,6 +131,8 @@ enum Timer {
     Repair,
     Expiry,
     Joining,
+    Judge,
+    Renew,
     SafetyNet,
     Save,
 }
@@ -147,8 +155,9 @@ struct Present {
 
 /// An invitation that a record of the group announces.
 struct OpenInvitation {
+    key: PublicKey,
     inviter: PeerId,
-    role: Role,
+    grant: Grant,
     uses: u32,
     expires: WallTime,
 }
@@ -183,38 +192,27 @@ struct Saved {
     peer_time_shift: i64,
     #[n(6)]
     known: Vec<Vec<Address>>,
-    #[n(7)]
-    redeemed: Vec<Redeemed>,
     #[n(16)]
     peer_time_base: Option<i64>,
 }
 
-#[derive(Encode, Decode)]
-struct Redeemed {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    invitation: Vec<u8>,
-    #[n(1)]
-    peer: PeerId,
-}
-
 impl Group {
-    fn new(id: GroupId, name: String, root: Certificate) -> Self {
+    fn new(name: String, owner: VerifiedChain) -> Self {
         Self {
-            id,
+            id: owner.group(),
             name,
-            root,
+            comment: String::new(),
+            root: owner.root().clone(),
             key: None,
             chain: None,
             ready: false,
             joining: None,
-            payload_bytes_max: limits::PAYLOAD_BYTES_DEFAULT_MAX,
             presence_max: PRESENCE_MAX_DEFAULT,
             peer_time: PeerTime::default(),
-            redeemed: BTreeSet::new(),
+            own_standing: Standing::Member,
             known: VecDeque::new(),
             indexes: Default::default(),
-            members: BTreeMap::new(),
-            serials: BTreeMap::new(),
+            roll: Roll::new(owner),
             present: BTreeMap::new(),
             invitations: BTreeMap::new(),
             deferred: records::Deferred::default(),
@@ -250,20 +248,15 @@ impl Group {
         let root = Certificate::from_der(&saved.root).ok()?;
         let certificates = cert::decode_chain(&saved.chain).ok()?;
         let chain = cert::verify_chain(&certificates, id, verify).ok()?;
-        let mut group = Self::new(id, saved.name, root);
+        let mut group = Self::new(saved.name, VerifiedChain::owner(&root, verify).ok()?);
         if let Some(key) = saved.key {
             group.key = Some(GroupKey::from_bytes(&key).ok()?);
         }
-        group.add_member(chain.clone());
+        group.roll.add(chain.clone());
         group.chain = Some(chain);
         group.ready = saved.ready;
         group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
         group.known = saved.known.into();
-        for redeemed in saved.redeemed {
-            let key: [u8; 32] = redeemed.invitation.try_into().ok()?;
-            let key = PublicKey::from_bytes(&key)?;
-            group.redeemed.insert((key, redeemed.peer));
-        }
         Some(group)
     }
 
@@ -279,11 +272,6 @@ impl Group {
             peer_time_shift: self.peer_time.shift_ms(),
             peer_time_base: Some(self.peer_time.base_ms()),
             known: self.known.iter().cloned().collect(),
-            redeemed: self
-                .redeemed
-                .iter()
-                .map(|(key, peer)| Redeemed { invitation: key.as_bytes().to_vec(), peer: *peer })
-                .collect(),
         };
         let bytes = wire::encode(&saved);
         ctx.storage.write(storage::info_key(self.id), Some(bytes.into()));
@@ -293,6 +281,8 @@ impl Group {
     /// Begins to work once the store is read: looks for neighbours and says that we are here.
     pub(crate) fn start(&mut self, ctx: &mut Ctx<'_>) {
         self.load_early(ctx);
+        self.timers.set(Timer::Judge, ctx.now.mono);
+        self.timers.set(Timer::Renew, ctx.now.mono);
         self.timers.set(Timer::Maintain, ctx.now.mono);
         self.arm_expiry(ctx);
         if self.ready {
@@ -302,15 +292,16 @@ impl Group {
 
     /// The group as the application sees it.
     pub(crate) fn info(&self) -> GroupInfo {
-        let (role, expires) = self
-            .chain
-            .as_ref()
-            .map_or((Role::Member, WallTime(0)), |chain| (chain.role(), chain.not_after()));
+        let chain = self.chain.as_ref();
         GroupInfo {
             id: self.id,
             name: self.name.clone(),
-            role,
-            expires,
+            comment: self.comment.clone(),
+            policy: self.root.policy().clone(),
+            owner: self.key.is_some(),
+            grant: chain.map_or(cert::Role::Member.into(), |chain| chain.grant().clone()),
+            standing: self.own_standing,
+            expires: chain.map_or(WallTime(0), VerifiedChain::not_after),
             records: self.indexes[Class::Application as usize].len() as u64,
             neighbours: self.neighbours().count(),
             ready: self.ready,
@@ -328,7 +319,13 @@ impl Group {
 
     /// Longest message that a neighbour may send.
     pub(crate) fn message_bytes_max(&self) -> usize {
-        self.payload_bytes_max + limits::MESSAGE_OVERHEAD_BYTES_MAX
+        let payload = self.payload_bytes_max().max(limits::INTERNAL_PAYLOAD_BYTES_MAX);
+        payload + limits::MESSAGE_OVERHEAD_BYTES_MAX
+    }
+
+    /// Longest payload of an application's record.
+    fn payload_bytes_max(&self) -> usize {
+        self.root.policy().payload_bytes_max as usize
     }
 
     /// What the graph calls now.
@@ -352,6 +349,8 @@ impl Group {
             Timer::Repair => "look for the missing",
             Timer::Expiry => "expire records",
             Timer::Joining => "give up joining",
+            Timer::Judge => "enforce the roll",
+            Timer::Renew => "renew memberships",
             Timer::SafetyNet => "compare stores",
             Timer::Save => "save group",
         };
@@ -375,6 +374,8 @@ impl Group {
                 Timer::Expiry => self.expire(ctx),
                 // The node has asked `gave_up_joining` before.
                 Timer::Joining => {}
+                Timer::Judge => self.enforce(ctx, links),
+                Timer::Renew => self.renew(ctx),
                 Timer::SafetyNet => self.safety_net(ctx, links),
                 Timer::Save => self.save(ctx),
             }
@@ -414,7 +415,9 @@ impl Group {
                 self.on_connect(ctx, links, link, body)?;
             }
             (kind::WELCOME, SlotState::Connecting) => self.on_welcome(ctx, links, link, body)?,
-            (kind::REFUSE, SlotState::Connecting) => self.on_refuse(ctx, links, link, body)?,
+            (kind::REFUSE, SlotState::Connecting | SlotState::Idle | SlotState::Neighbour) => {
+                self.on_refuse(ctx, links, link, body)?;
+            }
             (kind::DISCONNECT, _) if state.is_member() => {
                 self.on_disconnect(ctx, links, link, body)?;
             }
@@ -440,7 +443,7 @@ impl Group {
         Ok(None)
     }
 
-    /// Checks a membership chain from the other end of `link`.
+    /// Reads the membership of the other end of `link`. Whether it stands is another question.
     fn verify_membership(
         &mut self,
         ctx: &Ctx<'_>,
@@ -448,19 +451,12 @@ impl Group {
         link: LinkId,
         chain: &[u8],
     ) -> Result<VerifiedChain, Misbehaved> {
-        let certificates = cert::decode_chain(chain).map_err(|_| Misbehaved::Membership)?;
+        let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
+        let certificates = cert::decode_chain_knowing(chain, known, ctx.config.certificate)
+            .map_err(|_| Misbehaved::Membership)?;
         let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
-        if chain.peer() != peer || !chain.covers(ctx.now.wall) {
-            return Err(Misbehaved::Membership);
-        }
-        Ok(chain)
-    }
-
-    /// Notes a member's certificate. Whether it was not known.
-    fn add_member(&mut self, chain: VerifiedChain) -> bool {
-        self.serials.entry(chain.peer()).or_default().insert(chain.serial());
-        self.members.insert(chain.serial(), chain).is_none()
+        if chain.peer() == peer { Ok(chain) } else { Err(Misbehaved::Membership) }
     }
 
     /// Checks a chain, or recognises one that was checked before.
@@ -469,7 +465,7 @@ impl Group {
         certificates: &[Certificate],
         ctx: &Ctx<'_>,
     ) -> Result<VerifiedChain, CertError> {
-        let known = certificates.last().and_then(|leaf| self.members.get(&leaf.serial()));
+        let known = certificates.last().and_then(|leaf| self.roll.chain(leaf.serial()));
         if let Some(known) = known.filter(|known| known.certificates() == certificates) {
             return Ok(known.clone());
         }

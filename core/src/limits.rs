@@ -112,6 +112,22 @@ pub const MEMBERSHIP_LIFETIME: Duration = Duration::from_secs(31_536_000);
 pub const ROOT_LIFETIME: Duration = Duration::from_secs(20 * 31_536_000);
 /// Invitations of one group that are open at once. Guess. A further one is an error.
 pub const INVITATIONS_MAX: usize = 1_000;
+/// Revocations of one group. Guess. A further one is refused, and an error for its maker.
+pub const REVOCATIONS_MAX: usize = 10_000;
+/// Redemptions of one group. Guess: as many as members. A further one is refused.
+pub const REDEMPTIONS_MAX: usize = 100_000;
+/// Records that one revocation keeps. Guess: 800 KB of digests. More is an error for its maker; others drop it.
+pub const REVOCATION_KEPT_MAX: usize = 40_000;
+/// Certificates that one revocation lets stand. Guess. As above.
+pub const REVOCATION_STANDING_MAX: usize = 8_192;
+/// Payload of a record of the core's own types. Bytes. Guess: the largest revocation. Others drop the record.
+pub const INTERNAL_PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+/// Application roles of one membership. Guess. A certificate with more is refused.
+pub const APP_ROLES_MAX: usize = 16;
+/// Characters of the name of an application role. Guess. As above.
+pub const APP_ROLE_MAX: usize = 32;
+/// Rights of a policy. Guess: they travel in the root certificate. A policy with more is refused.
+pub const RIGHTS_MAX: usize = 32;
 /// Characters of an invitation link. Guess: fits a QR code of version 40-L (2,953 bytes).
 pub const INVITATION_TEXT_MAX: usize = 2_800;
 

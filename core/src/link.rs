@@ -174,7 +174,8 @@ impl Links {
         }
         let mut ephemeral = Zeroizing::new([0; 32]);
         ctx.rng.fill_bytes(&mut ephemeral[..]);
-        let handshake = Handshake::new(link.initiator, transport, ctx.noise, ephemeral);
+        let handshake =
+            Handshake::new(link.initiator, transport, ctx.noise, ephemeral, ctx.config.curve);
         let handshake = Box::new(handshake);
         let direct = matches!(transport, Transport::Rtc { .. });
         link.heard = ctx.now.mono;
@@ -472,7 +473,7 @@ fn introduced(
     direct: bool,
 ) -> Result<Ready, Misbehaved> {
     let introduction: Introduction = wire::decode(payload)?;
-    let certificate = Certificate::from_der(&introduction.certificate)
+    let certificate = (ctx.config.certificate)(&introduction.certificate)
         .map_err(|_| Misbehaved::IdentityCertificate)?;
     let peer = cert::verify_identity(&certificate, ctx.config.verify)
         .map_err(|_| Misbehaved::IdentityCertificate)?;

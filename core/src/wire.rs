@@ -213,6 +213,19 @@ pub(crate) struct Refuse {
     pub(crate) reason: Reason,
     #[n(1)]
     pub(crate) referrals: Vec<Referral>,
+    /// With [`Reason::NotStanding`]: the records that say so.
+    #[n(2)]
+    pub(crate) proof: Vec<minicbor::bytes::ByteVec>,
+    /// With the same: a membership of the other end that stands, in the place of the one that it showed.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub(crate) renewed: Option<Vec<u8>>,
+}
+
+impl Refuse {
+    /// For a reason that says all.
+    pub(crate) fn because(reason: Reason, referrals: Vec<Referral>) -> Self {
+        Self { reason, referrals, proof: Vec::new(), renewed: None }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -230,6 +243,9 @@ pub(crate) enum Reason {
     /// Another link joins the two nodes already.
     #[n(3)]
     Duplicate,
+    /// The other end's membership was revoked, or has ended.
+    #[n(4)]
+    NotStanding,
 }
 
 /// A node that one might connect to.

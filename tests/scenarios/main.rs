@@ -13,6 +13,7 @@ mod presence;
 mod records;
 mod rendezvous;
 mod replay;
+mod standing;
 mod sync;
 
 use peergraph_tests::World;

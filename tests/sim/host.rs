@@ -54,6 +54,8 @@ pub struct Host {
     /// Bytes per second of each of its wires at most, each way. Wires that are laid keep what they were laid with:
     /// [`World::throttle`](crate::World::throttle) changes those too.
     pub rate_max: u64,
+    /// Whether it lies: whoever catches it is right to.
+    pub liar: bool,
     /// Its clocks.
     pub clock: Clock,
     /// Its disk.
@@ -95,6 +97,7 @@ impl Host {
             rendezvous: false,
             wants: Neighbours::default(),
             rate_max: u64::MAX,
+            liar: false,
             clock,
             disk: Disk::default(),
             node: None,

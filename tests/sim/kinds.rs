@@ -18,11 +18,16 @@ pub(crate) struct Saying {
     handshake: u8,
     /// The message of which a part is out.
     kind: Option<u8>,
+    /// Under which number the last message of a graph went.
+    pub(crate) graph: Option<u16>,
 }
+
+/// Kinds from here on are of a graph: its number follows.
+const FIRST_OF_GRAPH: u8 = 32;
 
 impl Saying {
     pub(crate) fn new(sealed: bool, initiator: bool) -> Self {
-        Self { sealed, handshake: if initiator { 2 } else { 1 }, kind: None }
+        Self { sealed, handshake: if initiator { 2 } else { 1 }, kind: None, graph: None }
     }
 
     /// A frame leaves: answers what it belongs to, and whether that ends with it.
@@ -32,6 +37,11 @@ impl Saying {
             return (SEALED, true);
         }
         let said = if self.handshake > 0 { HANDSHAKE } else { message.first().map_or(0, |&k| k) };
+        if let (&[kind, high, low, ..], None, 0) = (message, self.kind, self.handshake)
+            && kind >= FIRST_OF_GRAPH
+        {
+            self.graph = Some(u16::from_be_bytes([high, low]));
+        }
         let kind = *self.kind.get_or_insert(said);
         let ended = part == WHOLE || part == LAST;
         if ended {

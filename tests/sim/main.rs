@@ -1,11 +1,15 @@
 //! `cargo xtask sim SCENARIO --nodes N --seed S`: thousands of nodes in one process, repeatable.
+//!
+//! `cargo xtask sim campaign --seeds N`: many small worlds in which everything goes wrong.
 use clap::Parser;
 use clap::builder::PossibleValue;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser as _;
+use peergraph_tests::campaign::Campaign;
 use peergraph_tests::report::Report;
 use peergraph_tests::scenario::{self, Knobs, Scenario, Setup};
 use peergraph_tests::summary::{self, Summary};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs real nodes in a simulated world. The same seed gives the same digest.
@@ -49,8 +53,70 @@ fn scenarios() -> impl clap::builder::TypedValueParser<Value = &'static Scenario
         .map(|name| scenario::named(&name).expect("only these names are possible"))
 }
 
+/// Runs many small worlds, each from a seed of its own, and keeps what failed.
+#[derive(Parser)]
+#[command(name = "sim campaign")]
+struct CampaignOptions {
+    /// What happens in each.
+    #[arg(long, default_value = "churn", value_parser = scenarios())]
+    scenario: &'static Scenario,
+    /// How many worlds.
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, env = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// Nodes of a world at least.
+    #[arg(long, default_value_t = 3)]
+    nodes_min: usize,
+    /// Nodes of a world at most.
+    #[arg(long, default_value_t = 9)]
+    nodes_max: usize,
+    #[command(flatten)]
+    knobs: Knobs,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+fn campaign(options: CampaignOptions) -> ExitCode {
+    let campaign = Campaign {
+        scenario: options.scenario,
+        seed: options.seed,
+        seeds: options.seeds,
+        nodes: (options.nodes_min.max(2), options.nodes_max.max(options.nodes_min.max(2))),
+        knobs: options.knobs,
+    };
+    let outcome = campaign.run(|seed, failure| {
+        if let Some(failure) = failure {
+            eprintln!("seed {seed} FAILED; repeat with: {}", failure.repeat);
+        }
+    });
+    if options.json {
+        println!("{}", serde_json::to_string(&outcome).expect("an outcome is plain data"));
+    } else {
+        for failure in &outcome.failures {
+            println!("seed {}: {}\n  {}", failure.seed, failure.why, failure.repeat);
+        }
+        println!(
+            "{} worlds, {} failed; {} events, {} lies caught, {:.1} CPU s",
+            outcome.seeds,
+            outcome.failures.len(),
+            outcome.events,
+            outcome.caught,
+            outcome.cpu_ms as f64 / 1e3
+        );
+    }
+    if outcome.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|arg| arg == "campaign") {
+        args.remove(1);
+        return campaign(CampaignOptions::parse_from(args));
+    }
+    let options = Options::parse_from(args);
     let single = options.nodes.len() == 1 && options.seeds == 1;
     let mut good = true;
     let mut summaries = Vec::new();

@@ -87,6 +87,17 @@ impl Wire {
         bytes * 1_000_000 / self.rate
     }
 
+    /// Whom an end reaches, and under which number it speaks of a graph, if it does and the wire carries.
+    pub(crate) fn graph_of(&self, side: usize) -> Option<(HostId, u16)> {
+        let graph = self.ends[side].saying.graph.filter(|_| self.carries())?;
+        Some((self.ends[1 - side].host as HostId, graph))
+    }
+
+    /// The host at the other end.
+    pub(crate) fn other(&self, side: usize) -> HostId {
+        self.ends[1 - side].host as HostId
+    }
+
     /// Both hosts.
     pub(crate) fn hosts(&self) -> [HostId; 2] {
         [self.ends[0].host as HostId, self.ends[1].host as HostId]
@@ -442,6 +453,7 @@ impl World {
         w.ends[side].unreported += length as u32;
         let report = w.ends[side].unreported >= REPORT_AFTER_BYTES;
         let backlog = w.backlog(side, now);
+        self.counts.backlog_bytes_max = self.counts.backlog_bytes_max.max(backlog);
         let arm = backlog > BUFFERED_LOW_BYTES as u64 && !w.ends[side].low_armed;
         w.ends[side].low_armed |= arm;
         let low_at = now + w.micros(backlog.saturating_sub(BUFFERED_LOW_BYTES as u64)) + 1;

@@ -111,6 +111,8 @@ pub struct Report {
     pub links_opened: u64,
     /// Links lost because a node saw a fault of its peer.
     pub misbehaved: u64,
+    /// The same, where the peer lied.
+    pub caught: u64,
     /// Virtual time.
     pub virtual_ms: u64,
     /// Inputs handled.
@@ -210,6 +212,7 @@ impl Meter {
             last_hop: self.phases.iter().map(|phase| phase.last_hop).max().unwrap_or(0),
             links_opened: world.counts.links_opened,
             misbehaved: world.counts.misbehaved,
+            caught: world.counts.caught,
             virtual_ms: world.time().as_millis() as u64,
             events: world.counts.events,
             cpu_ms: cpu_ms as u64,

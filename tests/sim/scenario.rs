@@ -2,11 +2,13 @@
 //!
 //! A scenario is a file here that offers one [`Scenario`], and a line in [`ALL`].
 mod churn;
+mod crash;
 mod crowd;
 mod flood;
 mod join;
 mod partition;
 mod seed_example;
+mod slow;
 mod tabs;
 
 use crate::report::Report;
@@ -27,10 +29,12 @@ pub struct Scenario {
 /// All of them, in the order of their names.
 pub const ALL: &[Scenario] = &[
     churn::SCENARIO,
+    crash::SCENARIO,
     flood::SCENARIO,
     join::SCENARIO,
     partition::SCENARIO,
     seed_example::SCENARIO,
+    slow::SCENARIO,
     tabs::SCENARIO,
 ];
 
@@ -119,9 +123,12 @@ pub enum Spread {
 pub enum Crypto {
     /// Each node does all of its own.
     Full,
-    /// Signatures are made and verified, but each is verified once for all nodes.
+    /// The same, but a signature is verified, and a certificate read, once for all nodes.
     #[default]
     Memo,
+    /// Signatures are made and never verified, handshakes agree on what everybody could know: for crowds in which nobody
+    /// lies.
+    None,
 }
 
 impl Crypto {
@@ -130,6 +137,7 @@ impl Crypto {
         match self {
             Self::Full => "full",
             Self::Memo => "memo",
+            Self::None => "none",
         }
     }
 }
@@ -221,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_command_names_what_is_unusual() {
-        let mut setup = Setup::new(&ALL[1], 30, 7, None);
+        let mut setup = Setup::new(&flood::SCENARIO, 30, 7, None);
         assert_eq!(setup.command(), "cargo xtask sim flood --nodes 30 --seed 7 --records 20");
         setup.knobs.rate = Some(1.5);
         setup.knobs.crypto = Crypto::Full;

@@ -54,8 +54,10 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        for record in wire::decode_flood(body)? {
-            match self.accept(ctx, record, Some(link)).map_err(fault)? {
+        let records = wire::decode_flood(body)?;
+        let (accepted, result) = self.accept_all(ctx, records, Some(link));
+        for outcome in accepted {
+            match outcome {
                 (Accepted::New, _) => self.utility(link, true),
                 (Accepted::Known(version), id) => {
                     self.utility(link, false);
@@ -69,10 +71,10 @@ impl Group {
                         self.flood_to(link, bytes);
                     }
                 }
-                (Accepted::Later, _) => {}
+                (Accepted::Later | Accepted::Refused, _) => {}
             }
         }
-        Ok(())
+        result.map_err(fault)
     }
 
     /// Notes an acknowledgement for the neighbour that sent a record.

@@ -15,12 +15,15 @@
 use super::sync::Syncing;
 use super::{Group, Present, Timer};
 use crate::address::Address;
+use crate::cert::VerifiedChain;
 use crate::error::Misbehaved;
 use crate::id::{Digest, GroupId, NodeId, PeerId};
 use crate::io::{Dial, Event, LinkId, Output};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::policy::Grant;
+use crate::roll::Standing;
 use crate::time::Time;
 use crate::wire::{self, AckOf, Announced, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
 use bytes::Bytes;
@@ -42,6 +45,8 @@ const CONTENT: Duration = Duration::from_secs(60);
 const PRUNED_AFTER: Duration = Duration::from_secs(300);
 /// A link younger than this does not make room for a newcomer. Guess: bursts of newcomers must not displace each other.
 const ROOM_MADE_AFTER: Duration = Duration::from_secs(5);
+/// Who was revoked asks again this often whether it still is. Guess.
+const REVOKED_RETRY: Duration = Duration::from_secs(900);
 /// Rounds without anybody after which the application is asked for an address. Guess.
 const LONELY_ROUNDS_MAX: u32 = 4;
 
@@ -53,6 +58,8 @@ pub(super) struct Slot {
     pub(super) state: SlotState,
     pub(super) node: NodeId,
     pub(super) peer: PeerId,
+    /// The membership that the other end showed.
+    pub(super) chain: Option<VerifiedChain>,
     pub(super) addresses: Vec<Address>,
     pub(super) acks: Vec<AckOf>,
     /// Whether records are announced here rather than sent.
@@ -252,7 +259,10 @@ impl Group {
         if addresses.len() > limits::ADDRESSES_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        self.verify_membership(ctx, links, link, &chain)?;
+        let chain = self.verify_membership(ctx, links, link, &chain)?;
+        if !self.admit_at(ctx, links, link, chain) {
+            return Ok(());
+        }
         let node = self.slots.get(&link).map(|slot| slot.node).ok_or(Misbehaved::Unexpected)?;
         // The same node over a second link: it gave up the first, whatever we still think of it.
         let stale = self.neighbours().find(|(other, slot)| *other != link && slot.node == node);
@@ -268,7 +278,7 @@ impl Group {
         if full(self) {
             let referrals = self.referrals(ctx, node);
             self.set_state(link, SlotState::Idle);
-            self.send(ctx, links, link, kind::REFUSE, &Refuse { reason: Reason::Busy, referrals });
+            self.send(ctx, links, link, kind::REFUSE, &Refuse::because(Reason::Busy, referrals));
             return Ok(());
         }
         let Some(ours) = &self.chain else { return Err(Misbehaved::Unexpected) };
@@ -294,7 +304,11 @@ impl Group {
         if welcome.addresses.len() > limits::ADDRESSES_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        self.verify_membership(ctx, links, link, &welcome.chain)?;
+        let chain = self.verify_membership(ctx, links, link, &welcome.chain)?;
+        if !self.admit_at(ctx, links, link, chain) {
+            self.attempts.remove(&link);
+            return Ok(());
+        }
         self.add_referrals(ctx, welcome.referrals)?;
         let asked = self.slots.get(&link).map_or(ctx.now.mono, |slot| slot.since);
         self.adjust_peer_time(ctx, link, welcome.peer_time, ctx.now.mono.since(asked));
@@ -312,8 +326,14 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         let refuse: Refuse = wire::decode(body)?;
         self.attempts.remove(&link);
+        if self.is_neighbour(link) {
+            self.neighbour_down(ctx, link);
+        }
         self.repair.probed(link, true);
         self.set_state(link, SlotState::Idle);
+        if refuse.reason == Reason::NotStanding {
+            return self.on_not_standing(ctx, links, refuse);
+        }
         self.add_referrals(ctx, refuse.referrals)?;
         self.maintain(ctx, links, false);
         Ok(())
@@ -360,7 +380,7 @@ impl Group {
         }
     }
 
-    fn neighbour_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
+    pub(super) fn neighbour_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.state = SlotState::Idle;
         slot.sync = Syncing::default();
@@ -408,6 +428,18 @@ impl Group {
     pub(crate) fn maintain(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, on_timer: bool) {
         if self.is_abandoned() {
             return;
+        }
+        if on_timer {
+            // Memberships end by the clock, ours and others'.
+            self.drop_who_does_not_stand(ctx, links);
+            self.choose_own_chain(ctx, links);
+        }
+        if matches!(self.own_standing, Standing::Revoked { .. }) {
+            let wait = Self::jitter(ctx, REVOKED_RETRY);
+            self.timers.set(Timer::Maintain, ctx.now.mono.after(wait));
+            if !on_timer {
+                return;
+            }
         }
         let wish = ctx.config.neighbours;
         self.tried.retain(|_, at| ctx.now.mono.since(*at) < TRIED_FOR);
@@ -596,7 +628,7 @@ impl Group {
         };
         let node = self.slots.get(&link).map_or(NodeId(0), |slot| slot.node);
         let referrals = self.referrals(ctx, node);
-        let bye = Refuse { reason: Reason::LeastUseful, referrals };
+        let bye = Refuse::because(Reason::LeastUseful, referrals);
         self.send(ctx, links, link, kind::DISCONNECT, &bye);
         self.neighbour_down(ctx, link);
     }
@@ -611,7 +643,7 @@ impl Group {
             self.neighbours().map(|(link, slot)| (link, slot.node)).collect();
         for (link, node) in neighbours {
             let referrals = self.referrals(ctx, node);
-            let bye = Refuse { reason: Reason::Leaving, referrals };
+            let bye = Refuse::because(Reason::Leaving, referrals);
             self.send(ctx, links, link, kind::DISCONNECT, &bye);
             self.neighbour_down(ctx, link);
         }
@@ -645,12 +677,17 @@ impl Group {
         chosen
     }
 
-    /// The nodes of one peer that are present.
-    pub(super) fn referrals_to(&self, peer: PeerId) -> Vec<Referral> {
-        let here = self.present.iter().filter(|(_, present)| present.peer == peer);
+    /// The nodes that are present of members who may issue such a membership.
+    pub(super) fn referrals_to_issuers_of(&self, ctx: &Ctx<'_>, grant: &Grant) -> Vec<Referral> {
+        let policy = self.root.policy();
+        let issues = |peer: PeerId| {
+            let best = self.roll.best_of(peer, ctx.now.wall);
+            best.is_some_and(|chain| policy.may_issue(chain.grant(), grant))
+        };
+        let here = self.present.iter().filter(|(_, present)| issues(present.peer));
         let referrals = here.map(|(&node, present)| Referral {
             node,
-            peer,
+            peer: present.peer,
             addresses: present.addresses.clone(),
         });
         referrals.take(limits::REFERRALS_SENT_MAX).collect()
@@ -696,6 +733,7 @@ impl Slot {
             state,
             node,
             peer,
+            chain: None,
             addresses: Vec::new(),
             acks: Vec::new(),
             lazy: false,

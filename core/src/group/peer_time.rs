@@ -105,7 +105,7 @@ impl Group {
         let theirs = i64::try_from(theirs).unwrap_or(i64::MAX).saturating_add(half);
         let ours = i64::try_from(ctx.now.wall.0).unwrap_or(i64::MAX);
         let before = self.peer_time.shift_ms();
-        let others = self.serials.len().saturating_sub(1);
+        let others = self.roll.peers().count().saturating_sub(1);
         self.peer_time.hear(peer, theirs.saturating_sub(ours), !self.ready, others);
         if before.abs_diff(self.peer_time.shift_ms()) > SAVED_MS as u64 {
             self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);

@@ -6,6 +6,7 @@
 //! The group's properties say how many nodes do so ([`is_wanted`]): all, about N, or none; a node whose application
 //! wants it does in any case. Where there are far fewer than N, a newcomer says it at once. Else it waits and looks
 //! again, and so does one that is too many, so that the number stays between N and N + [`HYSTERESIS`].
+use super::internal::Meaning;
 use super::membership::kind_of;
 use super::signature::LOST_AFTER;
 use super::{Group, Present, Timer};
@@ -201,7 +202,11 @@ impl Group {
         id: RecordId,
         said: Option<Said>,
     ) -> Result<(), Error> {
-        let chain = self.valid_chain(ctx)?.clone();
+        // Whose membership has ended may still say that it goes.
+        let chain = match said {
+            Some(_) => self.valid_chain(ctx)?.clone(),
+            None => self.chain.clone().ok_or(Error::UnknownGroup)?,
+        };
         let before = self.index(Class::Presence).get(&id);
         let before = before.map(|meta| (meta.version, meta.created, meta.expires));
         let deleted = said.is_none();
@@ -236,10 +241,11 @@ impl Group {
             serial: chain.serial(),
             signature: [0; 64],
         };
-        record.check(self.payload_bytes_max)?;
+        record.check(self.payload_bytes_max())?;
         let signed = record.sign(self.id, ctx.identity);
         let bytes = signed.bytes().clone();
-        self.store_record(ctx, signed, &chain, None, None);
+        let meaning = if deleted { Meaning::TakenBack } else { Meaning::Nothing };
+        self.store_record(ctx, signed, &chain, meaning, None, None);
         if deleted {
             // To every neighbour at once: nobody could ask us for it later.
             let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();

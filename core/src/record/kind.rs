@@ -17,8 +17,12 @@ impl RecordType {
     pub const PRESENCE: &'static str = "peergraph.presence";
     /// A node that helps to mend a broken graph.
     pub const CONTACT: &'static str = "peergraph.contact";
-    /// A bearer invitation.
+    /// An invitation by link or password.
     pub const INVITATION: &'static str = "peergraph.invitation";
+    /// Use of an invitation.
+    pub const REDEMPTION: &'static str = "peergraph.redemption";
+    /// A revocation of a membership.
+    pub const REVOCATION: &'static str = "peergraph.revocation";
 
     /// Checks a name. Reserved ones are accepted; see [`is_reserved`](Self::is_reserved).
     ///
