@@ -18,6 +18,7 @@ mod invitations;
 mod membership;
 mod outgoing;
 mod password;
+mod peer_time;
 mod presence;
 mod records;
 mod repair;
@@ -39,6 +40,7 @@ use crate::link::Links;
 use crate::node::Ctx;
 use crate::password::Secret;
 use crate::policy::Grant;
+use crate::record::Attribute;
 use crate::roll::{Roll, Standing};
 use crate::storage::{self, Class, Commit};
 use crate::time::{Deadlines, Time, WallTime};
@@ -48,6 +50,8 @@ use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+
+use peer_time::PeerTime;
 
 pub use graph::Neighbours;
 pub(crate) use graph::{Plan, SlotState};
@@ -68,10 +72,9 @@ pub(crate) struct Group {
     ready: bool,
     joining: Option<Joining>,
     presence_max: u64,
+    peer_time: PeerTime,
     /// What became of our membership, as the application was told.
     own_standing: Standing,
-    /// Peer time less our wall clock. Milliseconds.
-    peer_time_shift: i64,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
     known: VecDeque<Vec<Address>>,
 
@@ -88,6 +91,9 @@ pub(crate) struct Group {
     tracked: BTreeMap<RecordId, Tracked>,
     tracked_order: VecDeque<RecordId>,
     own_presence: Option<RecordId>,
+    /// What our presence says of us, and whether we are present whatever the group's properties say.
+    own_attributes: Vec<Attribute>,
+    presence_forced: bool,
     own_contact: Option<RecordId>,
     /// When we published last and the random part of that record's id: what we publish in one millisecond keeps its
     /// order, in which stores are read.
@@ -158,6 +164,7 @@ enum Proof {
 struct Present {
     peer: PeerId,
     addresses: Vec<Address>,
+    attributes: Vec<Attribute>,
     record: RecordId,
 }
 
@@ -202,6 +209,8 @@ struct Saved {
     known: Vec<Vec<Address>>,
     #[n(7)]
     passwords: Option<Vec<(RecordId, ByteArray<32>)>>,
+    #[n(16)]
+    peer_time_base: Option<i64>,
 }
 
 impl Group {
@@ -216,8 +225,8 @@ impl Group {
             ready: false,
             joining: None,
             presence_max: PRESENCE_MAX_DEFAULT,
+            peer_time: PeerTime::default(),
             own_standing: Standing::Member,
-            peer_time_shift: 0,
             known: VecDeque::new(),
             indexes: Default::default(),
             roll: Roll::new(owner),
@@ -229,6 +238,8 @@ impl Group {
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
             own_presence: None,
+            own_attributes: Vec::new(),
+            presence_forced: false,
             own_contact: None,
             last_published: (WallTime(0), 0),
             slots: BTreeMap::new(),
@@ -264,7 +275,7 @@ impl Group {
         group.roll.add(chain.clone());
         group.chain = Some(chain);
         group.ready = saved.ready;
-        group.peer_time_shift = saved.peer_time_shift;
+        group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
         group.known = saved.known.into();
         for (id, secret) in saved.passwords.unwrap_or_default() {
             group.passwords.known.insert(id, Secret::from_bytes(secret.into()));
@@ -281,7 +292,8 @@ impl Group {
             key: self.key.as_ref().map(|key| key.to_bytes().to_vec()),
             chain: cert::encode_chain(chain.certificates()),
             ready: self.ready,
-            peer_time_shift: self.peer_time_shift,
+            peer_time_shift: self.peer_time.shift_ms(),
+            peer_time_base: Some(self.peer_time.base_ms()),
             known: self.known.iter().cloned().collect(),
             passwords: Some(
                 self.password_secrets().into_iter().map(|(id, it)| (id, it.into())).collect(),
@@ -322,6 +334,7 @@ impl Group {
             signature: self.signature.current,
             contact: self.is_contact(),
             nodes: self.size(),
+            clock_shift_ms: self.peer_time.shift_ms(),
         }
     }
 
@@ -343,7 +356,7 @@ impl Group {
 
     /// What the graph calls now.
     fn peer_time(&self, wall: WallTime) -> WallTime {
-        WallTime(wall.0.saturating_add_signed(self.peer_time_shift))
+        self.peer_time.at(wall)
     }
 
     /// When to call [`Group::timeout`].
@@ -379,7 +392,7 @@ impl Group {
                 Timer::Acks => self.send_acks(ctx, links),
                 Timer::Announce => self.send_announcements(ctx, links),
                 Timer::Graft => self.graft(ctx, links),
-                Timer::Presence => self.publish_presence(ctx),
+                Timer::Presence => self.review_presence(ctx),
                 Timer::Signature => self.signature_due(ctx),
                 Timer::Beat => self.beat(ctx, links),
                 Timer::Contact => self.publish_contact(ctx),

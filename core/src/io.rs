@@ -315,6 +315,20 @@ pub enum Command {
         /// The group.
         group: GroupId,
     },
+    /// The nodes of a group that say that they are here, by node id; ours among them. → [`Reply::Nodes`]
+    Nodes {
+        /// The group.
+        group: GroupId,
+    },
+    /// What this node says of itself in a group, until it closes. → [`Reply::Ok`]
+    Present {
+        /// The group.
+        group: GroupId,
+        /// For all members to see.
+        attributes: Vec<Attribute>,
+        /// Whether it says that it is here where the group's properties would have it silent.
+        forced: bool,
+    },
     /// The links of this node. → [`Reply::Links`]
     Links,
     /// Keep a link to this node, and find members through it: a rendezvous node, or a member. Tried again with growing
@@ -476,6 +490,8 @@ pub enum Reply {
     },
     /// Members, by peer id.
     Members(Vec<MemberInfo>),
+    /// Nodes that are present, by node id.
+    Nodes(Vec<NodeInfo>),
     /// Links, by id.
     Links(Vec<LinkInfo>),
     /// Open invitations, by record id.
@@ -514,6 +530,44 @@ pub struct GroupInfo {
     /// How many nodes our part of the graph has, estimated: above 5, by a standard error of about half; see the head
     /// of `group/contacts.rs`.
     pub nodes: u64,
+    /// How far the graph's time is ahead of our clock. Milliseconds. See [`GroupInfo::peer_time`].
+    pub clock_shift_ms: i64,
+}
+
+impl GroupInfo {
+    /// What the graph calls a moment of our clock: records are dated so.
+    pub fn peer_time(&self, wall: WallTime) -> WallTime {
+        WallTime(wall.0.saturating_add_signed(self.clock_shift_ms))
+    }
+
+    /// When a moment of the graph is by our clock.
+    pub fn wall_time(&self, peer_time: WallTime) -> WallTime {
+        WallTime(peer_time.0.saturating_add_signed(self.clock_shift_ms.saturating_neg()))
+    }
+}
+
+/// A node that says that it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Which.
+    pub node: NodeId,
+    /// Whose.
+    pub peer: PeerId,
+    /// Where it can be dialled. Browsers cannot.
+    pub addresses: Vec<Address>,
+    /// What it says of itself. Chosen by its owner: never trust it.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What became of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeChange {
+    /// It says that it is here.
+    Connected,
+    /// It says something else of itself.
+    Updated,
+    /// It left, or was not heard of for too long.
+    Disconnected,
 }
 
 /// A member as this node sees it.
@@ -596,6 +650,15 @@ pub enum Event {
         group: GroupId,
         /// As it is after the change.
         member: MemberInfo,
+    },
+    /// A node that says that it is here came, changed or went; ours too.
+    Node {
+        /// The group.
+        group: GroupId,
+        /// As it says; as it said last, where it went.
+        node: NodeInfo,
+        /// What became of it.
+        change: NodeChange,
     },
     /// A neighbour was won or lost.
     Neighbour {

@@ -28,6 +28,7 @@ mod tests;
 
 pub use kind::RecordType;
 pub use meta::Meta;
+pub(crate) use rules::check_attributes;
 
 /// A piece of searchable metadata.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,8 +7,10 @@ pub mod crowd;
 mod flood;
 mod join;
 mod partition;
+mod seed_example;
 mod slow;
 mod sync;
+mod tabs;
 
 use crate::report::Report;
 use std::fmt;
@@ -32,8 +34,10 @@ pub const ALL: &[Scenario] = &[
     flood::SCENARIO,
     join::SCENARIO,
     partition::SCENARIO,
+    seed_example::SCENARIO,
     slow::SCENARIO,
     sync::SCENARIO,
+    tabs::SCENARIO,
 ];
 
 /// The scenario of this name.

@@ -45,8 +45,6 @@ const CONTENT: Duration = Duration::from_secs(60);
 const PRUNED_AFTER: Duration = Duration::from_secs(300);
 /// A link younger than this does not make room for a newcomer. Guess: bursts of newcomers must not displace each other.
 const ROOM_MADE_AFTER: Duration = Duration::from_secs(5);
-/// Peer time of a graph and its nodes' clocks stay this close. Source: reference 2.1.
-const PEER_TIME_WINDOW_MS: i64 = 20 * 60 * 1000;
 /// Who was revoked asks again this often whether it still is. Guess.
 const REVOKED_RETRY: Duration = Duration::from_secs(900);
 /// Rounds without anybody after which the application is asked for an address. Guess.
@@ -313,7 +311,7 @@ impl Group {
         }
         self.add_referrals(ctx, welcome.referrals)?;
         let asked = self.slots.get(&link).map_or(ctx.now.mono, |slot| slot.since);
-        self.adjust_peer_time(ctx, welcome.peer_time, ctx.now.mono.since(asked));
+        self.adjust_peer_time(ctx, link, welcome.peer_time, ctx.now.mono.since(asked));
         self.neighbour_up(ctx, links, link, welcome.addresses);
         self.begin_sync(ctx, links, link);
         Ok(())
@@ -727,22 +725,6 @@ impl Group {
             }
         }
         Ok(())
-    }
-
-    /// Moves our idea of the graph's time towards a neighbour's: bounded, so that nobody leads us astray.
-    fn adjust_peer_time(&mut self, ctx: &Ctx<'_>, theirs: u64, round_trip: Duration) {
-        let half = i64::try_from(round_trip.as_millis() / 2).unwrap_or(i64::MAX);
-        let theirs = i64::try_from(theirs).unwrap_or(i64::MAX).saturating_add(half);
-        let ours = i64::try_from(self.peer_time(ctx.now.wall).0).unwrap_or(i64::MAX);
-        let apart = theirs.saturating_sub(ours);
-        if apart.saturating_abs() > PEER_TIME_WINDOW_MS {
-            return;
-        }
-        let step = if self.ready { apart / 5 } else { apart };
-        self.peer_time_shift = self
-            .peer_time_shift
-            .saturating_add(step)
-            .clamp(-PEER_TIME_WINDOW_MS, PEER_TIME_WINDOW_MS);
     }
 }
 

@@ -102,6 +102,15 @@ impl Node {
                 let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
                 Reply::Members(group.member_infos(self.now.wall))
             }
+            Command::Nodes { group } => {
+                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
+                Reply::Nodes(group.node_infos())
+            }
+            Command::Present { group, attributes, forced } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                group.present_as(&mut ctx!(self), attributes, forced)?;
+                Reply::Ok
+            }
             Command::Links => Reply::Links(self.links()),
             Command::Connect { mut addresses } => {
                 addresses.truncate(limits::ADDRESSES_MAX);
