@@ -12,7 +12,7 @@ use peergraph_core::io::{Dial, Input, LinkId, Transport};
 use peergraph_core::limits::BUFFERED_LOW_BYTES;
 
 /// Bytes on a wire beside each frame: IP, UDP, DTLS, SCTP headers.
-const OVERHEAD_BYTES: u64 = 90;
+pub const OVERHEAD_BYTES: u64 = 90;
 /// A host reports what waits in its transport after so many bytes. Less often than a real one, which may
 /// report after every batch: each report is an input.
 const REPORT_AFTER_BYTES: u32 = 32 * 1024;
@@ -94,7 +94,7 @@ impl Wire {
 }
 
 /// One-way latency between two hosts, the same each time it is asked.
-fn latency(seed: u64, range: (u64, u64), a: HostId, b: HostId) -> u64 {
+pub fn latency(seed: u64, range: (u64, u64), a: HostId, b: HostId) -> u64 {
     let mut digest = crate::digest::RunDigest::default();
     for number in [seed, a.min(b) as u64, a.max(b) as u64] {
         digest.add(number);

@@ -1,6 +1,6 @@
 //! Large runs with a report: what the `sim` binary does.
 mod churn;
-mod crowd;
+pub mod crowd;
 mod flood;
 mod join;
 mod partition;

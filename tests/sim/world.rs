@@ -12,7 +12,7 @@ use crate::queue::Queue;
 use crate::replay::Recording;
 use bytes::Bytes;
 use peergraph_core::error::Error;
-use peergraph_core::identity::Identity;
+use peergraph_core::identity::{Identity, Verify};
 use peergraph_core::io::{Command, Event, Input, LinkId, Output, Reply, RequestId, SyncPhase};
 use peergraph_core::node::Node;
 use std::collections::BTreeSet;
@@ -48,6 +48,8 @@ pub struct World {
     pub keep_events: bool,
     /// Whether nodes share one memo of verified signatures.
     pub memo: bool,
+    /// How nodes verify signatures, if not really: for measuring everything else.
+    pub verify: Option<Verify>,
     /// The inputs of one host, kept for replaying.
     pub(crate) recording: Option<Recording>,
     /// What happened so far.
@@ -119,6 +121,7 @@ impl World {
             acknowledged: None,
             keep_events: true,
             memo: true,
+            verify: None,
             recording: None,
             counts: Counts::default(),
             requests: 0,
@@ -163,7 +166,8 @@ impl World {
         this.wanted = u64::MAX;
         this.opened = false;
         let now = this.clock.now(self.now);
-        let config = crate::adapt::config(this, self.memo);
+        let mut config = crate::adapt::config(this, self.memo);
+        config.verify = self.verify.unwrap_or(config.verify);
         this.synced = false;
         let identity = crate::adapt::identity(this);
         let node = Box::new(Node::new(config, identity, seed, now));

@@ -74,7 +74,7 @@ impl Delivery {
     }
 
     /// A frame leaves: answers how many tracked records are in it.
-    pub(crate) fn sent(&mut self, from: HostId, to: HostId, frame: &[u8], arrival: u64) -> u64 {
+    pub fn sent(&mut self, from: HostId, to: HostId, frame: &[u8], arrival: u64) -> u64 {
         let mut count = 0;
         for at in self.finder.find_iter(frame) {
             let Some(number) = self.number(&frame[at..]) else { continue };
@@ -89,7 +89,7 @@ impl Delivery {
     }
 
     /// An application saw a record.
-    pub(crate) fn seen(&mut self, host: HostId, now: u64, payload: &[u8]) {
+    pub fn seen(&mut self, host: HostId, now: u64, payload: &[u8]) {
         let Some(number) = self.number(payload) else { return };
         let record = &mut self.records[number];
         if host >= record.seen.len() {
@@ -149,6 +149,14 @@ impl Delivery {
             reach.mean_hop = hops_sum as f64 / reach.delivered as f64;
         }
         reach
+    }
+
+    /// From the publication of a record to its arrival at the last of `members` that it reached. Microseconds.
+    pub fn last_arrival(&self, number: usize, members: &[HostId]) -> u64 {
+        let record = &self.records[number];
+        let arrived = |&host: &HostId| record.first.get(host).filter(|&&first| first != u64::MAX);
+        let last = members.iter().filter_map(arrived).map(|first| first >> 8).max();
+        last.unwrap_or(0).saturating_sub(record.published_at)
     }
 
     /// The first few gaps, for a report: (record, its publisher, a member that lacks it).

@@ -10,23 +10,25 @@ use peergraph_core::io::{Command, Reply, RequestId};
 use std::time::Duration;
 
 /// Bytes of a tracked record's payload. Guess: a line of chat.
-pub(super) const PAYLOAD_BYTES: usize = 120;
+pub const PAYLOAD_BYTES: usize = 120;
 /// Addresses that a newcomer is told.
 const DOORS: usize = 3;
 /// How long the last newcomer may take to be ready. Virtual.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 
 /// A world with one group.
-pub(super) struct Crowd {
-    pub(super) world: World,
-    pub(super) group: GroupId,
+pub struct Crowd {
+    /// All of it.
+    pub world: World,
+    /// Whose members all are.
+    pub group: GroupId,
     /// Hosts that can be dialled, for invitations.
     doors: Vec<HostId>,
 }
 
 impl Crowd {
     /// A world with the owner alone.
-    pub(super) fn new(setup: &Setup) -> Self {
+    pub fn new(setup: &Setup) -> Self {
         let mut world = World::new(setup.seed, setup.command());
         world.keep_events = false;
         world.memo = setup.memo;
@@ -38,7 +40,7 @@ impl Crowd {
     }
 
     /// Adds `count` members in bursts, and waits until all have neighbours and are synchronised.
-    pub(super) fn grow(&mut self, setup: &Setup, count: usize) {
+    pub fn grow(&mut self, setup: &Setup, count: usize) {
         let total = self.world.hosts().len() + count;
         // Bursts of very different sizes; at most a tenth of the crowd knocks at once.
         let burst_max = (total as u64 / 10).clamp(1, 100) + 1;
@@ -108,7 +110,7 @@ impl Crowd {
     }
 
     /// The door list follows the hosts: one who left is no door any more.
-    pub(super) fn close_door(&mut self, host: HostId) {
+    pub fn close_door(&mut self, host: HostId) {
         self.doors.retain(|&door| door != host);
     }
 
@@ -121,7 +123,7 @@ impl Crowd {
     }
 
     /// Publishes one tracked record at a host, without waiting.
-    pub(super) fn publish(&mut self, host: HostId) -> RequestId {
+    pub fn publish(&mut self, host: HostId) -> RequestId {
         let (now, hosts) = (self.world.time().as_micros() as u64, self.world.hosts().len());
         let delivery = self.world.delivery.as_mut().expect("a crowd tracks its records");
         let payload = delivery.publish(host, now, hosts, PAYLOAD_BYTES);
@@ -130,16 +132,17 @@ impl Crowd {
     }
 
     /// How many records were published.
-    pub(super) fn published(&self) -> usize {
+    pub fn published(&self) -> usize {
         self.delivery().len()
     }
 
-    pub(super) fn delivery(&self) -> &Delivery {
+    /// Who received what.
+    pub fn delivery(&self) -> &Delivery {
         self.world.delivery.as_ref().expect("a crowd tracks its records")
     }
 
     /// Runs until all live nodes have all records from number `from` on. Answers what was reached.
-    pub(super) fn settle(&mut self, from: usize, within: Duration) -> Reach {
+    pub fn settle(&mut self, from: usize, within: Duration) -> Reach {
         let members = self.world.live();
         self.world.run_until_every(200, within, |world| {
             world.delivery.as_ref().is_some_and(|delivery| delivery.complete(from, &members))
@@ -148,12 +151,12 @@ impl Crowd {
     }
 
     /// Records that live nodes lack now.
-    pub(super) fn missed(&self) -> u64 {
+    pub fn missed(&self) -> u64 {
         self.delivery().reach(0, self.published(), &self.world.live()).missed
     }
 
     /// Demands equal stores at `hosts`.
-    pub(super) fn assert_equal_stores(&mut self, hosts: &[HostId]) {
+    pub fn assert_equal_stores(&mut self, hosts: &[HostId]) {
         let group = self.group;
         let Some((&first, rest)) = hosts.split_first() else { return };
         let ours = self.world.records(first, group);
@@ -166,7 +169,7 @@ impl Crowd {
     }
 
     /// Some live hosts, drawn by chance: all if there are few.
-    pub(super) fn some(&mut self, count: usize) -> Vec<HostId> {
+    pub fn some(&mut self, count: usize) -> Vec<HostId> {
         let mut live = self.world.live();
         self.world.chance.shuffle(&mut live);
         live.truncate(count);
