@@ -1,14 +1,16 @@
 //! One group as this node holds it: who we are in it, its records, and its graph.
 //!
 //! Each file below is one part of it, all working on [`Group`]:
-//! `membership` (joining, inviting, redeeming), `records` (accepting, publishing, reading, expiry), `graph` (neighbours),
-//! `flood` and `announce` (sending on, acknowledging), `sync` (making two stores equal), `signal` (carrying connection signals).
+//! `membership` (joining, inviting, redeeming), `records` (accepting, publishing, reading, expiry),
+//! `presence` (who is here), `graph` (neighbours), `flood` and `announce` (sending on, acknowledging),
+//! `sync` (making two stores equal), `signal` (carrying connection signals).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
 mod announce;
 mod flood;
 mod graph;
 mod membership;
+mod presence;
 mod records;
 mod signal;
 mod sync;
