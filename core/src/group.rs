@@ -2,7 +2,7 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, inviting, redeeming), `records` (accepting, publishing, reading, expiry),
-//! `presence` (who is here), `graph` (neighbours), `flood` and `announce` (sending on, acknowledging),
+//! `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `sync` (making two stores equal), `signal` (carrying connection signals).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
@@ -14,6 +14,7 @@ mod presence;
 mod records;
 mod signal;
 mod sync;
+mod tree;
 
 use crate::address::Address;
 use crate::cert::{self, CertError, Certificate, Role, VerifiedChain};
@@ -85,10 +86,11 @@ pub(crate) struct Group {
     referrals: VecDeque<wire::Referral>,
     routes: BTreeMap<NodeId, LinkId>,
     signals_seen: signal::Seen,
-    flooding: BTreeMap<LinkId, Vec<Bytes>>,
+    outgoing: BTreeMap<LinkId, flood::Outgoing>,
+    trees: tree::Trees,
     awaited: announce::Awaited,
-    /// Records that are not durable yet.
-    writing: BTreeSet<RecordId>,
+    /// Records that are not durable yet, and who announced them.
+    writing: BTreeMap<RecordId, Vec<LinkId>>,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
@@ -207,9 +209,10 @@ impl Group {
             referrals: VecDeque::new(),
             routes: BTreeMap::new(),
             signals_seen: signal::Seen::default(),
-            flooding: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            trees: tree::Trees::default(),
             awaited: announce::Awaited::default(),
-            writing: BTreeSet::new(),
+            writing: BTreeMap::new(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,
@@ -326,8 +329,8 @@ impl Group {
             match timer {
                 Timer::Maintain => self.maintain(ctx, links, true),
                 Timer::Acks => self.send_acks(ctx, links),
-                Timer::Announce => self.send_announcements(ctx, links),
-                Timer::Graft => self.graft(ctx, links),
+                Timer::Announce => self.announce_late(ctx.now.mono),
+                Timer::Graft => self.graft(ctx),
                 Timer::Presence => self.publish_presence(ctx),
                 Timer::Expiry => self.expire(ctx),
                 // The node has asked `gave_up_joining` before.

@@ -255,28 +255,32 @@ pub(crate) struct AckOf {
 /// Names records that the sender holds.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
-pub(crate) struct Announce {
-    #[n(0)]
-    pub(crate) records: Vec<Announced>,
+pub(crate) struct Announce<'a> {
+    /// Each [`Announced::BYTES`] long.
+    #[cbor(b(0), with = "minicbor::bytes")]
+    pub(crate) records: &'a [u8],
+    /// Whether they are too large to be sent unasked.
+    #[n(1)]
+    pub(crate) large: Option<bool>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
-    #[n(0)]
     pub(crate) id: RecordId,
-    #[n(1)]
     pub(crate) version: u64,
-    /// Whether it is announced because of its size: ask at once.
-    #[n(2)]
-    pub(crate) large: bool,
+}
+
+impl Announced {
+    pub(crate) const BYTES: usize = RecordId::BYTES + 8;
 }
 
 /// Asks for announced records; they come as floods.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
-pub(crate) struct Request {
-    #[n(0)]
-    pub(crate) ids: Vec<RecordId>,
+pub(crate) struct Request<'a> {
+    /// Each [`RecordId::BYTES`] long.
+    #[cbor(b(0), with = "minicbor::bytes")]
+    pub(crate) ids: &'a [u8],
 }
 
 /// A step of the reconciliation of one class.
@@ -329,6 +333,48 @@ pub(crate) struct Signal {
     pub(crate) hops: u8,
     #[cbor(n(5), with = "minicbor::bytes")]
     pub(crate) signal: Vec<u8>,
+}
+
+/// Encodes what an [`Announce`] names.
+pub(crate) fn encode_announced(announced: &[Announced]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(announced.len() * Announced::BYTES);
+    for Announced { id, version } in announced {
+        bytes.extend_from_slice(id.as_bytes());
+        bytes.extend_from_slice(&version.to_be_bytes());
+    }
+    bytes
+}
+
+/// Decodes what an [`Announce`] names.
+pub(crate) fn decode_announced(
+    bytes: &[u8],
+) -> Result<impl Iterator<Item = Announced>, Misbehaved> {
+    let (items, rest) = bytes.as_chunks::<{ Announced::BYTES }>();
+    let announced = |item: &[u8; Announced::BYTES]| {
+        let (&id, version) = item.split_first_chunk()?;
+        let version = u64::from_be_bytes(version.try_into().ok()?);
+        Some(Announced { id: RecordId::from_bytes(id), version })
+    };
+    match () {
+        () if !rest.is_empty() => Err(Misbehaved::BadMessage),
+        () if items.len() > limits::PAGE_MAX => Err(Misbehaved::TooMuch),
+        () => Ok(items.iter().filter_map(announced)),
+    }
+}
+
+/// Encodes what a [`Request`] names.
+pub(crate) fn encode_ids(ids: &[RecordId]) -> Vec<u8> {
+    ids.iter().flat_map(|id| *id.as_bytes()).collect()
+}
+
+/// Decodes what a [`Request`] names.
+pub(crate) fn decode_ids(bytes: &[u8]) -> Result<impl Iterator<Item = RecordId>, Misbehaved> {
+    let (ids, rest) = bytes.as_chunks::<{ RecordId::BYTES }>();
+    match () {
+        () if !rest.is_empty() => Err(Misbehaved::BadMessage),
+        () if ids.len() > limits::PAGE_MAX => Err(Misbehaved::TooMuch),
+        () => Ok(ids.iter().map(|id| RecordId::from_bytes(*id))),
+    }
 }
 
 /// Encodes a body, a payload, or anything else of ours.

@@ -57,9 +57,9 @@ pub(super) struct Slot {
     pub(super) peer: PeerId,
     addresses: Vec<Address>,
     pub(super) acks: Vec<AckOf>,
-    /// Whether records are announced here rather than sent.
-    pub(super) lazy: bool,
-    pub(super) announced: Vec<Announced>,
+    /// Announcements that wait, and until when.
+    pub(super) later: Vec<Announced>,
+    pub(super) later_at: Time,
     pub(super) utility: u32,
     since: Time,
     pub(super) sync: Syncing,
@@ -363,10 +363,12 @@ impl Group {
         slot.sync = Syncing::default();
         slot.synced = false;
         slot.acks.clear();
-        slot.lazy = false;
-        slot.announced.clear();
+        slot.later.clear();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
-        self.flooding.remove(&link);
+        self.outgoing.remove(&link);
+        self.trees.forget(link);
+        self.awaited.lost(link, ctx.now.mono);
+        self.arm_graft();
         self.fruitless_rounds = 0;
         self.forget_routes(link);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: false });
@@ -704,8 +706,8 @@ impl Slot {
             peer,
             addresses: Vec::new(),
             acks: Vec::new(),
-            lazy: false,
-            announced: Vec::new(),
+            later: Vec::new(),
+            later_at: ctx.now.mono,
             utility: 0,
             since: ctx.now.mono,
             sync: Syncing::default(),

@@ -261,7 +261,8 @@ impl Group {
             self.track(id, version);
         }
         if from.is_some() || !ours {
-            self.flood(ctx, bytes.clone(), from);
+            let announcers = self.flood(ctx, &bytes, from);
+            self.writing.insert(id, announcers);
         }
         self.take_effect(ctx, record, chain);
         if class == Class::Presence
@@ -270,7 +271,6 @@ impl Group {
             self.learn_route(record, link);
         }
         let group = self.id;
-        self.writing.insert(id);
         let written = Box::new(Written { class, signed, before, from, request });
         self.commit(ctx, Commit::Record { group, written });
         self.arm_expiry(ctx);
@@ -280,14 +280,10 @@ impl Group {
     pub(crate) fn durable(&mut self, ctx: &mut Ctx<'_>, written: Written) {
         let Written { class, signed, from, request, .. } = written;
         let (id, version) = (signed.record().id, signed.record().version);
-        self.ack_announcers(ctx, signed.record(), from);
-        match from {
-            Some(link) => self.ack(ctx, link, id, version, true),
-            // Ours goes out only now: what others hold of us, we hold ourselves.
-            None if self.meta(id).is_some_and(|(_, meta)| meta.version == version) => {
-                self.flood(ctx, signed.bytes().clone(), None);
-            }
-            None => {}
+        self.acknowledge(ctx, signed.record(), from);
+        // Ours goes out only now: what others hold of us, we hold ourselves.
+        if from.is_none() && self.meta(id).is_some_and(|(_, meta)| meta.version == version) {
+            self.flood(ctx, signed.bytes(), None);
         }
         if class == Class::Application {
             let record = Box::new(signed.into_record());
