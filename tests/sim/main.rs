@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         (Some(records), _) => records as usize,
         (None, Scenario::Join) => 1_000,
         (None, Scenario::Flood) => 20,
+        (None, Scenario::Manysenders) => 50,
         (None, Scenario::Churn | Scenario::Partition) => 100,
     };
     let setup = Setup {

@@ -3,6 +3,7 @@ mod churn;
 pub mod crowd;
 mod flood;
 mod join;
+mod manysenders;
 mod partition;
 
 use crate::report::Report;
@@ -12,6 +13,8 @@ use crate::report::Report;
 pub enum Scenario {
     /// Nodes join in bursts; then one, random and all nodes publish.
     Flood,
+    /// One, some and random nodes publish, each twice: while their trees form, and when they are there.
+    Manysenders,
     /// A latecomer, and one who was away, catch up with `--records` records.
     Join,
     /// Nodes leave, crash and come back, links die, while records are published.
@@ -25,6 +28,7 @@ impl Scenario {
     pub fn name(self) -> &'static str {
         match self {
             Self::Flood => "flood",
+            Self::Manysenders => "manysenders",
             Self::Join => "join",
             Self::Churn => "churn",
             Self::Partition => "partition",
@@ -89,6 +93,7 @@ pub fn run(setup: &Setup) -> Report {
     setup.tell(|| setup.command());
     match setup.scenario {
         Scenario::Flood => flood::run(setup),
+        Scenario::Manysenders => manysenders::run(setup),
         Scenario::Join => join::run(setup),
         Scenario::Churn => churn::run(setup),
         Scenario::Partition => partition::run(setup),

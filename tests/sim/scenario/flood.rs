@@ -43,7 +43,8 @@ pub(super) fn run(setup: &Setup) -> Report {
     meter.finish(setup, &crowd.world, missed)
 }
 
-fn publish(
+/// Publishes a record at each of `senders`, one after the other, and reports what became of them.
+pub(super) fn publish(
     setup: &Setup,
     crowd: &mut Crowd,
     meter: &mut Meter,
