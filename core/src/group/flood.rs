@@ -16,7 +16,7 @@ use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
-use crate::wire::{self, Ack, AckOf, Announce, Announced, Request, kind};
+use crate::wire::{self, Ack, AckOf, Announced, kind};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -55,16 +55,13 @@ impl Group {
         while let Some((link, outgoing)) = self.outgoing.pop_first() {
             let Some(slot) = self.slots.get(&link) else { continue };
             for ids in outgoing.wanted.chunks(limits::PAGE_MAX) {
-                let request = Request { ids: &wire::encode_ids(ids) };
-                let message = wire::graph_message(kind::REQUEST, slot.number, &request);
-                links.send(ctx.now, link, &message, ctx.out);
+                links.send(ctx.now, link, &wire::request(slot.number, ids), ctx.out);
             }
             for (announced, large) in
-                [(&outgoing.announced, None), (&outgoing.announced_large, Some(true))]
+                [(&outgoing.announced, false), (&outgoing.announced_large, true)]
             {
                 for announced in announced.chunks(limits::PAGE_MAX) {
-                    let announce = Announce { records: &wire::encode_announced(announced), large };
-                    let message = wire::graph_message(kind::ANNOUNCE, slot.number, &announce);
+                    let message = wire::announce(slot.number, announced, large);
                     links.send(ctx.now, link, &message, ctx.out);
                 }
             }

@@ -124,7 +124,7 @@ pub struct Neighbours {
 impl Default for Neighbours {
     /// 3, 5, 8. Guess after the reference's 2, 3, 7, which give a depth of about 12 at 1,000 nodes; 5 gives 7.
     fn default() -> Self {
-        Self { minimum: 3, ideal: 5, maximum: 8 }
+        Self { minimum: 3, ideal: 5, maximum: 7 }
     }
 }
 
@@ -376,7 +376,11 @@ impl Group {
 
     /// A link is gone.
     pub(crate) fn link_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
-        self.attempts.remove(&link);
+        if let Some(Some(node)) = self.attempts.remove(&link) {
+            // Nobody answers there: somebody else's turn.
+            self.referrals.retain(|referral| referral.node != node);
+            self.soon(ctx);
+        }
         if self.is_neighbour(link) {
             self.neighbour_down(ctx, link);
             self.soon(ctx);
@@ -425,6 +429,13 @@ impl Group {
             self.fruitless_rounds =
                 if fruitless { self.fruitless_rounds.saturating_add(1) } else { 0 };
         }
+        if on_timer && have == 0 {
+            self.lonely_rounds = self.lonely_rounds.saturating_add(1);
+            if self.lonely_rounds == LONELY_ROUNDS_MAX {
+                let group = self.id;
+                self.event(ctx, Event::ConnectionRequired { group });
+            }
+        }
         if on_timer && self.joining.is_some() {
             self.redeem_again(ctx, links);
         }
@@ -438,14 +449,10 @@ impl Group {
         if on_timer && have > wish.ideal {
             self.prune(ctx, links, PRUNED_AFTER);
         }
-        let wait = if have == 0 {
-            if on_timer {
-                self.lonely_rounds = self.lonely_rounds.saturating_add(1);
-                if self.lonely_rounds == LONELY_ROUNDS_MAX {
-                    let group = self.id;
-                    self.event(ctx, Event::ConnectionRequired { group });
-                }
-            }
+        let wait = if have == 0 && !self.attempts.is_empty() {
+            // There is somebody to try: after a crash of many, most of those are gone.
+            BELOW_MINIMUM
+        } else if have == 0 {
             LONELY_FIRST.saturating_mul(1 << self.lonely_rounds.min(5)).min(LONELY_MAX)
         } else if have < minimum {
             BELOW_MINIMUM.saturating_mul(1 << self.fruitless_rounds.min(5)).min(CONTENT)
