@@ -18,7 +18,8 @@
 //! 6. It ends after it begins.
 //! 7. Its subject alternative name is `urn:peergraph:` and the peer id of its key, once and alone. Its subject
 //!    key identifier is the first 20 bytes of that peer id.
-//! 8. Our own extension says its kind and, for memberships only, a known role. It is not critical, so that other
+//! 8. Our own extension says its kind; for memberships only, a known role and at most 16 application roles, sorted;
+//!    for roots only, the [`Policy`] of the group, where it is not the default. It is not critical, so that other
 //!    programs can read the certificate; we insist on it all the same.
 //! 9. Basic constraints and key usage are critical and agree with kind and role: roots, inviting members and
 //!    administrators are CAs with a path length and sign certificates; identities and plain members are not
@@ -35,8 +36,9 @@
 //! 13. The root is one by rule 11, and its key's peer id is the group id.
 //! 14. The issuer's name and key identifier are the subject's name and key identifier of the one before.
 //! 15. The signature is by the key of the one before.
-//! 16. The role of the one before may issue this role: administrators issue any, inviting members issue inviting
-//!     and plain members, plain members none. The root issues any.
+//! 16. Who holds the one before may issue this one ([`Policy::may_issue`]): administrators issue any role, inviting
+//!     members issue inviting and plain members with application roles of their own, plain members none, unless the
+//!     policy allows less; and for no longer than the policy says. The root issues any.
 //! 17. Path lengths fall: a CA below another has a smaller one, and below a path length of 0 there are no CAs.
 //! 18. The validity lies within that of the one before.
 //! 19. No peer is in a chain twice, and the group's own key is the root only.
@@ -44,6 +46,7 @@
 //!     ends, by the judge's own clock. Identities do not expire.
 use crate::id::{PeerId, Serial};
 use crate::identity::{PublicKey, Verify};
+use crate::policy::{Grant, Policy};
 use crate::time::WallTime;
 use bytes::Bytes;
 use std::fmt;
@@ -57,12 +60,12 @@ mod openssl_tests;
 pub(crate) mod pem;
 mod profile;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use chain::{VerifiedChain, decode_chain, encode_chain, verify_chain};
 pub(crate) use chain::{decode_chain_knowing, read_chain, write_chain};
 pub(crate) use issue::issue_identity;
-pub use issue::{issue_first, issue_member, issue_root};
+pub use issue::{Subject, issue_by_owner, issue_member, issue_root};
 use profile::{Kind, Parsed};
 
 /// What a member may do. Later ones may do all that earlier ones may.
@@ -190,6 +193,9 @@ pub enum CertError {
     /// Rule 8: the kind or role is missing, unknown, or of the wrong form.
     #[error("a certificate does not say its kind and role")]
     Role,
+    /// Rule 8: a policy that is none, or that stands in another certificate than the root.
+    #[error("the policy of the group cannot be read")]
+    Policy,
     /// Rule 9.
     #[error("a certificate allows its key other uses than its role does")]
     Usage,
@@ -299,6 +305,17 @@ impl Certificate {
         self.parsed.not_after
     }
 
+    /// What the creator of a group decided; the default but for roots.
+    pub fn policy(&self) -> &Policy {
+        &self.parsed.policy
+    }
+
+    /// What a membership grants; nothing for identities and roots.
+    pub fn grant(&self) -> Option<Grant> {
+        let app_roles = self.parsed.app_roles.clone();
+        self.role().map(|role| Grant { role, app_roles })
+    }
+
     /// The role of a membership; nothing for identities and roots.
     pub fn role(&self) -> Option<Role> {
         match self.parsed.kind {
@@ -353,6 +370,15 @@ impl<'b, C> minicbor::Decode<'b, C> for Certificate {
         Self::from_der(d.bytes()?)
             .map_err(|_| minicbor::decode::Error::message("not a certificate"))
     }
+}
+
+/// How certificates are read: [`Certificate::from_der`], or a function that remembers what it has read, so that one
+/// process that runs thousands of nodes keeps one copy of each.
+pub type ReadCertificate = fn(&[u8]) -> Result<Certificate, CertError>;
+
+/// [`Certificate::from_der`] as a plain function.
+pub fn read_certificate(der: &[u8]) -> Result<Certificate, CertError> {
+    Certificate::from_der(der)
 }
 
 /// Whose identity certificate this is, if it is a genuine one (rule 11). Validity is not judged: identities do

@@ -18,6 +18,29 @@ pub enum Error {
     /// Our role does not allow it.
     #[error("your role in this group does not allow that; ask an administrator")]
     NotAllowed,
+    /// Only an administrator that is senior to the member may do it.
+    #[error(
+        "that member is senior to you in this group; ask the owner, or a more senior administrator"
+    )]
+    NotSenior,
+    /// Only where the group's own key is.
+    #[error("only the owner of the group may change that")]
+    NotOwner,
+    /// Nobody of this id is known in the group.
+    #[error("there is no such member in this group; list its members")]
+    UnknownMember,
+    /// The invitation is not open.
+    #[error("there is no such invitation, or it is not open any more")]
+    UnknownInvitation,
+    /// A revocation can name so many records and certificates, and there are more.
+    #[error("they published more than a revocation can keep; revoke without keeping their records")]
+    TooMuchToKeep,
+    /// The group's policy cannot be.
+    #[error("the policy is not possible: {0}")]
+    BadPolicy(CertError),
+    /// Our membership was revoked.
+    #[error("your membership of this group was revoked; ask for a new invitation")]
+    Revoked,
     /// Our membership has ended.
     #[error("your membership of this group has expired; ask for a new invitation")]
     MembershipExpired,
@@ -70,6 +93,13 @@ impl Error {
             Self::TooManyGroups => "too-many-groups",
             Self::BadName => "bad-name",
             Self::NotAllowed => "not-allowed",
+            Self::NotSenior => "not-senior",
+            Self::NotOwner => "not-owner",
+            Self::UnknownMember => "unknown-member",
+            Self::UnknownInvitation => "unknown-invitation",
+            Self::TooMuchToKeep => "too-much-to-keep",
+            Self::BadPolicy(_) => "bad-policy",
+            Self::Revoked => "revoked",
             Self::MembershipExpired => "membership-expired",
             Self::BadInvite(_) => "bad-invite",
             Self::InvitationExpired => "invitation-expired",
@@ -126,6 +156,15 @@ pub enum BadRecord {
     /// It outlives or predates the certificate that it relies on, or that certificate is another's.
     #[error("the certificate that it relies on does not cover it")]
     Certificate,
+    /// Its signer's role does not allow it for records of this type.
+    #[error("its signer's role does not allow that for records of this type")]
+    Right,
+    /// A revocation by somebody who may not revoke that member.
+    #[error("its signer may not revoke that member")]
+    NotSenior,
+    /// A membership that names another issuer than its signer.
+    #[error("it is about a membership that its signer did not issue")]
+    NotIssuer,
     /// Not the bytes of a record.
     #[error("it cannot be decoded")]
     Encoding,

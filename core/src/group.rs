@@ -1,25 +1,34 @@
 //! One group as this node holds it: who we are in it, its records, and its graph.
 //!
 //! Each file below is one part of it, all working on [`Group`]:
-//! `membership` (joining, inviting, redeeming), `records` (accepting, publishing, reading, expiry),
+//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `internal`
+//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry),
 //! `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
-//! `sync` (making two stores equal), `signal` (carrying connection signals).
+//! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
+//! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
 mod announce;
+mod batch;
+mod contacts;
 mod flood;
 mod graph;
+mod internal;
+mod invitations;
 mod membership;
 mod presence;
 mod records;
+mod repair;
 mod signal;
+mod signature;
+mod standing;
 mod sync;
 mod tree;
 
 use crate::address::Address;
-use crate::cert::{self, CertError, Certificate, Role, VerifiedChain};
+use crate::cert::{self, CertError, Certificate, VerifiedChain};
 use crate::error::Misbehaved;
-use crate::id::{GroupId, NodeId, PeerId, RecordId, Serial};
+use crate::id::{GroupId, NodeId, PeerId, RecordId};
 use crate::identity::{GroupKey, PublicKey, Verify};
 use crate::index::Index;
 use crate::invitation::BearerSecret;
@@ -27,6 +36,8 @@ use crate::io::{Event, GroupInfo, LinkId, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::policy::Grant;
+use crate::roll::{Roll, Standing};
 use crate::storage::{self, Class, Commit};
 use crate::time::{Deadlines, Time, WallTime};
 use crate::wire::{self, kind};
@@ -44,6 +55,7 @@ pub(crate) use signal::Verdict;
 pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) name: String,
+    comment: String,
     root: Certificate,
     /// The group's own key; its creator has it.
     key: Option<GroupKey>,
@@ -52,21 +64,19 @@ pub(crate) struct Group {
     /// Whether a sync was ever completed, or we are the creator.
     ready: bool,
     joining: Option<Joining>,
-    payload_bytes_max: usize,
     presence_max: u64,
+    /// What became of our membership, as the application was told.
+    own_standing: Standing,
     /// Peer time less our wall clock. Milliseconds.
     peer_time_shift: i64,
-    redeemed: BTreeSet<(PublicKey, PeerId)>,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
     known: VecDeque<Vec<Address>>,
 
     // records
     indexes: [Index; 3],
-    members: BTreeMap<Serial, VerifiedChain>,
-    /// Certificates of each member.
-    serials: BTreeMap<PeerId, BTreeSet<Serial>>,
+    roll: Roll,
     present: BTreeMap<NodeId, Present>,
-    invitations: BTreeMap<PublicKey, OpenInvitation>,
+    invitations: BTreeMap<RecordId, OpenInvitation>,
     deferred: records::Deferred,
     /// Records of the store that were read before the membership of their signer.
     early: Vec<Bytes>,
@@ -74,6 +84,7 @@ pub(crate) struct Group {
     tracked: BTreeMap<RecordId, Tracked>,
     tracked_order: VecDeque<RecordId>,
     own_presence: Option<RecordId>,
+    own_contact: Option<RecordId>,
     /// When we published last and the random part of that record's id: what we publish in one millisecond keeps its
     /// order, in which stores are read.
     last_published: (WallTime, u64),
@@ -91,6 +102,9 @@ pub(crate) struct Group {
     awaited: announce::Awaited,
     /// Records that are not durable yet, and who announced them.
     writing: BTreeMap<RecordId, Vec<LinkId>>,
+    signature: signature::Signature,
+    contacts: BTreeMap<RecordId, contacts::Contact>,
+    repair: repair::Repair,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
@@ -106,8 +120,15 @@ enum Timer {
     Announce,
     Graft,
     Presence,
+    Signature,
+    Beat,
+    Contact,
+    Standing,
+    Repair,
     Expiry,
     Joining,
+    Judge,
+    Renew,
     SafetyNet,
     Save,
 }
@@ -129,8 +150,9 @@ struct Present {
 
 /// An invitation that a record of the group announces.
 struct OpenInvitation {
+    key: PublicKey,
     inviter: PeerId,
-    role: Role,
+    grant: Grant,
     uses: u32,
     expires: WallTime,
 }
@@ -165,36 +187,25 @@ struct Saved {
     peer_time_shift: i64,
     #[n(6)]
     known: Vec<Vec<Address>>,
-    #[n(7)]
-    redeemed: Vec<Redeemed>,
-}
-
-#[derive(Encode, Decode)]
-struct Redeemed {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    invitation: Vec<u8>,
-    #[n(1)]
-    peer: PeerId,
 }
 
 impl Group {
-    fn new(id: GroupId, name: String, root: Certificate) -> Self {
+    fn new(name: String, owner: VerifiedChain) -> Self {
         Self {
-            id,
+            id: owner.group(),
             name,
-            root,
+            comment: String::new(),
+            root: owner.root().clone(),
             key: None,
             chain: None,
             ready: false,
             joining: None,
-            payload_bytes_max: limits::PAYLOAD_BYTES_DEFAULT_MAX,
             presence_max: PRESENCE_MAX_DEFAULT,
+            own_standing: Standing::Member,
             peer_time_shift: 0,
-            redeemed: BTreeSet::new(),
             known: VecDeque::new(),
             indexes: Default::default(),
-            members: BTreeMap::new(),
-            serials: BTreeMap::new(),
+            roll: Roll::new(owner),
             present: BTreeMap::new(),
             invitations: BTreeMap::new(),
             deferred: records::Deferred::default(),
@@ -202,6 +213,7 @@ impl Group {
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
             own_presence: None,
+            own_contact: None,
             last_published: (WallTime(0), 0),
             slots: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -213,6 +225,9 @@ impl Group {
             trees: tree::Trees::default(),
             awaited: announce::Awaited::default(),
             writing: BTreeMap::new(),
+            signature: signature::Signature::default(),
+            contacts: BTreeMap::new(),
+            repair: repair::Repair::default(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,
@@ -225,20 +240,15 @@ impl Group {
         let root = Certificate::from_der(&saved.root).ok()?;
         let certificates = cert::decode_chain(&saved.chain).ok()?;
         let chain = cert::verify_chain(&certificates, id, verify).ok()?;
-        let mut group = Self::new(id, saved.name, root);
+        let mut group = Self::new(saved.name, VerifiedChain::owner(&root, verify).ok()?);
         if let Some(key) = saved.key {
             group.key = Some(GroupKey::from_bytes(&key).ok()?);
         }
-        group.add_member(chain.clone());
+        group.roll.add(chain.clone());
         group.chain = Some(chain);
         group.ready = saved.ready;
         group.peer_time_shift = saved.peer_time_shift;
         group.known = saved.known.into();
-        for redeemed in saved.redeemed {
-            let key: [u8; 32] = redeemed.invitation.try_into().ok()?;
-            let key = PublicKey::from_bytes(&key)?;
-            group.redeemed.insert((key, redeemed.peer));
-        }
         Some(group)
     }
 
@@ -253,11 +263,6 @@ impl Group {
             ready: self.ready,
             peer_time_shift: self.peer_time_shift,
             known: self.known.iter().cloned().collect(),
-            redeemed: self
-                .redeemed
-                .iter()
-                .map(|(key, peer)| Redeemed { invitation: key.as_bytes().to_vec(), peer: *peer })
-                .collect(),
         };
         let bytes = wire::encode(&saved);
         ctx.storage.write(storage::info_key(self.id), Some(bytes.into()));
@@ -267,6 +272,8 @@ impl Group {
     /// Begins to work once the store is read: looks for neighbours and says that we are here.
     pub(crate) fn start(&mut self, ctx: &mut Ctx<'_>) {
         self.load_early(ctx);
+        self.timers.set(Timer::Judge, ctx.now.mono);
+        self.timers.set(Timer::Renew, ctx.now.mono);
         self.timers.set(Timer::Maintain, ctx.now.mono);
         self.arm_expiry(ctx);
         if self.ready {
@@ -276,18 +283,22 @@ impl Group {
 
     /// The group as the application sees it.
     pub(crate) fn info(&self) -> GroupInfo {
-        let (role, expires) = self
-            .chain
-            .as_ref()
-            .map_or((Role::Member, WallTime(0)), |chain| (chain.role(), chain.not_after()));
+        let chain = self.chain.as_ref();
         GroupInfo {
             id: self.id,
             name: self.name.clone(),
-            role,
-            expires,
+            comment: self.comment.clone(),
+            policy: self.root.policy().clone(),
+            owner: self.key.is_some(),
+            grant: chain.map_or(cert::Role::Member.into(), |chain| chain.grant().clone()),
+            standing: self.own_standing,
+            expires: chain.map_or(WallTime(0), VerifiedChain::not_after),
             records: self.indexes[Class::Application as usize].len() as u64,
             neighbours: self.neighbours().count(),
             ready: self.ready,
+            signature: self.signature.current,
+            contact: self.is_contact(),
+            nodes: self.size(),
         }
     }
 
@@ -298,7 +309,13 @@ impl Group {
 
     /// Longest message that a neighbour may send.
     pub(crate) fn message_bytes_max(&self) -> usize {
-        self.payload_bytes_max + limits::MESSAGE_OVERHEAD_BYTES_MAX
+        let payload = self.payload_bytes_max().max(limits::INTERNAL_PAYLOAD_BYTES_MAX);
+        payload + limits::MESSAGE_OVERHEAD_BYTES_MAX
+    }
+
+    /// Longest payload of an application's record.
+    fn payload_bytes_max(&self) -> usize {
+        self.root.policy().payload_bytes_max as usize
     }
 
     /// What the graph calls now.
@@ -315,8 +332,15 @@ impl Group {
             Timer::Announce => "announce",
             Timer::Graft => "ask for announced",
             Timer::Presence => "refresh presence",
+            Timer::Signature => "check graph signature",
+            Timer::Beat => "show graph signature",
+            Timer::Contact => "refresh contact",
+            Timer::Standing => "change number of contacts",
+            Timer::Repair => "look for the missing",
             Timer::Expiry => "expire records",
             Timer::Joining => "give up joining",
+            Timer::Judge => "enforce the roll",
+            Timer::Renew => "renew memberships",
             Timer::SafetyNet => "compare stores",
             Timer::Save => "save group",
         };
@@ -332,9 +356,16 @@ impl Group {
                 Timer::Announce => self.announce_late(ctx.now.mono),
                 Timer::Graft => self.graft(ctx),
                 Timer::Presence => self.publish_presence(ctx),
+                Timer::Signature => self.signature_due(ctx),
+                Timer::Beat => self.beat(ctx, links),
+                Timer::Contact => self.publish_contact(ctx),
+                Timer::Standing => self.change_standing(ctx),
+                Timer::Repair => self.repair(ctx, links),
                 Timer::Expiry => self.expire(ctx),
                 // The node has asked `gave_up_joining` before.
                 Timer::Joining => {}
+                Timer::Judge => self.enforce(ctx, links),
+                Timer::Renew => self.renew(ctx),
                 Timer::SafetyNet => self.safety_net(ctx, links),
                 Timer::Save => self.save(ctx),
             }
@@ -374,7 +405,9 @@ impl Group {
                 self.on_connect(ctx, links, link, body)?;
             }
             (kind::WELCOME, SlotState::Connecting) => self.on_welcome(ctx, links, link, body)?,
-            (kind::REFUSE, SlotState::Connecting) => self.on_refuse(ctx, links, link, body)?,
+            (kind::REFUSE, SlotState::Connecting | SlotState::Idle | SlotState::Neighbour) => {
+                self.on_refuse(ctx, links, link, body)?;
+            }
             (kind::DISCONNECT, _) if state.is_member() => {
                 self.on_disconnect(ctx, links, link, body)?;
             }
@@ -386,6 +419,7 @@ impl Group {
             (kind::WANT, _) if neighbour => self.on_want(ctx, links, link, body)?,
             (kind::GIVEN, _) if neighbour => self.on_given(ctx, links, link, body)?,
             (kind::SYNC_END, _) if neighbour => self.on_sync_end(ctx, links, link, body)?,
+            (kind::BEAT, _) if neighbour => self.on_beat(ctx, links, link, body)?,
             (kind::SIGNAL, _) if state.carries_signals() => {
                 return self.on_signal(ctx, links, link, body).map(Some);
             }
@@ -399,7 +433,7 @@ impl Group {
         Ok(None)
     }
 
-    /// Checks a membership chain from the other end of `link`.
+    /// Reads the membership of the other end of `link`. Whether it stands is another question.
     fn verify_membership(
         &mut self,
         ctx: &Ctx<'_>,
@@ -407,19 +441,12 @@ impl Group {
         link: LinkId,
         chain: &[u8],
     ) -> Result<VerifiedChain, Misbehaved> {
-        let certificates = cert::decode_chain(chain).map_err(|_| Misbehaved::Membership)?;
+        let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
+        let certificates = cert::decode_chain_knowing(chain, known, ctx.config.certificate)
+            .map_err(|_| Misbehaved::Membership)?;
         let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
-        if chain.peer() != peer || !chain.covers(ctx.now.wall) {
-            return Err(Misbehaved::Membership);
-        }
-        Ok(chain)
-    }
-
-    /// Notes a member's certificate. Whether it was not known.
-    fn add_member(&mut self, chain: VerifiedChain) -> bool {
-        self.serials.entry(chain.peer()).or_default().insert(chain.serial());
-        self.members.insert(chain.serial(), chain).is_none()
+        if chain.peer() == peer { Ok(chain) } else { Err(Misbehaved::Membership) }
     }
 
     /// Checks a chain, or recognises one that was checked before.
@@ -428,7 +455,7 @@ impl Group {
         certificates: &[Certificate],
         ctx: &Ctx<'_>,
     ) -> Result<VerifiedChain, CertError> {
-        let known = certificates.last().and_then(|leaf| self.members.get(&leaf.serial()));
+        let known = certificates.last().and_then(|leaf| self.roll.chain(leaf.serial()));
         if let Some(known) = known.filter(|known| known.certificates() == certificates) {
             return Ok(known.clone());
         }

@@ -1,6 +1,7 @@
 //! Names of things: newtypes over bytes, with a short `Debug` and a full `Display`.
 use data_encoding::{Encoding, Specification};
 use sha2::{Digest as _, Sha256};
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -25,8 +26,27 @@ pub struct ParseIdError {
 macro_rules! byte_id {
     ($(#[$doc:meta])* $name:ident, $len:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
         pub struct $name([u8; $len]);
+
+        impl Ord for $name {
+            /// The order of the bytes, word by word: ids are the keys of most maps, and a call for each comparison is a
+            /// twentieth of a busy node's time.
+            fn cmp(&self, other: &Self) -> Ordering {
+                let (ours, _) = self.0.as_chunks::<8>();
+                let (theirs, _) = other.0.as_chunks::<8>();
+                let word = |bytes: &[u8; 8]| u64::from_be_bytes(*bytes);
+                ours.iter().map(word).cmp(theirs.iter().map(word))
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        const _: () = assert!($len % 8 == 0, "the order compares whole words");
 
         impl $name {
             /// Bytes of an id.

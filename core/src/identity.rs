@@ -25,14 +25,13 @@ mod export;
 #[cfg(test)]
 mod tests;
 
-/// How signatures are checked: [`verify`], or a function that remembers what it has checked, so that one
+/// How signatures are checked, those of records excepted ([`VerifyAll`](crate::verify::VerifyAll)): [`verify`], or a function that remembers what it has checked, so that one
 /// process that runs thousands of nodes checks each signature once.
 pub type Verify = fn(&PublicKey, &[u8], &[u8; 64]) -> bool;
 
 /// Whether `signature` is `key`'s over `message`. Strict: weak keys and malleable signatures are refused.
 pub fn verify(key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
-    VerifyingKey::from_bytes(&key.0)
-        .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+    key.decoded().verify_strict(message, &Signature::from_bytes(signature)).is_ok()
 }
 
 /// A SubjectPublicKeyInfo of Ed25519 without its last 32 bytes, the key. Source: RFC 8410 §4.
@@ -52,6 +51,11 @@ impl PublicKey {
     /// The raw bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The point that it stands for, for many checks.
+    pub(crate) fn decoded(&self) -> VerifyingKey {
+        VerifyingKey::from_bytes(&self.0).expect("only bytes of a point become a key")
     }
 
     /// SHA-256 of the key's SubjectPublicKeyInfo in DER.

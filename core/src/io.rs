@@ -20,11 +20,13 @@
 //! A transport that a stranger opened gets its name from [`Node::new_link`](crate::node::Node::new_link),
 //! then `LinkUp`.
 use crate::address::Address;
-use crate::cert::{Certificate, Role};
+use crate::cert::Certificate;
 use crate::error::{Error, Misbehaved};
 use crate::id::{Fingerprint, GroupId, NodeId, PeerId, RecordId, Serial};
 use crate::invitation::Invitation;
+use crate::policy::{Grant, Policy};
 use crate::record::{Attribute, Record, RecordType};
+use crate::roll::{Reason, Standing, Target};
 use crate::time::{Time, WallTime};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -212,6 +214,8 @@ pub enum CloseReason {
     Unused,
     /// This node closes.
     Leaving,
+    /// The membership of its other end was revoked or has ended, and nothing else needs it.
+    Revoked,
 }
 
 /// What the application can ask for.
@@ -222,6 +226,56 @@ pub enum Command {
     CreateGroup {
         /// Shown to people. 1–255 characters.
         name: String,
+        /// What is decided once and for all.
+        policy: Policy,
+    },
+    /// Change what may be changed of a group; only where its own key is. → [`Reply::Ok`], when durable
+    SetProperties {
+        /// The group.
+        group: GroupId,
+        /// All of them.
+        properties: Properties,
+    },
+    /// Issue another membership to a member: with another role, or for longer. Earlier ones that grant something
+    /// beyond it are revoked; what it published stays. → [`Reply::Ok`], when durable
+    Issue {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        peer: PeerId,
+        /// What it may do.
+        grant: Grant,
+    },
+    /// Take away a membership, or all of a peer. → [`Reply::Ok`], when durable
+    Revoke {
+        /// The group.
+        group: GroupId,
+        /// Which.
+        target: Target,
+        /// Why.
+        reason: Reason,
+        /// What becomes of what they published and of whom they let in.
+        keep: Keep,
+    },
+    /// Delete our revocations of a peer. → [`Reply::Ok`], when durable
+    Reinstate {
+        /// The group.
+        group: GroupId,
+        /// Whom.
+        peer: PeerId,
+    },
+    /// The invitations of a group that are open. → [`Reply::Invitations`]
+    Invitations {
+        /// The group.
+        group: GroupId,
+    },
+    /// Close an invitation: nobody joins by it any more. Ours, or as administrator anybody's. → [`Reply::Ok`], when
+    /// durable
+    Withdraw {
+        /// The group.
+        group: GroupId,
+        /// The invitation, as in [`InvitationInfo::id`].
+        invitation: RecordId,
     },
     /// Make an invitation; only members whose role may invite. → [`Reply::Invitation`]
     Invite {
@@ -266,7 +320,8 @@ pub enum Command {
         /// [`ADDRESSES_MAX`](crate::limits::ADDRESSES_MAX). The next is tried when one fails.
         addresses: Vec<Address>,
     },
-    /// Forget a group and its records on this device, after telling its neighbours. → [`Reply::Ok`]
+    /// Leave a group: our membership is revoked for everybody, what we published stays with the others, and the group
+    /// and its records are forgotten on this device. → [`Reply::Ok`]
     Leave {
         /// The group.
         group: GroupId,
@@ -285,17 +340,61 @@ pub enum Invite {
         /// Its public certificate.
         identity: Certificate,
         /// What it may do.
-        role: Role,
+        grant: Grant,
     },
-    /// Whoever holds the link, redeemed with its maker online.
+    /// Whoever holds the link, redeemed with any inviting member online.
     Bearer {
         /// What they may do.
-        role: Role,
+        grant: Grant,
         /// How many may join. At least 1.
         uses: u32,
         /// How long it can be used.
         expires_in: Duration,
     },
+}
+
+/// What becomes of what a revoked member published and of whom it let in, as far as this node knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Its records stay.
+    pub records: bool,
+    /// Those that it let in stay.
+    pub members: bool,
+}
+
+impl Keep {
+    /// All stays.
+    pub const ALL: Self = Self { records: true, members: true };
+    /// Nothing stays.
+    pub const NOTHING: Self = Self { records: false, members: false };
+}
+
+/// What may be changed of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// Shown to people. 1–255 characters.
+    pub name: String,
+    /// Shown to people. At most 255 characters.
+    pub comment: String,
+    /// Nodes present up to which everybody says that it is here. 0: nobody does.
+    pub presence_max: u64,
+}
+
+/// An invitation that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvitationInfo {
+    /// The record that announces it.
+    pub id: RecordId,
+    /// Who made it.
+    pub inviter: PeerId,
+    /// What newcomers may do.
+    pub grant: Grant,
+    /// How many may join by it.
+    pub uses: u32,
+    /// How many did, as far as this node knows.
+    pub used: u32,
+    /// When it ends.
+    pub expires: WallTime,
 }
 
 /// A record to publish.
@@ -364,6 +463,8 @@ pub enum Reply {
     Members(Vec<MemberInfo>),
     /// Links, by id.
     Links(Vec<LinkInfo>),
+    /// Open invitations, by record id.
+    Invitations(Vec<InvitationInfo>),
 }
 
 /// A group as this node sees it.
@@ -373,8 +474,16 @@ pub struct GroupInfo {
     pub id: GroupId,
     /// Its name.
     pub name: String,
-    /// Our role in it.
-    pub role: Role,
+    /// Its comment.
+    pub comment: String,
+    /// What its creator decided.
+    pub policy: Policy,
+    /// Whether we have the group's own key.
+    pub owner: bool,
+    /// Our role in it, and our application roles.
+    pub grant: Grant,
+    /// Whether our membership stands.
+    pub standing: Standing,
     /// When our membership ends.
     pub expires: WallTime,
     /// Application records in the store.
@@ -383,6 +492,13 @@ pub struct GroupInfo {
     pub neighbours: usize,
     /// Whether a sync has been completed, or we are its creator.
     pub ready: bool,
+    /// The graph signature: the lowest node id in our part of the graph. None before one is found.
+    pub signature: Option<NodeId>,
+    /// Whether this node is a contact, one of the few that mend the graph when it breaks.
+    pub contact: bool,
+    /// How many nodes our part of the graph has, estimated: above 5, by a standard error of about half; see the head
+    /// of `group/contacts.rs`.
+    pub nodes: u64,
 }
 
 /// A member as this node sees it.
@@ -392,10 +508,16 @@ pub struct MemberInfo {
     pub peer: PeerId,
     /// Friendly name. Chosen by its owner: show it as text, never trust it.
     pub name: String,
-    /// What it may do.
-    pub role: Role,
+    /// What it may do, or might.
+    pub grant: Grant,
+    /// Whether it is a member.
+    pub standing: Standing,
     /// Serial of the certificate that says so.
     pub serial: Serial,
+    /// Who issued that certificate; the group's own key has the group's id.
+    pub issuer: PeerId,
+    /// When that certificate ends.
+    pub expires: WallTime,
     /// Its nodes that are present, by presence record; ours among them.
     pub nodes: Vec<NodeId>,
 }
@@ -444,7 +566,14 @@ pub enum Event {
         /// The record.
         id: RecordId,
     },
-    /// Somebody joined, came, went, or changed role.
+    /// A record is gone: it relied on a membership that was revoked.
+    Withdrawn {
+        /// The group.
+        group: GroupId,
+        /// The record.
+        id: RecordId,
+    },
+    /// Somebody joined, came, went, changed role, or was revoked.
     Member {
         /// The group.
         group: GroupId,
@@ -473,7 +602,7 @@ pub enum Event {
         /// How far.
         phase: SyncPhase,
     },
-    /// A group was joined, changed its properties, or was left.
+    /// A group was joined, changed its properties, or our membership changed.
     Group(GroupInfo),
     /// No neighbour can be found for this group with what is known. The application can
     /// [`Connect`](Command::Connect).

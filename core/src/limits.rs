@@ -33,8 +33,9 @@ pub const LINK_SETUP_TIMEOUT: Duration = Duration::from_secs(20);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A link says something at least this often. Guess: keeps NAT bindings (30 s) alive.
 pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
-/// A link that said nothing for this long is dead. Guess: three keep-alives.
-pub const SILENT_AFTER: Duration = Duration::from_secs(45);
+/// A link that says nothing for this long after it was asked is dead. Guess: two keep-alives; it is asked after one
+/// without a word, so a dead link is found within a minute, or at the second wake of a throttled timer.
+pub const UNANSWERED_AFTER: Duration = Duration::from_secs(30);
 /// A link that serves no graph and no rendezvous is closed after this. Guess.
 pub const UNUSED_LINK_AFTER: Duration = Duration::from_secs(20);
 /// Graphs carried by one link. Guess. A further one is refused.
@@ -54,6 +55,12 @@ pub const ADDRESSES_MAX: usize = 8;
 pub const KNOWN_ADDRESSES_MAX: usize = 32;
 /// Hops of a carried signal. Guess: twice the depth of a graph of 10,000 nodes. Dropped beyond.
 pub const SIGNAL_HOPS_MAX: u8 = 16;
+/// Contacts remembered per graph. Guess: those of a few parts of a million nodes. Further ones are ignored.
+pub const CONTACTS_MAX: usize = 256;
+/// Contacts of one peer. Guess: a person's devices. Further ones are ignored.
+pub const CONTACTS_PER_PEER_MAX: usize = 4;
+/// Nodes that were lost and are looked for, per graph. Guess: one that answers is enough. Oldest out.
+pub const MISSING_MAX: usize = 64;
 /// Connection attempts under way per graph. Guess.
 pub const ATTEMPTS_MAX: usize = 3;
 
@@ -105,6 +112,22 @@ pub const MEMBERSHIP_LIFETIME: Duration = Duration::from_secs(31_536_000);
 pub const ROOT_LIFETIME: Duration = Duration::from_secs(20 * 31_536_000);
 /// Invitations of one group that are open at once. Guess. A further one is an error.
 pub const INVITATIONS_MAX: usize = 1_000;
+/// Revocations of one group. Guess. A further one is refused, and an error for its maker.
+pub const REVOCATIONS_MAX: usize = 10_000;
+/// Redemptions of one group. Guess: as many as members. A further one is refused.
+pub const REDEMPTIONS_MAX: usize = 100_000;
+/// Records that one revocation keeps. Guess: 800 KB of digests. More is an error for its maker; others drop it.
+pub const REVOCATION_KEPT_MAX: usize = 40_000;
+/// Certificates that one revocation lets stand. Guess. As above.
+pub const REVOCATION_STANDING_MAX: usize = 8_192;
+/// Payload of a record of the core's own types. Bytes. Guess: the largest revocation. Others drop the record.
+pub const INTERNAL_PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+/// Application roles of one membership. Guess. A certificate with more is refused.
+pub const APP_ROLES_MAX: usize = 16;
+/// Characters of the name of an application role. Guess. As above.
+pub const APP_ROLE_MAX: usize = 32;
+/// Rights of a policy. Guess: they travel in the root certificate. A policy with more is refused.
+pub const RIGHTS_MAX: usize = 32;
 /// Characters of an invitation link. Guess: fits a QR code of version 40-L (2,953 bytes).
 pub const INVITATION_TEXT_MAX: usize = 2_800;
 

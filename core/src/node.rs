@@ -4,6 +4,7 @@
 //! `rendezvous.rs`, `dial.rs`. Beside this file: `commands` (the application), `store` (the disk), `signals` (links that
 //! are opened through others).
 use crate::address::Address;
+use crate::cert::{self, ReadCertificate};
 use crate::dial::Dialer;
 use crate::error::{Error, Misbehaved};
 use crate::group::{Group, Plan, Verdict};
@@ -15,11 +16,13 @@ use crate::io::{
 };
 use crate::limits;
 use crate::link::{Links, Received};
+pub use crate::noise::Curve;
 use crate::noise::StaticKey;
 use crate::rendezvous::Tables;
 use crate::signalling::Ways;
 use crate::storage::Storage;
 use crate::time::{Now, Time};
+use crate::verify::{self, VerifyAll};
 use crate::wire::{self, kind};
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
@@ -39,13 +42,26 @@ pub struct Config {
     pub neighbours: Neighbours,
     /// Whether it serves as rendezvous for groups that it need not be a member of.
     pub rendezvous: bool,
+    /// How certificates are read: a seam for simulations, which keep one copy of each.
+    pub certificate: ReadCertificate,
+    /// How handshakes agree on keys: a seam for simulations of so many nodes that nothing else can be left out.
+    pub curve: Curve,
     /// How signatures are checked: a seam for simulations, which check what is valid for one node once for all.
     pub verify: Verify,
+    /// How the signatures of records are checked: the same seam.
+    pub verify_all: VerifyAll,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { neighbours: Neighbours::default(), rendezvous: false, verify: identity::verify }
+        Self {
+            neighbours: Neighbours::default(),
+            rendezvous: false,
+            certificate: cert::read_certificate,
+            curve: Curve::default(),
+            verify: identity::verify,
+            verify_all: verify::verify_all,
+        }
     }
 }
 
@@ -67,6 +83,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) ways: &'a mut Ways,
     /// Groups that look for members at the rendezvous nodes.
     pub(crate) sit: &'a mut BTreeSet<GroupId>,
+    /// Links to close at the end of this input, unless another graph needs them.
+    pub(crate) unwanted: &'a mut BTreeMap<LinkId, CloseReason>,
     /// Nodes that the application named.
     pub(crate) named: &'a Dialer,
 }
@@ -95,6 +113,7 @@ pub struct Node {
     plans: BTreeMap<LinkId, Plan>,
     ways: Ways,
     sit: BTreeSet<GroupId>,
+    unwanted: BTreeMap<LinkId, CloseReason>,
     groups: BTreeMap<GroupId, Group>,
     dialer: Dialer,
     tables: Tables,
@@ -127,6 +146,7 @@ macro_rules! ctx {
             plans: &mut $node.plans,
             ways: &mut $node.ways,
             sit: &mut $node.sit,
+            unwanted: &mut $node.unwanted,
             named: &$node.dialer,
         }
     };
@@ -145,7 +165,7 @@ impl Node {
         let id = NodeId(rng.next_u64());
         let mut secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut secret[..]);
-        let noise = StaticKey::new(secret);
+        let noise = StaticKey::new(secret, config.curve);
         let proof = identity.sign(Domain::Handshake, noise.public());
         let mut node = Self {
             config,
@@ -162,6 +182,7 @@ impl Node {
             plans: BTreeMap::new(),
             ways: Ways::default(),
             sit: BTreeSet::new(),
+            unwanted: BTreeMap::new(),
             groups: BTreeMap::new(),
             dialer: Dialer::default(),
             tables: Tables::default(),
@@ -352,7 +373,8 @@ impl Node {
         }
     }
 
-    /// A link is no more. Where it never `opened`, its node is tried in another way.
+    /// A link is no more. Where it never `opened`, its node is tried in another way; by signals only if it says that it
+    /// is here: the search for one who crashed, or is cut off, would go through the whole graph in vain.
     fn forget_link(&mut self, link: LinkId, opened: bool, twin: Option<NodeId>) {
         self.ways.remove(link);
         self.tables.link_down(link);
@@ -367,6 +389,7 @@ impl Node {
                     group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);
                 } else if let Some(node) = node
                     && self.links.to_node(node).is_none()
+                    && group.is_present(node)
                 {
                     group.offer_to(&mut ctx!(self), &mut self.links, node);
                 }
@@ -521,6 +544,11 @@ impl Node {
         }
         for group in self.groups.values_mut() {
             group.flush_floods(&mut ctx!(self), &mut self.links);
+        }
+        for (link, reason) in std::mem::take(&mut self.unwanted) {
+            if !self.needs(link) {
+                self.close(link, reason);
+            }
         }
         self.storage.flush(&mut self.outbox);
         let nothing_to_close = self.closing.as_ref().is_none_or(|closing| closing.done);

@@ -20,6 +20,37 @@ const PROLOGUE: &[u8] = b"peergraph link 1";
 /// Frames under one key before both ends take the next. Guess: far below any limit of the cipher.
 const FRAMES_PER_KEY: u64 = 1 << 16;
 
+/// The arithmetic of a handshake's keys. The default is X25519, and nothing else is safe.
+#[derive(Clone, Copy)]
+pub struct Curve {
+    /// The public half of a secret.
+    pub public: fn(&[u8; 32]) -> [u8; 32],
+    /// What a secret and the other end's public half have in common; nothing where that half is no good.
+    pub agree: fn(&[u8; 32], &[u8; 32]) -> Option<[u8; 32]>,
+}
+
+impl Default for Curve {
+    fn default() -> Self {
+        Self { public: x25519_public, agree: x25519_agree }
+    }
+}
+
+impl std::fmt::Debug for Curve {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Curve")
+    }
+}
+
+fn x25519_public(secret: &[u8; 32]) -> [u8; 32] {
+    PublicKey::from(&StaticSecret::from(*secret)).to_bytes()
+}
+
+fn x25519_agree(secret: &[u8; 32], public: &[u8; 32]) -> Option<[u8; 32]> {
+    let shared = StaticSecret::from(*secret).diffie_hellman(&PublicKey::from(*public));
+    // A key of low order would make the secret the same for everybody.
+    shared.was_contributory().then(|| shared.to_bytes())
+}
+
 /// The key by which a node is known in its handshakes: one for all its links, so that the identity signs it once.
 #[derive(Clone)]
 pub(crate) struct StaticKey {
@@ -28,8 +59,8 @@ pub(crate) struct StaticKey {
 }
 
 impl StaticKey {
-    pub(crate) fn new(secret: Zeroizing<[u8; 32]>) -> Self {
-        let public = PublicKey::from(&StaticSecret::from(*secret)).to_bytes();
+    pub(crate) fn new(secret: Zeroizing<[u8; 32]>, curve: Curve) -> Self {
+        let public = (curve.public)(&secret);
         Self { secret, public }
     }
 
@@ -56,6 +87,7 @@ impl Handshake {
         transport: Transport,
         key: &StaticKey,
         ephemeral: Zeroizing<[u8; 32]>,
+        curve: Curve,
     ) -> Self {
         let mut prologue = Vec::with_capacity(96);
         prologue.extend_from_slice(PROLOGUE);
@@ -68,7 +100,7 @@ impl Handshake {
             }
             Transport::WebSocket => prologue.push(2),
         }
-        let resolver = Resolver { ephemeral, static_key: key.clone() };
+        let resolver = Resolver { ephemeral, static_key: key.clone(), curve };
         let params = PATTERN.parse().expect("the pattern is one that snow knows");
         let builder = snow::Builder::with_resolver(params, Box::new(resolver))
             .local_private_key(&key.secret[..])
@@ -149,6 +181,7 @@ impl Seal {
 struct Resolver {
     ephemeral: Zeroizing<[u8; 32]>,
     static_key: StaticKey,
+    curve: Curve,
 }
 
 impl CryptoResolver for Resolver {
@@ -156,7 +189,7 @@ impl CryptoResolver for Resolver {
         Some(Box::new(OneKey(Some(self.ephemeral.clone()))))
     }
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        let known = || X25519 { key: None, known: self.static_key.clone() };
+        let known = || X25519 { key: None, known: self.static_key.clone(), curve: self.curve };
         matches!(choice, DHChoice::Curve25519).then(|| Box::new(known()) as Box<dyn Dh>)
     }
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
@@ -186,6 +219,7 @@ struct X25519 {
     key: Option<StaticKey>,
     /// A key whose public half need not be computed again.
     known: StaticKey,
+    curve: Curve,
 }
 
 impl Dh for X25519 {
@@ -205,12 +239,12 @@ impl Dh for X25519 {
         }
         let mut secret = Zeroizing::new([0; 32]);
         secret.copy_from_slice(private);
-        self.key = Some(StaticKey::new(secret));
+        self.key = Some(StaticKey::new(secret, self.curve));
     }
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
         let mut secret = Zeroizing::new([0; 32]);
         rng.try_fill_bytes(&mut secret[..])?;
-        self.key = Some(StaticKey::new(secret));
+        self.key = Some(StaticKey::new(secret, self.curve));
         Ok(())
     }
     fn pubkey(&self) -> &[u8] {
@@ -223,12 +257,8 @@ impl Dh for X25519 {
         let public: [u8; 32] =
             public.get(..32).and_then(|key| key.try_into().ok()).ok_or(snow::Error::Dh)?;
         let key = self.key.as_ref().ok_or(snow::Error::Dh)?;
-        let shared = StaticSecret::from(*key.secret).diffie_hellman(&PublicKey::from(public));
-        // A key of low order would make the secret the same for everybody.
-        if !shared.was_contributory() {
-            return Err(snow::Error::Dh);
-        }
-        out[..32].copy_from_slice(shared.as_bytes());
+        let shared = (self.curve.agree)(&key.secret, &public).ok_or(snow::Error::Dh)?;
+        out[..32].copy_from_slice(&*Zeroizing::new(shared));
         Ok(())
     }
 }
@@ -316,8 +346,9 @@ mod tests {
     use crate::id::Fingerprint;
 
     fn begin(initiator: bool, transport: Transport, n: u8) -> Handshake {
-        let key = StaticKey::new(Zeroizing::new([n; 32]));
-        Handshake::new(initiator, transport, &key, Zeroizing::new([n + 100; 32]))
+        let curve = Curve::default();
+        let key = StaticKey::new(Zeroizing::new([n; 32]), curve);
+        Handshake::new(initiator, transport, &key, Zeroizing::new([n + 100; 32]), curve)
     }
 
     fn rtc(ours: u8, theirs: u8) -> Transport {
@@ -333,7 +364,7 @@ mod tests {
         assert_eq!(b.read(&a.write(b"one"))?, b"one");
         assert_eq!(a.read(&b.write(b"two"))?, b"two");
         assert_eq!(b.read(&a.write(b"three"))?, b"three");
-        let public = |n| *StaticKey::new(Zeroizing::new([n; 32])).public();
+        let public = |n| x25519_public(&[n; 32]);
         assert_eq!(a.their_public(), Some(&public(2)[..]));
         assert_eq!(b.their_public(), Some(&public(1)[..]));
         assert!(a.is_finished() && b.is_finished());

@@ -12,9 +12,11 @@
 //! **Versions** are hybrid logical clocks: 48 bits milliseconds of peer time, 16 bits counter
 //! ([`next_version`]).
 use crate::id::{Digest, GroupId, PeerId, RecordId, Serial};
-use crate::identity::{Domain, Identity, PublicKey, Verify};
+use crate::identity::{Domain, GroupKey, Identity, PublicKey};
 use crate::time::WallTime;
+use crate::verify::{Claim, verify_all};
 use bytes::Bytes;
+use ed25519_dalek::VerifyingKey;
 use std::cmp::Ordering;
 
 mod codec;
@@ -86,10 +88,19 @@ pub struct Record {
 impl Record {
     /// Signs the record for `group` (whatever `signature` holds is replaced) and fixes its bytes. Does not
     /// [`check`](Self::check) it.
-    pub fn sign(mut self, group: GroupId, identity: &Identity) -> Signed {
+    pub fn sign(self, group: GroupId, identity: &Identity) -> Signed {
+        self.sign_with(group, |message| identity.sign(Domain::Record, message))
+    }
+
+    /// Signs the record as the group itself.
+    pub(crate) fn sign_as_owner(self, key: &GroupKey) -> Signed {
+        self.sign_with(key.group_id(), |message| key.sign(Domain::Record, message))
+    }
+
+    fn sign_with(mut self, group: GroupId, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Signed {
         let header = codec::header(&self);
         let message = codec::signed_message(group, &header, &self.payload);
-        self.signature = identity.sign(Domain::Record, &message);
+        self.signature = sign(&message);
         Signed::assemble(self, &header)
     }
 }
@@ -154,10 +165,16 @@ impl Signed {
 
     /// Whether `key` signed this record for `group`.
     #[must_use]
-    pub fn verify(&self, group: GroupId, key: &PublicKey, verify: Verify) -> bool {
+    pub fn verify(&self, group: GroupId, key: &PublicKey) -> bool {
+        verify_all(&[self.claim(group, key.decoded())]).is_ok()
+    }
+
+    /// That `key` signed this record for `group`.
+    pub(crate) fn claim(&self, group: GroupId, key: VerifyingKey) -> Claim {
         let header = &self.bytes[codec::HEADER_AT..self.header_end];
         let message = codec::signed_message(group, header, &self.record.payload);
-        verify(key, &Domain::Record.message(&message), &self.record.signature)
+        let message = Domain::Record.message(&message);
+        Claim { key, message, signature: self.record.signature }
     }
 
     /// Its place among the records of one id.

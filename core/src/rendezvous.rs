@@ -21,13 +21,20 @@ const BACKLOG_BYTES: usize = 256 * 1024;
 /// The tables of a rendezvous node.
 #[derive(Default)]
 pub(crate) struct Tables {
-    tables: BTreeMap<Digest, BTreeMap<u64, LinkId>>,
+    tables: BTreeMap<Digest, BTreeMap<u64, Seat>>,
     by_link: BTreeMap<LinkId, BTreeMap<Digest, u64>>,
     seats: usize,
 }
 
+/// Who sits there.
+struct Seat {
+    link: LinkId,
+    /// Which part of a broken graph it is in, if it is a contact.
+    part: Option<u64>,
+}
+
 impl Tables {
-    /// Gives a seat, or keeps it, and names some others.
+    /// Gives a seat, or keeps it, and names some others. Contacts of another part are named apart.
     pub(crate) fn sit(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -35,7 +42,7 @@ impl Tables {
         link: LinkId,
         body: &[u8],
     ) -> Result<(), Misbehaved> {
-        let Sit { table } = wire::decode(body)?;
+        let Sit { table, part } = wire::decode(body)?;
         let own = self.by_link.entry(link).or_default();
         if !own.contains_key(&table) {
             if own.len() >= limits::TABLES_PER_LINK_MAX {
@@ -46,17 +53,21 @@ impl Tables {
             }
             let seat = ctx.rng.next_u64();
             own.insert(table, seat);
-            self.tables.entry(table).or_default().insert(seat, link);
+            self.tables.entry(table).or_default().insert(seat, Seat { link, part });
             self.seats += 1;
         }
         let own = own[&table];
-        let others = self.tables.get(&table).into_iter().flat_map(BTreeMap::keys).copied();
-        let mut others: Vec<u64> = others.filter(|&seat| seat != own).collect();
-        let mut seats = Vec::new();
-        while !others.is_empty() && seats.len() < SEATS_NAMED_MAX {
-            seats.push(others.swap_remove((ctx.rng.next_u64() % others.len() as u64) as usize));
+        let Some(taken) = self.tables.get_mut(&table) else { return Ok(()) };
+        if let Some(seat) = taken.get_mut(&own) {
+            seat.part = part;
         }
-        let message = wire::message(kind::SEATS, &Seats { table, seats });
+        let others = taken.iter().filter(|(seat, _)| **seat != own);
+        let elsewhere = |seat: &Seat| part.is_some() && seat.part.is_some_and(|p| Some(p) != part);
+        let apart = others.clone().filter(|(_, seat)| elsewhere(seat));
+        let apart = draw(ctx, apart.map(|(&seat, _)| seat).collect());
+        let seats = draw(ctx, others.map(|(&seat, _)| seat).collect());
+        let apart = (!apart.is_empty()).then_some(apart);
+        let message = wire::message(kind::SEATS, &Seats { table, seats, apart });
         links.send(ctx.now, link, &message, ctx.out);
         Ok(())
     }
@@ -75,7 +86,8 @@ impl Tables {
         }
         let from = self.by_link.get(&link).and_then(|own| own.get(&carry.table)).copied();
         let from = from.ok_or(Misbehaved::Unexpected)?;
-        let to = self.tables.get(&carry.table).and_then(|table| table.get(&carry.seat)).copied();
+        let to = self.tables.get(&carry.table).and_then(|table| table.get(&carry.seat));
+        let to = to.map(|seat| seat.link);
         // Whoever sat there may have left meanwhile.
         let Some(to) = to.filter(|&to| links.backlog(to) < BACKLOG_BYTES) else { return Ok(()) };
         carry.seat = from;
@@ -85,7 +97,7 @@ impl Tables {
 
     /// Frees one seat.
     pub(crate) fn rise(&mut self, link: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
-        let Sit { table } = wire::decode(body)?;
+        let Sit { table, .. } = wire::decode(body)?;
         let seat = self.by_link.get_mut(&link).and_then(|own| own.remove(&table));
         if let Some(seat) = seat {
             self.free(table, seat);
@@ -113,4 +125,13 @@ impl Tables {
             }
         }
     }
+}
+
+/// Some of them, by chance.
+fn draw(ctx: &mut Ctx<'_>, mut from: Vec<u64>) -> Vec<u64> {
+    let mut drawn = Vec::new();
+    while !from.is_empty() && drawn.len() < SEATS_NAMED_MAX {
+        drawn.push(from.swap_remove((ctx.rng.next_u64() % from.len() as u64) as usize));
+    }
+    drawn
 }

@@ -57,11 +57,45 @@ pub(crate) mod kind {
     pub(crate) const GIVEN: u8 = 48;
     pub(crate) const ANNOUNCE: u8 = 49;
     pub(crate) const REQUEST: u8 = 50;
+    pub(crate) const BEAT: u8 = 56;
 }
 
 /// What an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.
 pub fn carries_records(frame: &[u8]) -> bool {
     matches!(frame, [WHOLE | PART, kind::FLOOD, ..])
+}
+
+/// What a kind of message is called, for statistics.
+pub fn kind_name(kind: u8) -> &'static str {
+    match kind {
+        kind::PING => "ping",
+        kind::PONG => "pong",
+        kind::SIT => "sit",
+        kind::SEATS => "seats",
+        kind::CARRY => "carry",
+        kind::RISE => "rise",
+        kind::OPEN => "open",
+        kind::OPENED => "opened",
+        kind::NOT_OPENED => "not_opened",
+        kind::CONNECT => "connect",
+        kind::WELCOME => "welcome",
+        kind::REFUSE => "refuse",
+        kind::DISCONNECT => "disconnect",
+        kind::REDEEM => "redeem",
+        kind::GRANTED => "granted",
+        kind::NOT_GRANTED => "not_granted",
+        kind::FLOOD => "flood",
+        kind::ACK => "ack",
+        kind::SYNC => "sync",
+        kind::WANT => "want",
+        kind::SYNC_END => "sync_end",
+        kind::SIGNAL => "signal",
+        kind::GIVEN => "given",
+        kind::ANNOUNCE => "announce",
+        kind::REQUEST => "request",
+        kind::BEAT => "beat",
+        _ => "other",
+    }
 }
 
 /// First Noise message of the initiator, in clear: what it speaks.
@@ -97,6 +131,9 @@ pub(crate) struct Introduction {
 pub(crate) struct Sit {
     #[n(0)]
     pub(crate) table: Digest,
+    /// Which part of a broken graph the sender is in, if it is a contact: see [`part_of`].
+    #[n(1)]
+    pub(crate) part: Option<u64>,
 }
 
 /// Who else sits there: a random choice.
@@ -107,6 +144,9 @@ pub(crate) struct Seats {
     pub(crate) table: Digest,
     #[n(1)]
     pub(crate) seats: Vec<u64>,
+    /// Seats of contacts that are in another part than the receiver said.
+    #[n(2)]
+    pub(crate) apart: Option<Vec<u64>>,
 }
 
 /// A signal to, or from, another seat of a table.
@@ -145,6 +185,9 @@ pub(crate) struct Connect {
     /// Whether the sender has no neighbour: room is made for it.
     #[n(2)]
     pub(crate) lonely: bool,
+    /// The graph signature as the sender sees it: room is made for who sees another.
+    #[n(3)]
+    pub(crate) signature: Option<NodeId>,
 }
 
 /// Accepts a neighbour.
@@ -170,6 +213,19 @@ pub(crate) struct Refuse {
     pub(crate) reason: Reason,
     #[n(1)]
     pub(crate) referrals: Vec<Referral>,
+    /// With [`Reason::NotStanding`]: the records that say so.
+    #[n(2)]
+    pub(crate) proof: Vec<minicbor::bytes::ByteVec>,
+    /// With the same: a membership of the other end that stands, in the place of the one that it showed.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub(crate) renewed: Option<Vec<u8>>,
+}
+
+impl Refuse {
+    /// For a reason that says all.
+    pub(crate) fn because(reason: Reason, referrals: Vec<Referral>) -> Self {
+        Self { reason, referrals, proof: Vec::new(), renewed: None }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -187,6 +243,9 @@ pub(crate) enum Reason {
     /// Another link joins the two nodes already.
     #[n(3)]
     Duplicate,
+    /// The other end's membership was revoked, or has ended.
+    #[n(4)]
+    NotStanding,
 }
 
 /// A node that one might connect to.
@@ -275,6 +334,20 @@ pub(crate) struct Sync {
     /// None where the sender finds nothing more to compare.
     #[n(2)]
     pub(crate) ranges: Option<Ranges>,
+}
+
+/// The holder of the graph signature lives.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Beat {
+    #[n(0)]
+    pub(crate) node: NodeId,
+    /// Counts from 1 in each edition of its contact record.
+    #[n(1)]
+    pub(crate) number: u32,
+    /// What hashes to the beat before.
+    #[n(2)]
+    pub(crate) value: Digest,
 }
 
 /// Asks for records by id; they come as floods.
@@ -437,6 +510,15 @@ pub(crate) fn table_of(group: GroupId) -> Digest {
     hash.update(b"peergraph rendezvous\0");
     hash.update(group.as_bytes());
     Digest::from_bytes(hash.finalize().into())
+}
+
+/// Names a part of a broken graph to a rendezvous node: equal numbers are one part, and say nothing else.
+pub(crate) fn part_of(group: GroupId, signature: NodeId) -> u64 {
+    let mut mac = Hmac::<Sha256>::new_from_slice(group.as_bytes()).expect("any length is a key");
+    mac.update(b"peergraph part");
+    mac.update(&signature.0.to_be_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(mac.finalize().into_bytes());
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 #[cfg(test)]

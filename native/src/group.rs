@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use peergraph_core::cert::{Certificate, Role};
+use peergraph_core::cert::Certificate;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, RecordId};
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{
     Command, Cursor, Draft, Filter, GroupInfo, Invite, LinkInfo, MemberInfo, Reply,
 };
+use peergraph_core::policy::Grant;
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
 
 use crate::delivery::Delivery;
@@ -216,14 +217,14 @@ impl InviteOptions {
     /// Whoever holds the link. One use within seven days where nothing else is said. Its maker, or another member who
     /// may invite, must be online when it is used.
     #[must_use]
-    pub fn bearer(role: Role) -> Self {
-        Self(Invite::Bearer { role, uses: 1, expires_in: EXPIRES_IN_DEFAULT })
+    pub fn bearer(grant: impl Into<Grant>) -> Self {
+        Self(Invite::Bearer { grant: grant.into(), uses: 1, expires_in: EXPIRES_IN_DEFAULT })
     }
 
     /// One identity; useless to others, and usable while no inviter is online.
     #[must_use]
-    pub fn bound(identity: Certificate, role: Role) -> Self {
-        Self(Invite::Bound { identity, role })
+    pub fn bound(identity: Certificate, grant: impl Into<Grant>) -> Self {
+        Self(Invite::Bound { identity, grant: grant.into() })
     }
 
     /// How many may join with a bearer invitation. Does nothing to a bound one.

@@ -14,6 +14,7 @@ use peergraph_core::invitation::{Invitation, InvitationError};
 use peergraph_core::io::{Command, GroupInfo, LinkInfo, Reply, StoreFault};
 use peergraph_core::limits::ADDRESSES_MAX;
 use peergraph_core::node::{Config, Node};
+use peergraph_core::policy::Policy;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -536,8 +537,10 @@ impl Host {
     /// # Errors
     /// [`CommandError`].
     pub async fn create_group(&self, name: impl Into<String>) -> Result<Group, CommandError> {
-        let Reply::Group(info) =
-            self.requests.ask(Command::CreateGroup { name: name.into() }).await?
+        let Reply::Group(info) = self
+            .requests
+            .ask(Command::CreateGroup { name: name.into(), policy: Policy::default() })
+            .await?
         else {
             unreachable!("{WRONG_REPLY}")
         };

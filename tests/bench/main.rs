@@ -8,6 +8,7 @@
 use peergraph_core::io::Command;
 use peergraph_tests::World;
 use peergraph_tests::report::CpuClock;
+use peergraph_tests::scenario::Crypto;
 use peergraph_tests::story::draft;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ fn accept(records: usize) {
 
     let mut times: Vec<f64> = Vec::new();
     for _ in 0..ROUNDS {
-        let mut again = world.recording().replay(&world.hosts()[member], false, gathered);
+        let mut again = world.recording().replay(&world.hosts()[member], Crypto::Full, gathered);
         let clock = CpuClock::start();
         again.advance(heard, false);
         times.push(clock.millis());

@@ -60,6 +60,34 @@ fn record_with_a_changed_byte_is_refused_and_costs_the_link() {
     });
 }
 
+/// Goal: records that come in one message are checked together, and each is judged as it would be alone. Method: one
+/// byte of one record of a sync is changed; those before it are kept, it and those behind it are not.
+#[test]
+fn changed_byte_in_a_full_message_spoils_that_record_and_what_follows() {
+    let test = "changed_byte_in_a_full_message_spoils_that_record_and_what_follows";
+    each_seed(test, 30, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let [ada, bob] = hosts[..] else { panic!("two hosts") };
+        world.run_for(Duration::from_secs(30));
+        world.stop(bob);
+        for number in 0..40 {
+            world.say(ada, group, &format!("number {number:02} "));
+        }
+        let changed = world.chance.within(0..40);
+        world.adversary.flip_after = Some(Bytes::from(format!("number {changed:02}")));
+        world.start(bob);
+        let told = world.run_until(Duration::from_secs(60), |world| !faults(world, bob).is_empty());
+        assert!(told, "bob sees the fault");
+        assert_eq!(faults(world, bob)[0].1, Misbehaved::Record(BadRecord::Signature));
+        let before: Vec<String> =
+            (0..changed).map(|number| format!("number {number:02} ")).collect();
+        assert_eq!(world.texts(bob, group), before);
+        // Over a new link the rest comes.
+        world.run_for(Duration::from_secs(120));
+        assert_eq!(world.texts(bob, group), world.texts(ada, group));
+    });
+}
+
 #[test]
 fn stranger_who_sends_garbage_harms_nobody() {
     each_seed("stranger_who_sends_garbage_harms_nobody", 200, |world| {

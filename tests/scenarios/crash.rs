@@ -121,7 +121,13 @@ fn disk_that_cannot_be_written_is_an_error() {
         let ada = world.native("ada");
         for fault in [StoreFault::ReadOnly, StoreFault::Broken] {
             world.host(ada).disk.fault = Some(fault);
-            let answer = world.ask(ada, Command::CreateGroup { name: "talk".to_owned() });
+            let answer = world.ask(
+                ada,
+                Command::CreateGroup {
+                    name: "talk".to_owned(),
+                    policy: peergraph_core::policy::Policy::default(),
+                },
+            );
             assert_eq!(answer.err(), Some(Error::Store(fault)));
         }
         world.host(ada).disk.fault = None;

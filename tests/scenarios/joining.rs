@@ -175,9 +175,9 @@ fn member_without_the_role_cannot_invite() {
         let (group, hosts) = world.group_of(&["ada", "bob"]);
         let cleo = world.native("cleo");
         let identity = world.hosts()[cleo].certificate.clone();
-        let bound = Invite::Bound { identity, role: Role::Member };
+        let bound = Invite::Bound { identity, grant: Role::Member.into() };
         assert_eq!(world.invite(hosts[1], group, bound).err(), Some(Error::NotAllowed));
-        let bearer = Invite::Bearer { role: Role::Member, uses: 1, expires_in: HOUR };
+        let bearer = Invite::Bearer { grant: Role::Member.into(), uses: 1, expires_in: HOUR };
         assert_eq!(world.invite(hosts[1], group, bearer).err(), Some(Error::NotAllowed));
     });
 }

@@ -11,6 +11,7 @@ mod joining;
 mod records;
 mod rendezvous;
 mod replay;
+mod standing;
 mod sync;
 
 use peergraph_tests::World;

@@ -1,6 +1,7 @@
 //! Determinism: of a world, and of a single node.
 use crate::{each_seed, world};
 use peergraph_tests::World;
+use peergraph_tests::scenario::Crypto;
 use std::time::Duration;
 
 fn busy_minute(world: &mut World) {
@@ -33,14 +34,14 @@ fn same_seed_same_run() {
 
 #[test]
 fn memo_of_signatures_changes_nothing() {
-    let run = |seed, memo| {
+    let run = |seed, crypto| {
         let mut world = world("memo_of_signatures_changes_nothing", seed);
-        world.memo = memo;
+        world.crypto = crypto;
         busy_minute(&mut world);
         (world.digest(), world.counts)
     };
     for seed in 0..5 {
-        assert_eq!(run(seed, true), run(seed, false), "seed {seed}");
+        assert_eq!(run(seed, Crypto::Memo), run(seed, Crypto::Full), "seed {seed}");
     }
 }
 
@@ -51,7 +52,7 @@ fn replayed_inputs_give_equal_outputs() {
         busy_minute(world);
         let recording = world.recording();
         assert!(recording.inputs() > 100, "{} inputs", recording.inputs());
-        let again = recording.replay(&world.hosts()[1], world.memo, recording.inputs());
+        let again = recording.replay(&world.hosts()[1], world.crypto, recording.inputs());
         assert_eq!(again.outputs(), recording.outputs());
     });
 }

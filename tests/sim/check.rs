@@ -3,3 +3,4 @@ pub mod bounds;
 pub mod convergence;
 pub mod delivery;
 pub mod durability;
+pub mod model;

@@ -13,8 +13,10 @@ pub struct Clock {
     pub drift_ppm: i32,
     /// How far the wall clock is ahead of the world's. Milliseconds.
     pub offset_ms: i64,
-    /// How late a timer may be called, at most. Microseconds. Throttled tabs: up to a minute.
+    /// How late a timer may be called, at most. Microseconds.
     pub late_max: u64,
+    /// Timers run at multiples of this only, the host's own. Microseconds; 0 for none. A hidden tab's: a minute.
+    pub timer_step: u64,
 }
 
 impl Clock {
@@ -24,6 +26,13 @@ impl Clock {
         let drift = elapsed as i128 * i128::from(self.drift_ppm) / 1_000_000;
         let mono = u64::try_from(elapsed as i128 + drift).expect("drift is small");
         Now { mono: Time::from_micros(mono), wall: self.wall(at) }
+    }
+
+    /// When a timer that is due at world time `at` is called, of a host whose timers have a step.
+    pub fn stepped(&self, at: u64) -> u64 {
+        // Hosts start at different moments, and so do their minutes.
+        let since = at.saturating_sub(self.started);
+        self.started + since.next_multiple_of(self.timer_step.max(1))
     }
 
     /// The wall clock at world time `at`.
@@ -44,6 +53,13 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_throttled_timer_waits_for_the_next_step() {
+        let clock = Clock { started: 100, timer_step: 60, ..Clock::default() };
+        assert_eq!([100, 101, 160, 161].map(|at| clock.stepped(at)), [100, 160, 160, 220]);
+        assert_eq!(Clock::default().stepped(77), 77);
+    }
 
     #[test]
     fn a_timer_set_from_the_clock_is_due_when_it_fires() {

@@ -4,11 +4,11 @@ use crate::store::Disk;
 use peergraph_core::address::Address;
 use peergraph_core::cert::Certificate;
 use peergraph_core::error::Error;
-use peergraph_core::id::{Digest, Fingerprint, PeerId};
+use peergraph_core::id::{Digest, Fingerprint, GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::io::{Event, LinkId, Reply, RequestId};
 use peergraph_core::node::{Neighbours, Node};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// A host of the world, by number.
@@ -51,6 +51,11 @@ pub struct Host {
     pub rendezvous: bool,
     /// How many neighbours its node wants. Takes effect at the next start.
     pub wants: Neighbours,
+    /// Bytes per second of each of its wires at most, each way. Wires that are laid keep what they were laid with:
+    /// [`World::throttle`](crate::World::throttle) changes those too.
+    pub rate_max: u64,
+    /// Whether it lies: whoever catches it is right to.
+    pub liar: bool,
     /// Its clocks.
     pub clock: Clock,
     /// Its disk.
@@ -74,6 +79,8 @@ pub struct Host {
     pub opened: bool,
     /// Neighbours that it won and did not lose, over all groups.
     pub neighbours: u32,
+    /// The links to them.
+    pub(crate) neighbour_links: BTreeSet<(GroupId, LinkId)>,
     /// Whether a sync was completed since the start.
     pub synced: bool,
     /// Bytes of frames that left and that arrived.
@@ -89,6 +96,8 @@ impl Host {
             certificate: identity.certificate().clone(),
             rendezvous: false,
             wants: Neighbours::default(),
+            rate_max: u64::MAX,
+            liar: false,
             clock,
             disk: Disk::default(),
             node: None,
@@ -102,6 +111,7 @@ impl Host {
             events: Vec::new(),
             opened: false,
             neighbours: 0,
+            neighbour_links: BTreeSet::new(),
             synced: false,
             traffic: (0, 0),
         }

@@ -15,11 +15,14 @@
 //! happen has to happen within bounded virtual time. A failure prints the command that repeats it.
 pub mod adapt;
 pub mod adversary;
+pub mod campaign;
 pub mod chance;
 pub mod check;
 pub mod clock;
 pub mod digest;
 pub mod host;
+pub mod kinds;
+pub mod liar;
 pub mod memo;
 pub mod network;
 pub mod queue;
@@ -28,6 +31,7 @@ pub mod report;
 pub mod scenario;
 pub mod store;
 pub mod story;
+pub mod summary;
 mod world;
 
 pub use host::{HostId, Kind};

@@ -5,9 +5,11 @@
 //! times, or never.
 use crate::chance::Chance;
 use crate::host::{HostId, Kind, Slot, fingerprint, owner};
+use crate::kinds::Saying;
 use crate::world::{Pending, World};
 use bytes::Bytes;
 use peergraph_core::address::Address;
+use peergraph_core::id::GroupId;
 use peergraph_core::io::{Dial, Input, LinkId, Transport};
 use peergraph_core::limits::BUFFERED_LOW_BYTES;
 
@@ -60,6 +62,8 @@ struct End {
     sent_at: u64,
     unreported: u32,
     low_armed: bool,
+    /// What it is saying.
+    saying: Saying,
 }
 
 /// One transport connection.
@@ -81,6 +85,17 @@ impl Wire {
 
     fn micros(&self, bytes: u64) -> u64 {
         bytes * 1_000_000 / self.rate
+    }
+
+    /// Whom an end reaches, and under which number it speaks of a graph, if it does and the wire carries.
+    pub(crate) fn graph_of(&self, side: usize) -> Option<(HostId, u16)> {
+        let graph = self.ends[side].saying.graph.filter(|_| self.carries())?;
+        Some((self.ends[1 - side].host as HostId, graph))
+    }
+
+    /// The host at the other end.
+    pub(crate) fn other(&self, side: usize) -> HostId {
+        self.ends[1 - side].host as HostId
     }
 
     /// Both hosts.
@@ -119,6 +134,22 @@ fn read_description(signal: &[u8]) -> Option<(&str, Vec<u64>)> {
 }
 
 impl World {
+    /// Bytes per second of a wire between two hosts.
+    fn rate_between(&self, a: HostId, b: HostId) -> u64 {
+        self.network.rate.min(self.hosts[a].rate_max).min(self.hosts[b].rate_max).max(1)
+    }
+
+    /// From here on no wire of `host` carries more than this, each way. Bytes per second.
+    pub fn throttle(&mut self, host: HostId, rate_max: u64) {
+        self.hosts[host].rate_max = rate_max;
+        for wire in 0..self.wires.len() {
+            let [a, b] = self.wires[wire].hosts();
+            if a == host || b == host {
+                self.wires[wire].rate = self.rate_between(a, b);
+            }
+        }
+    }
+
     /// Whether anything can pass between two hosts.
     pub fn reachable(&self, a: HostId, b: HostId) -> bool {
         let side = |host: HostId| self.sides.get(host).copied().unwrap_or(0);
@@ -198,6 +229,41 @@ impl World {
         others
     }
 
+    /// Hosts with which `host` has a living link on which both are neighbours in `group`.
+    pub fn neighbours_of(&self, host: HostId, group: GroupId) -> Vec<HostId> {
+        let neighbours =
+            |host: HostId, link| self.hosts[host].neighbour_links.contains(&(group, link));
+        let mut others = Vec::new();
+        for (&link, slot) in &self.hosts[host].links {
+            let Slot::Wire(wire, side) = *slot else { continue };
+            let wire = &self.wires[wire as usize];
+            let end = wire.ends[1 - side];
+            if wire.carries()
+                && neighbours(host, link)
+                && end.link.is_some_and(|link| neighbours(end.host as HostId, link))
+            {
+                others.push(end.host as HostId);
+            }
+        }
+        others
+    }
+
+    /// Whether the neighbours of neighbours … of any of `hosts` are all of them.
+    pub fn is_one_graph(&self, group: GroupId, hosts: &[HostId]) -> bool {
+        let Some(&first) = hosts.first() else { return true };
+        let mut reached = vec![false; self.hosts.len()];
+        reached[first] = true;
+        let mut next = vec![first];
+        while let Some(host) = next.pop() {
+            for other in self.neighbours_of(host, group) {
+                if !std::mem::replace(&mut reached[other], true) {
+                    next.push(other);
+                }
+            }
+        }
+        hosts.iter().all(|&host| reached[host])
+    }
+
     /// Starts what [`Output::Open`](peergraph_core::io::Output::Open) asks for.
     pub(crate) fn open(&mut self, host: HostId, link: LinkId, dial: Dial) {
         self.counts.links_opened += 1;
@@ -258,7 +324,7 @@ impl World {
         // With descriptions on both sides either end may be first; who is dialled is up before the dialler.
         let a_first = b.1.is_some() && self.chance.with(0.5);
         let wire = self.wires.len() as u32;
-        let end = |(host, link): (HostId, Option<LinkId>), up_at| End {
+        let end = |side, (host, link): (HostId, Option<LinkId>), up_at| End {
             host: host as u32,
             incarnation: self.hosts[host].incarnation,
             link,
@@ -267,11 +333,13 @@ impl World {
             sent_at: 0,
             unreported: 0,
             low_armed: false,
+            saying: Saying::new(web_socket, side == 0),
         };
         let (a_up, b_up) =
             if a_first { (first, first + latency) } else { (first + latency, first) };
-        let ends = [end(a, a_up), end(b, b_up)];
-        self.wires.push(Wire { ends, latency, rate: self.network.rate, web_socket, dead: false });
+        let ends = [end(0, a, a_up), end(1, b, b_up)];
+        let rate = self.rate_between(a.0, b.0);
+        self.wires.push(Wire { ends, latency, rate, web_socket, dead: false });
         for (side, (host, link)) in [a, b].into_iter().enumerate() {
             if let Some(link) = link {
                 self.hosts[host].links.insert(link, Slot::Wire(wire, side));
@@ -385,10 +453,13 @@ impl World {
         w.ends[side].unreported += length as u32;
         let report = w.ends[side].unreported >= REPORT_AFTER_BYTES;
         let backlog = w.backlog(side, now);
+        self.counts.backlog_bytes_max = self.counts.backlog_bytes_max.max(backlog);
         let arm = backlog > BUFFERED_LOW_BYTES as u64 && !w.ends[side].low_armed;
         w.ends[side].low_armed |= arm;
         let low_at = now + w.micros(backlog.saturating_sub(BUFFERED_LOW_BYTES as u64)) + 1;
         let dead = w.dead;
+        let (kind, ended) = w.ends[side].saying.frame(&bytes);
+        self.kinds.add(kind, ended, length);
         if arm {
             self.at(low_at, Pending::Low { wire, side });
         }
@@ -505,9 +576,24 @@ pub fn split(chance: &mut Chance, hosts: usize) -> Vec<u8> {
     sides
 }
 
+/// Draws a cut of `hosts` hosts into `parts` parts of almost one size.
+pub fn cut_in_parts(chance: &mut Chance, hosts: usize, parts: u8) -> Vec<u8> {
+    let mut sides: Vec<u8> = (0..hosts).map(|host| (host % usize::from(parts)) as u8).collect();
+    chance.shuffle(&mut sides);
+    sides
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_a_cut_are_almost_of_one_size() {
+        let sides = cut_in_parts(&mut Chance::new(1), 100, 3);
+        for part in 0..3 {
+            assert!((33..=34).contains(&sides.iter().filter(|&&side| side == part).count()));
+        }
+    }
 
     #[test]
     fn descriptions_round_trip_and_garbage_is_refused() {

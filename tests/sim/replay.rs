@@ -4,6 +4,7 @@
 //! without any world, a fresh node must put out the same.
 use crate::digest::RunDigest;
 use crate::host::{Host, HostId};
+use crate::scenario::Crypto;
 use bytes::Bytes;
 use memchr::memmem;
 use peergraph_core::io::{Input, LinkId, Output};
@@ -85,10 +86,10 @@ impl Recording {
     ///
     /// # Panics
     /// If the host was not started while recorded.
-    pub fn replay(&self, host: &Host, memo: bool, steps: usize) -> Replay<'_> {
+    pub fn replay(&self, host: &Host, crypto: Crypto, steps: usize) -> Replay<'_> {
         let (seed, now) = self.start.expect("the host was started while it was recorded");
         let identity = crate::adapt::identity(host);
-        let node = Node::new(crate::adapt::config(host, memo), identity, seed, now);
+        let node = Node::new(crate::adapt::config(host, crypto), identity, seed, now);
         let mut replay =
             Replay { node, steps: &self.steps, outputs: RunDigest::default(), count: 0 };
         replay.drain(true);

@@ -1,8 +1,10 @@
 //! What a run reports: one JSON object, or a table for people.
 use crate::check::delivery::Reach;
+use crate::kinds::KindCount;
 use crate::scenario::Setup;
 use crate::world::{Counts, World};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
@@ -33,6 +35,14 @@ impl CpuClock {
 fn thread_nanos() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().next()?.parse().ok()
+}
+
+/// Most memory that this process has had, as Linux counts it.
+fn peak_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// One part of a run.
@@ -79,8 +89,8 @@ pub struct Report {
     pub records: usize,
     /// Share of browsers.
     pub browsers: f64,
-    /// Whether signatures were remembered.
-    pub memo: bool,
+    /// What cryptography was done.
+    pub crypto: &'static str,
     /// Records at members that did not publish them.
     pub delivered: u64,
     /// Records that a member lacks at the end.
@@ -101,14 +111,25 @@ pub struct Report {
     pub links_opened: u64,
     /// Links lost because a node saw a fault of its peer.
     pub misbehaved: u64,
+    /// The same, where the peer lied.
+    pub caught: u64,
     /// Virtual time.
     pub virtual_ms: u64,
     /// Inputs handled.
     pub events: u64,
     /// CPU time.
     pub cpu_ms: u64,
+    /// Inputs handled in each second of it.
+    pub events_per_cpu_s: u64,
+    /// Most memory that the process has had so far, for each node. 0 where the system does not tell.
+    pub bytes_per_node: u64,
     /// Fingerprint of everything that happened.
     pub digest: String,
+    /// What the scenario measures besides.
+    #[serde(flatten)]
+    pub measures: BTreeMap<&'static str, f64>,
+    /// Messages and their bytes on the wires, by kind.
+    pub kinds: BTreeMap<&'static str, KindCount>,
     /// The parts.
     pub phases: Vec<Phase>,
 }
@@ -121,6 +142,7 @@ pub struct Meter {
     counts: Counts,
     began: u64,
     phases: Vec<Phase>,
+    measures: BTreeMap<&'static str, f64>,
 }
 
 impl Default for Meter {
@@ -131,6 +153,7 @@ impl Default for Meter {
             counts: Counts::default(),
             began: 0,
             phases: Vec::new(),
+            measures: BTreeMap::new(),
         }
     }
 }
@@ -162,16 +185,23 @@ impl Meter {
         self.phases.last().expect("one was just added")
     }
 
+    /// Notes what the scenario measures besides. Names end with their unit: a summary of many runs has percentiles of
+    /// those that end with `_ms`.
+    pub fn note(&mut self, name: &'static str, value: f64) {
+        self.measures.insert(name, value);
+    }
+
     /// Ends the run; `missed` is what members lack now, whatever the phases saw.
     pub fn finish(self, setup: &Setup, world: &World, missed: u64) -> Report {
         let delivered = self.phases.iter().map(|phase| phase.delivered).sum();
+        let cpu_ms = self.clock.millis();
         Report {
-            scenario: setup.scenario.name().to_owned(),
+            scenario: setup.scenario.name.to_owned(),
             nodes: setup.nodes,
             seed: setup.seed,
             records: setup.records,
-            browsers: setup.browsers,
-            memo: setup.memo,
+            browsers: setup.knobs.browsers,
+            crypto: setup.knobs.crypto.name(),
             delivered,
             missed,
             payload_messages: world.counts.payload_messages,
@@ -182,10 +212,15 @@ impl Meter {
             last_hop: self.phases.iter().map(|phase| phase.last_hop).max().unwrap_or(0),
             links_opened: world.counts.links_opened,
             misbehaved: world.counts.misbehaved,
+            caught: world.counts.caught,
             virtual_ms: world.time().as_millis() as u64,
             events: world.counts.events,
-            cpu_ms: self.clock.millis() as u64,
+            cpu_ms: cpu_ms as u64,
+            events_per_cpu_s: (world.counts.events as f64 / (cpu_ms / 1e3).max(1e-3)) as u64,
+            bytes_per_node: peak_bytes().unwrap_or(0) / setup.nodes.max(1) as u64,
             digest: format!("{:016x}", world.digest()),
+            measures: self.measures,
+            kinds: world.kinds.by_name(),
             phases: self.phases,
         }
     }
@@ -248,13 +283,17 @@ impl fmt::Display for Report {
             self.links_opened,
             self.misbehaved
         )?;
+        for (name, value) in &self.measures {
+            writeln!(f, "{name} {value}")?;
+        }
         write!(
             f,
-            "{:.1} s virtual, {} events, {:.2} CPU s ({:.0} events per CPU s), digest {}",
+            "{:.1} s virtual, {} events, {:.2} CPU s ({} events per CPU s), {} KB a node, digest {}",
             self.virtual_ms as f64 / 1e3,
             self.events,
             self.cpu_ms as f64 / 1e3,
-            self.events as f64 / (self.cpu_ms.max(1) as f64 / 1e3),
+            self.events_per_cpu_s,
+            self.bytes_per_node / 1_000,
             self.digest
         )
     }

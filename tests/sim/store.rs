@@ -24,6 +24,8 @@ pub struct Disk {
     pub quota: Option<usize>,
     /// Every write fails with this.
     pub fault: Option<StoreFault>,
+    /// What became durable and was not looked at yet, if anybody looks.
+    pub(crate) log: Option<Vec<(Bytes, Bytes)>>,
 }
 
 impl Default for Disk {
@@ -38,6 +40,7 @@ impl Default for Disk {
             read_delay: (50, 200),
             quota: None,
             fault: None,
+            log: None,
         }
     }
 }
@@ -100,6 +103,9 @@ impl Disk {
             // Values are kept as they came, slices of the frames that brought them: the node's cache keeps those
             // alive as well, and a world of a thousand stores has no room for a second copy.
             let length = key.len();
+            if let (Some(log), Some(value)) = (&mut self.log, &value) {
+                log.push((key.clone(), value.clone()));
+            }
             let old = match value {
                 Some(value) => {
                     self.bytes += length + value.len();
@@ -121,6 +127,11 @@ impl Disk {
             }
         }
         self.busy_until = 0;
+    }
+
+    /// One entry.
+    pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
+        self.durable.get(key)
     }
 
     /// Bytes of all keys and values.

@@ -11,6 +11,7 @@ use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{
     Command, Cursor, Draft, Event, Filter, Invite, LinkInfo, MemberInfo, Reply, RequestId,
 };
+use peergraph_core::policy::Policy;
 use peergraph_core::record::{Record, RecordType};
 use std::time::Duration;
 
@@ -79,7 +80,9 @@ impl World {
     /// # Panics
     /// If the node refuses.
     pub fn create_group(&mut self, host: HostId, name: &str) -> GroupId {
-        match self.ask(host, Command::CreateGroup { name: name.to_owned() }) {
+        match self
+            .ask(host, Command::CreateGroup { name: name.to_owned(), policy: Policy::default() })
+        {
             Ok(Reply::Group(info)) => info.id,
             other => panic!("create group answered {other:?}"),
         }
@@ -116,7 +119,7 @@ impl World {
         role: Role,
     ) -> Invitation {
         let identity = self.hosts[guest].certificate.clone();
-        let made = self.invite(host, group, Invite::Bound { identity, role });
+        let made = self.invite(host, group, Invite::Bound { identity, grant: role.into() });
         made.expect("an owner may invite")
     }
 
@@ -131,7 +134,7 @@ impl World {
         uses: u32,
         expires_in: Duration,
     ) -> Invitation {
-        let invite = Invite::Bearer { role: Role::Member, uses, expires_in };
+        let invite = Invite::Bearer { grant: Role::Member.into(), uses, expires_in };
         self.invite(host, group, invite).expect("an owner may invite")
     }
 
@@ -333,15 +336,19 @@ impl World {
     /// Whether the live wires connect all `hosts` to one another, perhaps over several hops.
     pub fn is_connected(&self, hosts: &[HostId]) -> bool {
         let Some(&first) = hosts.first() else { return true };
-        let mut reached = std::collections::BTreeSet::from([first]);
+        let mut left = vec![false; self.hosts.len()];
+        hosts.iter().for_each(|&host| left[host] = true);
+        left[first] = false;
         let mut next = vec![first];
+        let mut reached = 1;
         while let Some(host) = next.pop() {
             for other in self.wired_to(host) {
-                if hosts.contains(&other) && reached.insert(other) {
+                if std::mem::take(&mut left[other]) {
+                    reached += 1;
                     next.push(other);
                 }
             }
         }
-        reached.len() == hosts.len()
+        reached == hosts.len()
     }
 }

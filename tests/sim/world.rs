@@ -4,16 +4,22 @@ use crate::chance::Chance;
 use crate::check::bounds;
 use crate::check::delivery::Delivery;
 use crate::check::durability::Acknowledged;
+use crate::check::model::Model;
 use crate::clock::Clock;
 use crate::digest::RunDigest;
-use crate::host::{Host, HostId, Kind, rtc_address};
+use crate::host::{Host, HostId, Kind, Slot, rtc_address};
+use crate::kinds::Kinds;
 use crate::network::{NetworkOptions, Wire};
 use crate::queue::Queue;
 use crate::replay::Recording;
+use crate::scenario::Crypto;
 use bytes::Bytes;
 use peergraph_core::error::Error;
-use peergraph_core::identity::{Identity, Verify};
-use peergraph_core::io::{Command, Event, Input, LinkId, Output, Reply, RequestId, SyncPhase};
+use peergraph_core::id::GroupId;
+use peergraph_core::identity::Identity;
+use peergraph_core::io::{
+    CloseReason, Command, Event, Input, LinkId, Output, Reply, RequestId, SyncPhase,
+};
 use peergraph_core::node::Node;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -44,16 +50,18 @@ pub struct World {
     pub delivery: Option<Delivery>,
     /// By host: what its application was told to be durable, if wanted.
     pub acknowledged: Option<Vec<Acknowledged>>,
+    /// What should stand in every store, if wanted.
+    model: Option<Model>,
     /// Whether hosts keep what their nodes tell.
     pub keep_events: bool,
-    /// Whether nodes share one memo of verified signatures.
-    pub memo: bool,
-    /// How nodes verify signatures, if not really: for measuring everything else.
-    pub verify: Option<Verify>,
+    /// What cryptography nodes do from their next start on.
+    pub crypto: Crypto,
     /// The inputs of one host, kept for replaying.
     pub(crate) recording: Option<Recording>,
     /// What happened so far.
     pub counts: Counts,
+    /// What was sent so far, by kind.
+    pub kinds: Kinds,
     requests: u64,
 }
 
@@ -78,6 +86,12 @@ pub struct Counts {
     pub links_failed: u64,
     /// Links lost because a node saw a fault of its peer.
     pub misbehaved: u64,
+    /// The same, where the peer lies or frames are changed on their way.
+    pub caught: u64,
+    /// Links that a node closed because its peer reads too slowly.
+    pub closed_slow: u64,
+    /// Most bytes that a node had handed to one wire and that had not left.
+    pub backlog_bytes_max: u64,
 }
 
 /// Something that is due.
@@ -97,6 +111,8 @@ pub(crate) enum Pending {
 
 /// Inputs at most that one call of [`World::run_until`] handles before it is called a loop.
 const STEPS_MAX: u64 = 2_000_000_000;
+/// Between two looks at the stores. Virtual.
+const MODEL_EVERY: Duration = Duration::from_secs(5);
 /// How long [`World::ask`] waits for an answer. Virtual.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
@@ -119,11 +135,12 @@ impl World {
             digest: RunDigest::default(),
             delivery: None,
             acknowledged: None,
+            model: None,
             keep_events: true,
-            memo: true,
-            verify: None,
+            crypto: Crypto::default(),
             recording: None,
             counts: Counts::default(),
+            kinds: Kinds::default(),
             requests: 0,
         }
     }
@@ -146,7 +163,9 @@ impl World {
         let serial = std::array::from_fn(|i| serial[i]);
         let identity = Identity::generate(secret, serial, name, clock.wall(self.now))
             .expect("hosts have good names");
-        self.hosts.push(Host::new(kind, name.to_owned(), &identity, clock));
+        let mut host = Host::new(kind, name.to_owned(), &identity, clock);
+        host.disk.log = self.model.is_some().then(Vec::new);
+        self.hosts.push(host);
         if let Some(acknowledged) = &mut self.acknowledged {
             acknowledged.resize_with(self.hosts.len(), Acknowledged::default);
         }
@@ -166,8 +185,7 @@ impl World {
         this.wanted = u64::MAX;
         this.opened = false;
         let now = this.clock.now(self.now);
-        let mut config = crate::adapt::config(this, self.memo);
-        config.verify = self.verify.unwrap_or(config.verify);
+        let config = crate::adapt::config(this, self.crypto);
         this.synced = false;
         let identity = crate::adapt::identity(this);
         let node = Box::new(Node::new(config, identity, seed, now));
@@ -183,6 +201,7 @@ impl World {
     /// Kills a node: what was not durable is gone, and its peers notice late or never.
     pub fn crash(&mut self, host: HostId) {
         self.hosts[host].disk.crash(&mut self.chance);
+        self.note_durable(host);
         self.forget_node(host);
         self.unplug(host);
     }
@@ -194,6 +213,7 @@ impl World {
             self.close(host, link);
         }
         self.hosts[host].disk.crash(&mut self.chance);
+        self.note_durable(host);
         self.forget_node(host);
     }
 
@@ -205,6 +225,7 @@ impl World {
         this.wanted = u64::MAX;
         this.done.clear();
         this.neighbours = 0;
+        this.neighbour_links.clear();
     }
 
     /// Leaves every group properly, then drops the node.
@@ -299,6 +320,73 @@ impl World {
         panic!("still busy after {STEPS_MAX} steps");
     }
 
+    /// Compares stores with the reference model from here on.
+    ///
+    /// # Panics
+    /// If there are hosts already.
+    pub fn model(&mut self) {
+        assert!(self.hosts.is_empty(), "a model must see everything that becomes durable");
+        self.model = Some(Model::default());
+    }
+
+    /// Shows the model what became durable at a host.
+    fn note_durable(&mut self, host: HostId) {
+        let Some(model) = &mut self.model else { return };
+        let log = self.hosts[host].disk.log.as_mut().map(std::mem::take);
+        for (key, value) in log.unwrap_or_default() {
+            model.durable(host, &key, &value);
+        }
+    }
+
+    /// How the stores of the running members of a group differ from the model: `looked_into` of them are also asked, as
+    /// applications ask, the others' disks are compared.
+    ///
+    /// # Panics
+    /// If there is no model.
+    pub fn violations(&mut self, group: GroupId, looked_into: usize) -> Vec<String> {
+        let key = [&b"g"[..], group.as_bytes(), b"i"].concat();
+        let of_group = |host: &Host| host.is_up() && host.disk.get(&key).is_some();
+        let members: Vec<bool> = self.hosts.iter().map(of_group).collect();
+        let live: Vec<HostId> = (0..members.len()).filter(|&host| members[host]).collect();
+        let wall = Clock::default().wall(self.now);
+        let model = self.model.as_ref().expect("the world compares with a model");
+        let disks: Vec<_> = live.iter().map(|&host| (host, &self.hosts[host].disk)).collect();
+        let mut violations = model.violations(group, &disks, wall);
+        if !violations.is_empty() {
+            return violations;
+        }
+        let (must, may) = model.shown(group, &members, wall);
+        let mut asked = live;
+        self.chance.shuffle(&mut asked);
+        for host in asked.into_iter().take(looked_into) {
+            let mut shown = self.records(host, group);
+            shown.retain(|record| !may.contains(&record.id));
+            if shown != must {
+                let (shown, must) = (shown.len(), must.len());
+                violations
+                    .push(format!("host {host} shows {shown} records, not the {must} that stand"));
+            }
+        }
+        violations
+    }
+
+    /// Runs until all stores are as the model says, and answers whether they are.
+    pub fn await_model(
+        &mut self,
+        group: GroupId,
+        looked_into: usize,
+        within: Duration,
+    ) -> Vec<String> {
+        let end = self.time() + within;
+        loop {
+            let violations = self.violations(group, looked_into);
+            if violations.is_empty() || self.time() >= end {
+                return violations;
+            }
+            self.run_for(MODEL_EVERY);
+        }
+    }
+
     /// Records the node of `host` from its next start on.
     pub fn record(&mut self, host: HostId) {
         self.recording = Some(Recording::of(host));
@@ -387,6 +475,7 @@ impl World {
                 if self.is_current(host, incarnation)
                     && let Some((op, result)) = self.hosts[host as HostId].disk.finish()
                 {
+                    self.note_durable(host as HostId);
                     self.handle(host as HostId, Input::Stored { op, result });
                 }
             }
@@ -434,7 +523,7 @@ impl World {
             return;
         }
         let late = if late_max > 0 { self.chance.within(0..late_max + 1) } else { 0 };
-        let at = wanted.max(self.now) + late;
+        let at = self.hosts[host].clock.stepped(wanted.max(self.now) + late);
         if at < self.hosts[host].scheduled {
             self.hosts[host].scheduled = at;
             self.at(at, Pending::Wake { host: host as u32 });
@@ -500,7 +589,10 @@ impl World {
                         Pending::Described { host: host as u32, incarnation, link, signal },
                     );
                 }
-                Output::Close { link, reason: _ } => self.close(host, link),
+                Output::Close { link, reason } => {
+                    self.counts.closed_slow += u64::from(reason == CloseReason::Slow);
+                    self.close(host, link);
+                }
                 Output::Done { request, result } => self.done(host, request, result),
                 Output::Event(event) => self.event(host, event),
                 Output::Idle { wake } => {
@@ -520,6 +612,17 @@ impl World {
         assert!(old.is_none(), "host {host} answered {request:?} twice");
     }
 
+    /// Whether nobody lies at the other end of a link, nor on the way.
+    fn is_honest_link(&self, host: HostId, link: LinkId) -> bool {
+        let other = match self.hosts[host].links.get(&link) {
+            Some(&Slot::Wire(wire, side)) => Some(self.wires[wire as usize].other(side)),
+            Some(Slot::Signalling) | None => None,
+        };
+        self.adversary.changed == 0
+            && !self.hosts[host].liar
+            && other.is_none_or(|other| !self.hosts[other].liar)
+    }
+
     fn event(&mut self, host: HostId, event: Event) {
         match &event {
             Event::Opened => self.hosts[host].opened = true,
@@ -536,8 +639,12 @@ impl World {
                     acknowledged[host].expired(*group, *id);
                 }
             }
-            Event::Neighbour { up: true, .. } => self.hosts[host].neighbours += 1,
-            Event::Neighbour { up: false, .. } => {
+            Event::Neighbour { group, link, up: true, .. } => {
+                self.hosts[host].neighbours += 1;
+                self.hosts[host].neighbour_links.insert((*group, *link));
+            }
+            Event::Neighbour { group, link, up: false, .. } => {
+                self.hosts[host].neighbour_links.remove(&(*group, *link));
                 let neighbours = &mut self.hosts[host].neighbours;
                 *neighbours =
                     neighbours.checked_sub(1).expect("a neighbour is won before it is lost");
@@ -545,7 +652,13 @@ impl World {
             Event::Sync { phase, .. } => {
                 self.hosts[host].synced |= *phase == SyncPhase::Complete;
             }
-            Event::PeerMisbehaved { .. } => self.counts.misbehaved += 1,
+            Event::PeerMisbehaved { link, .. } => {
+                if self.is_honest_link(host, *link) {
+                    self.counts.misbehaved += 1;
+                } else {
+                    self.counts.caught += 1;
+                }
+            }
             // The border may grow: what is not counted is kept below all the same.
             Event::Status { .. }
             | Event::Member { .. }

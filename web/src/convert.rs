@@ -234,9 +234,11 @@ impl InviteJs {
     pub(crate) fn into_invite(self) -> Result<Invite, Failure> {
         let role: Role = parse(&self.role)?;
         Ok(match self.identity {
-            Some(pem) => Invite::Bound { identity: Certificate::from_pem(&pem)?, role },
+            Some(pem) => {
+                Invite::Bound { identity: Certificate::from_pem(&pem)?, grant: role.into() }
+            }
             None => Invite::Bearer {
-                role,
+                grant: role.into(),
                 uses: self.uses,
                 expires_in: Duration::from_millis(self.expires_in_ms as u64),
             },
@@ -324,7 +326,7 @@ impl From<GroupInfo> for GroupJs {
         Self {
             id: info.id.to_string(),
             name: info.name,
-            role: info.role.to_string(),
+            role: info.grant.role.to_string(),
             expires: ms(info.expires),
             records: info.records as f64,
             neighbours: u32::try_from(info.neighbours).unwrap_or(u32::MAX),
@@ -347,7 +349,7 @@ impl From<MemberInfo> for MemberJs {
         Self {
             id: info.peer.to_string(),
             name: info.name,
-            role: info.role.to_string(),
+            role: info.grant.role.to_string(),
             nodes: texts(info.nodes),
         }
     }

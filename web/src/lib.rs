@@ -23,6 +23,7 @@ use peergraph_core::address::Address;
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Input, Reply};
+use peergraph_core::policy::Policy;
 use std::rc::Rc;
 use store::Store;
 use wasm_bindgen::prelude::*;
@@ -80,7 +81,7 @@ impl PeerHandle {
     /// Makes a group.
     #[wasm_bindgen(js_name = createGroup)]
     pub fn create_group(&self, name: String) -> Promise {
-        self.ask(Ok(Command::CreateGroup { name }))
+        self.ask(Ok(Command::CreateGroup { name, policy: Policy::default() }))
     }
 
     /// Joins by the text or link of an invitation.

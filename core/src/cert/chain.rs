@@ -1,22 +1,51 @@
 //! Chains: rules 12–20 of the parent module.
 use super::profile::Kind;
-use super::{CertError, Certificate, Role, verify_root};
+use super::{CertError, Certificate, ReadCertificate, Role, read_certificate, verify_root};
 use crate::id::{GroupId, PeerId, Serial};
 use crate::identity::{PublicKey, Verify};
 use crate::limits::{CERTIFICATE_CLOCK_SKEW, CHAIN_MAX};
+use crate::policy::{Grant, Policy};
 use crate::time::WallTime;
+use ed25519_dalek::VerifyingKey;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// The membership of a peer in a group, proved by a chain of certificates. Only [`verify_chain`] makes one. It
-/// says nothing about the clock ([`covers`](Self::covers)) and nothing about revocation.
+/// Memberships begin a little before they are issued, for clocks that are behind, and last so much longer.
+pub(super) const ISSUED_EARLY: Duration = CERTIFICATE_CLOCK_SKEW;
+
+/// The membership of a peer in a group, proved by a chain of certificates. Only [`verify_chain`] and
+/// [`VerifiedChain::owner`] make one. It says nothing about the clock ([`covers`](Self::covers)) and nothing about
+/// revocation.
+///
+/// Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct VerifiedChain {
-    /// Root first, leaf last; at least two.
+pub struct VerifiedChain(Arc<Proved>);
+
+#[derive(PartialEq, Eq)]
+struct Proved {
+    /// Root first, leaf last; the root alone for the group's own key.
     certificates: Vec<Certificate>,
-    role: Role,
+    grant: Grant,
+    /// The leaf's key, decoded once for all records.
+    key: VerifyingKey,
 }
 
 impl VerifiedChain {
+    /// The group's own key, on which nothing but the root stands: its acts are above every administrator's.
+    ///
+    /// # Errors
+    /// As [`verify_root`].
+    pub fn owner(root: &Certificate, verify: Verify) -> Result<Self, CertError> {
+        verify_root(root, verify)?;
+        Ok(Self::new(vec![root.clone()], Role::Administrator.into()))
+    }
+
+    fn new(certificates: Vec<Certificate>, grant: Grant) -> Self {
+        let key = certificates.last().expect("a chain has a root").subject_key().decoded();
+        Self(Arc::new(Proved { certificates, grant, key }))
+    }
+
     /// The group.
     pub fn group(&self) -> GroupId {
         self.root().peer_id().into()
@@ -32,6 +61,11 @@ impl VerifiedChain {
         self.leaf().subject_key()
     }
 
+    /// That key, to check many signatures with.
+    pub(crate) fn verifying_key(&self) -> VerifyingKey {
+        self.0.key
+    }
+
     /// The member's friendly name.
     pub fn name(&self) -> &str {
         self.leaf().name()
@@ -39,7 +73,17 @@ impl VerifiedChain {
 
     /// The member's role.
     pub fn role(&self) -> Role {
-        self.role
+        self.0.grant.role
+    }
+
+    /// What the member may do.
+    pub fn grant(&self) -> &Grant {
+        &self.0.grant
+    }
+
+    /// What the creator of the group decided.
+    pub fn policy(&self) -> &Policy {
+        self.root().policy()
     }
 
     /// Serial number of the leaf.
@@ -57,24 +101,30 @@ impl VerifiedChain {
         self.leaf().not_after()
     }
 
+    /// Who issued the leaf; the group's own key has the group's id. Nobody above that.
+    pub fn issuer(&self) -> Option<PeerId> {
+        let at = self.certificates().len().checked_sub(2)?;
+        self.certificates().get(at).map(Certificate::peer_id)
+    }
+
     /// All certificates, root first, leaf last.
     pub fn certificates(&self) -> &[Certificate] {
-        &self.certificates
+        &self.0.certificates
     }
 
     /// The group's root certificate.
     pub fn root(&self) -> &Certificate {
-        self.certificates.first().expect("a chain has a root and a leaf")
+        self.certificates().first().expect("a chain has a root")
     }
 
     /// The member's own certificate.
     pub fn leaf(&self) -> &Certificate {
-        self.certificates.last().expect("a chain has a root and a leaf")
+        self.certificates().last().expect("a chain has a root")
     }
 
-    /// How many certificates are below the root: 1 for the creator, at most 23.
+    /// How many certificates are below the root: 0 for the group's own key, 1 for the creator, at most 23.
     pub fn depth(&self) -> usize {
-        self.certificates.len() - 1
+        self.certificates().len() - 1
     }
 
     /// Whether the membership is valid at `now`, give or take
@@ -91,7 +141,7 @@ impl fmt::Debug for VerifiedChain {
         f.debug_struct("VerifiedChain")
             .field("group", &self.group())
             .field("peer", &self.peer())
-            .field("role", &self.role)
+            .field("role", &self.role())
             .field("depth", &self.depth())
             .finish()
     }
@@ -116,9 +166,10 @@ pub fn verify_chain(
     if GroupId::from(root.peer_id()) != group {
         return Err(CertError::OtherGroup);
     }
-    let mut role = None;
+    let mut grant = Grant { role: Role::Administrator, app_roles: Vec::new() };
     for (i, certificate) in certificates.iter().enumerate().skip(1) {
-        role = Some(check_link(&certificates[i - 1], certificate)?);
+        let above = (i > 1).then_some(&grant);
+        grant = check_link(&certificates[i - 1], above, certificate, root.policy())?;
         let peer = certificate.peer_id();
         if certificates[..i].iter().any(|earlier| earlier.peer_id() == peer) {
             return Err(CertError::Cycle);
@@ -128,24 +179,27 @@ pub fn verify_chain(
     for pair in certificates.windows(2) {
         pair[1].is_signed_by(&pair[0].parsed.key, verify)?;
     }
-    let role = role.expect("there is at least one membership");
-    Ok(VerifiedChain { certificates: certificates.to_vec(), role })
+    Ok(VerifiedChain::new(certificates.to_vec(), grant))
 }
 
-/// Rules 14 and 16–18 between two neighbours of a chain. Returns the role of `certificate`.
-fn check_link(issuer: &Certificate, certificate: &Certificate) -> Result<Role, CertError> {
+/// Rules 14 and 16–18 between two neighbours of a chain; the root grants whatever it likes. Returns what
+/// `certificate` grants.
+fn check_link(
+    issuer: &Certificate,
+    issuer_grant: Option<&Grant>,
+    certificate: &Certificate,
+    policy: &Policy,
+) -> Result<Grant, CertError> {
     let (above, below) = (&issuer.parsed, &certificate.parsed);
-    let Kind::Member(role) = below.kind else { return Err(CertError::Kind) };
+    let grant = certificate.grant().ok_or(CertError::Kind)?;
     if below.issuer != above.subject || below.issuer_key_id != Some(above.key_id()) {
         return Err(CertError::Issuer);
     }
-    let allowed = match above.kind {
-        Kind::Root => true,
-        Kind::Member(issuer_role) => issuer_role.may_issue(role),
-        Kind::Identity => false,
-    };
-    if !allowed {
-        return Err(CertError::NotAllowed);
+    if let Some(above) = issuer_grant {
+        let longest = below.not_before.after(policy.membership_lifetime + ISSUED_EARLY);
+        if !policy.may_issue(above, &grant) || below.not_after > longest {
+            return Err(CertError::NotAllowed);
+        }
     }
     if below.path_len.is_some() && below.path_len >= above.path_len {
         return Err(CertError::PathLength);
@@ -153,7 +207,7 @@ fn check_link(issuer: &Certificate, certificate: &Certificate) -> Result<Role, C
     if below.not_before < above.not_before || below.not_after > above.not_after {
         return Err(CertError::Nesting);
     }
-    Ok(role)
+    Ok(grant)
 }
 
 /// A CBOR array of the certificates in DER.
@@ -165,16 +219,17 @@ pub fn encode_chain(certificates: &[Certificate]) -> Vec<u8> {
 
 /// Reads what [`encode_chain`] wrote: at most [`CHAIN_MAX`] certificates, of rules 1–10, and nothing else.
 pub fn decode_chain(bytes: &[u8]) -> Result<Vec<Certificate>, CertError> {
-    decode_chain_knowing(bytes, &[])
+    decode_chain_knowing(bytes, &[], read_certificate)
 }
 
 /// The same, without parsing certificates that are among `known`: members of one group share most of their chains.
 pub(crate) fn decode_chain_knowing(
     bytes: &[u8],
     known: &[Certificate],
+    read: ReadCertificate,
 ) -> Result<Vec<Certificate>, CertError> {
     let mut decoder = minicbor::Decoder::new(bytes);
-    let certificates = read_chain_knowing(&mut decoder, known)?;
+    let certificates = read_chain_knowing(&mut decoder, known, read)?;
     let whole = decoder.position() == bytes.len();
     if whole { Ok(certificates) } else { Err(CertError::Encoding) }
 }
@@ -193,12 +248,13 @@ pub(crate) fn write_chain<W: minicbor::encode::Write>(
 pub(crate) fn read_chain(
     decoder: &mut minicbor::Decoder<'_>,
 ) -> Result<Vec<Certificate>, CertError> {
-    read_chain_knowing(decoder, &[])
+    read_chain_knowing(decoder, &[], read_certificate)
 }
 
 fn read_chain_knowing(
     decoder: &mut minicbor::Decoder<'_>,
     known: &[Certificate],
+    read: ReadCertificate,
 ) -> Result<Vec<Certificate>, CertError> {
     let count = decoder.array().ok().flatten().ok_or(CertError::Encoding)?;
     if count > CHAIN_MAX as u64 {
@@ -210,7 +266,7 @@ fn read_chain_knowing(
         let parsed = known.iter().find(|certificate| certificate.der() == der);
         certificates.push(match parsed {
             Some(certificate) => certificate.clone(),
-            None => Certificate::from_der(der)?,
+            None => read(der)?,
         });
     }
     Ok(certificates)

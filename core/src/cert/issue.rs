@@ -1,8 +1,10 @@
 //! Issuing: each function makes what the rules of the parent module accept, or says why not.
+use super::chain::ISSUED_EARLY;
 use super::profile::{END_OF_TIME, Kind, Template, whole_seconds};
-use super::{CertError, Certificate, Role, VerifiedChain, verify_identity, verify_root};
+use super::{CertError, Certificate, VerifiedChain, verify_identity, verify_root};
 use crate::identity::{self, GroupKey, Identity, PublicKey, check_name};
 use crate::limits::CHAIN_MAX;
+use crate::policy::{Grant, Policy};
 use crate::time::WallTime;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ pub(crate) fn issue_identity(
     let (not_before, not_after) = self_signed_validity(now, END_OF_TIME);
     let template = Template {
         kind: Kind::Identity,
+        app_roles: &[],
+        policy: None,
         serial,
         issuer: name,
         subject: name,
@@ -34,19 +38,26 @@ pub(crate) fn issue_identity(
 
 /// The root certificate of a group. A validity shorter than a second is made one second long.
 ///
+/// # Errors
+/// [`CertError::Policy`] if `policy` does not pass [`Policy::check`], [`CertError::TooLong`] if it does not fit.
+///
 /// # Panics
 /// If `name` does not pass [`check_name`].
 pub fn issue_root(
     key: &GroupKey,
     name: &str,
+    policy: &Policy,
     serial: [u8; 16],
     not_before: WallTime,
     not_after: WallTime,
-) -> Certificate {
+) -> Result<Certificate, CertError> {
     check_name(name).expect("the caller has checked the name of the group");
+    policy.check()?;
     let (not_before, not_after) = self_signed_validity(not_before, not_after);
     let template = Template {
         kind: Kind::Root,
+        app_roles: &[],
+        policy: policy.to_bytes(),
         serial,
         issuer: name,
         subject: name,
@@ -56,16 +67,38 @@ pub fn issue_root(
         not_after,
         path_len: Some(ROOT_PATH_LEN),
     };
-    finish(&template, |tbs| key.sign_certificate(tbs))
+    Certificate::from_der(template.to_der(|tbs| key.sign_certificate(tbs)))
 }
 
-/// The first membership of a group, its creator's, issued by the group's key to the holder of the identity
-/// certificate `subject`. The validity is cut to that of the root.
-pub fn issue_first(
+/// Whom a membership is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    key: PublicKey,
+    name: &'a str,
+}
+
+impl<'a> Subject<'a> {
+    /// The holder of an identity certificate.
+    ///
+    /// # Errors
+    /// As [`verify_identity`].
+    pub fn of_identity(certificate: &'a Certificate) -> Result<Self, CertError> {
+        verify_identity(certificate, identity::verify)?;
+        Ok(Self { key: certificate.subject_key(), name: certificate.name() })
+    }
+
+    /// Who has a membership already, for another one.
+    pub fn of_member(chain: &'a VerifiedChain) -> Self {
+        Self { key: chain.key(), name: chain.name() }
+    }
+}
+
+/// A membership issued by the group's own key. The validity is cut to that of the root.
+pub fn issue_by_owner(
     key: &GroupKey,
     root: &Certificate,
-    subject: &Certificate,
-    role: Role,
+    subject: Subject<'_>,
+    grant: &Grant,
     serial: [u8; 16],
     not_before: WallTime,
     not_after: WallTime,
@@ -73,17 +106,17 @@ pub fn issue_first(
     if verify_root(root, identity::verify)? != key.group_id() {
         return Err(CertError::OtherGroup);
     }
-    let order = Order { subject, role, serial, not_before, not_after };
+    let order = Order { subject, grant, serial, not_before, not_after, longest: None };
     order.issue_under(root, |tbs| key.sign_certificate(tbs))
 }
 
-/// A membership issued by a member, whose chain is `chain`, to the holder of the identity certificate
-/// `subject`. The validity is cut to the issuer's; if nothing is left: [`CertError::Validity`].
+/// A membership issued by a member, whose chain is `chain`. The validity is cut to the issuer's and to what the
+/// policy allows; if nothing is left: [`CertError::Validity`].
 pub fn issue_member(
     issuer: &Identity,
     chain: &VerifiedChain,
-    subject: &Certificate,
-    role: Role,
+    subject: Subject<'_>,
+    grant: &Grant,
     serial: [u8; 16],
     not_before: WallTime,
     not_after: WallTime,
@@ -91,26 +124,29 @@ pub fn issue_member(
     if issuer.peer_id() != chain.peer() {
         return Err(CertError::Issuer);
     }
-    if !chain.role().may_issue(role) {
+    if !chain.policy().may_issue(chain.grant(), grant) {
         return Err(CertError::NotAllowed);
     }
     if chain.certificates().len() >= CHAIN_MAX {
         return Err(CertError::ChainLength);
     }
-    if chain.certificates().iter().any(|earlier| earlier.peer_id() == subject.peer_id()) {
+    let peer = subject.key.peer_id();
+    if chain.certificates().iter().any(|earlier| earlier.peer_id() == peer) {
         return Err(CertError::Cycle);
     }
-    let order = Order { subject, role, serial, not_before, not_after };
+    let longest = Some(chain.policy().membership_lifetime + ISSUED_EARLY);
+    let order = Order { subject, grant, serial, not_before, not_after, longest };
     order.issue_under(chain.leaf(), |tbs| issuer.sign_certificate(tbs))
 }
 
 /// What is to be issued.
 struct Order<'a> {
-    subject: &'a Certificate,
-    role: Role,
+    subject: Subject<'a>,
+    grant: &'a Grant,
     serial: [u8; 16],
     not_before: WallTime,
     not_after: WallTime,
+    longest: Option<Duration>,
 }
 
 impl Order<'_> {
@@ -119,27 +155,29 @@ impl Order<'_> {
         issuer: &Certificate,
         sign: impl FnOnce(&[u8]) -> [u8; 64],
     ) -> Result<Certificate, CertError> {
-        verify_identity(self.subject, identity::verify)?;
-        if self.subject.peer_id() == issuer.peer_id() {
+        if self.subject.key == issuer.subject_key() {
             return Err(CertError::Cycle);
         }
-        let kind = Kind::Member(self.role);
+        let kind = Kind::Member(self.grant.role);
         let path_len = match (kind.is_ca(), issuer.parsed.path_len) {
             (false, _) => None,
             (true, Some(above @ 1..)) => Some(above - 1),
             (true, Some(0) | None) => return Err(CertError::PathLength),
         };
         let not_before = whole_seconds(self.not_before).max(issuer.not_before());
-        let not_after = whole_seconds(self.not_after).min(issuer.not_after());
+        let longest = self.longest.map_or(END_OF_TIME, |longest| not_before.after(longest));
+        let not_after = whole_seconds(self.not_after).min(issuer.not_after()).min(longest);
         if not_before >= not_after {
             return Err(CertError::Validity);
         }
         let template = Template {
             kind,
+            app_roles: &self.grant.app_roles,
+            policy: None,
             serial: self.serial,
             issuer: issuer.name(),
-            subject: self.subject.name(),
-            key: self.subject.subject_key(),
+            subject: self.subject.name,
+            key: self.subject.key,
             issuer_key_id: Some(issuer.parsed.key_id()),
             not_before,
             not_after,

@@ -2,7 +2,7 @@
 //! Method: give it our chains in PEM, with a clock of its own. Where there is no `openssl`, a line says so.
 #![cfg(not(target_arch = "wasm32"))]
 use super::profile::Template;
-use super::tests::{DAY, Group, NOW, group, group_named, identity, join, longest};
+use super::tests::{DAY, Group, NOW, group, group_named, identity, issue_root, join, longest};
 use super::*;
 use std::path::PathBuf;
 use std::process::Command;
@@ -79,6 +79,8 @@ fn forged(chain: &VerifiedChain, issuer: &crate::identity::Identity, kind: Kind)
     let zoe = identity(99, "Zoe");
     let above = chain.leaf();
     let template = Template {
+        app_roles: &[],
+        policy: None,
         kind,
         serial: [1; 16],
         issuer: above.name(),
@@ -137,6 +139,8 @@ fn openssl_refuses_expired_foreign_and_overlong_chains() {
     let last = identity(above.depth() as u8, "Bob");
     let zoe = forged(&above, &last, Kind::Member(Role::Inviting));
     let template = Template {
+        app_roles: &[],
+        policy: None,
         kind: Kind::Member(Role::Member),
         serial: [2; 16],
         issuer: "Zoe",

@@ -6,6 +6,7 @@ use super::{CertError, Role};
 use crate::id::{PeerId, Serial};
 use crate::identity::{PublicKey, check_name};
 use crate::limits::CERTIFICATE_BYTES_MAX;
+use crate::policy::{Policy, check_app_roles};
 use crate::time::WallTime;
 use der::asn1::{Any, BitString, Ia5String, ObjectIdentifier, OctetString};
 use der::{DateTime, Decode as _, Encode as _, Sequence, Tag, Tagged as _};
@@ -65,16 +66,16 @@ impl Kind {
     }
 
     /// Kinds are numbered as in the reference, 1.7.
-    fn extension(self) -> KindExtension {
+    fn number(self) -> u8 {
         match self {
-            Self::Member(role) => KindExtension { kind: 1, role: Some(role.number()) },
-            Self::Root => KindExtension { kind: 2, role: None },
-            Self::Identity => KindExtension { kind: 3, role: None },
+            Self::Member(_) => 1,
+            Self::Root => 2,
+            Self::Identity => 3,
         }
     }
 
-    fn from_extension(extension: &KindExtension) -> Option<Self> {
-        match (extension.kind, extension.role) {
+    fn from_numbers(kind: u8, role: Option<u8>) -> Option<Self> {
+        match (kind, role) {
             (1, Some(role)) => Role::from_number(role).map(Self::Member),
             (2, None) => Some(Self::Root),
             (3, None) => Some(Self::Identity),
@@ -87,7 +88,12 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 struct KindExtension {
     kind: u8,
+    /// Of memberships only, and always.
     role: Option<u8>,
+    /// Of memberships only; absent where there are none.
+    app_roles: Option<Vec<String>>,
+    /// Of roots only; absent for the default.
+    policy: Option<OctetString>,
 }
 
 /// RFC 5280 §4.1.2 without the unique identifiers, which nobody may use.
@@ -116,6 +122,10 @@ struct Signed {
 /// What a certificate says, read from bytes that follow rules 1–10.
 pub(super) struct Parsed {
     pub(super) kind: Kind,
+    /// Empty but for memberships.
+    pub(super) app_roles: Vec<String>,
+    /// The default but for roots.
+    pub(super) policy: Policy,
     pub(super) serial: Serial,
     pub(super) issuer: String,
     pub(super) subject: String,
@@ -153,9 +163,13 @@ impl Parsed {
         let (not_before, not_after) = parse_validity(&tbs.validity)?;
         let extensions = Extensions::parse(tbs.extensions.as_deref().unwrap_or_default())?;
         extensions.name_the_peer(peer)?;
-        let kind = extensions.kind()?;
+        let KindExtension { kind, role, app_roles, policy } =
+            read(extensions.ours, false).ok_or(CertError::Role)?;
+        let kind = Kind::from_numbers(kind, role).ok_or(CertError::Role)?;
         Ok(Self {
             kind,
+            app_roles: parse_app_roles(kind, app_roles)?,
+            policy: parse_policy(kind, policy)?,
             serial: parse_serial(&tbs.serial)?,
             issuer: parse_name(&tbs.issuer)?,
             subject: parse_name(&tbs.subject)?,
@@ -178,6 +192,8 @@ impl Parsed {
 /// What a certificate is to say.
 pub(super) struct Template<'a> {
     pub(super) kind: Kind,
+    pub(super) app_roles: &'a [String],
+    pub(super) policy: Option<Vec<u8>>,
     pub(super) serial: [u8; 16],
     pub(super) issuer: &'a str,
     pub(super) subject: &'a str,
@@ -237,7 +253,17 @@ impl Template<'_> {
             };
             extensions.push(extension(AUTHORITY_KEY_ID, false, &id)?);
         }
-        extensions.push(extension(OURS, false, &self.kind.extension())?);
+        let role = match self.kind {
+            Kind::Member(role) => Some(role.number()),
+            Kind::Root | Kind::Identity => None,
+        };
+        let ours = KindExtension {
+            kind: self.kind.number(),
+            role,
+            app_roles: (!self.app_roles.is_empty()).then(|| self.app_roles.to_vec()),
+            policy: self.policy.as_deref().map(OctetString::new).transpose()?,
+        };
+        extensions.push(extension(OURS, false, &ours)?);
         Ok(extensions)
     }
 }
@@ -284,12 +310,6 @@ impl<'a> Extensions<'a> {
         let named = peer_name(peer).is_ok_and(|name| names == [name]);
         let same = named && id.0.as_bytes() == key_id(peer);
         if same { Ok(()) } else { Err(CertError::PeerName) }
-    }
-
-    /// Rule 8.
-    fn kind(&self) -> Result<Kind, CertError> {
-        let extension = read(self.ours, false).ok_or(CertError::Role)?;
-        Kind::from_extension(&extension).ok_or(CertError::Role)
     }
 
     /// Rule 9.
@@ -374,6 +394,27 @@ pub(super) fn serial(mut bytes: [u8; 16]) -> Serial {
 fn parse_serial(number: &SerialNumber) -> Result<Serial, CertError> {
     let bytes: [u8; 16] = number.as_bytes().try_into().map_err(|_| CertError::Serial)?;
     if bytes[0] & 0xc0 == 0x40 { Ok(Serial::from_bytes(bytes)) } else { Err(CertError::Serial) }
+}
+
+/// Rule 8.
+fn parse_app_roles(kind: Kind, names: Option<Vec<String>>) -> Result<Vec<String>, CertError> {
+    match (kind, names) {
+        (_, None) => Ok(Vec::new()),
+        (Kind::Member(_), Some(names)) if !names.is_empty() => {
+            check_app_roles(&names)?;
+            Ok(names)
+        }
+        (Kind::Member(_) | Kind::Root | Kind::Identity, Some(_)) => Err(CertError::Role),
+    }
+}
+
+/// Rule 8.
+fn parse_policy(kind: Kind, policy: Option<OctetString>) -> Result<Policy, CertError> {
+    match (kind, policy) {
+        (_, None) => Ok(Policy::default()),
+        (Kind::Root, Some(bytes)) => Policy::from_bytes(bytes.as_bytes()),
+        (Kind::Member(_) | Kind::Identity, Some(_)) => Err(CertError::Policy),
+    }
 }
 
 /// Rules 2 and 4.

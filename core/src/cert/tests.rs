@@ -11,6 +11,45 @@ pub(super) const NOW: WallTime = WallTime(1_800_000_000_000);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 const SERIAL: [u8; 16] = [0x55; 16];
 
+/// The root of a group whose creator decided nothing unusual.
+pub(crate) fn issue_root(
+    key: &GroupKey,
+    name: &str,
+    serial: [u8; 16],
+    not_before: WallTime,
+    not_after: WallTime,
+) -> Certificate {
+    super::issue_root(key, name, &Policy::default(), serial, not_before, not_after).unwrap()
+}
+
+/// The membership of whom the group's own key lets in.
+pub(crate) fn issue_first(
+    key: &GroupKey,
+    root: &Certificate,
+    subject: &Certificate,
+    role: Role,
+    serial: [u8; 16],
+    not_before: WallTime,
+    not_after: WallTime,
+) -> Result<Certificate, CertError> {
+    let subject = Subject::of_identity(subject)?;
+    issue_by_owner(key, root, subject, &role.into(), serial, not_before, not_after)
+}
+
+/// The membership of whom a member lets in.
+pub(crate) fn issue_member(
+    issuer: &Identity,
+    chain: &VerifiedChain,
+    subject: &Certificate,
+    role: Role,
+    serial: [u8; 16],
+    not_before: WallTime,
+    not_after: WallTime,
+) -> Result<Certificate, CertError> {
+    let subject = Subject::of_identity(subject)?;
+    super::issue_member(issuer, chain, subject, &role.into(), serial, not_before, not_after)
+}
+
 pub(super) fn identity(n: u8, name: &str) -> Identity {
     Identity::generate([n; 32], [n ^ 0xa5; 16], name, NOW).unwrap()
 }
@@ -53,6 +92,8 @@ impl Group {
     fn forged(&self, who: &Identity, edit: impl FnOnce(&mut Template<'_>)) -> Certificate {
         let issuer = self.ada_chain.leaf();
         let mut template = Template {
+            app_roles: &[],
+            policy: None,
             kind: Kind::Member(Role::Member),
             serial: SERIAL,
             issuer: issuer.name(),
@@ -244,6 +285,8 @@ fn rule_16_is_judged_by_the_verifier_too() {
     for role in [Role::Inviting, Role::Member] {
         let bobs = join(&group.ada, &group.ada_chain, &bob, role);
         let template = Template {
+            app_roles: &[],
+            policy: None,
             kind: Kind::Member(Role::Administrator),
             serial: SERIAL,
             issuer: "Bob",
@@ -318,6 +361,8 @@ fn rule_19_circles_are_refused_and_never_issued() {
     // Bob makes Ada a member all the same; and Ada the group itself.
     let forge = |key, subject: &str| {
         let template = Template {
+            app_roles: &[],
+            policy: None,
             kind: Kind::Member(Role::Member),
             serial: SERIAL,
             issuer: "Bob",

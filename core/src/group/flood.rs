@@ -86,8 +86,10 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        for record in wire::decode_flood(body)? {
-            match self.accept(ctx, record, Some(link)).map_err(fault)? {
+        let records = wire::decode_flood(body)?;
+        let (accepted, result) = self.accept_all(ctx, records, Some(link));
+        for outcome in accepted {
+            match outcome {
                 (Accepted::New, _) => self.used(link, true),
                 (Accepted::Known(version), id) => {
                     self.used(link, false);
@@ -101,9 +103,10 @@ impl Group {
                     }
                 }
                 (Accepted::Later, id) => self.await_later(ctx, id),
+                (Accepted::Refused, _) => {}
             }
         }
-        Ok(())
+        result.map_err(fault)
     }
 
     /// Notes an acknowledgement for the neighbour that sent a record.

@@ -15,12 +15,15 @@
 use super::sync::Syncing;
 use super::{Group, Present, Timer};
 use crate::address::Address;
+use crate::cert::VerifiedChain;
 use crate::error::Misbehaved;
 use crate::id::{Digest, GroupId, NodeId, PeerId};
 use crate::io::{Dial, Event, LinkId, Output};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::policy::Grant;
+use crate::roll::Standing;
 use crate::time::Time;
 use crate::wire::{self, AckOf, Announced, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
 use bytes::Bytes;
@@ -44,6 +47,8 @@ const PRUNED_AFTER: Duration = Duration::from_secs(300);
 const ROOM_MADE_AFTER: Duration = Duration::from_secs(5);
 /// Peer time of a graph and its nodes' clocks stay this close. Source: reference 2.1.
 const PEER_TIME_WINDOW_MS: i64 = 20 * 60 * 1000;
+/// Who was revoked asks again this often whether it still is. Guess.
+const REVOKED_RETRY: Duration = Duration::from_secs(900);
 /// Rounds without anybody after which the application is asked for an address. Guess.
 const LONELY_ROUNDS_MAX: u32 = 4;
 
@@ -55,7 +60,9 @@ pub(super) struct Slot {
     pub(super) state: SlotState,
     pub(super) node: NodeId,
     pub(super) peer: PeerId,
-    addresses: Vec<Address>,
+    /// The membership that the other end showed.
+    pub(super) chain: Option<VerifiedChain>,
+    pub(super) addresses: Vec<Address>,
     pub(super) acks: Vec<AckOf>,
     /// Announcements that wait, and until when.
     pub(super) later: Vec<Announced>,
@@ -234,6 +241,7 @@ impl Group {
             chain: crate::cert::encode_chain(chain.certificates()),
             addresses: ctx.addresses.to_vec(),
             lonely: self.neighbours().next().is_none(),
+            signature: self.signature.current,
         };
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.state = SlotState::Connecting;
@@ -249,11 +257,14 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Connect { chain, addresses, lonely } = wire::decode(body)?;
+        let Connect { chain, addresses, lonely, signature } = wire::decode(body)?;
         if addresses.len() > limits::ADDRESSES_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        self.verify_membership(ctx, links, link, &chain)?;
+        let chain = self.verify_membership(ctx, links, link, &chain)?;
+        if !self.admit_at(ctx, links, link, chain) {
+            return Ok(());
+        }
         let node = self.slots.get(&link).map(|slot| slot.node).ok_or(Misbehaved::Unexpected)?;
         // The same node over a second link: it gave up the first, whatever we still think of it.
         let stale = self.neighbours().find(|(other, slot)| *other != link && slot.node == node);
@@ -261,14 +272,15 @@ impl Group {
             self.neighbour_down(ctx, stale);
         }
         let full = |group: &Self| group.neighbours().count() >= ctx.config.neighbours.maximum;
-        // Where all are full, whoever has nobody would stay alone: a neighbour that has others makes room.
-        if lonely && full(self) {
+        // Where all are full, whoever has nobody would stay alone, and a broken graph broken: a neighbour that has
+        // others makes room.
+        if (lonely || self.is_apart(signature)) && full(self) {
             self.prune(ctx, links, ROOM_MADE_AFTER);
         }
         if full(self) {
             let referrals = self.referrals(ctx, node);
             self.set_state(link, SlotState::Idle);
-            self.send(ctx, links, link, kind::REFUSE, &Refuse { reason: Reason::Busy, referrals });
+            self.send(ctx, links, link, kind::REFUSE, &Refuse::because(Reason::Busy, referrals));
             return Ok(());
         }
         let Some(ours) = &self.chain else { return Err(Misbehaved::Unexpected) };
@@ -294,7 +306,11 @@ impl Group {
         if welcome.addresses.len() > limits::ADDRESSES_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        self.verify_membership(ctx, links, link, &welcome.chain)?;
+        let chain = self.verify_membership(ctx, links, link, &welcome.chain)?;
+        if !self.admit_at(ctx, links, link, chain) {
+            self.attempts.remove(&link);
+            return Ok(());
+        }
         self.add_referrals(ctx, welcome.referrals)?;
         let asked = self.slots.get(&link).map_or(ctx.now.mono, |slot| slot.since);
         self.adjust_peer_time(ctx, welcome.peer_time, ctx.now.mono.since(asked));
@@ -312,7 +328,14 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         let refuse: Refuse = wire::decode(body)?;
         self.attempts.remove(&link);
+        if self.is_neighbour(link) {
+            self.neighbour_down(ctx, link);
+        }
+        self.repair.probed(link, true);
         self.set_state(link, SlotState::Idle);
+        if refuse.reason == Reason::NotStanding {
+            return self.on_not_standing(ctx, links, refuse);
+        }
         self.add_referrals(ctx, refuse.referrals)?;
         self.maintain(ctx, links, false);
         Ok(())
@@ -351,13 +374,15 @@ impl Group {
         slot.since = ctx.now.mono;
         slot.addresses = addresses;
         let (group, peer, node) = (self.id, slot.peer, slot.node);
+        self.repair.probed(link, true);
+        self.repair.found(node);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: true });
         if self.ready {
             self.maintain(ctx, links, false);
         }
     }
 
-    fn neighbour_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
+    pub(super) fn neighbour_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.state = SlotState::Idle;
         slot.sync = Syncing::default();
@@ -381,12 +406,17 @@ impl Group {
             self.referrals.retain(|referral| referral.node != node);
             self.soon(ctx);
         }
-        if self.is_neighbour(link) {
+        self.repair.probed(link, false);
+        let lost = self.is_neighbour(link);
+        if lost {
             self.neighbour_down(ctx, link);
             self.soon(ctx);
         }
-        if self.slots.remove(&link).is_some() {
+        if let Some(slot) = self.slots.remove(&link) {
             self.forget_routes(link);
+            if lost {
+                self.miss(ctx, slot.node, slot.addresses, Vec::new());
+            }
         }
     }
 
@@ -406,6 +436,18 @@ impl Group {
     pub(crate) fn maintain(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, on_timer: bool) {
         if self.is_abandoned() {
             return;
+        }
+        if on_timer {
+            // Memberships end by the clock, ours and others'.
+            self.drop_who_does_not_stand(ctx, links);
+            self.choose_own_chain(ctx, links);
+        }
+        if matches!(self.own_standing, Standing::Revoked { .. }) {
+            let wait = Self::jitter(ctx, REVOKED_RETRY);
+            self.timers.set(Timer::Maintain, ctx.now.mono.after(wait));
+            if !on_timer {
+                return;
+            }
         }
         let wish = ctx.config.neighbours;
         self.tried.retain(|_, at| ctx.now.mono.since(*at) < TRIED_FOR);
@@ -543,25 +585,26 @@ impl Group {
         ctx.out.push_back(Output::Open { link, dial: Dial::Offer });
     }
 
-    /// Dials the first of a node's addresses.
+    /// Dials the first of a node's addresses, if there is room for a link.
     pub(crate) fn dial_addresses(
         &mut self,
         ctx: &mut Ctx<'_>,
         links: &mut Links,
         node: Option<NodeId>,
         mut addresses: Vec<Address>,
-    ) {
+    ) -> Option<LinkId> {
         if addresses.is_empty() || links.len() >= limits::LINKS_MAX {
-            return;
+            return None;
         }
         let address = addresses.remove(0);
         if ctx.addresses.contains(&address) {
-            return;
+            return None;
         }
         let link = links.create(ctx.now, true);
         ctx.plans.insert(link, Plan::Member { group: self.id, node, rest: addresses });
         self.attempts.insert(link, node);
         ctx.out.push_back(Output::Open { link, dial: Dial::Address(address) });
+        Some(link)
     }
 
     /// Tries addresses of earlier times, the newest first with some luck; not those of our neighbours.
@@ -596,7 +639,7 @@ impl Group {
         };
         let node = self.slots.get(&link).map_or(NodeId(0), |slot| slot.node);
         let referrals = self.referrals(ctx, node);
-        let bye = Refuse { reason: Reason::LeastUseful, referrals };
+        let bye = Refuse::because(Reason::LeastUseful, referrals);
         self.send(ctx, links, link, kind::DISCONNECT, &bye);
         self.neighbour_down(ctx, link);
     }
@@ -604,13 +647,14 @@ impl Group {
     /// Leaves the graph: presence withdrawn, neighbours told whom they may turn to.
     pub(crate) fn leave_graph(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         self.withdraw_presence(ctx);
+        self.withdraw_contact(ctx);
         self.flush_floods(ctx, links);
         self.send_acks(ctx, links);
         let neighbours: Vec<(LinkId, NodeId)> =
             self.neighbours().map(|(link, slot)| (link, slot.node)).collect();
         for (link, node) in neighbours {
             let referrals = self.referrals(ctx, node);
-            let bye = Refuse { reason: Reason::Leaving, referrals };
+            let bye = Refuse::because(Reason::Leaving, referrals);
             self.send(ctx, links, link, kind::DISCONNECT, &bye);
             self.neighbour_down(ctx, link);
         }
@@ -644,12 +688,17 @@ impl Group {
         chosen
     }
 
-    /// The nodes of one peer that are present.
-    pub(super) fn referrals_to(&self, peer: PeerId) -> Vec<Referral> {
-        let here = self.present.iter().filter(|(_, present)| present.peer == peer);
+    /// The nodes that are present of members who may issue such a membership.
+    pub(super) fn referrals_to_issuers_of(&self, ctx: &Ctx<'_>, grant: &Grant) -> Vec<Referral> {
+        let policy = self.root.policy();
+        let issues = |peer: PeerId| {
+            let best = self.roll.best_of(peer, ctx.now.wall);
+            best.is_some_and(|chain| policy.may_issue(chain.grant(), grant))
+        };
+        let here = self.present.iter().filter(|(_, present)| issues(present.peer));
         let referrals = here.map(|(&node, present)| Referral {
             node,
-            peer,
+            peer: present.peer,
             addresses: present.addresses.clone(),
         });
         referrals.take(limits::REFERRALS_SENT_MAX).collect()
@@ -711,6 +760,7 @@ impl Slot {
             state,
             node,
             peer,
+            chain: None,
             addresses: Vec::new(),
             acks: Vec::new(),
             later: Vec::new(),

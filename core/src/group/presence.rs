@@ -2,7 +2,9 @@
 //!
 //! A node that is there says so by a record, which names it and where it can be dialled. The record lives for
 //! [`PRESENCE_LIFETIME`] and is renewed before its end; a node that leaves withdraws it.
-use super::membership::kind_of;
+use super::internal::Meaning;
+use super::membership::{Internal, kind_of};
+use super::signature::LOST_AFTER;
 use super::{Group, Present, Timer};
 use crate::id::{NodeId, RecordId};
 use crate::io::LinkId;
@@ -30,6 +32,11 @@ struct Presence {
 }
 
 impl Group {
+    /// Whether a node says that it is here.
+    pub(crate) fn is_present(&self, node: NodeId) -> bool {
+        self.present.contains_key(&node)
+    }
+
     /// A presence record was stored.
     pub(super) fn presence_changed(&mut self, ctx: &mut Ctx<'_>, record: &Record) {
         let peer = record.creator;
@@ -37,6 +44,7 @@ impl Group {
             let gone = self.present.iter().find(|(_, present)| present.record == record.id);
             if let Some(node) = gone.map(|(&node, _)| node) {
                 self.present.remove(&node);
+                self.repair.found(node);
                 self.tell_of_member(ctx, peer);
             }
             return;
@@ -45,6 +53,9 @@ impl Group {
         presence.addresses.truncate(limits::ADDRESSES_MAX);
         if presence.node != ctx.node {
             self.know(ctx, &presence.addresses);
+            if self.peer_time(ctx.now.wall) < record.modified.after(LOST_AFTER) {
+                self.repair.found(presence.node);
+            }
         }
         let present = Present { peer, addresses: presence.addresses, record: record.id };
         if self.present.insert(presence.node, present).is_none() {
@@ -66,7 +77,8 @@ impl Group {
         let payload = wire::encode(&presence);
         let id = RecordId::new(ctx.identity.peer_id(), ctx.node.0);
         let until = self.peer_time(ctx.now.wall).after(PRESENCE_LIFETIME);
-        self.publish_internal(ctx, kind_of(RecordType::PRESENCE), Some(id), &payload, Some(until));
+        let how = Internal { id: Some(id), until: Some(until), ..Internal::default() };
+        self.publish_internal(ctx, kind_of(RecordType::PRESENCE), &payload, how);
         self.own_presence = Some(id);
         self.timers.set(Timer::Presence, ctx.now.mono.after(PRESENCE_RENEWED));
     }
@@ -78,17 +90,22 @@ impl Group {
         }
     }
 
-    /// Withdraws our presence; the tombstone goes out before the links close.
+    /// Withdraws our presence.
     pub(super) fn withdraw_presence(&mut self, ctx: &mut Ctx<'_>) {
         let Some(id) = self.own_presence.take() else { return };
         self.timers.clear(Timer::Presence);
+        self.withdraw(ctx, RecordType::PRESENCE, id);
+    }
+
+    /// Withdraws a record of ours of this class; the tombstone goes out before the links close.
+    pub(super) fn withdraw(&mut self, ctx: &mut Ctx<'_>, kind: &str, id: RecordId) {
         let (Some(chain), Some(meta)) = (&self.chain, self.index(Class::Presence).get(&id)) else {
             return;
         };
         let now = self.peer_time(ctx.now.wall);
         let record = Record {
             id,
-            kind: kind_of(RecordType::PRESENCE),
+            kind: kind_of(kind),
             version: record::next_version(now, meta.version),
             creator: ctx.identity.peer_id(),
             modifier: Some(ctx.identity.peer_id()),
@@ -104,7 +121,7 @@ impl Group {
         let signed = record.sign(self.id, ctx.identity);
         let bytes = signed.bytes().clone();
         let chain = chain.clone();
-        self.store_record(ctx, signed, &chain, None, None);
+        self.store_record(ctx, signed, &chain, Meaning::TakenBack, None, None);
         // To every neighbour at once: nobody could ask us for it later.
         let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
         for link in neighbours {
@@ -115,9 +132,10 @@ impl Group {
     /// A presence record ended without renewal.
     pub(super) fn presence_expired(&mut self, ctx: &mut Ctx<'_>, id: RecordId) {
         let gone = self.present.iter().find(|(_, present)| present.record == id);
-        if let Some((&node, present)) = gone {
-            let peer = present.peer;
-            self.present.remove(&node);
+        if let Some(node) = gone.map(|(&node, _)| node)
+            && let Some(Present { peer, addresses, .. }) = self.present.remove(&node)
+        {
+            self.miss(ctx, node, addresses, Vec::new());
             self.tell_of_member(ctx, peer);
         }
     }

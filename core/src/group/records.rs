@@ -3,26 +3,28 @@
 //! Every record, ours or another's, of whatever kind, takes the same way:
 //!
 //! ```text
-//! bytes ─► known already? ─► decode ─► rules ─► newer than ours? ─► signer known? ─► rights ─► signature ─► stored
-//!              duplicate       └──────── the peer's fault ────────┘   └► deferred      └─ the peer's fault ─┘
+//! examine: bytes ─► known already? ─► decode ─► rules ─► newer than ours? ─► signer known? ─► rights
+//!                       duplicate       └─────── the peer's fault ───────┘   └► deferred       │
+//! admit:   stored ◄──────────────────────────────────── signature (`batch.rs`) ◄───────────────┘
 //! ```
 //!
 //! It is in the index and on its way to the neighbours at once; the application hears of it, and its sender gets the
 //! acknowledgement, when it is durable. Where the write fails the index goes back to what stood before.
-use super::membership::{Announced, Properties};
+use super::internal::Meaning;
 use super::{Group, TRACKED_MAX, Timer, Tracked};
-use crate::cert::{self, Role, VerifiedChain};
+use crate::cert::VerifiedChain;
 use crate::error::{BadRecord, Error, Misbehaved};
 use crate::id::{Digest, PeerId, RecordId, Serial};
 use crate::io::{
-    Cursor, Draft, Event, Filter, LinkId, MemberInfo, Output, Reply, RequestId, StoreFault,
-    StoreTask,
+    Cursor, Draft, Event, Filter, LinkId, MemberInfo, Output, Properties, Reply, RequestId,
+    StoreFault, StoreTask,
 };
 use crate::limits;
 use crate::node::Ctx;
+use crate::policy::Act;
 use crate::record::{self, Meta, Record, RecordType, Signed};
 use crate::storage::{self, Class, Commit, Page, Pending, Written};
-use crate::wire;
+use crate::time::WallTime;
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::cmp::Ordering;
@@ -45,6 +47,22 @@ pub(super) enum Accepted {
     Old,
     /// Not now: its signer is unknown, its time has not come, or it is over.
     Later,
+    /// Never: it relies on a membership that was revoked. Its sender may not know.
+    Refused,
+}
+
+/// A record that lacks nothing but the check of its signature.
+pub(super) struct Candidate {
+    pub(super) class: Class,
+    pub(super) chain: VerifiedChain,
+    pub(super) meaning: Meaning,
+    pub(super) signed: Signed,
+}
+
+/// What became of a record before its signature was looked at.
+pub(super) enum Examined {
+    Settled(Accepted, RecordId),
+    Candidate(Box<Candidate>),
 }
 
 /// Records that wait for the membership of their signer.
@@ -100,10 +118,12 @@ impl Deferred {
 /// Which class a type belongs to.
 fn class_of(kind: &RecordType) -> Class {
     match kind.as_str() {
-        RecordType::PROPERTIES | RecordType::MEMBERSHIP | RecordType::INVITATION => {
-            Class::Membership
-        }
-        RecordType::PRESENCE => Class::Presence,
+        RecordType::PROPERTIES
+        | RecordType::MEMBERSHIP
+        | RecordType::INVITATION
+        | RecordType::REDEMPTION
+        | RecordType::REVOCATION => Class::Membership,
+        RecordType::PRESENCE | RecordType::CONTACT => Class::Presence,
         _ => Class::Application,
     }
 }
@@ -133,8 +153,8 @@ impl Group {
             return Some(());
         }
         self.indexes[class as usize].insert(Meta::from(&signed));
-        match self.signer_chain(ctx, signed.record()) {
-            Ok(Some(chain)) => self.take_effect(ctx, signed.record(), &chain),
+        match self.read_record(ctx, &signed) {
+            Ok(Some((_, meaning))) => self.take_effect(ctx, signed.record(), meaning),
             Ok(None) if class == Class::Membership => self.early.push(signed.bytes().clone()),
             Ok(None) | Err(_) => {}
         }
@@ -145,39 +165,42 @@ impl Group {
     pub(super) fn load_early(&mut self, ctx: &mut Ctx<'_>) {
         for bytes in std::mem::take(&mut self.early) {
             let Ok(signed) = Signed::decode(bytes) else { continue };
-            if let Ok(Some(chain)) = self.signer_chain(ctx, signed.record()) {
-                self.take_effect(ctx, signed.record(), &chain);
+            if let Ok(Some((_, meaning))) = self.read_record(ctx, &signed) {
+                self.take_effect(ctx, signed.record(), meaning);
             }
         }
     }
 
-    /// Takes a record that somebody sent.
-    pub(super) fn accept(
+    /// Judges a record that somebody sent by everything but its signature. Nothing changes but what is deferred.
+    pub(super) fn examine(
         &mut self,
         ctx: &mut Ctx<'_>,
         bytes: Bytes,
-        from: Option<LinkId>,
-    ) -> Result<(Accepted, RecordId), BadRecord> {
+    ) -> Result<Examined, BadRecord> {
         let (id, version) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
         if let Some((_, held)) = self.meta(id) {
             if held.version > version {
-                return Ok((Accepted::Old, id));
+                return Ok(Examined::Settled(Accepted::Old, id));
             }
             if held.version == version && held.digest == Digest::of(&bytes) {
-                return Ok((Accepted::Known(version), id));
+                return Ok(Examined::Settled(Accepted::Known(version), id));
             }
         }
         let signed = Signed::decode(bytes)?;
-        signed.record().check(self.payload_bytes_max)?;
+        let bytes_max = match signed.record().kind.is_reserved() {
+            true => limits::INTERNAL_PAYLOAD_BYTES_MAX,
+            false => self.payload_bytes_max(),
+        };
+        signed.record().check(bytes_max)?;
         let record = signed.record();
         let peer_time = self.peer_time(ctx.now.wall);
         if record.expires <= peer_time {
-            return Ok((Accepted::Later, id));
+            return Ok(Examined::Settled(Accepted::Later, id));
         }
         if record::version_time(record.version) > peer_time.after(limits::FUTURE_MAX)
             || record.modified > peer_time.after(limits::FUTURE_MAX)
         {
-            return Ok((Accepted::Later, id));
+            return Ok(Examined::Settled(Accepted::Later, id));
         }
         let class = class_of(&record.kind);
         if let Some((held_class, meta)) = self.meta(id) {
@@ -188,14 +211,36 @@ impl Group {
                 return Err(BadRecord::Times);
             }
         }
-        let Some(chain) = self.signer_chain(ctx, record)? else {
+        let Some((chain, meaning)) = self.read_record(ctx, &signed)? else {
             self.deferred.add(record.serial, signed.bytes().clone());
-            return Ok((Accepted::Later, id));
+            return Ok(Examined::Settled(Accepted::Later, id));
         };
-        check_rights(record, &chain)?;
-        if !signed.verify(self.id, &chain.key(), ctx.config.verify) {
-            return Err(BadRecord::Signature);
+        self.check_rights(record, &chain, &meaning)?;
+        let holds = if let Meaning::Revocation(act) = &meaning {
+            self.roll.has_effect(act)
+        } else {
+            self.roll.admits(&chain, &signed.digest())
+        };
+        let full = matches!(&meaning, Meaning::Revocation(_))
+            && self.roll.revocations() >= limits::REVOCATIONS_MAX
+            || matches!(&meaning, Meaning::Redemption(_))
+                && self.roll.redemptions() >= limits::REDEMPTIONS_MAX;
+        if !holds || full {
+            return Ok(Examined::Settled(Accepted::Refused, id));
         }
+        Ok(Examined::Candidate(Box::new(Candidate { class, chain, meaning, signed })))
+    }
+
+    /// Takes in a record that was examined and whose signature is good.
+    pub(super) fn admit(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        candidate: Candidate,
+        from: Option<LinkId>,
+    ) -> Accepted {
+        let Candidate { class, chain, meaning, signed } = candidate;
+        let record = signed.record();
+        let id = record.id;
         if let Some((_, meta)) = self.meta(id) {
             // Two different contents under one version, both genuine: evidence. The total order decides.
             if meta.version == record.version {
@@ -203,41 +248,21 @@ impl Group {
                 self.event(ctx, Event::Conflict { group, id, peer });
             }
             if signed.supersedes(meta) != Ordering::Greater {
-                return Ok((Accepted::Old, id));
+                return Accepted::Old;
             }
         } else if self.index(class).len() >= limits::RECORDS_MAX {
-            return Ok((Accepted::Later, id));
+            return Accepted::Later;
         }
-        let new_member = (class == Class::Membership
-            && record.kind.as_str() == RecordType::MEMBERSHIP)
-            .then_some(record.serial);
-        self.store_record(ctx, signed, &chain, from, None);
+        let new_member =
+            if let Meaning::Membership(issued) = &meaning { Some(issued.serial()) } else { None };
+        self.store_record(ctx, signed, &chain, meaning, from, None);
         if let Some(serial) = new_member {
             for waiting in self.deferred.take(serial) {
                 // Its sender is not known any more; a bad one is simply dropped.
-                let _ = self.accept(ctx, waiting, None);
+                let _ = self.accept_all(ctx, vec![waiting], None);
             }
         }
-        Ok((Accepted::New, id))
-    }
-
-    /// The verified chain that a record relies on: a known one, or for a membership the one it carries.
-    fn signer_chain(
-        &self,
-        ctx: &Ctx<'_>,
-        record: &Record,
-    ) -> Result<Option<VerifiedChain>, BadRecord> {
-        if let Some(chain) = self.members.get(&record.serial) {
-            return Ok(Some(chain.clone()));
-        }
-        if record.kind.as_str() != RecordType::MEMBERSHIP || record.deleted {
-            return Ok(None);
-        }
-        let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
-        let certificates = cert::decode_chain_knowing(&record.payload, known)
-            .map_err(|_| BadRecord::Certificate)?;
-        let chain = self.verify_chain(&certificates, ctx).map_err(|_| BadRecord::Certificate)?;
-        Ok((chain.serial() == record.serial).then_some(chain))
+        Accepted::New
     }
 
     /// Puts a checked record into the index, on its way to the store, and on its way to the neighbours.
@@ -246,6 +271,7 @@ impl Group {
         ctx: &mut Ctx<'_>,
         signed: Signed,
         chain: &VerifiedChain,
+        meaning: Meaning,
         from: Option<LinkId>,
         request: Option<RequestId>,
     ) {
@@ -256,7 +282,8 @@ impl Group {
         let before = self.indexes[class as usize].insert(Meta::from(&signed));
         ctx.storage.write(storage::record_key(self.id, class, id), Some(bytes.clone()));
         ctx.storage.remember(self.id, id, bytes.clone());
-        let ours = chain.peer() == ctx.identity.peer_id();
+        let as_owner = chain.depth() == 0 && self.key.is_some();
+        let ours = as_owner || chain.peer() == ctx.identity.peer_id();
         if ours {
             self.track(id, version);
         }
@@ -264,7 +291,7 @@ impl Group {
             let announcers = self.flood(ctx, &bytes, from);
             self.writing.insert(id, announcers);
         }
-        self.take_effect(ctx, record, chain);
+        self.take_effect(ctx, record, meaning);
         if class == Class::Presence
             && let Some(link) = from
         {
@@ -293,6 +320,8 @@ impl Group {
             }
             let group = self.id;
             self.event(ctx, Event::Record { group, record });
+        } else if let Some(request) = request {
+            ctx.out.push_back(Output::Done { request, result: Ok(Reply::Ok) });
         }
     }
 
@@ -318,43 +347,62 @@ impl Group {
     }
 
     /// What a record changes in what we know. It has been checked.
-    fn take_effect(&mut self, ctx: &mut Ctx<'_>, record: &Record, chain: &VerifiedChain) {
+    fn take_effect(&mut self, ctx: &mut Ctx<'_>, record: &Record, meaning: Meaning) {
+        match meaning {
+            Meaning::Nothing => self.presence_class_changed(ctx, record),
+            Meaning::TakenBack => {
+                self.invitations.remove(&record.id);
+                let target = self.roll.act(record.id).map(|act| act.target_chain.peer());
+                if self.roll.forget(record.id) {
+                    self.standing_changed(ctx);
+                }
+                if let Some(peer) = target {
+                    self.tell_of_member(ctx, peer);
+                }
+                self.presence_class_changed(ctx, record);
+            }
+            Meaning::Properties(properties) => self.adopt(ctx, properties),
+            Meaning::Membership(issued) => {
+                let peer = issued.peer();
+                if self.roll.add(issued) {
+                    if peer == ctx.identity.peer_id() {
+                        self.standing_changed(ctx);
+                    }
+                    self.tell_of_member(ctx, peer);
+                }
+            }
+            Meaning::Invitation(open) => {
+                if self.invitations.len() < limits::INVITATIONS_MAX {
+                    self.invitations.insert(record.id, *open);
+                }
+            }
+            Meaning::Redemption(used) => {
+                if self.roll.redeem(record.id, used) {
+                    self.standing_changed(ctx);
+                }
+            }
+            Meaning::Revocation(act) => {
+                let peer = act.target_chain.peer();
+                self.roll.revoke(record.id, *act);
+                self.standing_changed(ctx);
+                self.tell_of_member(ctx, peer);
+            }
+        }
+    }
+
+    fn presence_class_changed(&mut self, ctx: &mut Ctx<'_>, record: &Record) {
         match record.kind.as_str() {
-            RecordType::MEMBERSHIP => {
-                let new = self.add_member(chain.clone());
-                if new {
-                    self.tell_of_member(ctx, chain.peer());
-                }
-            }
             RecordType::PRESENCE => self.presence_changed(ctx, record),
-            RecordType::PROPERTIES => {
-                // Only the creator's: whoever the group's own key made an administrator.
-                let creator = chain.depth() == 2 && chain.role() == Role::Administrator;
-                if let Ok(properties) = wire::decode::<Properties>(&record.payload)
-                    && creator
-                {
-                    self.adopt(ctx, properties);
-                }
-            }
-            RecordType::INVITATION => {
-                if let Ok(announced) = wire::decode::<Announced>(&record.payload)
-                    && self.invitations.len() < limits::INVITATIONS_MAX
-                    && let Some((key, open)) = announced.open(record.creator)
-                    && chain.role().may_issue(open.role)
-                {
-                    self.invitations.insert(key, open);
-                }
-            }
+            RecordType::CONTACT => self.contact_changed(ctx, record),
             _ => {}
         }
     }
 
     fn adopt(&mut self, ctx: &mut Ctx<'_>, properties: Properties) {
-        let bytes_max = usize::try_from(properties.payload_bytes_max).unwrap_or(usize::MAX);
-        self.payload_bytes_max = bytes_max.clamp(1024, limits::PAYLOAD_BYTES_MAX);
-        self.presence_max = properties.presence_max;
-        if properties.name != self.name && properties.name.len() <= limits::FRIENDLY_NAME_MAX {
-            self.name = properties.name;
+        let Properties { name, comment, presence_max } = properties;
+        let changed = name != self.name || comment != self.comment;
+        (self.name, self.comment, self.presence_max) = (name, comment, presence_max);
+        if changed {
             self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
             let info = self.info();
             self.event(ctx, Event::Group(info));
@@ -362,7 +410,7 @@ impl Group {
     }
 
     pub(super) fn tell_of_member(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
-        if let Some(member) = self.member_info(peer) {
+        if let Some(member) = self.member_info(peer, ctx.now.wall) {
             let group = self.id;
             self.event(ctx, Event::Member { group, member });
         }
@@ -389,7 +437,8 @@ impl Group {
         request: RequestId,
     ) -> Result<(), Error> {
         let chain = self.valid_chain(ctx)?;
-        let (serial, not_after, role) = (chain.serial(), chain.not_after(), chain.role());
+        let chain = chain.clone();
+        let (serial, not_after) = (chain.serial(), chain.not_after());
         if draft.kind.is_reserved() {
             return Err(BadRecord::Type.into());
         }
@@ -404,8 +453,15 @@ impl Group {
             }
         };
         let creator = held.map_or(me, Meta::creator);
-        if creator != me && role < Role::Administrator {
-            return Err(Error::NotYourRecord);
+        let act = match (creator == me, draft.delete) {
+            (true, false) => Some(Act::Publish),
+            (true, true) => None,
+            (false, false) => Some(Act::Update),
+            (false, true) => Some(Act::Delete),
+        };
+        if act.is_some_and(|act| !chain.policy().allows(chain.grant(), &draft.kind, act)) {
+            let own = creator == me;
+            return Err(if own { Error::NotAllowed } else { Error::NotYourRecord });
         }
         if held.is_none() && self.index(Class::Application).len() >= limits::RECORDS_MAX {
             return Err(Error::TooManyRecords);
@@ -442,12 +498,11 @@ impl Group {
             serial,
             signature: [0; 64],
         };
-        record.check(self.payload_bytes_max)?;
+        record.check(self.payload_bytes_max())?;
         self.last_published = (now, random);
         let signed = record.sign(self.id, ctx.identity);
         self.publish_membership_once(ctx);
-        let Some(chain) = self.chain.clone() else { return Err(Error::UnknownGroup) };
-        self.store_record(ctx, signed, &chain, None, Some(request));
+        self.store_record(ctx, signed, &chain, Meaning::Nothing, None, Some(request));
         Ok(())
     }
 
@@ -501,20 +556,21 @@ impl Group {
     }
 
     /// All members, by peer id.
-    pub(crate) fn member_infos(&self) -> Vec<MemberInfo> {
-        self.serials.keys().filter_map(|&peer| self.member_info(peer)).collect()
+    pub(crate) fn member_infos(&self, now: WallTime) -> Vec<MemberInfo> {
+        self.roll.peers().filter_map(|peer| self.member_info(peer, now)).collect()
     }
 
-    fn member_info(&self, peer: PeerId) -> Option<MemberInfo> {
-        let serials = self.serials.get(&peer)?.iter();
-        let chains = serials.filter_map(|serial| self.members.get(serial));
-        let chain = chains.max_by_key(|chain| (chain.not_after(), chain.serial()))?;
+    fn member_info(&self, peer: PeerId, now: WallTime) -> Option<MemberInfo> {
+        let chain = self.roll.best_of(peer, now)?;
         let here = self.present.iter().filter(|(_, present)| present.peer == peer);
         Some(MemberInfo {
             peer,
             name: chain.name().to_owned(),
-            role: chain.role(),
+            grant: chain.grant().clone(),
+            standing: self.roll.standing(chain, now),
             serial: chain.serial(),
+            issuer: chain.issuer().unwrap_or(peer),
+            expires: chain.not_after(),
             nodes: here.map(|(&node, _)| node).collect(),
         })
     }
@@ -541,41 +597,18 @@ impl Group {
                 let group = self.id;
                 match class {
                     Class::Application if !deleted => self.event(ctx, Event::Expired { group, id }),
-                    Class::Presence => self.presence_expired(ctx, id),
+                    Class::Presence => {
+                        self.presence_expired(ctx, id);
+                        self.contact_expired(ctx, id);
+                    }
+                    Class::Membership if self.roll.forget(id) => self.standing_changed(ctx),
                     Class::Application | Class::Membership => {}
                 }
             }
         }
+        self.roll.forget_ended(now.before(limits::CERTIFICATE_CLOCK_SKEW));
         self.invitations.retain(|_, open| open.expires >= ctx.now.wall);
         self.arm_expiry(ctx);
-    }
-}
-
-/// Who may sign what: one's own records; others' only as administrator. Internal kinds only their owner.
-fn check_rights(record: &Record, chain: &VerifiedChain) -> Result<(), BadRecord> {
-    let signer = record.modifier.unwrap_or(record.creator);
-    if chain.peer() != signer {
-        return Err(BadRecord::Certificate);
-    }
-    // The clock of its signer may be ahead of that of its issuer by the tolerated skew.
-    if !chain.covers(record.modified) || record.expires > chain.not_after() {
-        return Err(BadRecord::Certificate);
-    }
-    let own = signer == record.creator;
-    let internal = record.kind.is_reserved();
-    if !own && (internal || chain.role() < Role::Administrator) {
-        return Err(BadRecord::Modifier);
-    }
-    match record.kind.as_str() {
-        RecordType::MEMBERSHIP if record.deleted => Err(BadRecord::Modifier),
-        RecordType::INVITATION if !chain.role().may_invite() => Err(BadRecord::Modifier),
-        RecordType::PROPERTIES if chain.role() < Role::Administrator => Err(BadRecord::Modifier),
-        RecordType::MEMBERSHIP
-        | RecordType::INVITATION
-        | RecordType::PROPERTIES
-        | RecordType::PRESENCE => Ok(()),
-        _ if internal => Err(BadRecord::Type),
-        _ => Ok(()),
     }
 }
 

@@ -243,6 +243,9 @@ impl Group {
         };
         let group = self.id;
         self.event(ctx, Event::Sync { group, link, phase });
+        if class == Class::Presence {
+            self.greet(ctx, links, link);
+        }
         if class == Class::Presence && self.ready {
             // Now we know who is here.
             self.maintain(ctx, links, false);
@@ -277,6 +280,7 @@ impl Group {
             self.event(ctx, Event::Group(info));
             self.maintain(ctx, links, false);
         }
+        self.review_signature(ctx);
     }
 
     /// Compares again with every neighbour whose sync is over.

@@ -1,6 +1,6 @@
 //! Invitations survive being sent, say what is wrong with them, and keep their secret.
 use super::*;
-use crate::cert::{issue_first, issue_member, issue_root};
+use crate::cert::tests::{issue_first, issue_member, issue_root};
 use crate::identity::{GroupKey, Identity, verify};
 use crate::limits::FRIENDLY_NAME_MAX;
 use proptest::prelude::*;

@@ -34,10 +34,10 @@ impl Node {
 
     pub(super) fn run(&mut self, request: RequestId, command: Command) -> Result<(), Error> {
         let reply = match command {
-            Command::CreateGroup { name } => {
+            Command::CreateGroup { name, policy } => {
                 identity::check_name(&name).map_err(|_| Error::BadName)?;
                 self.room_for_a_group()?;
-                let group = Group::create(&mut ctx!(self), name, request);
+                let group = Group::create(&mut ctx!(self), name, &policy, request)?;
                 self.add_group(group);
                 return Ok(());
             }
@@ -61,6 +61,30 @@ impl Node {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
                 Reply::Invitation(group.invite(&mut ctx!(self), invite, addresses)?)
             }
+            Command::SetProperties { group, properties } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                return group.set_properties(&mut ctx!(self), &properties, request);
+            }
+            Command::Issue { group, peer, grant } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                return group.issue_again(&mut ctx!(self), peer, grant, request);
+            }
+            Command::Revoke { group, target, reason, keep } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                return group.revoke(&mut ctx!(self), target, reason, keep, request);
+            }
+            Command::Reinstate { group, peer } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                return group.reinstate(&mut ctx!(self), peer, request);
+            }
+            Command::Invitations { group } => {
+                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
+                Reply::Invitations(group.invitation_infos())
+            }
+            Command::Withdraw { group, invitation } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                return group.withdraw_invitation(&mut ctx!(self), invitation, request);
+            }
             Command::Publish { group, draft } => {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
                 return group.publish(&mut ctx!(self), draft, request);
@@ -76,7 +100,7 @@ impl Node {
             }
             Command::Members { group } => {
                 let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
-                Reply::Members(group.member_infos())
+                Reply::Members(group.member_infos(self.now.wall))
             }
             Command::Links => Reply::Links(self.link_infos()),
             Command::Connect { mut addresses } => {
@@ -86,11 +110,15 @@ impl Node {
             }
             Command::Leave { group } => {
                 let mut left = self.groups.remove(&group).ok_or(Error::UnknownGroup)?;
+                left.resign(&mut ctx!(self));
                 left.leave_graph(&mut ctx!(self), &mut self.links);
                 self.storage.write(storage::info_key(group), None);
                 self.storage.flush(&mut self.outbox);
                 for via in self.rendezvous_links() {
-                    let rise = wire::message(kind::RISE, &Sit { table: wire::table_of(group) });
+                    let rise = wire::message(
+                        kind::RISE,
+                        &Sit { table: wire::table_of(group), part: None },
+                    );
                     self.links.send(self.now, via, &rise, &mut self.outbox);
                 }
                 self.clear_next(group, request);

@@ -1,7 +1,7 @@
 //! Rendezvous and signals: how links come to be between nodes that have none.
 use super::{Ctx, Node};
 use crate::error::Misbehaved;
-use crate::group::Plan;
+use crate::group::{Group, Plan};
 use crate::id::{Digest, GroupId};
 use crate::io::{Dial, LinkId, Output};
 use crate::limits;
@@ -13,7 +13,8 @@ use rand_chacha::rand_core::Rng as _;
 impl Node {
     /// Takes a seat for a group at a rendezvous node.
     pub(super) fn sit_at(&mut self, group: GroupId, link: LinkId) {
-        let message = wire::message(kind::SIT, &Sit { table: wire::table_of(group) });
+        let part = self.groups.get(&group).and_then(Group::part);
+        let message = wire::message(kind::SIT, &Sit { table: wire::table_of(group), part });
         self.links.send(self.now, link, &message, &mut self.outbox);
     }
 
@@ -29,30 +30,40 @@ impl Node {
 
     /// The rendezvous node names others of our group: we offer to some.
     pub(super) fn seats(&mut self, via: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
-        let Seats { table, seats } = wire::decode(body)?;
-        if seats.len() > limits::PAGE_MAX {
+        let Seats { table, seats, apart } = wire::decode(body)?;
+        let apart = apart.unwrap_or_default();
+        if seats.len() > limits::PAGE_MAX || apart.len() > limits::PAGE_MAX {
             return Err(Misbehaved::TooMuch);
         }
         let Some(id) = self.group_of_table(table) else { return Ok(()) };
+        // One link joins two parts; the others follow from it.
+        if let Some(&seat) = apart.first() {
+            self.offer_to_seat(id, via, table, seat);
+        }
         for seat in seats {
             let wants = self.groups.get(&id).is_some_and(|group| group.wants_more(&ctx!(self)));
-            if !wants || self.links.len() >= limits::LINKS_MAX {
+            if !wants {
                 break;
             }
-            let linked = self.ways.seated(seat).is_some_and(|n| self.links.to_node(n).is_some());
-            if linked || self.ways.leads_to(seat) {
-                continue;
-            }
-            let link = self.links.create(self.now, true);
-            let attempt = self.rng.next_u64();
-            self.ways.add(link, Over::Table { via, table, seat }, attempt);
-            self.plans.insert(link, Plan::Offered { group: id });
-            if let Some(group) = self.groups.get_mut(&id) {
-                group.attempt(link, None);
-            }
-            self.outbox.push_back(Output::Open { link, dial: Dial::Offer });
+            self.offer_to_seat(id, via, table, seat);
         }
         Ok(())
+    }
+
+    /// Offers a link to who sits there, unless one joins us already.
+    fn offer_to_seat(&mut self, id: GroupId, via: LinkId, table: Digest, seat: u64) {
+        let linked = self.ways.seated(seat).is_some_and(|n| self.links.to_node(n).is_some());
+        if linked || self.ways.leads_to(seat) || self.links.len() >= limits::LINKS_MAX {
+            return;
+        }
+        let link = self.links.create(self.now, true);
+        let attempt = self.rng.next_u64();
+        self.ways.add(link, Over::Table { via, table, seat }, attempt);
+        self.plans.insert(link, Plan::Offered { group: id });
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.attempt(link, None);
+        }
+        self.outbox.push_back(Output::Open { link, dial: Dial::Offer });
     }
 
     /// The rendezvous node carried a signal to us.

@@ -15,8 +15,14 @@ impl RecordType {
     pub const MEMBERSHIP: &'static str = "peergraph.membership";
     /// A node that is there.
     pub const PRESENCE: &'static str = "peergraph.presence";
-    /// A bearer invitation.
+    /// A node that helps to mend a broken graph.
+    pub const CONTACT: &'static str = "peergraph.contact";
+    /// An invitation by link or password.
     pub const INVITATION: &'static str = "peergraph.invitation";
+    /// Use of an invitation.
+    pub const REDEMPTION: &'static str = "peergraph.redemption";
+    /// A revocation of a membership.
+    pub const REVOCATION: &'static str = "peergraph.revocation";
 
     /// Checks a name. Reserved ones are accepted; see [`is_reserved`](Self::is_reserved).
     ///

@@ -1,11 +1,11 @@
 //! What stays in memory of every record.
 use super::{Order, RecordType, Signed};
-use crate::id::{Digest, PeerId, RecordId};
+use crate::id::{Digest, PeerId, RecordId, Serial};
 use crate::io::Cursor;
 use crate::time::WallTime;
 use std::sync::Arc;
 
-/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 120 bytes; the
+/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 136 bytes; the
 /// peers and the type are shared where an [`Index`](crate::index::Index) holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
@@ -25,6 +25,8 @@ pub struct Meta {
     pub size: u32,
     /// Whether it is a tombstone.
     pub deleted: bool,
+    /// The certificate on which it relies.
+    pub serial: Serial,
     /// Its type.
     pub kind: RecordType,
     pub(crate) creator: Arc<PeerId>,
@@ -70,6 +72,7 @@ impl From<&Signed> for Meta {
             digest: signed.digest(),
             size: u32::try_from(signed.bytes().len()).unwrap_or(u32::MAX),
             deleted: record.deleted,
+            serial: record.serial,
             kind: record.kind.clone(),
             creator: Arc::new(record.creator),
             modifier: record.modifier.map(Arc::new),

@@ -124,7 +124,7 @@ pub(super) fn group_json(group: &GroupInfo) -> serde_json::Value {
     json!({
         "id": group.id.to_string(),
         "name": group.name,
-        "role": group.role.to_string(),
+        "role": group.grant.role.to_string(),
         "expires": group.expires.0,
         "records": group.records,
         "neighbours": group.neighbours,
@@ -133,7 +133,8 @@ pub(super) fn group_json(group: &GroupInfo) -> serde_json::Value {
 }
 
 pub(super) fn group_text(group: &GroupInfo) -> String {
-    let GroupInfo { id, name, role, records, expires, .. } = group;
+    let GroupInfo { id, name, grant, records, expires, .. } = group;
+    let role = grant.role;
     format!("{id}  {}  {role} until {}, {records} records", plain(name), time(*expires))
 }
 
@@ -141,14 +142,15 @@ pub(super) fn member_json(member: &MemberInfo) -> serde_json::Value {
     json!({
         "peer": member.peer.to_string(),
         "name": member.name,
-        "role": member.role.to_string(),
+        "role": member.grant.role.to_string(),
         "serial": member.serial.to_string(),
         "nodes": member.nodes.iter().map(|node| node.to_string()).collect::<Vec<_>>(),
     })
 }
 
 pub(super) fn member_text(member: &MemberInfo) -> String {
-    let MemberInfo { peer, name, role, nodes, .. } = member;
+    let MemberInfo { peer, name, grant, nodes, .. } = member;
+    let role = grant.role;
     let here = if nodes.is_empty() { "away" } else { "here" };
     format!("{peer}  {}  {role}, {here}", plain(name))
 }

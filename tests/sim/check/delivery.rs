@@ -124,6 +124,20 @@ impl Delivery {
         records.iter().all(|record| members.iter().all(|&host| has(record, host)))
     }
 
+    /// How often a member lacks one of the records from number `from` up to `to`.
+    pub fn lacking(&self, from: usize, to: usize, members: &[HostId]) -> u64 {
+        let lacks =
+            |record: &Tracked, host: HostId| record.seen.get(host).is_none_or(Option::is_none);
+        let of = |record: &Tracked| members.iter().filter(|&&host| lacks(record, host)).count();
+        self.records[from..to].iter().map(|record| of(record) as u64).sum()
+    }
+
+    /// Whether one of `members` has the record of this number.
+    pub fn is_seen_by_any(&self, number: usize, members: &[HostId]) -> bool {
+        let seen = &self.records[number].seen;
+        members.iter().any(|&host| seen.get(host).is_some_and(Option::is_some))
+    }
+
     /// What became of the records from number `from` up to `to`, at `members`.
     pub fn reach(&self, from: usize, to: usize, members: &[HostId]) -> Reach {
         let mut reach = Reach::default();

@@ -1,18 +1,23 @@
-//! Churn: nodes leave, crash and come back, links die, disks are slow, timers are late, while records are published.
+//! Churn: everything that can go wrong does, while records are published, changed and deleted.
 //!
-//! Which faults there are, and how hard, is drawn by swarm: some are off, others extreme. Then the world falls
-//! quiet, everybody comes back, and within bounded virtual time all stores must be equal and hold every record
-//! that was acknowledged.
-use super::Setup;
-use super::crowd::Crowd;
-use crate::chance::Chance;
+//! Which faults there are, and how hard, is drawn by swarm (`churn/faults.rs`): some are off, others extreme. Safety is checked
+//! in every step: whoever comes back has all that it had acknowledged. Then the world falls quiet, everybody comes back, and
+//! within bounded virtual time every store must be as the reference model says.
+mod faults;
+
+use super::crowd::{Crowd, PAYLOAD_BYTES};
+use super::{Scenario, Setup};
 use crate::check::delivery::Reach;
 use crate::check::durability::Acknowledged;
 use crate::host::HostId;
-use crate::network::split;
+use crate::liar::Act;
+use crate::network::cut_in_parts;
 use crate::report::{Meter, Report};
 use crate::world::World;
-use peergraph_core::io::{Reply, RequestId};
+use faults::Faults;
+use peergraph_core::error::Error;
+use peergraph_core::io::{Command, Draft, Reply, RequestId, StoreFault};
+use peergraph_core::record::Record;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,139 +25,135 @@ use std::time::Duration;
 const FAULTS_FOR: Duration = Duration::from_secs(180);
 /// How long the quiet world may take until all stores are equal. Virtual.
 const EQUAL_WITHIN: Duration = Duration::from_secs(600);
-/// Between two looks at the stores in the quiet world. Virtual.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Stores that are read through at the end.
+const LOOKED_INTO: usize = 16;
 
-/// How often each fault comes, per second and hundred nodes.
-#[derive(Debug)]
-struct Faults {
-    crash: f64,
-    stop: f64,
-    restart: f64,
-    cut: f64,
-    split: f64,
-    slow_disks: bool,
-    late_timers: bool,
-    silence: f64,
-}
-
-impl Faults {
-    /// Each fault is off, moderate or extreme.
-    fn draw(chance: &mut Chance) -> Self {
-        let mut rate =
-            |moderate: f64, extreme: f64| *chance.of(&[0.0, moderate, moderate, extreme]);
-        Self {
-            crash: rate(0.2, 2.0),
-            stop: rate(0.2, 2.0),
-            restart: rate(1.0, 3.0).max(0.3),
-            cut: rate(1.0, 10.0),
-            split: rate(0.005, 0.02),
-            slow_disks: chance.with(0.3),
-            late_timers: chance.with(0.3),
-            silence: *chance.of(&[0.0, 0.1, 1.0]),
-        }
-    }
-}
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "churn",
+    about: "Everything goes wrong: nodes crash and come back, links die, disks fill up, members lie",
+    records: 100,
+    run,
+};
 
 struct Churn {
     crowd: Crowd,
     faults: Faults,
-    asked: BTreeMap<RequestId, (HostId, usize)>,
-    acknowledged: Vec<usize>,
+    asked: BTreeMap<RequestId, HostId>,
+    /// Records that were acknowledged, as their publishers know them.
+    published: Vec<(HostId, Record)>,
     /// Restarted hosts whose stores have not been looked at yet.
     unchecked: Vec<HostId>,
+    split_until: Option<u64>,
     crashes: u64,
     splits: u64,
+    lies: u64,
+    refused: u64,
 }
 
-pub(super) fn run(setup: &Setup) -> Report {
+fn run(setup: &Setup) -> Report {
     let mut crowd = Crowd::new(setup);
     let mut meter = Meter::default();
-    crowd.world.acknowledged = Some(Vec::new());
-    if let Some(acknowledged) = &mut crowd.world.acknowledged {
-        acknowledged.resize_with(crowd.world.hosts.len(), Acknowledged::default);
-    }
+    let mut acknowledged = Vec::new();
+    acknowledged.resize_with(crowd.world.hosts.len(), Acknowledged::default);
+    crowd.world.acknowledged = Some(acknowledged);
     crowd.grow(setup, setup.nodes - 1);
     let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
     setup.tell(|| phase.to_string());
 
-    let faults = Faults::draw(&mut crowd.world.chance);
+    let faults = Faults::draw(&mut crowd.world.chance, setup.knobs.rate);
     setup.tell(|| format!("{faults:?}"));
     let mut churn = Churn {
         crowd,
         faults,
         asked: BTreeMap::new(),
-        acknowledged: Vec::new(),
+        published: Vec::new(),
         unchecked: Vec::new(),
+        split_until: None,
         crashes: 0,
         splits: 0,
+        lies: 0,
+        refused: 0,
     };
     churn.begin();
-    churn.trouble(setup);
-    let trouble = churn.reach();
-    let phase = meter.phase(&churn.crowd.world, "trouble", churn.crowd.published(), trouble);
+    for second in 0..FAULTS_FOR.as_secs() {
+        churn.second(setup, second);
+    }
+    let published = churn.published.len();
+    let phase = meter.phase(&churn.crowd.world, "trouble", published, Reach::default());
     setup.tell(|| phase.to_string());
-    setup.tell(|| format!("{} crashes, {} splits", churn.crashes, churn.splits));
 
     churn.calm();
-    let missed = churn.await_equal(setup);
-    let mut reach = churn.reach();
-    reach.delivered -= trouble.delivered.min(reach.delivered);
-    let phase = meter.phase(&churn.crowd.world, "calm", 0, reach);
+    let group = churn.crowd.group;
+    let began = churn.crowd.world.time();
+    let wrong = churn.crowd.world.await_model(group, LOOKED_INTO, EQUAL_WITHIN);
+    assert!(wrong.is_empty(), "stores differ from the reference model: {wrong:#?}");
+    for (name, count) in [
+        ("crashes", churn.crashes),
+        ("splits", churn.splits),
+        ("lies", churn.lies),
+        ("refused", churn.refused),
+    ] {
+        meter.note(name, count as f64);
+    }
+    meter.note("equal_ms", (churn.crowd.world.time() - began).as_millis() as f64);
+    let phase = meter.phase(&churn.crowd.world, "calm", 0, Reach::default());
     setup.tell(|| phase.to_string());
-    meter.finish(setup, &churn.crowd.world, missed)
+    churn.crowd.finish_missing(setup, meter, 0)
 }
 
 impl Churn {
     fn begin(&mut self) {
         let world = &mut self.crowd.world;
         world.network.silence = self.faults.silence;
-        for host in 0..world.hosts().len() {
+        world.adversary.share = self.faults.tamper;
+        let count = world.hosts().len();
+        for host in 0..count {
             if self.faults.slow_disks && world.chance.with(0.3) {
                 world.host(host).disk.write_delay = (10_000, 2_000_000);
             }
             if self.faults.late_timers && world.chance.with(0.3) {
                 world.host(host).clock.late_max = 60_000_000;
             }
+            if self.faults.throttled && world.chance.with(0.3) {
+                world.host(host).clock.timer_step = 60_000_000;
+            }
+            // The creator stays honest: without it nobody else could be let in again.
+            if host > 0 && world.chance.with(self.faults.liars) {
+                world.host(host).liar = true;
+            }
         }
     }
 
-    fn trouble(&mut self, setup: &Setup) {
+    /// One second of trouble.
+    fn second(&mut self, setup: &Setup, second: u64) {
         let seconds = FAULTS_FOR.as_secs();
         let hundreds = self.crowd.world.hosts().len() as f64 / 100.0;
-        let mut split_until = None;
-        for second in 0..seconds {
-            let due = |records: usize, at: u64| records as u64 * at / seconds;
-            for _ in due(setup.records, second)..due(setup.records, second + 1) {
-                self.publish();
-            }
-            for _ in 0..self.times(self.faults.crash * hundreds) {
-                self.lose(true);
-            }
-            for _ in 0..self.times(self.faults.stop * hundreds) {
-                self.lose(false);
-            }
-            for _ in 0..self.times(self.faults.restart * hundreds) {
-                self.restart();
-            }
-            for _ in 0..self.times(self.faults.cut * hundreds) {
-                self.crowd.world.cut_any();
-            }
-            if split_until.is_none() && self.times(self.faults.split) > 0 {
-                let hosts = self.crowd.world.hosts().len();
-                let sides = split(&mut self.crowd.world.chance, hosts);
-                self.crowd.world.partition(sides);
-                split_until = Some(second + self.crowd.world.chance.within(5..60));
-                self.splits += 1;
-            }
-            if split_until.is_some_and(|until| until <= second) {
-                self.crowd.world.heal();
-                split_until = None;
-            }
-            self.crowd.world.run_for(Duration::from_secs(1));
-            self.collect();
-            self.check_restarted();
+        let due = |at: u64| setup.records as u64 * at / seconds;
+        for _ in due(second)..due(second + 1) {
+            self.publish();
         }
+        for _ in 0..self.times(self.faults.crash * hundreds) {
+            self.lose(true);
+        }
+        for _ in 0..self.times(self.faults.stop * hundreds) {
+            self.lose(false);
+        }
+        for _ in 0..self.times(self.faults.restart * hundreds) {
+            self.restart();
+        }
+        for _ in 0..self.times(self.faults.cut * hundreds) {
+            self.crowd.world.cut_any();
+        }
+        for _ in 0..self.times(self.faults.disk * hundreds) {
+            self.break_or_mend_disk();
+        }
+        if self.times(self.faults.lie) > 0 {
+            self.lie();
+        }
+        self.split(second);
+        self.crowd.world.run_for(Duration::from_secs(1));
+        self.collect();
+        self.check_restarted();
     }
 
     /// How often something happens in a second in which it is expected `mean` times.
@@ -160,12 +161,58 @@ impl Churn {
         mean as u64 + u64::from(self.crowd.world.chance.with(mean.fract()))
     }
 
+    fn split(&mut self, second: u64) {
+        if self.split_until.is_none() && self.times(self.faults.split) > 0 {
+            let world = &mut self.crowd.world;
+            let parts = world.chance.within(2..4) as u8;
+            let sides = cut_in_parts(&mut world.chance, world.hosts.len(), parts);
+            world.partition(sides);
+            self.split_until = Some(second + world.chance.within(5..60));
+            self.splits += 1;
+        }
+        if self.split_until.is_some_and(|until| until <= second) {
+            self.crowd.world.heal();
+            self.split_until = None;
+        }
+    }
+
+    /// A new record, or a change or the end of an earlier one.
     fn publish(&mut self) {
         let live = self.crowd.world.live();
-        let sender = *self.crowd.world.chance.of(&live);
-        let number = self.crowd.published();
-        let request = self.crowd.publish(sender);
-        self.asked.insert(request, (sender, number));
+        let chance = &mut self.crowd.world.chance;
+        let old = chance.with(self.faults.edits).then(|| chance.any() as usize);
+        let lifetime = chance.with(self.faults.short_lives).then(|| chance.within(5..300));
+        let old = old.filter(|_| !self.published.is_empty());
+        let old = old.map(|nth| self.published[nth % self.published.len()].clone());
+        let (sender, draft) = match old {
+            // Its publisher changes it, or the creator of the group, who may.
+            Some((publisher, record)) => {
+                let sender = if chance.with(0.3) { 0 } else { publisher };
+                let delete = chance.with(0.3);
+                let payload = if delete { String::new() } else { format!("{}", chance.any()) };
+                let draft = Draft {
+                    id: Some(record.id),
+                    kind: record.kind,
+                    attributes: Vec::new(),
+                    payload: payload.into(),
+                    expires_in: lifetime.map(Duration::from_secs),
+                    delete,
+                };
+                (sender, draft)
+            }
+            None => {
+                let sender = *chance.of(&live);
+                let mut text = format!("{} by {sender} ", chance.any()).into_bytes();
+                text.resize(PAYLOAD_BYTES, b'.');
+                let expires_in = lifetime.map(Duration::from_secs);
+                (sender, Draft { expires_in, ..crate::story::draft(text) })
+            }
+        };
+        if self.crowd.world.hosts()[sender].is_up() {
+            let command = Command::Publish { group: self.crowd.group, draft };
+            let request = self.crowd.world.command(sender, command);
+            self.asked.insert(request, sender);
+        }
     }
 
     /// Crashes or stops one node, as long as half of them are left.
@@ -184,7 +231,7 @@ impl Churn {
         } else {
             self.crowd.world.stop(host);
         }
-        self.asked.retain(|_, (sender, _)| *sender != host);
+        self.asked.retain(|_, sender| *sender != host);
     }
 
     fn restart(&mut self) {
@@ -199,22 +246,48 @@ impl Churn {
         self.unchecked.push(host);
     }
 
+    /// A disk begins to refuse writes, or takes them again.
+    fn break_or_mend_disk(&mut self) {
+        let world = &mut self.crowd.world;
+        let host = world.chance.within(0..world.hosts.len() as u64) as HostId;
+        let disk = &mut world.host(host).disk;
+        disk.fault = match disk.fault {
+            None => Some(StoreFault::QuotaExceeded),
+            Some(_) => None,
+        };
+    }
+
+    fn lie(&mut self) {
+        let world = &mut self.crowd.world;
+        let liars: Vec<HostId> = (0..world.hosts.len())
+            .filter(|&h| world.hosts[h].liar && world.hosts[h].is_up())
+            .collect();
+        if liars.is_empty() {
+            return;
+        }
+        let (host, act) = (*world.chance.of(&liars), *world.chance.of(&Act::ALL));
+        self.lies += u64::from(world.lie(host, self.crowd.group, act));
+    }
+
     /// Takes the answers to publications.
     fn collect(&mut self) {
-        let asked: Vec<_> = self.asked.iter().map(|(&request, &asked)| (request, asked)).collect();
-        for (request, (sender, number)) in asked {
+        let asked: Vec<_> =
+            self.asked.iter().map(|(&request, &sender)| (request, sender)).collect();
+        for (request, sender) in asked {
             match self.crowd.world.answer(sender, request) {
-                None => {}
+                None => continue,
                 Some(Ok(Reply::Record(record))) => {
-                    self.asked.remove(&request);
-                    self.acknowledged.push(number);
                     let group = self.crowd.group;
                     if let Some(acknowledged) = &mut self.crowd.world.acknowledged {
                         acknowledged[sender].add(group, &record);
                     }
+                    self.published.push((sender, *record));
                 }
+                // The record to change is gone or has not arrived, or the disk is full.
+                Some(Err(Error::UnknownRecord | Error::Store(_))) => self.refused += 1,
                 Some(other) => panic!("host {sender} published: {other:?}"),
             }
+            self.asked.remove(&request);
         }
     }
 
@@ -232,69 +305,32 @@ impl Churn {
             let acknowledged = world.acknowledged.as_ref().expect("churn keeps them");
             let lost = acknowledged[host].lost(group, &held, wall);
             assert!(lost.is_empty(), "host {host} lost acknowledged records in a crash: {lost:?}");
-            // What became durable in the last moment before a crash is told to nobody.
-            let now = world.now;
-            let delivery = world.delivery.as_mut().expect("a crowd tracks its records");
-            for record in held {
-                delivery.seen(host, now, &record.payload);
-            }
         }
     }
 
-    /// Faults stop, everybody comes back.
+    /// Faults stop, liars go, everybody else comes back.
     fn calm(&mut self) {
         let world = &mut self.crowd.world;
         world.heal();
+        world.adversary.share = 0.0;
         for host in 0..world.hosts().len() {
-            world.host(host).disk.write_delay = (500, 3_000);
-            world.host(host).clock.late_max = 0;
-            if !world.hosts()[host].is_up() {
-                world.start(host);
-                self.unchecked.push(host);
+            let this = world.host(host);
+            this.disk.write_delay = (500, 3_000);
+            this.disk.fault = None;
+            (this.clock.late_max, this.clock.timer_step) = (0, 0);
+            match (this.liar, this.is_up()) {
+                (true, true) => world.crash(host),
+                (false, false) => {
+                    world.start(host);
+                    self.unchecked.push(host);
+                }
+                (true, false) | (false, true) => {}
             }
         }
+        self.unchecked.retain(|&host| self.crowd.world.hosts[host].is_up());
         while !self.unchecked.is_empty() {
             self.crowd.world.await_opened(self.unchecked[0]);
             self.check_restarted();
         }
-    }
-
-    /// Liveness: every acknowledged record comes to everybody, then all stores are equal. Answers how many records
-    /// members lack.
-    fn await_equal(&mut self, setup: &Setup) -> u64 {
-        let end = self.crowd.world.time() + EQUAL_WITHIN;
-        loop {
-            self.crowd.world.run_for(LOOK_EVERY);
-            self.collect();
-            let missed = self.reach().missed;
-            setup.tell(|| format!("{missed} missing at {:?}", self.crowd.world.time()));
-            if missed == 0 {
-                break;
-            }
-            if self.crowd.world.time() >= end {
-                return missed;
-            }
-        }
-        let live = self.crowd.world.live();
-        self.crowd.assert_equal_stores(&live);
-        0
-    }
-
-    /// What became of the acknowledged records at the nodes that run. A record whose publisher died before the answer
-    /// may be everywhere or nowhere.
-    fn reach(&self) -> Reach {
-        let live = self.crowd.world.live();
-        let mut sum = Reach::default();
-        let mut hops = 0.0;
-        for &number in &self.acknowledged {
-            let reach = self.crowd.delivery().reach(number, number + 1, &live);
-            sum.delivered += reach.delivered;
-            sum.missed += reach.missed;
-            sum.last_hop = sum.last_hop.max(reach.last_hop);
-            sum.slowest = sum.slowest.max(reach.slowest);
-            hops += reach.mean_hop * reach.delivered as f64;
-        }
-        sum.mean_hop = hops / (sum.delivered.max(1) as f64);
-        sum
     }
 }

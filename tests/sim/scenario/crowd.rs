@@ -2,6 +2,7 @@
 use super::Setup;
 use crate::check::delivery::{Delivery, Reach};
 use crate::host::{HostId, Kind, rtc_address};
+use crate::report::{Meter, Report};
 use crate::world::World;
 use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
@@ -13,6 +14,11 @@ use std::time::Duration;
 pub const PAYLOAD_BYTES: usize = 120;
 /// Addresses that a newcomer is told.
 const DOORS: usize = 3;
+/// Stores that are read through at the end, as an application reads; the disks of all are compared.
+const LOOKED_INTO: usize = 16;
+/// How long stores may take to be as the reference model says, once all records have arrived: a safety net's round on
+/// every link. Virtual.
+const EQUAL_WITHIN: Duration = Duration::from_secs(300);
 /// How long the last newcomer may take to be ready. Virtual.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 
@@ -31,9 +37,10 @@ impl Crowd {
     pub fn new(setup: &Setup) -> Self {
         let mut world = World::new(setup.seed, setup.command());
         world.keep_events = false;
-        world.memo = setup.memo;
+        world.crypto = setup.knobs.crypto;
         let mark = world.chance.any();
         world.delivery = Some(Delivery::new(mark));
+        world.model();
         let owner = world.native("owner");
         let group = world.create_group(owner, "crowd");
         Self { world, group, doors: vec![owner] }
@@ -88,7 +95,7 @@ impl Crowd {
     }
 
     fn add_stopped(&mut self, setup: &Setup) -> HostId {
-        let browser = self.world.chance.with(setup.browsers);
+        let browser = self.world.chance.with(setup.knobs.browsers);
         let kind = if browser { Kind::Browser } else { Kind::Native };
         let name = format!("n{}", self.world.hosts().len());
         self.world.add_stopped(kind, &name)
@@ -124,9 +131,14 @@ impl Crowd {
 
     /// Publishes one tracked record at a host, without waiting.
     pub fn publish(&mut self, host: HostId) -> RequestId {
+        self.publish_bytes(host, PAYLOAD_BYTES)
+    }
+
+    /// The same with a payload of so many bytes.
+    pub fn publish_bytes(&mut self, host: HostId, bytes: usize) -> RequestId {
         let (now, hosts) = (self.world.time().as_micros() as u64, self.world.hosts().len());
         let delivery = self.world.delivery.as_mut().expect("a crowd tracks its records");
-        let payload = delivery.publish(host, now, hosts, PAYLOAD_BYTES);
+        let payload = delivery.publish(host, now, hosts, bytes);
         let draft = crate::story::draft(payload);
         self.world.command(host, Command::Publish { group: self.group, draft })
     }
@@ -144,15 +156,38 @@ impl Crowd {
     /// Runs until all live nodes have all records from number `from` on. Answers what was reached.
     pub fn settle(&mut self, from: usize, within: Duration) -> Reach {
         let members = self.world.live();
+        self.settle_at(&members, from, within)
+    }
+
+    /// The same for `members` alone.
+    pub fn settle_at(&mut self, members: &[HostId], from: usize, within: Duration) -> Reach {
         self.world.run_until_every(200, within, |world| {
-            world.delivery.as_ref().is_some_and(|delivery| delivery.complete(from, &members))
+            world.delivery.as_ref().is_some_and(|delivery| delivery.complete(from, members))
         });
-        self.delivery().reach(from, self.published(), &members)
+        self.delivery().reach(from, self.published(), members)
     }
 
     /// Records that live nodes lack now.
     pub fn missed(&self) -> u64 {
         self.delivery().reach(0, self.published(), &self.world.live()).missed
+    }
+
+    /// Ends a run: what members lack now is missed.
+    pub fn finish(self, setup: &Setup, meter: Meter) -> Report {
+        let missed = self.missed();
+        self.finish_missing(setup, meter, missed)
+    }
+
+    /// The same, where a record may rightly be nowhere and the scenario counts for itself what is missed.
+    ///
+    /// # Panics
+    /// If the stores differ from the reference model, where nothing is missed.
+    pub fn finish_missing(mut self, setup: &Setup, meter: Meter, missed: u64) -> Report {
+        if missed == 0 {
+            let wrong = self.world.await_model(self.group, LOOKED_INTO, EQUAL_WITHIN);
+            assert!(wrong.is_empty(), "stores differ from the reference model: {wrong:#?}");
+        }
+        meter.finish(setup, &self.world, missed)
     }
 
     /// Demands equal stores at `hosts`.

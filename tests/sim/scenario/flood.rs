@@ -2,8 +2,8 @@
 //!
 //! A record costs work at every node, so that all of n members publishing costs n²: of large crowds `many` publish at
 //! once, `--senders` of them.
-use super::Setup;
 use super::crowd::Crowd;
+use super::{Scenario, Setup};
 use crate::check::delivery::Reach;
 use crate::host::HostId;
 use crate::report::{Meter, Report};
@@ -16,7 +16,14 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(120);
 /// Stores that are compared record by record at the end.
 const COMPARED: usize = 8;
 
-pub(super) fn run(setup: &Setup) -> Report {
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "flood",
+    about: "Nodes join in bursts; then one, random and all nodes publish",
+    records: 20,
+    run,
+};
+
+fn run(setup: &Setup) -> Report {
     let mut crowd = Crowd::new(setup);
     let mut meter = Meter::default();
     crowd.grow(setup, setup.nodes - 1);
@@ -33,14 +40,13 @@ pub(super) fn run(setup: &Setup) -> Report {
     let senders: Vec<HostId> = (0..setup.records).map(|_| *crowd.world.chance.of(&live)).collect();
     publish(setup, &mut crowd, &mut meter, "random", &senders, PACE);
 
-    let senders = crowd.some(setup.senders);
+    let senders = crowd.some(setup.knobs.senders);
     let name = if senders.len() == live.len() { "all" } else { "many" };
     publish(setup, &mut crowd, &mut meter, name, &senders, Duration::ZERO);
 
     let some = crowd.some(COMPARED);
     crowd.assert_equal_stores(&some);
-    let missed = crowd.missed();
-    meter.finish(setup, &crowd.world, missed)
+    crowd.finish(setup, meter)
 }
 
 /// Publishes a record at each of `senders`, one after the other, and reports what became of them.

@@ -1,6 +1,6 @@
 //! Join: a latecomer, and a member who was away, catch up by sync.
-use super::Setup;
 use super::crowd::Crowd;
+use super::{Scenario, Setup};
 use crate::check::delivery::Reach;
 use crate::host::{HostId, Kind, rtc_address};
 use crate::report::{Meter, Report};
@@ -9,7 +9,14 @@ use std::time::Duration;
 /// How long catching up may take. Virtual.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(300);
 
-pub(super) fn run(setup: &Setup) -> Report {
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "join",
+    about: "A latecomer, and one who was away, catch up with the records",
+    records: 1000,
+    run,
+};
+
+fn run(setup: &Setup) -> Report {
     let mut crowd = Crowd::new(setup);
     let mut meter = Meter::default();
     crowd.grow(setup, setup.nodes - 1);
@@ -43,8 +50,7 @@ pub(super) fn run(setup: &Setup) -> Report {
     catch_up(setup, &mut crowd, &mut meter, "away", away, from);
 
     crowd.assert_equal_stores(&[0, newcomer, away]);
-    let missed = crowd.missed();
-    meter.finish(setup, &crowd.world, missed)
+    crowd.finish(setup, meter)
 }
 
 fn publish(crowd: &mut Crowd, count: usize) {

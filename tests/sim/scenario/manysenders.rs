@@ -1,9 +1,9 @@
 //! Many senders: a settled crowd in which one member publishes, then some, then any.
 //!
 //! Every group of senders publishes twice: while its trees form, and when they are there.
-use super::Setup;
 use super::crowd::Crowd;
 use super::flood::publish;
+use super::{Scenario, Setup};
 use crate::check::delivery::Reach;
 use crate::host::HostId;
 use crate::report::{Meter, Report};
@@ -16,7 +16,14 @@ const SETTLED_AFTER: Duration = Duration::from_secs(60);
 /// Senders between one and all.
 const SOME: usize = 20;
 
-pub(super) fn run(setup: &Setup) -> Report {
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "manysenders",
+    about: "One, some and random nodes publish, each twice: while their trees form, and when they are there",
+    records: 50,
+    run,
+};
+
+fn run(setup: &Setup) -> Report {
     let mut crowd = Crowd::new(setup);
     let mut meter = Meter::default();
     crowd.grow(setup, setup.nodes - 1);
@@ -33,6 +40,5 @@ pub(super) fn run(setup: &Setup) -> Report {
             publish(setup, &mut crowd, &mut meter, name, &senders, PACE);
         }
     }
-    let missed = crowd.missed();
-    meter.finish(setup, &crowd.world, missed)
+    crowd.finish(setup, meter)
 }

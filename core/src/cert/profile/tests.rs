@@ -179,7 +179,7 @@ fn rule_8_missing_and_unknown_kinds_and_roles_are_refused() {
     let refused = Some(CertError::Role);
     for (kind, role) in [(0, None), (4, None), (1, None), (1, Some(3)), (2, Some(0)), (3, Some(2))]
     {
-        let extension = KindExtension { kind, role };
+        let extension = KindExtension { kind, role, app_roles: None, policy: None };
         assert_eq!(refusal(|tbs| replace(tbs, OURS, &extension)), refused, "{kind} {role:?}");
     }
     assert_eq!(refusal(|tbs| remove(tbs, OURS)), refused);
@@ -198,7 +198,8 @@ fn rule_9_constraints_that_disagree_with_the_role_are_refused() {
         assert_eq!(refusal(|tbs| remove(tbs, id)), refused);
         assert_eq!(refusal(|tbs| find(tbs, id).critical = false), refused);
     }
-    let administrator = Kind::Member(Role::Administrator).extension();
+    let role = Some(Role::Administrator.number());
+    let administrator = KindExtension { kind: 1, role, app_roles: None, policy: None };
     assert_eq!(refusal(|tbs| replace(tbs, OURS, &administrator)), refused);
 }
 

@@ -4,7 +4,7 @@ use peergraph_core::io::Command;
 use peergraph_tests::HostId;
 use peergraph_tests::check::delivery::Delivery;
 use peergraph_tests::scenario::crowd;
-use peergraph_tests::scenario::{Scenario, Setup};
+use peergraph_tests::scenario::{self, Crypto, Setup};
 use peergraph_tests::story::draft;
 use std::time::Duration;
 
@@ -14,18 +14,10 @@ pub struct Crowd(crowd::Crowd);
 impl Net for Crowd {
     fn gather(options: &Options) -> Self {
         let nodes = options.nodes as usize;
-        let setup = Setup {
-            scenario: Scenario::Flood,
-            nodes,
-            seed: options.seed,
-            records: options.records as usize,
-            senders: 0,
-            browsers: 0.0,
-            memo: true,
-            progress: false,
-        };
+        let scenario = scenario::named("manysenders").expect("it is one of ours");
+        let mut setup = Setup::new(scenario, nodes, options.seed, None);
+        setup.knobs.crypto = Crypto::None;
         let mut crowd = crowd::Crowd::new(&setup);
-        crowd.world.verify = Some(|_, _, _| true);
         crowd.world.repeat =
             format!("cargo xtask bench gossip --nodes {nodes} --seed {}", options.seed);
         crowd.grow(&setup, nodes - 1);

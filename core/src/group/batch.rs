@@ -1,0 +1,90 @@
+//! Records that came together: their signatures are checked together, see `verify.rs`.
+//!
+//! What becomes of each is what would become of it alone, after those before it. So a batch ends where a record may
+//! depend on those that wait in it: at one of the same id, and behind whatever changes who may do what.
+use super::Group;
+use super::records::{Accepted, Candidate, Examined};
+use crate::error::BadRecord;
+use crate::id::RecordId;
+use crate::io::LinkId;
+use crate::node::Ctx;
+use crate::record::Signed;
+use crate::storage::Class;
+use crate::verify::Claim;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+
+/// Records that wait for the check of their signatures.
+#[derive(Default)]
+struct Batch {
+    ids: BTreeSet<RecordId>,
+    candidates: Vec<Candidate>,
+}
+
+impl Group {
+    /// Takes records that somebody sent, in order, up to the first that is bad. Says what became of those before it.
+    pub(super) fn accept_all(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        records: Vec<Bytes>,
+        from: Option<LinkId>,
+    ) -> (Vec<(Accepted, RecordId)>, Result<(), BadRecord>) {
+        let mut accepted = Vec::with_capacity(records.len());
+        let mut batch = Batch::default();
+        let mut result = Ok(());
+        for bytes in records {
+            result = self.add_to_batch(ctx, bytes, &mut batch, from, &mut accepted);
+            if result.is_err() {
+                break;
+            }
+        }
+        let last = self.admit_batch(ctx, &mut batch, from, &mut accepted);
+        // What waits in the batch stood before the record that ended it.
+        (accepted, last.and(result))
+    }
+
+    fn add_to_batch(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        bytes: Bytes,
+        batch: &mut Batch,
+        from: Option<LinkId>,
+        accepted: &mut Vec<(Accepted, RecordId)>,
+    ) -> Result<(), BadRecord> {
+        if Signed::peek(&bytes).is_some_and(|(id, _)| batch.ids.contains(&id)) {
+            self.admit_batch(ctx, batch, from, accepted)?;
+        }
+        match self.examine(ctx, bytes)? {
+            Examined::Settled(outcome, id) => accepted.push((outcome, id)),
+            Examined::Candidate(candidate) => {
+                let decides = candidate.class == Class::Membership;
+                batch.ids.insert(candidate.signed.record().id);
+                batch.candidates.push(*candidate);
+                if decides {
+                    self.admit_batch(ctx, batch, from, accepted)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the signatures of a batch, and takes in its records up to the first whose signature is wrong.
+    fn admit_batch(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        batch: &mut Batch,
+        from: Option<LinkId>,
+        accepted: &mut Vec<(Accepted, RecordId)>,
+    ) -> Result<(), BadRecord> {
+        let Batch { candidates, .. } = std::mem::take(batch);
+        let claim = |c: &Candidate| c.signed.claim(self.id, c.chain.verifying_key());
+        let claims: Vec<Claim> = candidates.iter().map(claim).collect();
+        let verdict = (ctx.config.verify_all)(&claims);
+        let good = verdict.err().unwrap_or(candidates.len());
+        for candidate in candidates.into_iter().take(good) {
+            let id = candidate.signed.record().id;
+            accepted.push((self.admit(ctx, candidate, from), id));
+        }
+        verdict.map_err(|_| BadRecord::Signature)
+    }
+}

@@ -1,0 +1,206 @@
+//! Repair: a graph that has fallen apart becomes one again.
+//!
+//! Contacts see to it, so that few act. A contact remembers who went missing: neighbours whose link died without a
+//! goodbye, nodes whose presence or contact record ended without renewal, contacts that see another signature. While
+//! anybody is missing it tries one of them after another, at their addresses and through the rendezvous nodes; the
+//! longer it lasts the slower, but never slower than [`PACE_MAX`], for as long as a day. Where nobody is missing it
+//! looks all the same now and then: at a rendezvous node, where contacts of another part would sit, and at an address
+//! of earlier times. So parts that never heard of one another merge too.
+//!
+//! Who asks to become a neighbour says which signature it sees. Where that is another one, room is made: the link
+//! joins two parts. Sync runs over it both ways, what it brings floods on, and the lower signature stands.
+use super::{Group, Timer};
+use crate::address::Address;
+use crate::id::NodeId;
+use crate::io::{Event, LinkId};
+use crate::limits;
+use crate::link::Links;
+use crate::node::Ctx;
+use crate::time::Time;
+use crate::wire;
+use rand_chacha::rand_core::Rng as _;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A contact that misses somebody waits so long, at least and at most, before it acts. Source: reference 2.1.
+const FIRST_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+/// Time between two tries at first and at last: a twentieth of what the trouble has lasted. Guess: with ten contacts in
+/// each part one of them tries at least every half a minute.
+const PACE_MIN: Duration = Duration::from_secs(10);
+const PACE_MAX: Duration = Duration::from_secs(300);
+const PACE_SHARE: u32 = 20;
+/// Time between two looks where nobody is missing. Guess.
+const PATROL_EVERY: Duration = Duration::from_secs(300);
+/// Who is missing for longer is forgotten. Guess: a node that comes back after a day looks for others itself.
+const MISSING_FOR: Duration = Duration::from_secs(86_400);
+/// Tries in vain after which the application is asked for an address; and again after four times as many. Guess.
+const VAIN_TRIES: u32 = 4;
+
+/// Who is missing, and what is done about it.
+#[derive(Default)]
+pub(super) struct Repair {
+    missing: BTreeMap<NodeId, Missing>,
+    /// Links that are being opened to them.
+    probes: BTreeMap<LinkId, NodeId>,
+    /// Since when somebody is missing.
+    since: Option<Time>,
+    vain: u32,
+    patrols: usize,
+}
+
+/// A node that was in the graph.
+struct Missing {
+    addresses: Vec<Address>,
+    /// Where it may be met, where it cannot be dialled.
+    rendezvous: Vec<Address>,
+    since: Time,
+    tries: usize,
+}
+
+impl Repair {
+    /// A node is in our part of the graph, or left it in order.
+    pub(super) fn found(&mut self, node: NodeId) {
+        self.missing.remove(&node);
+    }
+
+    /// A link is usable, refused or gone.
+    pub(super) fn probed(&mut self, link: LinkId, reached: bool) {
+        if let Some(node) = self.probes.remove(&link)
+            && reached
+        {
+            self.found(node);
+        }
+    }
+}
+
+impl Group {
+    /// A node was lost without a word.
+    pub(super) fn miss(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        node: NodeId,
+        addresses: Vec<Address>,
+        rendezvous: Vec<Address>,
+    ) {
+        if node == ctx.node || self.neighbours().any(|(_, slot)| slot.node == node) {
+            return;
+        }
+        let since = ctx.now.mono;
+        let missing = self.repair.missing.entry(node);
+        missing.or_insert(Missing { addresses, rendezvous, since, tries: 0 });
+        if self.repair.missing.len() > limits::MISSING_MAX {
+            let oldest = self.repair.missing.iter().min_by_key(|(_, missing)| missing.since);
+            if let Some(node) = oldest.map(|(&node, _)| node) {
+                self.repair.found(node);
+            }
+        }
+        self.repair_soon(ctx);
+    }
+
+    /// Whether a contact sees another signature than we do.
+    fn is_foreign(&self, signature: NodeId) -> bool {
+        self.signature.current.is_some_and(|ours| ours != signature)
+    }
+
+    /// Somebody may be missing: as a contact we look into it after a while.
+    pub(super) fn repair_soon(&mut self, ctx: &mut Ctx<'_>) {
+        let quiet = self.repair.since.is_none();
+        let foreign = self.contacts.values().any(|contact| self.is_foreign(contact.signature));
+        let wait = match (quiet, foreign || !self.repair.missing.is_empty()) {
+            _ if !self.is_contact() => return,
+            (true, true) => Self::between(ctx, FIRST_WAIT.0, FIRST_WAIT.1),
+            (true, false) => PATROL_EVERY,
+            (false, _) => PACE_MAX,
+        };
+        self.timers.set_earlier(Timer::Repair, ctx.now.mono.after(wait));
+    }
+
+    /// Tries one of those that are missing.
+    pub(super) fn repair(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        if !self.is_contact() {
+            return;
+        }
+        let foreign = self.contacts.values().filter(|contact| self.is_foreign(contact.signature));
+        let foreign: Vec<_> = foreign
+            .map(|contact| (contact.node, contact.addresses.clone(), contact.rendezvous.clone()))
+            .collect();
+        for (node, addresses, rendezvous) in foreign {
+            self.miss(ctx, node, addresses, rendezvous);
+        }
+        let now = ctx.now.mono;
+        self.repair.missing.retain(|_, missing| now.since(missing.since) < MISSING_FOR);
+        // Contacts of other parts sit at the same tables.
+        ctx.sit.insert(self.id);
+        let wait = if self.repair.missing.is_empty() {
+            (self.repair.since, self.repair.vain) = (None, 0);
+            self.patrol(ctx, links);
+            PATROL_EVERY
+        } else {
+            let since = *self.repair.since.get_or_insert(now);
+            self.probe(ctx, links);
+            (now.since(since) / PACE_SHARE).clamp(PACE_MIN, PACE_MAX)
+        };
+        let wait = Self::jitter(ctx, wait);
+        self.timers.set(Timer::Repair, now.after(wait));
+    }
+
+    /// Dials whom we tried least.
+    fn probe(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        self.repair.vain = self.repair.vain.saturating_add(1);
+        let vain = self.repair.vain;
+        // One who crashed is missed too; several at once look like a part of the graph.
+        let apart = self.repair.missing.len() > 1;
+        if apart && vain >= VAIN_TRIES && vain.is_power_of_two() && vain.ilog2().is_multiple_of(2) {
+            let group = self.id;
+            self.event(ctx, Event::ConnectionRequired { group });
+        }
+        let probed: Vec<NodeId> = self.repair.probes.values().copied().collect();
+        let missing = self.repair.missing.iter_mut().filter(|(node, _)| !probed.contains(node));
+        let mut candidates: Vec<_> = missing
+            .filter(|(_, missing)| !(missing.addresses.is_empty() && missing.rendezvous.is_empty()))
+            .collect();
+        let Some(least) = candidates.iter().map(|(_, missing)| missing.tries).min() else { return };
+        candidates.retain(|(_, missing)| missing.tries == least);
+        let at = (ctx.rng.next_u64() % candidates.len() as u64) as usize;
+        let (&node, missing) = candidates.swap_remove(at);
+        missing.tries += 1;
+        // Its own addresses first; then where it may be met.
+        let ways = [&missing.addresses, &missing.rendezvous];
+        let way = if missing.addresses.is_empty() { ways[1] } else { ways[least % 2] };
+        let way = if way.is_empty() { ways[0] } else { way };
+        let address = way[least / 2 % way.len()].clone();
+        if let Some(link) = self.dial_addresses(ctx, links, None, vec![address]) {
+            self.repair.probes.insert(link, node);
+        }
+    }
+
+    /// Dials an address of earlier times at which nobody of our part is known to be.
+    fn patrol(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        let of_contacts = self.contacts.values().flat_map(|contact| &contact.addresses);
+        let of_present = self.present.values().flat_map(|present| &present.addresses);
+        let of_neighbours = self.neighbours().flat_map(|(_, slot)| &slot.addresses);
+        let here: Vec<&Address> = of_contacts.chain(of_present).chain(of_neighbours).collect();
+        let elsewhere = |addresses: &&Vec<Address>| {
+            !addresses.iter().any(|address| here.contains(&address) || ctx.named.names(address))
+        };
+        let known: Vec<&Vec<Address>> = self.known.iter().filter(elsewhere).collect();
+        if known.is_empty() {
+            return;
+        }
+        let addresses = known[self.repair.patrols % known.len()].clone();
+        self.repair.patrols += 1;
+        self.dial_addresses(ctx, links, None, addresses);
+    }
+
+    /// What a rendezvous node may know of our part of the graph: a number that is the same in one part, and tells
+    /// nothing. Only contacts say it.
+    pub(crate) fn part(&self) -> Option<u64> {
+        let signature = self.signature.current.filter(|_| self.is_contact())?;
+        Some(wire::part_of(self.id, signature))
+    }
+
+    /// Whether a node that asks to become our neighbour is in another part of the graph.
+    pub(super) fn is_apart(&self, theirs: Option<NodeId>) -> bool {
+        theirs.is_some_and(|theirs| self.is_foreign(theirs))
+    }
+}

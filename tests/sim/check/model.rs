@@ -1,0 +1,246 @@
+//! The reference model: what every honest store must hold in the end, worked out slowly from all that was ever durable.
+//!
+//! Every version of every record that any disk has held is kept, with the hosts that held it. What should stand is then a
+//! pure function of those versions and the time: of the versions of one id that a running member has held, the highest in
+//! the conflict order; unless its time is over. No index, no sync, no arrival order is involved.
+use crate::host::HostId;
+use crate::store::Disk;
+use bytes::Bytes;
+use peergraph_core::id::{GroupId, RecordId};
+use peergraph_core::record::{Record, RecordType, Signed};
+use peergraph_core::time::WallTime;
+use sha2::{Digest as _, Sha256};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Around the end of a record a store may hold it or not: clocks differ by seconds, and expiry looks once a second.
+const EXPIRY_SLACK: Duration = Duration::from_secs(15);
+/// Violations that are told.
+const TOLD_MAX: usize = 8;
+
+/// Keys of a store, as `core/src/storage.rs` describes them.
+const GROUP_AT: usize = 1;
+const KIND_AT: usize = GROUP_AT + GroupId::BYTES;
+const RECORD_KEY_BYTES: usize = KIND_AT + 2 + RecordId::BYTES;
+
+/// All versions of all records that were ever durable somewhere.
+#[derive(Debug, Default)]
+pub struct Model {
+    versions: BTreeMap<(GroupId, RecordId), Vec<Version>>,
+}
+
+#[derive(Debug)]
+struct Version {
+    bytes: Bytes,
+    record: Record,
+    digest: [u8; 32],
+    /// Who held it, in the order in which they came to.
+    hosts: Vec<HostId>,
+}
+
+impl Version {
+    /// The conflict order, word by word as `design.md` states it.
+    fn stands_over(&self, other: &Self) -> Ordering {
+        let (ours, theirs) = (&self.record, &other.record);
+        match ours.version.cmp(&theirs.version) {
+            Ordering::Equal => {}
+            decided => return decided,
+        }
+        match (ours.modifier, theirs.modifier) {
+            (Some(_), None) => return Ordering::Greater,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(ours), Some(theirs)) if ours != theirs => {
+                return ours.as_bytes().cmp(theirs.as_bytes());
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        match ours.modified.cmp(&theirs.modified) {
+            Ordering::Equal => self.digest.cmp(&other.digest),
+            decided => decided,
+        }
+    }
+}
+
+/// The group and the record that a key of a store is about; nothing for what is no record, and for presence, which comes and
+/// goes with its nodes.
+fn record_of(key: &[u8]) -> Option<(GroupId, RecordId)> {
+    let fits = key.len() == RECORD_KEY_BYTES && key[0] == b'g' && key[KIND_AT] == b'r';
+    let group = fits.then(|| key[GROUP_AT..KIND_AT].try_into().ok())??;
+    let id = key[KIND_AT + 2..].try_into().ok()?;
+    Some((GroupId::from_bytes(group), RecordId::from_bytes(id)))
+}
+
+impl Model {
+    /// An entry became durable at `host`.
+    ///
+    /// # Panics
+    /// If a node wrote a record that nobody can read.
+    pub fn durable(&mut self, host: HostId, key: &[u8], value: &Bytes) {
+        let Some(of) = record_of(key) else { return };
+        let versions = self.versions.entry(of).or_default();
+        if let Some(known) = versions.iter_mut().find(|version| version.bytes == *value) {
+            if known.hosts.last() != Some(&host) {
+                known.hosts.push(host);
+            }
+            return;
+        }
+        // A copy of its own: the value may be a slice of a much larger frame.
+        let bytes = Bytes::copy_from_slice(value);
+        let record = Signed::decode(bytes.clone()).expect("a store holds records").into_record();
+        assert_eq!(record.id, of.1, "a record is stored under its id");
+        let digest = Sha256::digest(value).into();
+        versions.push(Version { bytes, record, digest, hosts: vec![host] });
+    }
+
+    /// What should stand of a group where only what `members` have held counts.
+    fn standing<'a>(
+        &'a self,
+        group: GroupId,
+        members: &'a [bool],
+    ) -> impl Iterator<Item = (RecordId, &'a Version)> {
+        let presence = |version: &Version| version.record.kind.as_str() == RecordType::PRESENCE;
+        let held = |version: &&Version| {
+            version.hosts.iter().any(|&host| members.get(host).copied().unwrap_or(false))
+        };
+        let of_group = self.versions.iter().filter(move |((of, _), _)| *of == group);
+        of_group.filter_map(move |(&(_, id), versions)| {
+            let best = versions.iter().filter(held).max_by(|a, b| a.stands_over(b))?;
+            (!presence(best)).then_some((id, best))
+        })
+    }
+
+    /// How the disks of `members` differ from what they should hold at `wall`: at most a few of the violations.
+    pub fn violations(
+        &self,
+        group: GroupId,
+        members: &[(HostId, &Disk)],
+        wall: WallTime,
+    ) -> Vec<String> {
+        let mut is_member =
+            vec![false; members.iter().map(|(host, _)| host + 1).max().unwrap_or(0)];
+        members.iter().for_each(|&(host, _)| is_member[host] = true);
+        let standing: BTreeMap<RecordId, &Version> = self.standing(group, &is_member).collect();
+        let mut violations = Vec::new();
+        for &(host, disk) in members {
+            let mut held = disk
+                .iter()
+                .filter_map(|(key, value)| Some((record_of(key)?, value)))
+                .filter(|((of, id), _)| *of == group && standing.contains_key(id))
+                .map(|((_, id), value)| (id, value))
+                .collect::<BTreeMap<_, _>>();
+            for (id, version) in &standing {
+                let record = &version.record;
+                let (over, alive) = (
+                    record.expires.after(EXPIRY_SLACK) < wall,
+                    record.expires.before(EXPIRY_SLACK) > wall,
+                );
+                let what = format!("{id:?} ({}, version {:x})", record.kind, record.version);
+                let wrong = match held.remove(id) {
+                    None if alive => Some(format!("host {host} lacks {what}")),
+                    Some(_) if over => Some(format!("host {host} holds {what}, which is over")),
+                    Some(value) if alive && *value != version.bytes => {
+                        Some(format!("host {host} holds another version of {what}"))
+                    }
+                    None | Some(_) => None,
+                };
+                violations.extend(wrong);
+                if violations.len() >= TOLD_MAX {
+                    return violations;
+                }
+            }
+        }
+        violations
+    }
+
+    /// The records that an application must be shown at `wall`, in the order of (modified, id), and those that it may be
+    /// shown, since their time ends about then.
+    pub fn shown(
+        &self,
+        group: GroupId,
+        members: &[bool],
+        wall: WallTime,
+    ) -> (Vec<Record>, Vec<RecordId>) {
+        let (mut must, mut may) = (Vec::new(), Vec::new());
+        for (id, Version { record, .. }) in self.standing(group, members) {
+            if record.deleted || record.kind.is_reserved() {
+                continue;
+            }
+            if record.expires.before(EXPIRY_SLACK) > wall {
+                must.push(record.clone());
+            } else if record.expires.after(EXPIRY_SLACK) >= wall {
+                may.push(id);
+            }
+        }
+        must.sort_by_key(|record| (record.modified, record.id));
+        (must, may)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::Chance;
+    use crate::clock::WORLD_BEGINS;
+    use peergraph_core::id::Serial;
+    use peergraph_core::identity::Identity;
+    use peergraph_core::io::{StoreId, StoreTask};
+
+    const GROUP: GroupId = GroupId::from_bytes([7; 32]);
+
+    fn signed(ada: &Identity, number: u64, version: u64, text: &str) -> Signed {
+        let record = Record {
+            id: RecordId::new(ada.peer_id(), number),
+            kind: crate::story::kind(),
+            version,
+            creator: ada.peer_id(),
+            modifier: None,
+            created: WORLD_BEGINS,
+            modified: WORLD_BEGINS,
+            expires: WORLD_BEGINS.after(Duration::from_secs(100)),
+            deleted: false,
+            attributes: Vec::new(),
+            payload: Bytes::copy_from_slice(text.as_bytes()),
+            serial: Serial::from_bytes([1; 16]),
+            signature: [0; 64],
+        };
+        record.sign(GROUP, ada)
+    }
+
+    fn key(id: RecordId) -> Bytes {
+        [&b"g"[..], GROUP.as_bytes(), b"r\x02", id.as_bytes()].concat().into()
+    }
+
+    fn disk(records: &[&Signed]) -> Disk {
+        let mut disk = Disk::default();
+        let write = |s: &&Signed| (key(s.record().id), Some(s.bytes().clone()));
+        let batch = records.iter().map(write).collect();
+        disk.submit(0, StoreId(1), StoreTask::Write { batch }, &mut Chance::new(1));
+        assert!(disk.finish().is_some());
+        disk
+    }
+
+    #[test]
+    fn stores_are_compared_with_what_should_stand() {
+        let ada = Identity::generate([1; 32], [1; 16], "ada", WORLD_BEGINS).unwrap();
+        let (old, new) = (signed(&ada, 1, 5, "old"), signed(&ada, 1, 6, "new"));
+        let other = signed(&ada, 2, 5, "other");
+        let mut model = Model::default();
+        for (host, record) in [(0, &old), (0, &new), (1, &old), (1, &other), (0, &other)] {
+            model.durable(host, &key(record.record().id), record.bytes());
+        }
+        let good = disk(&[&new, &other]);
+        let (stale, lacking) = (disk(&[&old, &other]), disk(&[&new]));
+        let told = |members: &[(HostId, &Disk)], wall| model.violations(GROUP, members, wall).len();
+        assert_eq!(told(&[(0, &good), (1, &good)], WORLD_BEGINS), 0);
+        assert_eq!(told(&[(0, &good), (1, &stale)], WORLD_BEGINS), 1);
+        assert_eq!(told(&[(0, &lacking), (1, &good)], WORLD_BEGINS), 1);
+        // What only host 0 has held is nobody's business where it is gone.
+        assert_eq!(told(&[(1, &stale)], WORLD_BEGINS), 0);
+        let over = WORLD_BEGINS.after(Duration::from_secs(200));
+        assert_eq!(told(&[(0, &good)], over), 2);
+        let (must, _) = model.shown(GROUP, &[true, true], WORLD_BEGINS);
+        assert_eq!(must.len(), 2);
+        assert!(must.iter().any(|record| record.payload == "new"));
+    }
+}
