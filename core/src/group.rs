@@ -2,8 +2,8 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `internal`
-//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `outgoing` (back-pressure),
-//! `presence` (who is here), `graph` (neighbours), `flood` and `announce` (sending on, acknowledging),
+//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `publishing`
+//! (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
@@ -16,16 +16,17 @@ mod graph;
 mod internal;
 mod invitations;
 mod membership;
-mod outgoing;
 mod password;
 mod peer_time;
 mod presence;
+mod publishing;
 mod records;
 mod repair;
 mod signal;
 mod signature;
 mod standing;
 mod sync;
+mod tree;
 
 use crate::address::Address;
 use crate::cert::{self, CertError, Certificate, VerifiedChain};
@@ -107,15 +108,16 @@ pub(crate) struct Group {
     referrals: VecDeque<wire::Referral>,
     routes: BTreeMap<NodeId, LinkId>,
     signals_seen: signal::Seen,
-    flooding: BTreeMap<LinkId, Vec<Bytes>>,
+    outgoing: BTreeMap<LinkId, flood::Outgoing>,
+    trees: tree::Trees,
     awaited: announce::Awaited,
     budgets: sync::Budgets,
-    /// Records that are not durable yet.
-    writing: BTreeSet<RecordId>,
+    /// Records that are not durable yet, and who announced them.
+    writing: BTreeMap<RecordId, Vec<LinkId>>,
     signature: signature::Signature,
     contacts: BTreeMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
-    outgoing: outgoing::Outgoing,
+    publishing: publishing::Publishing,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
@@ -248,14 +250,15 @@ impl Group {
             referrals: VecDeque::new(),
             routes: BTreeMap::new(),
             signals_seen: signal::Seen::default(),
-            flooding: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            trees: tree::Trees::default(),
             awaited: announce::Awaited::default(),
             budgets: sync::Budgets::default(),
-            writing: BTreeSet::new(),
+            writing: BTreeMap::new(),
             signature: signature::Signature::default(),
             contacts: BTreeMap::new(),
             repair: repair::Repair::default(),
-            outgoing: outgoing::Outgoing::default(),
+            publishing: publishing::Publishing::default(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,
@@ -390,8 +393,8 @@ impl Group {
             match timer {
                 Timer::Maintain => self.maintain(ctx, links, true),
                 Timer::Acks => self.send_acks(ctx, links),
-                Timer::Announce => self.send_announcements(ctx, links),
-                Timer::Graft => self.graft(ctx, links),
+                Timer::Announce => self.announce_late(ctx.now.mono),
+                Timer::Graft => self.graft(ctx),
                 Timer::Presence => self.review_presence(ctx),
                 Timer::Signature => self.signature_due(ctx),
                 Timer::Beat => self.beat(ctx, links),

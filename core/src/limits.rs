@@ -19,7 +19,7 @@ pub const BUFFERED_LOW_BYTES: usize = 64 * 1024;
 /// sync brings it what it missed.
 pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of records that the application published and that are not durable yet, per group. Guess: some batches of a
-/// disk. What is over it waits, see `group/outgoing.rs`.
+/// disk. What is over it waits, see `group/publishing.rs`.
 pub const PUBLISH_WRITING_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes that wait for the fastest neighbour at which publications wait too, per group. Guess: keeps its transport
 /// busy, and is little in memory.

@@ -6,6 +6,7 @@ mod crash;
 pub mod crowd;
 mod flood;
 mod join;
+mod manysenders;
 mod partition;
 mod seed_example;
 mod slow;
@@ -33,6 +34,7 @@ pub const ALL: &[Scenario] = &[
     crash::SCENARIO,
     flood::SCENARIO,
     join::SCENARIO,
+    manysenders::SCENARIO,
     partition::SCENARIO,
     seed_example::SCENARIO,
     slow::SCENARIO,

@@ -62,9 +62,9 @@ pub(super) struct Slot {
     pub(super) chain: Option<VerifiedChain>,
     pub(super) addresses: Vec<Address>,
     pub(super) acks: Vec<AckOf>,
-    /// Whether records are announced here rather than sent.
-    pub(super) lazy: bool,
-    pub(super) announced: Vec<Announced>,
+    /// Announcements that wait, and until when.
+    pub(super) later: Vec<Announced>,
+    pub(super) later_at: Time,
     pub(super) utility: u32,
     since: Time,
     pub(super) sync: Syncing,
@@ -129,7 +129,7 @@ pub struct Neighbours {
 impl Default for Neighbours {
     /// 3, 5, 8. Guess after the reference's 2, 3, 7, which give a depth of about 12 at 1,000 nodes; 5 gives 7.
     fn default() -> Self {
-        Self { minimum: 3, ideal: 5, maximum: 8 }
+        Self { minimum: 3, ideal: 5, maximum: 7 }
     }
 }
 
@@ -386,10 +386,12 @@ impl Group {
         slot.sync = Syncing::default();
         slot.synced = false;
         slot.acks.clear();
-        slot.lazy = false;
-        slot.announced.clear();
+        slot.later.clear();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
-        self.flooding.remove(&link);
+        self.outgoing.remove(&link);
+        self.trees.forget(link);
+        self.awaited.lost(link, ctx.now.mono);
+        self.arm_graft();
         self.fruitless_rounds = 0;
         self.forget_routes(link);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: false });
@@ -397,8 +399,12 @@ impl Group {
 
     /// A link is gone.
     pub(crate) fn link_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
-        self.attempts.remove(&link);
         self.passwords.link_down(link);
+        if let Some(Some(node)) = self.attempts.remove(&link) {
+            // Nobody answers there: somebody else's turn.
+            self.referrals.retain(|referral| referral.node != node);
+            self.soon(ctx);
+        }
         self.repair.probed(link, false);
         let lost = self.is_neighbour(link);
         if lost {
@@ -464,6 +470,13 @@ impl Group {
             self.fruitless_rounds =
                 if fruitless { self.fruitless_rounds.saturating_add(1) } else { 0 };
         }
+        if on_timer && have == 0 {
+            self.lonely_rounds = self.lonely_rounds.saturating_add(1);
+            if self.lonely_rounds == LONELY_ROUNDS_MAX {
+                let group = self.id;
+                self.event(ctx, Event::ConnectionRequired { group });
+            }
+        }
         if on_timer && self.joining.is_some() {
             self.redeem_again(ctx, links);
         }
@@ -477,14 +490,10 @@ impl Group {
         if on_timer && have > wish.ideal {
             self.prune(ctx, links, PRUNED_AFTER);
         }
-        let wait = if have == 0 {
-            if on_timer {
-                self.lonely_rounds = self.lonely_rounds.saturating_add(1);
-                if self.lonely_rounds == LONELY_ROUNDS_MAX {
-                    let group = self.id;
-                    self.event(ctx, Event::ConnectionRequired { group });
-                }
-            }
+        let wait = if have == 0 && !self.attempts.is_empty() {
+            // There is somebody to try: after a crash of many, most of those are gone.
+            BELOW_MINIMUM
+        } else if have == 0 {
             LONELY_FIRST.saturating_mul(1 << self.lonely_rounds.min(5)).min(LONELY_MAX)
         } else if have < minimum {
             BELOW_MINIMUM.saturating_mul(1 << self.fruitless_rounds.min(5)).min(CONTENT)
@@ -746,8 +755,8 @@ impl Slot {
             chain: None,
             addresses: Vec::new(),
             acks: Vec::new(),
-            lazy: false,
-            announced: Vec::new(),
+            later: Vec::new(),
+            later_at: ctx.now.mono,
             utility: 0,
             since: ctx.now.mono,
             sync: Syncing::default(),

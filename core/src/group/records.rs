@@ -288,7 +288,8 @@ impl Group {
             self.track(id, version);
         }
         if from.is_some() || !ours {
-            self.flood(ctx, bytes.clone(), from);
+            let announcers = self.flood(ctx, &bytes, from);
+            self.writing.insert(id, announcers);
         }
         self.take_effect(ctx, record, meaning);
         if class == Class::Presence
@@ -297,9 +298,8 @@ impl Group {
             self.learn_route(record, link);
         }
         let group = self.id;
-        self.writing.insert(id);
         if request.is_some() {
-            self.outgoing.writing(bytes.len());
+            self.publishing.writing(bytes.len());
         }
         let written = Box::new(Written { class, signed, before, from, request });
         self.commit(ctx, Commit::Record { group, written });
@@ -311,16 +311,12 @@ impl Group {
         let Written { class, signed, from, request, .. } = written;
         let (id, version) = (signed.record().id, signed.record().version);
         if request.is_some() {
-            self.outgoing.written(signed.bytes().len());
+            self.publishing.written(signed.bytes().len());
         }
-        self.ack_announcers(ctx, signed.record(), from);
-        match from {
-            Some(link) => self.ack(ctx, link, id, version, true),
-            // Ours goes out only now: what others hold of us, we hold ourselves.
-            None if self.meta(id).is_some_and(|(_, meta)| meta.version == version) => {
-                self.flood(ctx, signed.bytes().clone(), None);
-            }
-            None => {}
+        self.acknowledge(ctx, signed.record(), from);
+        // Ours goes out only now: what others hold of us, we hold ourselves.
+        if from.is_none() && self.meta(id).is_some_and(|(_, meta)| meta.version == version) {
+            self.flood(ctx, signed.bytes(), None);
         }
         if class == Class::Application {
             let record = Box::new(signed.into_record());
@@ -350,7 +346,7 @@ impl Group {
         }
         match request {
             Some(request) => {
-                self.outgoing.written(signed.bytes().len());
+                self.publishing.written(signed.bytes().len());
                 ctx.out.push_back(Output::Done { request, result: Err(Error::Store(fault)) });
             }
             None => self.event(ctx, Event::StoreFailed { fault }),

@@ -5,7 +5,8 @@
 //! ours, drawn from the same seed. Both encode every message and decode it at the other end. Signatures are not
 //! verified on our side, since the rival has none.
 //!
-//! Each load is published twice; what is reported is the second half, when the trees have settled.
+//! Each load is published twice; what is reported is the second half, when the trees have settled. Only `random` is
+//! published by whoever comes: with its first record a member of ours publishes its membership, whose bytes count.
 mod ours;
 mod theirs;
 
@@ -110,7 +111,10 @@ struct Side {
     nodes: f64,
     neighbours_mean: f64,
     one: Measured,
+    /// Some that published before, and as many as there are records.
     some: Measured,
+    many: Measured,
+    /// Any members: most of them publish for the first time.
     random: Measured,
     /// Random senders right after a crash: by the share that crashed.
     crash: Vec<Measured>,
@@ -154,11 +158,17 @@ fn side<N: Net>(options: &Options, name: &str) -> Side {
     let draw = |chance: &mut Chance, count: usize| -> Vec<HostId> {
         (0..count).map(|_| *chance.of(&live)).collect()
     };
-    let one = draw(&mut chance, 1);
-    let some = draw(&mut chance, SOME);
-    side.one = load(&mut net, options, &mut chance, &one);
-    side.some = load(&mut net, options, &mut chance, &some);
-    side.random = load(&mut net, options, &mut chance, &live);
+    let records = options.records as usize;
+    for (measured, count) in [(&mut side.one, 1), (&mut side.some, SOME), (&mut side.many, records)]
+    {
+        let senders = draw(&mut chance, count);
+        let each_in_turn: Vec<HostId> = senders.iter().copied().cycle().take(records).collect();
+        half(&mut net, options, &each_in_turn);
+        let any: Vec<HostId> = (0..records).map(|_| *chance.of(&senders)).collect();
+        *measured = half(&mut net, options, &any);
+    }
+    let strangers = draw(&mut chance, records);
+    side.random = half(&mut net, options, &strangers);
     for (nth, &share) in options.crash.iter().enumerate() {
         if nth > 0 {
             net = N::gather(options);
@@ -168,33 +178,16 @@ fn side<N: Net>(options: &Options, name: &str) -> Side {
         chance.shuffle(&mut hosts);
         let survivors = hosts.split_off((hosts.len() as f64 * share) as usize);
         net.crash(&hosts);
-        side.crash.push(half(&mut net, options, &mut chance, &survivors));
+        let any: Vec<HostId> = (0..records).map(|_| *chance.of(&survivors)).collect();
+        side.crash.push(half(&mut net, options, &any));
     }
     side
 }
 
-/// Publishes a load twice, and measures the second half.
-fn load(
-    net: &mut impl Net,
-    options: &Options,
-    chance: &mut Chance,
-    senders: &[HostId],
-) -> Measured {
-    half(net, options, chance, senders);
-    half(net, options, chance, senders)
-}
-
-fn half(
-    net: &mut impl Net,
-    options: &Options,
-    chance: &mut Chance,
-    senders: &[HostId],
-) -> Measured {
+/// Each of `publishers` publishes a record, one after the other.
+fn half(net: &mut impl Net, options: &Options, publishers: &[HostId]) -> Measured {
     let (from, before, clock) = (net.delivery().len(), net.sent(), CpuClock::start());
-    let mut publishers = Vec::new();
-    for _ in 0..options.records {
-        let publisher = *chance.of(senders);
-        publishers.push(publisher);
+    for &publisher in publishers {
         net.publish(publisher, options.bytes as usize);
         net.run_for(PACE);
     }
@@ -215,7 +208,7 @@ fn half(
     Measured {
         redundancy: (after.payloads - before.payloads) as f64 / delivered - 1.0,
         last_hop: f64::from(reach.last_hop),
-        ideal_hop: ideal_hop(&net.neighbours(), &publishers) as f64,
+        ideal_hop: ideal_hop(&net.neighbours(), publishers) as f64,
         mean_hop: reach.mean_hop,
         last_ms_p50: at(0.5),
         last_ms_p99: at(0.99),
@@ -301,6 +294,7 @@ impl Side {
             neighbours_mean: self.neighbours_mean / other.neighbours_mean,
             one: self.one.over(&other.one),
             some: self.some.over(&other.some),
+            many: self.many.over(&other.many),
             random: self.random.over(&other.random),
             crash: self.crash.iter().zip(&other.crash).map(|(a, b)| a.over(b)).collect(),
         }
@@ -309,7 +303,8 @@ impl Side {
 
 fn print(name: &str, side: &Side) {
     println!("{name}: {:.1} neighbours", side.neighbours_mean);
-    let loads = [("one", &side.one), ("some", &side.some), ("random", &side.random)];
+    let loads =
+        [("one", &side.one), ("some", &side.some), ("many", &side.many), ("random", &side.random)];
     let crashes = side.crash.iter().map(|measured| ("crash", measured));
     for (load, measured) in loads.into_iter().chain(crashes) {
         let fields = measured.fields().map(|(field, value)| format!("{field} {value:.2}"));

@@ -161,7 +161,7 @@ impl Crowd {
     }
 
     /// The same for `members` alone.
-    pub(super) fn settle_at(&mut self, members: &[HostId], from: usize, within: Duration) -> Reach {
+    pub fn settle_at(&mut self, members: &[HostId], from: usize, within: Duration) -> Reach {
         self.world.run_until_every(200, within, |world| {
             world.delivery.as_ref().is_some_and(|delivery| delivery.complete(from, members))
         });
@@ -174,7 +174,7 @@ impl Crowd {
     }
 
     /// Ends a run: what members lack now is missed.
-    pub(super) fn finish(self, setup: &Setup, meter: Meter) -> Report {
+    pub fn finish(self, setup: &Setup, meter: Meter) -> Report {
         let missed = self.missed();
         self.finish_missing(setup, meter, missed)
     }
@@ -183,7 +183,7 @@ impl Crowd {
     ///
     /// # Panics
     /// If the stores differ from the reference model, where nothing is missed.
-    pub(super) fn finish_missing(mut self, setup: &Setup, meter: Meter, missed: u64) -> Report {
+    pub fn finish_missing(mut self, setup: &Setup, meter: Meter, missed: u64) -> Report {
         if missed == 0 {
             let wrong = self.world.await_model(self.group, LOOKED_INTO, EQUAL_WITHIN);
             assert!(wrong.is_empty(), "stores differ from the reference model: {wrong:#?}");

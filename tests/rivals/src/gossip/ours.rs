@@ -4,7 +4,7 @@ use peergraph_core::io::Command;
 use peergraph_tests::HostId;
 use peergraph_tests::check::delivery::Delivery;
 use peergraph_tests::scenario::crowd;
-use peergraph_tests::scenario::{Crypto, Knobs, Setup, named};
+use peergraph_tests::scenario::{self, Crypto, Setup};
 use peergraph_tests::story::draft;
 use std::time::Duration;
 
@@ -14,14 +14,9 @@ pub struct Crowd(crowd::Crowd);
 impl Net for Crowd {
     fn gather(options: &Options) -> Self {
         let nodes = options.nodes as usize;
-        let setup = Setup {
-            scenario: named("flood").expect("a scenario of this name"),
-            nodes,
-            seed: options.seed,
-            records: options.records as usize,
-            knobs: Knobs { crypto: Crypto::None, ..Knobs::default() },
-            progress: false,
-        };
+        let scenario = scenario::named("manysenders").expect("it is one of ours");
+        let mut setup = Setup::new(scenario, nodes, options.seed, None);
+        setup.knobs.crypto = Crypto::None;
         let mut crowd = crowd::Crowd::new(&setup);
         crowd.world.repeat =
             format!("cargo xtask bench gossip --nodes {nodes} --seed {}", options.seed);

@@ -11,8 +11,10 @@
 //! of others are not held back here: their senders are, by the same rule. A host keeps fewer publications under way than
 //! may wait here, so that its application awaits its turn rather than being refused.
 use super::Group;
+use super::tree::Publisher;
 use crate::error::Error;
-use crate::io::{Draft, Output, RequestId};
+use crate::id::{PeerId, RecordId};
+use crate::io::{Draft, LinkId, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
@@ -23,14 +25,14 @@ const OVERHEAD_BYTES: usize = 512;
 
 /// What is published and not yet durable.
 #[derive(Default)]
-pub(super) struct Outgoing {
+pub(super) struct Publishing {
     /// In the order in which it was asked for.
     waiting: VecDeque<(RequestId, Draft)>,
     waiting_bytes: usize,
     writing_bytes: usize,
 }
 
-impl Outgoing {
+impl Publishing {
     /// A record of the application is on its way to the disk.
     pub(super) fn writing(&mut self, bytes: usize) {
         self.writing_bytes += bytes;
@@ -75,17 +77,17 @@ impl Group {
         draft: Draft,
         request: RequestId,
     ) -> Result<(), Error> {
-        if self.outgoing.waiting.is_empty() && self.keeps_up(links) {
+        if self.publishing.waiting.is_empty() && self.keeps_up(links, ctx.identity.peer_id()) {
             self.publish(ctx, draft, request)
         } else {
-            self.outgoing.add(request, draft)
+            self.publishing.add(request, draft)
         }
     }
 
     /// Publishes what waits, as far as disk and network keep up.
     pub(crate) fn publish_waiting(&mut self, ctx: &mut Ctx<'_>, links: &Links) {
-        while !self.outgoing.waiting.is_empty() && self.keeps_up(links) {
-            let Some((request, draft)) = self.outgoing.take() else { return };
+        while !self.publishing.waiting.is_empty() && self.keeps_up(links, ctx.identity.peer_id()) {
+            let Some((request, draft)) = self.publishing.take() else { return };
             if let Err(error) = self.publish(ctx, draft, request) {
                 ctx.out.push_back(Output::Done { request, result: Err(error) });
             }
@@ -94,16 +96,20 @@ impl Group {
 
     /// The group ends here: what waits is not published.
     pub(crate) fn refuse_waiting(&mut self, ctx: &mut Ctx<'_>, error: &Error) {
-        while let Some((request, _)) = self.outgoing.take() {
+        while let Some((request, _)) = self.publishing.take() {
             ctx.out.push_back(Output::Done { request, result: Err(error.clone()) });
         }
     }
 
     /// Whether the disk and the fastest neighbour keep up with the application.
-    fn keeps_up(&self, links: &Links) -> bool {
-        let eager = self.neighbours().filter(|(_, slot)| !slot.lazy);
-        let least = eager.map(|(link, _)| links.backlog(link)).min();
-        self.outgoing.writing_bytes < limits::PUBLISH_WRITING_BYTES_MAX
+    fn keeps_up(&self, links: &Links, me: PeerId) -> bool {
+        // Whoever asked for our last records gets the next ones at once; before that, anybody may ask.
+        let tree = self.trees.get(Publisher::of(RecordId::new(me, 0)));
+        let children = tree.map_or(&[][..], |tree| &tree.children);
+        let sent_to = |link: &LinkId| children.is_empty() || children.contains(link);
+        let backlogs = self.neighbours().map(|(link, _)| link).filter(sent_to);
+        let least = backlogs.map(|link| links.backlog(link)).min();
+        self.publishing.writing_bytes < limits::PUBLISH_WRITING_BYTES_MAX
             && least.is_none_or(|bytes| bytes < limits::PUBLISH_BACKLOG_BYTES_MAX)
     }
 }
