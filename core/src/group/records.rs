@@ -178,7 +178,8 @@ impl Group {
         bytes: Bytes,
     ) -> Result<Examined, BadRecord> {
         let (id, version) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
-        if let Some((_, held)) = self.meta(id) {
+        let held = self.meta(id);
+        if let Some((_, held)) = held {
             if held.version > version {
                 return Ok(Examined::Settled(Accepted::Old, id));
             }
@@ -203,7 +204,7 @@ impl Group {
             return Ok(Examined::Settled(Accepted::Later, id));
         }
         let class = class_of(&record.kind);
-        if let Some((held_class, meta)) = self.meta(id) {
+        if let Some((held_class, meta)) = held {
             if held_class != class || meta.kind != record.kind || meta.creator() != record.creator {
                 return Err(BadRecord::Modifier);
             }
@@ -300,7 +301,9 @@ impl Group {
         self.writing.insert(id);
         let written = Box::new(Written { class, signed, before, from, request });
         self.commit(ctx, Commit::Record { group, written });
-        self.arm_expiry(ctx);
+        if self.index(class).next_expiry().is_some_and(|(_, first)| first == id) {
+            self.arm_expiry(ctx);
+        }
     }
 
     /// The record is durable.
