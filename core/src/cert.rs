@@ -65,8 +65,11 @@ mod profile;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use chain::{VerifiedChain, decode_chain, encode_chain, verify_chain};
-pub(crate) use chain::{decode_chain_knowing, read_chain, write_chain};
+pub use chain::{
+    VerifiedChain, decode_chain, decode_chain_knowing, encode_chain, verify_chain,
+    verify_chain_knowing,
+};
+pub(crate) use chain::{read_chain, write_chain};
 pub use files::{chain_from_file, chain_to_der, chain_to_pem};
 pub(crate) use issue::issue_identity;
 pub use issue::{Subject, issue_by_owner, issue_member, issue_root};

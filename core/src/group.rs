@@ -491,7 +491,7 @@ impl Group {
         link: LinkId,
         chain: &[u8],
     ) -> Result<VerifiedChain, Misbehaved> {
-        let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
+        let known = |serial| self.roll.chain(serial);
         let certificates = cert::decode_chain_knowing(chain, known, ctx.config.certificate)
             .map_err(|_| Misbehaved::Membership)?;
         let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
@@ -499,17 +499,14 @@ impl Group {
         if chain.peer() == peer { Ok(chain) } else { Err(Misbehaved::Membership) }
     }
 
-    /// Checks a chain, or recognises one that was checked before.
+    /// Checks a chain, as far as it was not checked before.
     fn verify_chain(
         &self,
         certificates: &[Certificate],
         ctx: &Ctx<'_>,
     ) -> Result<VerifiedChain, CertError> {
-        let known = certificates.last().and_then(|leaf| self.roll.chain(leaf.serial()));
-        if let Some(known) = known.filter(|known| known.certificates() == certificates) {
-            return Ok(known.clone());
-        }
-        cert::verify_chain(certificates, self.id, ctx.config.verify)
+        let known = |serial| self.roll.chain(serial);
+        cert::verify_chain_knowing(certificates, self.id, ctx.config.verify, known)
     }
 
     /// Sends a message of this graph over `link`.

@@ -46,9 +46,8 @@ pub enum Act {
 }
 
 impl Act {
-    /// Those that honest members withstand. They do not withstand [`Act::Recreate`] and [`Act::Retype`]: who has seen the record
-    /// before refuses the change, and the link of the honest neighbour who has not and passes it on.
-    pub const ALL: [Self; 12] = [
+    /// All of them.
+    pub const ALL: [Self; 14] = [
         Self::Garbage,
         Self::Nonsense,
         Self::Forge,
@@ -61,6 +60,8 @@ impl Act {
         Self::Request,
         Self::Acknowledge,
         Self::Repeat,
+        Self::Recreate,
+        Self::Retype,
     ];
 }
 

@@ -17,6 +17,7 @@
 //! arrived before a link was lost stays, so that the next sync costs what is left.
 //!
 //! What a peer may have us do is bounded (`sync/budget.rs`): past that, answers and records come later.
+use super::flood::FLOOD_BYTES;
 use super::graph::Slot;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
@@ -38,8 +39,8 @@ const SAFETY_NET_EVERY: Duration = Duration::from_secs(120);
 /// How long a newcomer to a large group waits, about, before it says that it is here. Guess after the ancestors' 30–180 s,
 /// shorter because people wait for it.
 const PRESENCE_CROWDED: Duration = Duration::from_secs(6);
-/// Records read from disk at once for one neighbour. Guess.
-const GIVE_AT_ONCE: usize = 64;
+/// Records read from disk at once for one neighbour: what one message holds, or one large record.
+const GIVE_AT_ONCE: usize = limits::PAGE_MAX;
 /// No more is read while so many bytes wait for the neighbour. Guess.
 const GIVE_BACKLOG_BYTES: usize = 512 * 1024;
 /// Records owed to one neighbour. Guess; what is over it comes with the next sync.
@@ -390,10 +391,14 @@ impl Group {
             let Some(slot) = self.slots.get_mut(&link) else { return };
             let peer = slot.peer;
             let mut ids = Vec::new();
+            let mut bytes = 0;
             while ids.len() < GIVE_AT_ONCE
-                && let Some(Owed::Record(id)) = slot.sync.owed.front()
+                && bytes < FLOOD_BYTES
+                && let Some(&Owed::Record(id)) = slot.sync.owed.front()
             {
-                ids.push(*id);
+                let size = |index: &Index| index.get(&id).map(|meta| meta.size as usize);
+                bytes += self.indexes.iter().find_map(size).unwrap_or(0);
+                ids.push(id);
                 slot.sync.owed.pop_front();
             }
             if ids.is_empty() {

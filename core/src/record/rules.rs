@@ -48,6 +48,9 @@ impl Record {
 }
 
 pub(crate) fn check_attributes(attributes: &[Attribute]) -> Result<(), BadRecord> {
+    if attributes.is_empty() {
+        return Ok(());
+    }
     if attributes.len() > ATTRIBUTES_MAX
         || codec::attributes_bytes(attributes) > ATTRIBUTES_BYTES_MAX
     {
