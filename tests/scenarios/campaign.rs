@@ -61,13 +61,13 @@ fn slow_member_delays_nobody_and_gets_everything() {
 }
 
 #[test]
-fn member_who_does_not_read_loses_its_link_and_catches_up_later() {
-    each_seed("member_who_does_not_read_loses_its_link_and_catches_up_later", 1, |world| {
+fn member_who_does_not_read_delays_nobody_and_catches_up_later() {
+    each_seed("member_who_does_not_read_delays_nobody_and_catches_up_later", 1, |world| {
         let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
         let [ada, bob, cleo] = hosts[..] else { panic!("three hosts") };
         world.run_for(Duration::from_secs(30));
         world.throttle(bob, 10);
-        // What is sent at once, not announced, must fill a queue.
+        // More than a link's queue holds: what nobody asks for is not put there.
         let records = limits::LINK_QUEUE_BYTES_MAX / 8_000 + 500;
         let mut asked = Vec::new();
         for number in 0..records {
@@ -80,7 +80,6 @@ fn member_who_does_not_read_loses_its_link_and_catches_up_later() {
             }
         }
         world.run_for(Duration::from_secs(20));
-        assert!(world.counts.closed_slow > 0, "ada closes a link that is too slow");
         assert_eq!(world.records(cleo, group).len(), records, "cleo is not slow");
         assert!(
             asked.into_iter().all(|request| {

@@ -15,7 +15,7 @@ use crate::network::cut_in_parts;
 use crate::report::{Meter, Report};
 use crate::world::World;
 use faults::Faults;
-use peergraph_core::error::Error;
+use peergraph_core::error::{BadRecord, Error};
 use peergraph_core::io::{Command, Draft, Reply, RequestId, StoreFault};
 use peergraph_core::record::Record;
 use std::collections::BTreeMap;
@@ -283,8 +283,11 @@ impl Churn {
                     }
                     self.published.push((sender, *record));
                 }
-                // The record to change is gone or has not arrived, or the disk is full.
-                Some(Err(Error::UnknownRecord | Error::Store(_))) => self.refused += 1,
+                // The record to change is gone or has not arrived, or the disk is full, or a liar made it one of another
+                // type.
+                Some(Err(
+                    Error::UnknownRecord | Error::Store(_) | Error::BadRecord(BadRecord::Type),
+                )) => self.refused += 1,
                 Some(other) => panic!("host {sender} published: {other:?}"),
             }
             self.asked.remove(&request);
