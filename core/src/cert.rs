@@ -16,8 +16,9 @@
 //! 4. Its key is an Ed25519 key, and not a weak one.
 //! 5. Issuer and subject are each one common name, in UTF-8, of 1–255 characters without control characters.
 //! 6. It ends after it begins.
-//! 7. Its subject alternative name is `urn:peergraph:` and the peer id of its key, once and alone. Its subject
-//!    key identifier is the first 20 bytes of that peer id.
+//! 7. Its subject alternative name is `urn:peergraph:` and the peer id of its key, once. An identity that goes by a
+//!    classifier has the host form of that [peer name](crate::name) as second one. There are no others. Its
+//!    subject key identifier is the first 20 bytes of that peer id.
 //! 8. Our own extension says its kind; for memberships only, a known role and at most 16 application roles, sorted;
 //!    for roots only, the [`Policy`] of the group, where it is not the default. It is not critical, so that other
 //!    programs can read the certificate; we insist on it all the same.
@@ -46,6 +47,7 @@
 //!     ends, by the judge's own clock. Identities do not expire.
 use crate::id::{PeerId, Serial};
 use crate::identity::{PublicKey, Verify};
+use crate::name::PeerName;
 use crate::policy::{Grant, Policy};
 use crate::time::WallTime;
 use bytes::Bytes;
@@ -54,6 +56,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 mod chain;
+mod files;
 mod issue;
 #[cfg(test)]
 mod openssl_tests;
@@ -62,11 +65,16 @@ mod profile;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use chain::{VerifiedChain, decode_chain, encode_chain, verify_chain};
-pub(crate) use chain::{decode_chain_knowing, read_chain, write_chain};
+pub use chain::{
+    VerifiedChain, decode_chain, decode_chain_knowing, encode_chain, verify_chain,
+    verify_chain_knowing,
+};
+pub(crate) use chain::{read_chain, write_chain};
+pub use files::{chain_from_file, chain_to_der, chain_to_pem};
 pub(crate) use issue::issue_identity;
 pub use issue::{Subject, issue_by_owner, issue_member, issue_root};
-use profile::{Kind, Parsed};
+pub use profile::Kind;
+use profile::Parsed;
 
 /// What a member may do. Later ones may do all that earlier ones may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -234,6 +242,35 @@ pub enum CertError {
     Expired,
 }
 
+impl CertError {
+    /// The numbers of the rules that it can mean. None for a text without certificates.
+    pub const fn rules(self) -> &'static [u8] {
+        match self {
+            Self::NotPem => &[],
+            Self::Encoding | Self::TooLong => &[1],
+            Self::Algorithm => &[2],
+            Self::Serial => &[3],
+            Self::Key => &[4],
+            Self::Name => &[5],
+            Self::Validity => &[6],
+            Self::PeerName => &[7],
+            Self::Role | Self::Policy => &[8],
+            Self::Usage => &[9],
+            Self::Extension => &[10],
+            Self::Kind => &[11, 12],
+            Self::ChainLength => &[12],
+            Self::OtherGroup => &[13],
+            Self::Issuer => &[11, 14],
+            Self::Signature => &[11, 15],
+            Self::NotAllowed => &[16],
+            Self::PathLength => &[17],
+            Self::Nesting => &[18],
+            Self::Cycle => &[19],
+            Self::Expired => &[20],
+        }
+    }
+}
+
 /// An X.509 certificate of our profile (rules 1–10). That it is genuine is for [`verify_chain`] to say.
 ///
 /// Cheap to clone. Two are equal if their bytes are.
@@ -261,13 +298,10 @@ impl Certificate {
         pem::encode(PEM_LABEL, &self.der)
     }
 
-    /// Reads the first `CERTIFICATE` block of a text.
+    /// Reads the first `CERTIFICATE` block of a text. [`chain_from_file`] reads all of them.
     pub fn from_pem(text: &str) -> Result<Self, CertError> {
-        let der = pem::decode(PEM_LABEL, text, crate::limits::CERTIFICATE_BYTES_MAX);
-        Self::from_der(der.map_err(|error| match error {
-            pem::PemError::Missing => CertError::NotPem,
-            pem::PemError::Damaged => CertError::Encoding,
-        })?)
+        let mut certificates = files::blocks(text);
+        certificates.next().ok_or(CertError::NotPem)?
     }
 
     /// The key that it is about.
@@ -283,6 +317,11 @@ impl Certificate {
     /// The friendly name of its subject: chosen by the subject, not unique, shown to people as text.
     pub fn name(&self) -> &str {
         &self.parsed.subject
+    }
+
+    /// The peer name that the subject goes by: its peer id, and for identities a classifier, if they chose one.
+    pub fn peer_name(&self) -> &PeerName {
+        &self.parsed.peer_name
     }
 
     /// The friendly name of its issuer.
@@ -303,6 +342,16 @@ impl Certificate {
     /// When it ends. Whole seconds.
     pub fn not_after(&self) -> WallTime {
         self.parsed.not_after
+    }
+
+    /// What it is for.
+    pub fn kind(&self) -> Kind {
+        self.parsed.kind
+    }
+
+    /// Of issuers: how many further issuers may stand below.
+    pub fn path_length(&self) -> Option<u8> {
+        self.parsed.path_len
     }
 
     /// What the creator of a group decided; the default but for roots.

@@ -62,6 +62,15 @@ pub enum Error {
     /// The inviter says that the invitation is used up, expired or revoked.
     #[error("the invitation is not accepted any more; ask for a new one")]
     InvitationUsedUp,
+    /// The member who knows the password was found, and it is another one.
+    #[error("the password is wrong; ask for it again")]
+    WrongPassword,
+    /// Passwords were tried too often.
+    #[error("too many tries; wait {} s and try again", .0.as_secs().max(1))]
+    TooManyTries(std::time::Duration),
+    /// The invitation is by password, and there is none.
+    #[error("this invitation needs a password; ask who sent it to you")]
+    PasswordNeeded,
     /// The record to replace or delete is not in the store.
     #[error("there is no such record")]
     UnknownRecord,
@@ -107,6 +116,9 @@ impl Error {
             Self::InvitationInvalid(_) => "invitation-invalid",
             Self::NobodyFound => "nobody-found",
             Self::InvitationUsedUp => "invitation-used-up",
+            Self::WrongPassword => "wrong-password",
+            Self::TooManyTries(_) => "too-many-tries",
+            Self::PasswordNeeded => "password-needed",
             Self::UnknownRecord => "unknown-record",
             Self::NotYourRecord => "not-your-record",
             Self::BadRecord(_) => "bad-record",

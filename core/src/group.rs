@@ -2,8 +2,8 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `internal`
-//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry),
-//! `presence` (who is here), `graph` (neighbours), `flood` and `announce` (sending on, acknowledging),
+//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `publishing`
+//! (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
@@ -16,13 +16,17 @@ mod graph;
 mod internal;
 mod invitations;
 mod membership;
+mod password;
+mod peer_time;
 mod presence;
+mod publishing;
 mod records;
 mod repair;
 mod signal;
 mod signature;
 mod standing;
 mod sync;
+mod tree;
 
 use crate::address::Address;
 use crate::cert::{self, CertError, Certificate, VerifiedChain};
@@ -35,15 +39,20 @@ use crate::io::{Event, GroupInfo, LinkId, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::password::Secret;
 use crate::policy::Grant;
+use crate::record::Attribute;
 use crate::roll::{Roll, Standing};
 use crate::storage::{self, Class, Commit};
 use crate::time::{Deadlines, Time, WallTime};
 use crate::wire::{self, kind};
 use bytes::Bytes;
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+
+use peer_time::PeerTime;
 
 pub use graph::Neighbours;
 pub(crate) use graph::{Plan, SlotState};
@@ -64,10 +73,9 @@ pub(crate) struct Group {
     ready: bool,
     joining: Option<Joining>,
     presence_max: u64,
+    peer_time: PeerTime,
     /// What became of our membership, as the application was told.
     own_standing: Standing,
-    /// Peer time less our wall clock. Milliseconds.
-    peer_time_shift: i64,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
     known: VecDeque<Vec<Address>>,
 
@@ -76,6 +84,7 @@ pub(crate) struct Group {
     roll: Roll,
     present: BTreeMap<NodeId, Present>,
     invitations: BTreeMap<RecordId, OpenInvitation>,
+    passwords: password::Passwords,
     deferred: records::Deferred,
     /// Records of the store that were read before the membership of their signer.
     early: Vec<Bytes>,
@@ -83,6 +92,9 @@ pub(crate) struct Group {
     tracked: BTreeMap<RecordId, Tracked>,
     tracked_order: VecDeque<RecordId>,
     own_presence: Option<RecordId>,
+    /// What our presence says of us, and whether we are present whatever the group's properties say.
+    own_attributes: Vec<Attribute>,
+    presence_forced: bool,
     own_contact: Option<RecordId>,
     /// When we published last and the random part of that record's id: what we publish in one millisecond keeps its
     /// order, in which stores are read.
@@ -96,13 +108,16 @@ pub(crate) struct Group {
     referrals: VecDeque<wire::Referral>,
     routes: BTreeMap<NodeId, LinkId>,
     signals_seen: signal::Seen,
-    flooding: BTreeMap<LinkId, Vec<Bytes>>,
+    outgoing: BTreeMap<LinkId, flood::Outgoing>,
+    trees: tree::Trees,
     awaited: announce::Awaited,
-    /// Records that are not durable yet.
-    writing: BTreeSet<RecordId>,
+    budgets: sync::Budgets,
+    /// Records that are not durable yet, and who announced them.
+    writing: BTreeMap<RecordId, Vec<LinkId>>,
     signature: signature::Signature,
     contacts: BTreeMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
+    publishing: publishing::Publishing,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
@@ -129,20 +144,29 @@ enum Timer {
     Renew,
     SafetyNet,
     Save,
+    Sync,
 }
 
 /// A join that is under way.
 struct Joining {
     request: RequestId,
-    /// For a bearer invitation.
-    secret: BearerSecret,
+    proof: Proof,
     addresses: Vec<Address>,
+}
+
+/// What a newcomer has to prove.
+enum Proof {
+    /// That it holds the link.
+    Link(BearerSecret),
+    /// That it knows the password of this invitation.
+    Password(RecordId, Secret),
 }
 
 /// A node that says it is here.
 struct Present {
     peer: PeerId,
     addresses: Vec<Address>,
+    attributes: Vec<Attribute>,
     record: RecordId,
 }
 
@@ -185,6 +209,10 @@ struct Saved {
     peer_time_shift: i64,
     #[n(6)]
     known: Vec<Vec<Address>>,
+    #[n(7)]
+    passwords: Option<Vec<(RecordId, ByteArray<32>)>>,
+    #[n(16)]
+    peer_time_base: Option<i64>,
 }
 
 impl Group {
@@ -199,18 +227,21 @@ impl Group {
             ready: false,
             joining: None,
             presence_max: PRESENCE_MAX_DEFAULT,
+            peer_time: PeerTime::default(),
             own_standing: Standing::Member,
-            peer_time_shift: 0,
             known: VecDeque::new(),
             indexes: Default::default(),
             roll: Roll::new(owner),
             present: BTreeMap::new(),
             invitations: BTreeMap::new(),
+            passwords: password::Passwords::default(),
             deferred: records::Deferred::default(),
             early: Vec::new(),
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
             own_presence: None,
+            own_attributes: Vec::new(),
+            presence_forced: false,
             own_contact: None,
             last_published: (WallTime(0), 0),
             slots: BTreeMap::new(),
@@ -219,12 +250,15 @@ impl Group {
             referrals: VecDeque::new(),
             routes: BTreeMap::new(),
             signals_seen: signal::Seen::default(),
-            flooding: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            trees: tree::Trees::default(),
             awaited: announce::Awaited::default(),
-            writing: BTreeSet::new(),
+            budgets: sync::Budgets::default(),
+            writing: BTreeMap::new(),
             signature: signature::Signature::default(),
             contacts: BTreeMap::new(),
             repair: repair::Repair::default(),
+            publishing: publishing::Publishing::default(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,
@@ -244,8 +278,11 @@ impl Group {
         group.roll.add(chain.clone());
         group.chain = Some(chain);
         group.ready = saved.ready;
-        group.peer_time_shift = saved.peer_time_shift;
+        group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
         group.known = saved.known.into();
+        for (id, secret) in saved.passwords.unwrap_or_default() {
+            group.passwords.known.insert(id, Secret::from_bytes(secret.into()));
+        }
         Some(group)
     }
 
@@ -258,8 +295,12 @@ impl Group {
             key: self.key.as_ref().map(|key| key.to_bytes().to_vec()),
             chain: cert::encode_chain(chain.certificates()),
             ready: self.ready,
-            peer_time_shift: self.peer_time_shift,
+            peer_time_shift: self.peer_time.shift_ms(),
+            peer_time_base: Some(self.peer_time.base_ms()),
             known: self.known.iter().cloned().collect(),
+            passwords: Some(
+                self.password_secrets().into_iter().map(|(id, it)| (id, it.into())).collect(),
+            ),
         };
         let bytes = wire::encode(&saved);
         ctx.storage.write(storage::info_key(self.id), Some(bytes.into()));
@@ -297,6 +338,7 @@ impl Group {
             signature: self.signature.current,
             contact: self.is_contact(),
             nodes: self.size(),
+            clock_shift_ms: self.peer_time.shift_ms(),
         }
     }
 
@@ -318,7 +360,7 @@ impl Group {
 
     /// What the graph calls now.
     fn peer_time(&self, wall: WallTime) -> WallTime {
-        WallTime(wall.0.saturating_add_signed(self.peer_time_shift))
+        self.peer_time.at(wall)
     }
 
     /// When to call [`Group::timeout`].
@@ -341,6 +383,7 @@ impl Group {
             Timer::Renew => "renew memberships",
             Timer::SafetyNet => "compare stores",
             Timer::Save => "save group",
+            Timer::Sync => "go on with syncs",
         };
         Some((at, why))
     }
@@ -351,9 +394,9 @@ impl Group {
             match timer {
                 Timer::Maintain => self.maintain(ctx, links, true),
                 Timer::Acks => self.send_acks(ctx, links),
-                Timer::Announce => self.send_announcements(ctx, links),
-                Timer::Graft => self.graft(ctx, links),
-                Timer::Presence => self.publish_presence(ctx),
+                Timer::Announce => self.announce_late(ctx.now.mono),
+                Timer::Graft => self.graft(ctx),
+                Timer::Presence => self.review_presence(ctx),
                 Timer::Signature => self.signature_due(ctx),
                 Timer::Beat => self.beat(ctx, links),
                 Timer::Contact => self.publish_contact(ctx),
@@ -366,6 +409,7 @@ impl Group {
                 Timer::Renew => self.renew(ctx),
                 Timer::SafetyNet => self.safety_net(ctx, links),
                 Timer::Save => self.save(ctx),
+                Timer::Sync => self.resume_syncs(ctx, links),
             }
         }
     }
@@ -394,6 +438,15 @@ impl Group {
             (kind::NOT_OPENED, SlotState::Opening) => self.on_not_opened(links, link),
             (kind::REDEEM, SlotState::Opened | SlotState::Guest) => {
                 self.on_redeem(ctx, links, link, body)?;
+            }
+            (kind::ASK_PASSWORD, SlotState::Opened | SlotState::Guest) => {
+                self.on_ask_password(ctx, links, link, body)?;
+            }
+            (kind::ANSWER_PASSWORD, SlotState::Redeeming) => {
+                self.on_answer_password(ctx, links, link, body)?;
+            }
+            (kind::PROVE_PASSWORD, SlotState::Guest) => {
+                self.on_prove_password(ctx, links, link, body)?;
             }
             (kind::GRANTED, SlotState::Redeeming) => self.on_granted(ctx, links, link, body)?,
             (kind::NOT_GRANTED, SlotState::Redeeming) => {
@@ -439,7 +492,7 @@ impl Group {
         link: LinkId,
         chain: &[u8],
     ) -> Result<VerifiedChain, Misbehaved> {
-        let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
+        let known = |serial| self.roll.chain(serial);
         let certificates = cert::decode_chain_knowing(chain, known, ctx.config.certificate)
             .map_err(|_| Misbehaved::Membership)?;
         let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
@@ -447,17 +500,14 @@ impl Group {
         if chain.peer() == peer { Ok(chain) } else { Err(Misbehaved::Membership) }
     }
 
-    /// Checks a chain, or recognises one that was checked before.
+    /// Checks a chain, as far as it was not checked before.
     fn verify_chain(
         &self,
         certificates: &[Certificate],
         ctx: &Ctx<'_>,
     ) -> Result<VerifiedChain, CertError> {
-        let known = certificates.last().and_then(|leaf| self.roll.chain(leaf.serial()));
-        if let Some(known) = known.filter(|known| known.certificates() == certificates) {
-            return Ok(known.clone());
-        }
-        cert::verify_chain(certificates, self.id, ctx.config.verify)
+        let known = |serial| self.roll.chain(serial);
+        cert::verify_chain_knowing(certificates, self.id, ctx.config.verify, known)
     }
 
     /// Sends a message of this graph over `link`.

@@ -11,9 +11,11 @@
 //! where DER is signed as it stands; it begins with `0x30`, and no domain name does.
 //!
 //! Private storage is a CBOR map: 0 version (1), 1 secret key (32 bytes), 2 certificate (DER; identities only).
-use crate::cert::{self, Certificate};
+use crate::cert::{self, CertError, Certificate};
 use crate::id::{GroupId, PeerId};
-use crate::limits::{CERTIFICATE_BYTES_MAX, FRIENDLY_NAME_MAX};
+use crate::limits::CERTIFICATE_BYTES_MAX;
+use crate::name::PeerName;
+pub use crate::name::{NameError, check_name};
 use crate::time::WallTime;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use minicbor::bytes::{ByteArray, ByteVec};
@@ -51,6 +53,11 @@ impl PublicKey {
     /// The raw bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Whether this key's owner made `signature` over `message` with [`Identity::sign_message`].
+    pub fn signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        verify(self, &Domain::Application.message(message), signature)
     }
 
     /// The point that it stands for, for many checks.
@@ -106,6 +113,9 @@ pub enum Domain {
 }
 
 impl Domain {
+    /// Every purpose that there is.
+    pub const ALL: [Self; 4] = [Self::Handshake, Self::Record, Self::Redemption, Self::Application];
+
     /// What stands before every message of this domain, less the zero byte between them.
     pub const fn bytes(self) -> &'static [u8] {
         match self {
@@ -120,17 +130,6 @@ impl Domain {
     pub fn message(self, message: &[u8]) -> Vec<u8> {
         [self.bytes(), &[0], message].concat()
     }
-}
-
-/// A name that cannot be a friendly name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a name has 1 to 255 characters and no control characters")]
-pub struct NameError;
-
-/// Whether `name` can be shown as the name of a person, program or group.
-pub fn check_name(name: &str) -> Result<(), NameError> {
-    let fits = !name.is_empty() && name.chars().count() <= FRIENDLY_NAME_MAX;
-    if fits && !name.chars().any(char::is_control) { Ok(()) } else { Err(NameError) }
 }
 
 /// Why bytes or text do not give an identity or group key.
@@ -216,6 +215,7 @@ impl Stored {
 }
 
 /// An Ed25519 key pair with its self-signed certificate.
+#[derive(Clone)]
 pub struct Identity {
     key: SigningKey,
     certificate: Certificate,
@@ -230,11 +230,38 @@ impl Identity {
         name: &str,
         now: WallTime,
     ) -> Result<Self, NameError> {
-        check_name(name)?;
         let secret = Zeroizing::new(secret);
-        let key = SigningKey::from_bytes(&secret);
-        let certificate =
-            cert::issue_identity(public_key(&key), name, serial, now, |tbs| sign(&key, tbs));
+        Self::certified(SigningKey::from_bytes(&secret), name, "", serial, now)
+    }
+
+    /// The same key and peer id under another friendly name, and with the classifier that it goes by, or none
+    /// (`""`). `serial` is 16 public random bytes.
+    ///
+    /// Certificates that others hold stay as they are: a group goes on showing the name that stands in the membership,
+    /// until that is renewed.
+    pub fn reissue(
+        &self,
+        name: &str,
+        classifier: &str,
+        serial: [u8; 16],
+        now: WallTime,
+    ) -> Result<Self, NameError> {
+        Self::certified(self.key.clone(), name, classifier, serial, now)
+    }
+
+    fn certified(
+        key: SigningKey,
+        name: &str,
+        classifier: &str,
+        serial: [u8; 16],
+        now: WallTime,
+    ) -> Result<Self, NameError> {
+        check_name(name)?;
+        let public = public_key(&key);
+        let peer_name = PeerName::secured(public.peer_id(), classifier)?;
+        let host = (!classifier.is_empty()).then(|| peer_name.to_host()).transpose()?;
+        let sign = |tbs: &[u8]| sign(&key, tbs);
+        let certificate = cert::issue_identity(public, name, host.as_deref(), serial, now, sign);
         Ok(Self { key, certificate })
     }
 
@@ -246,6 +273,11 @@ impl Identity {
     /// The friendly name.
     pub fn name(&self) -> &str {
         self.certificate.name()
+    }
+
+    /// The peer name that it goes by; [`PeerName::with_classifier`] makes others of it, without another key.
+    pub fn peer_name(&self) -> &PeerName {
+        self.certificate.peer_name()
     }
 
     /// The public half of the key.
@@ -261,6 +293,12 @@ impl Identity {
     /// Signs `message` for one purpose. To check: `verify(&key, &domain.message(message), &signature)`.
     pub fn sign(&self, domain: Domain, message: &[u8]) -> [u8; 64] {
         sign(&self.key, &domain.message(message))
+    }
+
+    /// Signs whatever an application likes. The signature stands apart from the message, and is worthless as proof of
+    /// anything that the core signs. To check: [`PublicKey::signed`], on the key of the public document.
+    pub fn sign_message(&self, message: &[u8]) -> [u8; 64] {
+        self.sign(Domain::Application, message)
     }
 
     /// Signs the part of a certificate that is signed.
@@ -303,10 +341,18 @@ impl Identity {
     }
 
     /// What an inviter needs, without any secret: the identity certificate in PEM, read with
-    /// [`Certificate::from_pem`].
+    /// [`read_public_document`]. It says key, friendly name, and the classifier if there is one.
     pub fn public_document(&self) -> String {
         self.certificate.to_pem()
     }
+}
+
+/// Reads what [`Identity::public_document`] wrote, text around it does not matter, and checks that it is genuine:
+/// signed by the key that it names.
+pub fn read_public_document(text: &str) -> Result<Certificate, CertError> {
+    let certificate = Certificate::from_pem(text)?;
+    cert::verify_identity(&certificate, verify)?;
+    Ok(certificate)
 }
 
 impl fmt::Debug for Identity {

@@ -12,9 +12,11 @@
 use crate::id::{Digest, PeerId, RecordId};
 use crate::io::Cursor;
 use crate::record::{Meta, RecordType};
+use crate::symbols::{self, Symbol, Symbols};
 use crate::time::WallTime;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -22,6 +24,11 @@ pub(crate) mod tests;
 
 /// Records of one chunk. Guess: a change moves 15 KB at most, and a million records make 4,000 to 8,000 chunks.
 const CHUNK_MAX: usize = 256;
+/// Changes remembered, so that symbols of one moment can be told while records come and go. Guess: more than come in a
+/// round trip. What compares then goes on with ranges.
+const JOURNAL_MAX: usize = 1_024;
+/// Symbols that the fingerprint of all records covers.
+const HASHED_SYMBOLS: usize = 16;
 
 /// What two stores compare of a range.
 pub type Fingerprint128 = [u8; 16];
@@ -42,6 +49,14 @@ pub struct Index {
     chunks: Vec<Chunk>,
     by_id: BTreeMap<RecordId, WallTime>,
     by_expiry: BTreeSet<(WallTime, RecordId)>,
+    by_short: BTreeSet<(u64, RecordId)>,
+    /// Of the records in `by_short`.
+    symbols: Symbols,
+    /// Of all records together.
+    bytes: u64,
+    changes: u64,
+    /// The last changes: a short id and whether it came (1) or went (-1).
+    journal: VecDeque<(u64, i8)>,
     shared: Shared,
 }
 
@@ -53,6 +68,7 @@ impl Index {
         let held = self.by_id.insert(meta.id, meta.modified);
         let old = held.map(|modified| self.take(Cursor { modified, id: meta.id }));
         self.by_expiry.insert((meta.expires, meta.id));
+        self.changed(&meta, 1);
         self.place(meta);
         old
     }
@@ -73,6 +89,11 @@ impl Index {
     /// How many records.
     pub fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// Bytes of all records together.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether there is none.
@@ -128,13 +149,11 @@ impl Index {
         self.slices(lower, upper).map(|(_, from, to)| to - from).sum()
     }
 
-    /// Splits the range into at most `parts` (at least 1) parts of almost equal numbers of records. Returns the
-    /// places between them: each is the first record of its part and above the record before, as a cursor with as
-    /// few bytes of an id as tell the two apart.
-    pub fn split(&self, lower: Cursor, upper: Option<Cursor>, parts: usize) -> Vec<Cursor> {
-        let count = self.count(lower, upper);
-        let mut wanted =
-            (1..parts).map(|part| count * part / parts).filter(|&nth| nth > 0).peekable();
+    /// Divides the range at its records `places`, counted from 0 and rising. Returns the places between the parts:
+    /// each is the first record of its part and above the record before, as a cursor with as few bytes of an id as
+    /// tell the two apart.
+    pub fn bounds(&self, lower: Cursor, upper: Option<Cursor>, places: &[usize]) -> Vec<Cursor> {
+        let mut wanted = places.iter().copied().filter(|&nth| nth > 0).peekable();
         let mut bounds = Vec::new();
         let mut seen = 0;
         let mut last = None;
@@ -149,6 +168,69 @@ impl Index {
             last = chunk.metas[from..to].last();
         }
         bounds
+    }
+
+    /// Fingerprint of all records and of their first symbols. Two sets of records with one sum need not agree in these
+    /// too, which makes it stronger than that of a range.
+    pub fn fingerprint(&self) -> Fingerprint128 {
+        let all = self.summary(Cursor::default(), None);
+        let mut hash = Sha256::new();
+        hash.update(all.fingerprint);
+        let symbols = self.symbols().iter().copied().chain(std::iter::repeat(Symbol::default()));
+        symbols.take(HASHED_SYMBOLS).for_each(|symbol| hash.update(symbol.to_bytes()));
+        cut(&hash.finalize())
+    }
+
+    /// The first symbols of all records; at least a quarter as many as there are records.
+    pub fn symbols(&self) -> &[Symbol] {
+        self.symbols.as_slice()
+    }
+
+    /// How many records came and went so far.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Some of the first symbols, as they were after so many changes. `None` where there are not so many, or where that
+    /// is longer ago than is remembered.
+    pub fn symbols_as_of(&self, range: Range<usize>, changes: u64) -> Option<Vec<Symbol>> {
+        let mut symbols = self.symbols().get(range.clone())?.to_vec();
+        let undone = usize::try_from(self.changes.checked_sub(changes)?).ok()?;
+        let first = self.journal.len().checked_sub(undone)?;
+        for &(short, count) in self.journal.range(first..) {
+            symbols::toggle(&mut symbols, range.clone(), short, -count);
+        }
+        Some(symbols)
+    }
+
+    /// The records with this short id: one, none, or by collision several.
+    pub fn by_short(&self, short: u64) -> impl Iterator<Item = RecordId> {
+        let [first, last] = [0, 0xff].map(|byte| RecordId::from_bytes([byte; RecordId::BYTES]));
+        self.by_short.range((short, first)..=(short, last)).map(|&(_, id)| id)
+    }
+
+    /// A record came (`count` 1) or went (-1).
+    fn changed(&mut self, meta: &Meta, count: i8) {
+        let short = meta.short();
+        if count > 0 {
+            self.by_short.insert((short, meta.id));
+            self.bytes += u64::from(meta.size);
+        } else {
+            self.by_short.remove(&(short, meta.id));
+            self.bytes -= u64::from(meta.size);
+        }
+        match self.symbols.outgrown(self.by_short.len()) {
+            Some(kept) => {
+                let shorts = self.by_short.iter().map(|&(short, _)| short);
+                self.symbols = Symbols::of(kept, shorts);
+            }
+            None => self.symbols.toggle(short, count),
+        }
+        self.changes += 1;
+        self.journal.push_back((short, count));
+        if self.journal.len() > JOURNAL_MAX {
+            self.journal.pop_front();
+        }
     }
 
     /// The chunks that a range touches, each with the part of it that is inside.
@@ -192,6 +274,7 @@ impl Index {
         let at = self.chunk_of(&cursor);
         let meta = self.chunks[at].remove(&cursor);
         self.by_expiry.remove(&(meta.expires, meta.id));
+        self.changed(&meta, -1);
         if self.chunks[at].metas.is_empty() {
             self.chunks.remove(at);
         } else {
@@ -313,9 +396,12 @@ impl Sum {
         let mut hash = Sha256::new();
         self.0.iter().for_each(|part| hash.update(part.to_le_bytes()));
         hash.update((count as u64).to_le_bytes());
-        let hash = hash.finalize();
-        std::array::from_fn(|i| hash[i])
+        cut(&hash.finalize())
     }
+}
+
+fn cut(hash: &[u8]) -> Fingerprint128 {
+    std::array::from_fn(|i| hash[i])
 }
 
 /// One copy of each peer id and type for all records that name it.

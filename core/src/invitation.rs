@@ -4,7 +4,8 @@
 //! can be used while no inviter is online. A **bearer** invitation carries a secret seed: whoever holds the link
 //! can ask an inviting member for a membership. The seed's public key stands in a signed record of the group, so
 //! that the group never holds the secret. The newcomer proves that it has the seed by signing the handshake
-//! hash of the link and its own peer id ([`BearerSecret::prove`]): nobody else can use that proof.
+//! hash of the link and its own peer id ([`BearerSecret::prove`]): nobody else can use that proof. A **password** invitation holds no secret: the newcomer
+//! proves the password to its maker (`password.rs`).
 //!
 //! # Text
 //!
@@ -13,13 +14,14 @@
 //!
 //! | key | what |
 //! |---|---|
-//! | 0 | kind: 0 bound, 1 bearer |
+//! | 0 | kind: 0 bound, 1 bearer, 2 password |
 //! | 1 | friendly name of the group |
 //! | 2 | friendly name of the inviter |
-//! | 3 | certificates: the whole chain (bound), or the root alone (bearer) |
+//! | 3 | certificates: the whole chain (bound), or the root alone |
 //! | 4 | addresses, as text; unknown ones are skipped |
 //! | 5 | when it expires, milliseconds since 1970 |
-//! | 6, 7, 8 | of bearer ones: id of the invitation record, seed, role |
+//! | 6, 8 | of others than bound ones: id of the invitation record, role |
+//! | 7 | of bearer ones: seed |
 //!
 //! Group and invitee are not written: they are the peer ids of the first and last certificate.
 use crate::address::Address;
@@ -80,6 +82,13 @@ pub enum InvitationKind {
         /// What members by this invitation may do.
         role: Role,
     },
+    /// The right to ask for a membership, for who knows a password.
+    Password {
+        /// The record of the group that announces it.
+        id: RecordId,
+        /// What members by this invitation may do.
+        role: Role,
+    },
 }
 
 /// What people are shown before they join. Without secrets.
@@ -93,6 +102,8 @@ pub struct Summary {
     pub inviter: String,
     /// What the invited may do; nothing if the certificates say nothing.
     pub role: Option<Role>,
+    /// Whether it needs a password.
+    pub password: bool,
     /// For whom it is, with the friendly name that was given then; nothing if for whoever holds it.
     pub invitee: Option<(PeerId, String)>,
     /// When it ends.
@@ -148,7 +159,7 @@ impl Invitation {
                     return Err(Error::InvitationExpired);
                 }
             }
-            InvitationKind::Bearer { .. } => {
+            InvitationKind::Bearer { .. } | InvitationKind::Password { .. } => {
                 let group = verify_root(&self.root, verify).map_err(Error::InvitationInvalid)?;
                 if group != self.group {
                     return Err(Error::InvitationInvalid(CertError::OtherGroup));
@@ -176,13 +187,16 @@ impl Invitation {
                 let name = leaf.map_or_else(String::new, |leaf| leaf.name().to_owned());
                 (leaf.and_then(Certificate::role), Some((*for_peer, name)))
             }
-            InvitationKind::Bearer { role, .. } => (Some(*role), None),
+            InvitationKind::Bearer { role, .. } | InvitationKind::Password { role, .. } => {
+                (Some(*role), None)
+            }
         };
         Summary {
             group: self.group,
             name: self.name.clone(),
             inviter: self.inviter.clone(),
             role,
+            password: matches!(self.kind, InvitationKind::Password { .. }),
             invitee,
             expires: self.expires,
             addresses: self.addresses.clone(),
@@ -238,6 +252,7 @@ impl Invitation {
         let (kind, chain, fields) = match &self.kind {
             InvitationKind::Bound { chain, .. } => (0, chain.as_slice(), 6),
             InvitationKind::Bearer { .. } => (1, std::slice::from_ref(&self.root), 9),
+            InvitationKind::Password { .. } => (2, std::slice::from_ref(&self.root), 8),
         };
         e.map(fields)?.u8(0)?.u8(kind)?;
         e.u8(1)?.str(&self.name)?;
@@ -250,6 +265,10 @@ impl Invitation {
         if let InvitationKind::Bearer { id, secret, role } = &self.kind {
             e.u8(6)?.encode(id)?;
             e.u8(7)?.bytes(&*secret.seed)?;
+            e.u8(8)?.encode(role)?;
+        }
+        if let InvitationKind::Password { id, role } = &self.kind {
+            e.u8(6)?.encode(id)?;
             e.u8(8)?.encode(role)?;
         }
         Ok(())
@@ -273,6 +292,7 @@ impl fmt::Debug for InvitationKind {
         match self {
             Self::Bound { for_peer, .. } => write!(f, "Bound({for_peer:?})"),
             Self::Bearer { id, role, .. } => write!(f, "Bearer({id:?}, {role})"),
+            Self::Password { id, role } => write!(f, "Password({id:?}, {role})"),
         }
     }
 }
@@ -333,7 +353,10 @@ impl Fields {
             1 if self.chain.len() == 1 => {
                 InvitationKind::Bearer { id: self.id?, secret: self.secret?, role: self.role? }
             }
-            1 => return None,
+            2 if self.chain.len() == 1 => {
+                InvitationKind::Password { id: self.id?, role: self.role? }
+            }
+            1 | 2 => return None,
             _ => return Some(Err(InvitationError::Version)),
         };
         Some(Ok(Invitation {

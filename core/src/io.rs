@@ -24,6 +24,7 @@ use crate::cert::Certificate;
 use crate::error::{Error, Misbehaved};
 use crate::id::{Fingerprint, GroupId, NodeId, PeerId, RecordId, Serial};
 use crate::invitation::Invitation;
+use crate::password::Password;
 use crate::policy::{Grant, Policy};
 use crate::record::{Attribute, Record, RecordType};
 use crate::roll::{Reason, Standing, Target};
@@ -289,8 +290,11 @@ pub enum Command {
     Join {
         /// The invitation.
         invitation: Invitation,
+        /// For one by password.
+        password: Option<Password>,
     },
-    /// Publish a new record, replace one, or delete one. Done when durable here. → [`Reply::Record`]
+    /// Publish a new record, replace one, or delete one. Done when durable here; while the disk, or every neighbour,
+    /// is behind, it waits for its turn first. → [`Reply::Record`]
     Publish {
         /// The group.
         group: GroupId,
@@ -310,6 +314,20 @@ pub enum Command {
     Members {
         /// The group.
         group: GroupId,
+    },
+    /// The nodes of a group that say that they are here, by node id; ours among them. → [`Reply::Nodes`]
+    Nodes {
+        /// The group.
+        group: GroupId,
+    },
+    /// What this node says of itself in a group, until it closes. → [`Reply::Ok`]
+    Present {
+        /// The group.
+        group: GroupId,
+        /// For all members to see.
+        attributes: Vec<Attribute>,
+        /// Whether it says that it is here where the group's properties would have it silent.
+        forced: bool,
     },
     /// The links of this node. → [`Reply::Links`]
     Links,
@@ -346,6 +364,17 @@ pub enum Invite {
     Bearer {
         /// What they may do.
         grant: Grant,
+        /// How many may join. At least 1.
+        uses: u32,
+        /// How long it can be used.
+        expires_in: Duration,
+    },
+    /// Whoever knows the password, redeemed with its maker online.
+    Password {
+        /// What they may do.
+        grant: Grant,
+        /// Told to them in another way than the invitation.
+        password: Password,
         /// How many may join. At least 1.
         uses: u32,
         /// How long it can be used.
@@ -461,6 +490,8 @@ pub enum Reply {
     },
     /// Members, by peer id.
     Members(Vec<MemberInfo>),
+    /// Nodes that are present, by node id.
+    Nodes(Vec<NodeInfo>),
     /// Links, by id.
     Links(Vec<LinkInfo>),
     /// Open invitations, by record id.
@@ -501,6 +532,44 @@ pub struct GroupInfo {
     /// How many nodes our part of the graph has, estimated: above 5, by a standard error of about half; see the head
     /// of `group/contacts.rs`.
     pub nodes: u64,
+    /// How far the graph's time is ahead of our clock. Milliseconds. See [`GroupInfo::peer_time`].
+    pub clock_shift_ms: i64,
+}
+
+impl GroupInfo {
+    /// What the graph calls a moment of our clock: records are dated so.
+    pub fn peer_time(&self, wall: WallTime) -> WallTime {
+        WallTime(wall.0.saturating_add_signed(self.clock_shift_ms))
+    }
+
+    /// When a moment of the graph is by our clock.
+    pub fn wall_time(&self, peer_time: WallTime) -> WallTime {
+        WallTime(peer_time.0.saturating_add_signed(self.clock_shift_ms.saturating_neg()))
+    }
+}
+
+/// A node that says that it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Which.
+    pub node: NodeId,
+    /// Whose.
+    pub peer: PeerId,
+    /// Where it can be dialled. Browsers cannot.
+    pub addresses: Vec<Address>,
+    /// What it says of itself. Chosen by its owner: never trust it.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What became of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeChange {
+    /// It says that it is here.
+    Connected,
+    /// It says something else of itself.
+    Updated,
+    /// It left, or was not heard of for too long.
+    Disconnected,
 }
 
 /// A member as this node sees it.
@@ -537,6 +606,8 @@ pub struct LinkInfo {
     pub direct: bool,
     /// The graphs for which it is a neighbour link.
     pub graphs: Vec<GroupId>,
+    /// How useful it is to the graph that it serves best: 0, to 4,096 where every record over it was news.
+    pub utility: u32,
 }
 
 /// News for the application.
@@ -581,6 +652,15 @@ pub enum Event {
         group: GroupId,
         /// As it is after the change.
         member: MemberInfo,
+    },
+    /// A node that says that it is here came, changed or went; ours too.
+    Node {
+        /// The group.
+        group: GroupId,
+        /// As it says; as it said last, where it went.
+        node: NodeInfo,
+        /// What became of it.
+        change: NodeChange,
     },
     /// A neighbour was won or lost.
     Neighbour {

@@ -32,7 +32,8 @@
 //! # Where to read
 //!
 //! [`io`] (the whole border), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
-//! beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`reconcile`].
+//! beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
+//! [`reconcile`].
 pub mod address;
 pub mod cert;
 mod dial;
@@ -45,8 +46,10 @@ pub mod invitation;
 pub mod io;
 pub mod limits;
 mod link;
+pub mod name;
 pub mod node;
 mod noise;
+pub mod password;
 pub mod policy;
 pub mod reconcile;
 pub mod record;
@@ -54,6 +57,8 @@ mod rendezvous;
 pub mod roll;
 mod signalling;
 mod storage;
+pub mod stored;
+pub mod symbols;
 pub mod time;
 pub mod verify;
 pub mod wire;

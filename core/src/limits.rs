@@ -18,6 +18,16 @@ pub const BUFFERED_LOW_BYTES: usize = 64 * 1024;
 /// Bytes in the queue of one link. Guess. At the bound the link is closed: its neighbour is too slow, and
 /// sync brings it what it missed.
 pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of records that the application published and that are not durable yet, per group. Guess: some batches of a
+/// disk. What is over it waits, see `group/publishing.rs`.
+pub const PUBLISH_WRITING_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that wait for the fastest neighbour at which publications wait too, per group. Guess: keeps its transport
+/// busy, and is little in memory.
+pub const PUBLISH_BACKLOG_BYTES_MAX: usize = 1024 * 1024;
+/// Publications that wait, per group. Guess. A further one is refused as busy.
+pub const PUBLISHES_WAITING_MAX: usize = 4_096;
+/// Bytes of them. Guess. As above, but for one that waits alone.
+pub const PUBLISHES_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest offer, answer or candidate. Bytes. Measured: Chromium's offers are under 1 KiB.
 pub const SIGNAL_BYTES_MAX: usize = 8 * 1024;
 
@@ -95,6 +105,17 @@ pub const CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records answered at once to the application. Guess. Asks again with a cursor.
 pub const PAGE_MAX: usize = 1_000;
 
+// --- sync --------------------------------------------------------------------------------------------
+
+/// Symbols of one message. Guess: 200 KB, and 10,000 differences can be read from two messages. A message with more is
+/// refused.
+pub const SYMBOLS_MESSAGE_MAX: usize = 16_000;
+/// Work for the syncs of one peer, besides two copies of all records. Units: a symbol, a range, a listed or wanted
+/// record, a KB of records given. Guess: a thousand comparisons. What is over it is done later.
+pub const SYNC_WORK_SPARE: u64 = 1_000_000;
+/// The same, per second, for a peer that has used that up. Guess: 10 MB of records, or ten comparisons.
+pub const SYNC_WORK_PER_SECOND: u64 = 10_000;
+
 // --- certificates, invitations, names ------------------------------------------------------------------
 
 /// Certificates of a chain, the group root included. Source: reference 2.2 (24).
@@ -103,6 +124,15 @@ pub const CHAIN_MAX: usize = 24;
 pub const CERTIFICATE_BYTES_MAX: usize = 4 * 1024;
 /// Characters of a friendly name. Source: reference 2.2 (255).
 pub const FRIENDLY_NAME_MAX: usize = 255;
+/// Characters of a classifier. Source: reference 1.6. A longer one is an error for whoever gives it.
+pub const CLASSIFIER_MAX: usize = 149;
+/// Characters of a peer name. Source: reference 1.6. As above.
+pub const PEER_NAME_MAX: usize = 191;
+/// Characters of one label of a host name. Source: RFC 1035 §2.3.4.
+pub const LABEL_MAX: usize = 63;
+/// Characters of a host name, its dots included. Source: RFC 1035 §2.3.4 (255 bytes with length bytes). A peer name
+/// whose host form is longer has none.
+pub const HOST_MAX: usize = 253;
 /// How far clocks may differ where certificates are judged. Source: security.md.
 pub const CERTIFICATE_CLOCK_SKEW: Duration = Duration::from_secs(300);
 /// Life of a membership. Source: reference 2.2, the upper end of the protocol's range (365 days), since no record
@@ -122,6 +152,11 @@ pub const REVOCATION_KEPT_MAX: usize = 40_000;
 pub const REVOCATION_STANDING_MAX: usize = 8_192;
 /// Payload of a record of the core's own types. Bytes. Guess: the largest revocation. Others drop the record.
 pub const INTERNAL_PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a password. Guess. A longer one is refused.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+/// Newcomers whose failed passwords are remembered, per invitation. Guess. One goes for the next; what all of them tried
+/// together is counted all the same.
+pub const PASSWORD_SOURCES_MAX: usize = 256;
 /// Application roles of one membership. Guess. A certificate with more is refused.
 pub const APP_ROLES_MAX: usize = 16;
 /// Characters of the name of an application role. Guess. As above.
@@ -141,5 +176,8 @@ pub const TABLES_PER_LINK_MAX: usize = 64;
 const _: () = assert!(HANDSHAKE_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(SIGNAL_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(BUFFERED_LOW_BYTES < IN_TRANSPORT_BYTES_MAX);
+const _: () = assert!(IN_TRANSPORT_BYTES_MAX < PUBLISH_BACKLOG_BYTES_MAX);
+const _: () = assert!(PUBLISH_BACKLOG_BYTES_MAX + PUBLISH_WRITING_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_DEFAULT_MAX <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(DEFERRED_PER_SERIAL_MAX <= DEFERRED_MAX);
+const _: () = assert!(SYMBOLS_MESSAGE_MAX * 16 < MESSAGE_OVERHEAD_BYTES_MAX);

@@ -544,6 +544,8 @@ impl Node {
         }
         for group in self.groups.values_mut() {
             group.flush_floods(&mut ctx!(self), &mut self.links);
+            // What was sent counts: it may be too much already.
+            group.publish_waiting(&mut ctx!(self), &self.links);
         }
         for (link, reason) in std::mem::take(&mut self.unwanted) {
             if !self.needs(link) {

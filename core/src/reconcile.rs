@@ -1,304 +1,272 @@
-//! Sync: two stores become equal at a cost set by their difference. Range-based set reconciliation.
+//! Comparing two stores: what each side lacks, at a cost set by their difference.
 //!
-//! One side sends a fingerprint of all its records ([`initiate`]); from then on each side answers a message with
-//! what still differs ([`respond`]), until one has no answer. A message divides the whole order of (modified, id)
-//! into ranges, the last one open-ended, and says of each one of three things:
-//!
-//! | content | meaning | answer for that range |
-//! |---|---|---|
-//! | skip | nothing left to say | skip |
-//! | fingerprint | of the sender's records in it | skip if equal; a list of at most [`LIST_MAX`] records; else [`SPLIT_INTO`] fingerprints |
-//! | list | id, version and digest of each of the sender's records | skip: the receiver knows what to need and to give |
+//! Two ways lead there. **Ranges** (`reconcile/ranges.rs`) compare fingerprints of ranges of (modified, id), ever smaller
+//! ones: exact, and cheapest where one side just lacks what is recent. **Symbols** ([`symbols`](crate::symbols)) cost
+//! about 16 bytes a difference, wherever it is. Which one is taken is decided by who hears the first of it:
 //!
 //! ```text
-//! Ranges  = [*range]                    at least one; only the last has no bound
-//! range   = [content, modified: uint, id: bytes(0..16)] / [content]
-//! content = null / fingerprint: bytes(16) / [bytes(n * 40)]     id (16), version (8), digest (first 16)
+//! opener                       other
+//!   CHECK(fingerprint) ───────►                       where the stores should be equal: nothing follows then
+//!   OPEN(fingerprint, ranges, 16 symbols) ────────►   a dozen differences can be read from these
+//!                        ◄──── SYMBOLS                as many as the estimate says: the opener reads them
+//!   MORE(how many)     ──────►                        … the rest, as the better estimate says
+//!                        ◄──── SYMBOLS
+//!                        ◄───► RANGES                 in place of all that: until one side has no answer
 //! ```
 //!
-//! `modified` is the difference to the bound before, the id lacks its trailing zeros.
+//! Ranges are taken where a store is empty, where one side is behind and everything but recent records is equal, and
+//! where more differs than symbols are kept for. They also follow wherever symbols fail: where nothing can be read from
+//! as many as there are, and where they see no difference though the fingerprints do (short ids collide).
 //!
-//! **Bounds.** A message has at most [`RANGE_ITEMS_MAX`] ranges and listed records together. What does not fit is
-//! said with coarser fingerprints and comes again, leftmost first, so that every message brings the lowest
-//! difference one step further. An answer gives at most [`GIVE_MAX`] records; the rest of that range is asked for
-//! again by fingerprint. Neither side keeps anything between messages, so a store may change in between.
-//!
-//! Source: A. Meyer, "Range-Based Set Reconciliation" (2023); reference 3.9 and its erratum 7 (the last range is
-//! open-ended).
+//! Whoever reads the symbols knows both halves of the difference: it sends what is its own, and asks for the rest by
+//! short id. A [`Comparison`] is one side's part in it. Records may come and go meanwhile: symbols are answered as of
+//! the first answer, and whoever reads them compares with what it has then.
 use crate::error::Misbehaved;
-use crate::id::{Digest, RecordId};
+use crate::id::RecordId;
 use crate::index::{Fingerprint128, Index};
-use crate::io::Cursor;
-use crate::record::Meta;
-use std::cmp::Ordering;
+use crate::limits::SYMBOLS_MESSAGE_MAX;
+use crate::symbols::{self, Difference, Part, Symbol};
+use minicbor::{Decode, Encode};
 
-mod codec;
+mod ranges;
 #[cfg(test)]
 mod tests;
 
-/// Ranges and listed records of one message. Source: as many listed records take 160 KiB, so that a message
-/// stays under [`MESSAGE_OVERHEAD_BYTES_MAX`](crate::limits::MESSAGE_OVERHEAD_BYTES_MAX). A message with more is refused.
-pub const RANGE_ITEMS_MAX: usize = 4_096;
-/// Records given in one answer. Guess: 4 MB of records of 1 KB a round. The rest comes in the next rounds.
-pub const GIVE_MAX: usize = 4_096;
-/// Records of a range that is listed, not split. Guess: as negentropy.
-pub const LIST_MAX: usize = 32;
-/// Parts into which a range is split. Guess: as negentropy.
-pub const SPLIT_INTO: usize = 16;
-/// Ranges of a message after a split: leaves room to list some of them in the answer.
-const RANGES_MAX: usize = RANGE_ITEMS_MAX / 2;
+pub use ranges::{GIVE_MAX, LIST_MAX, RANGE_ITEMS_MAX, Ranges, SPLIT_INTO};
 
-/// Bytes of a digest in a list: nobody makes two records that agree in so many.
-const MARK_BYTES: usize = 16;
+/// Symbols of an opening. Guess: a dozen differences can be read, and the estimate is off by a third.
+const OPEN_SYMBOLS: usize = 16;
+/// Symbols sent beyond as many as the estimated differences: small differences are then read at once.
+const SYMBOLS_SPARE: usize = 48;
 
-/// One message of a reconciliation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ranges(Vec<Range>);
+/// From so many symbols an estimate is off by a tenth.
+const SURE_SYMBOLS: usize = 256;
 
-/// The records from the bound of the range before (inclusive).
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Range {
-    /// Exclusive; `None` in the last range, and only there.
-    upper: Option<Cursor>,
-    content: Content,
+/// What one side says.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Step {
+    /// Begins where the stores should be equal.
+    #[n(0)]
+    Check(#[cbor(n(0), with = "minicbor::bytes")] Fingerprint128),
+    /// Begins, or answers a [`Check`](Self::Check) that differs.
+    #[n(1)]
+    Open {
+        /// Of all records.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        fingerprint: Fingerprint128,
+        /// Of ranges that are the shorter the more recent they are.
+        #[n(1)]
+        ranges: Ranges,
+        /// The first symbols.
+        #[n(2)]
+        symbols: Part,
+    },
+    /// Symbols, from the first one on or behind those sent before.
+    #[n(2)]
+    Symbols(#[n(0)] Part),
+    /// Asks for symbols up to this number.
+    #[n(3)]
+    More(#[n(0)] u32),
+    /// Compares ranges.
+    #[n(4)]
+    Ranges(#[n(0)] Ranges),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Content {
-    Skip,
-    Fingerprint(Fingerprint128),
-    List(Vec<Item>),
-}
-
-/// What a list says of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Item {
-    id: RecordId,
-    version: u64,
-    mark: [u8; MARK_BYTES],
-}
-
-impl From<&Meta> for Item {
-    fn from(meta: &Meta) -> Self {
-        Self { id: meta.id, version: meta.version, mark: mark(&meta.digest) }
+impl Step {
+    /// How many ranges, listed records and symbols there are in it.
+    pub(crate) fn work(&self) -> u64 {
+        let parts = match self {
+            Self::Check(_) | Self::More(_) => 0,
+            Self::Open { ranges, symbols, .. } => ranges.len() + symbols.symbols.len(),
+            Self::Symbols(part) => part.symbols.len(),
+            Self::Ranges(ranges) => ranges.len(),
+        };
+        parts as u64
     }
 }
 
-fn mark(digest: &Digest) -> [u8; MARK_BYTES] {
-    std::array::from_fn(|i| digest.as_bytes()[i])
-}
-
-/// What follows from a message.
+/// What follows from a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The message to send back; `None` where nothing is left to say.
-    pub reply: Option<Ranges>,
+    /// What to say; `None` where nothing is left.
+    pub reply: Option<Step>,
     /// Records that the other side has newer, or that we lack.
     pub need: Vec<RecordId>,
-    /// Records that we have newer, or that the other side lacks; at most [`GIVE_MAX`] and the listed ones. A record stands in both lists where two contents claim one version: each side decides when it has both.
+    /// Records that we have newer, or that the other side lacks; at most [`GIVE_MAX`] and the listed ones. A record stands
+    /// in both lists where two contents claim one version: each side decides when it has both.
     pub give: Vec<RecordId>,
+    /// What only one side has, by short id. An older version of what the other side has newer is among it.
+    pub differ: Difference,
 }
 
-/// The first message: a fingerprint of all records, or a list of none.
-pub fn initiate(index: &Index) -> Ranges {
-    let content = if index.is_empty() {
-        Content::List(Vec::new())
-    } else {
-        fingerprint(index, Cursor::default(), None)
-    };
-    Ranges(vec![Range { upper: None, content }])
+/// One side's part in a comparison.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    phase: Phase,
 }
 
-/// Answers a message of the other side.
-///
-/// # Errors
-/// [`Misbehaved::Sync`] where the bounds do not rise or a record is listed twice; nothing follows then.
-pub fn respond(index: &Index, message: &Ranges) -> Result<Answer, Misbehaved> {
-    let listed = check(message)?;
-    let mut reply = Reply { ranges: Vec::new(), used: 0, expanded: false };
-    let mut differences = Differences { listed, need: Vec::new(), give: Vec::new() };
-    let mut lower = Cursor::default();
-    for (at, range) in message.0.iter().enumerate() {
-        let rest = message.0.len() - 1 - at;
-        match &range.content {
-            Content::Skip => reply.push(range.upper, Content::Skip),
-            Content::Fingerprint(theirs) => {
-                if !reply.fingerprint(index, lower, range.upper, theirs, rest) {
-                    break;
+#[derive(Debug, Default)]
+enum Phase {
+    /// Nothing was said, or a check.
+    #[default]
+    New,
+    /// Our opening was sent.
+    Opened,
+    /// We read symbols: these have come.
+    Reading(Vec<Symbol>),
+    /// We send symbols: so many, of the records that there were after so many changes.
+    Sending { sent: usize, as_of: u64 },
+    /// Ranges are compared.
+    Ranges,
+}
+
+impl Comparison {
+    /// Begins with a store that should be equal.
+    pub fn check(index: &Index) -> (Self, Step) {
+        (Self::default(), Step::Check(index.fingerprint()))
+    }
+
+    /// Begins with a store of which nothing is known.
+    pub fn open(index: &Index) -> (Self, Step) {
+        let symbols = index.symbols();
+        let step = Step::Open {
+            fingerprint: index.fingerprint(),
+            ranges: ranges::recent(index),
+            symbols: part(index, 0, symbols[..symbols.len().min(OPEN_SYMBOLS)].to_vec()),
+        };
+        (Self { phase: Phase::Opened }, step)
+    }
+
+    /// Answers what the other side says.
+    ///
+    /// # Errors
+    /// [`Misbehaved::Sync`] where it does not follow from what was said before, or holds a contradiction.
+    pub fn respond(&mut self, index: &Index, step: &Step) -> Result<Answer, Misbehaved> {
+        match (std::mem::take(&mut self.phase), step) {
+            (Phase::New, Step::Check(theirs)) => {
+                if index.fingerprint() == *theirs {
+                    return Ok(Answer::default());
                 }
+                let (opened, open) = Self::open(index);
+                *self = opened;
+                Ok(Answer { reply: Some(open), ..Answer::default() })
             }
-            Content::List(items) => match differences.list(index, lower, range.upper, items) {
-                None => reply.push(range.upper, Content::Skip),
-                Some(unsaid) => reply.unsaid(index, lower, unsaid, range.upper, rest),
-            },
-        }
-        if let Some(upper) = range.upper {
-            lower = upper;
+            (Phase::New, Step::Open { fingerprint, ranges, symbols }) => {
+                if symbols.from > 0 {
+                    return Err(Misbehaved::Sync);
+                }
+                if index.fingerprint() == *fingerprint {
+                    return Ok(Answer::default());
+                }
+                self.opened(index, ranges, symbols)
+            }
+            (Phase::Opened, Step::Symbols(part)) => self.read(index, Vec::new(), part),
+            (Phase::Reading(had), Step::Symbols(part)) => self.read(index, had, part),
+            (Phase::Sending { sent, as_of }, &Step::More(upto)) => {
+                let upto = upto as usize;
+                if upto <= sent || upto > sent + SYMBOLS_MESSAGE_MAX {
+                    return Err(Misbehaved::Sync);
+                }
+                Ok(self.send(index, sent, upto, as_of))
+            }
+            (
+                Phase::Opened | Phase::Reading(_) | Phase::Sending { .. } | Phase::Ranges,
+                Step::Ranges(ranges),
+            ) => self.ranges(index, ranges),
+            (_, Step::Check(_) | Step::Open { .. } | Step::Symbols(_))
+            | (_, Step::More(_) | Step::Ranges(_)) => Err(Misbehaved::Sync),
         }
     }
-    Ok(Answer { reply: reply.finish(), need: differences.need, give: differences.give })
-}
 
-fn fingerprint(index: &Index, lower: Cursor, upper: Option<Cursor>) -> Content {
-    Content::Fingerprint(index.summary(lower, upper).fingerprint)
-}
-
-/// Bounds must rise, and a store holds an id once. Returns the listed ids, in order.
-fn check(message: &Ranges) -> Result<Vec<RecordId>, Misbehaved> {
-    let mut listed = Vec::new();
-    let mut lower = Cursor::default();
-    for range in &message.0 {
-        if let Some(upper) = range.upper {
-            if upper <= lower {
-                return Err(Misbehaved::Sync);
-            }
-            lower = upper;
-        }
-        if let Content::List(items) = &range.content {
-            listed.extend(items.iter().map(|item| item.id));
-        }
-    }
-    listed.sort_unstable();
-    let twice = listed.windows(2).any(|pair| pair[0] == pair[1]);
-    if twice { Err(Misbehaved::Sync) } else { Ok(listed) }
-}
-
-/// Collects what the lists of one message show.
-struct Differences {
-    /// All ids of all its lists, in order.
-    listed: Vec<RecordId>,
-    need: Vec<RecordId>,
-    give: Vec<RecordId>,
-}
-
-impl Differences {
-    /// Compares a list with our records. Where [`GIVE_MAX`] is reached, returns the place in the range from which
-    /// on nothing was given.
-    fn list(
+    /// Answers an opening that differs.
+    fn opened(
         &mut self,
         index: &Index,
-        lower: Cursor,
-        upper: Option<Cursor>,
-        items: &[Item],
-    ) -> Option<Cursor> {
-        for item in items {
-            // By id, wherever it stands in our order: another version has another time.
-            let Some(ours) = index.get(&item.id) else {
-                self.need.push(item.id);
-                continue;
-            };
-            let order = ours.version.cmp(&item.version);
-            let conflict = order == Ordering::Equal && mark(&ours.digest) != item.mark;
-            if order == Ordering::Less || conflict {
-                self.need.push(item.id);
-            }
-            if order == Ordering::Greater || conflict {
-                self.give.push(item.id);
-            }
+        theirs: &Ranges,
+        part: &Part,
+    ) -> Result<Answer, Misbehaved> {
+        let ours = index.symbols();
+        let few = index.is_empty() || part.records == 0;
+        if !few && let Some(differ) = symbols::peel(&part.symbols, ours) {
+            return Ok(self.done(index, differ));
         }
-        for ours in index.range(lower, upper) {
-            if self.listed.binary_search(&ours.id).is_ok() {
-                continue;
-            }
-            if self.give.len() >= GIVE_MAX {
-                return Some(ours.cursor());
-            }
-            self.give.push(ours.id);
+        let more = part.records as i64 - index.len() as i64;
+        let differences = symbols::estimate(&part.symbols, ours, more);
+        let behind = more.unsigned_abs() as usize * 5 > differences * 3
+            && ranges::begins_equal(index, theirs);
+        if few || behind || needed(differences, OPEN_SYMBOLS) > ours.len() {
+            return self.ranges(index, theirs);
         }
-        None
+        let upto = (differences + SYMBOLS_SPARE).min(SYMBOLS_MESSAGE_MAX).min(ours.len());
+        Ok(self.send(index, 0, upto, index.changes()))
+    }
+
+    /// Reads symbols, `had` and those of `part` together.
+    fn read(
+        &mut self,
+        index: &Index,
+        mut had: Vec<Symbol>,
+        part: &Part,
+    ) -> Result<Answer, Misbehaved> {
+        if part.from != had.len() || part.symbols.is_empty() {
+            return Err(Misbehaved::Sync);
+        }
+        had.extend_from_slice(&part.symbols);
+        let ours = index.symbols();
+        let more = part.records as i64 - index.len() as i64;
+        let differences = symbols::estimate(&had, ours, more);
+        // So few symbols of so many are not worth the try.
+        let hopeless = differences > had.len() && had.len() > SURE_SYMBOLS;
+        if !hopeless && let Some(differ) = symbols::peel(&had, ours) {
+            return Ok(self.done(index, differ));
+        }
+        let needed = needed(differences, had.len());
+        // What cannot be read from twice as many as are needed never will.
+        if needed.max(had.len()) >= ours.len() || had.len() > 2 * needed {
+            return Ok(self.compare_ranges(index));
+        }
+        let upto = needed.max(had.len() + had.len() / 4).min(had.len() + SYMBOLS_MESSAGE_MAX);
+        let upto = upto.min(ours.len());
+        self.phase = Phase::Reading(had);
+        Ok(Answer { reply: Some(Step::More(upto as u32)), ..Answer::default() })
+    }
+
+    fn send(&mut self, index: &Index, from: usize, upto: usize, as_of: u64) -> Answer {
+        let Some(symbols) = index.symbols_as_of(from..upto, as_of) else {
+            return self.compare_ranges(index);
+        };
+        self.phase = Phase::Sending { sent: upto, as_of };
+        let reply = Some(Step::Symbols(part(index, from, symbols)));
+        Answer { reply, ..Answer::default() }
+    }
+
+    /// All is read. Where that is nothing, ranges must show what the fingerprints saw.
+    fn done(&mut self, index: &Index, differ: Difference) -> Answer {
+        if differ.is_empty() {
+            return self.compare_ranges(index);
+        }
+        Answer { differ, ..Answer::default() }
+    }
+
+    fn compare_ranges(&mut self, index: &Index) -> Answer {
+        self.phase = Phase::Ranges;
+        let reply = Some(Step::Ranges(ranges::recent(index)));
+        Answer { reply, ..Answer::default() }
+    }
+
+    fn ranges(&mut self, index: &Index, theirs: &Ranges) -> Result<Answer, Misbehaved> {
+        self.phase = Phase::Ranges;
+        let ranges::Answer { reply, need, give } = ranges::respond(index, theirs)?;
+        Ok(Answer { reply: reply.map(Step::Ranges), need, give, ..Answer::default() })
     }
 }
 
-/// Builds the message to send back.
-struct Reply {
-    ranges: Vec<Range>,
-    /// Ranges and listed records so far.
-    used: usize,
-    /// Whether a range was split, listed or given from, which brings both sides nearer to the end.
-    expanded: bool,
+fn part(index: &Index, from: usize, symbols: Vec<Symbol>) -> Part {
+    Part { from, records: index.len() as u64, symbols }
 }
 
-impl Reply {
-    fn push(&mut self, upper: Option<Cursor>, content: Content) {
-        if let (Content::Skip, Some(last)) = (&content, self.ranges.last_mut())
-            && last.content == Content::Skip
-        {
-            last.upper = upper;
-            return;
-        }
-        self.used += 1;
-        if let Content::List(items) = &content {
-            self.used += items.len();
-        }
-        self.ranges.push(Range { upper, content });
-    }
-
-    /// Answers one fingerprint, after which `rest` ranges follow. Returns whether there is room for those;
-    /// otherwise they are covered by one fingerprint.
-    fn fingerprint(
-        &mut self,
-        index: &Index,
-        lower: Cursor,
-        upper: Option<Cursor>,
-        theirs: &Fingerprint128,
-        rest: usize,
-    ) -> bool {
-        let ours = index.summary(lower, upper);
-        if ours.fingerprint == *theirs {
-            self.push(upper, Content::Skip);
-            return true;
-        }
-        let listed = ours.count <= LIST_MAX;
-        let items = if listed { 1 + ours.count } else { SPLIT_INTO };
-        let ranges = self.ranges.len() + items + rest;
-        let fits = self.used + items + rest <= RANGE_ITEMS_MAX && (listed || ranges <= RANGES_MAX);
-        if !fits && self.expanded {
-            self.push(upper, Content::Fingerprint(ours.fingerprint));
-            return true;
-        }
-        // The lowest difference always gets its room: in front of it there is one range to skip at most.
-        self.expanded = true;
-        if listed {
-            let items = index.range(lower, upper).map(Item::from).collect();
-            self.push(upper, Content::List(items));
-        } else {
-            self.split(index, lower, upper);
-        }
-        if let (false, Some(upper)) = (fits, upper) {
-            self.push(None, fingerprint(index, upper, None));
-        }
-        fits
-    }
-
-    fn split(&mut self, index: &Index, lower: Cursor, upper: Option<Cursor>) {
-        let mut lower = lower;
-        for bound in index.split(lower, upper, SPLIT_INTO) {
-            self.push(Some(bound), fingerprint(index, lower, Some(bound)));
-            lower = bound;
-        }
-        self.push(upper, fingerprint(index, lower, upper));
-    }
-
-    /// Covers a listed range of which everything from `unsaid` on must come again.
-    fn unsaid(
-        &mut self,
-        index: &Index,
-        lower: Cursor,
-        unsaid: Cursor,
-        upper: Option<Cursor>,
-        rest: usize,
-    ) {
-        self.expanded = true;
-        let mut from = lower;
-        if unsaid > lower && self.used + 2 + rest <= RANGE_ITEMS_MAX {
-            self.push(Some(unsaid), Content::Skip);
-            from = unsaid;
-        }
-        self.push(upper, fingerprint(index, from, upper));
-    }
-
-    fn finish(self) -> Option<Ranges> {
-        let silent = self.ranges.iter().all(|range| range.content == Content::Skip);
-        (!silent).then_some(Ranges(self.ranges))
-    }
+/// Symbols with which so many differences, estimated from `seen` symbols, can be read almost certainly.
+fn needed(differences: usize, seen: usize) -> usize {
+    let uncertain = 1.0 + 2.0 * (2.0 / seen as f64).sqrt();
+    (differences as f64 * 1.36 * uncertain) as usize + OPEN_SYMBOLS
 }

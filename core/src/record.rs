@@ -11,6 +11,7 @@
 //!
 //! **Versions** are hybrid logical clocks: 48 bits milliseconds of peer time, 16 bits counter
 //! ([`next_version`]).
+use crate::cert::VerifiedChain;
 use crate::id::{Digest, GroupId, PeerId, RecordId, Serial};
 use crate::identity::{Domain, GroupKey, Identity, PublicKey};
 use crate::time::WallTime;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use kind::RecordType;
 pub use meta::Meta;
+pub(crate) use rules::check_attributes;
 
 /// A piece of searchable metadata.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +101,7 @@ impl Record {
 
     fn sign_with(mut self, group: GroupId, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Signed {
         let header = codec::header(&self);
-        let message = codec::signed_message(group, &header, &self.payload);
+        let message = codec::signed_message(None, group, &header, &self.payload);
         self.signature = sign(&message);
         Signed::assemble(self, &header)
     }
@@ -166,14 +168,18 @@ impl Signed {
     /// Whether `key` signed this record for `group`.
     #[must_use]
     pub fn verify(&self, group: GroupId, key: &PublicKey) -> bool {
-        verify_all(&[self.claim(group, key.decoded())]).is_ok()
+        verify_all(&[self.claim_of(group, key.decoded())]).is_ok()
     }
 
-    /// That `key` signed this record for `group`.
-    pub(crate) fn claim(&self, group: GroupId, key: VerifyingKey) -> Claim {
+    /// That `signer` signed this record for its group.
+    pub fn claim(&self, signer: &VerifiedChain) -> Claim {
+        self.claim_of(signer.group(), signer.verifying_key())
+    }
+
+    fn claim_of(&self, group: GroupId, key: VerifyingKey) -> Claim {
         let header = &self.bytes[codec::HEADER_AT..self.header_end];
-        let message = codec::signed_message(group, header, &self.record.payload);
-        let message = Domain::Record.message(&message);
+        let domain = Some(Domain::Record);
+        let message = codec::signed_message(domain, group, header, &self.record.payload);
         Claim { key, message, signature: self.record.signature }
     }
 

@@ -6,7 +6,7 @@
 //!
 //! message   1 byte  kind, see [`Kind`]
 //!           2 bytes slot, big endian: which graph of this link; only for kinds of 32 and above
-//!           rest    body: CBOR, integer keys
+//!           rest    body: CBOR, integer keys; ids in a row for announcements and requests
 //! ```
 //!
 //! Before the handshake is complete a message is one of Noise's, without kind. On a link that a third party carries,
@@ -15,7 +15,7 @@ use crate::address::Address;
 use crate::error::Misbehaved;
 use crate::id::{Digest, GroupId, NodeId, PeerId, RecordId};
 use crate::limits;
-use crate::reconcile::Ranges;
+use crate::reconcile::Step;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use minicbor::{Decode, Decoder, Encode, Encoder};
@@ -58,6 +58,9 @@ pub(crate) mod kind {
     pub(crate) const ANNOUNCE: u8 = 49;
     pub(crate) const REQUEST: u8 = 50;
     pub(crate) const BEAT: u8 = 56;
+    pub(crate) const ASK_PASSWORD: u8 = 57;
+    pub(crate) const ANSWER_PASSWORD: u8 = 58;
+    pub(crate) const PROVE_PASSWORD: u8 = 59;
 }
 
 /// What an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.
@@ -94,6 +97,9 @@ pub fn kind_name(kind: u8) -> &'static str {
         kind::ANNOUNCE => "announce",
         kind::REQUEST => "request",
         kind::BEAT => "beat",
+        kind::ASK_PASSWORD => "ask password",
+        kind::ANSWER_PASSWORD => "answer password",
+        kind::PROVE_PASSWORD => "prove password",
         _ => "other",
     }
 }
@@ -290,6 +296,40 @@ pub(crate) struct NotGranted {
     /// Who could grant it, reachable through this link.
     #[n(1)]
     pub(crate) referrals: Vec<Referral>,
+    /// Passwords were tried too often: how long to wait.
+    #[n(2)]
+    pub(crate) wait_ms: Option<u64>,
+}
+
+/// Begins to prove a password. See `password.rs`.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct AskPassword {
+    #[n(0)]
+    pub(crate) invitation: RecordId,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) message: Vec<u8>,
+}
+
+/// The member's half.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct AnswerPassword {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) message: Vec<u8>,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) proof: Vec<u8>,
+    /// Shows that the member is one.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) chain: Vec<u8>,
+}
+
+/// The newcomer's proof.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct ProvePassword {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) proof: Vec<u8>,
 }
 
 /// What became of flooded records.
@@ -311,31 +351,15 @@ pub(crate) struct AckOf {
     pub(crate) useful: bool,
 }
 
-/// Names records that the sender holds.
-#[derive(Debug, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct Announce {
-    #[n(0)]
-    pub(crate) records: Vec<Announced>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+/// Names a record that the sender holds, or has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
-    #[n(0)]
     pub(crate) id: RecordId,
-    #[n(1)]
     pub(crate) version: u64,
-    /// Whether it is announced because of its size: ask at once.
-    #[n(2)]
-    pub(crate) large: bool,
 }
 
-/// Asks for announced records; they come as floods.
-#[derive(Debug, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct Request {
-    #[n(0)]
-    pub(crate) ids: Vec<RecordId>,
+impl Announced {
+    pub(crate) const BYTES: usize = RecordId::BYTES + 8;
 }
 
 /// A step of the reconciliation of one class.
@@ -349,7 +373,7 @@ pub(crate) struct Sync {
     pub(crate) first: bool,
     /// None where the sender finds nothing more to compare.
     #[n(2)]
-    pub(crate) ranges: Option<Ranges>,
+    pub(crate) step: Option<Step>,
 }
 
 /// The holder of the graph signature lives.
@@ -366,7 +390,7 @@ pub(crate) struct Beat {
     pub(crate) value: Digest,
 }
 
-/// Asks for records by id; they come as floods.
+/// Asks for records by id, and by short id; they come as floods.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Want {
@@ -374,6 +398,9 @@ pub(crate) struct Want {
     pub(crate) class: u8,
     #[n(1)]
     pub(crate) ids: Vec<RecordId>,
+    /// 8 bytes each, little endian.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) shorts: Vec<u8>,
 }
 
 /// About a class: one [`Want`] of the receiver is answered ([`kind::GIVEN`]), or the sender wants and owes nothing
@@ -402,6 +429,50 @@ pub(crate) struct Signal {
     pub(crate) hops: u8,
     #[cbor(n(5), with = "minicbor::bytes")]
     pub(crate) signal: Vec<u8>,
+}
+
+/// Encodes an announcement: items of [`Announced::BYTES`], and one more byte if they are too large to be sent unasked.
+/// Not CBOR, since there are more of these messages than of all others together.
+pub(crate) fn announce(slot: u16, announced: &[Announced], large: bool) -> Bytes {
+    let items = announced.iter().flat_map(|Announced { id, version }| {
+        id.as_bytes().iter().copied().chain(version.to_be_bytes())
+    });
+    packed(kind::ANNOUNCE, slot, items.chain(large.then_some(1)))
+}
+
+/// Takes an announcement apart: what is announced, and whether that is large. Later versions may add bytes.
+pub(crate) fn decode_announce(
+    body: &[u8],
+) -> Result<(impl Iterator<Item = Announced>, bool), Misbehaved> {
+    let (items, rest) = body.as_chunks::<{ Announced::BYTES }>();
+    if items.len() > limits::PAGE_MAX {
+        return Err(Misbehaved::TooMuch);
+    }
+    let announced = |item: &[u8; Announced::BYTES]| {
+        let (&id, version) = item.split_first_chunk()?;
+        let version = u64::from_be_bytes(version.try_into().ok()?);
+        Some(Announced { id: RecordId::from_bytes(id), version })
+    };
+    Ok((items.iter().filter_map(announced), rest.first() == Some(&1)))
+}
+
+/// Encodes a request for announced records, ids only; the records come as floods.
+pub(crate) fn request(slot: u16, ids: &[RecordId]) -> Bytes {
+    packed(kind::REQUEST, slot, ids.iter().flat_map(|id| *id.as_bytes()))
+}
+
+/// Takes a request apart.
+pub(crate) fn decode_request(body: &[u8]) -> Result<impl Iterator<Item = RecordId>, Misbehaved> {
+    let (ids, _) = body.as_chunks::<{ RecordId::BYTES }>();
+    if ids.len() > limits::PAGE_MAX {
+        return Err(Misbehaved::TooMuch);
+    }
+    Ok(ids.iter().map(|id| RecordId::from_bytes(*id)))
+}
+
+fn packed(kind: u8, slot: u16, body: impl Iterator<Item = u8>) -> Bytes {
+    let [high, low] = slot.to_be_bytes();
+    [kind, high, low].into_iter().chain(body).collect::<Vec<u8>>().into()
 }
 
 /// Encodes a body, a payload, or anything else of ours.
@@ -491,4 +562,40 @@ pub(crate) fn part_of(group: GroupId, signature: NodeId) -> u64 {
     mac.update(&signature.0.to_be_bytes());
     let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(mac.finalize().into_bytes());
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announcements_and_requests_come_back_as_they_were_and_take_later_bytes() {
+        let announced: Vec<Announced> = (0..3_u8)
+            .map(|n| Announced {
+                id: RecordId::from_bytes([n; 16]),
+                version: u64::MAX - u64::from(n),
+            })
+            .collect();
+        for large in [false, true] {
+            let mut message = announce(0x0203, &announced, large).to_vec();
+            assert_eq!(message.len(), 3 + 3 * Announced::BYTES + usize::from(large));
+            let (decoded, is_large) = decode_announce(&message[3..]).unwrap();
+            assert_eq!((decoded.collect::<Vec<_>>(), is_large), (announced.clone(), large));
+            if large {
+                message.extend([7, 7]);
+                assert_eq!(decode_announce(&message[3..]).unwrap().0.count(), 3);
+            }
+        }
+        let ids: Vec<RecordId> = announced.iter().map(|a| a.id).collect();
+        let message = request(0x0203, &ids);
+        assert_eq!(message[..3], [kind::REQUEST, 2, 3]);
+        assert_eq!(decode_request(&message[3..]).unwrap().collect::<Vec<_>>(), ids);
+    }
+
+    #[test]
+    fn more_ids_than_a_page_are_a_fault() {
+        let bytes = vec![0; (limits::PAGE_MAX + 1) * Announced::BYTES];
+        assert_eq!(decode_announce(&bytes).err(), Some(Misbehaved::TooMuch));
+        assert_eq!(decode_request(&bytes).err(), Some(Misbehaved::TooMuch));
+    }
 }

@@ -118,9 +118,9 @@ async function showInvitation() {
       return;
     }
     // Whoever is out comes back as a newcomer.
-    const accept = async () => {
+    const accept = async (password) => {
       if (mine) await mine.leave();
-      await join();
+      await join(password);
     };
     showInvited(details, { accept, again: Boolean(mine), decline: () => { invitation = ""; enter(); } });
   } catch (error) {
@@ -135,12 +135,12 @@ const useless = new Set(["bad-invitation", "invitation-expired", "invitation-inv
   "invitation-used-up"]);
 
 /** Joins; what goes wrong is shown with the invitation, which can be tried again. */
-async function join() {
+async function join(password) {
   const stop = new AbortController();
   const text = invitation;
   showOpening("Joining the group … A member who may let you in must be online.", () => stop.abort());
   try {
-    const group = await peer.join(text, { signal: stop.signal });
+    const group = await peer.join(text, { password, signal: stop.signal });
     invitation = "";
     showGroup(group);
   } catch (error) {

@@ -11,11 +11,13 @@ export function setUpInvite(current) {
     // The link is a secret: it does not stay in the page.
     $("invite-link").value = "";
     $("invite-qr").removeAttribute("src");
+    $("invite-password").value = "";
     setText($("invite-error"), "");
   };
   $("invite-button").addEventListener("click", () => {
     again();
-    const { role, name } = current();
+    const { role, name, policy } = current();
+    $("invite-password-field").hidden = !policy.passwords;
     setText($("invite-title"), `Invite to “${name}”`);
     $("invite-role-field").hidden = role !== "administrator";
     if (role !== "administrator") $("invite-role").value = "member";
@@ -61,8 +63,9 @@ export function setUpInvite(current) {
       const uses = Number($("invite-uses").value);
       const invitation = await current().invite({
         role: $("invite-role").value, uses, expiresIn: $("invite-expiry").value, page: pageAddress(),
+        password: $("invite-password").value || undefined,
       });
-      if (dialog.open) showInvitation(invitation, uses);
+      if (dialog.open) showInvitation(invitation, uses, $("invite-password").value !== "");
       listOpen();
     } catch (error) {
       setText($("invite-error"), errorWords(error));
@@ -86,7 +89,7 @@ export function setUpInvite(current) {
 /** This page without query and fragment: what the link opens. */
 const pageAddress = () => new URL(location.pathname, location.origin);
 
-function showInvitation(invitation, uses) {
+function showInvitation(invitation, uses, password) {
   $("invite-link").value = invitation.link;
   const image = $("invite-qr");
   try {
@@ -99,8 +102,9 @@ function showInvitation(invitation, uses) {
   const who = uses === 1 ? "One person" : `Up to ${uses} people`;
   const until = invitation.expires ? `, it ends ${untilWords(invitation.expires)}` : "";
   setText($("invite-facts"),
-    `${who} can join with it${until}. Send it only to those who should. Keep this page open until they are in: `
-    + "your device lets them in.");
+    `${who} can join with it${password ? " and the password" : ""}${until}. `
+    + `${password ? "Tell them the password in another way." : "Send it only to those who should."} `
+    + "Keep this page open until they are in: your device lets them in.");
   $("invite-options").hidden = true;
   $("invite-result").hidden = false;
   $("invite-copy").focus();

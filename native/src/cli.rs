@@ -11,12 +11,14 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use peergraph::{Folder, Group, Host, HostBuilder, NodeUrl};
 
+mod cert;
 mod group;
 mod identity;
 mod invitation;
 mod members;
 mod node;
 mod output;
+mod password;
 mod policy;
 mod qr;
 mod records;
@@ -64,6 +66,9 @@ enum Command {
     /// Who you are
     #[command(subcommand)]
     Identity(identity::IdentityCommand),
+    /// Certificates: show, verify, export
+    #[command(subcommand)]
+    Cert(cert::CertCommand),
     /// Groups, invitations, members
     #[command(subcommand)]
     Group(Box<group::GroupCommand>),
@@ -84,6 +89,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Node(arguments) => node::run(&global, arguments).await,
         Command::Identity(command) => identity::run(&global, command),
+        Command::Cert(command) => cert::run(&global, command),
         Command::Group(command) => group::run(&global, *command).await,
         Command::Invitation(command) => invitation::run(&global, command),
         Command::Publish(arguments) => records::publish(&global, arguments).await,
@@ -151,7 +157,7 @@ impl Global {
             Some(peer) => peer,
             None => {
                 let name = self.name.clone().unwrap_or_else(user_name);
-                let identity = folder.new_identity(&name)?;
+                let identity = folder.new_identity(&name, "")?;
                 let place = folder.path().display();
                 eprintln!("New identity {name} ({}) in {place}", identity.peer_id());
                 identity.peer_id()

@@ -18,11 +18,16 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use peergraph_core::id::PeerId;
-use peergraph_core::identity::{Identity, IdentityError, NameError};
+use peergraph_core::identity::IdentityError;
+use peergraph_core::name::NameError;
 
-use crate::clock;
 use crate::nodes::NodeUrl;
 use crate::rtc;
+use crate::storage::OpenError;
+
+mod identities;
+
+pub use identities::IdentityEntry;
 
 /// Nodes remembered. Guess. The oldest goes.
 const NODES_MAX: usize = 32;
@@ -77,21 +82,36 @@ pub enum FolderError {
     /// A name that nobody can have.
     #[error("{0}")]
     Name(NameError),
+    /// Groups use this identity, by their names.
+    #[error("the identity {peer} is a member of {}; leave {} first", .groups.join(", "), them(.groups))]
+    InGroups {
+        /// Which identity.
+        peer: PeerId,
+        /// The names of the groups, or their ids where a name cannot be read.
+        groups: Vec<String>,
+    },
+    /// The default identity cannot be deleted while there are others.
+    #[error("{0} is the default identity; make another one the default first")]
+    Default(PeerId),
+    /// The store of an identity cannot be read.
+    #[error("the store {path} cannot be opened: {error}")]
+    Store {
+        /// Which.
+        path: String,
+        /// Why.
+        error: OpenError,
+    },
+    /// A text that gives no identity, or a wrong password.
+    #[error("{0}")]
+    Import(IdentityError),
+}
+
+fn them(groups: &[String]) -> &'static str {
+    if groups.len() == 1 { "it" } else { "them" }
 }
 
 fn who(process: &Option<u32>) -> String {
     process.map(|id| format!(" (process {id})")).unwrap_or_default()
-}
-
-/// One identity of a folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentityEntry {
-    /// Who.
-    pub peer: PeerId,
-    /// Its friendly name.
-    pub name: String,
-    /// Whether it is used when none is named.
-    pub default: bool,
 }
 
 impl Folder {
@@ -109,109 +129,6 @@ impl Folder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.root
-    }
-
-    /// The identities, by peer id.
-    ///
-    /// # Errors
-    /// [`FolderError`].
-    pub fn identities(&self) -> Result<Vec<IdentityEntry>, FolderError> {
-        let default = self.default_peer()?;
-        let path = self.identities_path();
-        let list = fs::read_dir(&path).map_err(|error| failed("reading", &path, error))?;
-        let mut entries = Vec::new();
-        for item in list {
-            let item = item.map_err(|error| failed("reading", &path, error))?;
-            // Other names are not ours: half-made folders, notes of the operator.
-            let Some(peer) = item.file_name().to_str().and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            if !item.path().join("identity").exists() {
-                continue;
-            }
-            let name = self.identity(peer)?.name().to_owned();
-            entries.push(IdentityEntry { peer, name, default: default == Some(peer) });
-        }
-        entries.sort_by_key(|entry| entry.peer);
-        Ok(entries)
-    }
-
-    /// Finds an identity by id, beginning of the id, or name; the default one for `None`.
-    ///
-    /// # Errors
-    /// [`FolderError::NoSuchIdentity`], [`FolderError::Ambiguous`] and others.
-    pub fn find(&self, wanted: Option<&str>) -> Result<Option<PeerId>, FolderError> {
-        let Some(wanted) = wanted else { return self.default_peer() };
-        let entries = self.identities()?;
-        let by = |matches: &dyn Fn(&IdentityEntry) -> bool| {
-            entries
-                .iter()
-                .filter(|entry| matches(entry))
-                .map(|entry| entry.peer)
-                .collect::<Vec<_>>()
-        };
-        let mut found = by(&|entry| entry.name == wanted);
-        if found.is_empty() && !wanted.is_empty() {
-            found = by(&|entry| entry.peer.to_string().starts_with(&wanted.to_lowercase()));
-        }
-        match found.as_slice() {
-            [] => Err(FolderError::NoSuchIdentity(wanted.to_owned())),
-            [peer] => Ok(Some(*peer)),
-            _ => Err(FolderError::Ambiguous(wanted.to_owned())),
-        }
-    }
-
-    /// Reads an identity.
-    ///
-    /// # Errors
-    /// [`FolderError`].
-    pub fn identity(&self, peer: PeerId) -> Result<Identity, FolderError> {
-        let path = self.identity_path(peer).join("identity");
-        let bytes = zeroize::Zeroizing::new(
-            fs::read(&path).map_err(|error| failed("reading", &path, error))?,
-        );
-        let damaged = |what: String| FolderError::Damaged { path: show(&path), what };
-        let identity = Identity::from_bytes(&bytes)
-            .map_err(|error: IdentityError| damaged(error.to_string()))?;
-        if identity.peer_id() != peer {
-            return Err(damaged("it holds another identity".to_owned()));
-        }
-        Ok(identity)
-    }
-
-    /// Makes a new identity. The first one of a folder becomes the default.
-    ///
-    /// # Errors
-    /// [`FolderError::Name`] and others.
-    pub fn new_identity(&self, name: &str) -> Result<Identity, FolderError> {
-        let mut secret = zeroize::Zeroizing::new([0; 32]);
-        let mut serial = [0; 16];
-        fill(secret.as_mut());
-        fill(&mut serial);
-        let identity = Identity::generate(*secret, serial, name, clock::wall());
-        let identity = identity.map_err(FolderError::Name)?;
-        self.add(&identity)?;
-        Ok(identity)
-    }
-
-    /// Keeps an identity that comes from elsewhere. The first one of a folder becomes the default.
-    ///
-    /// # Errors
-    /// [`FolderError::Exists`] and others.
-    pub fn add(&self, identity: &Identity) -> Result<(), FolderError> {
-        let _guard = self.guard()?;
-        self.add_guarded(identity)
-    }
-
-    /// The default identity; a new one called `name` where there is none.
-    ///
-    /// # Errors
-    /// [`FolderError`].
-    pub fn default_or_new(&self, name: &str) -> Result<PeerId, FolderError> {
-        if let Some(peer) = self.default_peer()? {
-            return Ok(peer);
-        }
-        Ok(self.new_identity(name)?.peer_id())
     }
 
     /// The nodes that were remembered, oldest first. Lines that are no URL of a node are skipped.
@@ -286,30 +203,6 @@ impl Folder {
     /// Where the store of an identity is.
     pub(crate) fn store_path(&self, peer: PeerId) -> PathBuf {
         self.identity_path(peer).join("store.redb")
-    }
-
-    fn add_guarded(&self, identity: &Identity) -> Result<(), FolderError> {
-        let peer = identity.peer_id();
-        let folder = self.identity_path(peer);
-        let path = folder.join("identity");
-        if path.exists() {
-            return Err(FolderError::Exists(peer));
-        }
-        self.make(&folder)?;
-        replace(&path, &identity.to_bytes())?;
-        if self.default_peer()?.is_none() {
-            replace(&self.root.join("default"), format!("{peer}\n").as_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn default_peer(&self) -> Result<Option<PeerId>, FolderError> {
-        let path = self.root.join("default");
-        let Some(text) = read_text(&path)? else { return Ok(None) };
-        match text.trim().parse() {
-            Ok(peer) => Ok(Some(peer)),
-            Err(error) => Err(FolderError::Damaged { path: show(&path), what: format!("{error}") }),
-        }
     }
 
     /// Keeps other processes from changing the folder for a moment.
@@ -398,29 +291,10 @@ fn show(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn folder() -> (tempfile::TempDir, Folder) {
+    pub(super) fn folder() -> (tempfile::TempDir, Folder) {
         let place = tempfile::tempdir().expect("a folder");
         let folder = Folder::open(place.path().join("data")).expect("opens");
         (place, folder)
-    }
-
-    #[test]
-    fn first_identity_is_the_default_and_all_are_found() {
-        let (_place, folder) = folder();
-        assert_eq!(folder.find(None).expect("readable"), None);
-        let ada = folder.new_identity("Ada").expect("made").peer_id();
-        let bob = folder.new_identity("Bob").expect("made").peer_id();
-        assert_eq!(folder.find(None).expect("found"), Some(ada));
-        assert_eq!(folder.find(Some("Bob")).expect("found"), Some(bob));
-        assert_eq!(folder.find(Some(&bob.to_string()[..20])).expect("found"), Some(bob));
-        assert!(matches!(folder.find(Some("Eve")), Err(FolderError::NoSuchIdentity(_))));
-        let bob_too = folder.new_identity("Bob").expect("made").peer_id();
-        assert_ne!(bob, bob_too);
-        assert!(matches!(folder.find(Some("Bob")), Err(FolderError::Ambiguous(_))));
-        let names: Vec<String> =
-            folder.identities().expect("listed").into_iter().map(|entry| entry.name).collect();
-        assert_eq!(names.len(), 3);
-        assert_eq!(folder.default_or_new("Eve").expect("found"), ada);
     }
 
     #[cfg(unix)]
@@ -428,7 +302,7 @@ mod tests {
     fn secrets_are_readable_by_their_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
         let (_place, folder) = folder();
-        let peer = folder.new_identity("Ada").expect("made").peer_id();
+        let peer = folder.new_identity("Ada", "").expect("made").peer_id();
         folder.link_certificate(peer).expect("made");
         for name in ["identity", "link.pem"] {
             let facts = fs::metadata(folder.identity_path(peer).join(name)).expect("exists");
@@ -439,26 +313,15 @@ mod tests {
     #[test]
     fn link_certificate_stays_the_same() {
         let (_place, folder) = folder();
-        let peer = folder.new_identity("Ada").expect("made").peer_id();
+        let peer = folder.new_identity("Ada", "").expect("made").peer_id();
         let first = folder.link_certificate(peer).expect("made").fingerprint();
         assert_eq!(folder.link_certificate(peer).expect("read").fingerprint(), first);
     }
 
     #[test]
-    fn damaged_identity_is_an_error_that_names_the_file() {
-        let (_place, folder) = folder();
-        let peer = folder.new_identity("Ada").expect("made").peer_id();
-        let path = folder.identity_path(peer).join("identity");
-        let bytes = fs::read(&path).expect("readable");
-        fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
-        let error = folder.identity(peer).expect_err("refused").to_string();
-        assert!(error.contains("identity") && error.contains("damaged"), "{error}");
-    }
-
-    #[test]
     fn second_host_on_one_identity_is_refused() {
         let (_place, folder) = folder();
-        let peer = folder.new_identity("Ada").expect("made").peer_id();
+        let peer = folder.new_identity("Ada", "").expect("made").peer_id();
         let lock = folder.lock(peer).expect("free");
         let error = folder.lock(peer).expect_err("taken").to_string();
         assert!(error.contains("in use by another process"), "{error}");

@@ -9,11 +9,13 @@ use hyper::Uri;
 use peergraph_core::address::Address;
 use peergraph_core::error::Error;
 use peergraph_core::id::{Fingerprint, GroupId, PeerId};
-use peergraph_core::identity::{Identity, NameError};
+use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
 use peergraph_core::io::{Command, GroupInfo, LinkInfo, Reply, StoreFault};
 use peergraph_core::limits::ADDRESSES_MAX;
+use peergraph_core::name::{NameError, PeerName};
 use peergraph_core::node::{Config, Node};
+use peergraph_core::password::Password;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -50,8 +52,7 @@ pub struct Host {
 
 #[derive(Debug)]
 struct About {
-    peer: PeerId,
-    name: String,
+    identity: Identity,
     document: String,
     http: Option<SocketAddr>,
     addresses: Vec<Address>,
@@ -273,14 +274,13 @@ impl HostBuilder {
         let http = listener.as_ref().map(|(address, _)| *address);
         let addresses = addresses(&udp, fingerprint, http, public_url.as_ref());
         let about = Arc::new(About {
-            peer: kept.identity.peer_id(),
-            name: kept.identity.name().to_owned(),
+            identity: kept.identity.clone(),
             document: kept.identity.public_document(),
             http,
             addresses,
         });
         let site = Site {
-            peer: about.peer,
+            peer: about.identity.peer_id(),
             fingerprint,
             udp,
             public_url,
@@ -505,13 +505,26 @@ impl Host {
     /// Who this host is.
     #[must_use]
     pub fn peer_id(&self) -> PeerId {
-        self.about.peer
+        self.about.identity.peer_id()
     }
 
     /// The friendly name of its identity.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.about.name
+        self.about.identity.name()
+    }
+
+    /// The peer name that its identity goes by.
+    #[must_use]
+    pub fn peer_name(&self) -> &PeerName {
+        self.about.identity.peer_name()
+    }
+
+    /// Signs whatever the application likes, with the key of its identity. To check:
+    /// [`PublicKey::signed`](peergraph_core::identity::PublicKey::signed).
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.about.identity.sign_message(message)
     }
 
     /// What an inviter needs to invite this identity and nobody else: its certificate in PEM. Not secret.
@@ -543,8 +556,25 @@ impl Host {
     /// # Errors
     /// [`JoinError`].
     pub async fn join(&self, link: impl AsRef<str>) -> Result<Group, JoinError> {
-        let invitation = parse_invitation(link.as_ref()).map_err(JoinError::Invitation)?;
-        let Reply::Group(info) = self.requests.ask(Command::Join { invitation }).await? else {
+        self.join_by(link.as_ref(), None).await
+    }
+
+    /// The same with an invitation by password.
+    ///
+    /// # Errors
+    /// [`JoinError`]; among others [`Error::WrongPassword`] and [`Error::TooManyTries`].
+    pub async fn join_with(
+        &self,
+        link: impl AsRef<str>,
+        password: Password,
+    ) -> Result<Group, JoinError> {
+        self.join_by(link.as_ref(), Some(password)).await
+    }
+
+    async fn join_by(&self, link: &str, password: Option<Password>) -> Result<Group, JoinError> {
+        let invitation = parse_invitation(link).map_err(JoinError::Invitation)?;
+        let command = Command::Join { invitation, password };
+        let Reply::Group(info) = self.requests.ask(command).await? else {
             unreachable!("{WRONG_REPLY}")
         };
         Ok(self.group_handle(info))

@@ -8,6 +8,7 @@ use peergraph_core::cert::{Certificate, Role};
 use peergraph_core::id::{PeerId, RecordId};
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, InvitationInfo, Invite, Keep, Properties, Reply};
+use peergraph_core::password::Password;
 use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::roll::{Reason, Target};
 
@@ -304,25 +305,45 @@ impl InviteOptions {
         Self(Invite::Bearer { grant: grant.into(), uses: 1, expires_in: EXPIRES_IN_DEFAULT })
     }
 
+    /// Whoever has the link and knows the password, which they are told in another way: the link alone is no secret, and
+    /// nothing can be guessed offline. One use within seven days where nothing else is said. Its maker must be online,
+    /// with this data folder.
+    ///
+    /// ```no_run
+    /// # use peergraph::{Group, Host, InviteOptions, Password, Role};
+    /// # async fn run(group: Group, bob: Host) -> Result<(), Box<dyn std::error::Error>> {
+    /// let password = Password::new("seven geese fly south")?;
+    /// let invitation = group.invite(InviteOptions::password(Role::Member, password.clone()).uses(30)).await?;
+    /// bob.join_with(invitation.to_text(), password).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn password(grant: impl Into<Grant>, password: Password) -> Self {
+        let (grant, uses, expires_in) = (grant.into(), 1, EXPIRES_IN_DEFAULT);
+        Self(Invite::Password { grant, password, uses, expires_in })
+    }
+
     /// One identity; useless to others, and usable while no inviter is online.
     #[must_use]
     pub fn bound(identity: Certificate, grant: impl Into<Grant>) -> Self {
         Self(Invite::Bound { identity, grant: grant.into() })
     }
 
-    /// How many may join with a bearer invitation. Does nothing to a bound one.
+    /// How many may join with it. Does nothing to a bound invitation.
     #[must_use]
     pub fn uses(mut self, count: u32) -> Self {
-        if let Invite::Bearer { uses, .. } = &mut self.0 {
+        if let Invite::Bearer { uses, .. } | Invite::Password { uses, .. } = &mut self.0 {
             *uses = count;
         }
         self
     }
 
-    /// How long a bearer invitation can be used. Does nothing to a bound one.
+    /// How long it can be used. Does nothing to a bound invitation.
     #[must_use]
     pub fn expires_in(mut self, time: Duration) -> Self {
-        if let Invite::Bearer { expires_in, .. } = &mut self.0 {
+        if let Invite::Bearer { expires_in, .. } | Invite::Password { expires_in, .. } = &mut self.0
+        {
             *expires_in = time;
         }
         self

@@ -14,12 +14,13 @@
 //! disk heals that way as soon as there is room again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use peergraph_core::io::{StoreFault, StoreId, StoreReply, StoreTask};
+use peergraph_core::stored::{self, StoredGroup};
 use redb::{Database, ReadableDatabase as _, ReadableTable, TableDefinition};
 
 /// Memory for pages of the database. Bytes. Guess: the core keeps its own cache of records.
@@ -306,6 +307,31 @@ fn look_up(
         }
         StoreTask::Write { .. } => unreachable!("writes are told apart before"),
     }
+}
+
+/// The groups of a store that nobody has open. None where there is no store.
+pub(crate) fn groups(path: &Path) -> Result<Vec<StoredGroup>, OpenError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let database = open(&Place::File(path.to_owned()))?;
+    let read = || {
+        let table = database.begin_read()?.open_table(ENTRIES)?;
+        let mut groups: Vec<StoredGroup> = Vec::new();
+        let mut range = stored::first_range();
+        while let Some(entry) = table.range::<&[u8]>(range.0.as_ref()..range.1.as_ref())?.next() {
+            let (key, value) = entry?;
+            let Some(group) = StoredGroup::read(key.value(), value.value()) else {
+                return Err(redb::Error::Corrupted("an entry of no group".to_owned()));
+            };
+            range = group.next_range();
+            groups.push(group);
+        }
+        Ok(groups)
+    };
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(redb::Error::Corrupted("its structure contradicts itself".into())))
+        .map_err(open_error)
 }
 
 fn copy(bytes: &[u8]) -> Bytes {

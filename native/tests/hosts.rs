@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use peergraph::peergraph_core::id::NodeId;
 use peergraph::peergraph_core::invitation::InvitationKind;
 use peergraph::{
-    Certificate, CommandError, Delivery, Error, Event, Filter, Grant, Group, Host, HostBuilder,
-    InviteOptions, JoinError, MemberInfo, PeerId, Reason, Record, RecordType, Right, Role,
-    Standing, StartError, Watch,
+    Certificate, CommandError, Delivery, Error, Event, Filter, Folder, Grant, Group, Host,
+    HostBuilder, InviteOptions, JoinError, MemberInfo, Password, PeerId, Reason, Record,
+    RecordType, Right, Role, Standing, StartError, Watch,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -94,6 +95,55 @@ async fn two_members_by_bearer_link_hear_each_other() {
     assert_eq!(joined.neighbours().await.expect("listed").len(), 1);
     bob.shutdown().await.expect("ends");
     ada.shutdown().await.expect("ends");
+}
+
+/// Goal: a person has as many nodes as devices, and a node is another one at every start (C9). Method: one identity in
+/// two data folders, seen by a member.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_identity_runs_several_nodes_and_another_one_at_every_start() {
+    let places = [0; 2].map(|_| tempfile::tempdir().expect("a folder"));
+    let [desk, phone] = places.each_ref().map(|it| Folder::open(it.path()).expect("opens"));
+    let ada = desk.new_identity("Ada", "").expect("made").peer_id();
+    let export = desk.export(ada, "correct horse").expect("exported");
+    phone.import(&export, "correct horse").expect("imported");
+
+    let bob = node("Bob").await;
+    let group = bob.create_group("Trip").await.expect("made");
+    let link = bearer(&group, 2).await;
+    let start = async |folder: &Folder| {
+        let start = builder("Ada").data(folder.path()).node(url(&bob)).start();
+        start.await.expect("starts")
+    };
+    // Ada's nodes that Bob sees, once there are so many.
+    let nodes = async |count: usize, without: &[NodeId]| {
+        let wait = async {
+            loop {
+                let members = group.members().await.expect("listed");
+                let hers = members.into_iter().find(|member| member.peer == ada);
+                let mut nodes = hers.map(|member| member.nodes).unwrap_or_default();
+                nodes.retain(|node| !without.contains(node));
+                if nodes.len() == count {
+                    return nodes;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        soon("Ada's nodes", wait).await
+    };
+    let (at_desk, at_phone) = (start(&desk).await, start(&phone).await);
+    for host in [&at_desk, &at_phone] {
+        assert_eq!(host.peer_id(), ada);
+        soon("joined", host.join(&link)).await.expect("joined");
+    }
+    let both = nodes(2, &[]).await;
+    assert_ne!(both[0], both[1]);
+    at_desk.shutdown().await.expect("ends");
+    let again = start(&desk).await;
+    let other = nodes(1, &both).await;
+    assert!(!both.contains(&other[0]));
+    for host in [again, at_phone, bob] {
+        host.shutdown().await.expect("ends");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -401,4 +451,26 @@ async fn withdrawn_invitation_lets_nobody_in_and_who_leaves_is_gone_for_all() {
     assert!(bob.groups().await.expect("listed").is_empty());
     let left = member(&group, bob.peer_id(), |it| it.standing != Standing::Member).await;
     assert_eq!(left.standing, Standing::Revoked { by: bob.peer_id(), reason: Reason::Left });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn password_lets_in_who_knows_it() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Class").await.expect("made");
+    let password = |text: &str| Password::new(text).expect("long enough");
+    let options = InviteOptions::password(Role::Member, password("seven geese fly")).uses(2);
+    let link = group.invite(options).await.expect("invited").to_text();
+
+    let bob = builder("Bob").node(url(&ada)).start().await.expect("starts");
+    let refused = |error| Some(JoinError::Command(CommandError::Node(error)));
+    assert_eq!(bob.join(&link).await.err(), refused(Error::PasswordNeeded));
+    let wrong = soon("told", bob.join_with(&link, password("eight geese fly"))).await;
+    assert_eq!(wrong.err(), refused(Error::WrongPassword));
+    let right = soon("joined", bob.join_with(&link, password("seven geese fly"))).await;
+    right.expect("joined").publish("note", "I knew").await.expect("published");
+    see(&mut group.watch("note"), "I knew").await;
+
+    let strict = ada.create_group("Strict").no_passwords().await.expect("made");
+    let refused = strict.invite(InviteOptions::password(Role::Member, password("12345678"))).await;
+    assert_eq!(refused.err(), Some(CommandError::Node(Error::NotAllowed)));
 }

@@ -47,7 +47,8 @@ fn node_that_dies_at_any_moment_of_a_join_can_join_again() {
         let bob = world.native("bob");
         world.host(bob).disk.write_delay = (1_000, 100_000);
         let invitation = world.invite_bearer(ada, group, 1, Duration::from_secs(3600));
-        let request = world.command(bob, Command::Join { invitation: invitation.clone() });
+        let request =
+            world.command(bob, Command::Join { invitation: invitation.clone(), password: None });
         let moment = world.chance.within(0..2_000);
         world.run_for(Duration::from_millis(moment));
         let answered = world.answer(bob, request);

@@ -144,3 +144,86 @@ fn small_group_falls_quiet() {
         assert_eq!(world.wired_to(hosts[0]), [hosts[1]]);
     });
 }
+
+#[test]
+fn two_groups_share_one_link_and_nothing_crosses() {
+    each_seed("two_groups_share_one_link_and_nothing_crosses", 20, |world| {
+        let (talk, hosts) = world.group_of(&["ada", "bob"]);
+        let work = world.create_group(hosts[0], "work");
+        world.let_in(hosts[0], work, hosts[1], &[hosts[0]]);
+        world.say_to(hosts[0], talk, "in talk", &[hosts[1]]);
+        world.say_to(hosts[1], work, "in work", &[hosts[0]]);
+        // Time enough for links that nothing needs to be closed.
+        world.run_for(Duration::from_secs(60));
+        for &host in &hosts {
+            assert_eq!(world.texts(host, talk), ["in talk"]);
+            assert_eq!(world.texts(host, work), ["in work"]);
+            assert_eq!(world.links(host).len(), 1, "both graphs are on one link");
+        }
+        let neighbour = |group| move |event: &Event| matches!(event, Event::Neighbour { group: of, up: true, .. } if *of == group);
+        assert!(world.has_event(hosts[0], neighbour(talk)));
+        assert!(world.has_event(hosts[0], neighbour(work)));
+    });
+}
+
+#[test]
+fn node_that_finds_nobody_asks_its_application_for_an_address() {
+    each_seed("node_that_finds_nobody_asks_its_application_for_an_address", 20, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let asks = |event: &Event| matches!(event, Event::ConnectionRequired { group: of } if *of == group);
+        world.run_for(Duration::from_secs(30));
+        assert!(!world.has_event(hosts[1], asks), "bob has ada");
+        world.stop(hosts[0]);
+        let asked =
+            world.run_until(Duration::from_secs(120), |world| world.has_event(hosts[1], asks));
+        assert!(asked, "nobody is left");
+    });
+}
+
+#[test]
+fn neighbours_above_the_ideal_are_dropped_one_by_one_and_the_graph_stays_whole() {
+    let name = "neighbours_above_the_ideal_are_dropped_one_by_one_and_the_graph_stays_whole";
+    each_seed(name, 5, |world| {
+        let wants = Neighbours { minimum: 2, ideal: 3, maximum: 7 };
+        let mut hosts = Vec::new();
+        for number in 0..16 {
+            let host = world.add_stopped(Kind::Native, &format!("n{number}"));
+            world.host(host).wants = wants;
+            world.start(host);
+            world.await_opened(host);
+            hosts.push(host);
+        }
+        let group = world.create_group(hosts[0], "talk");
+        for &host in &hosts[1..] {
+            world.let_in(hosts[0], group, host, &[hosts[0]]);
+        }
+        let neighbours =
+            |world: &World| hosts.iter().map(|&h| world.hosts()[h].neighbours).sum::<u32>();
+        world.run_for(Duration::from_secs(30));
+        let before = neighbours(world);
+        world.run_for(Duration::from_secs(3_600));
+        let after = neighbours(world);
+        assert!(after <= before && after <= 16 * 4, "{before} neighbours, {after} after an hour");
+        for &host in &hosts {
+            let count = world.hosts()[host].neighbours;
+            assert!((2..=7).contains(&count), "host {host} has {count} neighbours");
+        }
+        assert!(world.is_connected(&hosts));
+        world.say_to(hosts[15], group, "hello", &hosts);
+    });
+}
+
+#[test]
+fn large_record_crosses_every_link_at_most_once() {
+    each_seed("large_record_crosses_every_link_at_most_once", 20, |world| {
+        let names = ["ada", "bob", "cleo", "dan", "eve", "fay", "gus", "hal"];
+        let (group, hosts) = world.group_of(&names);
+        world.run_for(Duration::from_secs(60));
+        world.say_to(hosts[3], group, "so that dan's membership is known", &hosts);
+        let before = world.counts.frame_bytes;
+        world.say_to(hosts[3], group, &"x".repeat(500_000), &hosts);
+        world.run_for(Duration::from_secs(3));
+        let copies = (world.counts.frame_bytes - before) as f64 / 500_000.0;
+        assert!((7.0..7.5).contains(&copies), "{copies:.2} copies for seven who lack it");
+    });
+}

@@ -4,10 +4,15 @@
 // Stories look for one event or answer among all.
 #![allow(clippy::wildcard_enum_match_arm)]
 mod adversary;
+mod campaign;
 mod chat;
 mod crash;
+mod flow;
 mod graph;
 mod joining;
+mod partition;
+mod password;
+mod presence;
 mod records;
 mod rendezvous;
 mod replay;

@@ -77,3 +77,29 @@ fn both_sides_of_a_split_end_with_the_union() {
         }
     });
 }
+
+/// Goal: what arrived before a link was lost stays. Method: the network splits when a third of the records has come.
+#[test]
+fn sync_that_is_cut_off_goes_on_with_what_is_left() {
+    each_seed("sync_that_is_cut_off_goes_on_with_what_is_left", 10, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let bob = hosts[1];
+        world.run_for(Duration::from_secs(30));
+        world.stop(bob);
+        let missed = fill(world, hosts[0], group, 1_000) as u64;
+        let entries = |world: &World| world.hosts()[bob].disk.entries();
+        let (had, before) = (entries(world), world.hosts()[bob].traffic.1);
+        world.start(bob);
+        let partly = |world: &World| entries(world) > had + 300;
+        assert!(world.run_until_every(1, Duration::from_secs(60), partly));
+        world.partition(vec![0, 1]);
+        world.run_for(Duration::from_secs(90));
+        assert!(entries(world) < had + 900, "{} of 1,000 came", entries(world) - had);
+        world.heal();
+        world.run_until(Duration::from_secs(180), |world| entries(world) >= had + 1_000);
+        world.run_for(Duration::from_secs(30));
+        assert_eq!(world.records(bob, group), world.records(hosts[0], group));
+        let received = world.hosts()[bob].traffic.1 - before;
+        assert!(received < missed * 3 / 2 + 20_000, "{received} bytes for {missed} missed");
+    });
+}

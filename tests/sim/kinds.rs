@@ -81,7 +81,7 @@ impl Kinds {
     /// Those of which there were any.
     pub fn by_name(&self) -> BTreeMap<&'static str, KindCount> {
         let mut named = BTreeMap::<_, KindCount>::new();
-        for (kind, count) in (0..).zip(&self.0).filter(|(_, count)| count.bytes > 0) {
+        for (kind, count) in (0..=u8::MAX).zip(&self.0).filter(|(_, count)| count.bytes > 0) {
             let name = match kind {
                 HANDSHAKE => "handshake",
                 SEALED => "sealed",

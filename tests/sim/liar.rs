@@ -1,13 +1,15 @@
 //! Members who lie: they hold a genuine membership, and put on their links whatever they like.
 //!
 //! A liar's node is an honest one; beside what it says, [`World::lie`] sends frames in its name, as a changed program would. An
-//! act more is a variant of [`Act`] and an arm in [`World::lie`].
+//! act more is a variant of [`Act`] and an arm in [`World::lie`], or in what is told of the record that it is about.
+use crate::adapt;
 use crate::adversary::{distort, garbage};
 use crate::host::{HostId, Slot};
 use crate::world::World;
 use bytes::Bytes;
 use peergraph_core::id::{GroupId, RecordId};
-use peergraph_core::record::{Record, Signed};
+use peergraph_core::record::{Record, RecordType, Signed};
+use peergraph_core::time::WallTime;
 use std::time::Duration;
 
 /// What a liar can do.
@@ -53,13 +55,13 @@ impl Act {
         Self::Future,
         Self::Past,
         Self::Usurp,
-        Self::Recreate,
-        Self::Retype,
         Self::Shorten,
         Self::Announce,
         Self::Request,
         Self::Acknowledge,
         Self::Repeat,
+        Self::Recreate,
+        Self::Retype,
     ];
 }
 
@@ -87,6 +89,22 @@ fn named(id: RecordId, version: u64) -> Vec<u8> {
     [&[ARRAY | 3][..], &id, &[NUMBER], &version.to_be_bytes(), &[FALSE]].concat()
 }
 
+/// A message of a graph, in one frame.
+fn message(kind: u8, slot: u16, body: &[u8]) -> Bytes {
+    Bytes::from([&[0, kind][..], &slot.to_be_bytes(), body].concat())
+}
+
+/// A record on its way.
+fn flood(slot: u16, record: &Signed) -> Bytes {
+    message(FLOOD, slot, &[&[ARRAY | 1][..], &byte_string(record.bytes())].concat())
+}
+
+/// A new record made from another one.
+fn fresh(own: &Record, id: RecordId, version: u64) -> Record {
+    let now = WallTime(version >> 16);
+    Record { id, modifier: None, created: now, modified: now, version, ..own.clone() }
+}
+
 impl World {
     /// `host` lies in a group, once, to whom it has wires to. False where it could not: it has no wire, or no record of the kind
     /// that the lie is about.
@@ -94,112 +112,108 @@ impl World {
         let mut links = self.graph_links(host);
         self.chance.shuffle(&mut links);
         let Some(&(to, slot)) = links.first() else { return false };
-        let (_, other_slot) = links.last().copied().unwrap_or((to, slot));
-        let other = links.last().map_or(to, |&(other, _)| other);
-        let message = |kind: u8, slot: u16, body: &[u8]| {
-            Bytes::from([&[0, kind][..], &slot.to_be_bytes(), body].concat())
-        };
-        let flood = |slot: u16, record: &Signed| {
-            message(FLOOD, slot, &[&[ARRAY | 1][..], &byte_string(record.bytes())].concat())
-        };
-        let identity = crate::adapt::identity(&self.hosts[host]);
-        let me = identity.peer_id();
-        let now = self.hosts[host].clock.wall(self.now);
-        let hour = Duration::from_secs(3_600);
-        let second = Duration::from_secs(1);
-        let version = |time: peergraph_core::time::WallTime| time.0 << 16;
+        let me = self.hosts[host].peer_id();
         let any = RecordId::new(me, self.chance.any());
-        let own = self.application_record(host, |record| record.creator == me && !record.deleted);
-        let changed = |record: &Record| Record {
+        let version = self.hosts[host].clock.wall(self.now).0 << 16;
+        let named = |kind: u8| {
+            let items = [&[MAP_OF_ONE, 0, ARRAY | 1][..], &named(any, version)].concat();
+            message(kind, slot, &items)
+        };
+        let frame = match act {
+            Act::Garbage => garbage(&mut self.chance),
+            Act::Nonsense => {
+                let kind = self.chance.within(32..56) as u8;
+                message(kind, slot, &garbage(&mut self.chance))
+            }
+            Act::Announce => named(ANNOUNCE),
+            Act::Acknowledge => named(ACK),
+            Act::Request => {
+                let head = [MAP_OF_ONE, 0, ARRAY | 1, 0x50];
+                message(REQUEST, slot, &[&head[..], any.as_bytes()].concat())
+            }
+            Act::Equivocate => {
+                let Some(own) = self.own_record(host) else { return false };
+                let content = |text: &'static [u8]| Record {
+                    payload: Bytes::from_static(text),
+                    ..fresh(&own, any, version)
+                };
+                let (yes, no) = (content(b"yes"), content(b"no"));
+                let (other, other_slot) = links[links.len() - 1];
+                let frame =
+                    flood(other_slot, &yes.sign(group, &adapt::identity(&self.hosts[host])));
+                self.inject(host, other, frame);
+                flood(slot, &no.sign(group, &adapt::identity(&self.hosts[host])))
+            }
+            Act::Forge
+            | Act::Future
+            | Act::Past
+            | Act::Usurp
+            | Act::Recreate
+            | Act::Retype
+            | Act::Shorten
+            | Act::Repeat => {
+                let Some(record) = self.lying_record(host, act, any, version) else { return false };
+                let frame = flood(slot, &record.sign(group, &adapt::identity(&self.hosts[host])));
+                if act == Act::Forge { distort(&mut self.chance, &frame) } else { frame }
+            }
+        };
+        self.inject(host, to, frame)
+    }
+
+    /// The record that an act is about.
+    fn lying_record(
+        &mut self,
+        host: HostId,
+        act: Act,
+        any: RecordId,
+        version: u64,
+    ) -> Option<Record> {
+        let second = Duration::from_secs(1);
+        let me = self.hosts[host].peer_id();
+        let own = self.own_record(host)?;
+        let now = WallTime(version >> 16);
+        let new = fresh(&own, any, version);
+        let change = |record: &Record| Record {
             modifier: Some(me),
             modified: now.max(record.created.after(second)),
-            version: version(now).max(record.version + 1),
+            version: version.max(record.version + 1),
+            serial: own.serial,
             ..record.clone()
         };
-        let fresh = |record: &Record| Record {
-            id: any,
-            modifier: None,
-            created: now,
-            modified: now,
-            version: version(now),
-            ..record.clone()
-        };
-        let sign = |record: Record| record.sign(group, &identity);
-        match (act, own) {
-            (Act::Garbage, _) => {
-                let frame = garbage(&mut self.chance);
-                return self.inject(host, to, frame);
+        Some(match act {
+            Act::Future => {
+                let later = now.after(3_600 * second);
+                Record { created: later, modified: later, version: later.0 << 16, ..new }
             }
-            (Act::Nonsense, _) => {
-                let kind = self.chance.within(32..56) as u8;
-                let body = garbage(&mut self.chance);
-                return self.inject(host, to, message(kind, slot, &body));
-            }
-            (Act::Announce | Act::Acknowledge, _) => {
-                let kind = if act == Act::Announce { ANNOUNCE } else { ACK };
-                let head = [MAP_OF_ONE, 0, ARRAY | 1];
-                let body = [&head[..], &named(any, version(now))].concat();
-                return self.inject(host, to, message(kind, slot, &body));
-            }
-            (Act::Request, _) => {
-                let head = [MAP_OF_ONE, 0, ARRAY | 1, 0x50];
-                let body = [&head[..], any.as_bytes()].concat();
-                return self.inject(host, to, message(REQUEST, slot, &body));
-            }
-            (Act::Usurp, _) => {
-                let theirs = self.application_record(host, |record| record.creator != me);
-                let Some(theirs) = theirs else { return false };
-                // With its own certificate, the only one that it has a key for.
-                let Some(own) = self.application_record(host, |record| record.creator == me) else {
-                    return false;
-                };
-                let record = Record { serial: own.serial, ..changed(&theirs) };
-                return self.inject(host, to, flood(slot, &sign(record)));
-            }
-            (_, None) => return false,
-            (Act::Forge, Some(own)) => {
-                let frame = flood(slot, &sign(fresh(&own)));
-                let frame = distort(&mut self.chance, &frame);
-                return self.inject(host, to, frame);
-            }
-            (Act::Equivocate, Some(own)) => {
-                let (a, b) = (Bytes::from_static(b"yes"), Bytes::from_static(b"no"));
-                let yes = sign(Record { payload: a, ..fresh(&own) });
-                let no = sign(Record { payload: b, ..fresh(&own) });
-                self.inject(host, to, flood(slot, &yes));
-                return self.inject(host, other, flood(other_slot, &no));
-            }
-            (Act::Future, Some(own)) => {
-                let later = now.after(hour);
-                let record = Record {
-                    created: later,
-                    modified: later,
-                    version: version(later),
-                    ..fresh(&own)
-                };
-                return self.inject(host, to, flood(slot, &sign(record)));
-            }
-            (Act::Past, Some(own)) => {
+            Act::Past => {
                 let (then, end) = (now.before(second), now.before(second / 2));
-                let record = Record { created: then, modified: then, expires: end, ..fresh(&own) };
-                return self.inject(host, to, flood(slot, &sign(record)));
+                Record { created: then, modified: then, expires: end, ..new }
             }
-            (Act::Recreate, Some(own)) => {
-                let record = Record { created: own.created.before(second), ..changed(&own) };
-                return self.inject(host, to, flood(slot, &sign(record)));
+            // With its own certificate, the only one that it has a key for.
+            Act::Usurp => change(&self.application_record(host, |record| record.creator != me)?),
+            Act::Recreate => Record { created: own.created.before(second), ..change(&own) },
+            Act::Retype => {
+                let kind = RecordType::new("another.type").expect("a good name");
+                Record { kind, ..change(&own) }
             }
-            (Act::Retype, Some(own)) => {
-                let kind = peergraph_core::record::RecordType::new("another.type");
-                let kind = kind.expect("a good name");
-                return self.inject(host, to, flood(slot, &sign(Record { kind, ..changed(&own) })));
+            Act::Shorten => {
+                let changed = change(&own);
+                Record { expires: changed.modified.after(second * 5), ..changed }
             }
-            (Act::Shorten, Some(own)) => {
-                let record = changed(&own);
-                let expires = record.modified.after(second * 5);
-                return self.inject(host, to, flood(slot, &sign(Record { expires, ..record })));
-            }
-            (Act::Repeat, Some(own)) => return self.inject(host, to, flood(slot, &sign(own))),
-        }
+            Act::Repeat => own,
+            Act::Forge
+            | Act::Garbage
+            | Act::Nonsense
+            | Act::Equivocate
+            | Act::Announce
+            | Act::Request
+            | Act::Acknowledge => new,
+        })
+    }
+
+    fn own_record(&mut self, host: HostId) -> Option<Record> {
+        let me = self.hosts[host].peer_id();
+        self.application_record(host, |record| record.creator == me && !record.deleted)
     }
 
     /// To whom a host has wires that carry its graph in clear, and under which number.

@@ -10,11 +10,11 @@ use crate::world::{Pending, World};
 use bytes::Bytes;
 use peergraph_core::address::Address;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Dial, Input, LinkId, Transport};
+use peergraph_core::io::{Dial, Input, LinkId, LinkInfo, Transport};
 use peergraph_core::limits::BUFFERED_LOW_BYTES;
 
 /// Bytes on a wire beside each frame: IP, UDP, DTLS, SCTP headers.
-const OVERHEAD_BYTES: u64 = 90;
+pub const OVERHEAD_BYTES: u64 = 90;
 /// A host reports what waits in its transport after so many bytes. Less often than a real one, which may
 /// report after every batch: each report is an input.
 const REPORT_AFTER_BYTES: u32 = 32 * 1024;
@@ -109,7 +109,7 @@ impl Wire {
 }
 
 /// One-way latency between two hosts, the same each time it is asked.
-fn latency(seed: u64, range: (u64, u64), a: HostId, b: HostId) -> u64 {
+pub fn latency(seed: u64, range: (u64, u64), a: HostId, b: HostId) -> u64 {
     let mut digest = crate::digest::RunDigest::default();
     for number in [seed, a.min(b) as u64, a.max(b) as u64] {
         digest.add(number);
@@ -262,6 +262,21 @@ impl World {
             }
         }
         hosts.iter().all(|&host| reached[host])
+    }
+
+    /// The neighbours of `host` in any graph over live wires, and how useful its links to them are.
+    pub fn neighbours(&self, host: HostId) -> Vec<(HostId, u32)> {
+        let this = &self.hosts[host];
+        let links = this.node.as_ref().map(|node| node.links()).unwrap_or_default();
+        let neighbour = |link: &LinkInfo| match this.links.get(&link.link)? {
+            &Slot::Wire(wire, side) => {
+                let wire = &self.wires[wire as usize];
+                let other = wire.ends[1 - side].host as HostId;
+                (wire.carries() && !link.graphs.is_empty()).then_some((other, link.utility))
+            }
+            Slot::Signalling => None,
+        };
+        links.iter().filter_map(neighbour).collect()
     }
 
     /// Starts what [`Output::Open`](peergraph_core::io::Output::Open) asks for.
@@ -470,7 +485,7 @@ impl World {
         self.counts.frame_bytes += length;
         self.hosts[host].traffic.0 += length;
         if let Some(delivery) = &mut self.delivery {
-            let payload = delivery.sent(host, to, &bytes, arrival);
+            let payload = delivery.sent((host, to), &bytes, now, arrival);
             self.counts.payload_messages += payload;
             if payload > 0 {
                 self.counts.payload_bytes += length;

@@ -5,7 +5,9 @@
 //! drawn by chance, has reached the disk although nobody was told, and the rest is gone.
 use crate::chance::Chance;
 use bytes::Bytes;
+use peergraph_core::id::GroupId;
 use peergraph_core::io::{StoreFault, StoreId, StoreReply, StoreTask};
+use peergraph_core::record::{Record, Signed};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A simulated disk.
@@ -24,6 +26,8 @@ pub struct Disk {
     pub quota: Option<usize>,
     /// Every write fails with this.
     pub fault: Option<StoreFault>,
+    /// Writes that were refused.
+    pub refused: u64,
     /// What became durable and was not looked at yet, if anybody looks.
     pub(crate) log: Option<Vec<(Bytes, Bytes)>>,
 }
@@ -40,6 +44,7 @@ impl Default for Disk {
             read_delay: (50, 200),
             quota: None,
             fault: None,
+            refused: 0,
             log: None,
         }
     }
@@ -81,6 +86,7 @@ impl Disk {
             )),
             StoreTask::Write { batch } => {
                 if let Some(fault) = self.fault {
+                    self.refused += 1;
                     return Err(fault);
                 }
                 self.write(batch)?;
@@ -132,6 +138,15 @@ impl Disk {
     /// One entry.
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
         self.durable.get(key)
+    }
+
+    /// All records of a group, of all classes.
+    pub fn records(&self, group: GroupId) -> Vec<Record> {
+        let from = [&b"g"[..], group.as_bytes(), b"r"].concat();
+        let entries = self.durable.range(Bytes::from(from.clone())..);
+        let entries = entries.take_while(|(key, _)| key.starts_with(&from));
+        let records = entries.filter_map(|(_, value)| Signed::decode(value.clone()).ok());
+        records.map(Signed::into_record).collect()
     }
 
     /// Bytes of all keys and values.

@@ -6,10 +6,11 @@ use crate::world::World;
 use bytes::Bytes;
 use peergraph_core::cert::Role;
 use peergraph_core::error::Error;
-use peergraph_core::id::{GroupId, RecordId};
+use peergraph_core::id::{GroupId, NodeId, RecordId};
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{
-    Command, Cursor, Draft, Event, Filter, Invite, LinkInfo, MemberInfo, Reply, RequestId,
+    Command, Cursor, Draft, Event, Filter, GroupInfo, Invite, LinkInfo, MemberInfo, NodeInfo,
+    Reply, RequestId,
 };
 use peergraph_core::policy::Policy;
 use peergraph_core::record::{Record, RecordType};
@@ -146,7 +147,7 @@ impl World {
     /// # Panics
     /// If the answer is of another kind, or none comes in time.
     pub fn join(&mut self, host: HostId, invitation: Invitation) -> Result<GroupId, Error> {
-        match self.ask_within(host, Command::Join { invitation }, JOIN_WITHIN)? {
+        match self.ask_within(host, Command::Join { invitation, password: None }, JOIN_WITHIN)? {
             Reply::Group(info) => Ok(info.id),
             other => panic!("join answered {other:?}"),
         }
@@ -264,6 +265,53 @@ impl World {
         let mut texts: Vec<String> = self.records(host, group).into_iter().map(text).collect();
         texts.sort_unstable();
         texts
+    }
+
+    /// A group as a host sees it.
+    ///
+    /// # Panics
+    /// If the node refuses, or is not in it.
+    pub fn info(&mut self, host: HostId, group: GroupId) -> GroupInfo {
+        match self.ask(host, Command::Groups) {
+            Ok(Reply::Groups(groups)) => {
+                groups.into_iter().find(|info| info.id == group).expect("the host is in the group")
+            }
+            other => panic!("groups answered {other:?}"),
+        }
+    }
+
+    /// The nodes that say that they are here, as a host sees them.
+    ///
+    /// # Panics
+    /// If the node refuses.
+    pub fn nodes(&mut self, host: HostId, group: GroupId) -> Vec<NodeInfo> {
+        match self.ask(host, Command::Nodes { group }) {
+            Ok(Reply::Nodes(nodes)) => nodes,
+            other => panic!("nodes answered {other:?}"),
+        }
+    }
+
+    /// Runs until all `hosts` see one graph signature, and answers it.
+    ///
+    /// # Panics
+    /// If that takes longer than `within`, or it is not the lowest node id among them.
+    pub fn await_signature(
+        &mut self,
+        hosts: &[HostId],
+        group: GroupId,
+        within: Duration,
+    ) -> NodeId {
+        let lowest = hosts.iter().map(|&host| self.node_id(host)).min().expect("some hosts");
+        let end = self.time() + within;
+        loop {
+            let seen: Vec<Option<NodeId>> =
+                hosts.iter().map(|&host| self.info(host, group).signature).collect();
+            if seen.iter().all(|&seen| seen == Some(lowest)) {
+                return lowest;
+            }
+            assert!(self.time() < end, "{lowest:?} is lowest of {hosts:?}, which see {seen:?}");
+            self.run_for(Duration::from_secs(1));
+        }
     }
 
     /// The members as a host sees them.

@@ -15,10 +15,10 @@ use crate::replay::Recording;
 use crate::scenario::Crypto;
 use bytes::Bytes;
 use peergraph_core::error::Error;
-use peergraph_core::id::GroupId;
+use peergraph_core::id::{GroupId, NodeId};
 use peergraph_core::identity::Identity;
 use peergraph_core::io::{
-    CloseReason, Command, Event, Input, LinkId, Output, Reply, RequestId, SyncPhase,
+    CloseReason, Command, Event, Input, LinkId, NodeChange, Output, Reply, RequestId, SyncPhase,
 };
 use peergraph_core::node::Node;
 use std::collections::BTreeSet;
@@ -86,6 +86,10 @@ pub struct Counts {
     pub links_failed: u64,
     /// Links lost because a node saw a fault of its peer.
     pub misbehaved: u64,
+    /// Links closed because nothing was heard, or the handshake took too long.
+    pub silenced: u64,
+    /// How often nodes told that another is not present any more.
+    pub departures: u64,
     /// The same, where the peer lies or frames are changed on their way.
     pub caught: u64,
     /// Links that a node closed because its peer reads too slowly.
@@ -410,6 +414,14 @@ impl World {
         self.digest.value()
     }
 
+    /// The id of the node that runs on a host.
+    ///
+    /// # Panics
+    /// If none runs there.
+    pub fn node_id(&self, host: HostId) -> NodeId {
+        self.hosts[host].node.as_ref().expect("a node runs there").id()
+    }
+
     /// Hosts, by number.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
@@ -590,6 +602,7 @@ impl World {
                     );
                 }
                 Output::Close { link, reason } => {
+                    self.counts.silenced += u64::from(reason == CloseReason::Silent);
                     self.counts.closed_slow += u64::from(reason == CloseReason::Slow);
                     self.close(host, link);
                 }
@@ -659,6 +672,7 @@ impl World {
                     self.counts.caught += 1;
                 }
             }
+            Event::Node { change: NodeChange::Disconnected, .. } => self.counts.departures += 1,
             // The border may grow: what is not counted is kept below all the same.
             Event::Status { .. }
             | Event::Member { .. }

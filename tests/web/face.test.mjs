@@ -109,6 +109,8 @@ test("mistakes and misfortunes are errors with a code", async (t) => {
       role: () => group.invite({ role: "king" }),
       person: () => group.invite({ for: document.slice(0, 200) }),
       roles: () => group.invite({ roles: ["Editor"] }),
+      short: () => group.invite({ password: "1234567" }),
+      both: () => group.invite({ password: "12345678", for: document }),
       cutOff: async () => readInvitation((await group.invite()).link.slice(0, -9)),
       policy: () => peer.createGroup({ name: "X", policy: { membershipLifetime: "1s" } }),
       policyField: () => peer.createGroup({ name: "X", policy: { colour: "red" } }),
@@ -137,10 +139,11 @@ test("mistakes and misfortunes are errors with a code", async (t) => {
   assert.deepEqual(codes, {
     sameIdentity: true, type: "bad-record", nothing: "bad-argument", span: "bad-argument", large: "bad-record",
     aborted: "aborted", unknown: "unknown-record", cursor: "bad-argument", role: "bad-argument",
-    person: "bad-argument", roles: "bad-argument", policy: "bad-policy", policyField: "bad-argument",
+    person: "bad-argument", roles: "bad-argument", short: "bad-argument", both: "bad-argument", policy: "bad-policy", policyField: "bad-argument",
     right: "bad-argument", stranger: "unknown-member", nobody: "bad-argument", reason: "bad-argument",
-    records: "bad-argument", reinstate: "unknown-member", invitation: "unknown-invitation", cutOff: "bad-invitation", noInvitation: "bad-invitation", noName: "bad-name",
-    twice: "locked", password: "bad-identity", node: "bad-argument", closed: "closed",
+    records: "bad-argument", reinstate: "unknown-member", invitation: "unknown-invitation", cutOff: "bad-invitation",
+    noInvitation: "bad-invitation", noName: "bad-name",
+    twice: "locked", password: "wrong-password", node: "bad-argument", closed: "closed",
   });
 });
 

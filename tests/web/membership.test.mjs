@@ -141,6 +141,30 @@ test("Ada promotes Bob and ends Eve's membership", { timeout: 300_000 }, async (
     await sees(a, "I am sorry", { timeout: 90_000 });
   });
 
+  await step("a link with a password lets in who knows it", async () => {
+    await a.click("#invite-button");
+    await a.fill("#invite-password", "seven geese fly");
+    await a.click("#invite-make");
+    await a.locator("#invite-facts", { hasText: "and the password" }).waitFor();
+    await picture(a, "ada-link-with-password");
+    const link = await a.inputValue("#invite-link");
+    await a.click("#invite-close");
+    const gus = await openProfile(t, "gus", { ...NARROW, colorScheme: "dark" });
+    const g = await gus.page();
+    await g.goto(link);
+    await g.fill("#name", "Gus");
+    await g.keyboard.press("Enter");
+    await g.fill("#invited-password", "six geese fly");
+    await picture(g, "gus-password-narrow-dark");
+    await g.click("#invited-join");
+    await g.locator("#invited-error", { hasText: "password is wrong" }).waitFor();
+    await g.fill("#invited-password", "seven geese fly");
+    await g.click("#invited-join");
+    await inGroup(g, GROUP);
+    await sees(g, "Hello from Bob");
+    await gus.close();
+  });
+
   await step("Bob leaves", async () => {
     await b.click("#group-button");
     await b.click("#menu-leave");

@@ -5,6 +5,8 @@ import { GroupRecord, encodeAttributes, encodePayload, spanMs } from "./record.j
 import { watch } from "./watch.js";
 
 const PAGE_MAX = 1_000;
+/** Records of one stream that are not durable yet; a further one waits. */
+const WRITES_MAX = 64;
 /** Records of ours whose spread is remembered. The oldest are forgotten: they say "stored" again. */
 const HELD_MAX = 10_000;
 /** How often unknown names are looked up. */
@@ -100,8 +102,23 @@ export class Group extends Base {
   }
 
   writable(type, options = {}) {
+    const underWay = new Set();
+    let failure = null;
+    const check = () => { if (failure) throw failure.error; };
     return new WritableStream({
-      write: async (chunk) => { await this.publish(type, chunk, options); },
+      // Several at once, since the disk writes them together; in their order, since each is begun before the next.
+      write: async (chunk) => {
+        while (underWay.size >= WRITES_MAX && !failure) await Promise.race(underWay);
+        check();
+        const one = this.publish(type, chunk, options)
+          .catch((error) => { failure ??= { error }; })
+          .finally(() => underWay.delete(one));
+        underWay.add(one);
+      },
+      close: async () => {
+        await Promise.all(underWay);
+        check();
+      },
     });
   }
 
@@ -119,9 +136,13 @@ export class Group extends Base {
 
   async invite(options = {}) {
     const { role, roles, uses = 1, expiresIn = INVITATION_LIFETIME, signal } = options;
+    if (options.for !== undefined && options.password !== undefined) {
+      throw badArgument("an invitation is for one identity, or by password");
+    }
     const page = new URL(options.page ?? location.origin + location.pathname);
     const wanted = {
       grant: encodeGrant(role, roles), uses, expiresInMs: spanMs(expiresIn), identity: options.for ?? null,
+      password: options.password === undefined ? null : String(options.password),
     };
     const made = await this.#ask(() => this.#handle.invite(this.id, wanted), signal);
     page.hash = made.text;

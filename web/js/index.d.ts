@@ -102,6 +102,8 @@ export type ErrorCode =
   | "invitation-invalid"
   | "nobody-found"
   | "invitation-used-up"
+  | "password-needed"
+  | "too-many-tries"
   | "unknown-record"
   | "not-your-record"
   | "bad-record"
@@ -134,8 +136,18 @@ export type ErrorCode =
   | "bad-argument"
   /** The text is not an invitation, or a part of it is missing. */
   | "bad-invitation"
-  /** The exported identity cannot be read, or the password is wrong. */
+  /** The text is not an exported identity, or it is damaged. */
   | "bad-identity"
+  /** The password does not open the exported identity. */
+  | "wrong-password"
+  /** No identity here has this id or name, or several have it. */
+  | "unknown-identity"
+  /** This identity is here already. */
+  | "identity-exists"
+  /** Groups use this identity: leave them before it is deleted. */
+  | "identity-in-use"
+  /** The default identity is deleted last. */
+  | "default-identity"
   /** The stored identity cannot be read. Nothing was overwritten. */
   | "identity-unreadable"
   /** The link is too long for a QR code. */
@@ -170,13 +182,82 @@ export interface OpenOptions extends Waits {
    * (`"rtc://…"`, `"ws://…"`, `"wss://…"`). What cannot be reached is tried again; opening never waits for it.
    */
   nodes?: Iterable<string | URL>;
-  /** Name of the database that holds identity and records. Default: `"peergraph"`. */
+  /** Name of the database that holds the identities, and begins the names of those with their records. Default: `"peergraph"`. */
   storage?: string;
   /** Whether to close the tab's peer that has this identity open, and open it here. */
   takeOver?: boolean;
-  /** An identity exported elsewhere, for a database that has none yet. */
-  identity?: { file: string; password: string };
+  /**
+   * Which identity: id, beginning of the id, or name of one that is here; or one exported elsewhere, which is kept here
+   * from then on. Default: the default identity, made where there is none.
+   */
+  identity?: string | { file: string; password: string };
 }
+
+/** An identity of this origin. */
+export interface IdentityInfo {
+  /** 52 characters: the SHA-256 of its key. */
+  readonly id: string;
+  /** Friendly name. */
+  readonly name: string;
+  /** What its peer name ends with; empty where it has none. */
+  readonly classifier: string;
+  /** Whether it is opened when none is named. */
+  readonly default: boolean;
+}
+
+/** A name of an identity, or one that anybody may claim. */
+export interface PeerName {
+  /** `ID.CLASSIFIER`, or `0.CLASSIFIER` for one that anybody may claim. */
+  readonly name: string;
+  /** The same as a host name, lossless; `null` where it would be longer than host names are. */
+  readonly host: string | null;
+  /** Whose name it is; `null` if anybody's. */
+  readonly id: string | null;
+  readonly classifier: string;
+}
+
+/** What all functions of {@link identities} accept. */
+export interface IdentityOptions extends Waits {
+  /** As in {@link OpenOptions}. */
+  storage?: string;
+}
+
+/** The identities of this origin. `who` is an id, the beginning of one, or a friendly name. */
+export const identities: {
+  list(options?: IdentityOptions): Promise<readonly IdentityInfo[]>;
+  /** Makes one. The first becomes the default. */
+  create(options: { name: string; classifier?: string } & IdentityOptions): Promise<IdentityInfo>;
+  /**
+   * Gives it another friendly name or classifier; id and key stay. An open peer shows the new name when it is opened
+   * again, a group when the membership is renewed.
+   */
+  rename(who: string, options: { name?: string; classifier?: string } & IdentityOptions): Promise<IdentityInfo>;
+  /** The one that is opened when none is named; `null` where there is none. */
+  default(options?: IdentityOptions): Promise<IdentityInfo | null>;
+  setDefault(who: string, options?: IdentityOptions): Promise<IdentityInfo>;
+  /**
+   * Deletes it for good. Refused while it is open (`"locked"`), in a group (`"identity-in-use"`), or the default and not
+   * the last one (`"default-identity"`).
+   */
+  delete(who: string, options?: IdentityOptions): Promise<void>;
+  /** As text, encrypted with a password (Argon2id, XChaCha20-Poly1305). */
+  export(who: string, password: string, options?: IdentityOptions): Promise<string>;
+  /** Keeps an exported one. Fails with `"wrong-password"`, `"bad-identity"`, `"identity-exists"`. */
+  import(file: string, password: string, options?: IdentityOptions): Promise<IdentityInfo>;
+  /** The public certificate (PEM): what inviters, and {@link verify}, need. Holds no secret. */
+  document(who: string, options?: IdentityOptions): Promise<string>;
+  /** Its peer name, or with `classifier` another one of the same key. */
+  name(who: string, options?: { classifier?: string } & IdentityOptions): Promise<PeerName>;
+  /** 64 bytes, for {@link verify}. Worthless as proof of anything that this package signs. */
+  sign(who: string, message: BufferSource | string, options?: IdentityOptions): Promise<Uint8Array>;
+};
+
+/** Who signed `message`, if it was the identity of the public document; otherwise `null`. */
+export function verify(document: string, message: BufferSource | string, signature: BufferSource):
+  Promise<Omit<IdentityInfo, "default"> | null>;
+
+/** A peer name, given as such or as host name, in both forms. Fails with `"bad-name"`. */
+export function peerName(text: string): Promise<PeerName>;
 
 /** Types of the events of a {@link Peer}. Those of its groups come here too. */
 export interface PeerEvents<T = Payloads> extends GroupEvents<T> {
@@ -213,7 +294,7 @@ export class Peer<T = Payloads> extends EventTarget {
   /** Makes a group, with this identity as its owner and first administrator. */
   createGroup(options: { name: string; policy?: Policy } & Waits): Promise<Group<T>>;
   /** Joins by a link, or its text. Done when a membership is held; a group that one is in is done at once. */
-  join(link: string | URL, options?: Waits): Promise<Group<T>>;
+  join(link: string | URL, options?: { password?: string } & Waits): Promise<Group<T>>;
   /** All groups of this identity. */
   groups(options?: Waits): Promise<Group<T>[]>;
   /** The transports of this node. */
@@ -223,6 +304,10 @@ export class Peer<T = Payloads> extends EventTarget {
 
   /** The public certificate (PEM) for which others can make a bound invitation. Holds no secret. */
   identityDocument(): string;
+  /** The peer name of its identity. */
+  readonly peerName: PeerName;
+  /** Signs for the application: 64 bytes, for {@link verify}. */
+  sign(message: BufferSource | string): Uint8Array;
   /** The identity as text, encrypted with a password (Argon2id, XChaCha20-Poly1305), to be kept or opened elsewhere. */
   exportIdentity(password: string): Promise<string>;
 
@@ -297,7 +382,8 @@ export class Group<T = Payloads> extends EventTarget {
   readonly closed: boolean;
 
   /**
-   * Publishes a record. Done when it is durable here; the status of the record goes on from there.
+   * Publishes a record. Done when it is durable here; the status of the record goes on from there. While the storage
+   * or every neighbour is behind, it waits for its turn: await it, and a program publishes as fast as it is taken.
    * `data` is a value that JSON can say, or bytes.
    */
   publish<K extends keyof T & string>(
@@ -321,14 +407,19 @@ export class Group<T = Payloads> extends EventTarget {
    */
   watch<K extends keyof T & string>(type: K, options?: Waits): AsyncIterableIterator<GroupRecord<T[K], K>>;
   watch(type?: undefined, options?: Waits): AsyncIterableIterator<AnyRecord<T>>;
-  /** Publishes every chunk, with back-pressure. */
+  /**
+   * Publishes every chunk, in order and with back-pressure: a write waits while 64 are not durable yet. The stream is
+   * closed when all are; the first that fails ends it.
+   */
   writable<K extends keyof T & string>(
     type: K, options?: Omit<PublishOptions, "signal">): WritableStream<T[K] | Uint8Array>;
 
   /** Changes name, comment or presence. Only the owner can. */
   set(properties: { name?: string; comment?: string; presence?: number } & Waits): Promise<void>;
 
-  /** Makes an invitation: a bearer link, or with `for` one that is useless to others. */
+  /**
+   * Makes an invitation: a bearer link, with `for` one that is useless to others, or with `password` one that needs it.
+   */
   invite(options?: InviteOptions): Promise<Invitation>;
   /** The invitations that are open: ours, and those of others. */
   invitations(options?: Waits): Promise<OpenInvitation[]>;
@@ -401,6 +492,11 @@ export interface InviteOptions extends Waits {
   expiresIn?: Span;
   /** PEM of {@link Peer.identityDocument}: for this identity alone. It can join while no inviter is online. */
   for?: string;
+  /**
+   * 8 to 256 bytes, told to them in another way than the link, which is no secret then. Nothing can be guessed offline,
+   * and guessing online is throttled. We must be online when they join.
+   */
+  password?: string;
   /** The page that opens the link. Default: this one. The invitation is its fragment, which no server sees. */
   page?: string | URL;
 }
@@ -445,8 +541,8 @@ export interface OpenInvitation {
 
 /** What an invitation says, to be shown before joining. Nothing of it is verified yet: joining finds out. */
 export interface InvitationPreview {
-  /** `"bound"`: for one identity. `"bearer"`: for whoever holds it. */
-  readonly kind: "bound" | "bearer";
+  /** `"bound"`: for one identity. `"bearer"`: for whoever holds it. `"password"`: for who knows the password too. */
+  readonly kind: "bound" | "bearer" | "password";
   /** Group id. */
   readonly group: string;
   /** Name of the group: show it as text, like the inviter's. */

@@ -1,65 +1,18 @@
 // The npm package `peergraph`. What it offers is described in index.d.ts.
 //
 // Importing does nothing; the WebAssembly module is loaded by the first `Peer.open` or `readInvitation`.
-import { PeergraphError, checkSignal, closedError, errorOf, waitFor } from "./errors.js";
+import { PeergraphError, badArgument, checkSignal, closedError, errorOf, waitFor } from "./errors.js";
 import { Group } from "./group.js";
+import { STORAGE, bytesOf, identities, peerName, verify } from "./identities.js";
+import { checkBrowser, load } from "./load.js";
 import { decodeInvitation, encodePolicy } from "./membership.js";
 import { Nodes } from "./nodes.js";
 import { GroupRecord } from "./record.js";
 
-export { Group, GroupRecord, PeergraphError };
+export { Group, GroupRecord, PeergraphError, identities, peerName, verify };
 
-const STORAGE = "peergraph";
 const NAME = "Unnamed";
 const INSIDE = Symbol("made by Peer.open");
-
-let loading = null;
-
-/** Loads the module once; a failure can be tried again. */
-function load() {
-  loading ??= (async () => {
-    const module = await import("./peergraph_web.js");
-    await module.default({ module_or_path: new URL("./peergraph_web_bg.wasm", import.meta.url) });
-    return module;
-  })().catch((cause) => {
-    loading = null;
-    throw new PeergraphError("load-failed", `the WebAssembly module cannot be loaded: ${cause.message}`, {
-      hint: "check that peergraph_web_bg.wasm is served beside the scripts, "
-        + "and that the page's Content-Security-Policy has 'wasm-unsafe-eval'",
-      cause,
-    });
-  });
-  return loading;
-}
-
-/** Finds out what the browser lacks before anything is made. */
-function checkBrowser() {
-  const lack = (code, message, hint) => { throw new PeergraphError(code, message, { hint }); };
-  if (typeof window === "undefined" || typeof document === "undefined") {
-    lack("not-a-browser", "a peer can be opened only in a window of a browser",
-      "open it in the page: servers and workers have no WebRTC");
-  }
-  if (!window.isSecureContext || !navigator.locks || !crypto.subtle) {
-    lack("insecure-page", "this page did not come over a secure connection",
-      "serve it over HTTPS, or open it from localhost");
-  }
-  try {
-    new RTCPeerConnection().close();
-  } catch {
-    lack("no-webrtc", "this browser has no WebRTC, or it is switched off",
-      "switch WebRTC on in the settings or extensions of the browser, or use another one");
-  }
-  let database = null;
-  try {
-    database = window.indexedDB;
-  } catch {
-    // Some browsers throw where site data are forbidden.
-  }
-  if (!database) {
-    lack("no-indexeddb", "this browser has no IndexedDB for this page, or it is switched off",
-      "allow this site to store data, or leave private mode");
-  }
-}
 
 const Base = globalThis.EventTarget ?? class {};
 
@@ -71,6 +24,16 @@ export async function readInvitation(link) {
   } catch (thrown) {
     throw errorOf(thrown);
   }
+}
+
+/** Which identity to open: one that is here, or an exported one. */
+function wantedIdentity(identity) {
+  if (identity == null) return { who: null, identity: null };
+  if (typeof identity === "string") return { who: identity, identity: null };
+  if (typeof identity.file === "string" && typeof identity.password === "string") {
+    return { who: null, identity: [identity.file, identity.password] };
+  }
+  throw badArgument("identity is an id, a name, or { file, password } of an exported one");
 }
 
 /** One identity in this browser, with its groups. */
@@ -106,7 +69,7 @@ export class Peer extends Base {
       checkSignal(signal);
       const peer = new Peer(INSIDE, module);
       const wanted = {
-        name, storage, takeOver, identity: identity ? [identity.file, identity.password] : null,
+        name, storage, takeOver, ...wantedIdentity(identity),
       };
       const handle = await module.PeerHandle.open(wanted, (news) => peer.#hear(news));
       await peer.#begin(handle);
@@ -148,8 +111,9 @@ export class Peer extends Base {
     return this.#group(await this.#ask(() => this.#handle.createGroup(String(name ?? ""), wanted), signal));
   }
 
-  async join(link, { signal } = {}) {
-    return this.#group(await this.#ask(() => this.#handle.join(String(link)), signal));
+  async join(link, { password, signal } = {}) {
+    const joining = () => this.#handle.join(String(link), password === undefined ? undefined : String(password));
+    return this.#group(await this.#ask(joining, signal));
   }
 
   async groups({ signal } = {}) {
@@ -169,6 +133,12 @@ export class Peer extends Base {
 
   identityDocument() {
     return this.#handle.document;
+  }
+
+  get peerName() { return Object.freeze(this.#handle.peerName); }
+
+  sign(message) {
+    return this.#handle.sign(bytesOf(message));
   }
 
   async exportIdentity(password) {

@@ -3,6 +3,7 @@
 //! Ids cross as text, bytes as `Uint8Array`, times as milliseconds, 64-bit numbers as `bigint`, failures as
 //! `{ code, message, hint }`. `js/index.js` makes the classes that applications see of them.
 use crate::host::{LinkState, News};
+use crate::lock::LockError;
 use peergraph_core::cert::{CertError, Certificate};
 use peergraph_core::error::{BadRecord, Error};
 use peergraph_core::id::{GroupId, PeerId, RecordId};
@@ -12,6 +13,8 @@ use peergraph_core::io::{
     CloseReason, Cursor, Draft, Event, Filter, GroupInfo, InvitationInfo, Invite, Keep, LinkInfo,
     MemberInfo, Properties, SyncPhase,
 };
+use peergraph_core::name::{NameError, PeerName};
+use peergraph_core::password::Password;
 use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
 use peergraph_core::roll::{Reason, Standing, Target};
@@ -68,6 +71,29 @@ impl Failure {
         Self::new("identity-unreadable", text)
     }
 
+    pub(crate) fn no_locks() -> Self {
+        Self::internal("this browser refuses Web Locks")
+    }
+
+    pub(crate) fn unknown_identity(text: &str) -> Self {
+        Self::new("unknown-identity", text)
+    }
+
+    pub(crate) fn identity_exists(peer: PeerId) -> Self {
+        Self::new("identity-exists", format!("the identity {peer} is here already; use that one"))
+    }
+
+    pub(crate) fn identity_in_use(groups: &[String]) -> Self {
+        let groups = groups.join(", ");
+        let text = format!("this identity is a member of {groups}; leave these groups first");
+        Self::new("identity-in-use", text)
+    }
+
+    pub(crate) fn default_identity() -> Self {
+        let text = "this is the default identity; make another one the default first";
+        Self::new("default-identity", text)
+    }
+
     pub(crate) fn too_long() -> Self {
         let text = "this link is too long for a QR code; send it as text";
         Self::new("too-long", text)
@@ -96,7 +122,23 @@ impl From<InvitationError> for Failure {
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
-        Self::new("bad-identity", error)
+        let wrong_password = error == IdentityError::WrongPassword;
+        Self::new(if wrong_password { "wrong-password" } else { "bad-identity" }, error)
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::new("bad-name", error)
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held => Self::locked(),
+            LockError::Unavailable(_) => Self::no_locks(),
+        }
     }
 }
 
@@ -145,6 +187,44 @@ pub(crate) struct Options {
     pub(crate) take_over: bool,
     /// Exported identity and its password.
     pub(crate) identity: Option<(String, String)>,
+    /// Id, beginning of the id, or name of an identity that is here.
+    pub(crate) who: Option<String>,
+}
+
+/// An identity, as its certificate says.
+#[derive(Serialize)]
+struct IdentityJs<'a> {
+    id: String,
+    name: &'a str,
+    classifier: &'a str,
+    default: bool,
+}
+
+pub(crate) fn identity(certificate: &Certificate, default: bool) -> JsValue {
+    to_js(&IdentityJs {
+        id: certificate.peer_id().to_string(),
+        name: certificate.name(),
+        classifier: certificate.peer_name().classifier(),
+        default,
+    })
+}
+
+/// A peer name in both forms.
+#[derive(Serialize)]
+struct PeerNameJs<'a> {
+    name: String,
+    host: Option<String>,
+    id: Option<String>,
+    classifier: &'a str,
+}
+
+pub(crate) fn peer_name(name: &PeerName) -> JsValue {
+    to_js(&PeerNameJs {
+        name: name.to_string(),
+        host: name.to_host().ok(),
+        id: name.peer().map(|it| it.to_string()),
+        classifier: name.classifier(),
+    })
 }
 
 #[derive(Deserialize, Serialize)]
@@ -244,18 +324,20 @@ pub(crate) struct InviteJs {
     uses: u32,
     expires_in_ms: f64,
     identity: Option<String>,
+    password: Option<String>,
 }
 
 impl InviteJs {
     pub(crate) fn into_invite(self) -> Result<Invite, Failure> {
         let grant = self.grant.into_grant()?;
-        Ok(match self.identity {
-            Some(pem) => Invite::Bound { identity: Certificate::from_pem(&pem)?, grant },
-            None => Invite::Bearer {
-                grant,
-                uses: self.uses,
-                expires_in: Duration::from_millis(self.expires_in_ms as u64),
-            },
+        let (uses, expires_in) = (self.uses, Duration::from_millis(self.expires_in_ms as u64));
+        Ok(match (self.identity, self.password) {
+            (Some(pem), _) => Invite::Bound { identity: Certificate::from_pem(&pem)?, grant },
+            (None, Some(password)) => {
+                let password = Password::new(password).map_err(Failure::bad_argument)?;
+                Invite::Password { grant, password, uses, expires_in }
+            }
+            (None, None) => Invite::Bearer { grant, uses, expires_in },
         })
     }
 }
@@ -406,7 +488,9 @@ pub(crate) fn invitation(invitation: &Invitation) -> JsValue {
         id: Option<String>,
     }
     let id = match &invitation.kind {
-        InvitationKind::Bearer { id, .. } => Some(id.to_string()),
+        InvitationKind::Bearer { id, .. } | InvitationKind::Password { id, .. } => {
+            Some(id.to_string())
+        }
         InvitationKind::Bound { .. } => None,
     };
     to_js(&InvitationJs {
@@ -445,6 +529,7 @@ pub(crate) fn summary(invitation: &Invitation) -> JsValue {
         }
         // A link does not name them; the group knows.
         InvitationKind::Bearer { .. } => ("bearer", Vec::new()),
+        InvitationKind::Password { .. } => ("password", Vec::new()),
     };
     to_js(&SummaryJs {
         kind,

@@ -13,6 +13,7 @@ use crate::convert::{self, Failure};
 use crate::lock::Lock;
 use crate::rtc::RtcLink;
 use crate::store::Store;
+use crate::turns::Turns;
 use crate::ws::SocketLink;
 use crate::{Report, browser};
 use futures::StreamExt;
@@ -23,9 +24,11 @@ use gloo_timers::future::TimeoutFuture;
 use js_sys::Function;
 use peergraph_core::address::Address;
 use peergraph_core::error::Error;
+use peergraph_core::id::GroupId;
 use peergraph_core::identity::Identity;
 use peergraph_core::io::{
-    CloseReason, Command, Dial, Event, Input, LinkId, Output, Reply, RequestId, StoreFault, Wake,
+    CloseReason, Command, Dial, Draft, Event, Input, LinkId, Output, Reply, RequestId, StoreFault,
+    Wake,
 };
 use peergraph_core::node::{Config, Node};
 use peergraph_core::time::{Now, Time, WallTime};
@@ -70,9 +73,10 @@ pub(crate) struct Host {
     transports: RefCell<BTreeMap<LinkId, Carrier>>,
     /// Links on which something was sent since their buffer was last reported.
     sent_on: RefCell<BTreeSet<LinkId>>,
-    /// Bounded by the node, which answers `Busy`.
+    /// Bounded by the node, which answers `Busy`; publications by their turns.
     requests: RefCell<BTreeMap<RequestId, oneshot::Sender<Result<Reply, Error>>>>,
     requests_made: Cell<u64>,
+    turns: Turns,
     timer: RefCell<Option<(Time, Timeout)>>,
     /// Emptied after every drain, before the browser does anything else.
     news: mpsc::UnboundedSender<News>,
@@ -139,6 +143,7 @@ impl Host {
             sent_on: RefCell::default(),
             requests: RefCell::default(),
             requests_made: Cell::new(0),
+            turns: Turns::default(),
             timer: RefCell::default(),
             news,
             store,
@@ -171,6 +176,14 @@ impl Host {
         }
     }
 
+    /// Publishes when its turn comes, and waits until that is durable.
+    pub(crate) async fn publish(&self, group: GroupId, draft: Draft) -> Result<Reply, Failure> {
+        let turn = self.turns.begin(draft.payload.len()).await?;
+        let result = self.ask(Command::Publish { group, draft }).await;
+        self.turns.end(turn);
+        result
+    }
+
     /// Leaves every graph properly and lets go of everything. `error` is why, where nobody asked for it.
     pub(crate) async fn close(&self, error: Option<Failure>) {
         if self.closing.replace(true) {
@@ -194,6 +207,7 @@ impl Host {
         self.timer.take();
         self.drop_transports();
         self.requests.take();
+        self.turns.close();
         self.store.close().await;
         self.lock.take();
         // Nobody listens where the page has dropped the peer.

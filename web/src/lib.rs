@@ -12,19 +12,24 @@ mod qr;
 pub mod rtc;
 pub mod sdp;
 pub mod store;
+mod turns;
+mod wallet;
 pub mod ws;
 
 use convert::{Failure, from_js, parse, to_js};
 use futures::channel::oneshot;
 use host::Host;
 use js_sys::{Function, Promise};
-use lock::{Lock, LockError};
+use lock::Lock;
 use peergraph_core::address::Address;
-use peergraph_core::identity::Identity;
+use peergraph_core::identity::{Identity, read_public_document};
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Input, Reply};
+use peergraph_core::name::PeerName;
+use peergraph_core::password::Password;
 use std::rc::Rc;
 use store::Store;
+use wallet::Wallet;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
@@ -38,10 +43,7 @@ pub type Report = Rc<dyn Fn(Input)>;
 #[wasm_bindgen]
 pub struct PeerHandle {
     host: Rc<Host>,
-    id: String,
-    name: String,
-    document: String,
-    /// For exports. The node has a copy of its own.
+    /// For exports and signatures. The node has a copy of its own.
     identity: Identity,
 }
 
@@ -55,26 +57,35 @@ impl PeerHandle {
     /// The peer id.
     #[wasm_bindgen(getter)]
     pub fn id(&self) -> String {
-        self.id.clone()
+        self.identity.peer_id().to_string()
     }
 
     /// The friendly name.
     #[wasm_bindgen(getter)]
     pub fn name(&self) -> String {
-        self.name.clone()
+        self.identity.name().to_owned()
     }
 
     /// The public certificate in PEM.
     #[wasm_bindgen(getter)]
     pub fn document(&self) -> String {
-        self.document.clone()
+        self.identity.public_document()
     }
 
     /// The identity, encrypted.
     pub fn export(&self, password: &str) -> Result<String, JsValue> {
-        let mut random = [0; 40];
-        getrandom::fill(&mut random).map_err(|_| Failure::internal("no randomness"))?;
-        Ok(self.identity.export(password, random))
+        Ok(identity::export(&self.identity, password)?)
+    }
+
+    /// The peer name that it goes by, in both forms.
+    #[wasm_bindgen(getter, js_name = peerName)]
+    pub fn peer_name(&self) -> JsValue {
+        convert::peer_name(self.identity.peer_name())
+    }
+
+    /// Signs for the application.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.identity.sign_message(message).to_vec()
     }
 
     /// Makes a group.
@@ -94,9 +105,13 @@ impl PeerHandle {
     }
 
     /// Joins by the text or link of an invitation.
-    pub fn join(&self, text: &str) -> Promise {
-        let invitation = Invitation::from_text(text);
-        self.ask(invitation.map(|invitation| Command::Join { invitation }).map_err(Failure::from))
+    pub fn join(&self, text: &str, password: Option<String>) -> Promise {
+        let invitation = Invitation::from_text(text).map_err(Failure::from);
+        self.ask(invitation.and_then(|invitation| {
+            let password = password.map(Password::new).transpose();
+            let password = password.map_err(Failure::bad_argument)?;
+            Ok(Command::Join { invitation, password })
+        }))
     }
 
     /// All groups.
@@ -116,10 +131,14 @@ impl PeerHandle {
 
     /// Publishes, replaces or deletes a record.
     pub fn publish(&self, group: &str, draft: JsValue, payload: Vec<u8>) -> Promise {
-        self.ask(parse(group).and_then(|group| {
-            let draft = from_js::<convert::DraftJs>(draft)?.into_draft(payload)?;
-            Ok(Command::Publish { group, draft })
-        }))
+        let parsed = parse(group).and_then(|group| {
+            Ok((group, from_js::<convert::DraftJs>(draft)?.into_draft(payload)?))
+        });
+        let host = self.host.clone();
+        future_to_promise(async move {
+            let (group, draft) = parsed?;
+            Ok(reply(host.publish(group, draft).await?)?)
+        })
     }
 
     /// Reads records.
@@ -241,6 +260,36 @@ pub fn read_invitation(text: &str) -> Result<JsValue, JsValue> {
     Ok(convert::summary(&Invitation::from_text(text).map_err(Failure::from)?))
 }
 
+/// Does something with the identities of an origin: see `wallet::Action`. `bytes` are what is to be signed.
+#[wasm_bindgen]
+pub async fn identities(
+    storage: String,
+    action: JsValue,
+    bytes: Vec<u8>,
+) -> Result<JsValue, JsValue> {
+    let action = from_js(action)?;
+    let wallet = Wallet::open(&storage).await?;
+    let result = wallet.act(action, &bytes).await;
+    wallet.close().await;
+    Ok(result?)
+}
+
+/// Whose signature for an application this is: the identity of the public document; nothing if it is not.
+#[wasm_bindgen]
+pub fn verify(document: &str, message: &[u8], signature: &[u8]) -> Result<JsValue, JsValue> {
+    let certificate = read_public_document(document).map_err(Failure::from)?;
+    let signature: Option<&[u8; 64]> = signature.try_into().ok();
+    let valid = signature.is_some_and(|it| certificate.subject_key().signed(message, it));
+    Ok(if valid { convert::identity(&certificate, false) } else { JsValue::NULL })
+}
+
+/// A peer name, given in either form, in both.
+#[wasm_bindgen(js_name = peerName)]
+pub fn peer_name(text: &str) -> Result<JsValue, JsValue> {
+    let name = PeerName::from_host(text).or_else(|_| text.parse()).map_err(Failure::from)?;
+    Ok(convert::peer_name(&name))
+}
+
 /// A link as an SVG image of a QR code.
 #[wasm_bindgen]
 pub fn qr(text: &str) -> Result<String, JsValue> {
@@ -248,28 +297,13 @@ pub fn qr(text: &str) -> Result<String, JsValue> {
 }
 
 async fn open(options: convert::Options, listener: Function) -> Result<PeerHandle, Failure> {
-    // The lock comes first: whoever does not get it must not touch the store.
-    let (lose, lost) = oneshot::channel();
-    // Where the receiver is gone, so is the peer.
-    let on_lost = move || {
-        let _ = lose.send(());
-    };
-    let lock = Lock::take(&options.storage, options.take_over, on_lost).await;
-    let lock = lock.map_err(|error| match error {
-        LockError::Held => Failure::locked(),
-        LockError::Unavailable(_) => Failure::internal("this browser refuses Web Locks"),
-    })?;
-    let store = Store::open(&options.storage).await.map_err(|it| Failure::no_store(&it))?;
-    let identity = match stored_identity(&options, &store).await {
-        Ok(identity) => identity,
-        Err(failure) => {
-            store.close().await;
-            return Err(failure);
-        }
-    };
-    let kept = Identity::from_bytes(&identity.to_bytes())?;
-    let id = identity.peer_id().to_string();
-    let (name, document) = (identity.name().to_owned(), identity.public_document());
+    // Held until the identity is locked, so that nobody deletes it meanwhile.
+    let wallet = Wallet::open(&options.storage).await?;
+    let chosen = choose(&wallet, &options).await;
+    wallet.close().await;
+    let (identity, database, lock, lost) = chosen?;
+    let store = Store::open(&database).await.map_err(|it| Failure::no_store(&it))?;
+    let kept = identity.clone();
     let host = Host::start(identity, store, lock, listener).await?;
     let weak = Rc::downgrade(&host);
     spawn_local(async move {
@@ -279,18 +313,21 @@ async fn open(options: convert::Options, listener: Function) -> Result<PeerHandl
             host.close(Some(Failure::taken_over())).await;
         }
     });
-    Ok(PeerHandle { host, id, name, document, identity: kept })
+    Ok(PeerHandle { host, identity: kept })
 }
 
-/// The identity of the store; at the first time, the one given, or a new one.
-async fn stored_identity(options: &convert::Options, store: &Store) -> Result<Identity, Failure> {
-    if let Some(identity) = identity::load(store).await? {
-        return Ok(identity);
-    }
-    let identity = match &options.identity {
-        Some((text, password)) => Identity::import(text, password)?,
-        None => identity::generate(&options.name)?,
+/// Finds or makes the identity, and locks its records: whoever does not get the lock must not touch them.
+async fn choose(
+    wallet: &Wallet,
+    options: &convert::Options,
+) -> Result<(Identity, String, Lock, oneshot::Receiver<()>), Failure> {
+    let entry = wallet.choose(options).await?;
+    let identity = entry.identity().await?;
+    let (lose, lost) = oneshot::channel();
+    // Where the receiver is gone, so is the peer.
+    let on_lost = move || {
+        let _ = lose.send(());
     };
-    identity::save(store, &identity).await?;
-    Ok(identity)
+    let lock = Lock::take(&entry.database, options.take_over, on_lost).await?;
+    Ok((identity, entry.database, lock, lost))
 }

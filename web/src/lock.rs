@@ -25,12 +25,13 @@ pub enum LockError {
 
 /// Both locks of one database, until dropped.
 pub struct Lock {
-    identity: Held,
-    store: Held,
+    // Released in this order.
+    _identity: Held,
+    _store: Held,
 }
 
-/// One lock.
-struct Held {
+/// One lock, until dropped.
+pub(crate) struct Held {
     release: Function,
     /// Whether losing it is no news any more.
     released: Rc<RefCell<bool>>,
@@ -49,23 +50,26 @@ impl Lock {
         let (identity, store) = (format!("peergraph:{name}"), format!("peergraph-store:{name}"));
         let how = if take_over { "steal" } else { "ifAvailable" };
         let identity = request(&identity, how, &JsValue::TRUE, on_lost).await?;
-        let patience = browser::abort_after(HANDOVER_MS_MAX);
-        let store = match request(&store, "signal", &patience, || {}).await {
-            Ok(store) => store,
-            // It answers to nobody: frozen, or in a debugger.
-            Err(_) => request(&store, "steal", &JsValue::TRUE, || {}).await?,
-        };
-        Ok(Self { identity, store })
+        let store = wait_for(&store).await?;
+        Ok(Self { _identity: identity, _store: store })
     }
 }
 
-impl Drop for Lock {
+impl Drop for Held {
     fn drop(&mut self) {
-        for held in [&self.identity, &self.store] {
-            held.released.replace(true);
-            // A resolver of a promise of ours does not throw.
-            let _ = held.release.call0(&JsValue::UNDEFINED);
-        }
+        self.released.replace(true);
+        // A resolver of a promise of ours does not throw.
+        let _ = self.release.call0(&JsValue::UNDEFINED);
+    }
+}
+
+/// Takes a lock that others hold for moments only.
+pub(crate) async fn wait_for(name: &str) -> Result<Held, LockError> {
+    let patience = browser::abort_after(HANDOVER_MS_MAX);
+    match request(name, "signal", &patience, || {}).await {
+        Ok(held) => Ok(held),
+        // Its holder answers to nobody: frozen, or in a debugger.
+        Err(_) => request(name, "steal", &JsValue::TRUE, || {}).await,
     }
 }
 

@@ -11,6 +11,7 @@ use idb::event::{DatabaseEvent as _, VersionChangeEvent};
 use idb::{Database, Factory, KeyRange, ObjectStoreParams, Query, Transaction, TransactionMode};
 use js_sys::{Object, Uint8Array};
 use peergraph_core::io::{Input, StoreFault, StoreId, StoreReply, StoreTask};
+use peergraph_core::stored::{self, StoredGroup};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use wasm_bindgen::prelude::*;
@@ -19,7 +20,7 @@ use web_sys::IdbDatabase;
 
 /// The node's entries.
 const ENTRIES: &str = "entries";
-/// What this host keeps for itself: the identity.
+/// What this host keeps for itself: identities.
 const OWN: &str = "own";
 /// Version of this layout.
 const VERSION: u32 = 1;
@@ -113,12 +114,52 @@ impl Store {
         Ok(request.await.map_err(cause)?.unwrap_or(JsValue::UNDEFINED))
     }
 
-    /// Keeps something for the host. Done when durable.
-    pub async fn set_own(&self, key: &str, value: &JsValue) -> Result<(), StoreFault> {
+    /// Everything that the host keeps for itself, by key.
+    pub(crate) async fn all_own(&self) -> Result<Vec<(String, JsValue)>, JsValue> {
+        let transaction = self.database.transaction(&[OWN], TransactionMode::ReadOnly);
+        let store = transaction.map_err(cause)?.object_store(OWN).map_err(cause)?;
+        let keys = store.get_all_keys(None, None).map_err(cause)?;
+        let values = store.get_all(None, None).map_err(cause)?;
+        let (keys, values) =
+            futures::try_join!(keys.into_future(), values.into_future()).map_err(cause)?;
+        Ok(keys.iter().map(|key| key.as_string().unwrap_or_default()).zip(values).collect())
+    }
+
+    /// Keeps or forgets things for the host, all or none. Done when durable.
+    pub async fn change_own(
+        &self,
+        changes: &[(String, Option<JsValue>)],
+    ) -> Result<(), StoreFault> {
         let transaction = durable(&self.raw, OWN)?;
         let store = transaction.object_store(OWN).map_err(|_| StoreFault::Broken)?;
-        store.put(value, Some(&key.into())).map_err(|it| fault(&cause(it)))?;
+        for (key, value) in changes {
+            let key = JsValue::from(key);
+            let done = match value {
+                Some(value) => store.put(value, Some(&key)).map(drop),
+                None => store.delete(key).map(drop),
+            };
+            done.map_err(|it| fault(&cause(it)))?;
+        }
         complete(transaction).await
+    }
+
+    /// The groups whose records are here.
+    pub(crate) async fn groups(&self) -> Result<Vec<StoredGroup>, JsValue> {
+        let mut groups: Vec<StoredGroup> = Vec::new();
+        let mut range = stored::first_range();
+        loop {
+            let entries = scan(&self.database, &range.0, &range.1, 1).await?;
+            let Some((key, value)) = entries.first() else { return Ok(groups) };
+            let group = StoredGroup::read(key, value).ok_or("an entry of no group")?;
+            range = group.next_range();
+            groups.push(group);
+        }
+    }
+
+    /// Deletes a database that nobody has open.
+    pub(crate) async fn delete(name: &str) -> Result<(), JsValue> {
+        let factory = Factory::new().map_err(cause)?;
+        factory.delete(name).map_err(cause)?.await.map_err(cause)
     }
 }
 
@@ -138,8 +179,9 @@ impl Worker {
             };
             match task {
                 StoreTask::Scan { from, to, limit } => {
-                    let result = self.scan(&from, &to, limit).await;
-                    report(Input::Stored { op, result: result.map_err(|it| fault(&it)) });
+                    let result = scan(&self.database, &from, &to, limit).await;
+                    let result = result.map(StoreReply::Entries).map_err(|it| fault(&it));
+                    report(Input::Stored { op, result });
                 }
                 StoreTask::Read { keys } => {
                     let result = self.read(&keys).await;
@@ -152,26 +194,6 @@ impl Worker {
             }
         }
         self.database.close();
-    }
-
-    async fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<StoreReply, JsValue> {
-        if from >= to {
-            // A key range of this kind cannot be made.
-            return Ok(StoreReply::Entries(Vec::new()));
-        }
-        let transaction = self.database.transaction(&[ENTRIES], TransactionMode::ReadOnly);
-        let store = transaction.map_err(cause)?.object_store(ENTRIES).map_err(cause)?;
-        let range = || {
-            let range = KeyRange::bound(&key(from), &key(to), Some(false), Some(true));
-            range.map(|it| Some(Query::from(it))).map_err(cause)
-        };
-        let limit = Some(u32::try_from(limit).unwrap_or(u32::MAX));
-        let keys = store.get_all_keys(range()?, limit).map_err(cause)?;
-        let values = store.get_all(range()?, limit).map_err(cause)?;
-        let (keys, values) =
-            futures::try_join!(keys.into_future(), values.into_future()).map_err(cause)?;
-        let entries = keys.iter().map(bytes).zip(values.iter().map(bytes));
-        Ok(StoreReply::Entries(entries.collect()))
     }
 
     async fn read(&self, keys: &[Bytes]) -> Result<StoreReply, JsValue> {
@@ -211,6 +233,31 @@ impl Worker {
         }
         complete(transaction).await
     }
+}
+
+/// The first entries of a range, in the order of their keys.
+async fn scan(
+    database: &Database,
+    from: &[u8],
+    to: &[u8],
+    limit: usize,
+) -> Result<Vec<(Bytes, Bytes)>, JsValue> {
+    if from >= to {
+        // A key range of this kind cannot be made.
+        return Ok(Vec::new());
+    }
+    let transaction = database.transaction(&[ENTRIES], TransactionMode::ReadOnly);
+    let store = transaction.map_err(cause)?.object_store(ENTRIES).map_err(cause)?;
+    let range = || {
+        let range = KeyRange::bound(&key(from), &key(to), Some(false), Some(true));
+        range.map(|it| Some(Query::from(it))).map_err(cause)
+    };
+    let limit = Some(u32::try_from(limit).unwrap_or(u32::MAX));
+    let keys = store.get_all_keys(range()?, limit).map_err(cause)?;
+    let values = store.get_all(range()?, limit).map_err(cause)?;
+    let (keys, values) =
+        futures::try_join!(keys.into_future(), values.into_future()).map_err(cause)?;
+    Ok(keys.iter().map(bytes).zip(values.iter().map(bytes)).collect())
 }
 
 /// Takes the writes that directly follow `first`, as many as fit into one transaction.

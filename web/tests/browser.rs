@@ -113,7 +113,7 @@ async fn what_was_answered_is_there_after_reopening() {
     let store = Store::open(&name).await.unwrap();
     let (report, mut inputs) = listen();
     store.start(report);
-    store.set_own("identity", &"me".into()).await.unwrap();
+    store.change_own(&[("identity".to_owned(), Some("me".into()))]).await.unwrap();
     for op in 0..100 {
         let batch = vec![entry(&format!("k{op:03}"), &"x".repeat(1_000))];
         store.run(StoreId(op), StoreTask::Write { batch });

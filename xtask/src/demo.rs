@@ -16,6 +16,7 @@ pub(crate) fn run(port: u16, data: Option<PathBuf>, release: bool) -> Result<Exi
         format!("port {port} of 127.0.0.1 cannot be had: name another one with --port")
     })?);
     let package = wasm::package(Profile::Web)?;
+    wasm::graph()?;
     say("building the native program peergraph");
     let program = native(release)?;
     // Named by the user: from where the user stands. Ours: in the target folder.

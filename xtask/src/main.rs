@@ -41,12 +41,13 @@ Usage: cargo xtask TASK [OPTION…]
   test                    run every check of the project; exit code 1 when one of them failed
       --fast              leave out what needs a browser or npm
 
-  wasm                    build the npm package into web/pkg
-      --profile web|dev   small and optimised, or quick to build and with function names [web]
+  wasm                    build the npm package into web/pkg, and the module of examples/graph
+      --profile web|dev   of the package: small and optimised, or quick to build and with function names [web]
 
   sim SCENARIO [OPTION…]  run a scenario in the simulator:
                           cargo xtask sim flood --nodes 1000 --seed 7 --json
-  bench NAME [OPTION…]    run a benchmark
+  bench NAME [OPTION…]    run the core beside a rival (gossip, sync), or a benchmark of its own:
+                          cargo xtask bench gossip --nodes 1000 --seed 7 --json
 ";
 
 /// What the user asks for.
@@ -63,6 +64,8 @@ enum Task {
     Wasm {
         profile: Profile,
     },
+    /// The core beside its rivals, with arguments.
+    Rivals(Vec<OsString>),
     /// A program of the tests package, with its arguments.
     Forward {
         program: &'static str,
@@ -82,11 +85,20 @@ fn main() -> ExitCode {
     let done = match task {
         Task::Demo { port, data, release } => demo::run(port, data, release),
         Task::Test { fast } => test::run(fast),
-        Task::Wasm { profile } => wasm::package(profile).map(|_| ExitCode::SUCCESS),
+        Task::Wasm { profile } => {
+            wasm::package(profile).and_then(|_| wasm::graph()).map(|()| ExitCode::SUCCESS)
+        }
         Task::Forward { program, args } => {
             let mut command = shell::tests_program(program);
             command.args(args);
             shell::become_program(command)
+        }
+        Task::Rivals(args) => {
+            let program = shell::rivals_program();
+            program.and_then(|mut command| {
+                command.args(args);
+                shell::become_program(command)
+            })
         }
         Task::Help => {
             print!("{USAGE}");
@@ -108,7 +120,7 @@ impl Task {
                 Some("test") => Task::Test { fast: false },
                 Some("wasm") => Task::Wasm { profile: Profile::Web },
                 Some("sim") => return Task::forward("sim", args),
-                Some("bench") => return Task::forward("bench", args),
+                Some("bench") => return Task::bench(args),
                 Some("help") => return Ok(Task::Help),
                 _ => return Err(format!("there is no task {name:?}").into()),
             },
@@ -130,6 +142,15 @@ impl Task {
             }
         }
         Ok(task)
+    }
+
+    /// Benchmarks beside a rival have a name; others belong to the tests package.
+    fn bench(mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
+        let args: Vec<OsString> = args.raw_args()?.collect();
+        Ok(match args.first().and_then(|name| name.to_str()) {
+            Some("gossip" | "sync") => Task::Rivals(args),
+            _ => Task::Forward { program: "bench", args },
+        })
     }
 
     fn forward(program: &'static str, mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
@@ -165,6 +186,14 @@ mod tests {
             parse("sim flood --nodes 10 --json --help"),
             Ok(Task::Forward { program: "sim", args })
         );
+    }
+
+    #[test]
+    fn benchmarks_beside_rivals_have_names() {
+        let args = ["gossip", "--json"].map(OsString::from).to_vec();
+        assert_eq!(parse("bench gossip --json"), Ok(Task::Rivals(args)));
+        let args = vec![OsString::from("100")];
+        assert_eq!(parse("bench 100"), Ok(Task::Forward { program: "bench", args }));
     }
 
     #[test]

@@ -54,6 +54,14 @@ pub(crate) fn tests_program(program: &str) -> Command {
     cargo
 }
 
+/// The benchmarks beside rivals, in release; their arguments follow. Their lock file follows the workspace's packages.
+pub(crate) fn rivals_program() -> Result<Command> {
+    let mut cargo = cargo();
+    cargo.args(["run", "--quiet", "--release", "--manifest-path", "tests/rivals/Cargo.toml"]);
+    cargo.arg("--target-dir").arg(target()?.join("rivals")).arg("--");
+    Ok(cargo)
+}
+
 /// A command run in the workspace's folder.
 ///
 /// `cargo run` describes the package xtask in the environment. A build script that asks to be run

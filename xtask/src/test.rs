@@ -40,6 +40,7 @@ pub(crate) fn run(fast: bool) -> Result<ExitCode> {
 
 fn browser_steps(steps: &mut Steps, toolchain: Option<&Toolchain>) {
     let package = steps.run("npm package", || wasm::package(Profile::Web));
+    steps.run("wasm of the page graph", wasm::graph);
     let browser = steps.run("browser", Browser::find);
     let both = toolchain.zip(browser.as_ref());
     steps.run_with("wasm tests in Chromium", both, |(toolchain, browser)| {

@@ -1,4 +1,4 @@
-//! `cargo xtask wasm`: the npm package in `web/pkg`.
+//! `cargo xtask wasm`: the npm package in `web/pkg`, and the module of the page `examples/graph` in its `pkg`.
 //!
 //! The package is one flat folder: the module and its glue, made by `wasm-bindgen --target web`
 //! (which a page, a bundler and a worker all load in the same way), beside the JavaScript and the
@@ -16,8 +16,16 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::shell::{self, say};
 use crate::toolchain::{TARGET, Toolchain};
 
-/// What the module and its glue are called: `NAME_bg.wasm` and `NAME.js`.
-const NAME: &str = "peergraph_web";
+/// A package whose module runs in pages. It and its glue are called `NAME_bg.wasm` and `NAME.js`.
+struct Module {
+    package: &'static str,
+    name: &'static str,
+}
+
+/// The npm package.
+const WEB: Module = Module { package: "peergraph-web", name: "peergraph_web" };
+/// The simulated group of the page `examples/graph`.
+const GRAPH: Module = Module { package: "peergraph-graph", name: "peergraph_graph" };
 
 /// How the module is compiled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +34,8 @@ pub(crate) enum Profile {
     Web,
     /// Quick to build, and stack traces name functions.
     Dev,
+    /// Speed first; what computes much and is not published.
+    Release,
 }
 
 impl Profile {
@@ -42,6 +52,7 @@ impl Profile {
         match self {
             Profile::Web => "web",
             Profile::Dev => "dev",
+            Profile::Release => "release",
         }
     }
 
@@ -50,20 +61,42 @@ impl Profile {
         match self {
             Profile::Web => "web",
             Profile::Dev => "debug",
+            Profile::Release => "release",
         }
     }
 }
 
 /// Builds the package and returns its folder.
 pub(crate) fn package(profile: Profile) -> Result<PathBuf> {
-    let version = check_versions()?;
-    let toolchain = Toolchain::find()?;
-    say(format!("compiling peergraph-web to wasm (profile {})", profile.name()));
-    let module = compile(&toolchain, profile)?;
-    let glue = bind(&module, &Tools::build(version)?, profile)?;
-    let package = assemble(&glue)?;
+    let package = assemble(&glue(&WEB, profile)?)?;
     print_sizes(&package)?;
     Ok(package)
+}
+
+/// Builds the module of the page `examples/graph` into the folder from which the page loads it.
+pub(crate) fn graph() -> Result<()> {
+    let glue = glue(&GRAPH, Profile::Release)?;
+    let to = shell::root().join("examples/graph/pkg");
+    empty(&to)?;
+    for name in GRAPH.files() {
+        fs::copy(glue.join(&name), to.join(&name))?;
+    }
+    Ok(())
+}
+
+/// Compiles a module, makes its glue, and returns the folder of both.
+fn glue(module: &Module, profile: Profile) -> Result<PathBuf> {
+    let version = check_versions()?;
+    let toolchain = Toolchain::find()?;
+    say(format!("compiling {} to wasm (profile {})", module.package, profile.name()));
+    let compiled = compile(&toolchain, module, profile)?;
+    bind(module, &compiled, &Tools::build(version)?, profile)
+}
+
+impl Module {
+    fn files(&self) -> [String; 2] {
+        [format!("{}.js", self.name), format!("{}_bg.wasm", self.name)]
+    }
 }
 
 /// The programs of `xtask/wasm-tools`.
@@ -128,19 +161,19 @@ fn locked_version(lock: &str, package: &str) -> Option<String> {
 }
 
 /// Compiles the module and returns its path.
-fn compile(toolchain: &Toolchain, profile: Profile) -> Result<PathBuf> {
-    // The crate is also a plain library, for its tests; only a build of the module alone gets
+fn compile(toolchain: &Toolchain, module: &Module, profile: Profile) -> Result<PathBuf> {
+    // A crate may also be a plain library, for its tests; only a build of the module alone gets
     // optimisation across all crates.
     let mut cargo = toolchain.cargo()?;
     cargo
         .args(["rustc", "--locked", "--lib", "--crate-type", "cdylib", "--target", TARGET])
-        .args(["-p", "peergraph-web", "--profile", profile.name()]);
+        .args(["-p", module.package, "--profile", profile.name()]);
     if profile == Profile::Web {
         cargo.env("CARGO_ENCODED_RUSTFLAGS", no_paths_of_this_machine()?);
     }
     shell::run(&mut cargo)?;
-    let module = format!("{NAME}.wasm");
-    Ok(shell::target()?.join(TARGET).join(profile.folder()).join(module))
+    let file = format!("{}.wasm", module.name);
+    Ok(shell::target()?.join(TARGET).join(profile.folder()).join(file))
 }
 
 /// Compiler flags that keep the paths of the one who builds out of the panic messages of what is
@@ -168,12 +201,12 @@ fn no_paths_of_this_machine() -> Result<OsString> {
 }
 
 /// Runs wasm-bindgen, unless its result for this very module is there. Returns its folder.
-fn bind(module: &Path, tools: &Tools, profile: Profile) -> Result<PathBuf> {
-    let out = shell::target()?.join("web-glue").join(profile.name());
+fn bind(module: &Module, compiled: &Path, tools: &Tools, profile: Profile) -> Result<PathBuf> {
+    let out = shell::target()?.join("web-glue").join(module.name).join(profile.name());
     let stamp = out.join("made-from");
     let mut hasher = DefaultHasher::new();
-    fs::read(module)
-        .with_context(|| format!("cannot read {}", module.display()))?
+    fs::read(compiled)
+        .with_context(|| format!("cannot read {}", compiled.display()))?
         .hash(&mut hasher);
     let made_from = format!("{} {:016x}", tools.version, hasher.finish());
     if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_from) {
@@ -183,8 +216,8 @@ fn bind(module: &Path, tools: &Tools, profile: Profile) -> Result<PathBuf> {
     say("running wasm-bindgen");
     empty(&out)?;
     let mut command = tools.wasm_bindgen();
-    command.arg(module).args(["--target", "web", "--no-typescript", "--out-name", NAME]);
-    if profile == Profile::Web {
+    command.arg(compiled).args(["--target", "web", "--no-typescript", "--out-name", module.name]);
+    if profile != Profile::Dev {
         command.args(["--remove-name-section", "--remove-producers-section"]);
     }
     shell::run(command.arg("--out-dir").arg(&out))?;
@@ -203,7 +236,7 @@ fn assemble(glue: &Path) -> Result<PathBuf> {
 
     let mut files = vec![web.join("package.json"), web.join("README.md")];
     files.extend(["LICENSE-APACHE", "LICENSE-MIT"].map(|name| root.join(name)));
-    files.extend([format!("{NAME}.js"), format!("{NAME}_bg.wasm")].map(|name| glue.join(name)));
+    files.extend(WEB.files().map(|name| glue.join(name)));
     let written = fs::read_dir(web.join("js")).context("web/js has the hand-written part")?;
     for file in written {
         let path = file?.path();

@@ -156,6 +156,24 @@ pub fn verify_chain(
     group: GroupId,
     verify: Verify,
 ) -> Result<VerifiedChain, CertError> {
+    verify_chain_knowing(certificates, group, verify, |_| None)
+}
+
+/// The same, where some chains were verified before: those that end at a certificate of this one, by its serial. Their
+/// signatures are not checked again, and their certificates are shared.
+pub fn verify_chain_knowing<'a>(
+    certificates: &[Certificate],
+    group: GroupId,
+    verify: Verify,
+    known: impl Fn(Serial) -> Option<&'a VerifiedChain>,
+) -> Result<VerifiedChain, CertError> {
+    let proven = (1..=certificates.len()).rev().find_map(|count| {
+        let known = known(certificates[count - 1].serial())?;
+        (known.certificates() == &certificates[..count] && known.group() == group).then_some(known)
+    });
+    if let Some(known) = proven.filter(|known| known.certificates().len() == certificates.len()) {
+        return Ok(known.clone());
+    }
     if !(2..=CHAIN_MAX).contains(&certificates.len()) {
         return Err(CertError::ChainLength);
     }
@@ -175,11 +193,15 @@ pub fn verify_chain(
             return Err(CertError::Cycle);
         }
     }
-    verify_root(root, verify)?;
-    for pair in certificates.windows(2) {
+    let proven = proven.map_or(&[][..], VerifiedChain::certificates);
+    if proven.is_empty() {
+        verify_root(root, verify)?;
+    }
+    for pair in certificates[proven.len().saturating_sub(1)..].windows(2) {
         pair[1].is_signed_by(&pair[0].parsed.key, verify)?;
     }
-    Ok(VerifiedChain::new(certificates.to_vec(), grant))
+    let certificates = [proven, &certificates[proven.len()..]].concat();
+    Ok(VerifiedChain::new(certificates, grant))
 }
 
 /// Rules 14 and 16–18 between two neighbours of a chain; the root grants whatever it likes. Returns what
@@ -219,13 +241,14 @@ pub fn encode_chain(certificates: &[Certificate]) -> Vec<u8> {
 
 /// Reads what [`encode_chain`] wrote: at most [`CHAIN_MAX`] certificates, of rules 1–10, and nothing else.
 pub fn decode_chain(bytes: &[u8]) -> Result<Vec<Certificate>, CertError> {
-    decode_chain_knowing(bytes, &[], read_certificate)
+    decode_chain_knowing(bytes, |_| None, read_certificate)
 }
 
-/// The same, without parsing certificates that are among `known`: members of one group share most of their chains.
-pub(crate) fn decode_chain_knowing(
+/// The same, without parsing those certificates at which a known chain ends: members of one group share most of their
+/// chains.
+pub fn decode_chain_knowing<'a>(
     bytes: &[u8],
-    known: &[Certificate],
+    known: impl Fn(Serial) -> Option<&'a VerifiedChain>,
     read: ReadCertificate,
 ) -> Result<Vec<Certificate>, CertError> {
     let mut decoder = minicbor::Decoder::new(bytes);
@@ -248,12 +271,12 @@ pub(crate) fn write_chain<W: minicbor::encode::Write>(
 pub(crate) fn read_chain(
     decoder: &mut minicbor::Decoder<'_>,
 ) -> Result<Vec<Certificate>, CertError> {
-    read_chain_knowing(decoder, &[], read_certificate)
+    read_chain_knowing(decoder, |_| None, read_certificate)
 }
 
-fn read_chain_knowing(
+fn read_chain_knowing<'a>(
     decoder: &mut minicbor::Decoder<'_>,
-    known: &[Certificate],
+    known: impl Fn(Serial) -> Option<&'a VerifiedChain>,
     read: ReadCertificate,
 ) -> Result<Vec<Certificate>, CertError> {
     let count = decoder.array().ok().flatten().ok_or(CertError::Encoding)?;
@@ -263,11 +286,19 @@ fn read_chain_knowing(
     let mut certificates = Vec::new();
     for _ in 0..count {
         let der = decoder.bytes().map_err(|_| CertError::Encoding)?;
-        let parsed = known.iter().find(|certificate| certificate.der() == der);
-        certificates.push(match parsed {
+        let parsed = peek_serial(der).and_then(&known).map(VerifiedChain::leaf);
+        certificates.push(match parsed.filter(|certificate| certificate.der() == der) {
             Some(certificate) => certificate.clone(),
             None => read(der)?,
         });
     }
     Ok(certificates)
+}
+
+/// The serial of a certificate, from the place where those of our profile have it: behind the heads of the whole and of
+/// its signed part, of four bytes each, and the version.
+fn peek_serial(der: &[u8]) -> Option<Serial> {
+    const BEFORE: [u8; 7] = [0xa0, 3, 2, 1, 2, 2, Serial::BYTES as u8];
+    let rest = der.get(8..)?.strip_prefix(&BEFORE)?;
+    rest.first_chunk().map(|serial| Serial::from_bytes(*serial))
 }

@@ -11,10 +11,12 @@ use std::time::Duration;
 /// Certificates between root and leaf at most: the path length of the root.
 const ROOT_PATH_LEN: u8 = (CHAIN_MAX - 2) as u8;
 
-/// A self-signed identity certificate that never ends. `name` has been checked.
+/// A self-signed identity certificate that never ends. `name` has been checked, and so has `host`, the host form of a
+/// name of this key.
 pub(crate) fn issue_identity(
     key: PublicKey,
     name: &str,
+    host: Option<&str>,
     serial: [u8; 16],
     now: WallTime,
     sign: impl FnOnce(&[u8]) -> [u8; 64],
@@ -28,6 +30,7 @@ pub(crate) fn issue_identity(
         issuer: name,
         subject: name,
         key,
+        host,
         issuer_key_id: None,
         not_before,
         not_after,
@@ -62,6 +65,7 @@ pub fn issue_root(
         issuer: name,
         subject: name,
         key: key.public_key(),
+        host: None,
         issuer_key_id: None,
         not_before,
         not_after,
@@ -178,6 +182,7 @@ impl Order<'_> {
             issuer: issuer.name(),
             subject: self.subject.name,
             key: self.subject.key,
+            host: None,
             issuer_key_id: Some(issuer.parsed.key_id()),
             not_before,
             not_after,

@@ -7,6 +7,8 @@ use super::*;
 use std::path::PathBuf;
 use std::process::Command;
 
+mod generated;
+
 /// A folder that goes away again.
 struct Folder(PathBuf);
 
@@ -32,15 +34,30 @@ fn verdict(
     chain: &[Certificate],
     now: WallTime,
 ) -> Option<(bool, String)> {
+    let chain: Vec<&[u8]> = chain.iter().map(|certificate| &certificate.der()[..]).collect();
+    verdict_of_bytes(test, "-CAfile", root.der(), &chain, now)
+}
+
+/// The same of bytes, which need not be certificates of ours. `trust` names the option that trusts `root`.
+fn verdict_of_bytes(
+    test: &str,
+    trust: &str,
+    root: &[u8],
+    chain: &[&[u8]],
+    now: WallTime,
+) -> Option<(bool, String)> {
     let folder = Folder::new(test);
+    let text = |der: &&[u8]| pem::encode(PEM_LABEL, der);
     let (leaf, issuers) = chain.split_last().unwrap();
-    let issuers: String = issuers.iter().map(Certificate::to_pem).collect();
     let mut command = Command::new("openssl");
     command.args(["verify", "-x509_strict", "-attime", &(now.0 / 1_000).to_string()]);
+    if trust == "-trusted" {
+        command.arg("-partial_chain");
+    }
     for (option, file, text) in [
-        (Some("-CAfile"), "root.pem", root.to_pem()),
-        (Some("-untrusted"), "issuers.pem", issuers),
-        (None, "leaf.pem", leaf.to_pem()),
+        (Some(trust), "root.pem", text(&root)),
+        (Some("-untrusted"), "issuers.pem", issuers.iter().map(text).collect()),
+        (None, "leaf.pem", text(leaf)),
     ] {
         let path = folder.0.join(file);
         // An empty file is an error to openssl.
@@ -86,6 +103,7 @@ fn forged(chain: &VerifiedChain, issuer: &crate::identity::Identity, kind: Kind)
         issuer: above.name(),
         subject: "Zoe",
         key: zoe.public_key(),
+        host: None,
         issuer_key_id: Some(above.parsed.key_id()),
         not_before: NOW,
         not_after: NOW.after(DAY * 28),
@@ -107,6 +125,8 @@ fn openssl_accepts_what_we_accept() {
     accepts("long-name", &root, chain.certificates());
     let identity = ada.certificate().clone();
     accepts("identity", &identity, std::slice::from_ref(&identity));
+    let named = ada.reissue("Ada", "Book club №1", [7; 16], NOW).unwrap().certificate().clone();
+    accepts("classifier", &named, std::slice::from_ref(&named));
 }
 
 #[test]
@@ -146,6 +166,7 @@ fn openssl_refuses_expired_foreign_and_overlong_chains() {
         issuer: "Zoe",
         subject: "Yan",
         key: identity(98, "Yan").public_key(),
+        host: None,
         issuer_key_id: Some(zoe.parsed.key_id()),
         not_before: NOW,
         not_after: day.after(DAY),

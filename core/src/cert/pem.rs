@@ -28,10 +28,31 @@ pub(crate) fn encode(label: &str, bytes: &[u8]) -> String {
 /// The bytes of the first block with `label`, at most `bytes_max` of them. Text around it and white space in
 /// it do not matter.
 pub(crate) fn decode(label: &str, text: &str, bytes_max: usize) -> Result<Vec<u8>, PemError> {
+    let first = blocks(label, text, bytes_max).next();
+    first.unwrap_or(Err(PemError::Missing))
+}
+
+/// The bytes of all blocks with `label`. Ends after one without end.
+pub(crate) fn blocks(
+    label: &str,
+    text: &str,
+    bytes_max: usize,
+) -> impl Iterator<Item = Result<Vec<u8>, PemError>> {
     let begin = format!("-----BEGIN {label}-----");
     let end = format!("-----END {label}-----");
-    let (_, rest) = text.split_once(&begin).ok_or(PemError::Missing)?;
-    let (body, _) = rest.split_once(&end).ok_or(PemError::Damaged)?;
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (_, block) = rest.split_once(&begin)?;
+        let Some((body, after)) = block.split_once(&end) else {
+            rest = "";
+            return Some(Err(PemError::Damaged));
+        };
+        rest = after;
+        Some(decode_body(body, bytes_max))
+    })
+}
+
+fn decode_body(body: &str, bytes_max: usize) -> Result<Vec<u8>, PemError> {
     let base64: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     if base64.len() > bytes_max.div_ceil(3) * 4 {
         return Err(PemError::Damaged);

@@ -6,6 +6,7 @@ use super::{CertError, Role};
 use crate::id::{PeerId, Serial};
 use crate::identity::{PublicKey, check_name};
 use crate::limits::CERTIFICATE_BYTES_MAX;
+use crate::name::PeerName;
 use crate::policy::{Policy, check_app_roles};
 use crate::time::WallTime;
 use der::asn1::{Any, BitString, Ia5String, ObjectIdentifier, OctetString};
@@ -49,9 +50,12 @@ pub(super) type KeyId = [u8; KEY_ID_BYTES];
 
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// Says who has a key.
     Identity,
+    /// Begins the chains of a group.
     Root,
+    /// Makes its subject a member.
     Member(Role),
 }
 
@@ -131,6 +135,8 @@ pub(super) struct Parsed {
     pub(super) subject: String,
     pub(super) key: PublicKey,
     pub(super) peer: PeerId,
+    /// The peer name that an identity goes by; always its own.
+    pub(super) peer_name: PeerName,
     pub(super) issuer_key_id: Option<KeyId>,
     pub(super) not_before: WallTime,
     pub(super) not_after: WallTime,
@@ -162,10 +168,10 @@ impl Parsed {
         let peer = key.peer_id();
         let (not_before, not_after) = parse_validity(&tbs.validity)?;
         let extensions = Extensions::parse(tbs.extensions.as_deref().unwrap_or_default())?;
-        extensions.name_the_peer(peer)?;
         let KindExtension { kind, role, app_roles, policy } =
             read(extensions.ours, false).ok_or(CertError::Role)?;
         let kind = Kind::from_numbers(kind, role).ok_or(CertError::Role)?;
+        let peer_name = extensions.peer_name(peer, kind)?;
         Ok(Self {
             kind,
             app_roles: parse_app_roles(kind, app_roles)?,
@@ -175,6 +181,7 @@ impl Parsed {
             subject: parse_name(&tbs.subject)?,
             key,
             peer,
+            peer_name,
             issuer_key_id: extensions.issuer_key_id()?,
             not_before,
             not_after,
@@ -198,6 +205,8 @@ pub(super) struct Template<'a> {
     pub(super) issuer: &'a str,
     pub(super) subject: &'a str,
     pub(super) key: PublicKey,
+    /// The host form of the peer name that an identity goes by, where that has a classifier.
+    pub(super) host: Option<&'a str>,
     pub(super) issuer_key_id: Option<KeyId>,
     pub(super) not_before: WallTime,
     pub(super) not_after: WallTime,
@@ -239,10 +248,14 @@ impl Template<'_> {
         let basic = BasicConstraints { ca, path_len_constraint: self.path_len };
         let peer = self.key.peer_id();
         let own_key_id = SubjectKeyIdentifier(OctetString::new(key_id(peer))?);
+        let mut names = vec![peer_uri(peer)?];
+        if let Some(host) = self.host {
+            names.push(GeneralName::DnsName(Ia5String::new(host)?));
+        }
         let mut extensions = vec![
             extension(BASIC_CONSTRAINTS, true, &basic)?,
             extension(KEY_USAGE, true, &key_usage(ca))?,
-            extension(SUBJECT_ALT_NAME, false, &vec![peer_name(peer)?])?,
+            extension(SUBJECT_ALT_NAME, false, &names)?,
             extension(SUBJECT_KEY_ID, false, &own_key_id)?,
         ];
         if let Some(id) = self.issuer_key_id {
@@ -303,13 +316,23 @@ impl<'a> Extensions<'a> {
     }
 
     /// Rule 7.
-    fn name_the_peer(&self, peer: PeerId) -> Result<(), CertError> {
+    fn peer_name(&self, peer: PeerId, kind: Kind) -> Result<PeerName, CertError> {
         let names: Vec<GeneralName> = read(self.alt_name, false).ok_or(CertError::PeerName)?;
         let id: SubjectKeyIdentifier =
             read(self.subject_key_id, false).ok_or(CertError::PeerName)?;
-        let named = peer_name(peer).is_ok_and(|name| names == [name]);
-        let same = named && id.0.as_bytes() == key_id(peer);
-        if same { Ok(()) } else { Err(CertError::PeerName) }
+        let uri = peer_uri(peer).map_err(|_| CertError::PeerName)?;
+        let name = match names.as_slice() {
+            [first] if *first == uri => PeerName::secured(peer, "").ok(),
+            [first, GeneralName::DnsName(host)] if *first == uri && kind == Kind::Identity => {
+                PeerName::from_host(host.as_str()).ok().filter(|name| {
+                    // Exactly the host form, and not that of a name without classifier, which goes without saying.
+                    let exact = name.to_host().is_ok_and(|form| form == host.as_str());
+                    exact && name.peer() == Some(peer) && !name.classifier().is_empty()
+                })
+            }
+            _ => None,
+        };
+        name.filter(|_| id.0.as_bytes() == key_id(peer)).ok_or(CertError::PeerName)
     }
 
     /// Rule 9.
@@ -361,7 +384,7 @@ fn key_id(peer: PeerId) -> KeyId {
     *peer.as_bytes().first_chunk().expect("20 of 32 bytes")
 }
 
-fn peer_name(peer: PeerId) -> der::Result<GeneralName> {
+fn peer_uri(peer: PeerId) -> der::Result<GeneralName> {
     let uri = format!("{PEER_NAME_PREFIX}{peer}");
     Ok(GeneralName::UniformResourceIdentifier(Ia5String::new(&uri)?))
 }

@@ -99,6 +99,7 @@ impl Group {
             issuer: issuer.name(),
             subject: who.name(),
             key: who.public_key(),
+            host: None,
             issuer_key_id: Some(issuer.parsed.key_id()),
             not_before: NOW,
             not_after: NOW.after(DAY),
@@ -292,6 +293,7 @@ fn rule_16_is_judged_by_the_verifier_too() {
             issuer: "Bob",
             subject: "Cleo",
             key: cleo.public_key(),
+            host: None,
             issuer_key_id: Some(bobs.leaf().parsed.key_id()),
             not_before: NOW,
             not_after: NOW.after(DAY),
@@ -368,6 +370,7 @@ fn rule_19_circles_are_refused_and_never_issued() {
             issuer: "Bob",
             subject,
             key,
+            host: None,
             issuer_key_id: Some(bobs.leaf().parsed.key_id()),
             not_before: NOW,
             not_after: NOW.after(DAY),
@@ -485,4 +488,43 @@ proptest! {
             Err(error) => prop_assert_eq!(error, CertError::Validity),
         }
     }
+}
+
+/// Goal: what is known of a group spares signatures and parsing, and changes no verdict.
+#[test]
+fn known_chains_spare_signatures_and_change_no_verdict() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static CHECKED: AtomicUsize = AtomicUsize::new(0);
+    fn counting(key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
+        CHECKED.fetch_add(1, Ordering::Relaxed);
+        verify(key, message, signature)
+    }
+    let group = group();
+    let ada = &group.ada_chain;
+    let bob = join(&group.ada, ada, &identity(2, "Bob"), Role::Member);
+    let knowing = |bytes: &[u8], known: &[&VerifiedChain]| {
+        let known = |serial| known.iter().find(|chain| chain.serial() == serial).copied();
+        let certificates = decode_chain_knowing(bytes, known, read_certificate)?;
+        CHECKED.store(0, Ordering::Relaxed);
+        let chain = verify_chain_knowing(&certificates, group.id(), counting, known)?;
+        Ok::<_, CertError>((chain, CHECKED.load(Ordering::Relaxed)))
+    };
+    let bytes = encode_chain(bob.certificates());
+    assert_eq!(knowing(&bytes, &[]), Ok((bob.clone(), 3)));
+    assert_eq!(knowing(&bytes, &[ada]), Ok((bob.clone(), 1)));
+    assert_eq!(knowing(&bytes, &[ada, &bob]), Ok((bob.clone(), 0)));
+    // Whatever is changed, at whatever place: nobody is taken for somebody known.
+    for place in (0..bytes.len()).step_by(7) {
+        let mut changed = bytes.clone();
+        changed[place] ^= 1;
+        let cold = decode_chain(&changed).and_then(|c| verify_chain(&c, group.id(), verify));
+        let warm = knowing(&changed, &[ada, &bob]).map(|(chain, _)| chain);
+        assert_eq!(warm, cold, "byte {place}");
+        assert!(cold.is_err());
+    }
+    // A forged certificate under a known serial.
+    let forged = group.forged(&identity(3, "Eve"), |template| template.serial = [0x55; 16]);
+    let eve = encode_chain(&[ada.certificates(), &[forged]].concat());
+    let cold = decode_chain(&eve).and_then(|c| verify_chain(&c, group.id(), verify));
+    assert_eq!(knowing(&eve, &[ada, &bob]).map(|(chain, _)| chain), cold);
 }

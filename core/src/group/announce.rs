@@ -1,75 +1,187 @@
-//! Lazy links: where a record came twice, its id goes instead the next time.
+//! Announcements: ids run ahead of records, so that every record is sent once to each node.
 //!
-//! Every link begins eager. An acknowledgement that says "not new" makes it lazy, at both ends: another link is faster.
-//! Over lazy links ids are announced, many at a time. Who lacks a record that was announced waits a moment for the
-//! record itself, then asks an announcer; that link is useful again, and eager. Large records are announced
-//! everywhere and asked for at once: a round trip costs less than a second copy. (After Plumtree, Leitão and others 2007.)
+//! ```text
+//! publisher ──id──► a ──id──► b ──id──► c      every node passes an id on at once, and asks for the record
+//!           ◄─ask── a ◄─ask── b ◄─ask── c      where it heard of it first, even if it is not there yet
+//!           ──────► a ──────► b ──────► c      the record follows the questions: the fastest way, without a copy
+//! ```
+//!
+//! Who asked once is sent the next records of that publisher unasked ([`Trees`](super::tree::Trees)), and their
+//! announcements to everybody else wait a while: they are for those whose branch of the tree broke. Who hears of a
+//! record that the tree ought to bring waits a little for it; then it asks, and is on another branch. An announcer
+//! that does not deliver is followed by the next. Large records are always asked for: a copy is dear.
+//!
+//! An id says nothing that could be verified. A neighbour may have [`PROMISED_MAX`] ids open that it did not deliver;
+//! more are neither passed on nor asked for. (The beginnings: Plumtree, Leitão and others 2007.)
+use super::graph::Slot;
+use super::tree::Publisher;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
 use crate::id::{PeerId, RecordId};
 use crate::io::LinkId;
-use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::record::{Record, Signed};
-use crate::time::Deadlines;
-use crate::wire::{self, Announce, Announced, Request, kind};
+use crate::time::{Deadlines, Time};
+use crate::wire::{self, Announced};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long announcements wait for company. Guess: less than what a person notices.
-const ANNOUNCE_DELAY: Duration = Duration::from_millis(40);
-/// How long an announced record may still come by itself. Guess: a few hops more than the announcement had.
-const GRAFT_DELAY: Duration = Duration::from_millis(120);
-/// How long an announcer has to answer before the next one is asked. Guess: some round trips.
-const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_000);
-/// Records larger than this are announced on every link. Bytes. Guess: beyond one frame a copy is dear.
+/// How long announcements wait where a tree is known: at the end of a link with the lower node id, and at the other,
+/// which need not say what the first said. Measured at 1,000 nodes with links of 10–50 ms: with 150 and 400 ms a tree
+/// that a lost link had lengthened stayed so (last delivery 0.66 s instead of 0.15 s); shorter costs more messages.
+const ANNOUNCE_DELAY: Duration = Duration::from_millis(60);
+const ANNOUNCE_LATE_DELAY: Duration = Duration::from_millis(140);
+/// How long a tree has to bring an announced record. Guess: the announcement itself waited as long.
+const TREE_DELAY: Duration = Duration::from_millis(60);
+/// How long an announcer has to deliver before the next one is asked too: a few round trips. Guess.
+const ASK_TIMEOUT: Duration = Duration::from_millis(500);
+/// The same for a large record. Guess.
+const ASK_LARGE_TIMEOUT: Duration = Duration::from_millis(2_000);
+/// How long an id is remembered that nobody delivered, so that it is not passed on in circles. Guess: much longer
+/// than an id takes through any graph.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+/// Records larger than this are never sent unasked. Bytes. Guess: beyond one frame a copy is dear.
 const LARGE_BYTES: usize = 8 * 1024;
 /// Announced records that we wait for. Guess; what is over it comes with the next sync.
 const AWAITED_MAX: usize = 16_384;
-/// Announcers remembered for one record. Guess: the maximum of neighbours.
-const ANNOUNCERS_MAX: usize = 8;
+/// The same of those that one neighbour was first to announce. Guess.
+const PROMISED_MAX: usize = 4_096;
+/// Announcers and askers remembered for one record. Guess: twice the maximum of neighbours.
+const ANNOUNCERS_MAX: usize = 16;
+/// Delayed announcements among which one is looked for that became needless. Guess: those of a second of chat.
+const LATER_SEARCHED: usize = 64;
 
 /// Records that were announced and are not here.
 #[derive(Default)]
 pub(super) struct Awaited {
     records: BTreeMap<RecordId, Wanted>,
     due: Deadlines<RecordId>,
+    /// By neighbour: how many of them it was first to announce.
+    promised: BTreeMap<LinkId, usize>,
 }
 
 struct Wanted {
     version: u64,
     large: bool,
-    announcers: VecDeque<LinkId>,
+    /// Who announced it, in order, and how many of them were asked.
+    announcers: Vec<LinkId>,
+    asked: usize,
+    /// Who asked us for it.
+    askers: Vec<LinkId>,
 }
 
-impl Group {
-    /// Queues a record, or its announcement, for every neighbour but one. They go out at the end of this input, or
-    /// shortly after it.
-    pub(super) fn flood(&mut self, ctx: &Ctx<'_>, record: Bytes, except: Option<LinkId>) {
-        let Some((id, version)) = Signed::peek(&record) else { return };
-        self.awaited.due.clear(id);
-        let large = record.len() > LARGE_BYTES;
-        let announced = Announced { id, version, large };
-        let neighbours = self.slots.iter_mut().filter(|(_, s)| s.state == SlotState::Neighbour);
-        for (&link, slot) in neighbours.filter(|(link, _)| Some(**link) != except) {
-            if slot.lazy || large {
-                slot.announced.push(announced);
-                let wait = if large { Duration::ZERO } else { ANNOUNCE_DELAY };
-                self.timers.set_earlier(Timer::Announce, ctx.now.mono.after(wait));
-            } else {
-                self.flooding.entry(link).or_default().push(record.clone());
+impl Awaited {
+    fn take(&mut self, id: RecordId) -> Option<Wanted> {
+        let wanted = self.records.remove(&id)?;
+        self.due.clear(id);
+        if let Some(first) = wanted.announcers.first()
+            && let Some(promised) = self.promised.get_mut(first)
+        {
+            *promised -= 1;
+            if *promised == 0 {
+                self.promised.remove(first);
+            }
+        }
+        Some(wanted)
+    }
+
+    /// Notes the first announcement of a record, unless there are too many.
+    fn begin(&mut self, link: LinkId, id: RecordId, version: u64, large: bool) -> bool {
+        let promised = self.promised.get(&link).copied().unwrap_or(0);
+        if self.records.len() >= AWAITED_MAX || promised >= PROMISED_MAX {
+            return false;
+        }
+        self.promised.insert(link, promised + 1);
+        let wanted =
+            Wanted { version, large, announcers: vec![link], asked: 0, askers: Vec::new() };
+        self.records.insert(id, wanted);
+        true
+    }
+
+    /// A neighbour that was asked is gone: the next one's turn is now.
+    pub(super) fn lost(&mut self, link: LinkId, now: Time) {
+        for (&id, wanted) in &self.records {
+            let asked_last = wanted.asked.checked_sub(1).and_then(|at| wanted.announcers.get(at));
+            if asked_last == Some(&link) {
+                self.due.set(id, now);
             }
         }
     }
+}
 
-    pub(super) fn send_announcements(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+impl Group {
+    /// Queues a record, or its announcement, for every neighbour that needs it. They go out at the end of this input,
+    /// or shortly after it. Answers who has announced it.
+    pub(super) fn flood(
+        &mut self,
+        ctx: &Ctx<'_>,
+        record: &Bytes,
+        from: Option<LinkId>,
+    ) -> Vec<LinkId> {
+        let Some((id, version)) = Signed::peek(record) else { return Vec::new() };
+        let wanted = self.awaited.take(id);
+        let publisher = Publisher::of(id);
+        let large = record.len() > LARGE_BYTES;
+        let own = publisher == Publisher::of(RecordId::new(ctx.identity.peer_id(), 0));
+        let most_useful = self.neighbours().max_by_key(|(link, slot)| (slot.utility, *link));
+        let most_useful = most_useful.map(|(link, _)| link);
+        let (tree, settled) = self.trees.touch(publisher);
+        if own && tree.children.is_empty() {
+            // Nobody can have it yet: one need not ask. And who publishes much feels how much that neighbour takes.
+            tree.children.extend(most_useful);
+        }
+        if from.is_some() {
+            tree.parent = from;
+        }
+        if let Some(wanted) = &wanted
+            && !large
+        {
+            for asker in &wanted.askers {
+                if !tree.children.contains(asker) {
+                    tree.children.push(*asker);
+                }
+            }
+        }
+        let announced = Announced { id, version };
         for (&link, slot) in &mut self.slots {
-            for records in std::mem::take(&mut slot.announced).chunks(limits::PAGE_MAX) {
-                let announce = Announce { records: records.to_vec() };
-                let message = wire::graph_message(kind::ANNOUNCE, slot.number, &announce);
-                links.send(ctx.now, link, &message, ctx.out);
+            if slot.state != SlotState::Neighbour || Some(link) == from {
+                continue;
+            }
+            let asked = || wanted.as_ref().is_some_and(|wanted| wanted.askers.contains(&link));
+            if (!large && tree.children.contains(&link)) || (large && asked()) {
+                slot.used(true);
+                self.outgoing.entry(link).or_default().records.push(record.clone());
+            } else if wanted.is_some() {
+                // It was passed on when it was announced.
+            } else if large || !settled || from.is_none() {
+                slot.used(false);
+                self.outgoing.entry(link).or_default().announce(announced, large);
+            } else {
+                let first = ctx.node < slot.node;
+                let wait = if first { ANNOUNCE_DELAY } else { ANNOUNCE_LATE_DELAY };
+                slot.announce_late(announced, ctx.now.mono.after(wait));
+                self.timers.set_earlier(Timer::Announce, slot.later_at);
+            }
+        }
+        wanted.map_or_else(Vec::new, |wanted| wanted.announcers)
+    }
+
+    /// The delayed announcements that are due go out at the end of this input.
+    pub(super) fn announce_late(&mut self, now: Time) {
+        for (&link, slot) in &mut self.slots {
+            if slot.later.is_empty() {
+                continue;
+            }
+            if slot.later_at > now {
+                self.timers.set_earlier(Timer::Announce, slot.later_at);
+                continue;
+            }
+            let outgoing = self.outgoing.entry(link).or_default();
+            for announced in std::mem::take(&mut slot.later) {
+                slot.used(false);
+                outgoing.announce(announced, false);
             }
         }
     }
@@ -80,34 +192,65 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Announce { records } = wire::decode(body)?;
-        if records.len() > limits::PAGE_MAX {
-            return Err(Misbehaved::TooMuch);
-        }
-        for Announced { id, version, large } in records {
+        let (all, large) = wire::decode_announce(body)?;
+        for announced in all {
+            let Announced { id, version } = announced;
+            if let Some(slot) = self.slots.get_mut(&link) {
+                slot.used(false);
+                let later = &mut slot.later;
+                if let Some(at) = later.iter().take(LATER_SEARCHED).position(|a| a.id == id) {
+                    later.remove(at);
+                }
+            }
             if let Some((_, meta)) = self.meta(id)
                 && meta.version >= version
             {
-                let (held, creator) = (meta.version, meta.creator());
-                if held == version && self.is_from(link, creator) {
-                    if self.writing.contains(&id) {
-                        self.await_from(link, id, version, false);
-                    } else {
-                        self.ack(ctx, link, id, version, false);
+                let signer = meta.modifier().unwrap_or(meta.creator());
+                if meta.version == version && self.is_from(link, signer) {
+                    match self.writing.get_mut(&id) {
+                        Some(announcers) => announcers.push(link),
+                        None => self.ack(ctx, link, id, version, false),
                     }
                 }
                 continue;
             }
-            let full = self.awaited.records.len() >= AWAITED_MAX;
-            if full && !self.awaited.records.contains_key(&id) {
-                continue;
-            }
-            self.await_from(link, id, version, large);
-            let wait = if large { Duration::ZERO } else { GRAFT_DELAY };
-            self.awaited.due.set_if_unarmed(id, ctx.now.mono.after(wait));
+            self.announced(ctx, link, announced, large);
         }
         self.arm_graft();
         Ok(())
+    }
+
+    /// A record that we lack is announced.
+    fn announced(&mut self, ctx: &Ctx<'_>, link: LinkId, announced: Announced, large: bool) {
+        let Announced { id, version } = announced;
+        if let Some(wanted) = self.awaited.records.get_mut(&id) {
+            wanted.version = wanted.version.max(version);
+            if wanted.announcers.len() >= ANNOUNCERS_MAX || wanted.announcers.contains(&link) {
+                return;
+            }
+            let given_up = wanted.asked > wanted.announcers.len();
+            wanted.announcers.push(link);
+            if given_up {
+                wanted.asked = wanted.announcers.len() - 1;
+                self.ask(ctx, id);
+            }
+            return;
+        }
+        if !self.awaited.begin(link, id, version, large) {
+            return;
+        }
+        let parent = self.trees.get(Publisher::of(id)).and_then(|tree| tree.parent);
+        if large || parent.is_none_or(|parent| parent == link) {
+            self.ask(ctx, id);
+        } else {
+            self.awaited.due.set(id, ctx.now.mono.after(TREE_DELAY));
+        }
+        for (&other, slot) in &mut self.slots {
+            if slot.state == SlotState::Neighbour && other != link {
+                slot.used(false);
+                self.outgoing.entry(other).or_default().announce(announced, large);
+            }
+        }
     }
 
     /// Whether `peer`, who made a record, is at the other end of `link`: it wants to know who holds it.
@@ -115,72 +258,66 @@ impl Group {
         self.slots.get(&link).is_some_and(|slot| slot.peer == peer)
     }
 
-    fn await_from(&mut self, link: LinkId, id: RecordId, version: u64, large: bool) {
-        let new = || Wanted { version, large, announcers: VecDeque::new() };
-        let wanted = self.awaited.records.entry(id).or_insert_with(new);
-        wanted.version = wanted.version.max(version);
-        if wanted.announcers.len() < ANNOUNCERS_MAX {
-            wanted.announcers.push_back(link);
+    /// A record is durable: its maker, if it is a neighbour who sent or announced it, learns that we hold it.
+    pub(super) fn acknowledge(&mut self, ctx: &Ctx<'_>, record: &Record, from: Option<LinkId>) {
+        let mut links = self.writing.remove(&record.id).unwrap_or_default();
+        links.retain(|link| Some(*link) != from);
+        let maker = record.modifier.unwrap_or(record.creator);
+        for link in from.into_iter().chain(links) {
+            if self.is_from(link, maker) {
+                self.ack(ctx, link, record.id, record.version, Some(link) == from);
+            }
         }
     }
 
-    /// A record is durable: its maker, if it announced it to us, learns that we hold it.
-    pub(super) fn ack_announcers(&mut self, ctx: &Ctx<'_>, record: &Record, from: Option<LinkId>) {
-        self.writing.remove(&record.id);
-        let Some(wanted) = self.awaited.records.remove(&record.id) else { return };
-        for link in wanted.announcers {
-            if Some(link) != from && self.is_from(link, record.creator) {
-                self.ack(ctx, link, record.id, record.version, false);
-            }
+    /// A record came, but is of no use yet: nobody else is asked for it meanwhile.
+    pub(super) fn await_later(&mut self, ctx: &Ctx<'_>, id: RecordId) {
+        if let Some(wanted) = self.awaited.records.get_mut(&id) {
+            wanted.asked = wanted.announcers.len();
+            self.awaited.due.set(id, ctx.now.mono.after(FORGOTTEN_AFTER));
         }
     }
 
     /// A record could not be written: whoever announces it again is asked again.
     pub(super) fn forget_awaited(&mut self, id: RecordId) {
         self.writing.remove(&id);
-        self.awaited.records.remove(&id);
-        self.awaited.due.clear(id);
+        self.awaited.take(id);
     }
 
-    fn arm_graft(&mut self) {
+    pub(super) fn arm_graft(&mut self) {
         if let Some((at, _)) = self.awaited.due.next() {
-            self.timers.set(Timer::Graft, at);
+            self.timers.set_earlier(Timer::Graft, at);
         }
     }
 
-    /// Asks announcers for what did not come by itself.
-    pub(super) fn graft(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        let mut requests: BTreeMap<LinkId, Vec<RecordId>> = BTreeMap::new();
+    /// Asks for what did not come.
+    pub(super) fn graft(&mut self, ctx: &Ctx<'_>) {
         while let Some(id) = self.awaited.due.pop_due(ctx.now.mono) {
-            let Some(wanted) = self.awaited.records.get_mut(&id) else { continue };
-            let slots = &self.slots;
-            let neighbour =
-                |link: &LinkId| slots.get(link).is_some_and(|s| s.state == SlotState::Neighbour);
-            let announcer = loop {
-                match wanted.announcers.pop_front() {
-                    Some(link) if neighbour(&link) => break Some(link),
-                    Some(_) => {}
-                    None => break None,
-                }
-            };
-            let Some(link) = announcer else {
-                // Nobody is left to ask: the next sync brings it, if it is real.
-                self.awaited.records.remove(&id);
-                continue;
-            };
-            let large = wanted.large;
-            if !large && let Some(slot) = self.slots.get_mut(&link) {
-                slot.lazy = false;
-            }
-            requests.entry(link).or_default().push(id);
-            self.awaited.due.set(id, ctx.now.mono.after(REQUEST_TIMEOUT));
-        }
-        for (link, ids) in requests {
-            for ids in ids.chunks(limits::PAGE_MAX) {
-                self.send(ctx, links, link, kind::REQUEST, &Request { ids: ids.to_vec() });
-            }
+            self.ask(ctx, id);
         }
         self.arm_graft();
+    }
+
+    /// Asks the next announcer of a record. Once all were asked it is forgotten, after a while: if it is real, the
+    /// next sync brings it.
+    fn ask(&mut self, ctx: &Ctx<'_>, id: RecordId) {
+        let Some(wanted) = self.awaited.records.get_mut(&id) else { return };
+        if wanted.asked > wanted.announcers.len() {
+            self.awaited.take(id);
+            return;
+        }
+        while let Some(&link) = wanted.announcers.get(wanted.asked) {
+            wanted.asked += 1;
+            if self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Neighbour) {
+                self.outgoing.entry(link).or_default().wanted.push(id);
+                let wait = wanted.patience();
+                self.awaited.due.set(id, ctx.now.mono.after(wait));
+                return;
+            }
+        }
+        // One more than there are: the next time is the end.
+        wanted.asked += 1;
+        self.awaited.due.set(id, ctx.now.mono.after(FORGOTTEN_AFTER));
     }
 
     pub(super) fn on_request(
@@ -190,26 +327,37 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Request { ids } = wire::decode(body)?;
-        if ids.len() > limits::PAGE_MAX {
-            return Err(Misbehaved::TooMuch);
-        }
-        for id in ids {
-            let small = self.meta(id).is_some_and(|(_, meta)| meta.size as usize <= LARGE_BYTES);
-            let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
-            if small {
-                slot.lazy = false;
+        for id in wire::decode_request(body)? {
+            if let Some((_, meta)) = self.meta(id) {
+                if meta.size as usize <= LARGE_BYTES {
+                    self.trees.adopt(Publisher::of(id), link);
+                }
+                let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
+                slot.used(true);
+                slot.sync.owe(id)?;
+            } else if let Some(wanted) = self.awaited.records.get_mut(&id)
+                && wanted.askers.len() < ANNOUNCERS_MAX
+                && !wanted.askers.contains(&link)
+            {
+                wanted.askers.push(link);
             }
-            slot.sync.owe(id)?;
         }
         self.give(ctx, links, link);
         Ok(())
     }
+}
 
-    /// A record came over this link that was not new: another link is faster.
-    pub(super) fn make_lazy(&mut self, link: LinkId) {
-        if let Some(slot) = self.slots.get_mut(&link) {
-            slot.lazy = true;
+impl Slot {
+    fn announce_late(&mut self, announced: Announced, at: Time) {
+        if self.later.is_empty() {
+            self.later_at = at;
         }
+        self.later.push(announced);
+    }
+}
+
+impl Wanted {
+    fn patience(&self) -> Duration {
+        if self.large { ASK_LARGE_TIMEOUT } else { ASK_TIMEOUT }
     }
 }

@@ -18,7 +18,11 @@ use std::collections::BTreeSet;
 #[derive(Default)]
 struct Batch {
     ids: BTreeSet<RecordId>,
-    candidates: Vec<Candidate>,
+    #[expect(
+        clippy::vec_box,
+        reason = "they are large, and stay where they are until the store has them"
+    )]
+    candidates: Vec<Box<Candidate>>,
 }
 
 impl Group {
@@ -59,7 +63,7 @@ impl Group {
             Examined::Candidate(candidate) => {
                 let decides = candidate.class == Class::Membership;
                 batch.ids.insert(candidate.signed.record().id);
-                batch.candidates.push(*candidate);
+                batch.candidates.push(candidate);
                 if decides {
                     self.admit_batch(ctx, batch, from, accepted)?;
                 }
@@ -77,13 +81,12 @@ impl Group {
         accepted: &mut Vec<(Accepted, RecordId)>,
     ) -> Result<(), BadRecord> {
         let Batch { candidates, .. } = std::mem::take(batch);
-        let claim = |c: &Candidate| c.signed.claim(self.id, c.chain.verifying_key());
-        let claims: Vec<Claim> = candidates.iter().map(claim).collect();
+        let claims: Vec<Claim> = candidates.iter().map(|c| c.signed.claim(&c.chain)).collect();
         let verdict = (ctx.config.verify_all)(&claims);
         let good = verdict.err().unwrap_or(candidates.len());
         for candidate in candidates.into_iter().take(good) {
             let id = candidate.signed.record().id;
-            accepted.push((self.admit(ctx, candidate, from), id));
+            accepted.push((self.admit(ctx, *candidate, from), id));
         }
         verdict.map_err(|_| BadRecord::Signature)
     }

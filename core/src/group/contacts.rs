@@ -9,7 +9,7 @@
 //! **Size of the graph.** Of n random ids in 0…2^64 the k-th lowest is about k/(n + 1) of the way, so that
 //! (k − 1) · 2^64 / id of the k-th lowest contact estimates n without bias, with a relative standard error of about
 //! 1/√(k − 2): 58 % at 5 contacts, 35 % at 10. (The reference takes k = 1, whose error has no bound.)
-use super::membership::{Internal, kind_of};
+use super::presence::Said;
 use super::signature::Claim;
 use super::{Group, Timer};
 use crate::address::Address;
@@ -25,8 +25,8 @@ use std::time::Duration;
 
 /// How long a contact record lives, and how long before its end it is renewed. Guess after the reference's 900 s: a contact
 /// that is gone is noticed sooner, and a renewal may be two minutes late (throttled tabs).
-pub(super) const CONTACT_LIFETIME: Duration = Duration::from_secs(300);
-pub(super) const CONTACT_RENEWED: Duration = Duration::from_secs(150);
+const CONTACT_LIFETIME: Duration = Duration::from_secs(300);
+const CONTACT_RENEWED: Duration = Duration::from_secs(150);
 /// A contact that sees another signature says so after about this. Guess: while a graph grows, it may change again.
 const NEWS_WAIT: Duration = Duration::from_secs(2);
 /// A node waits so long, at least and at most, before it becomes or ceases to be a contact. Source: reference 2.1.
@@ -145,9 +145,6 @@ impl Group {
 
     /// Says how to reach us and which signature we see, or says it again.
     pub(super) fn publish_contact(&mut self, ctx: &mut Ctx<'_>) {
-        if self.valid_chain(ctx).is_err() {
-            return;
-        }
         let next = Self::jitter(ctx, CONTACT_RENEWED);
         self.timers.set(Timer::Contact, ctx.now.mono.after(next));
         let beats = self.renew_beats(ctx);
@@ -158,11 +155,12 @@ impl Group {
         let addresses = ctx.addresses.to_vec();
         let says = Says { node: ctx.node, signature, addresses, rendezvous, beats };
         let id = record_of(ctx.identity.peer_id(), ctx.node);
-        let until = self.peer_time(ctx.now.wall).after(CONTACT_LIFETIME);
         let payload = wire::encode(&says);
         let new = self.own_contact.replace(id).is_none();
-        let how = Internal { id: Some(id), until: Some(until), ..Internal::default() };
-        self.publish_internal(ctx, kind_of(RecordType::CONTACT), &payload, how);
+        let said = Said { attributes: Vec::new(), payload, lifetime: CONTACT_LIFETIME };
+        if self.say(ctx, RecordType::CONTACT, id, Some(said)).is_err() {
+            return;
+        }
         // Rendezvous nodes tell the parts of a graph apart by what contacts say there.
         ctx.sit.insert(self.id);
         if new {
@@ -177,7 +175,7 @@ impl Group {
             self.timers.clear(timer);
         }
         self.signature.beats = None;
-        self.withdraw(ctx, RecordType::CONTACT, id);
+        let _ = self.say(ctx, RecordType::CONTACT, id, None);
     }
 
     /// A contact record was stored.

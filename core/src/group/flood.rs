@@ -1,8 +1,14 @@
-//! Flooding: a new record goes to every neighbour but the one it came from; each answers what became of it.
+//! Flooding: what goes to which neighbour, and what its answer says.
 //!
-//! Links over which records come twice carry announcements instead, see `announce.rs`. What one input brings goes out as one message a neighbour. Acknowledgements wait a moment and travel together. Both ends
-//! of a link keep the same utility: it rises with floods that were news, and decays with those that were not.
+//! Which neighbours get a record, and which its announcement, see `announce.rs`. What one input brings goes out as one
+//! message of each kind a neighbour. Who gets a record that it has says so; who gets one from its maker says when it
+//! is durable. These acknowledgements wait a moment and travel together.
+//!
+//! Both ends of a link keep the same utility: it rises with each record that the link brought first, and decays with
+//! each that was only announced on it, or came twice.
+use super::graph::Slot;
 use super::records::{Accepted, fault};
+use super::tree::Publisher;
 use super::{Group, Timer};
 use crate::error::Misbehaved;
 use crate::id::RecordId;
@@ -10,7 +16,7 @@ use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
-use crate::wire::{self, Ack, AckOf, kind};
+use crate::wire::{self, Ack, AckOf, Announced, kind};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -18,22 +24,50 @@ use std::time::Duration;
 const ACK_DELAY: Duration = Duration::from_millis(100);
 /// Acknowledgements in one message. Guess.
 const ACKS_MAX: usize = 256;
-/// Records of one message end before this. Bytes. Guess: eight frames.
-const FLOOD_BYTES: usize = 8 * limits::FRAME_BYTES_MAX;
+/// Records of one message end before this. Bytes. Guess: the more come together, the less each signature costs to check;
+/// some hundred small ones fit.
+pub(super) const FLOOD_BYTES: usize = 14 * limits::FRAME_BYTES_MAX;
+const _: () = assert!(FLOOD_BYTES + 8 * limits::PAGE_MAX <= limits::MESSAGE_OVERHEAD_BYTES_MAX);
 /// What a useful flood adds to a link's utility. Source: reference 2.1; always useful tends to 4096.
 const UTILITY_STEP: u32 = 128;
+
+/// What one input queued for one neighbour.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    pub(super) wanted: Vec<RecordId>,
+    announced: Vec<Announced>,
+    announced_large: Vec<Announced>,
+    pub(super) records: Vec<Bytes>,
+}
+
+impl Outgoing {
+    pub(super) fn announce(&mut self, announced: Announced, large: bool) {
+        if large { &mut self.announced_large } else { &mut self.announced }.push(announced);
+    }
+}
 
 impl Group {
     /// Queues a record for one neighbour.
     pub(super) fn flood_to(&mut self, link: LinkId, record: Bytes) {
-        self.flooding.entry(link).or_default().push(record);
+        self.outgoing.entry(link).or_default().records.push(record);
     }
 
     /// Sends what this input queued.
     pub(crate) fn flush_floods(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        for (link, records) in std::mem::take(&mut self.flooding) {
+        while let Some((link, outgoing)) = self.outgoing.pop_first() {
             let Some(slot) = self.slots.get(&link) else { continue };
-            let mut rest = &records[..];
+            for ids in outgoing.wanted.chunks(limits::PAGE_MAX) {
+                links.send(ctx.now, link, &wire::request(slot.number, ids), ctx.out);
+            }
+            for (announced, large) in
+                [(&outgoing.announced, false), (&outgoing.announced_large, true)]
+            {
+                for announced in announced.chunks(limits::PAGE_MAX) {
+                    let message = wire::announce(slot.number, announced, large);
+                    links.send(ctx.now, link, &message, ctx.out);
+                }
+            }
+            let mut rest = &outgoing.records[..];
             while !rest.is_empty() {
                 let mut bytes = 0;
                 let fits = rest.iter().take_while(|record| {
@@ -58,20 +92,20 @@ impl Group {
         let (accepted, result) = self.accept_all(ctx, records, Some(link));
         for outcome in accepted {
             match outcome {
-                (Accepted::New, _) => self.utility(link, true),
+                (Accepted::New, _) => self.used(link, true),
                 (Accepted::Known(version), id) => {
-                    self.utility(link, false);
-                    self.make_lazy(link);
+                    self.used(link, false);
                     self.ack(ctx, link, id, version, false);
                 }
                 (Accepted::Old, id) => {
                     // Its sender learns of ours; that is its acknowledgement.
-                    self.utility(link, false);
+                    self.used(link, false);
                     if let Some(bytes) = ctx.storage.cached(self.id, id) {
                         self.flood_to(link, bytes);
                     }
                 }
-                (Accepted::Later | Accepted::Refused, _) => {}
+                (Accepted::Later, id) => self.await_later(ctx, id),
+                (Accepted::Refused, _) => {}
             }
         }
         result.map_err(fault)
@@ -113,9 +147,12 @@ impl Group {
             return Err(Misbehaved::TooMuch);
         }
         for AckOf { id, version, useful } in acks {
-            self.utility(link, useful);
             if !useful {
-                self.make_lazy(link);
+                self.trees.disown(Publisher::of(id), link);
+                if let Some(slot) = self.slots.get_mut(&link) {
+                    // It counted as useful when it was sent.
+                    slot.utility = slot.utility.saturating_sub(UTILITY_STEP);
+                }
             }
             self.held(ctx, link, id, version);
         }
@@ -133,12 +170,24 @@ impl Group {
         }
     }
 
-    fn utility(&mut self, link: LinkId, useful: bool) {
+    /// How useful a link is to this graph.
+    pub(crate) fn utility_of(&self, link: LinkId) -> u32 {
+        self.slots.get(&link).map_or(0, |slot| slot.utility)
+    }
+
+    fn used(&mut self, link: LinkId, useful: bool) {
         if let Some(slot) = self.slots.get_mut(&link) {
-            slot.utility -= slot.utility / 32;
-            if useful {
-                slot.utility += UTILITY_STEP;
-            }
+            slot.used(useful);
+        }
+    }
+}
+
+impl Slot {
+    /// A record passed this link, or only its announcement.
+    pub(super) fn used(&mut self, useful: bool) {
+        self.utility -= self.utility / 32;
+        if useful {
+            self.utility += UTILITY_STEP;
         }
     }
 }

@@ -45,8 +45,6 @@ const CONTENT: Duration = Duration::from_secs(60);
 const PRUNED_AFTER: Duration = Duration::from_secs(300);
 /// A link younger than this does not make room for a newcomer. Guess: bursts of newcomers must not displace each other.
 const ROOM_MADE_AFTER: Duration = Duration::from_secs(5);
-/// Peer time of a graph and its nodes' clocks stay this close. Source: reference 2.1.
-const PEER_TIME_WINDOW_MS: i64 = 20 * 60 * 1000;
 /// Who was revoked asks again this often whether it still is. Guess.
 const REVOKED_RETRY: Duration = Duration::from_secs(900);
 /// Rounds without anybody after which the application is asked for an address. Guess.
@@ -64,9 +62,9 @@ pub(super) struct Slot {
     pub(super) chain: Option<VerifiedChain>,
     pub(super) addresses: Vec<Address>,
     pub(super) acks: Vec<AckOf>,
-    /// Whether records are announced here rather than sent.
-    pub(super) lazy: bool,
-    pub(super) announced: Vec<Announced>,
+    /// Announcements that wait, and until when.
+    pub(super) later: Vec<Announced>,
+    pub(super) later_at: Time,
     pub(super) utility: u32,
     since: Time,
     pub(super) sync: Syncing,
@@ -131,7 +129,7 @@ pub struct Neighbours {
 impl Default for Neighbours {
     /// 3, 5, 8. Guess after the reference's 2, 3, 7, which give a depth of about 12 at 1,000 nodes; 5 gives 7.
     fn default() -> Self {
-        Self { minimum: 3, ideal: 5, maximum: 8 }
+        Self { minimum: 3, ideal: 5, maximum: 7 }
     }
 }
 
@@ -222,7 +220,7 @@ impl Group {
         if self.is_member() {
             self.connect_on(ctx, links, link);
         } else {
-            self.redeem_on(ctx, links, link);
+            self.prove_on(ctx, links, link);
         }
         Ok(())
     }
@@ -313,7 +311,7 @@ impl Group {
         }
         self.add_referrals(ctx, welcome.referrals)?;
         let asked = self.slots.get(&link).map_or(ctx.now.mono, |slot| slot.since);
-        self.adjust_peer_time(ctx, welcome.peer_time, ctx.now.mono.since(asked));
+        self.adjust_peer_time(ctx, link, welcome.peer_time, ctx.now.mono.since(asked));
         self.neighbour_up(ctx, links, link, welcome.addresses);
         self.begin_sync(ctx, links, link);
         Ok(())
@@ -388,10 +386,12 @@ impl Group {
         slot.sync = Syncing::default();
         slot.synced = false;
         slot.acks.clear();
-        slot.lazy = false;
-        slot.announced.clear();
+        slot.later.clear();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
-        self.flooding.remove(&link);
+        self.outgoing.remove(&link);
+        self.trees.forget(link);
+        self.awaited.lost(link, ctx.now.mono);
+        self.arm_graft();
         self.fruitless_rounds = 0;
         self.forget_routes(link);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: false });
@@ -399,7 +399,12 @@ impl Group {
 
     /// A link is gone.
     pub(crate) fn link_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
-        self.attempts.remove(&link);
+        self.passwords.link_down(link);
+        if let Some(Some(node)) = self.attempts.remove(&link) {
+            // Nobody answers there: somebody else's turn.
+            self.referrals.retain(|referral| referral.node != node);
+            self.soon(ctx);
+        }
         self.repair.probed(link, false);
         let lost = self.is_neighbour(link);
         if lost {
@@ -465,6 +470,13 @@ impl Group {
             self.fruitless_rounds =
                 if fruitless { self.fruitless_rounds.saturating_add(1) } else { 0 };
         }
+        if on_timer && have == 0 {
+            self.lonely_rounds = self.lonely_rounds.saturating_add(1);
+            if self.lonely_rounds == LONELY_ROUNDS_MAX {
+                let group = self.id;
+                self.event(ctx, Event::ConnectionRequired { group });
+            }
+        }
         if on_timer && self.joining.is_some() {
             self.redeem_again(ctx, links);
         }
@@ -478,14 +490,10 @@ impl Group {
         if on_timer && have > wish.ideal {
             self.prune(ctx, links, PRUNED_AFTER);
         }
-        let wait = if have == 0 {
-            if on_timer {
-                self.lonely_rounds = self.lonely_rounds.saturating_add(1);
-                if self.lonely_rounds == LONELY_ROUNDS_MAX {
-                    let group = self.id;
-                    self.event(ctx, Event::ConnectionRequired { group });
-                }
-            }
+        let wait = if have == 0 && !self.attempts.is_empty() {
+            // There is somebody to try: after a crash of many, most of those are gone.
+            BELOW_MINIMUM
+        } else if have == 0 {
             LONELY_FIRST.saturating_mul(1 << self.lonely_rounds.min(5)).min(LONELY_MAX)
         } else if have < minimum {
             BELOW_MINIMUM.saturating_mul(1 << self.fruitless_rounds.min(5)).min(CONTENT)
@@ -679,6 +687,11 @@ impl Group {
         chosen
     }
 
+    /// The nodes of one peer that are present.
+    pub(super) fn referrals_to(&self, peer: PeerId) -> Vec<Referral> {
+        self.referrals_of(|other| other == peer)
+    }
+
     /// The nodes that are present of members who may issue such a membership.
     pub(super) fn referrals_to_issuers_of(&self, ctx: &Ctx<'_>, grant: &Grant) -> Vec<Referral> {
         let policy = self.root.policy();
@@ -686,7 +699,11 @@ impl Group {
             let best = self.roll.best_of(peer, ctx.now.wall);
             best.is_some_and(|chain| policy.may_issue(chain.grant(), grant))
         };
-        let here = self.present.iter().filter(|(_, present)| issues(present.peer));
+        self.referrals_of(issues)
+    }
+
+    fn referrals_of(&self, wanted: impl Fn(PeerId) -> bool) -> Vec<Referral> {
+        let here = self.present.iter().filter(|(_, present)| wanted(present.peer));
         let referrals = here.map(|(&node, present)| Referral {
             node,
             peer: present.peer,
@@ -718,22 +735,6 @@ impl Group {
         }
         Ok(())
     }
-
-    /// Moves our idea of the graph's time towards a neighbour's: bounded, so that nobody leads us astray.
-    fn adjust_peer_time(&mut self, ctx: &Ctx<'_>, theirs: u64, round_trip: Duration) {
-        let half = i64::try_from(round_trip.as_millis() / 2).unwrap_or(i64::MAX);
-        let theirs = i64::try_from(theirs).unwrap_or(i64::MAX).saturating_add(half);
-        let ours = i64::try_from(self.peer_time(ctx.now.wall).0).unwrap_or(i64::MAX);
-        let apart = theirs.saturating_sub(ours);
-        if apart.saturating_abs() > PEER_TIME_WINDOW_MS {
-            return;
-        }
-        let step = if self.ready { apart / 5 } else { apart };
-        self.peer_time_shift = self
-            .peer_time_shift
-            .saturating_add(step)
-            .clamp(-PEER_TIME_WINDOW_MS, PEER_TIME_WINDOW_MS);
-    }
 }
 
 impl Slot {
@@ -754,8 +755,8 @@ impl Slot {
             chain: None,
             addresses: Vec::new(),
             acks: Vec::new(),
-            lazy: false,
-            announced: Vec::new(),
+            later: Vec::new(),
+            later_at: ctx.now.mono,
             utility: 0,
             since: ctx.now.mono,
             sync: Syncing::default(),

@@ -195,7 +195,7 @@ impl Group {
         bytes: &[u8],
         below_root: bool,
     ) -> Result<VerifiedChain, BadRecord> {
-        let known = self.chain.as_ref().map_or(&[][..], VerifiedChain::certificates);
+        let known = |serial| self.roll.chain(serial);
         let mut certificates =
             cert::decode_chain_knowing(bytes, known, ctx.config.certificate).map_err(bad)?;
         if below_root {

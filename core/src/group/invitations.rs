@@ -8,13 +8,13 @@
 //! `roll.rs`, rule 7.
 use super::internal::redemption_payload;
 use super::membership::{Internal, Signer, kind_of};
-use super::{Group, OpenInvitation, SlotState, Timer};
+use super::{Group, OpenInvitation, Proof, SlotState};
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
 use crate::id::RecordId;
 use crate::identity::PublicKey;
 use crate::invitation::{self, BearerSecret, Invitation, InvitationKind};
-use crate::io::{InvitationInfo, Invite, LinkId, Output, RequestId};
+use crate::io::{InvitationInfo, Invite, LinkId, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
@@ -22,8 +22,10 @@ use crate::policy::Grant;
 use crate::record::RecordType;
 use crate::roll::Redemption;
 use crate::storage::Commit;
+use crate::time::WallTime;
 use crate::wire::{self, Granted, NotGranted, Redeem, kind};
 use bytes::Bytes;
+use std::time::Duration;
 
 impl Group {
     /// Makes an invitation.
@@ -36,7 +38,8 @@ impl Group {
         let chain = self.valid_chain(ctx)?.clone();
         let (grant, expires) = match &invite {
             Invite::Bound { grant, .. } => (grant.clone(), chain.not_after()),
-            Invite::Bearer { grant, expires_in, .. } => {
+            Invite::Bearer { grant, expires_in, .. }
+            | Invite::Password { grant, expires_in, .. } => {
                 (grant.clone(), ctx.now.wall.after(*expires_in))
             }
         };
@@ -52,31 +55,23 @@ impl Group {
                 InvitationKind::Bound { for_peer: identity.peer_id(), chain }
             }
             Invite::Bearer { uses, .. } => {
-                if uses == 0 {
-                    return Err(Error::BadInvite("it must be good for at least one use"));
-                }
-                if signer == Signer::Owner {
-                    // Any member of that role can redeem it, and the owner's key is on one device only.
+                let secret = BearerSecret::from_bytes(ctx.random_bytes());
+                let role = grant.role;
+                let open = (secret.public_key(), grant, uses, expires);
+                let id = self.open_invitation(ctx, &chain, signer, open)?;
+                InvitationKind::Bearer { id, secret, role }
+            }
+            Invite::Password { uses, password, .. } => {
+                if !chain.policy().passwords {
                     return Err(Error::NotAllowed);
                 }
-                if expires > chain.not_after() {
-                    return Err(Error::BadInvite("it would outlive your own membership"));
-                }
-                if self.invitations.len() >= limits::INVITATIONS_MAX {
-                    return Err(Error::BadInvite("too many invitations are open"));
-                }
-                let secret = BearerSecret::from_bytes(ctx.random_bytes());
-                let (key, inviter) = (secret.public_key(), ctx.identity.peer_id());
+                // Nobody keeps the other half of this key: it only names the invitation.
+                let key = BearerSecret::from_bytes(ctx.random_bytes()).public_key();
                 let role = grant.role;
-                let open = OpenInvitation { key, inviter, grant, uses, expires };
-                let until = Some(self.peer_time(expires));
-                let record = self.publish_internal(
-                    ctx,
-                    kind_of(RecordType::INVITATION),
-                    &open.to_payload(),
-                    Internal { until, ..Internal::default() },
-                );
-                InvitationKind::Bearer { id: record.record().id, secret, role }
+                let id = self.open_invitation(ctx, &chain, signer, (key, grant, uses, expires))?;
+                self.passwords.known.insert(id, password.secret(self.id, id));
+                self.save(ctx);
+                InvitationKind::Password { id, role }
             }
         };
         Ok(Invitation {
@@ -89,6 +84,39 @@ impl Group {
             expires,
             kind,
         })
+    }
+
+    /// Publishes that an invitation is open.
+    fn open_invitation(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        chain: &VerifiedChain,
+        signer: Signer,
+        (key, grant, uses, expires): (PublicKey, Grant, u32, WallTime),
+    ) -> Result<RecordId, Error> {
+        if uses == 0 {
+            return Err(Error::BadInvite("it must be good for at least one use"));
+        }
+        if signer == Signer::Owner {
+            // Any member of that role can redeem it, and the owner's key is on one device only.
+            return Err(Error::NotAllowed);
+        }
+        if expires > chain.not_after() {
+            return Err(Error::BadInvite("it would outlive your own membership"));
+        }
+        if self.invitations.len() >= limits::INVITATIONS_MAX {
+            return Err(Error::BadInvite("too many invitations are open"));
+        }
+        let inviter = ctx.identity.peer_id();
+        let open = OpenInvitation { key, inviter, grant, uses, expires };
+        let until = Some(self.peer_time(expires));
+        let record = self.publish_internal(
+            ctx,
+            kind_of(RecordType::INVITATION),
+            &open.to_payload(),
+            Internal { until, ..Internal::default() },
+        );
+        Ok(record.record().id)
     }
 
     /// Whose key issues a membership with `grant`: ours, or the group's own where we may not and have it.
@@ -131,9 +159,10 @@ impl Group {
     /// Proves the invitation to a member, over this very link.
     pub(super) fn redeem_on(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         let (Some(joining), Some(ready)) = (&self.joining, links.ready(link)) else { return };
+        let Proof::Link(secret) = &joining.proof else { return };
         let redeem = Redeem {
-            invitation: joining.secret.public_key().as_bytes().to_vec(),
-            proof: joining.secret.prove(&ready.hash, ctx.identity.peer_id()).to_vec(),
+            invitation: secret.public_key().as_bytes().to_vec(),
+            proof: secret.prove(&ready.hash, ctx.identity.peer_id()).to_vec(),
         };
         self.set_state(link, SlotState::Redeeming);
         self.send(ctx, links, link, kind::REDEEM, &redeem);
@@ -144,7 +173,7 @@ impl Group {
         let guest_of = self.slots.iter().filter(|(_, slot)| slot.state == SlotState::GuestOf);
         let hosts: Vec<LinkId> = guest_of.map(|(&link, _)| link).collect();
         for link in hosts {
-            self.redeem_on(ctx, links, link);
+            self.prove_on(ctx, links, link);
         }
     }
 
@@ -157,7 +186,7 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         let redeem: Redeem = wire::decode(body)?;
         let ready = links.ready(link).ok_or(Misbehaved::Unexpected)?;
-        let (peer, hash, identity) = (ready.peer, ready.hash, ready.certificate.clone());
+        let (peer, hash) = (ready.peer, ready.hash);
         let key: Option<&[u8; 32]> = redeem.invitation.as_slice().try_into().ok();
         let key = key.and_then(PublicKey::from_bytes);
         let proof: Option<[u8; 64]> = redeem.proof.as_slice().try_into().ok();
@@ -165,27 +194,39 @@ impl Group {
         if !invitation::check_proof(&key, &hash, peer, &proof, ctx.config.verify) {
             return Err(Misbehaved::Redemption);
         }
-        let Some((invitation, open)) = self.invitations.iter().find(|(_, open)| open.key == key)
-        else {
-            let answer = NotGranted { over: false, referrals: Vec::new() };
-            self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
+        let found = self.invitations.iter().find(|(_, open)| open.key == key).map(|(&id, _)| id);
+        let Some(invitation) = found else {
+            self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::ask(Vec::new()));
             return Ok(());
         };
         // From here on it is known to hold the secret: signals of its are carried.
-        let (_, uses, grant) = (*invitation, open.uses, open.grant.clone());
-        let expired = open.expires < ctx.now.wall;
         self.set_state(link, SlotState::Guest);
+        self.let_in(ctx, links, link, invitation)
+    }
+
+    /// Issues a membership to the newcomer at the other end of `link`, who has proved its invitation.
+    pub(super) fn let_in(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        invitation: RecordId,
+    ) -> Result<(), Misbehaved> {
+        let ready = links.ready(link).ok_or(Misbehaved::Unexpected)?;
+        let (peer, identity) = (ready.peer, ready.certificate.clone());
+        let Some(open) = self.invitations.get(&invitation) else { return Ok(()) };
+        let (key, uses, grant) = (open.key, open.uses, open.grant.clone());
+        let expired = open.expires < ctx.now.wall;
         let came = self.roll.redeemed(key);
         if expired || !came.contains(&peer) && came.len() >= uses as usize {
-            self.send(ctx, links, link, kind::NOT_GRANTED, &over());
+            self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::over());
             return Ok(());
         }
         let subject = cert::Subject::of_identity(&identity).map_err(|_| Misbehaved::Redemption)?;
         let issued = match self.issue(ctx, subject, &grant, Signer::Member) {
             Ok(issued) if self.roll.redemptions() < limits::REDEMPTIONS_MAX => issued,
             Ok(_) | Err(_) => {
-                let referrals = self.referrals_to_issuers_of(ctx, &grant);
-                let answer = NotGranted { over: false, referrals };
+                let answer = NotGranted::ask(self.referrals_to_issuers_of(ctx, &grant));
                 self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
                 return Ok(());
             }
@@ -256,11 +297,11 @@ impl Group {
             if let Some(slot) = self.slots.get_mut(&link) {
                 slot.state = SlotState::Idle;
             }
-            if let Some(joining) = self.joining.take() {
-                self.timers.clear(Timer::Joining);
-                let result = Err(Error::InvitationUsedUp);
-                ctx.out.push_back(Output::Done { request: joining.request, result });
-            }
+            self.fail_joining(ctx, Error::InvitationUsedUp);
+            return Ok(());
+        }
+        if let Some(wait) = answer.wait_ms {
+            self.fail_joining(ctx, Error::TooManyTries(Duration::from_millis(wait)));
             return Ok(());
         }
         // We stay a guest here: signals to those who can grant it pass through.
@@ -269,8 +310,4 @@ impl Group {
         self.maintain(ctx, links, false);
         Ok(())
     }
-}
-
-fn over() -> NotGranted {
-    NotGranted { over: true, referrals: Vec::new() }
 }

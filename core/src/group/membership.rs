@@ -1,5 +1,6 @@
 //! Becoming a member, and what members issue and publish in the group's name or their own.
-use super::{Group, Joining, Timer};
+use super::{Group, Joining, Proof, Timer};
+use crate::address::Address;
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
 use crate::id::RecordId;
@@ -8,6 +9,7 @@ use crate::invitation::{Invitation, InvitationKind};
 use crate::io::{Event, Output, Properties, Reply, RequestId};
 use crate::limits;
 use crate::node::Ctx;
+use crate::password::Password;
 use crate::policy::{Grant, Policy};
 use crate::record::{Record, RecordType, Signed};
 use crate::roll::Standing;
@@ -119,6 +121,7 @@ impl Group {
     pub(crate) fn join(
         ctx: &mut Ctx<'_>,
         invitation: Invitation,
+        password: Option<Password>,
         request: RequestId,
     ) -> Result<Self, Error> {
         invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.config.verify)?;
@@ -133,12 +136,27 @@ impl Group {
                 group.become_member(ctx, chain, request);
             }
             InvitationKind::Bearer { secret, .. } => {
-                group.joining = Some(Joining { request, secret, addresses: invitation.addresses });
-                group.timers.set(Timer::Joining, ctx.now.mono.after(JOIN_TIMEOUT));
+                group.begin_joining(ctx, request, Proof::Link(secret), invitation.addresses);
+            }
+            InvitationKind::Password { id, .. } => {
+                let secret = password.ok_or(Error::PasswordNeeded)?.secret(group.id, id);
+                let proof = Proof::Password(id, secret);
+                group.begin_joining(ctx, request, proof, invitation.addresses);
             }
         }
         group.timers.set(Timer::Maintain, ctx.now.mono);
         Ok(group)
+    }
+
+    fn begin_joining(
+        &mut self,
+        ctx: &Ctx<'_>,
+        request: RequestId,
+        proof: Proof,
+        addresses: Vec<Address>,
+    ) {
+        self.joining = Some(Joining { request, proof, addresses });
+        self.timers.set(Timer::Joining, ctx.now.mono.after(JOIN_TIMEOUT));
     }
 
     pub(super) fn become_member(

@@ -1,25 +1,36 @@
 //! Presence: who is here.
 //!
-//! A node that is there says so by a record, which names it and where it can be dialled. The record lives for
-//! [`PRESENCE_LIFETIME`] and is renewed before its end; a node that leaves withdraws it.
+//! A node that is there says so by a record, which names it, where it can be dialled, and what it says of itself. The
+//! record lives for [`PRESENCE_LIFETIME`] and is renewed before its end; a node that leaves withdraws it.
+//!
+//! The group's properties say how many nodes do so ([`is_wanted`]): all, about N, or none; a node whose application
+//! wants it does in any case. Where there are far fewer than N, a newcomer says it at once. Else it waits and looks
+//! again, and so does one that is too many, so that the number stays between N and N + [`HYSTERESIS`].
 use super::internal::Meaning;
-use super::membership::{Internal, kind_of};
+use super::membership::kind_of;
 use super::signature::LOST_AFTER;
 use super::{Group, Present, Timer};
+use crate::error::Error;
 use crate::id::{NodeId, RecordId};
-use crate::io::LinkId;
+use crate::io::{Event, LinkId, NodeChange, NodeInfo};
 use crate::limits;
 use crate::node::Ctx;
-use crate::record::{self, Record, RecordType};
+use crate::record::{self, Attribute, Record, RecordType};
 use crate::storage::Class;
 use crate::wire;
-use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use std::time::Duration;
 
-/// How long a presence record lives, and how long before its end it is renewed. Source: reference 2.1.
-const PRESENCE_LIFETIME: Duration = Duration::from_secs(300);
-const PRESENCE_RENEWED: Duration = Duration::from_secs(240);
+/// How long a presence record lives. Guess after the reference's 300 s at least: with [`PRESENCE_RENEWED`] it leaves room
+/// for three minutes, which a renewal takes where the timers of all run once a minute: to be made, to be announced, to
+/// be asked for.
+const PRESENCE_LIFETIME: Duration = Duration::from_secs(360);
+/// How long after its publication it is renewed.
+const PRESENCE_RENEWED: Duration = Duration::from_secs(150);
+/// So many more than wanted before one withdraws. Source: reference 2.1.
+const HYSTERESIS: u64 = 10;
+/// A node waits so long, at least and at most, before it looks again whether it is wanted. Source: reference 2.1.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(180));
 
 /// Payload of a presence record.
 #[derive(Encode, Decode)]
@@ -31,112 +42,245 @@ struct Presence {
     addresses: Vec<crate::address::Address>,
 }
 
+/// Whether a node should say that it is here, where `present` do and the group wants `max`. `u64::MAX` is everybody, 0
+/// nobody.
+fn is_wanted(present: u64, max: u64, already: bool) -> bool {
+    if already { max > 0 && present <= max.saturating_add(HYSTERESIS) } else { present < max }
+}
+
+/// What a record of ours about this node says.
+pub(super) struct Said {
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) payload: Vec<u8>,
+    pub(super) lifetime: Duration,
+}
+
 impl Group {
     /// Whether a node says that it is here.
     pub(crate) fn is_present(&self, node: NodeId) -> bool {
         self.present.contains_key(&node)
     }
 
+    /// The nodes that say that they are here, by id.
+    pub(crate) fn node_infos(&self) -> Vec<NodeInfo> {
+        self.present.iter().map(|(&node, present)| present.info(node)).collect()
+    }
+
     /// A presence record was stored.
     pub(super) fn presence_changed(&mut self, ctx: &mut Ctx<'_>, record: &Record) {
-        let peer = record.creator;
         if record.deleted {
-            let gone = self.present.iter().find(|(_, present)| present.record == record.id);
-            if let Some(node) = gone.map(|(&node, _)| node) {
-                self.present.remove(&node);
+            if let Some((node, _)) = self.gone(ctx, record.id) {
                 self.repair.found(node);
-                self.tell_of_member(ctx, peer);
             }
             return;
         }
         let Ok(mut presence) = wire::decode::<Presence>(&record.payload) else { return };
         presence.addresses.truncate(limits::ADDRESSES_MAX);
-        if presence.node != ctx.node {
+        let node = presence.node;
+        if node != ctx.node {
             self.know(ctx, &presence.addresses);
             if self.peer_time(ctx.now.wall) < record.modified.after(LOST_AFTER) {
-                self.repair.found(presence.node);
+                self.repair.found(node);
             }
         }
-        let present = Present { peer, addresses: presence.addresses, record: record.id };
-        if self.present.insert(presence.node, present).is_none() {
-            self.tell_of_member(ctx, peer);
-        }
-    }
-
-    /// Says that we are here, or says it again.
-    pub(super) fn publish_presence(&mut self, ctx: &mut Ctx<'_>) {
-        if self.valid_chain(ctx).is_err() {
-            return;
-        }
-        let already = self.own_presence.is_some();
-        if !already && self.present.len() as u64 >= self.presence_max {
-            self.timers.set(Timer::Presence, ctx.now.mono.after(PRESENCE_RENEWED));
-            return;
-        }
-        let presence = Presence { node: ctx.node, addresses: ctx.addresses.to_vec() };
-        let payload = wire::encode(&presence);
-        let id = RecordId::new(ctx.identity.peer_id(), ctx.node.0);
-        let until = self.peer_time(ctx.now.wall).after(PRESENCE_LIFETIME);
-        let how = Internal { id: Some(id), until: Some(until), ..Internal::default() };
-        self.publish_internal(ctx, kind_of(RecordType::PRESENCE), &payload, how);
-        self.own_presence = Some(id);
-        self.timers.set(Timer::Presence, ctx.now.mono.after(PRESENCE_RENEWED));
-    }
-
-    /// Our addresses changed: presence says so.
-    pub(crate) fn addresses_changed(&mut self, ctx: &mut Ctx<'_>) {
-        if self.own_presence.is_some() {
-            self.publish_presence(ctx);
-        }
-    }
-
-    /// Withdraws our presence.
-    pub(super) fn withdraw_presence(&mut self, ctx: &mut Ctx<'_>) {
-        let Some(id) = self.own_presence.take() else { return };
-        self.timers.clear(Timer::Presence);
-        self.withdraw(ctx, RecordType::PRESENCE, id);
-    }
-
-    /// Withdraws a record of ours of this class; the tombstone goes out before the links close.
-    pub(super) fn withdraw(&mut self, ctx: &mut Ctx<'_>, kind: &str, id: RecordId) {
-        let (Some(chain), Some(meta)) = (&self.chain, self.index(Class::Presence).get(&id)) else {
-            return;
+        let present = Present {
+            peer: record.creator,
+            addresses: presence.addresses,
+            attributes: record.attributes.clone(),
+            record: record.id,
         };
-        let now = self.peer_time(ctx.now.wall);
-        let record = Record {
-            id,
-            kind: kind_of(kind),
-            version: record::next_version(now, meta.version),
-            creator: ctx.identity.peer_id(),
-            modifier: Some(ctx.identity.peer_id()),
-            created: meta.created,
-            modified: now.max(meta.created.after(Duration::from_millis(1))),
-            expires: meta.expires.max(now.after(Duration::from_secs(2))),
-            deleted: true,
-            attributes: Vec::new(),
-            payload: Bytes::new(),
-            serial: chain.serial(),
-            signature: [0; 64],
+        let now = present.info(node);
+        let change = match self.present.insert(node, present).map(|before| before.info(node)) {
+            None => Some(NodeChange::Connected),
+            Some(before) => (before != now).then_some(NodeChange::Updated),
         };
-        let signed = record.sign(self.id, ctx.identity);
-        let bytes = signed.bytes().clone();
-        let chain = chain.clone();
-        self.store_record(ctx, signed, &chain, Meaning::TakenBack, None, None);
-        // To every neighbour at once: nobody could ask us for it later.
-        let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
-        for link in neighbours {
-            self.flood_to(link, bytes.clone());
+        if change == Some(NodeChange::Connected) {
+            self.tell_of_member(ctx, record.creator);
+        }
+        if let Some(change) = change {
+            let group = self.id;
+            self.event(ctx, Event::Node { group, node: now, change });
+        }
+        if self.own_presence.is_some() && !self.wants_presence() {
+            self.look_again(ctx);
         }
     }
 
     /// A presence record ended without renewal.
     pub(super) fn presence_expired(&mut self, ctx: &mut Ctx<'_>, id: RecordId) {
-        let gone = self.present.iter().find(|(_, present)| present.record == id);
-        if let Some(node) = gone.map(|(&node, _)| node)
-            && let Some(Present { peer, addresses, .. }) = self.present.remove(&node)
-        {
-            self.miss(ctx, node, addresses, Vec::new());
-            self.tell_of_member(ctx, peer);
+        if let Some((node, present)) = self.gone(ctx, id) {
+            self.miss(ctx, node, present.addresses, Vec::new());
         }
+    }
+
+    /// The node of a presence record is not here any more.
+    fn gone(&mut self, ctx: &mut Ctx<'_>, record: RecordId) -> Option<(NodeId, Present)> {
+        let of_record = self.present.iter().find(|(_, present)| present.record == record);
+        let node = of_record.map(|(&node, _)| node)?;
+        let present = self.present.remove(&node)?;
+        self.tell_of_member(ctx, present.peer);
+        let (group, info) = (self.id, present.info(node));
+        self.event(ctx, Event::Node { group, node: info, change: NodeChange::Disconnected });
+        Some((node, present))
+    }
+
+    /// Whether this node should say that it is here.
+    fn wants_presence(&self) -> bool {
+        let (present, already) = (self.present.len() as u64, self.own_presence.is_some());
+        self.presence_forced || is_wanted(present, self.presence_max, already)
+    }
+
+    fn look_again(&mut self, ctx: &mut Ctx<'_>) {
+        let wait = Self::between(ctx, LOOK_AGAIN.0, LOOK_AGAIN.1);
+        self.timers.set_earlier(Timer::Presence, ctx.now.mono.after(wait));
+    }
+
+    /// Says that we are here, says it again, or ceases to, as is wanted.
+    pub(super) fn review_presence(&mut self, ctx: &mut Ctx<'_>) {
+        if self.wants_presence() {
+            self.publish_presence(ctx);
+        } else {
+            self.withdraw_presence(ctx);
+            self.look_again(ctx);
+        }
+    }
+
+    fn publish_presence(&mut self, ctx: &mut Ctx<'_>) {
+        let presence = Presence { node: ctx.node, addresses: ctx.addresses.to_vec() };
+        let id = RecordId::new(ctx.identity.peer_id(), ctx.node.0);
+        let said = Said {
+            attributes: self.own_attributes.clone(),
+            payload: wire::encode(&presence),
+            lifetime: PRESENCE_LIFETIME,
+        };
+        // Whose membership has ended has nothing more to say.
+        if self.say(ctx, RecordType::PRESENCE, id, Some(said)).is_ok() {
+            self.own_presence = Some(id);
+            self.timers.set(Timer::Presence, ctx.now.mono.after(PRESENCE_RENEWED));
+        }
+    }
+
+    /// What the application wants us to say of ourselves.
+    pub(crate) fn present_as(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        attributes: Vec<Attribute>,
+        forced: bool,
+    ) -> Result<(), Error> {
+        record::check_attributes(&attributes).map_err(Error::from)?;
+        self.valid_chain(ctx)?;
+        (self.own_attributes, self.presence_forced) = (attributes, forced);
+        if self.ready {
+            self.review_presence(ctx);
+        }
+        Ok(())
+    }
+
+    /// Our addresses changed: what we say of ourselves says so.
+    pub(crate) fn addresses_changed(&mut self, ctx: &mut Ctx<'_>) {
+        if self.own_presence.is_some() {
+            self.publish_presence(ctx);
+        }
+        if self.is_contact() {
+            self.publish_contact(ctx);
+        }
+    }
+
+    /// Withdraws our presence.
+    pub(super) fn withdraw_presence(&mut self, ctx: &mut Ctx<'_>) {
+        self.timers.clear(Timer::Presence);
+        if let Some(id) = self.own_presence.take() {
+            let _ = self.say(ctx, RecordType::PRESENCE, id, None);
+        }
+    }
+
+    /// Publishes a record of ours about this node, or takes it back. A tombstone goes out before the links close.
+    pub(super) fn say(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        kind: &str,
+        id: RecordId,
+        said: Option<Said>,
+    ) -> Result<(), Error> {
+        // Whose membership has ended may still say that it goes.
+        let chain = match said {
+            Some(_) => self.valid_chain(ctx)?.clone(),
+            None => self.chain.clone().ok_or(Error::UnknownGroup)?,
+        };
+        let before = self.index(Class::Presence).get(&id);
+        let before = before.map(|meta| (meta.version, meta.created, meta.expires));
+        let deleted = said.is_none();
+        if deleted && before.is_none() {
+            return Ok(());
+        }
+        self.publish_membership_once(ctx);
+        let me = ctx.identity.peer_id();
+        let now = self.peer_time(ctx.now.wall);
+        let (seen, created, ends) = before.unwrap_or((0, now, now));
+        let changed = now.max(created.after(Duration::from_millis(1)));
+        let modified = if before.is_some() { changed } else { now };
+        // A tombstone outlives what it hides.
+        let expires = match &said {
+            Some(said) => modified.after(said.lifetime),
+            None => ends.max(modified.after(Duration::from_secs(2))),
+        };
+        let (attributes, payload) =
+            said.map_or_else(Default::default, |s| (s.attributes, s.payload));
+        let record = Record {
+            id,
+            kind: kind_of(kind),
+            version: record::next_version(now, seen),
+            creator: me,
+            modifier: before.is_some().then_some(me),
+            created,
+            modified,
+            expires: expires.min(chain.not_after()),
+            deleted,
+            attributes,
+            payload: payload.into(),
+            serial: chain.serial(),
+            signature: [0; 64],
+        };
+        record.check(self.payload_bytes_max())?;
+        let signed = record.sign(self.id, ctx.identity);
+        let bytes = signed.bytes().clone();
+        let meaning = if deleted { Meaning::TakenBack } else { Meaning::Nothing };
+        self.store_record(ctx, signed, &chain, meaning, None, None);
+        if deleted {
+            // To every neighbour at once: nobody could ask us for it later.
+            let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
+            for link in neighbours {
+                self.flood_to(link, bytes.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Present {
+    fn info(&self, node: NodeId) -> NodeInfo {
+        NodeInfo {
+            node,
+            peer: self.peer,
+            addresses: self.addresses.clone(),
+            attributes: self.attributes.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_say_who_is_present() {
+        assert!(is_wanted(1_000_000, u64::MAX, false), "everybody");
+        assert!(is_wanted(1_000_000, u64::MAX, true));
+        assert!(!is_wanted(0, 0, false), "nobody");
+        assert!(!is_wanted(1, 0, true), "who is, ceases to be");
+        assert!(is_wanted(49, 50, false), "about fifty");
+        assert!(!is_wanted(50, 50, false));
+        assert!(is_wanted(60, 50, true), "who is, stays for a while");
+        assert!(!is_wanted(61, 50, true));
     }
 }

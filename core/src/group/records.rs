@@ -12,7 +12,7 @@
 //! acknowledgement, when it is durable. Where the write fails the index goes back to what stood before.
 use super::internal::Meaning;
 use super::{Group, TRACKED_MAX, Timer, Tracked};
-use crate::cert::VerifiedChain;
+use crate::cert::{Role, VerifiedChain};
 use crate::error::{BadRecord, Error, Misbehaved};
 use crate::id::{Digest, PeerId, RecordId, Serial};
 use crate::io::{
@@ -178,13 +178,11 @@ impl Group {
         bytes: Bytes,
     ) -> Result<Examined, BadRecord> {
         let (id, version) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
-        if let Some((_, held)) = self.meta(id) {
-            if held.version > version {
-                return Ok(Examined::Settled(Accepted::Old, id));
-            }
-            if held.version == version && held.digest == Digest::of(&bytes) {
-                return Ok(Examined::Settled(Accepted::Known(version), id));
-            }
+        if let Some((_, held)) = self.meta(id)
+            && held.version == version
+            && held.digest == Digest::of(&bytes)
+        {
+            return Ok(Examined::Settled(Accepted::Known(version), id));
         }
         let signed = Signed::decode(bytes)?;
         let bytes_max = match signed.record().kind.is_reserved() {
@@ -203,13 +201,11 @@ impl Group {
             return Ok(Examined::Settled(Accepted::Later, id));
         }
         let class = class_of(&record.kind);
-        if let Some((held_class, meta)) = self.meta(id) {
-            if held_class != class || meta.kind != record.kind || meta.creator() != record.creator {
-                return Err(BadRecord::Modifier);
-            }
-            if meta.created != record.created {
-                return Err(BadRecord::Times);
-            }
+        // Of the very type, what is older needs no further look. Where somebody changed what must not change, its type or
+        // when it was made, whoever passes it on need not know: the order decides.
+        let older = |meta: &Meta| meta.kind == record.kind && meta.version > version;
+        if self.index(class).get(&id).is_some_and(older) {
+            return Ok(Examined::Settled(Accepted::Old, id));
         }
         let Some((chain, meaning)) = self.read_record(ctx, &signed)? else {
             self.deferred.add(record.serial, signed.bytes().clone());
@@ -241,13 +237,13 @@ impl Group {
         let Candidate { class, chain, meaning, signed } = candidate;
         let record = signed.record();
         let id = record.id;
-        if let Some((_, meta)) = self.meta(id) {
+        if let Some(meta) = self.index(class).get(&id) {
             // Two different contents under one version, both genuine: evidence. The total order decides.
             if meta.version == record.version {
                 let (group, peer) = (self.id, chain.peer());
                 self.event(ctx, Event::Conflict { group, id, peer });
             }
-            if signed.supersedes(meta) != Ordering::Greater {
+            if !self.outranks(&signed, meta) {
                 return Accepted::Old;
             }
         } else if self.index(class).len() >= limits::RECORDS_MAX {
@@ -263,6 +259,25 @@ impl Group {
             }
         }
         Accepted::New
+    }
+
+    /// Whether a record takes the place of the one that is held. A record keeps its type; if not, that of its creator, or
+    /// of an administrator, stands before one whose signer has rights over some types only, and cannot win others so.
+    fn outranks(&self, signed: &Signed, held: &Meta) -> bool {
+        let record = signed.record();
+        if held.kind != record.kind {
+            let any_type = |creator: PeerId, modifier: Option<PeerId>, serial| {
+                let administrator = |chain: &VerifiedChain| chain.role() == Role::Administrator;
+                modifier.is_none_or(|modifier| modifier == creator)
+                    || self.roll.chain(serial).is_some_and(administrator)
+            };
+            let theirs = any_type(held.creator(), held.modifier(), held.serial);
+            let ours = any_type(record.creator, record.modifier, record.serial);
+            if ours != theirs {
+                return ours;
+            }
+        }
+        signed.supersedes(held) == Ordering::Greater
     }
 
     /// Puts a checked record into the index, on its way to the store, and on its way to the neighbours.
@@ -288,7 +303,8 @@ impl Group {
             self.track(id, version);
         }
         if from.is_some() || !ours {
-            self.flood(ctx, bytes.clone(), from);
+            let announcers = self.flood(ctx, &bytes, from);
+            self.writing.insert(id, announcers);
         }
         self.take_effect(ctx, record, meaning);
         if class == Class::Presence
@@ -297,24 +313,27 @@ impl Group {
             self.learn_route(record, link);
         }
         let group = self.id;
-        self.writing.insert(id);
+        if request.is_some() {
+            self.publishing.writing(bytes.len());
+        }
         let written = Box::new(Written { class, signed, before, from, request });
         self.commit(ctx, Commit::Record { group, written });
-        self.arm_expiry(ctx);
+        if self.index(class).next_expiry().is_some_and(|(_, first)| first == id) {
+            self.arm_expiry(ctx);
+        }
     }
 
     /// The record is durable.
     pub(crate) fn durable(&mut self, ctx: &mut Ctx<'_>, written: Written) {
         let Written { class, signed, from, request, .. } = written;
         let (id, version) = (signed.record().id, signed.record().version);
-        self.ack_announcers(ctx, signed.record(), from);
-        match from {
-            Some(link) => self.ack(ctx, link, id, version, true),
-            // Ours goes out only now: what others hold of us, we hold ourselves.
-            None if self.meta(id).is_some_and(|(_, meta)| meta.version == version) => {
-                self.flood(ctx, signed.bytes().clone(), None);
-            }
-            None => {}
+        if request.is_some() {
+            self.publishing.written(signed.bytes().len());
+        }
+        self.acknowledge(ctx, signed.record(), from);
+        // Ours goes out only now: what others hold of us, we hold ourselves.
+        if from.is_none() && self.meta(id).is_some_and(|(_, meta)| meta.version == version) {
+            self.flood(ctx, signed.bytes(), None);
         }
         if class == Class::Application {
             let record = Box::new(signed.into_record());
@@ -344,6 +363,7 @@ impl Group {
         }
         match request {
             Some(request) => {
+                self.publishing.written(signed.bytes().len());
                 ctx.out.push_back(Output::Done { request, result: Err(Error::Store(fault)) });
             }
             None => self.event(ctx, Event::StoreFailed { fault }),

@@ -1,28 +1,33 @@
 //! Sync: two stores become equal at a cost set by their difference.
 //!
-//! The classes of records are compared one after another, each by range fingerprints (`reconcile.rs`):
+//! The classes of records are compared one after another (`reconcile.rs`):
 //!
 //! ```text
 //! opener                                     other
-//!   SYNC(class, first, ranges) ────────────►
-//!                              ◄────────────  SYNC(class, ranges)    … until one side has nothing to compare:
-//!   SYNC(class, no ranges)     ────────────►
+//!   SYNC(class, first, step)   ────────────►
+//!                              ◄────────────  SYNC(class, step)      … until one side has nothing to compare:
+//!   SYNC(class, no step)       ────────────►
 //!   WANT(ids), FLOOD(records)  ◄───────────►  FLOOD(records), GIVEN(class)
 //!   SYNC_END(class)            ◄───────────►  SYNC_END(class)
 //! ```
 //!
 //! `GIVEN` travels behind the records that answer a `WANT`. A side says `SYNC_END` when the comparison is over, all its
 //! `WANT`s are answered, and all that it owes is on its way; a class is done when both have said so. Records come as
-//! ordinary floods and travel on as such. While a neighbour reads slowly, what it is owed stays on disk.
+//! ordinary floods and travel on as such. While a neighbour reads slowly, what it is owed stays on disk. Whatever
+//! arrived before a link was lost stays, so that the next sync costs what is left.
+//!
+//! What a peer may have us do is bounded (`sync/budget.rs`): past that, answers and records come later.
+use super::flood::FLOOD_BYTES;
 use super::graph::Slot;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
 use crate::id::RecordId;
+use crate::index::Index;
 use crate::io::{Event, LinkId, StoreId, StoreTask, SyncPhase};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
-use crate::reconcile;
+use crate::reconcile::{Answer, Comparison, Step};
 use crate::storage::{self, Class, Pending};
 use crate::wire::{self, OfClass, Sync, Want, kind};
 use bytes::Bytes;
@@ -34,18 +39,32 @@ const SAFETY_NET_EVERY: Duration = Duration::from_secs(120);
 /// How long a newcomer to a large group waits, about, before it says that it is here. Guess after the ancestors' 30–180 s,
 /// shorter because people wait for it.
 const PRESENCE_CROWDED: Duration = Duration::from_secs(6);
-/// Records read from disk at once for one neighbour. Guess.
-const GIVE_AT_ONCE: usize = 64;
+/// Records read from disk at once for one neighbour: what one message holds, or one large record.
+const GIVE_AT_ONCE: usize = limits::PAGE_MAX;
 /// No more is read while so many bytes wait for the neighbour. Guess.
 const GIVE_BACKLOG_BYTES: usize = 512 * 1024;
 /// Records owed to one neighbour. Guess; what is over it comes with the next sync.
 const OWED_MAX: usize = 1_000_000;
+
+/// What a peer's budget pays for a step besides its parts: comparing fingerprints of all records.
+const STEP_WORK: u64 = 1_000;
+
+mod budget;
+pub(super) use budget::Budgets;
 
 /// The state of one neighbour's sync.
 #[derive(Default)]
 pub(super) struct Syncing {
     /// The class that is being compared.
     class: Option<Class>,
+    /// Our part in it.
+    comparison: Comparison,
+    /// An answer that waits until the peer may have it.
+    held: Option<Sync>,
+    /// Whether the stores were equal once: then they should be.
+    again: bool,
+    /// Short ids of records to give once our `WANT`s are answered: what turns out to be old is not given then.
+    later: Vec<u64>,
     /// Whether no more ranges come.
     compared: bool,
     /// Our `WANT`s that are not answered.
@@ -68,15 +87,20 @@ enum Owed {
 }
 
 impl Group {
-    /// Begins to compare stores with a new neighbour, or once more with an old one.
+    /// Begins to compare stores with a new neighbour.
     pub(super) fn begin_sync(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         self.sync_class(ctx, links, link, Class::Membership);
     }
 
     fn sync_class(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId, class: Class) {
-        let ranges = Some(reconcile::initiate(self.index(class)));
         self.start_class(link, class);
-        self.send(ctx, links, link, kind::SYNC, &Sync { class: class as u8, first: true, ranges });
+        let Some(slot) = self.slots.get_mut(&link) else { return };
+        let index = &self.indexes[class as usize];
+        let begin = if slot.sync.again { Comparison::check } else { Comparison::open };
+        let (comparison, step) = begin(index);
+        slot.sync.comparison = comparison;
+        let sync = Sync { class: class as u8, first: true, step: Some(step) };
+        self.send(ctx, links, link, kind::SYNC, &sync);
     }
 
     fn start_class(&mut self, link: LinkId, class: Class) {
@@ -95,7 +119,7 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Sync { class, first, ranges } = wire::decode(body)?;
+        let Sync { class, first, step } = wire::decode(body)?;
         let class = Class::from_wire(class).ok_or(Misbehaved::Sync)?;
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
         if first {
@@ -103,16 +127,16 @@ impl Group {
                 return Err(Misbehaved::Sync);
             }
             self.start_class(link, class);
-        } else if slot.sync.class != Some(class) || slot.sync.compared {
+        } else if slot.sync.class != Some(class) || slot.sync.compared || slot.sync.held.is_some() {
             return Err(Misbehaved::Sync);
         }
-        match ranges {
+        match step {
             None => {
                 if let Some(slot) = self.slots.get_mut(&link) {
                     slot.sync.compared = true;
                 }
             }
-            Some(ranges) => self.compare(ctx, links, link, class, &ranges)?,
+            Some(step) => self.compare(ctx, links, link, class, &step)?,
         }
         self.give(ctx, links, link);
         Ok(())
@@ -125,23 +149,68 @@ impl Group {
         links: &mut Links,
         link: LinkId,
         class: Class,
-        ranges: &reconcile::Ranges,
+        step: &Step,
     ) -> Result<(), Misbehaved> {
-        let answer = reconcile::respond(self.index(class), ranges)?;
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
-        if slot.sync.owed.len() + answer.give.len() > OWED_MAX {
+        let index = &self.indexes[class as usize];
+        let Answer { reply, need, give, differ } = slot.sync.comparison.respond(index, step)?;
+        let owed = slot.sync.owed.len() + slot.sync.later.len();
+        if owed + give.len() + differ.ours.len() > OWED_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        slot.sync.owed.extend(answer.give.into_iter().map(Owed::Record));
-        slot.sync.wants += answer.need.chunks(limits::PAGE_MAX).count();
-        slot.sync.compared = answer.reply.is_none();
-        for ids in answer.need.chunks(limits::PAGE_MAX) {
-            let want = Want { class: class as u8, ids: ids.to_vec() };
-            self.send(ctx, links, link, kind::WANT, &want);
+        slot.sync.owed.extend(give.into_iter().map(Owed::Record));
+        slot.sync.later.extend(differ.ours);
+        let by_id = need.chunks(limits::PAGE_MAX).map(|ids| (ids, &[][..]));
+        let by_short = differ.theirs.chunks(limits::PAGE_MAX).map(|shorts| (&[][..], shorts));
+        let wants = by_id.chain(by_short).map(|(ids, shorts): (_, &[u64])| Want {
+            class: class as u8,
+            ids: ids.to_vec(),
+            shorts: shorts.iter().flat_map(|short| short.to_le_bytes()).collect(),
+        });
+        let wants: Vec<Want> = wants.collect();
+        slot.sync.wants += wants.len();
+        slot.sync.release(index);
+        let work = STEP_WORK + step.work() + reply.as_ref().map_or(0, Step::work);
+        let next = Sync { class: class as u8, first: false, step: reply };
+        slot.sync.held = Some(next);
+        self.budgets.spend(ctx.now.mono, slot.peer, work);
+        for want in &wants {
+            self.send(ctx, links, link, kind::WANT, want);
         }
-        let next = Sync { class: class as u8, first: false, ranges: answer.reply };
-        self.send(ctx, links, link, kind::SYNC, &next);
+        self.answer(ctx, links, link);
         Ok(())
+    }
+
+    /// Sends the answer to the last step, if there is one and the peer may have it.
+    fn answer(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        if self.must_wait(ctx, link) {
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(&link) else { return };
+        if let Some(next) = slot.sync.held.take() {
+            slot.sync.compared = next.step.is_none();
+            self.send(ctx, links, link, kind::SYNC, &next);
+        }
+    }
+
+    /// Whether a peer has used up its budget; what waits for that goes on in time.
+    fn must_wait(&mut self, ctx: &Ctx<'_>, link: LinkId) -> bool {
+        let Some(slot) = self.slots.get(&link) else { return true };
+        let records = self.indexes.iter().map(|index| index.len() as u64 + index.bytes() / 1024);
+        let wait = self.budgets.wait(ctx.now.mono, slot.peer, records.sum());
+        if let Some(wait) = wait {
+            self.timers.set_earlier(Timer::Sync, ctx.now.mono.after(wait));
+        }
+        wait.is_some()
+    }
+
+    /// Goes on with what waited for a budget.
+    pub(super) fn resume_syncs(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
+        for link in neighbours {
+            self.answer(ctx, links, link);
+            self.give(ctx, links, link);
+        }
     }
 
     pub(super) fn on_want(
@@ -151,16 +220,21 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Want { class, ids } = wire::decode(body)?;
+        let Want { class, ids, shorts } = wire::decode(body)?;
         let class = Class::from_wire(class).ok_or(Misbehaved::Sync)?;
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
         if slot.sync.class != Some(class) || slot.sync.end_received {
             return Err(Misbehaved::Sync);
         }
-        if ids.len() > limits::PAGE_MAX || slot.sync.owed.len() + ids.len() > OWED_MAX {
+        let (shorts, []) = shorts.as_chunks() else { return Err(Misbehaved::BadMessage) };
+        let wanted = ids.len() + shorts.len();
+        if wanted > limits::PAGE_MAX || slot.sync.owed.len() + wanted > OWED_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        slot.sync.owed.extend(ids.into_iter().map(Owed::Record));
+        self.budgets.spend(ctx.now.mono, slot.peer, wanted as u64);
+        let index = &self.indexes[class as usize];
+        let by_short = shorts.iter().flat_map(|short| index.by_short(u64::from_le_bytes(*short)));
+        slot.sync.owed.extend(ids.into_iter().chain(by_short).map(Owed::Record));
         slot.sync.owed.push_back(Owed::Answer(class));
         self.give(ctx, links, link);
         Ok(())
@@ -176,6 +250,9 @@ impl Group {
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
         slot.sync.check_class(body)?;
         slot.sync.wants = slot.sync.wants.checked_sub(1).ok_or(Misbehaved::Sync)?;
+        if let Some(class) = slot.sync.class {
+            slot.sync.release(&self.indexes[class as usize]);
+        }
         self.give(ctx, links, link);
         Ok(())
     }
@@ -257,6 +334,7 @@ impl Group {
             None => {
                 if let Some(slot) = self.slots.get_mut(&link) {
                     slot.synced = true;
+                    slot.sync.again = true;
                 }
                 self.held_after_sync(ctx, link);
                 self.synced(ctx, links);
@@ -294,6 +372,7 @@ impl Group {
             }
             self.begin_sync(ctx, links, link);
         }
+        self.budgets.sweep(ctx.now.mono);
         let wait = Self::jitter(ctx, SAFETY_NET_EVERY);
         self.timers.set(Timer::SafetyNet, ctx.now.mono.after(wait));
     }
@@ -305,11 +384,21 @@ impl Group {
             if slot.sync.reading || links.backlog(link) > GIVE_BACKLOG_BYTES {
                 return;
             }
+            let gives = matches!(slot.sync.owed.front(), Some(Owed::Record(_)));
+            if gives && self.must_wait(ctx, link) {
+                return;
+            }
+            let Some(slot) = self.slots.get_mut(&link) else { return };
+            let peer = slot.peer;
             let mut ids = Vec::new();
+            let mut bytes = 0;
             while ids.len() < GIVE_AT_ONCE
-                && let Some(Owed::Record(id)) = slot.sync.owed.front()
+                && bytes < FLOOD_BYTES
+                && let Some(&Owed::Record(id)) = slot.sync.owed.front()
             {
-                ids.push(*id);
+                let size = |index: &Index| index.get(&id).map(|meta| meta.size as usize);
+                bytes += self.indexes.iter().find_map(size).unwrap_or(0);
+                ids.push(id);
                 slot.sync.owed.pop_front();
             }
             if ids.is_empty() {
@@ -328,6 +417,7 @@ impl Group {
                 if meta.expires <= self.peer_time(ctx.now.wall) {
                     continue;
                 }
+                self.budgets.spend(ctx.now.mono, peer, 1 + u64::from(meta.size) / 1024);
                 match ctx.storage.cached(self.id, id) {
                     Some(bytes) => self.flood_to(link, bytes),
                     None => missing.push(storage::record_key(self.id, class, id)),
@@ -368,7 +458,16 @@ impl Group {
 impl Syncing {
     fn start(&mut self, class: Class) {
         let owed = std::mem::take(&mut self.owed);
-        *self = Self { class: Some(class), owed, reading: self.reading, ..Self::default() };
+        let (reading, again) = (self.reading, self.again);
+        *self = Self { class: Some(class), owed, reading, again, ..Self::default() };
+    }
+
+    /// All that we asked for is here: what is ours alone may go, as far as it still stands.
+    fn release(&mut self, index: &Index) {
+        if self.wants == 0 {
+            let ids = self.later.drain(..).flat_map(|short| index.by_short(short));
+            self.owed.extend(ids.map(Owed::Record));
+        }
     }
 
     /// One more record is owed.

@@ -1,5 +1,6 @@
 //! Identities keep their secrets and survive storage, export and damage.
 use super::*;
+use crate::policy::Policy;
 use proptest::prelude::*;
 
 const NOW: WallTime = WallTime(1_800_000_000_000);
@@ -7,6 +8,10 @@ const RANDOM: [u8; 40] = [3; 40];
 
 fn ada() -> Identity {
     Identity::generate([1; 32], [2; 16], "Ada", NOW).unwrap()
+}
+
+fn bob() -> Identity {
+    Identity::generate([2; 32], [2; 16], "Bob", NOW).unwrap()
 }
 
 #[test]
@@ -24,17 +29,48 @@ fn peer_id_is_the_hash_of_the_public_key_in_der() {
 fn signatures_hold_in_their_own_domain_only() {
     let ada = ada();
     let key = ada.public_key();
-    let domains = [Domain::Handshake, Domain::Record, Domain::Redemption, Domain::Application];
-    for made in domains {
+    for made in Domain::ALL {
         let signature = ada.sign(made, b"hello");
-        for checked in domains {
+        for checked in Domain::ALL {
             let holds = verify(&key, &checked.message(b"hello"), &signature);
             assert_eq!(holds, made == checked, "{made:?} checked as {checked:?}");
         }
         assert!(!verify(&key, &made.message(b"hallo"), &signature));
         assert!(!verify(&key, b"hello", &signature));
-        assert!(made.bytes()[0] != 0x30, "never mistaken for a certificate");
+        // A certificate begins with 0x30; and no message can end the name of its domain, or begin another.
+        assert!(made.bytes()[0] != 0x30 && !made.bytes().contains(&0));
+        for other in Domain::ALL {
+            assert!(made == other || !other.message(b"").starts_with(&made.message(b"")));
+        }
     }
+}
+
+#[test]
+fn application_signature_is_never_taken_for_a_certificate_record_or_handshake() {
+    // C8. Method: an application signs exactly what the core would, and every check of the core refuses it.
+    let ada = ada();
+    let key = ada.public_key();
+    let signature = ada.sign_message(b"hello");
+    assert!(key.signed(b"hello", &signature) && !key.signed(b"hallo", &signature));
+    assert!(!bob().public_key().signed(b"hello", &signature));
+    let der = ada.certificate().der();
+    // The signed part of the certificate is all but its header, algorithm (7 bytes) and signature (67).
+    let tbs = &der[4..der.len() - 74];
+    assert!(verify(&key, tbs, der.last_chunk().unwrap()), "the place of the signed part");
+    let domains = Domain::ALL.into_iter().filter(|domain| *domain != Domain::Application);
+    let core = domains.map(|domain| domain.message(b"hello")).chain([tbs.to_vec()]);
+    for message in core {
+        let signature = ada.sign_message(&message);
+        assert!(key.signed(&message, &signature));
+        assert!(!verify(&key, &message, &signature));
+        let mut forged = der.to_vec();
+        *forged.last_chunk_mut().unwrap() = signature;
+        let forged = Certificate::from_der(&forged).unwrap();
+        assert_eq!(cert::verify_identity(&forged, verify), Err(CertError::Signature));
+    }
+    // And what the core signs is no message of an application.
+    assert!(!key.signed(b"hello", &ada.sign(Domain::Record, b"hello")));
+    assert!(!key.signed(tbs, der.last_chunk().unwrap()));
 }
 
 #[test]
@@ -60,12 +96,52 @@ fn malleable_signature_is_refused() {
 #[test]
 fn bad_names_are_refused() {
     let make = |name: &str| Identity::generate([1; 32], [2; 16], name, NOW).err();
-    for name in ["", "a\nb", "\u{7f}", "\u{85}", &"ß".repeat(256)] {
-        assert_eq!(make(name), Some(NameError), "{name:?}");
+    assert_eq!(make(""), Some(NameError::FriendlyNameEmpty));
+    assert_eq!(make(&"ß".repeat(256)), Some(NameError::FriendlyNameTooLong));
+    for name in ["a\nb", "\u{7f}", "\u{85}"] {
+        assert_eq!(make(name), Some(NameError::ControlCharacter), "{name:?}");
     }
     for name in ["a", "O'Neil, \"Bob\"", &"ß".repeat(255)] {
         assert_eq!(make(name), None, "{name:?}");
     }
+    let classified = |classifier: &str| ada().reissue("Ada", classifier, [2; 16], NOW).err();
+    assert_eq!(classified(&"a".repeat(150)), Some(NameError::ClassifierTooLong));
+    assert_eq!(classified(&"a".repeat(139)), Some(NameError::PeerNameTooLong));
+    assert_eq!(classified(&"a".repeat(138)), None);
+    let chinese: String = (0..138).filter_map(|n| char::from_u32(0x4e00 + n * 151)).collect();
+    assert_eq!(classified(&chinese), Some(NameError::HostTooLong));
+}
+
+#[test]
+fn secured_name_is_the_hash_of_the_key_and_no_two_identities_share_it() {
+    // C1.
+    let ada = ada().reissue("Ada", "Book club", [3; 16], NOW).unwrap();
+    let hash = Sha256::digest([&SPKI_PREFIX[..], ada.public_key().as_bytes()].concat());
+    let authority = PeerId::from_bytes(hash.into());
+    assert_eq!(ada.peer_name().to_string(), format!("{authority}.Book club"));
+    let mut authorities = std::collections::BTreeSet::new();
+    for n in 0..=255 {
+        let identity = Identity::generate([n; 32], [2; 16], "Ada", NOW).unwrap();
+        let identity = identity.reissue("Ada", "Book club", [3; 16], NOW).unwrap();
+        assert!(authorities.insert(identity.peer_name().peer()), "{n}");
+        let name = identity.peer_name().clone();
+        assert_eq!(name.may_be_claimed_by(ada.peer_id()), identity.peer_id() == ada.peer_id());
+    }
+}
+
+#[test]
+fn renaming_makes_another_certificate_for_the_same_key() {
+    // C5, the part of the core.
+    let ada = ada().reissue("Ada", "chat", [3; 16], NOW).unwrap();
+    let countess = ada.reissue("Countess of Lovelace", "", [4; 16], NOW).unwrap();
+    assert_eq!((countess.peer_id(), countess.name()), (ada.peer_id(), "Countess of Lovelace"));
+    assert_eq!(countess.public_key(), ada.public_key());
+    assert_ne!(countess.certificate().serial(), ada.certificate().serial());
+    assert_eq!(cert::verify_identity(countess.certificate(), verify), Ok(ada.peer_id()));
+    assert_eq!((ada.peer_name().classifier(), countess.peer_name().classifier()), ("chat", ""));
+    assert_eq!(countess.sign_message(b"x"), ada.sign_message(b"x"));
+    assert_eq!(Identity::from_bytes(&countess.to_bytes()).unwrap().name(), countess.name());
+    assert_eq!(ada.reissue("", "chat", [4; 16], NOW).err(), Some(NameError::FriendlyNameEmpty));
 }
 
 #[test]
@@ -149,11 +225,34 @@ fn no_secret_is_printed() {
 }
 
 #[test]
-fn public_document_is_what_an_inviter_needs() {
-    let ada = ada();
-    let certificate = Certificate::from_pem(&ada.public_document()).unwrap();
-    assert_eq!(cert::verify_identity(&certificate, verify), Ok(ada.peer_id()));
-    assert_eq!(certificate.name(), "Ada");
+fn public_document_is_what_an_inviter_needs_and_holds_no_secret() {
+    // C7.
+    let ada = ada().reissue("Ada", "Book club", [3; 16], NOW).unwrap();
+    let mail = format!("Please invite me:\r\n{}", ada.public_document().replace('\n', "\r\n"));
+    let document = read_public_document(&mail).unwrap();
+    assert_eq!(document.peer_id(), ada.peer_id());
+    assert_eq!(document.subject_key(), ada.public_key());
+    assert_eq!((document.name(), document.peer_name()), ("Ada", ada.peer_name()));
+    let secret = ada.key.to_bytes();
+    let mut windows = document.der().windows(8);
+    assert!(windows.all(|bytes| !secret.windows(8).any(|part| part == bytes)));
+    // Somebody else's membership or a root is none, and a changed one is refused.
+    let key = GroupKey::generate([9; 32]);
+    let root = cert::issue_root(
+        &key,
+        "Ada",
+        &Policy::default(),
+        [0; 16],
+        NOW,
+        WallTime(NOW.0 + 1_000_000),
+    )
+    .unwrap();
+    assert_eq!(read_public_document(&root.to_pem()), Err(CertError::Kind));
+    let mut changed = document.der().to_vec();
+    *changed.last_mut().unwrap() ^= 1;
+    let changed = Certificate::from_der(changed).unwrap();
+    assert_eq!(read_public_document(&changed.to_pem()), Err(CertError::Signature));
+    assert_eq!(read_public_document("hello"), Err(CertError::NotPem));
 }
 
 proptest! {

@@ -55,7 +55,8 @@ fn compare(index: &Index, model: &BTreeMap<RecordId, Meta>, bounds: (Cursor, Opt
     assert_eq!(index.count(lower, upper), part.len());
     assert!(index.after(Some(lower)).eq(all.iter().filter(|meta| meta.cursor() > lower)));
 
-    let bounds = index.split(lower, upper, 16);
+    let places: Vec<usize> = (1..16).map(|nth| part.len() * nth / 16).collect();
+    let bounds = index.bounds(lower, upper, &places);
     assert_eq!(bounds.len(), part.len().clamp(1, 16) - 1);
     let (mut from, mut sizes) = (lower, Vec::new());
     for to in bounds.iter().copied().map(Some).chain([upper]) {

@@ -41,7 +41,7 @@ impl Node {
                 self.add_group(group);
                 return Ok(());
             }
-            Command::Join { invitation } => {
+            Command::Join { invitation, password } => {
                 if let Some(group) = self.groups.get(&invitation.group) {
                     if !group.is_member() {
                         return Err(Error::Busy);
@@ -51,7 +51,7 @@ impl Node {
                     return Ok(());
                 }
                 self.room_for_a_group()?;
-                let group = Group::join(&mut ctx!(self), invitation, request)?;
+                let group = Group::join(&mut ctx!(self), invitation, password, request)?;
                 self.add_group(group);
                 return Ok(());
             }
@@ -87,7 +87,7 @@ impl Node {
             }
             Command::Publish { group, draft } => {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.publish(&mut ctx!(self), draft, request);
+                return group.publish_in_turn(&mut ctx!(self), &self.links, draft, request);
             }
             Command::Records { group, filter } => {
                 let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
@@ -102,7 +102,16 @@ impl Node {
                 let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
                 Reply::Members(group.member_infos(self.now.wall))
             }
-            Command::Links => Reply::Links(self.link_infos()),
+            Command::Nodes { group } => {
+                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
+                Reply::Nodes(group.node_infos())
+            }
+            Command::Present { group, attributes, forced } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                group.present_as(&mut ctx!(self), attributes, forced)?;
+                Reply::Ok
+            }
+            Command::Links => Reply::Links(self.links()),
             Command::Connect { mut addresses } => {
                 addresses.truncate(limits::ADDRESSES_MAX);
                 self.dialer.add(self.now, addresses);
@@ -112,6 +121,7 @@ impl Node {
                 let mut left = self.groups.remove(&group).ok_or(Error::UnknownGroup)?;
                 left.resign(&mut ctx!(self));
                 left.leave_graph(&mut ctx!(self), &mut self.links);
+                left.refuse_waiting(&mut ctx!(self), &Error::UnknownGroup);
                 self.storage.write(storage::info_key(group), None);
                 self.storage.flush(&mut self.outbox);
                 for via in self.rendezvous_links() {
@@ -128,6 +138,7 @@ impl Node {
                 self.closing = Some(Closing { request, done: false });
                 for group in self.groups.values_mut() {
                     group.leave_graph(&mut ctx!(self), &mut self.links);
+                    group.refuse_waiting(&mut ctx!(self), &Error::Closing);
                 }
                 return Ok(());
             }
@@ -163,7 +174,8 @@ impl Node {
         }
     }
 
-    pub(super) fn link_infos(&self) -> Vec<LinkInfo> {
+    /// The links, as [`Command::Links`] answers them: for hosts that look at every moment, as a picture does.
+    pub fn links(&self) -> Vec<LinkInfo> {
         let info = |link: LinkId| {
             let ready = self.links.ready(link);
             LinkInfo {
@@ -177,6 +189,12 @@ impl Node {
                     .filter(|group| group.is_neighbour(link))
                     .map(|group| group.id)
                     .collect(),
+                utility: self
+                    .groups
+                    .values()
+                    .map(|group| group.utility_of(link))
+                    .max()
+                    .unwrap_or(0),
             }
         };
         self.links.iter().map(|(link, _)| info(link)).collect()

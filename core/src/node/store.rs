@@ -5,7 +5,7 @@ use crate::group::{Group, answer_page};
 use crate::id::GroupId;
 use crate::io::{Event, Output, Reply, RequestId, StoreFault, StoreId, StoreReply, StoreTask};
 use crate::limits;
-use crate::storage::{self, Commit, Key, Pending};
+use crate::storage::{self, Commit, Key, Pending, Written};
 use bytes::Bytes;
 
 impl Node {
@@ -60,11 +60,10 @@ impl Node {
 
     pub(super) fn committed(&mut self, commit: Commit) {
         match commit {
-            Commit::Record { group, written } => {
-                if let Some(group) = self.groups.get_mut(&group) {
-                    group.durable(&mut ctx!(self), *written);
-                }
-            }
+            Commit::Record { group, written } => match self.groups.get_mut(&group) {
+                Some(group) => group.durable(&mut ctx!(self), *written),
+                None => self.published_in_vain(&written),
+            },
             Commit::Group { group, request } => {
                 if let Some(group) = self.groups.get_mut(&group) {
                     group.joined(&mut ctx!(self), request);
@@ -80,11 +79,10 @@ impl Node {
 
     pub(super) fn failed(&mut self, commit: Commit, fault: StoreFault) {
         match commit {
-            Commit::Record { group, written } => {
-                if let Some(group) = self.groups.get_mut(&group) {
-                    group.not_durable(&mut ctx!(self), *written, fault);
-                }
-            }
+            Commit::Record { group, written } => match self.groups.get_mut(&group) {
+                Some(group) => group.not_durable(&mut ctx!(self), *written, fault),
+                None => self.published_in_vain(&written),
+            },
             Commit::Group { group, request } => {
                 // Nothing of it is kept: it was never there.
                 self.groups.remove(&group);
@@ -93,6 +91,13 @@ impl Node {
                 }
             }
             Commit::Grant { .. } => {}
+        }
+    }
+
+    /// The group of a record was left while it was written.
+    fn published_in_vain(&mut self, written: &Written) {
+        if let Some(request) = written.request {
+            self.done(request, Err(Error::UnknownGroup));
         }
     }
 

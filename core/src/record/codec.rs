@@ -19,9 +19,11 @@
 use super::{Attribute, Record, RecordType, Value};
 use crate::error::BadRecord;
 use crate::id::{Digest, GroupId, PeerId, RecordId, Serial};
+use crate::identity::Domain;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::time::WallTime;
 use bytes::Bytes;
+use minicbor::encode::Write;
 use minicbor::{Decoder, Encoder, decode, encode};
 use std::convert::Infallible;
 
@@ -37,43 +39,56 @@ const VERSION_AT: usize = ID_AT + RecordId::BYTES + 1;
 /// CBOR head of a version: 8 bytes follow.
 const VERSION_HEAD: u8 = 0x48;
 
-type Written = Result<(), encode::Error<Infallible>>;
+/// Bytes that CBOR adds to the group, the header and the digest of what is signed.
+const SIGNED_HEADS: usize = 5;
+
+/// The outcome of writing into `W`.
+type Written<W> = Result<(), encode::Error<<W as Write>::Error>>;
 
 pub(super) fn header(record: &Record) -> Vec<u8> {
-    written(|e| {
-        e.array(HEADER_FIELDS)?.u8(FORMAT)?;
-        e.encode(record.id)?.bytes(&record.version.to_be_bytes())?;
-        e.str(record.kind.as_str())?.encode(record.creator)?.encode(record.modifier)?;
-        e.u64(record.created.0)?.u64(record.modified.0)?.u64(record.expires.0)?;
-        e.bool(record.deleted)?;
-        attributes(e, &record.attributes)?;
-        e.encode(record.serial)?.ok()
-    })
+    written(|e| write_header(e, record))
+}
+
+fn write_header<W: Write>(e: &mut Encoder<W>, record: &Record) -> Written<W> {
+    e.array(HEADER_FIELDS)?.u8(FORMAT)?;
+    e.encode(record.id)?.bytes(&record.version.to_be_bytes())?;
+    e.str(record.kind.as_str())?.encode(record.creator)?.encode(record.modifier)?;
+    e.u64(record.created.0)?.u64(record.modified.0)?.u64(record.expires.0)?;
+    e.bool(record.deleted)?;
+    write_attributes(e, &record.attributes)?;
+    e.encode(record.serial)?.ok()
 }
 
 pub(super) fn attributes_bytes(list: &[Attribute]) -> usize {
-    written(|e| attributes(e, list)).len()
+    written(|e| write_attributes(e, list)).len()
 }
 
-/// What an identity signs, before its domain is put in front.
-pub(super) fn signed_message(group: GroupId, header: &[u8], payload: &[u8]) -> Vec<u8> {
-    let mut message = written(|e| e.array(3)?.encode(group)?.ok());
+/// What an identity signs, behind its domain and a zero byte where there is one.
+pub(super) fn signed_message(
+    domain: Option<Domain>,
+    group: GroupId,
+    header: &[u8],
+    payload: &[u8],
+) -> Vec<u8> {
+    let domain = domain.map_or(&[][..], Domain::bytes);
+    let room = domain.len() + 1 + GroupId::BYTES + header.len() + Digest::BYTES + SIGNED_HEADS;
+    let mut message = Vec::with_capacity(room);
+    if !domain.is_empty() {
+        message.extend_from_slice(domain);
+        message.push(0);
+    }
+    append(&mut message, |e| e.array(3)?.encode(group)?.ok());
     message.extend_from_slice(header);
-    message.extend(written(|e| e.encode(Digest::of(payload))?.ok()));
+    append(&mut message, |e| e.encode(Digest::of(payload))?.ok());
+    debug_assert!(message.len() <= room);
     message
 }
 
 /// All bytes of a record.
 pub(super) fn whole(header: &[u8], signature: &[u8; 64], payload: &[u8]) -> Vec<u8> {
-    let mut bytes = front(header, signature, payload.len());
-    bytes.extend_from_slice(payload);
+    let mut bytes = [&FRONT[..HEADER_AT], header].concat();
+    append(&mut bytes, |e| e.bytes(signature)?.bytes(payload)?.ok());
     bytes
-}
-
-/// All bytes of a record in front of the content of its payload.
-fn front(header: &[u8], signature: &[u8; 64], payload_len: usize) -> Vec<u8> {
-    let tail = written(|e| e.bytes(signature)?.bytes_len(payload_len as u64)?.ok());
-    [&FRONT[..HEADER_AT], header, &tail].concat()
 }
 
 pub(super) fn peek(bytes: &[u8]) -> Option<(RecordId, u64)> {
@@ -115,13 +130,27 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Record, usize), BadRecord> {
         serial,
         signature,
     };
-    // One form only: the bytes in front of the content are those that we would write, and the content ends them.
-    let front = front(&header(&record), &signature, record.payload.len());
-    let canonical = bytes.len() == front.len() + record.payload.len() && bytes.starts_with(&front);
+    // One form only: the bytes are those that we would write, to the last.
+    let mut again = Encoder::new(Same(&bytes[HEADER_AT..]));
+    write_header(&mut again, &record).map_err(|_| BadRecord::Encoding)?;
+    let ours = again.bytes(&signature).and_then(|e| e.bytes(&record.payload)).is_ok();
+    let canonical = ours && again.writer().0.is_empty();
     if canonical { Ok((record, header_end)) } else { Err(BadRecord::Encoding) }
 }
 
-fn attributes(e: &mut Encoder<Vec<u8>>, list: &[Attribute]) -> Written {
+/// Takes what it expects and nothing else.
+struct Same<'a>(&'a [u8]);
+
+impl Write for Same<'_> {
+    type Error = BadRecord;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), BadRecord> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(BadRecord::Encoding)?;
+        Ok(())
+    }
+}
+
+fn write_attributes<W: Write>(e: &mut Encoder<W>, list: &[Attribute]) -> Written<W> {
     e.array(list.len() as u64)?;
     for Attribute { name, value } in list {
         e.array(3)?.str(name)?;
@@ -160,11 +189,20 @@ fn read_attribute(d: &mut Decoder<'_>) -> Result<Attribute, BadRecord> {
     Ok(Attribute { name, value })
 }
 
-fn written(write: impl FnOnce(&mut Encoder<Vec<u8>>) -> Written) -> Vec<u8> {
-    let mut e = Encoder::new(Vec::new());
-    write(&mut e)
+fn written(
+    write: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), encode::Error<Infallible>>,
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    append(&mut bytes, write);
+    bytes
+}
+
+fn append(
+    bytes: &mut Vec<u8>,
+    write: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), encode::Error<Infallible>>,
+) {
+    write(&mut Encoder::new(bytes))
         .expect("writing to a vector cannot fail, and no value here refuses to be encoded");
-    e.into_writer()
 }
 
 impl From<decode::Error> for BadRecord {

@@ -47,7 +47,10 @@ impl Record {
     }
 }
 
-fn check_attributes(attributes: &[Attribute]) -> Result<(), BadRecord> {
+pub(crate) fn check_attributes(attributes: &[Attribute]) -> Result<(), BadRecord> {
+    if attributes.is_empty() {
+        return Ok(());
+    }
     if attributes.len() > ATTRIBUTES_MAX
         || codec::attributes_bytes(attributes) > ATTRIBUTES_BYTES_MAX
     {

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::invitation::{self, InviteArguments};
 use super::members::{self, PromoteArguments, ReinstateArguments, RevokeArguments};
+use super::password::Password;
 use super::policy::{PolicyArguments, policy_fields};
 use super::{Global, find_group, output, read_input, with_host};
 
@@ -75,6 +76,9 @@ pub(crate) enum GroupCommand {
         /// Read the link from this file
         #[arg(long, value_name = "FILE", conflicts_with = "link")]
         file: Option<String>,
+        /// For invitations by password
+        #[command(flatten)]
+        password: Password,
     },
     /// Leave a group: your membership ends, and its records are removed from this device
     Leave {
@@ -136,15 +140,22 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
         GroupCommand::Withdraw { group, invitation } => {
             invitation::withdraw(global, &group, &invitation).await
         }
-        GroupCommand::Join { link, file } => {
+        GroupCommand::Join { link, file, password } => {
             let link = match file {
                 Some(file) => String::from_utf8_lossy(&read_input(&file)?).into_owned(),
                 None if link == "-" => String::from_utf8_lossy(&read_input("-")?).into_owned(),
                 None => link,
             };
             // A link that is none is told before anything is started.
-            parse_invitation(&link).context("reading the invitation")?;
-            with_host(global, async |host| join(global, host, &link).await).await
+            let invitation = parse_invitation(&link).context("reading the invitation")?;
+            let password = match invitation.summary().password {
+                true => Some(
+                    peergraph::Password::new(password.read()?.as_str())
+                        .context("reading the password")?,
+                ),
+                false => None,
+            };
+            with_host(global, async |host| join(global, host, &link, password).await).await
         }
         GroupCommand::Leave { group } => {
             change(global, &group, async |group| {
@@ -218,9 +229,20 @@ async fn taken_over(group: &Group, events: &mut Events) {
     }
 }
 
-async fn join(global: &Global, host: &Host, link: &str) -> Result<()> {
+async fn join(
+    global: &Global,
+    host: &Host,
+    link: &str,
+    password: Option<peergraph::Password>,
+) -> Result<()> {
     let mut events = host.events();
-    let joined = tokio::time::timeout(global.timeout, host.join(link)).await;
+    let joining = async {
+        match password {
+            Some(password) => host.join_with(link, password).await,
+            None => host.join(link).await,
+        }
+    };
+    let joined = tokio::time::timeout(global.timeout, joining).await;
     let group = match joined {
         Ok(group) => group.context("joining the group")?,
         Err(_) => bail!(

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::group::change;
 use super::members::{GrantArguments, list, name_of};
+use super::password::Password;
 use super::{Global, duration, find_group, output, policy, qr, read_input, with_host};
 
 #[derive(Debug, Subcommand)]
@@ -35,8 +36,13 @@ pub(crate) struct InviteArguments {
     /// How long it can be used, such as 12h or 7d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
     expires: Duration,
+    /// Make the link useless without a password, which you tell in another way; with --password-file it comes from there
+    #[arg(long)]
+    password: bool,
+    #[command(flatten)]
+    from: Password,
     /// For this identity alone: the file that `identity show --document` prints. Works while you are offline
-    #[arg(long, alias = "for", value_name = "FILE", conflicts_with_all = ["uses", "expires"])]
+    #[arg(long, alias = "for", value_name = "FILE", conflicts_with_all = ["uses", "expires", "password", "password_file"])]
     bound: Option<String>,
     /// Also draw the link as a QR code, on standard error
     #[arg(long)]
@@ -49,8 +55,15 @@ pub(crate) struct InviteArguments {
 pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Result<()> {
     let grant = arguments.grant.grant()?;
     let bound = arguments.bound.as_deref().map(read_document).transpose()?;
+    let with_password = arguments.password || arguments.from.is_named();
     let options = match bound {
         Some(identity) => InviteOptions::bound(identity, grant.clone()),
+        None if with_password => {
+            let password = peergraph::Password::new(arguments.from.choose()?.as_str())
+                .context("choosing the password")?;
+            let options = InviteOptions::password(grant.clone(), password);
+            options.uses(arguments.uses).expires_in(arguments.expires)
+        }
         None => {
             InviteOptions::bearer(grant.clone()).uses(arguments.uses).expires_in(arguments.expires)
         }
@@ -67,13 +80,16 @@ pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Resul
             eprintln!("{}", qr::half_blocks(&link, std::io::stderr().is_terminal())?);
         }
         print_link(global, &invitation, &link, &grant)?;
-        if let InvitationKind::Bearer { id, .. } = &invitation.kind {
-            eprintln!(
-                "To let people in, a member who may invite must be online, such as `peergraph watch` or \
-                 `peergraph node` with this data folder. To take the link back: peergraph group withdraw {} {id}",
-                group.id()
-            );
-        }
+        let who = match &invitation.kind {
+            InvitationKind::Bound { .. } => return Ok(()),
+            InvitationKind::Bearer { .. } => "a member who may invite",
+            InvitationKind::Password { .. } => "you, who know the password,",
+        };
+        let (group, id) = (group.id(), id_of(&invitation).unwrap_or_default());
+        eprintln!(
+            "To let people in, {who} must be online, such as `peergraph watch` or `peergraph node` with this data \
+             folder. To take the link back: peergraph group withdraw {group} {id}"
+        );
         Ok(())
     })
     .await
@@ -83,18 +99,24 @@ fn print_link(global: &Global, invitation: &Invitation, link: &str, grant: &Gran
     if !global.json {
         return output::line(link);
     }
-    let id = match &invitation.kind {
-        InvitationKind::Bearer { id, .. } => Some(id.to_string()),
-        InvitationKind::Bound { .. } => None,
-    };
     output::line(json!({
         "link": link,
         "text": invitation.to_text(),
-        "id": id,
+        "id": id_of(invitation),
         "role": grant.role.to_string(),
         "app_roles": grant.app_roles,
         "expires": invitation.expires.0,
     }))
+}
+
+/// The record that announces it; bound ones are announced nowhere.
+fn id_of(invitation: &Invitation) -> Option<String> {
+    match &invitation.kind {
+        InvitationKind::Bearer { id, .. } | InvitationKind::Password { id, .. } => {
+            Some(id.to_string())
+        }
+        InvitationKind::Bound { .. } => None,
+    }
 }
 
 fn default_page(global: &Global) -> Result<String> {
@@ -136,7 +158,9 @@ pub(super) fn read_invitation(link: &str) -> Result<Invitation> {
 fn fault(invitation: &Invitation) -> Option<String> {
     let invitee = match &invitation.kind {
         InvitationKind::Bound { for_peer, .. } => *for_peer,
-        InvitationKind::Bearer { .. } => PeerId::from_bytes([0; 32]),
+        InvitationKind::Bearer { .. } | InvitationKind::Password { .. } => {
+            PeerId::from_bytes([0; 32])
+        }
     };
     invitation.check(invitee, now(), verify).err().map(|error| error.to_string())
 }
@@ -154,7 +178,7 @@ fn app_roles(invitation: &Invitation) -> Vec<String> {
             .and_then(Certificate::grant)
             .map(|grant| grant.app_roles)
             .unwrap_or_default(),
-        InvitationKind::Bearer { .. } => Vec::new(),
+        InvitationKind::Bearer { .. } | InvitationKind::Password { .. } => Vec::new(),
     }
 }
 
@@ -162,7 +186,11 @@ fn shown_json(invitation: &Invitation) -> serde_json::Value {
     let summary = invitation.summary();
     let fault = fault(invitation);
     json!({
-        "kind": if summary.invitee.is_some() { "bound" } else { "bearer" },
+        "kind": match &invitation.kind {
+            InvitationKind::Bound { .. } => "bound",
+            InvitationKind::Bearer { .. } => "bearer",
+            InvitationKind::Password { .. } => "password",
+        },
         "group": summary.group.to_string(),
         "name": summary.name,
         "inviter": summary.inviter,
@@ -183,6 +211,7 @@ fn shown_fields(invitation: &Invitation) -> Vec<(&'static str, String)> {
         summary.role.map_or_else(|| "what the group allows".to_owned(), |role| role.to_string());
     let meant_for = match &summary.invitee {
         Some((peer, name)) => format!("{} ({peer}) alone", output::plain(name)),
+        None if summary.password => "whoever has the link and knows the password".to_owned(),
         None => "whoever has the link".to_owned(),
     };
     let mut fields = vec![

@@ -18,6 +18,14 @@ pub(super) fn line(text: impl std::fmt::Display) -> Result<()> {
     Ok(())
 }
 
+/// Prints bytes to standard output as they are.
+pub(super) fn bytes(bytes: &[u8]) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    output.write_all(bytes)?;
+    output.flush()?;
+    Ok(())
+}
+
 /// Text from others, made harmless for a terminal: control characters are shown, not obeyed.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());

@@ -29,7 +29,30 @@ pub struct Delivery {
     mark: [u8; MARK_BYTES],
     finder: Finder<'static>,
     records: Vec<Tracked>,
+    /// Records below this number are not followed any more.
+    forgotten: usize,
+    delivered: u64,
+    /// Records on their way, for whoever draws them and takes them out again, if wanted.
+    pub passages: Option<Vec<Passage>>,
 }
+
+/// One copy of a tracked record on a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// Its number.
+    pub record: u32,
+    /// Who sent it.
+    pub from: HostId,
+    /// To whom.
+    pub to: HostId,
+    /// When it left. Microseconds of world time.
+    pub sent: u64,
+    /// When it arrives, if the wire lives so long.
+    pub arrival: u64,
+}
+
+/// Passages that wait to be taken. Guess: some frames of a picture. What is over it is not told.
+const PASSAGES_MAX: usize = 1 << 14;
 
 /// What became of a range of tracked records.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -50,7 +73,14 @@ impl Delivery {
     /// Tracks records that bear `mark`.
     pub fn new(mark: u64) -> Self {
         let mark = mark.to_be_bytes();
-        Self { mark, finder: Finder::new(&mark).into_owned(), records: Vec::new() }
+        Self {
+            mark,
+            finder: Finder::new(&mark).into_owned(),
+            records: Vec::new(),
+            forgotten: 0,
+            delivered: 0,
+            passages: None,
+        }
     }
 
     /// The payload of a further tracked record, which `publisher` is about to publish: at least
@@ -70,11 +100,26 @@ impl Delivery {
     fn number(&self, payload: &[u8]) -> Option<usize> {
         let number = payload.strip_prefix(&self.mark)?.get(..4)?;
         let number = u32::from_be_bytes(number.try_into().expect("four bytes")) as usize;
-        (number < self.records.len()).then_some(number)
+        (self.forgotten..self.records.len()).contains(&number).then_some(number)
+    }
+
+    /// Stops following the records below `number`, for worlds without end.
+    pub fn forget(&mut self, number: usize) {
+        for record in self.records[..number].iter_mut().skip(self.forgotten) {
+            record.first = Vec::new();
+            record.seen = Vec::new();
+        }
+        self.forgotten = self.forgotten.max(number);
     }
 
     /// A frame leaves: answers how many tracked records are in it.
-    pub(crate) fn sent(&mut self, from: HostId, to: HostId, frame: &[u8], arrival: u64) -> u64 {
+    pub fn sent(
+        &mut self,
+        (from, to): (HostId, HostId),
+        frame: &[u8],
+        now: u64,
+        arrival: u64,
+    ) -> u64 {
         let mut count = 0;
         for at in self.finder.find_iter(frame) {
             let Some(number) = self.number(&frame[at..]) else { continue };
@@ -84,12 +129,15 @@ impl Delivery {
             if let Some(first) = record.first.get_mut(to) {
                 *first = (*first).min(arrival << 8 | hops);
             }
+            if let Some(passages) = self.passages.as_mut().filter(|all| all.len() < PASSAGES_MAX) {
+                passages.push(Passage { record: number as u32, from, to, sent: now, arrival });
+            }
         }
         count
     }
 
     /// An application saw a record.
-    pub(crate) fn seen(&mut self, host: HostId, now: u64, payload: &[u8]) {
+    pub fn seen(&mut self, host: HostId, now: u64, payload: &[u8]) {
         let Some(number) = self.number(payload) else { return };
         let record = &mut self.records[number];
         if host >= record.seen.len() {
@@ -99,7 +147,18 @@ impl Delivery {
         if record.seen[host].is_none() {
             record.seen[host] = Some(now);
             record.seen_count += 1;
+            self.delivered += 1;
         }
+    }
+
+    /// How many hosts have seen a record, its publisher among them, and when it was published.
+    pub fn seen_by(&self, number: usize) -> (usize, u64) {
+        (self.records[number].seen_count, self.records[number].published_at)
+    }
+
+    /// Records that applications saw of others, in total.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
     }
 
     /// How many records are tracked.
@@ -165,6 +224,14 @@ impl Delivery {
         reach
     }
 
+    /// From the publication of a record to its arrival at the last of `members` that it reached. Microseconds.
+    pub fn last_arrival(&self, number: usize, members: &[HostId]) -> u64 {
+        let record = &self.records[number];
+        let arrived = |&host: &HostId| record.first.get(host).filter(|&&first| first != u64::MAX);
+        let last = members.iter().filter_map(arrived).map(|first| first >> 8).max();
+        last.unwrap_or(0).saturating_sub(record.published_at)
+    }
+
     /// The first few gaps, for a report: (record, its publisher, a member that lacks it).
     pub fn gaps(&self, from: usize, members: &[HostId]) -> Vec<(usize, HostId, HostId)> {
         let mut gaps = Vec::new();
@@ -192,10 +259,10 @@ mod tests {
         let payload = delivery.publish(0, 1_000, 4, 40);
         assert_eq!(payload.len(), 40);
         let frame = [b"head".as_slice(), &payload, b"tail"].concat();
-        assert_eq!(delivery.sent(0, 1, &frame, 2_000), 1);
-        assert_eq!(delivery.sent(1, 2, &frame, 3_000), 1);
-        assert_eq!(delivery.sent(0, 2, &frame, 5_000), 1, "later, by a shorter way");
-        assert_eq!(delivery.sent(0, 2, b"nothing of the kind", 5_000), 0);
+        assert_eq!(delivery.sent((0, 1), &frame, 1_500, 2_000), 1);
+        assert_eq!(delivery.sent((1, 2), &frame, 2_500, 3_000), 1);
+        assert_eq!(delivery.sent((0, 2), &frame, 1_500, 5_000), 1, "later, by a shorter way");
+        assert_eq!(delivery.sent((0, 2), b"nothing of the kind", 1_500, 5_000), 0);
         for (host, now) in [(1, 2_500), (2, 3_500)] {
             delivery.seen(host, now, &payload);
         }
@@ -211,6 +278,22 @@ mod tests {
     fn several_records_in_one_frame_count_each() {
         let mut delivery = Delivery::new(77);
         let both = [delivery.publish(0, 0, 2, 0), delivery.publish(0, 0, 2, 20)].concat();
-        assert_eq!(delivery.sent(0, 1, &both, 9), 2);
+        assert_eq!(delivery.sent((0, 1), &both, 1, 9), 2);
+    }
+
+    #[test]
+    fn passages_are_told_until_a_record_is_forgotten() {
+        let mut delivery = Delivery::new(5);
+        delivery.passages = Some(Vec::new());
+        let payload = delivery.publish(0, 10, 2, 0);
+        delivery.sent((0, 1), &payload, 20, 30);
+        delivery.seen(1, 31, &payload);
+        assert_eq!((delivery.seen_by(0), delivery.delivered()), ((2, 10), 1));
+        let passage = Passage { record: 0, from: 0, to: 1, sent: 20, arrival: 30 };
+        assert_eq!(delivery.passages, Some(vec![passage]));
+        delivery.forget(1);
+        assert_eq!(delivery.sent((1, 0), &payload, 40, 50), 0);
+        delivery.seen(0, 51, &payload);
+        assert_eq!((delivery.passages.as_ref().map(Vec::len), delivery.delivered()), (Some(1), 1));
     }
 }

@@ -11,7 +11,7 @@ use peergraph_core::record::{Record, RecordType, Signed};
 use peergraph_core::time::WallTime;
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Around the end of a record a store may hold it or not: clocks differ by seconds, and expiry looks once a second.
@@ -40,25 +40,17 @@ struct Version {
 }
 
 impl Version {
-    /// The conflict order, word by word as `design.md` states it.
+    /// The conflict order, word by word as `record.rs` of the core states it.
     fn stands_over(&self, other: &Self) -> Ordering {
         let (ours, theirs) = (&self.record, &other.record);
-        match ours.version.cmp(&theirs.version) {
-            Ordering::Equal => {}
-            decided => return decided,
-        }
-        match (ours.modifier, theirs.modifier) {
-            (Some(_), None) => return Ordering::Greater,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(ours), Some(theirs)) if ours != theirs => {
-                return ours.as_bytes().cmp(theirs.as_bytes());
-            }
-            (Some(_), Some(_)) | (None, None) => {}
-        }
-        match ours.modified.cmp(&theirs.modified) {
-            Ordering::Equal => self.digest.cmp(&other.digest),
-            decided => decided,
-        }
+        let version = ours.version.cmp(&theirs.version);
+        let changed = ours.modifier.is_some().cmp(&theirs.modifier.is_some());
+        let modifier = match (&ours.modifier, &theirs.modifier) {
+            (Some(ours), Some(theirs)) => ours.as_bytes().cmp(theirs.as_bytes()),
+            (Some(_), None) | (None, Some(_)) | (None, None) => Ordering::Equal,
+        };
+        let modified = ours.modified.cmp(&theirs.modified);
+        version.then(changed).then(modifier).then(modified).then(self.digest.cmp(&other.digest))
     }
 }
 
@@ -69,6 +61,12 @@ fn record_of(key: &[u8]) -> Option<(GroupId, RecordId)> {
     let group = fits.then(|| key[GROUP_AT..KIND_AT].try_into().ok())??;
     let id = key[KIND_AT + 2..].try_into().ok()?;
     Some((GroupId::from_bytes(group), RecordId::from_bytes(id)))
+}
+
+/// What a disk holds of a record, whichever class it is kept under.
+fn held_at(disk: &Disk, group: GroupId, id: RecordId) -> Option<&Bytes> {
+    let of = |&(key, _): &(&Bytes, &Bytes)| record_of(key) == Some((group, id));
+    disk.iter().find(of).map(|(_, value)| value)
 }
 
 impl Model {
@@ -121,15 +119,29 @@ impl Model {
             vec![false; members.iter().map(|(host, _)| host + 1).max().unwrap_or(0)];
         members.iter().for_each(|&(host, _)| is_member[host] = true);
         let standing: BTreeMap<RecordId, &Version> = self.standing(group, &is_member).collect();
+        let unsettled = self.unsettled(group, &standing, &is_member, wall);
         let mut violations = Vec::new();
+        for id in &unsettled {
+            let values: BTreeSet<Option<&Bytes>> = members
+                .iter()
+                .map(|(_, disk)| {
+                    held_at(disk, group, *id).filter(|v| !self.is_over(group, *id, v, wall))
+                })
+                .collect();
+            if values.len() > 1 {
+                violations.push(format!("{id:?}, which came back, differs"));
+            }
+        }
         for &(host, disk) in members {
             let mut held = disk
                 .iter()
                 .filter_map(|(key, value)| Some((record_of(key)?, value)))
-                .filter(|((of, id), _)| *of == group && standing.contains_key(id))
+                .filter(|((of, id), _)| {
+                    *of == group && standing.contains_key(id) && !unsettled.contains(id)
+                })
                 .map(|((_, id), value)| (id, value))
                 .collect::<BTreeMap<_, _>>();
-            for (id, version) in &standing {
+            for (id, version) in standing.iter().filter(|(id, _)| !unsettled.contains(id)) {
                 let record = &version.record;
                 let (over, alive) = (
                     record.expires.after(EXPIRY_SLACK) < wall,
@@ -138,6 +150,8 @@ impl Model {
                 let what = format!("{id:?} ({}, version {:x})", record.kind, record.version);
                 let wrong = match held.remove(id) {
                     None if alive => Some(format!("host {host} lacks {what}")),
+                    // A removal that the disk refused is made up for at the next start.
+                    Some(_) if over && disk.refused > 0 => None,
                     Some(_) if over => Some(format!("host {host} holds {what}, which is over")),
                     Some(value) if alive && *value != version.bytes => {
                         Some(format!("host {host} holds another version of {what}"))
@@ -153,6 +167,33 @@ impl Model {
         violations
     }
 
+    /// Whether a version is over: it counts as not held, since a disk may have refused to remove it.
+    fn is_over(&self, group: GroupId, id: RecordId, value: &Bytes, wall: WallTime) -> bool {
+        let versions = self.versions.get(&(group, id));
+        let known = versions.into_iter().flatten().find(|version| version.bytes == *value);
+        known.is_some_and(|version| version.record.expires.before(EXPIRY_SLACK) <= wall)
+    }
+
+    /// Records whose highest version is over while a lower one is not: only who lies makes such. If anybody still holds the
+    /// lower one it comes back, else nothing does: all must agree, whichever it is.
+    fn unsettled(
+        &self,
+        group: GroupId,
+        standing: &BTreeMap<RecordId, &Version>,
+        members: &[bool],
+        wall: WallTime,
+    ) -> BTreeSet<RecordId> {
+        let over = |version: &&Version| version.record.expires.before(EXPIRY_SLACK) <= wall;
+        let outlived = |(&id, best): (&RecordId, &&Version)| {
+            let mut versions = self.versions[&(group, id)].iter();
+            let is_held = |version: &Version| {
+                version.hosts.iter().any(|&host| members.get(host).copied().unwrap_or(false))
+            };
+            (over(best) && versions.any(|other| is_held(other) && !over(&other))).then_some(id)
+        };
+        standing.iter().filter_map(outlived).collect()
+    }
+
     /// The records that an application must be shown at `wall`, in the order of (modified, id), and those that it may be
     /// shown, since their time ends about then.
     pub fn shown(
@@ -162,7 +203,9 @@ impl Model {
         wall: WallTime,
     ) -> (Vec<Record>, Vec<RecordId>) {
         let (mut must, mut may) = (Vec::new(), Vec::new());
-        for (id, Version { record, .. }) in self.standing(group, members) {
+        let standing: BTreeMap<RecordId, &Version> = self.standing(group, members).collect();
+        may.extend(self.unsettled(group, &standing, members, wall));
+        for (id, Version { record, .. }) in standing {
             if record.deleted || record.kind.is_reserved() {
                 continue;
             }

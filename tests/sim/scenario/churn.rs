@@ -15,7 +15,7 @@ use crate::network::cut_in_parts;
 use crate::report::{Meter, Report};
 use crate::world::World;
 use faults::Faults;
-use peergraph_core::error::Error;
+use peergraph_core::error::{BadRecord, Error};
 use peergraph_core::io::{Command, Draft, Reply, RequestId, StoreFault};
 use peergraph_core::record::Record;
 use std::collections::BTreeMap;
@@ -283,8 +283,11 @@ impl Churn {
                     }
                     self.published.push((sender, *record));
                 }
-                // The record to change is gone or has not arrived, or the disk is full.
-                Some(Err(Error::UnknownRecord | Error::Store(_))) => self.refused += 1,
+                // The record to change is gone or has not arrived, or the disk is full, or a liar made it one of another
+                // type.
+                Some(Err(
+                    Error::UnknownRecord | Error::Store(_) | Error::BadRecord(BadRecord::Type),
+                )) => self.refused += 1,
                 Some(other) => panic!("host {sender} published: {other:?}"),
             }
             self.asked.remove(&request);
@@ -299,11 +302,23 @@ impl Churn {
             self.unchecked.iter().copied().filter(|&h| opened(&self.crowd.world, h)).collect();
         for host in ready {
             self.unchecked.retain(|&other| other != host);
+            let lost_from = |world: &World, held: &[Record]| {
+                let wall = world.hosts()[host].clock.wall(world.now);
+                let acknowledged = world.acknowledged.as_ref().expect("churn keeps them");
+                acknowledged[host].lost(group, held, wall)
+            };
+            // What is acknowledged while the answer is on its way need not be in it.
+            let acknowledged_before = lost_from(&self.crowd.world, &[]);
             let held = self.crowd.world.records(host, group);
-            let world = &mut self.crowd.world;
-            let wall = world.hosts()[host].clock.wall(world.now);
-            let acknowledged = world.acknowledged.as_ref().expect("churn keeps them");
-            let lost = acknowledged[host].lost(group, &held, wall);
+            let mut lost = lost_from(&self.crowd.world, &held);
+            lost.retain(|id| acknowledged_before.contains(id));
+            // What is on the disk and not shown is being deleted, or was, untold; and liars shorten the lives of their records.
+            let world = &self.crowd.world;
+            let liars: Vec<_> =
+                world.hosts.iter().filter(|host| host.liar).map(|host| host.peer_id()).collect();
+            let on_disk: Vec<_> =
+                world.hosts[host].disk.records(group).iter().map(|record| record.id).collect();
+            lost.retain(|id| !on_disk.contains(id) && !liars.iter().any(|&by| id.belongs_to(by)));
             assert!(lost.is_empty(), "host {host} lost acknowledged records in a crash: {lost:?}");
         }
     }

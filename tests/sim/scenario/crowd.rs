@@ -11,7 +11,7 @@ use peergraph_core::io::{Command, Reply, RequestId};
 use std::time::Duration;
 
 /// Bytes of a tracked record's payload. Guess: a line of chat.
-pub(super) const PAYLOAD_BYTES: usize = 120;
+pub const PAYLOAD_BYTES: usize = 120;
 /// Addresses that a newcomer is told.
 const DOORS: usize = 3;
 /// Stores that are read through at the end, as an application reads; the disks of all are compared.
@@ -23,16 +23,18 @@ const EQUAL_WITHIN: Duration = Duration::from_secs(300);
 const READY_WITHIN: Duration = Duration::from_secs(300);
 
 /// A world with one group.
-pub(super) struct Crowd {
-    pub(super) world: World,
-    pub(super) group: GroupId,
+pub struct Crowd {
+    /// All of it.
+    pub world: World,
+    /// Whose members all are.
+    pub group: GroupId,
     /// Hosts that can be dialled, for invitations.
     doors: Vec<HostId>,
 }
 
 impl Crowd {
     /// A world with the owner alone.
-    pub(super) fn new(setup: &Setup) -> Self {
+    pub fn new(setup: &Setup) -> Self {
         let mut world = World::new(setup.seed, setup.command());
         world.keep_events = false;
         world.crypto = setup.knobs.crypto;
@@ -45,7 +47,7 @@ impl Crowd {
     }
 
     /// Adds `count` members in bursts, and waits until all have neighbours and are synchronised.
-    pub(super) fn grow(&mut self, setup: &Setup, count: usize) {
+    pub fn grow(&mut self, setup: &Setup, count: usize) {
         let total = self.world.hosts().len() + count;
         // Bursts of very different sizes; at most a tenth of the crowd knocks at once.
         let burst_max = (total as u64 / 10).clamp(1, 100) + 1;
@@ -58,7 +60,8 @@ impl Crowd {
             for (&guest, mut invitation) in guests.iter().zip(invitations) {
                 invitation.addresses = self.draw_doors();
                 self.world.start(guest);
-                let request = self.world.command(guest, Command::Join { invitation });
+                let request =
+                    self.world.command(guest, Command::Join { invitation, password: None });
                 waiting.push((guest, request));
             }
             let pause = self.world.chance.within(50..400);
@@ -74,7 +77,7 @@ impl Crowd {
             self.await_join(guest, request);
         }
         let mut first = 1;
-        self.world.run_until_every(1_000, READY_WITHIN, |world| {
+        self.world.run_until_every(total as u64, READY_WITHIN, |world| {
             while first < total && (world.is_ready(first) || !world.hosts()[first].is_up()) {
                 first += 1;
             }
@@ -115,7 +118,7 @@ impl Crowd {
     }
 
     /// The door list follows the hosts: one who left is no door any more.
-    pub(super) fn close_door(&mut self, host: HostId) {
+    pub fn close_door(&mut self, host: HostId) {
         self.doors.retain(|&door| door != host);
     }
 
@@ -128,12 +131,12 @@ impl Crowd {
     }
 
     /// Publishes one tracked record at a host, without waiting.
-    pub(super) fn publish(&mut self, host: HostId) -> RequestId {
+    pub fn publish(&mut self, host: HostId) -> RequestId {
         self.publish_bytes(host, PAYLOAD_BYTES)
     }
 
     /// The same with a payload of so many bytes.
-    pub(super) fn publish_bytes(&mut self, host: HostId, bytes: usize) -> RequestId {
+    pub fn publish_bytes(&mut self, host: HostId, bytes: usize) -> RequestId {
         let (now, hosts) = (self.world.time().as_micros() as u64, self.world.hosts().len());
         let delivery = self.world.delivery.as_mut().expect("a crowd tracks its records");
         let payload = delivery.publish(host, now, hosts, bytes);
@@ -142,22 +145,23 @@ impl Crowd {
     }
 
     /// How many records were published.
-    pub(super) fn published(&self) -> usize {
+    pub fn published(&self) -> usize {
         self.delivery().len()
     }
 
-    pub(super) fn delivery(&self) -> &Delivery {
+    /// Who received what.
+    pub fn delivery(&self) -> &Delivery {
         self.world.delivery.as_ref().expect("a crowd tracks its records")
     }
 
     /// Runs until all live nodes have all records from number `from` on. Answers what was reached.
-    pub(super) fn settle(&mut self, from: usize, within: Duration) -> Reach {
+    pub fn settle(&mut self, from: usize, within: Duration) -> Reach {
         let members = self.world.live();
         self.settle_at(&members, from, within)
     }
 
     /// The same for `members` alone.
-    pub(super) fn settle_at(&mut self, members: &[HostId], from: usize, within: Duration) -> Reach {
+    pub fn settle_at(&mut self, members: &[HostId], from: usize, within: Duration) -> Reach {
         self.world.run_until_every(200, within, |world| {
             world.delivery.as_ref().is_some_and(|delivery| delivery.complete(from, members))
         });
@@ -165,12 +169,12 @@ impl Crowd {
     }
 
     /// Records that live nodes lack now.
-    pub(super) fn missed(&self) -> u64 {
+    pub fn missed(&self) -> u64 {
         self.delivery().reach(0, self.published(), &self.world.live()).missed
     }
 
     /// Ends a run: what members lack now is missed.
-    pub(super) fn finish(self, setup: &Setup, meter: Meter) -> Report {
+    pub fn finish(self, setup: &Setup, meter: Meter) -> Report {
         let missed = self.missed();
         self.finish_missing(setup, meter, missed)
     }
@@ -179,7 +183,7 @@ impl Crowd {
     ///
     /// # Panics
     /// If the stores differ from the reference model, where nothing is missed.
-    pub(super) fn finish_missing(mut self, setup: &Setup, meter: Meter, missed: u64) -> Report {
+    pub fn finish_missing(mut self, setup: &Setup, meter: Meter, missed: u64) -> Report {
         if missed == 0 {
             let wrong = self.world.await_model(self.group, LOOKED_INTO, EQUAL_WITHIN);
             assert!(wrong.is_empty(), "stores differ from the reference model: {wrong:#?}");
@@ -188,7 +192,7 @@ impl Crowd {
     }
 
     /// Demands equal stores at `hosts`.
-    pub(super) fn assert_equal_stores(&mut self, hosts: &[HostId]) {
+    pub fn assert_equal_stores(&mut self, hosts: &[HostId]) {
         let group = self.group;
         let Some((&first, rest)) = hosts.split_first() else { return };
         let ours = self.world.records(first, group);
@@ -201,7 +205,7 @@ impl Crowd {
     }
 
     /// Some live hosts, drawn by chance: all if there are few.
-    pub(super) fn some(&mut self, count: usize) -> Vec<HostId> {
+    pub fn some(&mut self, count: usize) -> Vec<HostId> {
         let mut live = self.world.live();
         self.world.chance.shuffle(&mut live);
         live.truncate(count);

@@ -49,7 +49,8 @@ fn run(setup: &Setup) -> Report {
     crowd.finish(setup, meter)
 }
 
-fn publish(
+/// Publishes a record at each of `senders`, one after the other, and reports what became of them.
+pub(super) fn publish(
     setup: &Setup,
     crowd: &mut Crowd,
     meter: &mut Meter,

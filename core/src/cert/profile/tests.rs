@@ -163,8 +163,8 @@ fn rule_6_end_before_begin_is_refused() {
 fn rule_7_another_peer_in_the_alternative_name_is_refused() {
     let refused = Some(CertError::PeerName);
     let bob = identity(2, "Bob").peer_id();
-    let bobs = peer_name(bob).unwrap();
-    let adas = peer_name(identity(1, "Ada").peer_id()).unwrap();
+    let bobs = peer_uri(bob).unwrap();
+    let adas = peer_uri(identity(1, "Ada").peer_id()).unwrap();
     let key_id = SubjectKeyIdentifier(OctetString::new(key_id(bob)).unwrap());
     for names in [vec![bobs.clone()], vec![], vec![adas.clone(), bobs], vec![adas.clone(), adas]] {
         assert_eq!(refusal(|tbs| replace(tbs, SUBJECT_ALT_NAME, &names)), refused);
@@ -172,6 +172,43 @@ fn rule_7_another_peer_in_the_alternative_name_is_refused() {
     assert_eq!(refusal(|tbs| remove(tbs, SUBJECT_ALT_NAME)), refused);
     assert_eq!(refusal(|tbs| replace(tbs, SUBJECT_KEY_ID, &key_id)), refused);
     assert_eq!(refusal(|tbs| remove(tbs, SUBJECT_KEY_ID)), refused);
+}
+
+#[test]
+fn rule_7_classifier_is_the_host_form_of_an_own_name_of_an_identity() {
+    let (ada, bob) = (identity(1, "Ada"), identity(2, "Bob"));
+    let uri = peer_uri(ada.peer_id()).unwrap();
+    let host = |peer, classifier| PeerName::secured(peer, classifier).unwrap().to_host().unwrap();
+    let dns = |host: &str| GeneralName::DnsName(Ia5String::new(host).unwrap());
+    let said = |names: Vec<GeneralName>| {
+        let edited = edited(&ada, |tbs| replace(tbs, SUBJECT_ALT_NAME, &names));
+        Certificate::from_der(edited).map(|it| it.peer_name().clone())
+    };
+    let chat = host(ada.peer_id(), "Chat");
+    let name = PeerName::secured(ada.peer_id(), "Chat").unwrap();
+    assert_eq!(said(vec![uri.clone(), dns(&chat)]), Ok(name.clone()));
+    assert_eq!(*ada.reissue("Ada", "Chat", [1; 16], NOW).unwrap().certificate().peer_name(), name);
+    let anybodys = PeerName::unsecured("chat").unwrap().to_host().unwrap();
+    for wrong in [
+        vec![dns(&chat), uri.clone()],
+        vec![dns(&chat)],
+        vec![uri.clone(), dns(&chat), dns(&chat)],
+        vec![uri.clone(), dns(&host(bob.peer_id(), "Chat"))],
+        vec![uri.clone(), dns(&host(ada.peer_id(), ""))],
+        vec![uri.clone(), dns(&anybodys)],
+        vec![uri.clone(), dns(&chat.to_uppercase())],
+        vec![uri.clone(), dns("example.org")],
+    ] {
+        assert_eq!(said(wrong), Err(CertError::PeerName));
+    }
+    // Memberships and roots have none.
+    let root = group().root;
+    let mut signed = Signed::from_der(root.der()).unwrap();
+    let own = host(root.peer_id(), "Chat");
+    let names = vec![peer_uri(root.peer_id()).unwrap(), dns(&own)];
+    replace(&mut signed.tbs, SUBJECT_ALT_NAME, &names);
+    let refused = Certificate::from_der(signed.to_der().unwrap()).err();
+    assert_eq!(refused, Some(CertError::PeerName));
 }
 
 #[test]

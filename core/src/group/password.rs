@@ -1,0 +1,180 @@
+//! Joining a group by password, on both sides: see `password.rs` for the exchange.
+//!
+//! The password is known to who made the invitation, and to whom it was told; the group knows only that there is such an
+//! invitation. Members that do not know the password refer to the nodes of its maker and carry the signals there.
+use super::{Group, Proof, SlotState, Timer};
+use crate::cert;
+use crate::error::{Error, Misbehaved};
+use crate::id::RecordId;
+use crate::io::{LinkId, Output};
+use crate::link::Links;
+use crate::node::Ctx;
+use crate::password::{Answered, Asked, Between, Secret, Throttle};
+use crate::wire::{self, AnswerPassword, AskPassword, NotGranted, ProvePassword, kind};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a node knows of passwords.
+#[derive(Default)]
+pub(super) struct Passwords {
+    /// Of the invitations that this node made.
+    pub(super) known: BTreeMap<RecordId, Secret>,
+    throttles: BTreeMap<RecordId, Throttle>,
+    /// Members' runs, by the newcomer's link.
+    answered: BTreeMap<LinkId, (RecordId, Answered)>,
+    /// Newcomers' runs.
+    asked: BTreeMap<LinkId, Asked>,
+}
+
+impl Passwords {
+    pub(super) fn link_down(&mut self, link: LinkId) {
+        self.answered.remove(&link);
+        self.asked.remove(&link);
+    }
+}
+
+impl Group {
+    /// Begins to prove the password to a member, over this very link.
+    pub(super) fn ask_password(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        invitation: RecordId,
+        secret: &Secret,
+    ) {
+        let Some(ready) = links.ready(link) else { return };
+        let between =
+            Between { newcomer: ctx.identity.peer_id(), member: ready.peer, link: ready.hash };
+        let (asked, message) = Asked::new(secret, between, ctx.rng);
+        self.passwords.asked.insert(link, asked);
+        self.set_state(link, SlotState::Redeeming);
+        self.send(ctx, links, link, kind::ASK_PASSWORD, &AskPassword { invitation, message });
+    }
+
+    pub(super) fn on_ask_password(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let AskPassword { invitation, message } = wire::decode(body)?;
+        let ready = links.ready(link).ok_or(Misbehaved::Unexpected)?;
+        let (newcomer, hash) = (ready.peer, ready.hash);
+        let open = self.invitations.get(&invitation).filter(|open| open.expires >= ctx.now.wall);
+        let Some(open) = open else {
+            self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::over());
+            return Ok(());
+        };
+        let inviter = open.inviter;
+        self.set_state(link, SlotState::Guest);
+        let Some(secret) = self.passwords.known.get(&invitation).cloned() else {
+            let answer = NotGranted::ask(self.referrals_to(inviter));
+            self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
+            return Ok(());
+        };
+        let throttle = self.passwords.throttles.entry(invitation).or_default();
+        if let Err(wait) = throttle.try_at(ctx.now.mono, newcomer) {
+            self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::wait(wait));
+            return Ok(());
+        }
+        let between = Between { newcomer, member: ctx.identity.peer_id(), link: hash };
+        let run = Answered::new(&secret, between, &message, ctx.rng);
+        let (answered, message, proof) = run.ok_or(Misbehaved::Redemption)?;
+        let Some(chain) = &self.chain else { return Err(Misbehaved::Unexpected) };
+        let chain = cert::encode_chain(chain.certificates());
+        self.passwords.answered.insert(link, (invitation, answered));
+        let answer = AnswerPassword { message, proof: proof.to_vec(), chain };
+        self.send(ctx, links, link, kind::ANSWER_PASSWORD, &answer);
+        Ok(())
+    }
+
+    pub(super) fn on_answer_password(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let AnswerPassword { message, proof, chain } = wire::decode(body)?;
+        let asked = self.passwords.asked.remove(&link).ok_or(Misbehaved::Unexpected)?;
+        // Genuine first: only then does a wrong proof mean a wrong password.
+        let chain = self.verify_membership(ctx, links, link, &chain)?;
+        if !chain.covers(ctx.now.wall) {
+            return Err(Misbehaved::Membership);
+        }
+        let Some(proof) = asked.finish(&message, &proof) else {
+            self.fail_joining(ctx, Error::WrongPassword);
+            return Ok(());
+        };
+        let proof = ProvePassword { proof: proof.to_vec() };
+        self.send(ctx, links, link, kind::PROVE_PASSWORD, &proof);
+        Ok(())
+    }
+
+    pub(super) fn on_prove_password(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let ProvePassword { proof } = wire::decode(body)?;
+        let run = self.passwords.answered.remove(&link).ok_or(Misbehaved::Unexpected)?;
+        let (invitation, answered) = run;
+        if !answered.is_proved(&proof) {
+            return Err(Misbehaved::Redemption);
+        }
+        let newcomer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
+        if let Some(throttle) = self.passwords.throttles.get_mut(&invitation) {
+            throttle.succeeded(newcomer);
+        }
+        self.let_in(ctx, links, link, invitation)
+    }
+
+    /// A join comes to its end without a membership.
+    pub(super) fn fail_joining(&mut self, ctx: &mut Ctx<'_>, error: Error) {
+        if let Some(joining) = self.joining.take() {
+            self.timers.clear(Timer::Joining);
+            let result = Err(error);
+            ctx.out.push_back(Output::Done { request: joining.request, result });
+        }
+    }
+
+    /// What is kept of the passwords of invitations that are open.
+    pub(super) fn password_secrets(&self) -> Vec<(RecordId, [u8; 32])> {
+        self.passwords.known.iter().map(|(&id, secret)| (id, *secret.as_bytes())).collect()
+    }
+
+    /// Proves what this newcomer has to prove.
+    pub(super) fn prove_on(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        let Some(joining) = &self.joining else { return };
+        match &joining.proof {
+            Proof::Link(_) => self.redeem_on(ctx, links, link),
+            Proof::Password(invitation, secret) => {
+                let (invitation, secret) = (*invitation, secret.clone());
+                self.ask_password(ctx, links, link, invitation, &secret);
+            }
+        }
+    }
+}
+
+impl NotGranted {
+    /// The invitation is at its end.
+    pub(super) fn over() -> Self {
+        Self { over: true, referrals: Vec::new(), wait_ms: None }
+    }
+
+    /// Others may know more.
+    pub(super) fn ask(referrals: Vec<wire::Referral>) -> Self {
+        Self { over: false, referrals, wait_ms: None }
+    }
+
+    /// Too many tries.
+    fn wait(wait: Duration) -> Self {
+        let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Self { over: false, referrals: Vec::new(), wait_ms: Some(wait) }
+    }
+}

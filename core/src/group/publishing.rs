@@ -1,0 +1,115 @@
+//! Publishing under back-pressure: what the application publishes goes on as fast as the disk and the network take it.
+//!
+//! | what is behind | at the bound |
+//! |---|---|
+//! | the disk: [`PUBLISH_WRITING_BYTES_MAX`](limits::PUBLISH_WRITING_BYTES_MAX) of the application's records are not durable | further ones wait here |
+//! | the network: [`PUBLISH_BACKLOG_BYTES_MAX`](limits::PUBLISH_BACKLOG_BYTES_MAX) wait for each neighbour that gets records at once | the same |
+//! | both, for long: [`PUBLISHES_WAITING_MAX`](limits::PUBLISHES_WAITING_MAX) wait here | a further one is refused as busy |
+//! | one neighbour: [`LINK_QUEUE_BYTES_MAX`](limits::LINK_QUEUE_BYTES_MAX) wait for it | its link is closed, sync brings it what it missed |
+//!
+//! The fastest neighbour sets the pace: no slow one delays the others, and who is alone waits for the disk only. Records
+//! of others are not held back here: their senders are, by the same rule. A host keeps fewer publications under way than
+//! may wait here, so that its application awaits its turn rather than being refused.
+use super::Group;
+use super::tree::Publisher;
+use crate::error::Error;
+use crate::id::{PeerId, RecordId};
+use crate::io::{Draft, LinkId, Output, RequestId};
+use crate::limits;
+use crate::link::Links;
+use crate::node::Ctx;
+use std::collections::VecDeque;
+
+/// What a record takes besides its payload and attributes. Bytes. Guess: ids, times, signature, a place in the queue.
+const OVERHEAD_BYTES: usize = 512;
+
+/// What is published and not yet durable.
+#[derive(Default)]
+pub(super) struct Publishing {
+    /// In the order in which it was asked for.
+    waiting: VecDeque<(RequestId, Draft)>,
+    waiting_bytes: usize,
+    writing_bytes: usize,
+}
+
+impl Publishing {
+    /// A record of the application is on its way to the disk.
+    pub(super) fn writing(&mut self, bytes: usize) {
+        self.writing_bytes += bytes;
+    }
+
+    /// It has arrived there, or never will.
+    pub(super) fn written(&mut self, bytes: usize) {
+        self.writing_bytes -= bytes;
+    }
+
+    fn add(&mut self, request: RequestId, draft: Draft) -> Result<(), Error> {
+        let bytes = self.waiting_bytes + size(&draft);
+        let full = self.waiting.len() >= limits::PUBLISHES_WAITING_MAX
+            || bytes > limits::PUBLISHES_WAITING_BYTES_MAX;
+        // One alone may be of any size that a record may have.
+        if full && !self.waiting.is_empty() {
+            return Err(Error::Busy);
+        }
+        self.waiting_bytes = bytes;
+        self.waiting.push_back((request, draft));
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<(RequestId, Draft)> {
+        let (request, draft) = self.waiting.pop_front()?;
+        self.waiting_bytes -= size(&draft);
+        Some((request, draft))
+    }
+}
+
+fn size(draft: &Draft) -> usize {
+    let attributes = draft.attributes.len() * limits::ATTRIBUTE_NAME_MAX;
+    draft.payload.len() + attributes + OVERHEAD_BYTES
+}
+
+impl Group {
+    /// Publishes at once, or when its turn comes.
+    pub(crate) fn publish_in_turn(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &Links,
+        draft: Draft,
+        request: RequestId,
+    ) -> Result<(), Error> {
+        if self.publishing.waiting.is_empty() && self.keeps_up(links, ctx.identity.peer_id()) {
+            self.publish(ctx, draft, request)
+        } else {
+            self.publishing.add(request, draft)
+        }
+    }
+
+    /// Publishes what waits, as far as disk and network keep up.
+    pub(crate) fn publish_waiting(&mut self, ctx: &mut Ctx<'_>, links: &Links) {
+        while !self.publishing.waiting.is_empty() && self.keeps_up(links, ctx.identity.peer_id()) {
+            let Some((request, draft)) = self.publishing.take() else { return };
+            if let Err(error) = self.publish(ctx, draft, request) {
+                ctx.out.push_back(Output::Done { request, result: Err(error) });
+            }
+        }
+    }
+
+    /// The group ends here: what waits is not published.
+    pub(crate) fn refuse_waiting(&mut self, ctx: &mut Ctx<'_>, error: &Error) {
+        while let Some((request, _)) = self.publishing.take() {
+            ctx.out.push_back(Output::Done { request, result: Err(error.clone()) });
+        }
+    }
+
+    /// Whether the disk and the fastest neighbour keep up with the application.
+    fn keeps_up(&self, links: &Links, me: PeerId) -> bool {
+        // Whoever asked for our last records gets the next ones at once; before that, anybody may ask.
+        let tree = self.trees.get(Publisher::of(RecordId::new(me, 0)));
+        let children = tree.map_or(&[][..], |tree| &tree.children);
+        let sent_to = |link: &LinkId| children.is_empty() || children.contains(link);
+        let backlogs = self.neighbours().map(|(link, _)| link).filter(sent_to);
+        let least = backlogs.map(|link| links.backlog(link)).min();
+        self.publishing.writing_bytes < limits::PUBLISH_WRITING_BYTES_MAX
+            && least.is_none_or(|bytes| bytes < limits::PUBLISH_BACKLOG_BYTES_MAX)
+    }
+}

@@ -1,0 +1,70 @@
+//! What a peer may have us do for its syncs.
+//!
+//! Every peer may have what a comparison of everything and two copies of our records take, at once; after that it
+//! is served at a steady pace. What is over that is not refused but answered later: a peer has one step of a
+//! comparison under way, so that no more than one answer waits. A peer's links share its budget, and a closed one
+//! gives nothing back.
+use crate::id::PeerId;
+use crate::limits::{SYNC_WORK_PER_SECOND, SYNC_WORK_SPARE};
+use crate::time::Time;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Work of each peer, in units: a symbol, a range, a listed or wanted record, a KB of records given.
+#[derive(Default)]
+pub(in crate::group) struct Budgets(BTreeMap<PeerId, Spent>);
+
+#[derive(Clone, Copy)]
+struct Spent {
+    work: u64,
+    at: Time,
+}
+
+impl Spent {
+    fn at(self, now: Time) -> u64 {
+        let paid = now.since(self.at).as_millis() * u128::from(SYNC_WORK_PER_SECOND) / 1_000;
+        self.work.saturating_sub(u64::try_from(paid).unwrap_or(u64::MAX))
+    }
+}
+
+impl Budgets {
+    /// Notes work that was done for a peer.
+    pub(super) fn spend(&mut self, now: Time, peer: PeerId, work: u64) {
+        let spent = self.0.entry(peer).or_insert(Spent { work: 0, at: now });
+        *spent = Spent { work: spent.at(now).saturating_add(work), at: now };
+    }
+
+    /// How long a peer has to wait, who may have two copies of records of so many units.
+    pub(super) fn wait(&self, now: Time, peer: PeerId, records: u64) -> Option<Duration> {
+        let most = records.saturating_mul(2).saturating_add(SYNC_WORK_SPARE);
+        let over = self.0.get(&peer)?.at(now).checked_sub(most).filter(|&over| over > 0)?;
+        Some(Duration::from_millis(over.saturating_mul(1_000) / SYNC_WORK_PER_SECOND + 1))
+    }
+
+    /// Forgets who has nothing left to pay off.
+    pub(super) fn sweep(&mut self, now: Time) {
+        self.0.retain(|_, spent| spent.at(now) > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_spends_too_much_waits_and_others_do_not() {
+        let (now, mut budgets) = (Time::from_micros(5_000_000), Budgets::default());
+        let [greedy, other] = [1, 2].map(|byte| PeerId::from_bytes([byte; 32]));
+        budgets.spend(now, greedy, SYNC_WORK_SPARE + 2_000);
+        assert_eq!(budgets.wait(now, greedy, 1_000), None, "two copies and the spare");
+        budgets.spend(now, greedy, 10 * SYNC_WORK_PER_SECOND);
+        let wait = budgets.wait(now, greedy, 1_000).unwrap();
+        assert_eq!(wait, Duration::from_millis(10_001));
+        assert_eq!(budgets.wait(now, other, 0), None);
+        assert_eq!(budgets.wait(now.after(wait), greedy, 1_000), None);
+        budgets.sweep(now.after(wait));
+        assert_eq!(budgets.0.len(), 1, "a closed link is no way out");
+        budgets.sweep(now.after(Duration::from_secs(86_400)));
+        assert!(budgets.0.is_empty());
+    }
+}

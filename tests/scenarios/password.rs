@@ -1,0 +1,114 @@
+//! Joining by password.
+use crate::each_seed;
+use peergraph_core::cert::Role;
+use peergraph_core::error::Error;
+use peergraph_core::id::GroupId;
+use peergraph_core::invitation::Invitation;
+use peergraph_core::io::{Command, Invite, Reply};
+use peergraph_core::password::Password;
+use peergraph_core::policy::Policy;
+use peergraph_tests::host::rtc_address;
+use peergraph_tests::{HostId, World};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn password(text: &str) -> Password {
+    Password::new(text).expect("long enough")
+}
+
+fn invite(world: &mut World, host: HostId, group: GroupId, text: &str) -> Invitation {
+    let grant = Role::Member.into();
+    let invite = Invite::Password { grant, password: password(text), uses: 10, expires_in: HOUR };
+    world.invite(host, group, invite).expect("an administrator invites")
+}
+
+fn join(
+    world: &mut World,
+    host: HostId,
+    invitation: &Invitation,
+    text: &str,
+) -> Result<Reply, Error> {
+    let (invitation, password) = (invitation.clone(), Some(password(text)));
+    world.ask_within(host, Command::Join { invitation, password }, Duration::from_secs(90))
+}
+
+#[test]
+fn password_lets_in_who_knows_it_and_tells_who_does_not() {
+    each_seed("password_lets_in_who_knows_it_and_tells_who_does_not", 30, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let mut invitation = invite(world, ada, group, "correct horse");
+        invitation.addresses = vec![rtc_address(ada)];
+        let text = invitation.to_text();
+        assert!(!text.contains("correct"));
+        let invitation = Invitation::from_text(&text).expect("it was written by us");
+        assert!(invitation.summary().password);
+        let bob = world.native("bob");
+        assert_eq!(world.join(bob, invitation.clone()), Err(Error::PasswordNeeded));
+        let wrong = join(world, bob, &invitation, "battery staple");
+        assert_eq!(wrong.err(), Some(Error::WrongPassword));
+        assert!(join(world, bob, &invitation, "correct horse").is_ok());
+        world.await_synced(bob);
+        world.say_to(bob, group, "hello", &[ada, bob]);
+    });
+}
+
+#[test]
+fn who_guesses_must_wait_longer_and_longer() {
+    each_seed("who_guesses_must_wait_longer_and_longer", 20, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let mut invitation = invite(world, ada, group, "correct horse");
+        invitation.addresses = vec![rtc_address(ada)];
+        let eve = world.native("eve");
+        let mut wrong = 0;
+        let mut waits = Vec::new();
+        for guess in 0..8 {
+            match join(world, eve, &invitation, &format!("guess {guess:08}")).err() {
+                Some(Error::WrongPassword) => wrong += 1,
+                Some(Error::TooManyTries(wait)) => waits.push(wait),
+                other => panic!("guess {guess} ended as {other:?}"),
+            }
+        }
+        assert!(wrong >= 3 && !waits.is_empty(), "{wrong} wrong, then {waits:?}");
+        // Who knows it gets in meanwhile.
+        let bob = world.native("bob");
+        assert!(join(world, bob, &invitation, "correct horse").is_ok());
+    });
+}
+
+#[test]
+fn password_is_proved_to_its_maker_through_another_member() {
+    each_seed("password_is_proved_to_its_maker_through_another_member", 30, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        world.run_for(Duration::from_secs(10));
+        let mut invitation = invite(world, hosts[0], group, "correct horse");
+        invitation.addresses = vec![rtc_address(hosts[1])];
+        let cleo = world.native("cleo");
+        assert!(join(world, cleo, &invitation, "correct horse").is_ok());
+        // Its maker knows it still after a restart.
+        world.stop(hosts[0]);
+        world.start(hosts[0]);
+        world.await_synced(hosts[0]);
+        let dan = world.native("dan");
+        assert!(join(world, dan, &invitation, "correct horse").is_ok());
+    });
+}
+
+#[test]
+fn creator_can_rule_passwords_out() {
+    each_seed("creator_can_rule_passwords_out", 3, |world| {
+        let ada = world.native("ada");
+        let mut policy = Policy::default();
+        policy.passwords = false;
+        let name = "talk".to_owned();
+        let Ok(Reply::Group(info)) = world.ask(ada, Command::CreateGroup { name, policy }) else {
+            panic!("no group");
+        };
+        let grant = Role::Member.into();
+        let password = password("correct horse");
+        let invite = Invite::Password { grant, password, uses: 1, expires_in: HOUR };
+        assert_eq!(world.invite(ada, info.id, invite).err(), Some(Error::NotAllowed));
+    });
+}
