@@ -329,6 +329,7 @@ impl Group {
             id: self.id,
             name: self.name.clone(),
             comment: self.comment.clone(),
+            presence_max: self.presence_max,
             policy: self.root.policy().clone(),
             owner: self.key.is_some(),
             grant: chain.map_or(cert::Role::Member.into(), |chain| chain.grant().clone()),
