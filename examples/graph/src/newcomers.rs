@@ -58,7 +58,8 @@ impl Graph {
                 Some(Ok(Reply::Invitation(mut invitation))) => {
                     invitation.addresses = self.doors(self.sides[host]);
                     self.world.start(host);
-                    let request = self.world.command(host, Command::Join { invitation, password: None });
+                    let request =
+                        self.world.command(host, Command::Join { invitation, password: None });
                     newcomer.step = Step::Joining { request };
                 }
                 Some(_) => return false,
