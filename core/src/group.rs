@@ -114,6 +114,8 @@ pub(crate) struct Group {
     budgets: sync::Budgets,
     /// Records that are not durable yet, and who announced them.
     writing: BTreeMap<RecordId, Vec<LinkId>>,
+    /// How many writes of a record are not answered.
+    in_flight: BTreeMap<RecordId, u32>,
     signature: signature::Signature,
     contacts: BTreeMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
@@ -255,6 +257,7 @@ impl Group {
             awaited: announce::Awaited::default(),
             budgets: sync::Budgets::default(),
             writing: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             signature: signature::Signature::default(),
             contacts: BTreeMap::new(),
             repair: repair::Repair::default(),

@@ -509,6 +509,7 @@ fn name(event: &Event) -> &'static str {
         Event::PeerMisbehaved { .. } => "peer misbehaved",
         Event::Conflict { .. } => "conflict",
         Event::StoreFailed { .. } => "store failed",
+        Event::Node { .. } => "node",
         _ => "other",
     }
 }
