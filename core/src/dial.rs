@@ -45,6 +45,14 @@ impl Dialer {
         self.due.set(at, now.mono);
     }
 
+    /// Somebody waits: nodes that are not reached are dialled at once.
+    pub(crate) fn hurry(&mut self, now: Now) {
+        let waiting = self.targets.iter().enumerate().filter(|(_, target)| target.link.is_none());
+        for (at, _) in waiting {
+            self.due.set(at, now.mono);
+        }
+    }
+
     /// Addresses of all named nodes, for invitations.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.targets.iter().flat_map(|target| &target.addresses)
@@ -140,6 +148,20 @@ mod tests {
         }
         assert_eq!(dialer.pop_due(now(0), |_| false), None);
         assert_eq!(dialer.pop_due(now(1), |_| false), Some((0, address(1))));
+    }
+
+    #[test]
+    fn a_node_that_was_lost_is_dialled_at_once_when_somebody_waits() {
+        let mut dialer = Dialer::default();
+        dialer.add(now(0), vec![address(1)]);
+        for second in [0, 1, 3, 7, 15] {
+            let (at, _) = dialer.pop_due(now(second), |_| false).expect("due by now");
+            dialer.dialled(at, LinkId(second));
+            dialer.lost(now(second), at, None);
+        }
+        assert_eq!(dialer.pop_due(now(16), |_| false), None);
+        dialer.hurry(now(16));
+        assert_eq!(dialer.pop_due(now(16), |_| false), Some((0, address(1))));
     }
 
     #[test]

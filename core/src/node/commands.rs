@@ -52,6 +52,7 @@ impl Node {
                 }
                 self.room_for_a_group()?;
                 let group = Group::join(&mut ctx!(self), invitation, password, request)?;
+                self.dialer.hurry(self.now);
                 self.add_group(group);
                 return Ok(());
             }
