@@ -11,7 +11,7 @@
 //!            PROVE_PASSWORD(proof)                ───►
 //! ```
 //!
-//! Guessing costs one run each, and runs are throttled ([`Throttle`]).
+//! Guessing costs one run each, and runs are throttled (`Throttle`).
 use crate::id::{GroupId, PeerId, RecordId};
 use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_SOURCES_MAX};
 use crate::time::Time;

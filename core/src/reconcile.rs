@@ -1,7 +1,7 @@
 //! Comparing two stores: what each side lacks, at a cost set by their difference.
 //!
 //! Two ways lead there. **Ranges** (`reconcile/ranges.rs`) compare fingerprints of ranges of (modified, id), ever smaller
-//! ones: exact, and cheapest where one side just lacks what is recent. **Symbols** ([`symbols`](crate::symbols)) cost
+//! ones: exact, and cheapest where one side just lacks what is recent. **Symbols** ([`symbols`](mod@crate::symbols)) cost
 //! about 16 bytes a difference, wherever it is. Which one is taken is decided by who hears the first of it:
 //!
 //! ```text

@@ -2,7 +2,7 @@
 //!
 //! It is a function of the *set* of certificates, revocations and redemptions that a node knows, and of nothing else:
 //! whatever the order in which they arrived, and whatever happened in between, two nodes with the same set say the
-//! same. [`Roll::standing`] judges a membership, [`Roll::admits`] a record that relies on one.
+//! same. `Roll::standing` judges a membership, `Roll::admits` a record that relies on one.
 //!
 //! # Seniority
 //!

@@ -14,7 +14,7 @@
 //! symbols a difference are needed where there are thousands, 1.75 where there are ten; they tell which side has what.
 //! The counts estimate the number of differences before that ([`estimate`]).
 //!
-//! The symbols do not depend on who asks. [`Symbols`] keeps the first of them up to date: a record that comes or goes
+//! The symbols do not depend on who asks. `Symbols` keeps the first of them up to date: a record that comes or goes
 //! touches about 2 ln n of n.
 //!
 //! **Attackers.** Who makes records can choose among their digests, 2^32 tries for two of their own with one short id,

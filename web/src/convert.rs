@@ -820,8 +820,8 @@ fn core_news(event: Event) -> Option<NewsJs> {
             NewsJs::Conflict { group: group(in_group), id: record_id(id), peer: peer_id(peer) }
         }
         Event::StoreFailed { fault } => NewsJs::Storage { error: Error::Store(fault).into() },
-        // The opening waits for the first; the second shows as a closed link with its reason.
-        Event::Opened | Event::PeerMisbehaved { .. } => return None,
+        // The opening waits for the first; the second shows as a closed link with its reason, the third in its member.
+        Event::Opened | Event::PeerMisbehaved { .. } | Event::Node { .. } => return None,
         _ => return None,
     })
 }

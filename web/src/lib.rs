@@ -238,6 +238,7 @@ fn reply(reply: Reply) -> Result<JsValue, Failure> {
         Reply::Members(members) => list::<convert::MemberJs, _>(members),
         Reply::Links(links) => list::<convert::LinkJs, _>(links),
         Reply::Invitations(open) => list::<convert::OpenInvitationJs, _>(open),
+        Reply::Nodes(_) => return Err(Failure::internal("a list that no page asks for")),
         _ => return Err(Failure::internal("unknown reply")),
     })
 }
