@@ -56,6 +56,8 @@ pub struct Host {
     pub rate_max: u64,
     /// Whether it lies: whoever catches it is right to.
     pub liar: bool,
+    /// Whether it does not heed it when others refuse it.
+    pub heedless: bool,
     /// Its clocks.
     pub clock: Clock,
     /// Its disk.
@@ -98,6 +100,7 @@ impl Host {
             wants: Neighbours::default(),
             rate_max: u64::MAX,
             liar: false,
+            heedless: false,
             clock,
             disk: Disk::default(),
             node: None,

@@ -160,6 +160,27 @@ impl World {
         self.inject(host, to, frame)
     }
 
+    /// `host` floods records, of whomever, over all wires on which it speaks of a graph. Answers to whom.
+    pub fn bring(&mut self, host: HostId, records: &[Signed]) -> Vec<HostId> {
+        let links = self.graph_links(host);
+        for &(to, slot) in &links {
+            for record in records {
+                self.inject(host, to, flood(slot, record));
+            }
+        }
+        links.into_iter().map(|(to, _)| to).collect()
+    }
+
+    /// A record that `host` makes up, dated by its own clock, which it may have set back. Nothing where it has published none
+    /// of which it could take the rest.
+    pub fn make_up(&mut self, host: HostId, group: GroupId, payload: Bytes) -> Option<Signed> {
+        let own = self.own_record(host)?;
+        let id = RecordId::new(own.creator, self.chance.any());
+        let version = self.hosts[host].clock.wall(self.now).0 << 16;
+        let record = Record { payload, ..fresh(&own, id, version) };
+        Some(record.sign(group, &adapt::identity(&self.hosts[host])))
+    }
+
     /// The record that an act is about.
     fn lying_record(
         &mut self,

@@ -5,6 +5,7 @@ use crate::check::bounds;
 use crate::check::delivery::Delivery;
 use crate::check::durability::Acknowledged;
 use crate::check::model::Model;
+use crate::check::refusal::Refusal;
 use crate::clock::Clock;
 use crate::digest::RunDigest;
 use crate::host::{Host, HostId, Kind, Slot, rtc_address};
@@ -50,6 +51,8 @@ pub struct World {
     pub delivery: Option<Delivery>,
     /// By host: what its application was told to be durable, if wanted.
     pub acknowledged: Option<Vec<Acknowledged>>,
+    /// When nodes knew that a member was revoked, if wanted.
+    pub refusal: Option<Refusal>,
     /// What should stand in every store, if wanted.
     model: Option<Model>,
     /// Whether hosts keep what their nodes tell.
@@ -139,6 +142,7 @@ impl World {
             digest: RunDigest::default(),
             delivery: None,
             acknowledged: None,
+            refusal: None,
             model: None,
             keep_events: true,
             crypto: Crypto::default(),
@@ -672,10 +676,14 @@ impl World {
                     self.counts.caught += 1;
                 }
             }
+            Event::Member { member, .. } => {
+                if let Some(refusal) = &mut self.refusal {
+                    refusal.told(host, self.now, member);
+                }
+            }
             Event::Node { change: NodeChange::Disconnected, .. } => self.counts.departures += 1,
             // The border may grow: what is not counted is kept below all the same.
             Event::Status { .. }
-            | Event::Member { .. }
             | Event::Group(_)
             | Event::ConnectionRequired { .. }
             | Event::Conflict { .. }
