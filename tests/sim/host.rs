@@ -45,6 +45,8 @@ pub struct Host {
     pub name: String,
     /// Its identity with the key, as a real host keeps it: the same at every start.
     pub(crate) identity: Vec<u8>,
+    /// Its key, for lies that no identity signs.
+    pub(crate) secret: [u8; 32],
     /// Its public certificate.
     pub certificate: Certificate,
     /// Whether its node serves as rendezvous. Takes effect at the next start.
@@ -90,11 +92,18 @@ pub struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(kind: Kind, name: String, identity: &Identity, clock: Clock) -> Self {
+    pub(crate) fn new(
+        kind: Kind,
+        name: String,
+        identity: &Identity,
+        secret: [u8; 32],
+        clock: Clock,
+    ) -> Self {
         Self {
             kind,
             name,
             identity: identity.to_bytes().to_vec(),
+            secret,
             certificate: identity.certificate().clone(),
             rendezvous: false,
             wants: Neighbours::default(),

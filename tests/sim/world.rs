@@ -171,7 +171,7 @@ impl World {
         let serial = std::array::from_fn(|i| serial[i]);
         let identity = Identity::generate(secret, serial, name, clock.wall(self.now))
             .expect("hosts have good names");
-        let mut host = Host::new(kind, name.to_owned(), &identity, clock);
+        let mut host = Host::new(kind, name.to_owned(), &identity, secret, clock);
         host.disk.log = self.model.is_some().then(Vec::new);
         self.hosts.push(host);
         if let Some(acknowledged) = &mut self.acknowledged {
