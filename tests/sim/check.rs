@@ -4,3 +4,4 @@ pub mod convergence;
 pub mod delivery;
 pub mod durability;
 pub mod model;
+pub mod refusal;

@@ -45,6 +45,8 @@ pub struct Host {
     pub name: String,
     /// Its identity with the key, as a real host keeps it: the same at every start.
     pub(crate) identity: Vec<u8>,
+    /// Its key, for lies that no identity signs.
+    pub(crate) secret: [u8; 32],
     /// Its public certificate.
     pub certificate: Certificate,
     /// Whether its node serves as rendezvous. Takes effect at the next start.
@@ -56,6 +58,8 @@ pub struct Host {
     pub rate_max: u64,
     /// Whether it lies: whoever catches it is right to.
     pub liar: bool,
+    /// Whether it does not heed it when others refuse it.
+    pub heedless: bool,
     /// Its clocks.
     pub clock: Clock,
     /// Its disk.
@@ -88,16 +92,24 @@ pub struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(kind: Kind, name: String, identity: &Identity, clock: Clock) -> Self {
+    pub(crate) fn new(
+        kind: Kind,
+        name: String,
+        identity: &Identity,
+        secret: [u8; 32],
+        clock: Clock,
+    ) -> Self {
         Self {
             kind,
             name,
             identity: identity.to_bytes().to_vec(),
+            secret,
             certificate: identity.certificate().clone(),
             rendezvous: false,
             wants: Neighbours::default(),
             rate_max: u64::MAX,
             liar: false,
+            heedless: false,
             clock,
             disk: Disk::default(),
             node: None,

@@ -1,16 +1,24 @@
 //! Members who lie: they hold a genuine membership, and put on their links whatever they like.
 //!
 //! A liar's node is an honest one; beside what it says, [`World::lie`] sends frames in its name, as a changed program would. An
-//! act more is a variant of [`Act`] and an arm in [`World::lie`], or in what is told of the record that it is about.
+//! act more is a variant of [`Act`] and an arm in [`World::lie`], or in what is told of the record that it is about; a claim
+//! to be what one is not is a [`Pretence`].
+mod pretence;
+
 use crate::adapt;
 use crate::adversary::{distort, garbage};
 use crate::host::{HostId, Slot};
 use crate::world::World;
 use bytes::Bytes;
-use peergraph_core::id::{GroupId, RecordId};
+use peergraph_core::id::{GroupId, PeerId, RecordId, Serial};
 use peergraph_core::record::{Record, RecordType, Signed};
 use peergraph_core::time::WallTime;
 use std::time::Duration;
+
+pub use pretence::Pretence;
+
+/// Records of a lie with certificates that nobody has seen.
+const OF_NOBODY: usize = 20;
 
 /// What a liar can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +51,17 @@ pub enum Act {
     Acknowledge,
     /// An own record that it holds, again.
     Repeat,
+    /// An own record as if it had been made before the one that all hold.
+    Rollback,
+    /// Records that rely on certificates that nobody has seen.
+    Nobody,
+    /// A record by which it claims to be what it is not.
+    Pretend(Pretence),
 }
 
 impl Act {
-    /// All of them.
-    pub const ALL: [Self; 14] = [
+    /// All of them but pretences.
+    pub const PLAIN: [Self; 16] = [
         Self::Garbage,
         Self::Nonsense,
         Self::Forge,
@@ -62,7 +76,14 @@ impl Act {
         Self::Repeat,
         Self::Recreate,
         Self::Retype,
+        Self::Rollback,
+        Self::Nobody,
     ];
+
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        Self::PLAIN.into_iter().chain(Pretence::ALL.map(Self::Pretend)).collect()
+    }
 }
 
 /// Kinds of messages, as `core/src/wire.rs` numbers them.
@@ -105,6 +126,21 @@ fn fresh(own: &Record, id: RecordId, version: u64) -> Record {
     Record { id, modifier: None, created: now, modified: now, version, ..own.clone() }
 }
 
+/// The end of a record, by whom it does not belong to.
+fn tombstone(record: Record, modifier: PeerId, serial: Serial, version: u64) -> Record {
+    let modified = WallTime(version >> 16).max(record.created.after(Duration::from_secs(1)));
+    Record {
+        modifier: Some(modifier),
+        modified,
+        version: version.max(record.version + 1),
+        deleted: true,
+        attributes: Vec::new(),
+        payload: Bytes::new(),
+        serial,
+        ..record
+    }
+}
+
 impl World {
     /// `host` lies in a group, once, to whom it has wires to. False where it could not: it has no wire, or no record of the kind
     /// that the lie is about.
@@ -144,6 +180,19 @@ impl World {
                 self.inject(host, other, frame);
                 flood(slot, &no.sign(group, &adapt::identity(&self.hosts[host])))
             }
+            Act::Nobody => {
+                for record in self.of_nobody(host, OF_NOBODY, version) {
+                    let record = self.signed(host, (record, group));
+                    self.inject(host, to, flood(slot, &record));
+                }
+                return true;
+            }
+            Act::Pretend(pretence) => {
+                let Some(record) = self.pretence(host, group, pretence, version) else {
+                    return false;
+                };
+                flood(slot, &self.signed(host, record))
+            }
             Act::Forge
             | Act::Future
             | Act::Past
@@ -151,6 +200,7 @@ impl World {
             | Act::Recreate
             | Act::Retype
             | Act::Shorten
+            | Act::Rollback
             | Act::Repeat => {
                 let Some(record) = self.lying_record(host, act, any, version) else { return false };
                 let frame = flood(slot, &record.sign(group, &adapt::identity(&self.hosts[host])));
@@ -158,6 +208,27 @@ impl World {
             }
         };
         self.inject(host, to, frame)
+    }
+
+    /// `host` floods records, of whomever, over all wires on which it speaks of a graph. Answers to whom.
+    pub fn bring(&mut self, host: HostId, records: &[Signed]) -> Vec<HostId> {
+        let links = self.graph_links(host);
+        for &(to, slot) in &links {
+            for record in records {
+                self.inject(host, to, flood(slot, record));
+            }
+        }
+        links.into_iter().map(|(to, _)| to).collect()
+    }
+
+    /// A record that `host` makes up, dated by its own clock, which it may have set back. Nothing where it has published none
+    /// of which it could take the rest.
+    pub fn make_up(&mut self, host: HostId, group: GroupId, payload: Bytes) -> Option<Signed> {
+        let own = self.own_record(host)?;
+        let id = RecordId::new(own.creator, self.chance.any());
+        let version = self.hosts[host].clock.wall(self.now).0 << 16;
+        let record = Record { payload, ..fresh(&own, id, version) };
+        Some(record.sign(group, &adapt::identity(&self.hosts[host])))
     }
 
     /// The record that an act is about.
@@ -201,7 +272,10 @@ impl World {
                 Record { expires: changed.modified.after(second * 5), ..changed }
             }
             Act::Repeat => own,
+            Act::Rollback => Record { version: own.version - 1, ..own },
             Act::Forge
+            | Act::Nobody
+            | Act::Pretend(_)
             | Act::Garbage
             | Act::Nonsense
             | Act::Equivocate

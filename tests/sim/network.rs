@@ -22,6 +22,8 @@ const REPORT_AFTER_BYTES: u32 = 32 * 1024;
 const DIAL_TIMEOUT: u64 = 5_000_000;
 /// Length of a simulated offer or answer. Bytes. Measured: Chromium's are under 1 KiB.
 const SDP_BYTES: usize = 512;
+/// The kind of message by which a node is refused, as `core/src/wire.rs` numbers it.
+const REFUSE: u8 = 37;
 
 /// What the network between hosts is like.
 #[derive(Clone, Copy, Debug)]
@@ -493,7 +495,8 @@ impl World {
                 self.counts.control_bytes += length;
             }
         }
-        if !dead {
+        let heard = kind != REFUSE || !self.hosts[to].heedless;
+        if !dead && heard {
             let bytes = self.adversary.tamper(&mut self.chance, bytes);
             self.at(arrival, Pending::Frame { wire, side: 1 - side, bytes });
         }

@@ -8,6 +8,7 @@ mod flood;
 mod join;
 mod manysenders;
 mod partition;
+mod revoke;
 mod seed_example;
 mod slow;
 mod sync;
@@ -36,6 +37,7 @@ pub const ALL: &[Scenario] = &[
     join::SCENARIO,
     manysenders::SCENARIO,
     partition::SCENARIO,
+    revoke::SCENARIO,
     seed_example::SCENARIO,
     slow::SCENARIO,
     sync::SCENARIO,

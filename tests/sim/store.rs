@@ -140,13 +140,28 @@ impl Disk {
         self.durable.get(key)
     }
 
+    /// All that is durable, to be [restored](Self::restore) later.
+    pub fn copy(&self) -> Vec<(Bytes, Bytes)> {
+        self.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// Puts a copy in the place of all that is there.
+    pub fn restore(&mut self, copy: Vec<(Bytes, Bytes)>) {
+        self.bytes = copy.iter().map(|(key, value)| key.len() + value.len()).sum();
+        self.durable = copy.into_iter().collect();
+    }
+
     /// All records of a group, of all classes.
     pub fn records(&self, group: GroupId) -> Vec<Record> {
+        self.signed(group).into_iter().map(Signed::into_record).collect()
+    }
+
+    /// The same, with their bytes.
+    pub fn signed(&self, group: GroupId) -> Vec<Signed> {
         let from = [&b"g"[..], group.as_bytes(), b"r"].concat();
         let entries = self.durable.range(Bytes::from(from.clone())..);
         let entries = entries.take_while(|(key, _)| key.starts_with(&from));
-        let records = entries.filter_map(|(_, value)| Signed::decode(value.clone()).ok());
-        records.map(Signed::into_record).collect()
+        entries.filter_map(|(_, value)| Signed::decode(value.clone()).ok()).collect()
     }
 
     /// Bytes of all keys and values.

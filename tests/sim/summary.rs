@@ -62,7 +62,7 @@ impl Summary {
 }
 
 /// The lowest value that at least this share of `sorted` is not above.
-fn percentile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     let nth = (sorted.len() as f64 * share).ceil() as usize;
     sorted[nth.clamp(1, sorted.len()) - 1]
 }

@@ -5,6 +5,7 @@ use crate::check::bounds;
 use crate::check::delivery::Delivery;
 use crate::check::durability::Acknowledged;
 use crate::check::model::Model;
+use crate::check::refusal::Refusal;
 use crate::clock::Clock;
 use crate::digest::RunDigest;
 use crate::host::{Host, HostId, Kind, Slot, rtc_address};
@@ -50,6 +51,8 @@ pub struct World {
     pub delivery: Option<Delivery>,
     /// By host: what its application was told to be durable, if wanted.
     pub acknowledged: Option<Vec<Acknowledged>>,
+    /// When nodes knew that a member was revoked, if wanted.
+    pub refusal: Option<Refusal>,
     /// What should stand in every store, if wanted.
     model: Option<Model>,
     /// Whether hosts keep what their nodes tell.
@@ -139,6 +142,7 @@ impl World {
             digest: RunDigest::default(),
             delivery: None,
             acknowledged: None,
+            refusal: None,
             model: None,
             keep_events: true,
             crypto: Crypto::default(),
@@ -167,7 +171,7 @@ impl World {
         let serial = std::array::from_fn(|i| serial[i]);
         let identity = Identity::generate(secret, serial, name, clock.wall(self.now))
             .expect("hosts have good names");
-        let mut host = Host::new(kind, name.to_owned(), &identity, clock);
+        let mut host = Host::new(kind, name.to_owned(), &identity, secret, clock);
         host.disk.log = self.model.is_some().then(Vec::new);
         self.hosts.push(host);
         if let Some(acknowledged) = &mut self.acknowledged {
@@ -672,10 +676,14 @@ impl World {
                     self.counts.caught += 1;
                 }
             }
+            Event::Member { member, .. } => {
+                if let Some(refusal) = &mut self.refusal {
+                    refusal.told(host, self.now, member);
+                }
+            }
             Event::Node { change: NodeChange::Disconnected, .. } => self.counts.departures += 1,
             // The border may grow: what is not counted is kept below all the same.
             Event::Status { .. }
-            | Event::Member { .. }
             | Event::Group(_)
             | Event::ConnectionRequired { .. }
             | Event::Conflict { .. }

@@ -271,6 +271,8 @@ impl Group {
         }
         slot.sync.end_received = true;
         self.give(ctx, links, link);
+        // What the neighbour asked for since may still be read from disk: the next class does not wait for it.
+        self.end_class(ctx, links, link);
         Ok(())
     }
 
@@ -287,9 +289,16 @@ impl Group {
             sync.end_sent = true;
             self.send(ctx, links, link, kind::SYNC_END, &OfClass { class: class as u8 });
         }
+        self.end_class(ctx, links, link);
+    }
+
+    /// Goes on with the next class where both ends have said that they want and owe nothing more.
+    fn end_class(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         let Some(slot) = self.slots.get_mut(&link) else { return };
-        if slot.sync.end_sent && slot.sync.end_received {
-            slot.sync.class = None;
+        if slot.sync.end_sent
+            && slot.sync.end_received
+            && let Some(class) = slot.sync.class.take()
+        {
             self.class_done(ctx, links, link, class);
         }
     }

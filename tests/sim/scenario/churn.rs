@@ -265,7 +265,7 @@ impl Churn {
         if liars.is_empty() {
             return;
         }
-        let (host, act) = (*world.chance.of(&liars), *world.chance.of(&Act::ALL));
+        let (host, act) = (*world.chance.of(&liars), *world.chance.of(&Act::all()));
         self.lies += u64::from(world.lie(host, self.crowd.group, act));
     }
 
