@@ -15,6 +15,8 @@ mod flood;
 mod graph;
 mod internal;
 mod invitations;
+#[cfg(test)]
+mod laws;
 mod membership;
 mod password;
 mod peer_time;

@@ -263,6 +263,13 @@ impl Group {
 
     /// Whether a record takes the place of the one that is held. A record keeps its type; if not, that of its creator, or
     /// of an administrator, stands before one whose signer has rights over some types only, and cannot win others so.
+    ///
+    /// This is one order for all, whatever comes first, among records of one type; among those of any types by the creator
+    /// and administrators; and among these, of one type, with one that is passed off as another type (`laws.rs`). It is none
+    /// among three: the creator's, a later one of the same type by somebody with rights over it, and one passed off as
+    /// another type. Each beats the next, so that who colludes to make two types of one id, or replays the creator's copy
+    /// of what somebody else changed since, can have replicas differ about this record until its creator or an
+    /// administrator changes it once more under a higher version. No order of two records can tell which type came first.
     fn outranks(&self, signed: &Signed, held: &Meta) -> bool {
         let record = signed.record();
         if held.kind != record.kind {
