@@ -266,10 +266,11 @@ impl Group {
     ///
     /// This is one order for all, whatever comes first, among records of one type; among those of any types by the creator
     /// and administrators; and among these, of one type, with one that is passed off as another type (`laws.rs`). It is none
-    /// among three: the creator's, a later one of the same type by somebody with rights over it, and one passed off as
-    /// another type. Each beats the next, so that who colludes to make two types of one id, or replays the creator's copy
-    /// of what somebody else changed since, can have replicas differ about this record until its creator or an
-    /// administrator changes it once more under a higher version. No order of two records can tell which type came first.
+    /// among three: the creator's, a later one of its type by somebody with rights over that, and a still later one passed
+    /// off as another type. The second beats the first, the third the second, and the first the third. So whoever has
+    /// rights over another type can win such a record where the second stands, and replicas may differ about it until
+    /// its creator or an administrator changes it once more. No order of two records can tell which type came first: only
+    /// an id that is bound to its type could.
     fn outranks(&self, signed: &Signed, held: &Meta) -> bool {
         let record = signed.record();
         if held.kind != record.kind {
