@@ -120,6 +120,8 @@ pub(crate) struct Group {
     budgets: sync::Budgets,
     /// Records that are not durable yet, and who announced them.
     writing: BTreeMap<RecordId, Vec<LinkId>>,
+    /// How many writes of a record are not answered.
+    in_flight: BTreeMap<RecordId, u32>,
     signature: signature::Signature,
     contacts: BTreeMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
@@ -266,6 +268,7 @@ impl Group {
             awaited: announce::Awaited::default(),
             budgets: sync::Budgets::default(),
             writing: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             signature: signature::Signature::default(),
             contacts: BTreeMap::new(),
             repair: repair::Repair::default(),
@@ -343,6 +346,7 @@ impl Group {
             id: self.id,
             name: self.name.clone(),
             comment: self.comment.clone(),
+            presence_max: self.presence_max,
             policy: self.root.policy().clone(),
             owner: self.key.is_some(),
             grant: chain.map_or(cert::Role::Member.into(), |chain| chain.grant().clone()),

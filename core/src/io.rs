@@ -512,6 +512,8 @@ pub struct GroupInfo {
     pub name: String,
     /// Its comment.
     pub comment: String,
+    /// Nodes present up to which everybody says that it is here.
+    pub presence_max: u64,
     /// What its creator decided.
     pub policy: Policy,
     /// Whether we have the group's own key.

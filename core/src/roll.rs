@@ -41,6 +41,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
 mod tests;
+mod words;
+
+pub use words::ParseReasonError;
 
 /// Bytes of a digest in the list of what a revocation keeps. To find two records with one such name takes 2^80 tries.
 pub(crate) const KEPT_BYTES: usize = 20;

@@ -5,8 +5,9 @@ import { setUpInvite } from "./invite.js";
 import { setUpComposer, showMessages } from "./messages.js";
 import { keepLoaded, keepOffline, watchNode } from "./offline.js";
 import { drawPeople } from "./people.js";
+import { setUpPerson } from "./person.js";
 import { askName, begin, showBadInvitation, showInvited } from "./welcome.js";
-import { canWords, connection, errorWords, nodeNotice, problem } from "./words.js";
+import { canWords, connection, errorWords, nodeNotice, problem, standingNotice } from "./words.js";
 
 /** How long to look for the others before saying that we are alone. */
 const SETTLING_MS = 6_000;
@@ -94,8 +95,8 @@ async function enter() {
 }
 
 /** What an invitation is for; throws where it is of no use to us. Genuine or not: joining finds out. */
-function preview(link) {
-  const details = peer.preview(link);
+async function preview(link) {
+  const details = await library.readInvitation(link);
   if (details.expires <= new Date()) {
     throw new Error(`it was good until ${details.expires.toLocaleString()}; ask for a new one`);
   }
@@ -109,14 +110,19 @@ function preview(link) {
 /** Shows the invitation that opened this page, or was pasted. */
 async function showInvitation() {
   try {
-    const details = preview(invitation);
+    const details = await preview(invitation);
     const mine = (await peer.groups()).find((group) => group.id === details.group);
-    if (mine) {
+    if (mine?.standing === "member") {
       invitation = "";
       showGroup(mine);
       return;
     }
-    showInvited(details, { accept: join, decline: () => { invitation = ""; enter(); } });
+    // Whoever is out comes back as a newcomer.
+    const accept = async (password) => {
+      if (mine) await mine.leave();
+      await join(password);
+    };
+    showInvited(details, { accept, again: Boolean(mine), decline: () => { invitation = ""; enter(); } });
   } catch (error) {
     invitation = "";
     beginHere();
@@ -129,12 +135,12 @@ const useless = new Set(["bad-invitation", "invitation-expired", "invitation-inv
   "invitation-used-up"]);
 
 /** Joins; what goes wrong is shown with the invitation, which can be tried again. */
-async function join() {
+async function join(password) {
   const stop = new AbortController();
   const text = invitation;
   showOpening("Joining the group … A member who may let you in must be online.", () => stop.abort());
   try {
-    const group = await peer.join(text, { signal: stop.signal });
+    const group = await peer.join(text, { password, signal: stop.signal });
     invitation = "";
     showGroup(group);
   } catch (error) {
@@ -158,7 +164,7 @@ function beginHere() {
     create: async (name) => showGroup(await peer.createGroup({ name })),
     look: async (link) => {
       // Errors are told in the form.
-      preview(link);
+      await preview(link);
       invitation = link;
       await showInvitation();
     },
@@ -194,7 +200,7 @@ function leaveView() {
   view?.ended.abort();
   view = null;
   document.title = "Peergraph Chat";
-  if ($("invite").open) $("invite").close();
+  for (const dialog of ["invite", "person"]) if ($(dialog).open) $(dialog).close();
 }
 
 /** Reads what the peer knows about people and links, and draws it. */
@@ -222,14 +228,20 @@ function draw() {
   const { members, neighbours } = view;
   const now = connection({
     neighbours,
-    others: members.filter((member) => !member.me).length,
+    others: members.filter((member) => !member.me && member.standing === "member").length,
     settling: Date.now() - view.opened < SETTLING_MS,
+    standing: view.group.standing,
   });
+  const notice = standingNotice(view.group);
+  setText($("standing-words"), notice);
+  $("standing").hidden = !notice;
+  $("composer").hidden = Boolean(notice);
+  $("invite-button").hidden = Boolean(notice);
   $("connection").dataset.state = now.state;
   setText($("connection-words"), now.words);
   setText($("can"), canWords({ reachable: node.reachable, state: now.state }));
-  drawPeople(members, neighbours);
-  graph.update({ members, neighbours, hub: node.reachable ? hub : null });
+  drawPeople(members, neighbours, showPerson);
+  graph.update({ members: members.filter((member) => member.standing === "member"), neighbours, hub: node.reachable ? hub : null });
   const words = nodeNotice({ reachable: node.reachable, state: now.state });
   const update = newVersion && !words;
   setText($("notice-words"), update ? "A newer version of this page is ready." : words);
@@ -305,6 +317,7 @@ function remember(key, value) {
 }
 
 setUpInvite(() => view.group);
+const showPerson = setUpPerson(() => view.group);
 setUpComposer(async (text) => {
   const seen = view;
   if (!seen) return false;
@@ -329,7 +342,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 $("menu-new").addEventListener("click", () => { $("group-menu").hidePopover(); beginHere(); });
-$("menu-leave").addEventListener("click", () => { $("group-menu").hidePopover(); $("leave").returnValue = ""; $("leave").showModal(); });
+const askLeave = () => { $("leave").returnValue = ""; $("leave").showModal(); };
+$("menu-leave").addEventListener("click", () => { $("group-menu").hidePopover(); askLeave(); });
+$("standing-leave").addEventListener("click", askLeave);
 $("leave").addEventListener("close", async () => {
   if ($("leave").returnValue !== "leave" || !view) return;
   const { group } = view;

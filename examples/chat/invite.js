@@ -1,6 +1,6 @@
 // The dialog that makes an invitation: a link, also as a QR code. Whoever has the link can join.
-import { $, setText, toast } from "./dom.js";
-import { errorWords, untilWords } from "./words.js";
+import { $, el, setText, toast } from "./dom.js";
+import { errorWords, invitationWords, untilWords } from "./words.js";
 
 /** Prepares the dialog. `current()` gives the group on the screen. */
 export function setUpInvite(current) {
@@ -11,11 +11,13 @@ export function setUpInvite(current) {
     // The link is a secret: it does not stay in the page.
     $("invite-link").value = "";
     $("invite-qr").removeAttribute("src");
+    $("invite-password").value = "";
     setText($("invite-error"), "");
   };
   $("invite-button").addEventListener("click", () => {
     again();
-    const { role, name } = current();
+    const { role, name, policy } = current();
+    $("invite-password-field").hidden = !policy.passwords;
     setText($("invite-title"), `Invite to “${name}”`);
     $("invite-role-field").hidden = role !== "administrator";
     if (role !== "administrator") $("invite-role").value = "member";
@@ -23,7 +25,29 @@ export function setUpInvite(current) {
     $("invite-options").hidden = !may;
     if (!may) setText($("invite-error"), "In this group you may read and write. Ask somebody who may invite others for a link.");
     dialog.showModal();
+    listOpen();
   });
+  /** The invitations that are open, each with a button that closes it. */
+  const listOpen = async () => {
+    const group = current();
+    try {
+      const open = await group.invitations();
+      const rows = open.filter((it) => it.inviter.me || group.role === "administrator").map((invitation) => {
+        const button = el("button", { type: "button", class: "quiet danger" }, "Withdraw");
+        button.addEventListener("click", async () => {
+          button.disabled = true;
+          await invitation.withdraw().catch((error) => setText($("invite-error"), errorWords(error)));
+          await listOpen();
+        });
+        return el("li", { "data-id": invitation.id }, el("span", { class: "small" }, invitationWords(invitation)), button);
+      });
+      $("invite-list").replaceChildren(...rows);
+      setText($("invite-open-count"), String(rows.length));
+      $("invite-open").hidden = rows.length === 0;
+    } catch (error) {
+      setText($("invite-error"), errorWords(error));
+    }
+  };
   $("invite-close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", again);
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
@@ -39,8 +63,10 @@ export function setUpInvite(current) {
       const uses = Number($("invite-uses").value);
       const invitation = await current().invite({
         role: $("invite-role").value, uses, expiresIn: $("invite-expiry").value, page: pageAddress(),
+        password: $("invite-password").value || undefined,
       });
-      if (dialog.open) showInvitation(invitation, uses);
+      if (dialog.open) showInvitation(invitation, uses, $("invite-password").value !== "");
+      listOpen();
     } catch (error) {
       setText($("invite-error"), errorWords(error));
     } finally {
@@ -63,7 +89,7 @@ export function setUpInvite(current) {
 /** This page without query and fragment: what the link opens. */
 const pageAddress = () => new URL(location.pathname, location.origin);
 
-function showInvitation(invitation, uses) {
+function showInvitation(invitation, uses, password) {
   $("invite-link").value = invitation.link;
   const image = $("invite-qr");
   try {
@@ -76,8 +102,9 @@ function showInvitation(invitation, uses) {
   const who = uses === 1 ? "One person" : `Up to ${uses} people`;
   const until = invitation.expires ? `, it ends ${untilWords(invitation.expires)}` : "";
   setText($("invite-facts"),
-    `${who} can join with it${until}. Send it only to those who should. Keep this page open until they are in: `
-    + "your device lets them in.");
+    `${who} can join with it${password ? " and the password" : ""}${until}. `
+    + `${password ? "Tell them the password in another way." : "Send it only to those who should."} `
+    + "Keep this page open until they are in: your device lets them in.");
   $("invite-options").hidden = true;
   $("invite-result").hidden = false;
   $("invite-copy").focus();

@@ -96,7 +96,9 @@ export function showMessages(group, { nameOf, signal, failed }) {
   signal.addEventListener("abort", () => resized.disconnect());
 
   group.addEventListener("status", draw, { signal });
-  group.addEventListener("expired", (event) => remove(event.detail.id), { signal });
+  for (const type of ["expired", "withdrawn"]) {
+    group.addEventListener(type, (event) => remove(event.detail.id), { signal });
+  }
 
   // History first; the list speaks to screen readers once it is there.
   const settled = setTimeout(() => { scroller.setAttribute("aria-busy", "false"); draw(); }, 400);

@@ -1,27 +1,44 @@
-// Who is in the group, who is here, and how we are connected.
+// Who is in the group, who is here, and how we are connected; and who was in it.
 import { $, el, setText } from "./dom.js";
-import { hue, initials, roleMark } from "./words.js";
+import { hue, initials, roleMark, standingWords } from "./words.js";
 
-/** Draws the list: ourselves, then who is here, then the others, by name. */
-export function drawPeople(members, neighbours) {
+/** Draws the list: ourselves, then who is here, then the others, by name; below it those who are members no more. */
+export function drawPeople(members, neighbours, show) {
   const linkOf = new Map(neighbours.map((link) => [link.peer, link]));
   const sorted = [...members].sort((a, b) =>
     Number(b.me) - Number(a.me) || Number(b.online) - Number(a.online) || a.name.localeCompare(b.name)
       || (a.id < b.id ? -1 : 1));
-  $("people").replaceChildren(...sorted.map((member) => row(member, linkOf.get(member.id))));
-  const here = members.filter((member) => member.online || member.me).length;
+  const rows = (all) => all.map((member) => row(member, linkOf.get(member.id), show));
+  const [inside, outside] = [sorted.filter(isMember), sorted.filter((member) => !isMember(member))];
+  replace($("people"), rows(inside));
+  replace($("former-people"), rows(outside));
+  $("former").hidden = outside.length === 0;
+  setText($("former-count"), String(outside.length));
+  const here = inside.filter((member) => member.online || member.me).length;
   setText($("people-count"), String(here));
 }
 
-function row(member, link) {
+const isMember = (member) => member.standing === "member";
+
+/** Puts rows in the place of others; who has the keyboard keeps it. */
+function replace(list, rows) {
+  const held = list.contains(document.activeElement) && document.activeElement.closest("li")?.dataset.peer;
+  list.replaceChildren(...rows);
+  if (held) rows.find((row) => row.dataset.peer === held)?.querySelector("button")?.focus();
+}
+
+function row(member, link, show) {
   const name = member.name || "Unknown member";
-  const marks = [member.me ? "you" : "", roleMark(member.role)].filter(Boolean).join(", ");
-  const here = member.online || member.me || link;
-  return el("li", { class: here ? "here" : "away", "data-peer": member.id },
+  const marks = [member.me ? "you" : "", roleMark(member.role), ...member.roles].filter(Boolean).join(", ");
+  const here = isMember(member) && (member.online || member.me || link);
+  const more = el("button", { type: "button", class: "quiet round", "aria-label": `About ${name}`, "aria-haspopup": "dialog" }, "⋯");
+  more.addEventListener("click", () => show(member));
+  return el("li", { class: here ? "here" : "away", "data-peer": member.id, "data-standing": member.standing },
     el("span", { class: `face hue-${hue(member.id)}`, "aria-hidden": "true" }, initials(name)),
     el("div", { class: "who" },
       el("p", { class: "name", title: member.id }, name, marks ? el("span", { class: "muted small" }, ` · ${marks}`) : null),
-      el("p", { class: "muted small" }, presence(member, link))));
+      el("p", { class: "muted small" }, isMember(member) ? presence(member, link) : standingWords(member.standing, member.revoked))),
+    more);
 }
 
 function presence(member, link) {

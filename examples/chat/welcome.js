@@ -52,8 +52,11 @@ export function begin({ name, create, look, back }) {
   $("group-name").focus();
 }
 
-/** Shows what an invitation is for. `accept()` joins, `decline()` leads away. */
-export function showInvited({ group, name, inviter, role, invitee, expires }, { accept, decline }) {
+/**
+ * Shows what an invitation is for. `accept(password)` joins, `decline()` leads away. `again`: whether we were in that group, and
+ * have its messages here.
+ */
+export function showInvited({ kind, group, name, inviter, role, invitee, expires }, { accept, again, decline }) {
   section("invited");
   heading("You are invited", "");
   setText($("invited-title"), name);
@@ -61,13 +64,23 @@ export function showInvited({ group, name, inviter, role, invitee, expires }, { 
     // Nobody vouches for this name.
     ...field("Says it is from", inviter || "nobody"),
     ...field("You may", role ? roleWords(role) : "what the group allows"),
-    ...field("Meant for", invitee ? `you, ${invitee.name}` : "whoever has the link"),
+    ...field("Meant for", invitee ? `you, ${invitee.name}` : kind === "password" ? "who knows the password" : "whoever has the link"),
     ...field("Good", `for ${untilWords(expires).replace(/^in /, "")}`),
     ...field("Group key", group, "code"));
-  $("invited").onsubmit = guarded("invited-error", "Joining …", accept);
+  setText($("invited-words"), again
+    ? "You were in this group. What is here of it is removed first, and comes again from the others."
+    : "Everybody in the group will see your name, and what you write.");
+  const needed = kind === "password";
+  $("invited-password").value = "";
+  $("invited-password-field").hidden = !needed;
+  $("invited").onsubmit = guarded("invited-error", "Joining …", async () => {
+    const password = $("invited-password").value;
+    if (needed && !password) throw missing($("invited-password"), "Type the password that you were told.");
+    await accept(needed ? password : undefined);
+  });
   $("invited-decline").onclick = decline;
   show("welcome");
-  $("invited-join").focus();
+  $(needed ? "invited-password" : "invited-join").focus();
 }
 
 /** Shows why an invitation is of no use, above the forms that are there instead. */

@@ -8,6 +8,43 @@ const marks = { inviting: "can invite", administrator: "administrator" };
 /** What stands beside a member's name. Empty for ordinary members. */
 export const roleMark = (role) => marks[role] ?? "";
 
+const reasons = {
+  "key-lost": "the key is in other hands",
+  misconduct: "the rules of the group were broken",
+  "used-up": "the invitation had no uses left",
+  superseded: "another membership took its place",
+};
+/** Why a membership was revoked. Empty where nothing was said, or where somebody left. */
+export const reasonWords = (reason) => reasons[reason] ?? "";
+
+/** Who signed something. */
+export function signerWords({ name, me, owner }) {
+  if (me) return "you";
+  return owner ? "the owner of the group" : name || "an administrator";
+}
+
+/** Whether somebody is a member, in few words. */
+export function standingWords(standing, revoked) {
+  if (standing === "member") return "a member";
+  if (standing === "expired") return "expired";
+  if (revoked?.reason === "left") return "left";
+  return `revoked by ${revoked ? signerWords(revoked.by) : "somebody"}`;
+}
+
+/** What stands in the place of the field to write in, for who is no member any more. Empty for members. */
+export function standingNotice({ standing, revoked }) {
+  if (standing === "expired") {
+    return "Your membership has expired. You can read what is here; what you write reaches nobody. Ask for a new invitation.";
+  }
+  if (standing !== "revoked") return "";
+  if (revoked?.reason === "left") {
+    return "You have left this group on another device. You can read what is here; what you write reaches nobody.";
+  }
+  const because = reasonWords(revoked?.reason);
+  return `Your membership was revoked by ${revoked ? signerWords(revoked.by) : "somebody"}${because ? `: ${because}` : ""}. `
+    + "You can read what is here; what you write reaches nobody.";
+}
+
 /** How far a message of ours got. */
 export function statusWords(status) {
   if (status === "stored") return "saved";
@@ -29,7 +66,8 @@ export const memberWords = (count) => many(count, "member", "members");
  * How we are connected. `neighbours`: links on which this group's records flow; `others`: how many members there are
  * besides us; `settling`: whether we have only just begun to look.
  */
-export function connection({ neighbours, others, settling }) {
+export function connection({ neighbours, others, settling, standing = "member" }) {
+  if (standing !== "member") return { state: "alone", words: "Not a member any more" };
   const direct = neighbours.filter((link) => link.direct).length;
   const through = neighbours.length - direct;
   if (neighbours.length === 0) {
@@ -57,6 +95,12 @@ export function canWords({ reachable, state }) {
   }
   return "The node that served this page is out of reach, and you go on without it: chat, read, even reload. "
     + "Not possible until it is back: opening this page on another device, and joining for newcomers who know nobody else.";
+}
+
+/** An open invitation in one line. */
+export function invitationWords({ role, uses, used, expires, inviter }, now) {
+  const who = inviter.me ? "yours" : `by ${inviter.name || "another member"}`;
+  return `${used} of ${uses} used, ends ${untilWords(expires, now)}, ${who}${role === "member" ? "" : `, ${roleMark(role)}`}`;
 }
 
 /** The line at the top of the chat while the node is gone. Empty when there is nothing to say. */

@@ -89,7 +89,7 @@ async fn setup(count: usize) -> Result<Value> {
     let mut again = Phases::default();
     for n in 1..=count {
         let folder = tempfile::tempdir()?;
-        let identity = Folder::open(folder.path())?.new_identity("B")?;
+        let identity = Folder::open(folder.path())?.new_identity("B", "")?;
         let document = Certificate::from_pem(&identity.public_document())?;
         let invitation = group.invite(InviteOptions::bound(document, Role::Member)).await?;
         let open = || anyhow::Ok(builder(n)?.data(folder.path()).node(at.clone()));

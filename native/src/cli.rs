@@ -14,9 +14,13 @@ use peergraph::{Folder, Group, Host, HostBuilder, NodeUrl};
 mod cert;
 mod group;
 mod identity;
+mod invitation;
+mod members;
 mod node;
 mod output;
 mod password;
+mod policy;
+mod qr;
 mod records;
 
 /// Secure, serverless groups: chat, publish and watch signed records over direct links.
@@ -67,7 +71,10 @@ enum Command {
     Cert(cert::CertCommand),
     /// Groups, invitations, members
     #[command(subcommand)]
-    Group(group::GroupCommand),
+    Group(Box<group::GroupCommand>),
+    /// What an invitation says, before joining
+    #[command(subcommand)]
+    Invitation(invitation::InvitationCommand),
     /// Publish records
     Publish(records::PublishArguments),
     /// List the records of a group
@@ -83,7 +90,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Node(arguments) => node::run(&global, arguments).await,
         Command::Identity(command) => identity::run(&global, command),
         Command::Cert(command) => cert::run(&global, command),
-        Command::Group(command) => group::run(&global, command).await,
+        Command::Group(command) => group::run(&global, *command).await,
+        Command::Invitation(command) => invitation::run(&global, command),
         Command::Publish(arguments) => records::publish(&global, arguments).await,
         Command::Records(arguments) => records::records(&global, arguments).await,
         Command::Watch(arguments) => records::watch(&global, arguments).await,

@@ -6,29 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use peergraph_core::cert::Certificate;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, RecordId};
-use peergraph_core::invitation::Invitation;
-use peergraph_core::io::{
-    Command, Cursor, Draft, Filter, GroupInfo, Invite, LinkInfo, MemberInfo, Reply,
-};
-use peergraph_core::policy::Grant;
+use peergraph_core::io::{Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, Reply};
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
 
 use crate::delivery::Delivery;
 use crate::host::{CommandError, Requests, WRONG_REPLY};
 use crate::watch::{Registry, Watch};
 
-/// How long a bearer invitation can be used when nothing else is said. Guess.
-const EXPIRES_IN_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
-
 /// A group of a [`Host`](crate::Host). Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Group {
     id: GroupId,
     name: Arc<str>,
-    requests: Requests,
+    pub(crate) requests: Requests,
     registry: Arc<Registry>,
 }
 
@@ -72,7 +64,7 @@ impl Group {
         }
     }
 
-    /// Deletes a record of ours, or anybody's for administrators.
+    /// Deletes a record of ours, or of others where the group's policy lets us.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -152,7 +144,8 @@ impl Group {
         Watch::new(&self.registry, self.requests.clone(), self.id, kind)
     }
 
-    /// The members, by peer id, with their nodes that are present.
+    /// Everybody who is or was a member, by peer id: what they may do, whether their membership stands, and their
+    /// nodes that are present.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -177,27 +170,6 @@ impl Group {
         Ok(links)
     }
 
-    /// Makes an invitation. [`Invitation::to_text`] of a bearer one is a secret: whoever reads it can join.
-    ///
-    /// # Errors
-    /// [`CommandError`].
-    pub async fn invite(&self, options: InviteOptions) -> Result<Invitation, CommandError> {
-        let Reply::Invitation(invitation) =
-            self.requests.ask(Command::Invite { group: self.id, invite: options.0 }).await?
-        else {
-            unreachable!("{WRONG_REPLY}")
-        };
-        Ok(invitation)
-    }
-
-    /// Leaves the group and forgets its records on this device.
-    ///
-    /// # Errors
-    /// [`CommandError`].
-    pub async fn leave(self) -> Result<(), CommandError> {
-        self.requests.ask(Command::Leave { group: self.id }).await.map(drop)
-    }
-
     async fn publish_draft(
         &self,
         draft: Draft,
@@ -208,43 +180,6 @@ impl Group {
             unreachable!("{WRONG_REPLY}")
         };
         Ok(*record)
-    }
-}
-
-/// For whom an invitation is.
-#[derive(Clone, Debug)]
-pub struct InviteOptions(Invite);
-
-impl InviteOptions {
-    /// Whoever holds the link. One use within seven days where nothing else is said. Its maker, or another member who
-    /// may invite, must be online when it is used.
-    #[must_use]
-    pub fn bearer(grant: impl Into<Grant>) -> Self {
-        Self(Invite::Bearer { grant: grant.into(), uses: 1, expires_in: EXPIRES_IN_DEFAULT })
-    }
-
-    /// One identity; useless to others, and usable while no inviter is online.
-    #[must_use]
-    pub fn bound(identity: Certificate, grant: impl Into<Grant>) -> Self {
-        Self(Invite::Bound { identity, grant: grant.into() })
-    }
-
-    /// How many may join with a bearer invitation. Does nothing to a bound one.
-    #[must_use]
-    pub fn uses(mut self, count: u32) -> Self {
-        if let Invite::Bearer { uses, .. } = &mut self.0 {
-            *uses = count;
-        }
-        self
-    }
-
-    /// How long a bearer invitation can be used. Does nothing to a bound one.
-    #[must_use]
-    pub fn expires_in(mut self, time: Duration) -> Self {
-        if let Invite::Bearer { expires_in, .. } = &mut self.0 {
-            *expires_in = time;
-        }
-        self
     }
 }
 

@@ -15,7 +15,7 @@ use peergraph_core::io::{Command, GroupInfo, LinkInfo, Reply, StoreFault};
 use peergraph_core::limits::ADDRESSES_MAX;
 use peergraph_core::name::{NameError, PeerName};
 use peergraph_core::node::{Config, Node};
-use peergraph_core::policy::Policy;
+use peergraph_core::password::Password;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -24,6 +24,7 @@ use crate::delivery::Delivery;
 use crate::folder::{self, Folder, FolderError, Lock};
 use crate::group::Group;
 use crate::http::{self, Site};
+use crate::membership::CreateGroup;
 use crate::nodes::NodeUrl;
 use crate::rtc::{self, Engine};
 use crate::storage::{OpenError, Place, Storage};
@@ -44,7 +45,7 @@ pub(crate) const WRONG_REPLY: &str = "the node answers a command with the reply 
 /// one is dropped, or, properly and awaited, with [`Host::shutdown`].
 #[derive(Clone, Debug)]
 pub struct Host {
-    requests: Requests,
+    pub(crate) requests: Requests,
     registry: Arc<Registry>,
     about: Arc<About>,
 }
@@ -544,19 +545,9 @@ impl Host {
         &self.about.addresses
     }
 
-    /// Makes a group and becomes its first administrator.
-    ///
-    /// # Errors
-    /// [`CommandError`].
-    pub async fn create_group(&self, name: impl Into<String>) -> Result<Group, CommandError> {
-        let Reply::Group(info) = self
-            .requests
-            .ask(Command::CreateGroup { name: name.into(), policy: Policy::default() })
-            .await?
-        else {
-            unreachable!("{WRONG_REPLY}")
-        };
-        Ok(self.group_handle(info))
+    /// Begins to make a group, with us as its owner and first administrator: `host.create_group("Trip").await?`.
+    pub fn create_group(&self, name: impl Into<String>) -> CreateGroup {
+        CreateGroup::new(self.clone(), name.into())
     }
 
     /// Joins the group of an invitation: a link (`https://…#…`), or the text after its `#`. Done when the membership
@@ -565,10 +556,25 @@ impl Host {
     /// # Errors
     /// [`JoinError`].
     pub async fn join(&self, link: impl AsRef<str>) -> Result<Group, JoinError> {
-        let invitation = parse_invitation(link.as_ref()).map_err(JoinError::Invitation)?;
-        let Reply::Group(info) =
-            self.requests.ask(Command::Join { invitation, password: None }).await?
-        else {
+        self.join_by(link.as_ref(), None).await
+    }
+
+    /// The same with an invitation by password.
+    ///
+    /// # Errors
+    /// [`JoinError`]; among others [`Error::WrongPassword`] and [`Error::TooManyTries`].
+    pub async fn join_with(
+        &self,
+        link: impl AsRef<str>,
+        password: Password,
+    ) -> Result<Group, JoinError> {
+        self.join_by(link.as_ref(), Some(password)).await
+    }
+
+    async fn join_by(&self, link: &str, password: Option<Password>) -> Result<Group, JoinError> {
+        let invitation = parse_invitation(link).map_err(JoinError::Invitation)?;
+        let command = Command::Join { invitation, password };
+        let Reply::Group(info) = self.requests.ask(command).await? else {
             unreachable!("{WRONG_REPLY}")
         };
         Ok(self.group_handle(info))
@@ -622,7 +628,7 @@ impl Host {
         asked.map_err(|_| CommandError::Stopped)
     }
 
-    fn group_handle(&self, info: GroupInfo) -> Group {
+    pub(crate) fn group_handle(&self, info: GroupInfo) -> Group {
         Group::new(info, self.requests.clone(), self.registry.clone())
     }
 }

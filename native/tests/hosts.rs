@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use peergraph::peergraph_core::id::NodeId;
+use peergraph::peergraph_core::invitation::InvitationKind;
 use peergraph::{
-    Certificate, CommandError, Delivery, Error, Event, Filter, Folder, Group, Host, HostBuilder,
-    InviteOptions, JoinError, Record, RecordType, Role, StartError, Watch,
+    Certificate, CommandError, Delivery, Error, Event, Filter, Folder, Grant, Group, Host,
+    HostBuilder, InviteOptions, JoinError, MemberInfo, Password, PeerId, Reason, Record,
+    RecordType, Right, Role, Standing, StartError, Watch,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -339,4 +341,136 @@ async fn events_tell_of_neighbours_and_of_their_loss() {
     soon("a neighbour", neighbour(true)).await;
     drop(bob);
     soon("the loss of it", neighbour(false)).await;
+}
+
+/// Waits until `peer` is in the group as `wanted` says.
+async fn member(group: &Group, peer: PeerId, wanted: impl Fn(&MemberInfo) -> bool) -> MemberInfo {
+    let wait = async {
+        loop {
+            let members = group.members().await.expect("listed");
+            if let Some(found) = members.into_iter().find(|it| it.peer == peer && wanted(it)) {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the member", wait).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_decide_who_publishes_and_promotion_reaches_the_member() {
+    let ada = node("Ada").await;
+    let news = Right {
+        types: "news.*".into(),
+        roles: vec!["editor".into()],
+        publish: true,
+        update: false,
+        delete: false,
+    };
+    let group = ada.create_group("Daily").only_administrators_invite().right(news).await;
+    let group = group.expect("made");
+    group.set().comment("What happened").presence_max(9).await.expect("set");
+    let info = group.info().await.expect("told");
+    assert_eq!((info.name.as_str(), info.comment.as_str()), ("Daily", "What happened"));
+    assert_eq!((info.presence_max, info.owner), (9, true));
+
+    let bob = builder("Bob").node(url(&ada)).start().await.expect("starts");
+    let joined = soon("joined", bob.join(bearer(&group, 1).await)).await.expect("joined");
+    assert_eq!(joined.info().await.expect("told").policy, info.policy);
+    let refused = joined.publish("news.story", "It rains").await;
+    assert_eq!(refused.err(), Some(CommandError::Node(Error::NotAllowed)));
+    joined.publish("note", "anybody may").await.expect("published");
+
+    member(&group, bob.peer_id(), |_| true).await;
+    let editor = Grant::new(Role::Inviting, vec!["editor".into()]).expect("legal");
+    group.promote(bob.peer_id(), editor.clone()).await.expect("promoted");
+    member(&joined, bob.peer_id(), |it| it.grant == editor).await;
+    assert_eq!(joined.info().await.expect("told").grant, editor);
+    joined.publish("news.story", "It rains").await.expect("published");
+    see(&mut group.watch("news.story"), "It rains").await;
+    // The creator keeps inviting to administrators, whatever the role's name says.
+    let refused = joined.invite(InviteOptions::bearer(Role::Member)).await;
+    assert_eq!(refused.err(), Some(CommandError::Node(Error::NotAllowed)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked_member_is_told_why_loses_its_records_and_can_be_reinstated() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Trip").await.expect("made");
+    let eve = builder("Eve").node(url(&ada)).start().await.expect("starts");
+    let joined = soon("joined", eve.join(bearer(&group, 1).await)).await.expect("joined");
+    joined.publish("note", "from Eve").await.expect("published");
+    see(&mut group.watch("note"), "from Eve").await;
+
+    let mut events = ada.events();
+    group.revoke(eve.peer_id()).reason(Reason::Misconduct).drop_records().await.expect("revoked");
+    let gone = member(&group, eve.peer_id(), |it| it.standing != Standing::Member).await;
+    let by: PeerId = group.id().into();
+    assert_eq!(gone.standing, Standing::Revoked { by, reason: Reason::Misconduct });
+    let withdrawn =
+        async { while !matches!(events.next().await, Some(Event::Withdrawn { .. })) {} };
+    soon("the record is withdrawn", withdrawn).await;
+    assert!(payloads(&group).await.is_empty());
+    member(&joined, eve.peer_id(), |it| it.standing == gone.standing).await;
+    let info = joined.info().await.expect("told");
+    assert_eq!(info.standing, gone.standing);
+    let refused = joined.publish("note", "again").await;
+    assert_eq!(refused.err(), Some(CommandError::Node(Error::Revoked)));
+
+    group.reinstate(eve.peer_id()).await.expect("reinstated");
+    member(&group, eve.peer_id(), |it| it.standing == Standing::Member).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn withdrawn_invitation_lets_nobody_in_and_who_leaves_is_gone_for_all() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Trip").await.expect("made");
+    let (good, bad) = (bearer(&group, 1).await, bearer(&group, 1).await);
+    let open = group.invitations().await.expect("listed");
+    assert_eq!(open.len(), 2);
+    let InvitationKind::Bearer { id, .. } =
+        peergraph::parse_invitation(&bad).expect("an invitation").kind
+    else {
+        panic!("a bearer invitation")
+    };
+    group.withdraw(id).await.expect("withdrawn");
+    assert_eq!(group.invitations().await.expect("listed").len(), 1);
+    let again = group.withdraw(id).await;
+    assert_eq!(again, Err(CommandError::Node(Error::UnknownInvitation)));
+
+    let bob = builder("Bob").node(url(&ada)).start().await.expect("starts");
+    let joined = soon("joined", bob.join(&good)).await.expect("joined");
+    member(&group, bob.peer_id(), |_| true).await;
+    soon("a neighbour", async {
+        while joined.neighbours().await.expect("listed").is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    joined.leave().await.expect("left");
+    assert!(bob.groups().await.expect("listed").is_empty());
+    let left = member(&group, bob.peer_id(), |it| it.standing != Standing::Member).await;
+    assert_eq!(left.standing, Standing::Revoked { by: bob.peer_id(), reason: Reason::Left });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn password_lets_in_who_knows_it() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Class").await.expect("made");
+    let password = |text: &str| Password::new(text).expect("long enough");
+    let options = InviteOptions::password(Role::Member, password("seven geese fly")).uses(2);
+    let link = group.invite(options).await.expect("invited").to_text();
+
+    let bob = builder("Bob").node(url(&ada)).start().await.expect("starts");
+    let refused = |error| Some(JoinError::Command(CommandError::Node(error)));
+    assert_eq!(bob.join(&link).await.err(), refused(Error::PasswordNeeded));
+    let wrong = soon("told", bob.join_with(&link, password("eight geese fly"))).await;
+    assert_eq!(wrong.err(), refused(Error::WrongPassword));
+    let right = soon("joined", bob.join_with(&link, password("seven geese fly"))).await;
+    right.expect("joined").publish("note", "I knew").await.expect("published");
+    see(&mut group.watch("note"), "I knew").await;
+
+    let strict = ada.create_group("Strict").no_passwords().await.expect("made");
+    let refused = strict.invite(InviteOptions::password(Role::Member, password("12345678"))).await;
+    assert_eq!(refused.err(), Some(CommandError::Node(Error::NotAllowed)));
 }

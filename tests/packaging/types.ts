@@ -1,6 +1,6 @@
 // Compiled, never run: the types say what the package is promised to accept and to refuse.
 
-import { Peer, PeergraphError, type ErrorCode, type Group, type Payloads } from "peergraph";
+import { Peer, PeergraphError, readInvitation, type ErrorCode, type Group, type Payloads } from "peergraph";
 
 type Trip = {
   "chat.message": { text: string };
@@ -11,7 +11,18 @@ export async function use(signal: AbortSignal): Promise<string[]> {
   await using peer = await Peer.open<Trip>({ name: "Ada", nodes: ["https://node.example"], signal });
   const group: Group<Trip> = await peer.createGroup({ name: "Trip to Lisbon" });
   const { link } = await group.invite({ role: "member", uses: 5, expiresIn: "7d" });
+  const { policy, role } = await readInvitation(link);
   const same = await peer.join(link);
+  await peer.createGroup({ name: "Like it", policy });
+  // @ts-expect-error: members invite nobody.
+  await peer.createGroup({ name: "Odd", policy: { invite: "member" } });
+  for (const member of await group.members()) {
+    if (member.standing === "revoked") await group.reinstate(member);
+    else if (role) await group.promote(member, { role, roles: ["editor"] });
+    await group.revoke(member, { reason: "misconduct", records: "drop" });
+    // @ts-expect-error: this comes about by itself, nobody gives it as a reason.
+    await group.revoke(member, { reason: "superseded" });
+  }
 
   const record = await same.publish("chat.message", { text: "Olá" }, { attributes: { room: "general" } });
   const text: string = record.data.text;

@@ -269,6 +269,28 @@ fn who_leaves_is_seen_to_have_left() {
     });
 }
 
+/// Goal: who has several memberships leaves with all of them. Method: Bob is promoted, which lets his first one stand.
+#[test]
+fn who_was_promoted_leaves_with_every_membership() {
+    each_seed("who_was_promoted_leaves_with_every_membership", 20, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
+        let [ada, bob, cleo] = hosts[..] else { panic!("three hosts") };
+        introduce(world, group, &hosts);
+        let bobs = peer(world, bob);
+        promote(world, ada, group, bobs, Role::Inviting);
+        world.run_for(SOON);
+        assert_eq!(group_info(world, bob, group).grant.role, Role::Inviting);
+        world.say_to(bob, group, "promoted", &hosts);
+        ok(world.ask(bob, Command::Leave { group }));
+        world.run_for(SOON);
+        for at in [ada, cleo] {
+            let standing = member(world, at, group, bobs).map(|member| member.standing);
+            assert_eq!(standing, Some(Standing::Revoked { by: bobs, reason: Reason::Left }));
+            assert_eq!(world.texts(at, group).len(), 4, "what Bob said stays");
+        }
+    });
+}
+
 #[test]
 fn types_with_rights_are_for_those_who_have_them() {
     each_seed("types_with_rights_are_for_those_who_have_them", 10, |world| {

@@ -90,7 +90,7 @@ test("a slow watcher misses nothing, and sees changes and deletions", async (t) 
 test("mistakes and misfortunes are errors with a code", async (t) => {
   const { page } = await openPage(t, "errors");
   const codes = await page.evaluate(async () => {
-    const { Peer, PeergraphError } = await import("/peergraph/index.js");
+    const { Peer, PeergraphError, readInvitation } = await import("/peergraph/index.js");
     const peer = await Peer.open({ name: "Ada", storage: "face-errors" });
     const group = await peer.createGroup({ name: "Errors" });
     const document = peer.identityDocument();
@@ -107,8 +107,20 @@ test("mistakes and misfortunes are errors with a code", async (t) => {
       unknown: () => group.delete("a".repeat(26)),
       cursor: () => group.records({ after: "x" }),
       role: () => group.invite({ role: "king" }),
-      person: () => group.invite({ identity: document.slice(0, 200) }),
-      cutOff: async () => peer.preview((await group.invite()).link.slice(0, -9)),
+      person: () => group.invite({ for: document.slice(0, 200) }),
+      roles: () => group.invite({ roles: ["Editor"] }),
+      short: () => group.invite({ password: "1234567" }),
+      both: () => group.invite({ password: "12345678", for: document }),
+      cutOff: async () => readInvitation((await group.invite()).link.slice(0, -9)),
+      policy: () => peer.createGroup({ name: "X", policy: { membershipLifetime: "1s" } }),
+      policyField: () => peer.createGroup({ name: "X", policy: { colour: "red" } }),
+      right: () => peer.createGroup({ name: "X", policy: { rights: [{ types: "a", roles: ["b"], may: ["read"] }] } }),
+      stranger: () => group.promote("a".repeat(52), { role: "inviting" }),
+      nobody: () => group.revoke({}),
+      reason: () => group.revoke(peer.id, { reason: "bored" }),
+      records: () => group.revoke(peer.id, { records: "burn" }),
+      reinstate: () => group.reinstate(peer.id),
+      invitation: () => group.withdraw("a".repeat(26)),
       noInvitation: () => peer.join("https://example.org/"),
       noName: () => peer.createGroup({ name: "" }),
       twice: () => Peer.open({ storage: "face-errors" }),
@@ -127,9 +139,96 @@ test("mistakes and misfortunes are errors with a code", async (t) => {
   assert.deepEqual(codes, {
     sameIdentity: true, type: "bad-record", nothing: "bad-argument", span: "bad-argument", large: "bad-record",
     aborted: "aborted", unknown: "unknown-record", cursor: "bad-argument", role: "bad-argument",
-    person: "bad-argument", cutOff: "bad-invitation", noInvitation: "bad-invitation", noName: "bad-name",
+    person: "bad-argument", roles: "bad-argument", short: "bad-argument", both: "bad-argument", policy: "bad-policy", policyField: "bad-argument",
+    right: "bad-argument", stranger: "unknown-member", nobody: "bad-argument", reason: "bad-argument",
+    records: "bad-argument", reinstate: "unknown-member", invitation: "unknown-invitation", cutOff: "bad-invitation",
+    noInvitation: "bad-invitation", noName: "bad-name",
     twice: "locked", password: "wrong-password", node: "bad-argument", closed: "closed",
   });
+});
+
+test("a group has a policy, properties, roles and invitations that can be read and closed", async (t) => {
+  const { page } = await openPage(t, "policy");
+  const seen = await page.evaluate(async () => {
+    const { Peer, readInvitation } = await import("/peergraph/index.js");
+    const peer = await Peer.open({ name: "Ada", storage: "face-policy" });
+    const rights = [{ types: "news.*", roles: ["editor"], may: ["publish", "update"] }];
+    const group = await peer.createGroup({ name: "Daily", policy: { invite: "administrator", rights } });
+    const again = await peer.createGroup({ name: "Weekly", policy: group.policy });
+    const changed = new Promise((done) => group.addEventListener("group", done, { once: true }));
+    await group.set({ name: "Nightly", comment: "What happened" });
+    await changed;
+    const invitation = await group.invite({ roles: ["editor"], uses: 3, expiresIn: "1h" });
+    const read = await readInvitation(invitation.link);
+    const [open] = await group.invitations();
+    await invitation.withdraw();
+    const left = (await group.invitations()).length;
+    const [me] = await group.members();
+    const result = {
+      policy: group.policy, same: JSON.stringify(again.policy) === JSON.stringify(group.policy),
+      group: [group.name, group.comment, group.owner, group.role, group.roles, group.standing, group.revoked],
+      read: [read.kind, read.name, read.inviter, read.role, read.invitee, read.policy.invite, read.group === group.id],
+      open: [open.id === invitation.id, open.inviter.me, open.role, open.roles, open.uses, open.used],
+      left,
+      me: [me.me, me.role, me.roles, me.standing, me.issuer.owner, me.expires > new Date(), me.serial.length],
+    };
+    await peer.close();
+    return result;
+  });
+  assert.deepEqual(seen, {
+    policy: {
+      invite: "administrator", administrators: true, passwords: true, membershipLifetime: 31_536_000_000,
+      payloadBytesMax: 1_048_576, deferExpiry: false,
+      rights: [{ types: "news.*", roles: ["editor"], may: ["publish", "update"] }],
+    },
+    same: true,
+    group: ["Nightly", "What happened", true, "administrator", [], "member", null],
+    read: ["bearer", "Daily", "Ada", "member", null, "administrator", true],
+    open: [true, true, "member", ["editor"], 3, 0],
+    left: 0,
+    me: [true, "administrator", [], "member", true, true, 26],
+  });
+});
+
+test("who is revoked hears of it, and so does everybody", async (t) => {
+  const node = await startNode(t);
+  const [ada, eve] = [await openProfile(t, "face-ada"), await openProfile(t, "face-eve")];
+  const [a, e] = [await ada.page(), await eve.page()];
+  for (const page of [a, e]) await page.goto(`${node.origin}/`);
+  const link = await a.evaluate(async () => {
+    const { Peer } = await import("/peergraph/index.js");
+    window.peer = await Peer.open({ name: "Ada", nodes: [location.origin] });
+    window.group = await peer.createGroup({ name: "Trip" });
+    return (await group.invite()).link;
+  });
+  const told = e.evaluate(async (link) => {
+    const { Peer } = await import("/peergraph/index.js");
+    window.peer = await Peer.open({ name: "Eve", nodes: [location.origin] });
+    const group = await peer.join(link);
+    const out = new Promise((done) => group.addEventListener("group", () => group.standing === "revoked" && done()));
+    await group.publish("note", "from Eve");
+    await out;
+    const code = await group.publish("note", "again").then(() => "published", (error) => error.code);
+    return [group.standing, group.revoked.by.owner, group.revoked.reason, code];
+  }, link);
+  const seen = await a.evaluate(async () => {
+    for await (const record of group.watch("note")) {
+      if (record.text.includes("Eve")) break;
+    }
+    const eve = (await group.members()).find((member) => !member.me);
+    const withdrawn = new Promise((done) => group.addEventListener("withdrawn", done, { once: true }));
+    const member = new Promise((done) => group.addEventListener("member", (event) => {
+      if (event.detail.member.standing !== "member") done(event.detail.member);
+    }));
+    await group.promote(eve, { roles: ["editor"] });
+    const roles = (await group.members()).find((member) => !member.me).roles;
+    await group.revoke(eve, { reason: "misconduct", records: "drop" });
+    await withdrawn;
+    const { standing, revoked } = await member;
+    return [roles, standing, revoked.by.me, revoked.reason, (await group.records()).length];
+  });
+  assert.deepEqual(seen, [["editor"], "revoked", true, "misconduct", 0]);
+  assert.deepEqual(await told, ["revoked", true, "misconduct", "revoked"]);
 });
 
 test("a listener that throws stops nothing", async (t) => {

@@ -18,6 +18,26 @@ test("the connection is told by the paths of the neighbour links", () => {
   assert.deepEqual(state([true, false, true]), { state: "direct", words: "Direct to 2, via node to 1" });
 });
 
+test("who is out is told by whom and why", () => {
+  const by = { name: "Ada", me: false, owner: false };
+  const notice = (revoked) => words.standingNotice({ standing: "revoked", revoked });
+  assert.equal(words.standingNotice({ standing: "member", revoked: null }), "");
+  assert.match(notice({ by, reason: "misconduct" }), /^Your membership was revoked by Ada: the rules of the group were broken\. /);
+  assert.match(notice({ by: { ...by, owner: true }, reason: "unspecified" }), /^Your membership was revoked by the owner of the group\. /);
+  assert.match(notice({ by: { ...by, me: true }, reason: "left" }), /^You have left/);
+  assert.match(words.standingNotice({ standing: "expired", revoked: null }), /has expired/);
+  assert.deepEqual(["member", "expired"].map((it) => words.standingWords(it, null)), ["a member", "expired"]);
+  assert.equal(words.standingWords("revoked", { by: { ...by, name: "" }, reason: "key-lost" }), "revoked by an administrator");
+  assert.equal(words.standingWords("revoked", { by, reason: "left" }), "left");
+  assert.equal(words.connection({ neighbours: [], others: 1, settling: true, standing: "revoked" }).words, "Not a member any more");
+});
+
+test("an open invitation is told in one line", () => {
+  const invitation = { role: "inviting", uses: 5, used: 1, expires: new Date(3_600_000), inviter: { me: false, name: "Bob" } };
+  assert.equal(words.invitationWords(invitation, 0), "1 of 5 used, ends in 1 hour, by Bob, can invite");
+  assert.equal(words.invitationWords({ ...invitation, role: "member", inviter: { me: true } }, 0), "1 of 5 used, ends in 1 hour, yours");
+});
+
 test("a node that is gone is told together with what still works", () => {
   for (const state of ["direct", "relayed", "alone", "looking"]) {
     assert.equal(words.nodeNotice({ reachable: true, state }), "");

@@ -1,5 +1,6 @@
 // A group, as applications see it.
 import { PeergraphError, badArgument, checkSignal, closedError, waitFor } from "./errors.js";
+import { decodePolicy, encodeGrant, encodeRevocation, peerOf } from "./membership.js";
 import { GroupRecord, encodeAttributes, encodePayload, spanMs } from "./record.js";
 import { watch } from "./watch.js";
 
@@ -35,7 +36,14 @@ export class Group extends Base {
 
   get id() { return this.#info.id; }
   get name() { return this.#info.name; }
+  get comment() { return this.#info.comment; }
+  get policy() { return decodePolicy(this.#info.policy); }
+  get presence() { return this.#info.presence; }
+  get owner() { return this.#info.owner; }
   get role() { return this.#info.role; }
+  get roles() { return Object.freeze([...this.#info.roles]); }
+  get standing() { return this.#info.standing; }
+  get revoked() { return this.#revoked(this.#info); }
   get expires() { return new Date(this.#info.expires); }
   get ready() { return this.#info.ready; }
   get closed() { return this.#closed; }
@@ -114,23 +122,78 @@ export class Group extends Base {
     });
   }
 
+  async set({ name, comment, presence, signal } = {}) {
+    const info = this.#info;
+    const properties = {
+      name: String(name ?? info.name), comment: String(comment ?? info.comment),
+      presence: presence ?? info.presence,
+    };
+    if (!Number.isSafeInteger(properties.presence) || properties.presence < 0) {
+      throw badArgument("presence is a whole number of nodes");
+    }
+    await this.#ask(() => this.#handle.setProperties(this.id, properties), signal);
+  }
+
   async invite(options = {}) {
-    const { role = "member", uses = 1, expiresIn = INVITATION_LIFETIME, identity, signal } = options;
+    const { role, roles, uses = 1, expiresIn = INVITATION_LIFETIME, signal } = options;
+    if (options.for !== undefined && options.password !== undefined) {
+      throw badArgument("an invitation is for one identity, or by password");
+    }
     const page = new URL(options.page ?? location.origin + location.pathname);
-    const wanted = { role, uses, expiresInMs: spanMs(expiresIn), identity: identity ?? null };
+    const wanted = {
+      grant: encodeGrant(role, roles), uses, expiresInMs: spanMs(expiresIn), identity: options.for ?? null,
+      password: options.password === undefined ? null : String(options.password),
+    };
     const made = await this.#ask(() => this.#handle.invite(this.id, wanted), signal);
     page.hash = made.text;
     const peer = this.#peer;
     return Object.freeze({
+      id: made.id ?? null,
       link: page.href,
       text: made.text,
       expires: new Date(made.expires),
       qr: () => peer.qr(page.href),
+      withdraw: async (options = {}) => {
+        if (!made.id) {
+          throw new PeergraphError("unknown-invitation", "a bound invitation is a membership already",
+            { hint: "revoke that" });
+        }
+        await this.withdraw(made.id, options);
+      },
     });
+  }
+
+  async invitations({ signal } = {}) {
+    const open = await this.#ask(() => this.#handle.invitations(this.id), signal);
+    if (open.some((raw) => !this.#people.has(raw.inviter))) await this.members({ signal });
+    return open.map((raw) => Object.freeze({
+      ...raw, inviter: this.person(raw.inviter), roles: Object.freeze(raw.roles),
+      expires: new Date(raw.expires),
+      withdraw: (options) => this.withdraw(raw.id, options),
+    }));
+  }
+
+  async withdraw(id, { signal } = {}) {
+    await this.#ask(() => this.#handle.withdraw(this.id, String(id?.id ?? id)), signal);
+  }
+
+  async promote(member, { role, roles, signal } = {}) {
+    const grant = encodeGrant(role ?? member?.role, roles ?? member?.roles);
+    await this.#ask(() => this.#handle.promote(this.id, peerOf(member), grant), signal);
+  }
+
+  async revoke(member, { signal, ...how } = {}) {
+    const revocation = encodeRevocation(member, how);
+    await this.#ask(() => this.#handle.revoke(this.id, revocation), signal);
+  }
+
+  async reinstate(member, { signal } = {}) {
+    await this.#ask(() => this.#handle.reinstate(this.id, peerOf(member)), signal);
   }
 
   async members({ signal } = {}) {
     const raw = await this.#ask(() => this.#handle.members(this.id), signal);
+    for (const it of raw) this.#people.set(it.id, it.name);
     return raw.map((it) => this.#member(it));
   }
 
@@ -183,9 +246,22 @@ export class Group extends Base {
   #member(raw) {
     this.#people.set(raw.id, raw.name);
     return Object.freeze({
-      id: raw.id, name: raw.name, role: raw.role, me: raw.id === this.#peer.id,
-      online: raw.nodes.length > 0, nodes: Object.freeze(raw.nodes),
+      id: raw.id, name: raw.name, role: raw.role, roles: Object.freeze(raw.roles),
+      standing: raw.standing, revoked: this.#revoked(raw), me: raw.id === this.#peer.id,
+      online: raw.nodes.length > 0, nodes: Object.freeze(raw.nodes), serial: raw.serial,
+      issuer: this.#signer(raw.issuer), expires: new Date(raw.expires),
     });
+  }
+
+  #revoked({ by, reason }) {
+    return by ? Object.freeze({ by: this.#signer(by), reason }) : null;
+  }
+
+  /** Who signed: a person, or the group's own key, which has the group's id. */
+  #signer(id) {
+    return id === this.id
+      ? Object.freeze({ id, name: "", me: this.owner, owner: true })
+      : Object.freeze({ id, name: this.person(id).name, me: id === this.#peer.id, owner: false });
   }
 
   refresh(info) {

@@ -7,8 +7,63 @@
 /** A span of time: milliseconds, or text such as `"90s"`, `"15m"`, `"12h"`, `"7d"`, `"2w"`, `"1y"`. */
 export type Span = number | `${number}${"s" | "m" | "h" | "d" | "w" | "y"}`;
 
-/** What a member may do. `"inviting"` also lets members in; `"administrator"` lets anybody in. */
+/**
+ * What a member may do. `"inviting"` also lets members in; `"administrator"` lets anybody in, and changes and deletes
+ * records of others. The {@link Policy} of a group can allow less.
+ */
 export type Role = "member" | "inviting" | "administrator";
+
+/** Whether somebody is a member. */
+export type Standing = "member" | "expired" | "revoked";
+
+/**
+ * Why a membership was revoked. `"superseded"`: another one took its place; `"used-up"`: the invitation by which it
+ * came had no uses left.
+ */
+export type Reason = "unspecified" | "key-lost" | "misconduct" | "left" | "superseded" | "used-up";
+
+/** By whom a membership was revoked, and why. */
+export interface Revoked {
+  readonly by: Signer;
+  readonly reason: Reason;
+}
+
+/** Who signed something: a member, or the group's own key (`owner`), which has the group's id and no name. */
+export interface Signer {
+  readonly id: string;
+  /** Chosen by its owner: show it as text. Empty while unknown. */
+  readonly name: string;
+  readonly me: boolean;
+  readonly owner: boolean;
+}
+
+/** What the creator of a group decides, once and for all. */
+export interface Policy {
+  /** The lowest role that lets members in. Default: `"inviting"`. */
+  readonly invite?: "inviting" | "administrator";
+  /** Whether administrators make administrators; otherwise the owner alone does. Default: `true`. */
+  readonly administrators?: boolean;
+  /** Whether there may be invitations by password. Default: `true`. */
+  readonly passwords?: boolean;
+  /** Longest membership that a member issues, an hour to twenty years. Default: a year. */
+  readonly membershipLifetime?: Span;
+  /** Longest payload of a record: 1 KiB to 60 MiB. Default: 1 MiB. */
+  readonly payloadBytesMax?: number;
+  /** Whether records that have ended stay while nobody else is met. Default: `false`. */
+  readonly deferExpiry?: boolean;
+  /** Who may do what with records of which types. Types that are not named are open to all. */
+  readonly rights?: readonly Right[];
+}
+
+/** Rights over records of some types. Administrators have them all. */
+export interface Right {
+  /** A record type, or the beginning of some with `*` at the end: `"chat.*"`. */
+  readonly types: string;
+  /** Who has these rights: roles of the application, `"member"`, or `"inviting"`. */
+  readonly roles: readonly string[];
+  /** Publish (and change one's own), change those of others, delete those of others. */
+  readonly may: readonly ("publish" | "update" | "delete")[];
+}
 
 /** The value of an attribute. An array stands for an attribute that repeats. */
 export type AttributeValue = string | number | bigint | boolean | Date;
@@ -33,6 +88,13 @@ export type ErrorCode =
   | "too-many-groups"
   | "bad-name"
   | "not-allowed"
+  | "not-senior"
+  | "not-owner"
+  | "unknown-member"
+  | "unknown-invitation"
+  | "too-much-to-keep"
+  | "bad-policy"
+  | "revoked"
   | "membership-expired"
   | "bad-invite"
   | "invitation-expired"
@@ -40,6 +102,8 @@ export type ErrorCode =
   | "invitation-invalid"
   | "nobody-found"
   | "invitation-used-up"
+  | "password-needed"
+  | "too-many-tries"
   | "unknown-record"
   | "not-your-record"
   | "bad-record"
@@ -201,7 +265,7 @@ export interface PeerEvents<T = Payloads> extends GroupEvents<T> {
   link: CustomEvent<LinkChange>;
   /** A node of the options was reached, or could not be. */
   node: CustomEvent<NodeState>;
-  /** A group was joined, changed its properties, or was left. */
+  /** A group was joined, changed its properties, our membership of it changed (`group.standing`), or it was left. */
   group: CustomEvent<{ group: Group<T>; left: boolean }>;
   /** The storage failed, or is nearly full. */
   storage: CustomEvent<{ error: PeergraphError }>;
@@ -227,12 +291,10 @@ export class Peer<T = Payloads> extends EventTarget {
   /** The nodes of the options, as they are now. */
   readonly nodes: readonly NodeState[];
 
-  /** Makes a group, with this identity as its administrator. */
-  createGroup(options: { name: string } & Waits): Promise<Group<T>>;
+  /** Makes a group, with this identity as its owner and first administrator. */
+  createGroup(options: { name: string; policy?: Policy } & Waits): Promise<Group<T>>;
   /** Joins by a link, or its text. Done when a membership is held; a group that one is in is done at once. */
-  join(link: string | URL, options?: Waits): Promise<Group<T>>;
-  /** What an invitation says, to be shown before joining. Nothing of it is verified yet. */
-  preview(link: string | URL): InvitationPreview;
+  join(link: string | URL, options?: { password?: string } & Waits): Promise<Group<T>>;
   /** All groups of this identity. */
   groups(options?: Waits): Promise<Group<T>[]>;
   /** The transports of this node. */
@@ -273,7 +335,11 @@ export interface GroupEvents<T = Payloads> {
   status: CustomEvent<{ group: Group<T>; id: string; status: Status }>;
   /** A record is gone: its time has come. */
   expired: CustomEvent<{ group: Group<T>; id: string }>;
-  /** Somebody joined, came, went, or changed role. */
+  /** A record is gone: it relied on a membership that was revoked. */
+  withdrawn: CustomEvent<{ group: Group<T>; id: string }>;
+  /** The group changed its properties, or our membership changed (`group.standing`). */
+  group: CustomEvent<{ group: Group<T>; left: boolean }>;
+  /** Somebody joined, came, went, changed role, or was revoked (`member.standing`). */
   member: CustomEvent<{ group: Group<T>; member: Member }>;
   /** A neighbour was won (`up`) or lost. */
   neighbour: CustomEvent<{ group: Group<T>; up: boolean; peer: string; node: string; link: number }>;
@@ -293,8 +359,22 @@ export class Group<T = Payloads> extends EventTarget {
   /** 52 characters. */
   readonly id: string;
   readonly name: string;
+  /** Shown to people. May be empty. */
+  readonly comment: string;
+  /** What its creator decided. Can be given to {@link Peer.createGroup} again. */
+  readonly policy: Required<Policy>;
+  /** Nodes present up to which everybody says that it is here. */
+  readonly presence: number;
+  /** Whether we have the group's own key, which is where it was made. */
+  readonly owner: boolean;
   /** Our role. */
   readonly role: Role;
+  /** Our roles of the application. */
+  readonly roles: readonly string[];
+  /** Whether our membership stands. A `group` event tells of changes. */
+  readonly standing: Standing;
+  /** By whom it was revoked, where it was. */
+  readonly revoked: Revoked | null;
   /** When our membership ends. */
   readonly expires: Date;
   /** Whether a sync has been completed, or we made the group. */
@@ -312,7 +392,7 @@ export class Group<T = Payloads> extends EventTarget {
   update<K extends keyof T & string>(
     record: GroupRecord<T[K], K>, data: T[K] | Uint8Array, options?: PublishOptions):
     Promise<GroupRecord<T[K], K>>;
-  /** Deletes a record of ours, everywhere. */
+  /** Deletes a record of ours, everywhere; or somebody else's, where our roles allow it. */
   delete(record: GroupRecord<any> | string, options?: Waits): Promise<void>;
 
   /** Stored records, oldest change first, at most 1,000; go on with `after: page.next`. */
@@ -334,12 +414,36 @@ export class Group<T = Payloads> extends EventTarget {
   writable<K extends keyof T & string>(
     type: K, options?: Omit<PublishOptions, "signal">): WritableStream<T[K] | Uint8Array>;
 
-  /** Makes an invitation: a bearer link, or with `identity` one that is useless to others. */
+  /** Changes name, comment or presence. Only the owner can. */
+  set(properties: { name?: string; comment?: string; presence?: number } & Waits): Promise<void>;
+
+  /**
+   * Makes an invitation: a bearer link, with `for` one that is useless to others, or with `password` one that needs it.
+   */
   invite(options?: InviteOptions): Promise<Invitation>;
+  /** The invitations that are open: ours, and those of others. */
+  invitations(options?: Waits): Promise<OpenInvitation[]>;
+  /** Closes an invitation: nobody joins by it any more. Ours, or as administrator anybody's. */
+  withdraw(invitation: string | { readonly id: string }, options?: Waits): Promise<void>;
+
+  /** Everybody who is, or was, a member. */
   members(options?: Waits): Promise<Member[]>;
+  /**
+   * Issues another membership to a member, or to a peer id: with another role or other application roles, or for
+   * longer. What is not given stays as the member has it; of a peer id, that is `"member"` without other roles.
+   */
+  promote(member: Member | string, grant?: { role?: Role; roles?: readonly string[] } & Waits): Promise<void>;
+  /** Takes away all memberships of a member or peer id, or one by its serial. */
+  revoke(member: Member | string | { serial: string }, options?: RevokeOptions): Promise<void>;
+  /** Takes back what we revoked of a member or peer id. */
+  reinstate(member: Member | string, options?: Waits): Promise<void>;
+
   /** The links on which this group's records flow. */
   neighbours(options?: Waits): Promise<Link[]>;
-  /** Forgets the group and its records on this device. */
+  /**
+   * Leaves: our membership is over for everybody, what we published stays with the others, and the group and its
+   * records are forgotten on this device.
+   */
   leave(options?: Waits): Promise<void>;
 
   addEventListener<K extends keyof GroupEvents<T>>(
@@ -380,18 +484,36 @@ export interface Page<R> extends Array<R> {
 export interface InviteOptions extends Waits {
   /** Default: `"member"`. */
   role?: Role;
+  /** Roles of the application: 1–32 characters of a–z, 0–9 and `-` each. Default: none. */
+  roles?: readonly string[];
   /** How many may join with a bearer link. Default: 1. */
   uses?: number;
   /** How long a bearer link can be used. Default: `"7d"`. */
   expiresIn?: Span;
   /** PEM of {@link Peer.identityDocument}: for this identity alone. It can join while no inviter is online. */
-  identity?: string;
+  for?: string;
+  /**
+   * 8 to 256 bytes, told to them in another way than the link, which is no secret then. Nothing can be guessed offline,
+   * and guessing online is throttled. We must be online when they join.
+   */
+  password?: string;
   /** The page that opens the link. Default: this one. The invitation is its fragment, which no server sees. */
   page?: string | URL;
 }
 
+export interface RevokeOptions extends Waits {
+  /** For everybody to read. Default: `"unspecified"`. */
+  reason?: "unspecified" | "key-lost" | "misconduct" | "left";
+  /** What becomes of what they published, as far as this device knows of it. Default: `"keep"`. */
+  records?: "keep" | "drop";
+  /** What becomes of those that they let in. Default: `"keep"`. */
+  members?: "keep" | "drop";
+}
+
 /** Whoever reads a bearer invitation can join. */
 export interface Invitation {
+  /** For {@link Group.withdraw}; `null` for bound ones, which are memberships already. */
+  readonly id: string | null;
   /** Page and fragment. */
   readonly link: string;
   /** The fragment alone. */
@@ -400,20 +522,46 @@ export interface Invitation {
   readonly expires: Date;
   /** The link as an SVG image in text: black on white, with a quiet zone, scalable. Fails with `"too-long"`. */
   qr(): string;
+  /** Closes it: nobody joins by it any more. Fails with `"unknown-invitation"` for bound ones. */
+  withdraw(options?: Waits): Promise<void>;
 }
 
-/** What an invitation says. */
+/** An invitation that is open. Its secret is in the link alone. */
+export interface OpenInvitation {
+  readonly id: string;
+  readonly inviter: { readonly id: string; readonly name: string; readonly me: boolean };
+  readonly role: Role;
+  readonly roles: readonly string[];
+  /** How many may join by it, and how many did, as far as this device knows. */
+  readonly uses: number;
+  readonly used: number;
+  readonly expires: Date;
+  withdraw(options?: Waits): Promise<void>;
+}
+
+/** What an invitation says, to be shown before joining. Nothing of it is verified yet: joining finds out. */
 export interface InvitationPreview {
+  /** `"bound"`: for one identity. `"bearer"`: for whoever holds it. `"password"`: for who knows the password too. */
+  readonly kind: "bound" | "bearer" | "password";
   /** Group id. */
   readonly group: string;
   /** Name of the group: show it as text, like the inviter's. */
   readonly name: string;
   readonly inviter: string;
   readonly role: Role | null;
+  /** Application roles of a bound one; those of a link are known to the group. */
+  readonly roles: readonly string[];
   /** For whom it is; `null`: for whoever holds it. */
   readonly invitee: { readonly id: string; readonly name: string } | null;
   readonly expires: Date;
+  /** Where members or nodes can be dialled. */
+  readonly addresses: readonly string[];
+  /** What the creator of the group decided. */
+  readonly policy: Required<Policy>;
 }
+
+/** What an invitation says: a link, or its text. Needs no {@link Peer}. Fails with `"bad-invitation"`. */
+export function readInvitation(link: string | URL): Promise<InvitationPreview>;
 
 /** A signed record. The object is a snapshot, but for `status`. */
 export interface GroupRecord<D = any, K extends string = string> {
@@ -451,6 +599,16 @@ export interface Member {
   /** Chosen by its owner: show it as text. */
   readonly name: string;
   readonly role: Role;
+  /** Roles of the application. */
+  readonly roles: readonly string[];
+  /** Whether it is a member, or was one. */
+  readonly standing: Standing;
+  /** By whom its membership was revoked, where it was. */
+  readonly revoked: Revoked | null;
+  /** Serial of the certificate that says all this, who issued it, and when it ends. */
+  readonly serial: string;
+  readonly issuer: Signer;
+  readonly expires: Date;
   /** Whether it is us. */
   readonly me: boolean;
   /** Whether a node of it is present. */

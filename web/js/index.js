@@ -1,10 +1,11 @@
 // The npm package `peergraph`. What it offers is described in index.d.ts.
 //
-// Importing does nothing; the WebAssembly module is loaded by the first `Peer.open`.
+// Importing does nothing; the WebAssembly module is loaded by the first `Peer.open` or `readInvitation`.
 import { PeergraphError, badArgument, checkSignal, closedError, errorOf, waitFor } from "./errors.js";
 import { Group } from "./group.js";
 import { STORAGE, bytesOf, identities, peerName, verify } from "./identities.js";
 import { checkBrowser, load } from "./load.js";
+import { decodeInvitation, encodePolicy } from "./membership.js";
 import { Nodes } from "./nodes.js";
 import { GroupRecord } from "./record.js";
 
@@ -14,6 +15,16 @@ const NAME = "Unnamed";
 const INSIDE = Symbol("made by Peer.open");
 
 const Base = globalThis.EventTarget ?? class {};
+
+/** What an invitation says. Needs no peer. */
+export async function readInvitation(link) {
+  const module = await load();
+  try {
+    return decodeInvitation(module.readInvitation(String(link)));
+  } catch (thrown) {
+    throw errorOf(thrown);
+  }
+}
 
 /** Which identity to open: one that is here, or an exported one. */
 function wantedIdentity(identity) {
@@ -95,12 +106,14 @@ export class Peer extends Base {
   get closed() { return this.#closed; }
   get nodes() { return this.#nodes.states; }
 
-  async createGroup({ name, signal } = {}) {
-    return this.#group(await this.#ask(() => this.#handle.createGroup(String(name ?? "")), signal));
+  async createGroup({ name, policy, signal } = {}) {
+    const wanted = encodePolicy(policy);
+    return this.#group(await this.#ask(() => this.#handle.createGroup(String(name ?? ""), wanted), signal));
   }
 
-  async join(link, { signal } = {}) {
-    return this.#group(await this.#ask(() => this.#handle.join(String(link)), signal));
+  async join(link, { password, signal } = {}) {
+    const joining = () => this.#handle.join(String(link), password === undefined ? undefined : String(password));
+    return this.#group(await this.#ask(joining, signal));
   }
 
   async groups({ signal } = {}) {
@@ -111,16 +124,6 @@ export class Peer extends Base {
   async links({ signal } = {}) {
     const links = await this.#ask(() => this.#handle.links(), signal);
     return links.map((raw) => Object.freeze({ ...raw, name: raw.peer ? this.#nameOf(raw.peer) : "" }));
-  }
-
-  preview(link) {
-    if (this.#closed) throw closedError();
-    try {
-      const raw = this.#handle.preview(String(link));
-      return Object.freeze({ ...raw, expires: new Date(raw.expires) });
-    } catch (thrown) {
-      throw errorOf(thrown);
-    }
   }
 
   connect(node) {
@@ -188,7 +191,11 @@ export class Peer extends Base {
     switch (news.type) {
       case "closed": return this.#end(news.error ? errorOf(news.error) : null);
       case "storage": return this.#dispatch("storage", { error: errorOf(news.error) });
-      case "group": return this.#dispatch("group", { group: this.#group(news.info), left: false });
+      case "group": {
+        const group = this.#group(news.info);
+        group.dispatchEvent(new CustomEvent("group", { detail: { group, left: false } }));
+        return this.#dispatch("group", { group, left: false });
+      }
       case "link": {
         const { type: _, ...detail } = news;
         return this.#dispatch("link", detail);

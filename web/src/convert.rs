@@ -4,16 +4,20 @@
 //! `{ code, message, hint }`. `js/index.js` makes the classes that applications see of them.
 use crate::host::{LinkState, News};
 use crate::lock::LockError;
-use peergraph_core::cert::{CertError, Certificate, Role};
+use peergraph_core::cert::{CertError, Certificate};
 use peergraph_core::error::{BadRecord, Error};
 use peergraph_core::id::{GroupId, PeerId, RecordId};
 use peergraph_core::identity::IdentityError;
 use peergraph_core::invitation::{Invitation, InvitationError, InvitationKind};
 use peergraph_core::io::{
-    CloseReason, Cursor, Draft, Event, Filter, GroupInfo, Invite, LinkInfo, MemberInfo, SyncPhase,
+    CloseReason, Cursor, Draft, Event, Filter, GroupInfo, InvitationInfo, Invite, Keep, LinkInfo,
+    MemberInfo, Properties, SyncPhase,
 };
 use peergraph_core::name::{NameError, PeerName};
+use peergraph_core::password::Password;
+use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
+use peergraph_core::roll::{Reason, Standing, Target};
 use peergraph_core::time::WallTime;
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt::Display;
@@ -300,29 +304,165 @@ impl FilterJs {
     }
 }
 
+/// What a membership grants.
+#[derive(Deserialize)]
+pub(crate) struct GrantJs {
+    role: String,
+    roles: Vec<String>,
+}
+
+impl GrantJs {
+    pub(crate) fn into_grant(self) -> Result<Grant, Failure> {
+        Ok(Grant::new(parse(&self.role)?, self.roles)?)
+    }
+}
+
 /// What `invite` gives.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InviteJs {
-    role: String,
+    grant: GrantJs,
     uses: u32,
     expires_in_ms: f64,
     identity: Option<String>,
+    password: Option<String>,
 }
 
 impl InviteJs {
     pub(crate) fn into_invite(self) -> Result<Invite, Failure> {
-        let role: Role = parse(&self.role)?;
-        Ok(match self.identity {
-            Some(pem) => {
-                Invite::Bound { identity: Certificate::from_pem(&pem)?, grant: role.into() }
+        let grant = self.grant.into_grant()?;
+        let (uses, expires_in) = (self.uses, Duration::from_millis(self.expires_in_ms as u64));
+        Ok(match (self.identity, self.password) {
+            (Some(pem), _) => Invite::Bound { identity: Certificate::from_pem(&pem)?, grant },
+            (None, Some(password)) => {
+                let password = Password::new(password).map_err(Failure::bad_argument)?;
+                Invite::Password { grant, password, uses, expires_in }
             }
-            None => Invite::Bearer {
-                grant: role.into(),
-                uses: self.uses,
-                expires_in: Duration::from_millis(self.expires_in_ms as u64),
-            },
+            (None, None) => Invite::Bearer { grant, uses, expires_in },
         })
+    }
+}
+
+/// What `revoke` gives.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RevokeJs {
+    peer: Option<String>,
+    serial: Option<String>,
+    reason: String,
+    keep_records: bool,
+    keep_members: bool,
+}
+
+impl RevokeJs {
+    pub(crate) fn into_parts(self) -> Result<(Target, Reason, Keep), Failure> {
+        let target = match (&self.peer, &self.serial) {
+            (Some(peer), _) => Target::Peer(parse(peer)?),
+            (None, Some(serial)) => Target::Serial(parse(serial)?),
+            (None, None) => return Err(Failure::bad_argument("nobody to revoke")),
+        };
+        let keep = Keep { records: self.keep_records, members: self.keep_members };
+        Ok((target, parse(&self.reason)?, keep))
+    }
+}
+
+/// What may be changed of a group.
+#[derive(Deserialize)]
+pub(crate) struct PropertiesJs {
+    name: String,
+    comment: String,
+    presence: f64,
+}
+
+impl From<PropertiesJs> for Properties {
+    fn from(it: PropertiesJs) -> Self {
+        Self { name: it.name, comment: it.comment, presence_max: it.presence as u64 }
+    }
+}
+
+/// A policy, in both directions. What an application leaves out is as by default.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PolicyJs {
+    invite: Option<String>,
+    administrators: Option<bool>,
+    passwords: Option<bool>,
+    membership_lifetime_ms: Option<f64>,
+    payload_bytes_max: Option<u32>,
+    defer_expiry: Option<bool>,
+    rights: Vec<RightJs>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct RightJs {
+    types: String,
+    roles: Vec<String>,
+    publish: bool,
+    update: bool,
+    delete: bool,
+}
+
+impl PolicyJs {
+    pub(crate) fn into_policy(self) -> Result<Policy, Failure> {
+        let right = |it: RightJs| Right {
+            types: it.types,
+            roles: it.roles,
+            publish: it.publish,
+            update: it.update,
+            delete: it.delete,
+        };
+        let mut policy = Policy::default();
+        if let Some(role) = self.invite {
+            policy.invite = parse(&role)?;
+        }
+        if let Some(ms) = self.membership_lifetime_ms {
+            policy.membership_lifetime = Duration::from_millis(ms as u64);
+        }
+        policy.administrators = self.administrators.unwrap_or(policy.administrators);
+        policy.passwords = self.passwords.unwrap_or(policy.passwords);
+        policy.payload_bytes_max = self.payload_bytes_max.unwrap_or(policy.payload_bytes_max);
+        policy.defer_expiry = self.defer_expiry.unwrap_or(policy.defer_expiry);
+        policy.rights = self.rights.into_iter().map(right).collect();
+        Ok(policy)
+    }
+}
+
+impl From<&Policy> for PolicyJs {
+    fn from(policy: &Policy) -> Self {
+        let right = |it: &Right| RightJs {
+            types: it.types.clone(),
+            roles: it.roles.clone(),
+            publish: it.publish,
+            update: it.update,
+            delete: it.delete,
+        };
+        Self {
+            invite: Some(policy.invite.to_string()),
+            administrators: Some(policy.administrators),
+            passwords: Some(policy.passwords),
+            membership_lifetime_ms: Some(policy.membership_lifetime.as_millis() as f64),
+            payload_bytes_max: Some(policy.payload_bytes_max),
+            defer_expiry: Some(policy.defer_expiry),
+            rights: policy.rights.iter().map(right).collect(),
+        }
+    }
+}
+
+/// Whether somebody is a member; if it was revoked, by whom and why.
+#[derive(Serialize)]
+struct StandingJs {
+    standing: &'static str,
+    by: Option<String>,
+    reason: Option<&'static str>,
+}
+
+impl From<Standing> for StandingJs {
+    fn from(standing: Standing) -> Self {
+        let mut js = Self { standing: standing.word(), by: None, reason: None };
+        if let Standing::Revoked { by, reason } = standing {
+            (js.by, js.reason) = (Some(by.to_string()), Some(reason.word()));
+        }
+        js
     }
 }
 
@@ -346,11 +486,19 @@ pub(crate) fn invitation(invitation: &Invitation) -> JsValue {
         text: String,
         expires: f64,
         bound: bool,
+        id: Option<String>,
     }
+    let id = match &invitation.kind {
+        InvitationKind::Bearer { id, .. } | InvitationKind::Password { id, .. } => {
+            Some(id.to_string())
+        }
+        InvitationKind::Bound { .. } => None,
+    };
     to_js(&InvitationJs {
         text: invitation.to_text(),
         expires: ms(invitation.expires),
         bound: matches!(invitation.kind, InvitationKind::Bound { .. }),
+        id,
     })
 }
 
@@ -358,12 +506,16 @@ pub(crate) fn invitation(invitation: &Invitation) -> JsValue {
 pub(crate) fn summary(invitation: &Invitation) -> JsValue {
     #[derive(Serialize)]
     struct SummaryJs {
+        kind: &'static str,
         group: String,
         name: String,
         inviter: String,
         role: Option<String>,
+        roles: Vec<String>,
         invitee: Option<PersonJs>,
         expires: f64,
+        addresses: Vec<String>,
+        policy: PolicyJs,
     }
     #[derive(Serialize)]
     struct PersonJs {
@@ -371,13 +523,26 @@ pub(crate) fn summary(invitation: &Invitation) -> JsValue {
         name: String,
     }
     let summary = invitation.summary();
+    let (kind, roles) = match &invitation.kind {
+        InvitationKind::Bound { chain, .. } => {
+            let grant = chain.last().and_then(Certificate::grant);
+            ("bound", grant.map(|grant| grant.app_roles).unwrap_or_default())
+        }
+        // A link does not name them; the group knows.
+        InvitationKind::Bearer { .. } => ("bearer", Vec::new()),
+        InvitationKind::Password { .. } => ("password", Vec::new()),
+    };
     to_js(&SummaryJs {
+        kind,
         group: summary.group.to_string(),
         name: summary.name,
         inviter: summary.inviter,
         role: summary.role.map(|it| it.to_string()),
+        roles,
         invitee: summary.invitee.map(|(id, name)| PersonJs { id: id.to_string(), name }),
         expires: ms(summary.expires),
+        addresses: texts(summary.addresses),
+        policy: invitation.root.policy().into(),
     })
 }
 
@@ -394,7 +559,14 @@ fn texts(ids: impl IntoIterator<Item = impl Display>) -> Vec<String> {
 pub(crate) struct GroupJs {
     id: String,
     name: String,
+    comment: String,
+    presence: f64,
+    policy: PolicyJs,
+    owner: bool,
     role: String,
+    roles: Vec<String>,
+    #[serde(flatten)]
+    standing: StandingJs,
     expires: f64,
     records: f64,
     neighbours: u32,
@@ -406,7 +578,13 @@ impl From<GroupInfo> for GroupJs {
         Self {
             id: info.id.to_string(),
             name: info.name,
+            comment: info.comment,
+            presence: info.presence_max as f64,
+            policy: (&info.policy).into(),
+            owner: info.owner,
             role: info.grant.role.to_string(),
+            roles: info.grant.app_roles,
+            standing: info.standing.into(),
             expires: ms(info.expires),
             records: info.records as f64,
             neighbours: u32::try_from(info.neighbours).unwrap_or(u32::MAX),
@@ -421,6 +599,12 @@ pub(crate) struct MemberJs {
     id: String,
     name: String,
     role: String,
+    roles: Vec<String>,
+    #[serde(flatten)]
+    standing: StandingJs,
+    serial: String,
+    issuer: String,
+    expires: f64,
     nodes: Vec<String>,
 }
 
@@ -430,7 +614,38 @@ impl From<MemberInfo> for MemberJs {
             id: info.peer.to_string(),
             name: info.name,
             role: info.grant.role.to_string(),
+            roles: info.grant.app_roles,
+            standing: info.standing.into(),
+            serial: info.serial.to_string(),
+            issuer: info.issuer.to_string(),
+            expires: ms(info.expires),
             nodes: texts(info.nodes),
+        }
+    }
+}
+
+/// An invitation that is open.
+#[derive(Serialize)]
+pub(crate) struct OpenInvitationJs {
+    id: String,
+    inviter: String,
+    role: String,
+    roles: Vec<String>,
+    uses: u32,
+    used: u32,
+    expires: f64,
+}
+
+impl From<InvitationInfo> for OpenInvitationJs {
+    fn from(info: InvitationInfo) -> Self {
+        Self {
+            id: info.id.to_string(),
+            inviter: info.inviter.to_string(),
+            role: info.grant.role.to_string(),
+            roles: info.grant.app_roles,
+            uses: info.uses,
+            used: info.used,
+            expires: ms(info.expires),
         }
     }
 }
@@ -533,6 +748,7 @@ enum NewsJs {
     Record { group: String, record: RecordJs },
     Status { group: String, id: String, held: u32 },
     Expired { group: String, id: String },
+    Withdrawn { group: String, id: String },
     Member { group: String, member: MemberJs },
     Neighbour { group: String, link: f64, peer: String, node: String, up: bool },
     Sync { group: String, link: f64, phase: &'static str },
@@ -577,6 +793,9 @@ fn core_news(event: Event) -> Option<NewsJs> {
         Event::Expired { group: in_group, id } => {
             NewsJs::Expired { group: group(in_group), id: record_id(id) }
         }
+        Event::Withdrawn { group: in_group, id } => {
+            NewsJs::Withdrawn { group: group(in_group), id: record_id(id) }
+        }
         Event::Member { group: id, member } => {
             NewsJs::Member { group: group(id), member: member.into() }
         }
@@ -618,6 +837,7 @@ fn reason_word(reason: CloseReason) -> &'static str {
         CloseReason::Slow => "slow",
         CloseReason::Unused => "unused",
         CloseReason::Leaving => "leaving",
+        CloseReason::Revoked => "revoked",
         _ => "other",
     }
 }

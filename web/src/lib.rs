@@ -26,7 +26,7 @@ use peergraph_core::identity::{Identity, read_public_document};
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Input, Reply};
 use peergraph_core::name::PeerName;
-use peergraph_core::policy::Policy;
+use peergraph_core::password::Password;
 use std::rc::Rc;
 use store::Store;
 use wallet::Wallet;
@@ -90,23 +90,28 @@ impl PeerHandle {
 
     /// Makes a group.
     #[wasm_bindgen(js_name = createGroup)]
-    pub fn create_group(&self, name: String) -> Promise {
-        self.ask(Ok(Command::CreateGroup { name, policy: Policy::default() }))
+    pub fn create_group(&self, name: String, policy: JsValue) -> Promise {
+        let policy = from_js(policy).and_then(convert::PolicyJs::into_policy);
+        self.ask(policy.map(|policy| Command::CreateGroup { name, policy }))
+    }
+
+    /// Changes what may be changed of a group.
+    #[wasm_bindgen(js_name = setProperties)]
+    pub fn set_properties(&self, group: &str, properties: JsValue) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let properties = from_js::<convert::PropertiesJs>(properties)?.into();
+            Ok(Command::SetProperties { group, properties })
+        }))
     }
 
     /// Joins by the text or link of an invitation.
-    pub fn join(&self, text: &str) -> Promise {
-        let invitation = Invitation::from_text(text);
-        self.ask(
-            invitation
-                .map(|invitation| Command::Join { invitation, password: None })
-                .map_err(Failure::from),
-        )
-    }
-
-    /// What an invitation says, unverified.
-    pub fn preview(&self, text: &str) -> Result<JsValue, JsValue> {
-        Ok(convert::summary(&Invitation::from_text(text).map_err(Failure::from)?))
+    pub fn join(&self, text: &str, password: Option<String>) -> Promise {
+        let invitation = Invitation::from_text(text).map_err(Failure::from);
+        self.ask(invitation.and_then(|invitation| {
+            let password = password.map(Password::new).transpose();
+            let password = password.map_err(Failure::bad_argument)?;
+            Ok(Command::Join { invitation, password })
+        }))
     }
 
     /// All groups.
@@ -152,7 +157,43 @@ impl PeerHandle {
         }))
     }
 
-    /// Forgets a group.
+    /// The invitations that are open.
+    pub fn invitations(&self, group: &str) -> Promise {
+        self.ask(parse(group).map(|group| Command::Invitations { group }))
+    }
+
+    /// Closes an invitation.
+    pub fn withdraw(&self, group: &str, invitation: &str) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let invitation = parse(invitation)?;
+            Ok(Command::Withdraw { group, invitation })
+        }))
+    }
+
+    /// Issues another membership to a member.
+    pub fn promote(&self, group: &str, peer: &str, grant: JsValue) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let grant = from_js::<convert::GrantJs>(grant)?.into_grant()?;
+            Ok(Command::Issue { group, peer: parse(peer)?, grant })
+        }))
+    }
+
+    /// Takes a membership away.
+    pub fn revoke(&self, group: &str, revoke: JsValue) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let (target, reason, keep) = from_js::<convert::RevokeJs>(revoke)?.into_parts()?;
+            Ok(Command::Revoke { group, target, reason, keep })
+        }))
+    }
+
+    /// Deletes our revocations of a peer.
+    pub fn reinstate(&self, group: &str, peer: &str) -> Promise {
+        self.ask(
+            parse(group).and_then(|group| Ok(Command::Reinstate { group, peer: parse(peer)? })),
+        )
+    }
+
+    /// Leaves a group, and forgets it here.
     pub fn leave(&self, group: &str) -> Promise {
         self.ask(parse(group).map(|group| Command::Leave { group }))
     }
@@ -196,6 +237,7 @@ fn reply(reply: Reply) -> Result<JsValue, Failure> {
         Reply::Records { records, next } => to_js(&convert::PageJs::new(records, next)),
         Reply::Members(members) => list::<convert::MemberJs, _>(members),
         Reply::Links(links) => list::<convert::LinkJs, _>(links),
+        Reply::Invitations(open) => list::<convert::OpenInvitationJs, _>(open),
         _ => return Err(Failure::internal("unknown reply")),
     })
 }
@@ -210,6 +252,12 @@ pub fn begin() {
     std::panic::set_hook(Box::new(|panic| {
         browser::log_error("peergraph: a fault of this package:", &panic.to_string().into());
     }));
+}
+
+/// What an invitation says, unverified.
+#[wasm_bindgen(js_name = readInvitation)]
+pub fn read_invitation(text: &str) -> Result<JsValue, JsValue> {
+    Ok(convert::summary(&Invitation::from_text(text).map_err(Failure::from)?))
 }
 
 /// Does something with the identities of an origin: see `wallet::Action`. `bytes` are what is to be signed.

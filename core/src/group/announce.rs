@@ -124,14 +124,7 @@ impl Group {
         let wanted = self.awaited.take(id);
         let publisher = Publisher::of(id);
         let large = record.len() > LARGE_BYTES;
-        let own = publisher == Publisher::of(RecordId::new(ctx.identity.peer_id(), 0));
-        let most_useful = self.neighbours().max_by_key(|(link, slot)| (slot.utility, *link));
-        let most_useful = most_useful.map(|(link, _)| link);
         let (tree, settled) = self.trees.touch(publisher);
-        if own && tree.children.is_empty() {
-            // Nobody can have it yet: one need not ask. And who publishes much feels how much that neighbour takes.
-            tree.children.extend(most_useful);
-        }
         if from.is_some() {
             tree.parent = from;
         }
@@ -342,6 +335,7 @@ impl Group {
                 wanted.askers.push(link);
             }
         }
+        self.publishing.asked();
         self.give(ctx, links, link);
         Ok(())
     }

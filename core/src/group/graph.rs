@@ -437,6 +437,7 @@ impl Group {
             return;
         }
         if on_timer {
+            self.publishing.asked();
             // Memberships end by the clock, ours and others'.
             self.drop_who_does_not_stand(ctx, links);
             self.choose_own_chain(ctx, links);

@@ -3,7 +3,7 @@
 //! | what is behind | at the bound |
 //! |---|---|
 //! | the disk: [`PUBLISH_WRITING_BYTES_MAX`](limits::PUBLISH_WRITING_BYTES_MAX) of the application's records are not durable | further ones wait here |
-//! | the network: [`PUBLISH_BACKLOG_BYTES_MAX`](limits::PUBLISH_BACKLOG_BYTES_MAX) wait for each neighbour that gets records at once | the same |
+//! | the network: [`PUBLISH_BACKLOG_BYTES_MAX`](limits::PUBLISH_BACKLOG_BYTES_MAX) wait for each neighbour that gets records unasked, or nobody has asked for so much | the same |
 //! | both, for long: [`PUBLISHES_WAITING_MAX`](limits::PUBLISHES_WAITING_MAX) wait here | a further one is refused as busy |
 //! | one neighbour: [`LINK_QUEUE_BYTES_MAX`](limits::LINK_QUEUE_BYTES_MAX) wait for it | its link is closed, sync brings it what it missed |
 //!
@@ -14,7 +14,7 @@ use super::Group;
 use super::tree::Publisher;
 use crate::error::Error;
 use crate::id::{PeerId, RecordId};
-use crate::io::{Draft, LinkId, Output, RequestId};
+use crate::io::{Draft, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
@@ -30,17 +30,25 @@ pub(super) struct Publishing {
     waiting: VecDeque<(RequestId, Draft)>,
     waiting_bytes: usize,
     writing_bytes: usize,
+    /// Published since somebody last asked for a record.
+    unasked_bytes: usize,
 }
 
 impl Publishing {
     /// A record of the application is on its way to the disk.
     pub(super) fn writing(&mut self, bytes: usize) {
         self.writing_bytes += bytes;
+        self.unasked_bytes += bytes;
     }
 
     /// It has arrived there, or never will.
     pub(super) fn written(&mut self, bytes: usize) {
         self.writing_bytes -= bytes;
+    }
+
+    /// A neighbour asked for records, or time enough has passed that nobody will.
+    pub(super) fn asked(&mut self) {
+        self.unasked_bytes = 0;
     }
 
     fn add(&mut self, request: RequestId, draft: Draft) -> Result<(), Error> {
@@ -103,13 +111,15 @@ impl Group {
 
     /// Whether the disk and the fastest neighbour keep up with the application.
     fn keeps_up(&self, links: &Links, me: PeerId) -> bool {
-        // Whoever asked for our last records gets the next ones at once; before that, anybody may ask.
+        // Whoever asked for our last records gets the next ones at once. Before that, somebody must ask.
         let tree = self.trees.get(Publisher::of(RecordId::new(me, 0)));
         let children = tree.map_or(&[][..], |tree| &tree.children);
-        let sent_to = |link: &LinkId| children.is_empty() || children.contains(link);
-        let backlogs = self.neighbours().map(|(link, _)| link).filter(sent_to);
-        let least = backlogs.map(|link| links.backlog(link)).min();
+        let network = match children.iter().map(|&link| links.backlog(link)).min() {
+            Some(least) => least,
+            None if self.neighbours().next().is_some() => self.publishing.unasked_bytes,
+            None => 0,
+        };
         self.publishing.writing_bytes < limits::PUBLISH_WRITING_BYTES_MAX
-            && least.is_none_or(|bytes| bytes < limits::PUBLISH_BACKLOG_BYTES_MAX)
+            && network < limits::PUBLISH_BACKLOG_BYTES_MAX
     }
 }

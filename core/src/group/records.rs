@@ -303,6 +303,10 @@ impl Group {
         let (id, version) = (record.id, record.version);
         let bytes = signed.bytes().clone();
         let before = self.indexes[class as usize].insert(Meta::from(&signed));
+        // What is on its way to the disk itself may never get there, and is nothing to go back to.
+        let in_flight = self.in_flight.entry(id).or_default();
+        let before = before.filter(|_| *in_flight == 0);
+        *in_flight += 1;
         ctx.storage.write(storage::record_key(self.id, class, id), Some(bytes.clone()));
         ctx.storage.remember(self.id, id, bytes.clone());
         let as_owner = chain.depth() == 0 && self.key.is_some();
@@ -335,6 +339,7 @@ impl Group {
     pub(crate) fn durable(&mut self, ctx: &mut Ctx<'_>, written: Written) {
         let Written { class, signed, from, request, .. } = written;
         let (id, version) = (signed.record().id, signed.record().version);
+        self.landed(id);
         if request.is_some() {
             self.publishing.written(signed.bytes().len());
         }
@@ -356,14 +361,25 @@ impl Group {
         }
     }
 
+    /// A write of this record was answered.
+    fn landed(&mut self, id: RecordId) {
+        if let Some(in_flight) = self.in_flight.get_mut(&id) {
+            *in_flight -= 1;
+            if *in_flight == 0 {
+                self.in_flight.remove(&id);
+            }
+        }
+    }
+
     /// The record could not be written: the index goes back to what stood before.
     pub(crate) fn not_durable(&mut self, ctx: &mut Ctx<'_>, written: Written, fault: StoreFault) {
         let Written { class, signed, before, request, .. } = written;
-        let (id, version) = (signed.record().id, signed.record().version);
+        let id = signed.record().id;
+        self.landed(id);
         ctx.storage.forget(self.id, id);
         self.forget_awaited(id);
         let index = &mut self.indexes[class as usize];
-        if index.get(&id).is_some_and(|meta| meta.version == version) {
+        if index.get(&id).is_some_and(|meta| meta.digest == signed.digest()) {
             index.remove(&id);
             if let Some(before) = before {
                 index.insert(before);

@@ -201,15 +201,20 @@ impl Group {
         if !self.membership_published() {
             return;
         }
-        // Where there is too much to keep, leaving without it would take it from the others.
-        let (reason, keep) = (Reason::Left, Keep::ALL);
-        let Ok(signed) = self.publish_revocation(ctx, &chain, false, reason, keep, None) else {
-            return;
-        };
-        // To every neighbour at once: nobody could ask us for it later.
+        // All that stand, or an earlier one would go on. The one with which we sign comes last: what it signs then does
+        // not hold. Where there is too much to keep, leaving without it would take it from the others.
+        let mut all = self.standing_of(ctx, chain.peer());
+        all.sort_by_key(|held| held.serial() == chain.serial());
         let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
-        for link in neighbours {
-            self.flood_to(link, signed.bytes().clone());
+        for held in all {
+            let (reason, keep) = (Reason::Left, Keep::ALL);
+            let Ok(signed) = self.publish_revocation(ctx, &held, false, reason, keep, None) else {
+                return;
+            };
+            // To every neighbour at once: nobody could ask us for it later.
+            for &link in &neighbours {
+                self.flood_to(link, signed.bytes().clone());
+            }
         }
     }
 

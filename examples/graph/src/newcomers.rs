@@ -58,7 +58,8 @@ impl Graph {
                 Some(Ok(Reply::Invitation(mut invitation))) => {
                     invitation.addresses = self.doors(self.sides[host]);
                     self.world.start(host);
-                    let request = self.world.command(host, Command::Join { invitation });
+                    let request =
+                        self.world.command(host, Command::Join { invitation, password: None });
                     newcomer.step = Step::Joining { request };
                 }
                 Some(_) => return false,
@@ -84,7 +85,7 @@ impl Graph {
 
     fn ask(&mut self, by: HostId, host: HostId) -> Step {
         let identity = self.world.hosts()[host].certificate.clone();
-        let invite = Invite::Bound { identity, role: Role::Inviting };
+        let invite = Invite::Bound { identity, grant: Role::Inviting.into() };
         let command = Command::Invite { group: self.group, invite };
         Step::Invited { by, request: self.world.command(by, command) }
     }

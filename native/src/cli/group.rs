@@ -6,41 +6,67 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Subcommand;
 use futures::StreamExt as _;
 use peergraph::peergraph_core::io::SyncPhase;
-use peergraph::{Certificate, Event, Events, Group, Host, InviteOptions, Role, parse_invitation};
+use peergraph::{Event, Events, Group, GroupInfo, Host, Standing, parse_invitation};
 use serde_json::json;
 
-use super::{Global, duration, find_group, output, read_input, with_host};
+use super::invitation::{self, InviteArguments};
+use super::members::{self, PromoteArguments, ReinstateArguments, RevokeArguments};
+use super::password::Password;
+use super::policy::{PolicyArguments, policy_fields};
+use super::{Global, find_group, output, read_input, with_host};
 
 /// How long a new member waits for what the group holds. Guess; `peergraph watch` gets the rest.
 const SYNC_WAIT: Duration = Duration::from_secs(10);
+/// How long to look for a member before something is changed, and for one that takes the change over. Guess: link,
+/// handshake and one commit there.
+const MEET_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GroupCommand {
-    /// Make a group, with you as its administrator
+    /// Make a group, with you as its owner and first administrator
     Create {
         /// Shown to its members
         #[arg(id = "group_name", value_name = "NAME")]
         name: String,
+        /// Shown to its members
+        #[arg(long)]
+        comment: Option<String>,
+        #[command(flatten)]
+        policy: PolicyArguments,
     },
-    /// Print a link that lets others join; whoever sees it can use it, so send it with care
-    Invite {
+    /// Show a group: what it is, what you may do in it, and what its creator decided
+    Show {
         /// Id, beginning of the id, or name
         group: String,
-        /// What the invited may do: member, inviting or administrator
-        #[arg(long, default_value = "member")]
-        role: Role,
-        /// How many may join with the link
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-        uses: u32,
-        /// How long it can be used, such as 12h or 7d
-        #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
-        expires: Duration,
-        /// For this identity alone: the file that `identity show --document` prints. Works while you are offline
-        #[arg(long = "for", value_name = "FILE", conflicts_with_all = ["uses", "expires"])]
-        bound: Option<String>,
-        /// The page that the link opens [default: the first node that is known]
-        #[arg(long, value_name = "URL")]
-        page: Option<String>,
+    },
+    /// Change name, comment or presence of a group that you own
+    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true)))]
+    Set {
+        /// Id, beginning of the id, or name
+        group: String,
+        /// Its name from here on; `--name` is that of an identity
+        #[arg(long, group = "what", value_name = "NAME")]
+        rename: Option<String>,
+        /// Shown to its members
+        #[arg(long, group = "what")]
+        comment: Option<String>,
+        /// Nodes present up to which everybody says that it is here; 0: nobody does
+        #[arg(long, group = "what", value_name = "NODES")]
+        presence: Option<u64>,
+    },
+    /// Print a link that lets others join; whoever sees it can use it, so send it with care
+    Invite(InviteArguments),
+    /// List the invitations that are open
+    Invitations {
+        /// Id, beginning of the id, or name
+        group: String,
+    },
+    /// Close an invitation: nobody joins by it any more
+    Withdraw {
+        /// Id, beginning of the id, or name
+        group: String,
+        /// The invitation, by its id or the beginning of it; see `group invitations`
+        invitation: String,
     },
     /// Join a group
     Join {
@@ -50,86 +76,173 @@ pub(crate) enum GroupCommand {
         /// Read the link from this file
         #[arg(long, value_name = "FILE", conflicts_with = "link")]
         file: Option<String>,
+        /// For invitations by password
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Leave a group: your membership ends, and its records are removed from this device
+    Leave {
+        /// Id, beginning of the id, or name
+        group: String,
     },
     /// List your groups
     List,
-    /// List the members of a group
+    /// List who is, or was, a member of a group
     Members {
         /// Id, beginning of the id, or name
         group: String,
     },
+    /// Give a member another role, or other roles of the application
+    Promote(PromoteArguments),
+    /// Take a membership away; what they published stays unless you say otherwise
+    Revoke(RevokeArguments),
+    /// Take your revocation of a member back
+    Reinstate(ReinstateArguments),
 }
 
 pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
     match command {
-        GroupCommand::Create { name } => {
+        GroupCommand::Create { name, comment, policy } => {
+            let policy = policy.read()?;
             with_host(global, async |host| {
-                let group = host.create_group(name).await.context("making the group")?;
-                show(global, &group).await
+                let made = host.create_group(name).policy(policy);
+                let group = made.await.context("making the group")?;
+                if let Some(comment) = comment {
+                    group.set().comment(comment).await.context("setting the comment")?;
+                }
+                print(global, &group).await
             })
             .await
         }
-        GroupCommand::Invite { group, role, uses, expires, bound, page } => {
-            let bound = bound.map(|file| read_document(&file)).transpose()?;
-            let online = bound.is_none();
-            let options = match bound {
-                Some(identity) => InviteOptions::bound(identity, role),
-                None => InviteOptions::bearer(role).uses(uses).expires_in(expires),
-            };
-            let text = with_host(global, async |host| {
-                let group = find_group(host, &group).await?;
-                let invitation = group.invite(options).await.context("making the invitation")?;
-                Ok(invitation.to_text())
-            })
-            .await?;
-            print_link(global, &text, page)?;
-            if online {
-                eprintln!(
-                    "To let people in, a member who may invite must be online, such as `peergraph watch` or \
-                     `peergraph node` with this data folder."
-                );
-            }
-            Ok(())
+        GroupCommand::Show { group } => {
+            with_host(global, async |host| show(global, &find_group(host, &group).await?).await)
+                .await
         }
-        GroupCommand::Join { link, file } => {
+        GroupCommand::Set { group, rename, comment, presence } => {
+            change(global, &group, async |group| {
+                let mut set = group.set();
+                if let Some(name) = &rename {
+                    set = set.name(name.as_str());
+                }
+                if let Some(comment) = &comment {
+                    set = set.comment(comment.as_str());
+                }
+                if let Some(nodes) = presence {
+                    set = set.presence_max(nodes);
+                }
+                set.await.context("changing the group")?;
+                print(global, group).await
+            })
+            .await
+        }
+        GroupCommand::Invite(arguments) => invitation::invite(global, arguments).await,
+        GroupCommand::Invitations { group } => invitation::invitations(global, &group).await,
+        GroupCommand::Withdraw { group, invitation } => {
+            invitation::withdraw(global, &group, &invitation).await
+        }
+        GroupCommand::Join { link, file, password } => {
             let link = match file {
                 Some(file) => String::from_utf8_lossy(&read_input(&file)?).into_owned(),
                 None if link == "-" => String::from_utf8_lossy(&read_input("-")?).into_owned(),
                 None => link,
             };
             // A link that is none is told before anything is started.
-            parse_invitation(&link).context("reading the invitation")?;
-            with_host(global, async |host| join(global, host, &link).await).await
+            let invitation = parse_invitation(&link).context("reading the invitation")?;
+            let password = match invitation.summary().password {
+                true => Some(
+                    peergraph::Password::new(password.read()?.as_str())
+                        .context("reading the password")?,
+                ),
+                false => None,
+            };
+            with_host(global, async |host| join(global, host, &link, password).await).await
+        }
+        GroupCommand::Leave { group } => {
+            change(global, &group, async |group| {
+                let id = group.id().to_string();
+                group.clone().leave().await.context("leaving the group")?;
+                if global.json {
+                    output::line(json!({ "left": id }))
+                } else {
+                    output::line(format!("Left: {id}"))
+                }
+            })
+            .await
         }
         GroupCommand::List => {
             with_host(global, async |host| {
                 for group in host.groups().await.context("listing groups")? {
-                    show(global, &group).await?;
+                    print(global, &group).await?;
                 }
                 Ok(())
             })
             .await
         }
-        GroupCommand::Members { group } => {
-            with_host(global, async |host| {
-                let group = find_group(host, &group).await?;
-                for member in group.members().await.context("listing members")? {
-                    if global.json {
-                        output::line(output::member_json(&member))?;
-                    } else {
-                        output::line(output::member_text(&member))?;
-                    }
-                }
-                Ok(())
-            })
-            .await
+        GroupCommand::Members { group } => members::members(global, &group).await,
+        GroupCommand::Promote(arguments) => members::promote(global, arguments).await,
+        GroupCommand::Revoke(arguments) => members::revoke(global, arguments).await,
+        GroupCommand::Reinstate(arguments) => members::reinstate(global, arguments).await,
+    }
+}
+
+/// Does `work`, which is for all members to learn. It looks for one of them first, since what we do may depend on what
+/// they know, and gives it time to take over what we did.
+pub(super) async fn change(
+    global: &Global,
+    wanted: &str,
+    work: impl AsyncFnOnce(&Group) -> Result<()>,
+) -> Result<()> {
+    with_host(global, async |host| {
+        let mut events = host.events();
+        let group = find_group(host, wanted).await?;
+        let wait = MEET_WAIT.min(global.timeout);
+        let others = members::list(&group).await?.iter().any(|member| {
+            member.peer != host.peer_id() && member.standing == Standing::Member
+        });
+        let met = others
+            && tokio::time::timeout(wait, synced(&group, &mut events)).await.is_ok_and(|it| it.is_ok());
+        work(&group).await?;
+        if met {
+            // It may know all of it already, or be gone.
+            let _ = tokio::time::timeout(wait, taken_over(&group, &mut events)).await;
+        } else if others {
+            eprintln!(
+                "No other member was met within {} s: this is stored here, and others learn of it when one is met. Is a \
+                 node known (--node URL)?",
+                wait.as_secs()
+            );
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until a neighbour holds what we published last, or the group is left.
+async fn taken_over(group: &Group, events: &mut Events) {
+    if group.info().await.is_err() {
+        return;
+    }
+    while let Some(event) = events.next().await {
+        if matches!(event, Event::Status { group: of, .. } if of == group.id()) {
+            return;
         }
     }
 }
 
-async fn join(global: &Global, host: &Host, link: &str) -> Result<()> {
-    let events = host.events();
-    let joined = tokio::time::timeout(global.timeout, host.join(link)).await;
+async fn join(
+    global: &Global,
+    host: &Host,
+    link: &str,
+    password: Option<peergraph::Password>,
+) -> Result<()> {
+    let mut events = host.events();
+    let joining = async {
+        match password {
+            Some(password) => host.join_with(link, password).await,
+            None => host.join(link).await,
+        }
+    };
+    let joined = tokio::time::timeout(global.timeout, joining).await;
     let group = match joined {
         Ok(group) => group.context("joining the group")?,
         Err(_) => bail!(
@@ -137,36 +250,52 @@ async fn join(global: &Global, host: &Host, link: &str) -> Result<()> {
             global.timeout.as_secs()
         ),
     };
+    // Who was in it before is in it at once, as it was.
+    let standing = info(&group).await?.standing;
+    if standing != Standing::Member {
+        let was = output::standing_text(standing, |peer| peer.to_string()[..8].to_owned());
+        bail!(
+            "joining the group: this data folder holds a membership of it that is {was}; leave the group first \
+             (`peergraph group leave {}`), or ask who revoked it to take that back (`peergraph group reinstate`)",
+            group.id()
+        );
+    }
     let wait = SYNC_WAIT.min(global.timeout);
-    if tokio::time::timeout(wait, synced(&group, events)).await.is_err() {
+    let ready = async {
+        while !group.info().await?.ready {
+            synced(&group, &mut events).await?;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    if tokio::time::timeout(wait, ready).await.is_err() {
         eprintln!(
             "Joined, but not everything that the group holds has arrived; `peergraph watch {}` gets the rest.",
             group.id()
         );
     }
-    show(global, &group).await
+    print(global, &group).await
 }
 
-/// Waits until the store holds what the group held when we came.
-async fn synced(group: &Group, mut events: Events) -> Result<()> {
-    while !group.info().await?.ready {
-        loop {
-            match events.next().await {
-                Some(Event::Sync { group: of, phase: SyncPhase::Complete, .. })
-                    if of == group.id() =>
-                {
-                    break;
-                }
-                Some(_) => {}
-                None => return Err(anyhow!("the host has ended")),
+/// Waits until a sync with a member is complete.
+async fn synced(group: &Group, events: &mut Events) -> Result<()> {
+    loop {
+        match events.next().await {
+            Some(Event::Sync { group: of, phase: SyncPhase::Complete, .. }) if of == group.id() => {
+                return Ok(());
             }
+            Some(_) => {}
+            None => return Err(anyhow!("the host has ended")),
         }
     }
-    Ok(())
 }
 
-async fn show(global: &Global, group: &Group) -> Result<()> {
-    let info = group.info().await.context("looking at the group")?;
+async fn info(group: &Group) -> Result<GroupInfo> {
+    group.info().await.context("looking at the group")
+}
+
+/// Prints a group as one line.
+async fn print(global: &Global, group: &Group) -> Result<()> {
+    let info = info(group).await?;
     if global.json {
         output::line(output::group_json(&info))
     } else {
@@ -174,25 +303,29 @@ async fn show(global: &Global, group: &Group) -> Result<()> {
     }
 }
 
-fn read_document(file: &str) -> Result<Certificate> {
-    let text = String::from_utf8_lossy(&read_input(file)?).into_owned();
-    let hint = "it must hold what `peergraph identity show --document` prints";
-    Certificate::from_pem(&text).with_context(|| format!("reading the identity in {file} ({hint})"))
-}
-
-fn print_link(global: &Global, text: &str, page: Option<String>) -> Result<()> {
-    let page = match page {
-        Some(page) => page,
-        None => {
-            let nodes = global.folder()?.nodes()?;
-            let web = nodes.iter().find(|url| url.is_web()).map(ToString::to_string);
-            web.unwrap_or_else(|| "peergraph:".to_owned())
-        }
-    };
-    let link = format!("{}#{text}", page.trim_end_matches('#'));
+/// Prints everything about a group.
+async fn show(global: &Global, group: &Group) -> Result<()> {
+    let info = info(group).await?;
     if global.json {
-        output::line(json!({ "link": link, "text": text }))
-    } else {
-        output::line(link)
+        return output::line(output::group_json(&info));
     }
+    let members = members::list(group).await?;
+    let mut standing =
+        output::standing_text(info.standing, |peer| members::name_of(&members, peer));
+    if info.standing == Standing::Member {
+        standing.push_str(&format!(" until {}", output::time(info.expires)));
+    }
+    let mut fields = vec![("Name", output::plain(&info.name)), ("Id", info.id.to_string())];
+    if !info.comment.is_empty() {
+        fields.push(("Comment", output::plain(&info.comment)));
+    }
+    let owner = if info.owner { ", and owner" } else { "" };
+    fields.extend([
+        ("You are", format!("{}{owner}", output::grant_text(&info.grant))),
+        ("Membership", standing),
+        ("Records", info.records.to_string()),
+        ("Presence", format!("told by up to {} nodes", info.presence_max)),
+    ]);
+    fields.extend(policy_fields(&info.policy));
+    output::fields(&fields)
 }

@@ -3,8 +3,12 @@
 use std::io::Write as _;
 
 use anyhow::Result;
-use peergraph::{Attribute, GroupInfo, MemberInfo, Record, Value, WallTime};
+use peergraph::{
+    Attribute, Grant, GroupInfo, MemberInfo, PeerId, Record, Standing, Value, WallTime,
+};
 use serde_json::json;
+
+use super::policy::policy_json;
 
 /// Prints one line to standard output, at once.
 pub(super) fn line(text: impl std::fmt::Display) -> Result<()> {
@@ -128,22 +132,39 @@ fn attribute_text(attribute: &Attribute) -> String {
     format!("  {}={value}", plain(&attribute.name))
 }
 
+/// Prints names and values, one below the other.
+pub(super) fn fields(fields: &[(&str, String)]) -> Result<()> {
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    fields.iter().try_for_each(|(name, value)| line(format!("{name:width$}  {value}")))
+}
+
 pub(super) fn group_json(group: &GroupInfo) -> serde_json::Value {
     json!({
         "id": group.id.to_string(),
         "name": group.name,
+        "comment": group.comment,
+        "presence": group.presence_max,
+        "owner": group.owner,
         "role": group.grant.role.to_string(),
+        "app_roles": group.grant.app_roles,
+        "standing": standing_json(group.standing),
         "expires": group.expires.0,
         "records": group.records,
         "neighbours": group.neighbours,
         "ready": group.ready,
+        "policy": policy_json(&group.policy),
     })
 }
 
 pub(super) fn group_text(group: &GroupInfo) -> String {
-    let GroupInfo { id, name, grant, records, expires, .. } = group;
-    let role = grant.role;
-    format!("{id}  {}  {role} until {}, {records} records", plain(name), time(*expires))
+    let GroupInfo { id, name, grant, standing, records, expires, .. } = group;
+    let role = grant_text(grant);
+    let standing = if *standing == Standing::Member {
+        format!("until {}", time(*expires))
+    } else {
+        standing.word().to_owned()
+    };
+    format!("{id}  {}  {role} {standing}, {records} records", plain(name))
 }
 
 pub(super) fn member_json(member: &MemberInfo) -> serde_json::Value {
@@ -151,16 +172,55 @@ pub(super) fn member_json(member: &MemberInfo) -> serde_json::Value {
         "peer": member.peer.to_string(),
         "name": member.name,
         "role": member.grant.role.to_string(),
+        "app_roles": member.grant.app_roles,
+        "standing": standing_json(member.standing),
         "serial": member.serial.to_string(),
+        "issuer": member.issuer.to_string(),
+        "expires": member.expires.0,
         "nodes": member.nodes.iter().map(|node| node.to_string()).collect::<Vec<_>>(),
     })
 }
 
-pub(super) fn member_text(member: &MemberInfo) -> String {
-    let MemberInfo { peer, name, grant, nodes, .. } = member;
-    let role = grant.role;
-    let here = if nodes.is_empty() { "away" } else { "here" };
-    format!("{peer}  {}  {role}, {here}", plain(name))
+/// A member as a line; `name_of` tells who the others in it are.
+pub(super) fn member_text(member: &MemberInfo, name_of: impl Fn(PeerId) -> String) -> String {
+    let MemberInfo { peer, name, grant, serial, .. } = member;
+    let (role, issuer) = (grant_text(grant), name_of(member.issuer));
+    let here = if member.nodes.is_empty() { "away" } else { "here" };
+    let standing = if member.standing == Standing::Member {
+        format!("until {}, {here}", time(member.expires))
+    } else {
+        standing_text(member.standing, name_of)
+    };
+    format!("{peer}  {}  {role}, {standing}, issued by {issuer}, serial {serial}", plain(name))
+}
+
+/// `{"is": "revoked", "by": …, "reason": "misconduct"}`.
+fn standing_json(standing: Standing) -> serde_json::Value {
+    let mut object = json!({ "is": standing.word() });
+    if let Standing::Revoked { by, reason } = standing {
+        object["by"] = by.to_string().into();
+        object["reason"] = reason.word().into();
+    }
+    object
+}
+
+/// `member`, `expired`, or `revoked by Ada (misconduct)`.
+pub(super) fn standing_text(standing: Standing, name_of: impl Fn(PeerId) -> String) -> String {
+    let Standing::Revoked { by, reason } = standing else { return standing.word().to_owned() };
+    format!("revoked by {} ({reason})", name_of(by))
+}
+
+/// `member (editor, moderator)`.
+pub(super) fn grant_text(grant: &Grant) -> String {
+    with_roles(&grant.role.to_string(), &grant.app_roles)
+}
+
+/// A role, and those of the application.
+pub(super) fn with_roles(role: &str, app_roles: &[String]) -> String {
+    if app_roles.is_empty() {
+        return role.to_owned();
+    }
+    format!("{role} ({})", app_roles.join(", "))
 }
 
 #[cfg(test)]

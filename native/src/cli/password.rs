@@ -15,6 +15,11 @@ pub(crate) struct Password {
 }
 
 impl Password {
+    /// Whether a file is named for it.
+    pub(super) fn is_named(&self) -> bool {
+        self.password_file.is_some()
+    }
+
     /// The password that opens something.
     pub(super) fn read(&self) -> Result<Zeroizing<String>> {
         self.get(false)

@@ -500,6 +500,7 @@ fn name(event: &Event) -> &'static str {
         Event::Record { .. } => "record",
         Event::Status { .. } => "status",
         Event::Expired { .. } => "expired",
+        Event::Withdrawn { .. } => "withdrawn",
         Event::Member { .. } => "member",
         Event::Neighbour { .. } => "neighbour",
         Event::Sync { .. } => "sync",
@@ -508,6 +509,7 @@ fn name(event: &Event) -> &'static str {
         Event::PeerMisbehaved { .. } => "peer misbehaved",
         Event::Conflict { .. } => "conflict",
         Event::StoreFailed { .. } => "store failed",
+        Event::Node { .. } => "node",
         _ => "other",
     }
 }

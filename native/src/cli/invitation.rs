@@ -1,0 +1,288 @@
+//! `peergraph invitation show`, and `peergraph group invite`, `invitations` and `withdraw`.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use peergraph::peergraph_core::identity::verify;
+use peergraph::peergraph_core::invitation::InvitationKind;
+use peergraph::{Certificate, Grant, Invitation, InvitationInfo, InviteOptions, PeerId, WallTime};
+use serde_json::json;
+
+use super::group::change;
+use super::members::{GrantArguments, list, name_of};
+use super::password::Password;
+use super::{Global, duration, find_group, output, policy, qr, read_input, with_host};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InvitationCommand {
+    /// Show what an invitation says, without joining or telling anybody
+    Show {
+        /// The link, or a file that holds it; `-` reads it from standard input, which `ps` does not show
+        #[arg(default_value = "-", value_name = "LINK|FILE")]
+        link: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InviteArguments {
+    /// Id, beginning of the id, or name
+    group: String,
+    #[command(flatten)]
+    grant: GrantArguments,
+    /// How many may join with the link
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    uses: u32,
+    /// How long it can be used, such as 12h or 7d
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
+    expires: Duration,
+    /// Make the link useless without a password, which you tell in another way; with --password-file it comes from there
+    #[arg(long)]
+    password: bool,
+    #[command(flatten)]
+    from: Password,
+    /// For this identity alone: the file that `identity show --document` prints. Works while you are offline
+    #[arg(long, alias = "for", value_name = "FILE", conflicts_with_all = ["uses", "expires", "password", "password_file"])]
+    bound: Option<String>,
+    /// Also draw the link as a QR code, on standard error
+    #[arg(long)]
+    qr: bool,
+    /// The page that the link opens [default: the first node that is known]
+    #[arg(long, value_name = "URL")]
+    page: Option<String>,
+}
+
+pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Result<()> {
+    let grant = arguments.grant.grant()?;
+    let bound = arguments.bound.as_deref().map(read_document).transpose()?;
+    let with_password = arguments.password || arguments.from.is_named();
+    let options = match bound {
+        Some(identity) => InviteOptions::bound(identity, grant.clone()),
+        None if with_password => {
+            let password = peergraph::Password::new(arguments.from.choose()?.as_str())
+                .context("choosing the password")?;
+            let options = InviteOptions::password(grant.clone(), password);
+            options.uses(arguments.uses).expires_in(arguments.expires)
+        }
+        None => {
+            InviteOptions::bearer(grant.clone()).uses(arguments.uses).expires_in(arguments.expires)
+        }
+    };
+    change(global, &arguments.group, async |group| {
+        let invitation = group.invite(options.clone()).await.context("making the invitation")?;
+        let page = match &arguments.page {
+            Some(page) => page.clone(),
+            None => default_page(global)?,
+        };
+        let link = format!("{}#{}", page.trim_end_matches('#'), invitation.to_text());
+        if arguments.qr {
+            use std::io::IsTerminal as _;
+            eprintln!("{}", qr::half_blocks(&link, std::io::stderr().is_terminal())?);
+        }
+        print_link(global, &invitation, &link, &grant)?;
+        let who = match &invitation.kind {
+            InvitationKind::Bound { .. } => return Ok(()),
+            InvitationKind::Bearer { .. } => "a member who may invite",
+            InvitationKind::Password { .. } => "you, who know the password,",
+        };
+        let (group, id) = (group.id(), id_of(&invitation).unwrap_or_default());
+        eprintln!(
+            "To let people in, {who} must be online, such as `peergraph watch` or `peergraph node` with this data \
+             folder. To take the link back: peergraph group withdraw {group} {id}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+fn print_link(global: &Global, invitation: &Invitation, link: &str, grant: &Grant) -> Result<()> {
+    if !global.json {
+        return output::line(link);
+    }
+    output::line(json!({
+        "link": link,
+        "text": invitation.to_text(),
+        "id": id_of(invitation),
+        "role": grant.role.to_string(),
+        "app_roles": grant.app_roles,
+        "expires": invitation.expires.0,
+    }))
+}
+
+/// The record that announces it; bound ones are announced nowhere.
+fn id_of(invitation: &Invitation) -> Option<String> {
+    match &invitation.kind {
+        InvitationKind::Bearer { id, .. } | InvitationKind::Password { id, .. } => {
+            Some(id.to_string())
+        }
+        InvitationKind::Bound { .. } => None,
+    }
+}
+
+fn default_page(global: &Global) -> Result<String> {
+    let nodes = global.folder()?.nodes()?;
+    let web = nodes.iter().find(|url| url.is_web()).map(ToString::to_string);
+    Ok(web.unwrap_or_else(|| "peergraph:".to_owned()))
+}
+
+fn read_document(file: &str) -> Result<Certificate> {
+    let text = String::from_utf8_lossy(&read_input(file)?).into_owned();
+    let hint = "it must hold what `peergraph identity show --document` prints";
+    Certificate::from_pem(&text).with_context(|| format!("reading the identity in {file} ({hint})"))
+}
+
+pub(super) fn run(global: &Global, command: InvitationCommand) -> Result<()> {
+    let InvitationCommand::Show { link } = command;
+    let invitation = read_invitation(&link)?;
+    if global.json {
+        output::line(shown_json(&invitation))
+    } else {
+        output::fields(&shown_fields(&invitation))
+    }
+}
+
+/// Reads an invitation from standard input, from the text itself, or from a file.
+pub(super) fn read_invitation(link: &str) -> Result<Invitation> {
+    let file = |path: &str| {
+        Ok::<_, anyhow::Error>(String::from_utf8_lossy(&read_input(path)?).into_owned())
+    };
+    if link == "-" || std::path::Path::new(link).is_file() {
+        let from = if link == "-" { "standard input" } else { link };
+        return peergraph::parse_invitation(&file(link)?)
+            .with_context(|| format!("reading the invitation from {from}"));
+    }
+    peergraph::parse_invitation(link).context("reading the invitation")
+}
+
+/// Why it cannot be used, as far as one can tell without asking the group.
+fn fault(invitation: &Invitation) -> Option<String> {
+    let invitee = match &invitation.kind {
+        InvitationKind::Bound { for_peer, .. } => *for_peer,
+        InvitationKind::Bearer { .. } | InvitationKind::Password { .. } => {
+            PeerId::from_bytes([0; 32])
+        }
+    };
+    invitation.check(invitee, now(), verify).err().map(|error| error.to_string())
+}
+
+fn now() -> WallTime {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    WallTime(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// Application roles of a bound invitation; a link names none, the group knows them.
+fn app_roles(invitation: &Invitation) -> Vec<String> {
+    match &invitation.kind {
+        InvitationKind::Bound { chain, .. } => chain
+            .last()
+            .and_then(Certificate::grant)
+            .map(|grant| grant.app_roles)
+            .unwrap_or_default(),
+        InvitationKind::Bearer { .. } | InvitationKind::Password { .. } => Vec::new(),
+    }
+}
+
+fn shown_json(invitation: &Invitation) -> serde_json::Value {
+    let summary = invitation.summary();
+    let fault = fault(invitation);
+    json!({
+        "kind": match &invitation.kind {
+            InvitationKind::Bound { .. } => "bound",
+            InvitationKind::Bearer { .. } => "bearer",
+            InvitationKind::Password { .. } => "password",
+        },
+        "group": summary.group.to_string(),
+        "name": summary.name,
+        "inviter": summary.inviter,
+        "role": summary.role.map(|role| role.to_string()),
+        "app_roles": app_roles(invitation),
+        "invitee": summary.invitee.map(|(peer, name)| json!({ "peer": peer.to_string(), "name": name })),
+        "expires": summary.expires.0,
+        "addresses": summary.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "policy": policy::policy_json(invitation.root.policy()),
+        "usable": fault.is_none(),
+        "fault": fault,
+    })
+}
+
+fn shown_fields(invitation: &Invitation) -> Vec<(&'static str, String)> {
+    let summary = invitation.summary();
+    let role =
+        summary.role.map_or_else(|| "what the group allows".to_owned(), |role| role.to_string());
+    let meant_for = match &summary.invitee {
+        Some((peer, name)) => format!("{} ({peer}) alone", output::plain(name)),
+        None if summary.password => "whoever has the link and knows the password".to_owned(),
+        None => "whoever has the link".to_owned(),
+    };
+    let mut fields = vec![
+        ("Group", output::plain(&summary.name)),
+        ("Group id", summary.group.to_string()),
+        ("From", format!("{}, says the invitation", output::plain(&summary.inviter))),
+        ("Meant for", meant_for),
+        ("You will be", output::with_roles(&role, &app_roles(invitation))),
+        ("Good until", output::time(summary.expires)),
+    ];
+    let addresses = summary.addresses.iter();
+    fields.extend(addresses.map(|address| ("Address", output::plain(&address.to_string()))));
+    fields.extend(policy::policy_fields(invitation.root.policy()));
+    let fault = fault(invitation)
+        .unwrap_or_else(|| "yes, as far as one can tell without the group".to_owned());
+    fields.push(("Usable", fault));
+    fields
+}
+
+pub(super) async fn invitations(global: &Global, wanted: &str) -> Result<()> {
+    with_host(global, async |host| {
+        let group = find_group(host, wanted).await?;
+        let members = list(&group).await?;
+        for invitation in group.invitations().await.context("listing invitations")? {
+            if global.json {
+                output::line(invitation_json(&invitation))?;
+            } else {
+                output::line(invitation_text(&invitation, &name_of(&members, invitation.inviter)))?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn invitation_json(invitation: &InvitationInfo) -> serde_json::Value {
+    json!({
+        "id": invitation.id.to_string(),
+        "inviter": invitation.inviter.to_string(),
+        "role": invitation.grant.role.to_string(),
+        "app_roles": invitation.grant.app_roles,
+        "uses": invitation.uses,
+        "used": invitation.used,
+        "expires": invitation.expires.0,
+    })
+}
+
+fn invitation_text(invitation: &InvitationInfo, inviter: &str) -> String {
+    let InvitationInfo { id, grant, uses, used, expires, .. } = invitation;
+    let role = output::grant_text(grant);
+    format!("{id}  {role}, {used} of {uses} used, until {}, by {inviter}", output::time(*expires))
+}
+
+pub(super) async fn withdraw(global: &Global, group: &str, wanted: &str) -> Result<()> {
+    change(global, group, async |group| {
+        let open = group.invitations().await.context("listing invitations")?;
+        let start = wanted.to_lowercase();
+        let named =
+            |it: &&InvitationInfo| !start.is_empty() && it.id.to_string().starts_with(&start);
+        let found: Vec<_> = open.iter().filter(named).collect();
+        let invitation = match found.as_slice() {
+            [invitation] => invitation.id,
+            [] => bail!("no open invitation {wanted:?}; see `peergraph group invitations`"),
+            _ => bail!("more than one invitation begins with {wanted:?}; give more of its id"),
+        };
+        group.withdraw(invitation).await.context("withdrawing the invitation")?;
+        if global.json {
+            output::line(json!({ "withdrawn": invitation.to_string() }))
+        } else {
+            output::line(format!("Withdrawn: {invitation}"))
+        }
+    })
+    .await
+}

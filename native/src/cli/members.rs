@@ -1,0 +1,216 @@
+//! `peergraph group members`, `promote`, `revoke` and `reinstate`.
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use peergraph::{Grant, Group, MemberInfo, PeerId, Reason, Role, Serial, Target};
+use serde_json::json;
+
+use super::group::change;
+use super::{Global, find_group, output, with_host};
+
+#[derive(Args, Debug)]
+pub(crate) struct PromoteArguments {
+    /// Id, beginning of the id, or name
+    group: String,
+    /// Whom: name, peer id, or the beginning of the peer id
+    peer: String,
+    #[command(flatten)]
+    grant: GrantArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RevokeArguments {
+    /// Id, beginning of the id, or name
+    group: String,
+    /// Whose: name, peer id, or the beginning of the peer id; or the serial of one membership
+    #[arg(value_name = "PEER|SERIAL")]
+    target: String,
+    /// Why, for everybody to read: unspecified, key-lost, misconduct or left
+    #[arg(long, default_value = "unspecified")]
+    reason: Reason,
+    /// Remove what they published, everywhere
+    #[arg(long)]
+    drop_records: bool,
+    /// Also take away the memberships of those that they let in
+    #[arg(long)]
+    drop_members: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReinstateArguments {
+    /// Id, beginning of the id, or name
+    group: String,
+    /// Whom: name, peer id, or the beginning of the peer id
+    peer: String,
+}
+
+/// What somebody may do.
+#[derive(Args, Debug)]
+pub(crate) struct GrantArguments {
+    /// What they may do: member, inviting or administrator
+    #[arg(long, default_value = "member")]
+    role: Role,
+    /// Roles of the application, such as editor,moderator
+    #[arg(long = "as", value_name = "ROLES", value_delimiter = ',')]
+    app_roles: Vec<String>,
+}
+
+impl GrantArguments {
+    pub(super) fn grant(&self) -> Result<Grant> {
+        Grant::new(self.role, self.app_roles.clone()).with_context(|| {
+            let roles = self.app_roles.join(",");
+            format!("--as {roles}: up to 16 roles of 1 to 32 of a-z, 0-9 and '-', none of them a role of the group")
+        })
+    }
+}
+
+pub(super) async fn members(global: &Global, wanted: &str) -> Result<()> {
+    with_host(global, async |host| {
+        let group = find_group(host, wanted).await?;
+        let members = list(&group).await?;
+        for member in &members {
+            print(global, &members, member)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+pub(super) async fn promote(global: &Global, arguments: PromoteArguments) -> Result<()> {
+    let grant = arguments.grant.grant()?;
+    change(global, &arguments.group, async |group| {
+        let peer = find_member(&list(group).await?, &arguments.peer)?.peer;
+        group.promote(peer, grant.clone()).await.context("issuing the membership")?;
+        show(global, group, peer).await
+    })
+    .await
+}
+
+pub(super) async fn revoke(global: &Global, arguments: RevokeArguments) -> Result<()> {
+    change(global, &arguments.group, async |group| {
+        let members = list(group).await?;
+        let member = find_member(&members, &arguments.target);
+        let target = match (&member, arguments.target.parse::<Serial>()) {
+            (Ok(member), _) => Target::Peer(member.peer),
+            (Err(_), Ok(serial)) => Target::Serial(serial),
+            (Err(_), Err(_)) => Target::Peer(member?.peer),
+        };
+        let mut revoke = group.revoke(target).reason(arguments.reason);
+        if arguments.drop_records {
+            revoke = revoke.drop_records();
+        }
+        if arguments.drop_members {
+            revoke = revoke.drop_members();
+        }
+        revoke.await.context("revoking the membership")?;
+        let peer = match target {
+            Target::Peer(peer) => Some(peer),
+            Target::Serial(serial) => {
+                let owner = members.iter().find(|member| member.serial == serial);
+                owner.map(|member| member.peer)
+            }
+        };
+        match peer {
+            Some(peer) => show(global, group, peer).await,
+            // An earlier membership of somebody, who has a later one.
+            None if global.json => output::line(json!({ "revoked": arguments.target })),
+            None => output::line(format!("Revoked: {}", arguments.target)),
+        }
+    })
+    .await
+}
+
+pub(super) async fn reinstate(global: &Global, arguments: ReinstateArguments) -> Result<()> {
+    change(global, &arguments.group, async |group| {
+        let peer = find_member(&list(group).await?, &arguments.peer)?.peer;
+        group.reinstate(peer).await.context("reinstating the member")?;
+        show(global, group, peer).await
+    })
+    .await
+}
+
+pub(super) async fn list(group: &Group) -> Result<Vec<MemberInfo>> {
+    group.members().await.context("listing members")
+}
+
+/// Prints what has become of a member.
+async fn show(global: &Global, group: &Group, peer: PeerId) -> Result<()> {
+    let members = list(group).await?;
+    match members.iter().find(|member| member.peer == peer) {
+        Some(member) => print(global, &members, member),
+        None => Ok(()),
+    }
+}
+
+fn print(global: &Global, members: &[MemberInfo], member: &MemberInfo) -> Result<()> {
+    if global.json {
+        output::line(output::member_json(member))
+    } else {
+        output::line(output::member_text(member, |peer| name_of(members, peer)))
+    }
+}
+
+/// The name of a member in lists; the beginning of its id where it is unknown, as the group's own key is.
+pub(super) fn name_of(members: &[MemberInfo], peer: PeerId) -> String {
+    let member = members.iter().find(|member| member.peer == peer);
+    member.map_or_else(|| peer.to_string()[..8].to_owned(), |member| output::plain(&member.name))
+}
+
+/// The member that `wanted` names: by name, by id, or by the beginning of its id.
+fn find_member<'a>(members: &'a [MemberInfo], wanted: &str) -> Result<&'a MemberInfo> {
+    let mut found: Vec<_> = members.iter().filter(|member| member.name == wanted).collect();
+    if found.is_empty() && !wanted.is_empty() {
+        let start = wanted.to_lowercase();
+        found =
+            members.iter().filter(|member| member.peer.to_string().starts_with(&start)).collect();
+    }
+    match found.as_slice() {
+        [member] => Ok(member),
+        [] => bail!("no member {wanted:?}; see `peergraph group members`"),
+        several => {
+            let line = |member: &&MemberInfo| {
+                format!("\n  {}  {}", member.peer, output::plain(&member.name))
+            };
+            let lines: String = several.iter().map(line).collect();
+            bail!("{wanted:?} may be any of these; give more of the peer id:{lines}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use peergraph::{Standing, WallTime};
+
+    fn member(name: &str, first_byte: u8) -> MemberInfo {
+        MemberInfo {
+            peer: PeerId::from_bytes([first_byte; 32]),
+            name: name.to_owned(),
+            grant: Role::Member.into(),
+            standing: Standing::Member,
+            serial: Serial::from_bytes([first_byte; 16]),
+            issuer: PeerId::from_bytes([9; 32]),
+            expires: WallTime(0),
+            nodes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn members_are_found_by_name_and_by_the_beginning_of_their_id() {
+        let members = [member("Ada", 0), member("Bob", 255), member("Bob", 254), member("", 128)];
+        let find = |wanted: &str| find_member(&members, wanted).map(|member| member.peer);
+        assert_eq!(find("Ada").expect("holds"), members[0].peer);
+        assert_eq!(find("777").expect("holds"), members[1].peer);
+        assert_eq!(
+            find(&members[2].peer.to_string().to_uppercase()).expect("holds"),
+            members[2].peer
+        );
+        let error = find("Bob").expect_err("fails").to_string();
+        for member in &members[1..3] {
+            assert!(error.contains(&member.peer.to_string()), "{error}");
+        }
+        assert!(!error.contains(&members[0].peer.to_string()), "{error}");
+        assert!(find("7").expect_err("fails").to_string().contains("more of the peer id"));
+        assert!(find("Eve").expect_err("fails").to_string().contains("group members"));
+    }
+}
