@@ -2,7 +2,8 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `internal`
-//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `publishing`
+//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `refresh` (keeping own
+//! records alive), `publishing`
 //! (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
@@ -15,12 +16,15 @@ mod flood;
 mod graph;
 mod internal;
 mod invitations;
+#[cfg(test)]
+mod laws;
 mod membership;
 mod password;
 mod peer_time;
 mod presence;
 mod publishing;
 mod records;
+mod refresh;
 mod repair;
 mod signal;
 mod signature;
@@ -91,6 +95,8 @@ pub(crate) struct Group {
     /// Our records and who holds them; the newest [`TRACKED_MAX`].
     tracked: BTreeMap<RecordId, Tracked>,
     tracked_order: VecDeque<RecordId>,
+    /// Our records that are renewed before they end, and how long each lives.
+    refreshed: BTreeMap<RecordId, Duration>,
     own_presence: Option<RecordId>,
     /// What our presence says of us, and whether we are present whatever the group's properties say.
     own_attributes: Vec<Attribute>,
@@ -141,6 +147,7 @@ enum Timer {
     Standing,
     Repair,
     Expiry,
+    Refresh,
     Joining,
     Judge,
     Renew,
@@ -213,6 +220,9 @@ struct Saved {
     known: Vec<Vec<Address>>,
     #[n(7)]
     passwords: Option<Vec<(RecordId, ByteArray<32>)>>,
+    /// With lives in milliseconds.
+    #[n(8)]
+    refreshed: Option<Vec<(RecordId, u64)>>,
     #[n(16)]
     peer_time_base: Option<i64>,
 }
@@ -241,6 +251,7 @@ impl Group {
             early: Vec::new(),
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
+            refreshed: BTreeMap::new(),
             own_presence: None,
             own_attributes: Vec::new(),
             presence_forced: false,
@@ -286,6 +297,8 @@ impl Group {
         for (id, secret) in saved.passwords.unwrap_or_default() {
             group.passwords.known.insert(id, Secret::from_bytes(secret.into()));
         }
+        let lives = saved.refreshed.unwrap_or_default().into_iter();
+        group.refreshed = lives.map(|(id, ms)| (id, Duration::from_millis(ms))).collect();
         Some(group)
     }
 
@@ -304,6 +317,9 @@ impl Group {
             passwords: Some(
                 self.password_secrets().into_iter().map(|(id, it)| (id, it.into())).collect(),
             ),
+            refreshed: Some(
+                self.refreshed.iter().map(|(&id, life)| (id, life.as_millis() as u64)).collect(),
+            ),
         };
         let bytes = wire::encode(&saved);
         ctx.storage.write(storage::info_key(self.id), Some(bytes.into()));
@@ -317,6 +333,7 @@ impl Group {
         self.timers.set(Timer::Renew, ctx.now.mono);
         self.timers.set(Timer::Maintain, ctx.now.mono);
         self.arm_expiry(ctx);
+        self.arm_refresh(ctx);
         if self.ready {
             self.timers.set(Timer::Presence, ctx.now.mono);
         }
@@ -381,6 +398,7 @@ impl Group {
             Timer::Standing => "change number of contacts",
             Timer::Repair => "look for the missing",
             Timer::Expiry => "expire records",
+            Timer::Refresh => "refresh records",
             Timer::Joining => "give up joining",
             Timer::Judge => "enforce the roll",
             Timer::Renew => "renew memberships",
@@ -406,6 +424,7 @@ impl Group {
                 Timer::Standing => self.change_standing(ctx),
                 Timer::Repair => self.repair(ctx, links),
                 Timer::Expiry => self.expire(ctx),
+                Timer::Refresh => self.refresh(ctx),
                 // The node has asked `gave_up_joining` before.
                 Timer::Joining => {}
                 Timer::Judge => self.enforce(ctx, links),

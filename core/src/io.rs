@@ -441,6 +441,11 @@ pub struct Draft {
     pub expires_in: Option<Duration>,
     /// Whether this is a deletion, which needs an `id`.
     pub delete: bool,
+    /// Whether this node renews the record before it ends, as long as it is up and in the group, across restarts: under a
+    /// higher version, with the content that stands then and as long a life again. It lives at least
+    /// [`REFRESH_LIFETIME_MIN`](crate::limits::REFRESH_LIFETIME_MIN). Replacing the record without this, or deleting it,
+    /// ends that.
+    pub refresh: bool,
 }
 
 /// Which records to read. Fields that are absent do not restrict.

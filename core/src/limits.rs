@@ -88,6 +88,12 @@ pub const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
 pub const ATTRIBUTE_NAME_MAX: usize = 40;
 /// Characters of a record type. Design §7.
 pub const TYPE_NAME_MAX: usize = 64;
+/// A record that its publisher's node refreshes is renewed no later than this before it ends. Source: the ancestors' SDK.
+pub const REFRESH_LEAD_MIN: Duration = Duration::from_secs(240);
+/// Shortest life of a record that is refreshed; it leaves as much between two refreshes. A shorter one is lengthened.
+pub const REFRESH_LIFETIME_MIN: Duration = Duration::from_secs(480);
+/// Records that one node refreshes in one group. Guess. A further one is refused.
+pub const REFRESHED_MAX: usize = 256;
 /// Life of a record whose publisher names none. Guess: ten years.
 pub const RECORD_LIFETIME_DEFAULT: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// How far a record may be ahead of peer time before it must wait. Source: security.md.

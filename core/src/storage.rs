@@ -70,6 +70,8 @@ pub(crate) enum Pending {
     Page(Page),
     /// Records for a neighbour, by id.
     Give { group: GroupId, link: LinkId },
+    /// Own records that end soon, to publish them anew.
+    Refresh { group: GroupId },
     /// Deleting the records of a group that was left.
     Clear { group: GroupId, request: RequestId },
 }

@@ -59,6 +59,7 @@ impl Group {
             attributes: Vec::new(),
             payload: payload.into_payload(),
             expires_in: None,
+            refresh: false,
             delivery: None,
         }
     }
@@ -75,6 +76,7 @@ impl Group {
             payload: Bytes::new(),
             expires_in: None,
             delete: true,
+            refresh: false,
         };
         self.publish_draft(draft, None).await
     }
@@ -191,6 +193,7 @@ pub struct Publish {
     attributes: Vec<Attribute>,
     payload: Bytes,
     expires_in: Option<Duration>,
+    refresh: bool,
     delivery: Option<Delivery>,
 }
 
@@ -204,6 +207,13 @@ impl Publish {
     /// How long the record lives.
     pub fn expires_in(mut self, time: Duration) -> Self {
         self.expires_in = Some(time);
+        self
+    }
+
+    /// Has this node renew the record before it ends, as long as it is up; see
+    /// [`Draft::refresh`](peergraph_core::io::Draft::refresh).
+    pub fn refreshed(mut self) -> Self {
+        self.refresh = true;
         self
     }
 
@@ -234,6 +244,7 @@ impl IntoFuture for Publish {
                 payload: self.payload,
                 expires_in: self.expires_in,
                 delete: false,
+                refresh: self.refresh,
             };
             self.group.publish_draft(draft, self.delivery).await
         })

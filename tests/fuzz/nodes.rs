@@ -194,6 +194,7 @@ fn draft(payload: &[u8]) -> Draft {
         payload: Bytes::copy_from_slice(payload),
         expires_in: None,
         delete: false,
+        refresh: false,
     }
 }
 

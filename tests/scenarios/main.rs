@@ -10,6 +10,7 @@ mod crash;
 mod flow;
 mod graph;
 mod joining;
+mod lives;
 mod members;
 mod partition;
 mod password;

@@ -38,6 +38,7 @@ pub fn draft(payload: impl Into<Bytes>) -> Draft {
         payload: payload.into(),
         expires_in: None,
         delete: false,
+        refresh: false,
     }
 }
 

@@ -275,6 +275,7 @@ impl DraftJs {
             payload: payload.into(),
             expires_in: self.expires_in_ms.map(|ms| Duration::from_millis(ms as u64)),
             delete: self.delete,
+            refresh: false,
         })
     }
 }

@@ -86,7 +86,7 @@ impl Group {
         request: RequestId,
     ) -> Result<(), Error> {
         if self.publishing.waiting.is_empty() && self.keeps_up(links, ctx.identity.peer_id()) {
-            self.publish(ctx, draft, request)
+            self.publish(ctx, draft, Some(request))
         } else {
             self.publishing.add(request, draft)
         }
@@ -96,7 +96,7 @@ impl Group {
     pub(crate) fn publish_waiting(&mut self, ctx: &mut Ctx<'_>, links: &Links) {
         while !self.publishing.waiting.is_empty() && self.keeps_up(links, ctx.identity.peer_id()) {
             let Some((request, draft)) = self.publishing.take() else { return };
-            if let Err(error) = self.publish(ctx, draft, request) {
+            if let Err(error) = self.publish(ctx, draft, Some(request)) {
                 ctx.out.push_back(Output::Done { request, result: Err(error) });
             }
         }

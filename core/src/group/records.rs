@@ -142,7 +142,7 @@ impl Group {
     /// Takes a record from the store at the start. It was checked when it was stored.
     pub(crate) fn load(&mut self, ctx: &mut Ctx<'_>, class: Class, bytes: Bytes) -> Option<()> {
         let signed = Signed::decode(bytes).ok()?;
-        if signed.record().expires <= self.peer_time(ctx.now.wall) {
+        if signed.record().expires <= self.peer_time(ctx.now.wall) && !self.defers_expiry(class) {
             let key = storage::record_key(self.id, class, signed.record().id);
             ctx.storage.write(key, None);
             return Some(());
@@ -263,6 +263,14 @@ impl Group {
 
     /// Whether a record takes the place of the one that is held. A record keeps its type; if not, that of its creator, or
     /// of an administrator, stands before one whose signer has rights over some types only, and cannot win others so.
+    ///
+    /// This is one order for all, whatever comes first, among records of one type; among those of any types by the creator
+    /// and administrators; and among these, of one type, with one that is passed off as another type (`laws.rs`). It is none
+    /// among three: the creator's, a later one of its type by somebody with rights over that, and a still later one passed
+    /// off as another type. The second beats the first, the third the second, and the first the third. So whoever has
+    /// rights over another type can win such a record where the second stands, and replicas may differ about it until
+    /// its creator or an administrator changes it once more. No order of two records can tell which type came first: only
+    /// an id that is bound to its type could.
     fn outranks(&self, signed: &Signed, held: &Meta) -> bool {
         let record = signed.record();
         if held.kind != record.kind {
@@ -474,7 +482,7 @@ impl Group {
         &mut self,
         ctx: &mut Ctx<'_>,
         draft: Draft,
-        request: RequestId,
+        request: Option<RequestId>,
     ) -> Result<(), Error> {
         let chain = self.valid_chain(ctx)?;
         let chain = chain.clone();
@@ -509,7 +517,11 @@ impl Group {
         let created = held.map_or(now, |meta| meta.created);
         let modified =
             if held.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
-        let lifetime = draft.expires_in.unwrap_or(limits::RECORD_LIFETIME_DEFAULT);
+        let mut lifetime = draft.expires_in.unwrap_or(limits::RECORD_LIFETIME_DEFAULT);
+        if draft.refresh {
+            self.check_refresh(&draft)?;
+            lifetime = lifetime.max(limits::REFRESH_LIFETIME_MIN);
+        }
         let mut expires = now.after(lifetime).min(not_after);
         if let Some(meta) = held {
             // An update may only lengthen a life; a tombstone must last as long as what it hides.
@@ -540,9 +552,12 @@ impl Group {
         };
         record.check(self.payload_bytes_max())?;
         self.last_published = (now, random);
+        let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
+        let id = record.id;
         let signed = record.sign(self.id, ctx.identity);
         self.publish_membership_once(ctx);
-        self.store_record(ctx, signed, &chain, Meaning::Nothing, None, Some(request));
+        self.store_record(ctx, signed, &chain, Meaning::Nothing, None, request);
+        self.keep_alive(ctx, id, refresh);
         Ok(())
     }
 
@@ -615,9 +630,18 @@ impl Group {
         })
     }
 
+    /// Whether records that have ended stay for the time being: where the group's policy says so, until a sync has shown
+    /// that nobody has lengthened their lives.
+    fn defers_expiry(&self, class: Class) -> bool {
+        class == Class::Application
+            && self.root.policy().defer_expiry
+            && !self.neighbours().any(|(_, slot)| slot.synced)
+    }
+
     /// Arms the timer for the record that ends first.
     pub(super) fn arm_expiry(&mut self, ctx: &Ctx<'_>) {
-        let first = self.indexes.iter().filter_map(|index| index.next_expiry()).min();
+        let classes = Class::ALL.into_iter().filter(|&class| !self.defers_expiry(class));
+        let first = classes.filter_map(|class| self.index(class).next_expiry()).min();
         let Some((at, _)) = first else { return };
         let wait = at.0.saturating_sub(self.peer_time(ctx.now.wall).0);
         let wait = Duration::from_millis(wait).clamp(EXPIRY_STEP, Duration::from_secs(86_400));
@@ -628,6 +652,9 @@ impl Group {
     pub(super) fn expire(&mut self, ctx: &mut Ctx<'_>) {
         let now = self.peer_time(ctx.now.wall);
         for class in Class::ALL {
+            if self.defers_expiry(class) {
+                continue;
+            }
             for _ in 0..EXPIRE_MAX {
                 let index = &mut self.indexes[class as usize];
                 let Some((_, id)) = index.next_expiry().filter(|(at, _)| *at <= now) else { break };

@@ -368,6 +368,8 @@ impl Group {
             self.maintain(ctx, links, false);
         }
         self.review_signature(ctx);
+        // What ended while nobody was there goes.
+        self.arm_expiry(ctx);
     }
 
     /// Compares again with every neighbour whose sync is over.

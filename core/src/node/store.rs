@@ -54,6 +54,14 @@ impl Node {
                     group.given(&mut ctx!(self), &mut self.links, link, values);
                 }
             }
+            (Pending::Refresh { group }, result) => {
+                // What cannot be read is tried again.
+                if let Ok(StoreReply::Values(values)) = result
+                    && let Some(group) = self.groups.get_mut(&group)
+                {
+                    group.refresh_read(&mut ctx!(self), values);
+                }
+            }
             (Pending::Clear { group, request }, result) => self.clear(group, request, result),
         }
     }

@@ -197,6 +197,7 @@ impl Churn {
                     payload: payload.into(),
                     expires_in: lifetime.map(Duration::from_secs),
                     delete,
+                    refresh: false,
                 };
                 (sender, draft)
             }
