@@ -143,7 +143,9 @@ impl World {
             }
             Pretence::Bury => {
                 let record = self.application_record(host, |record| record.creator != me)?;
-                super::tombstone(record, me, own.serial, version)
+                // What outlives the liar's membership is refused for that alone.
+                let expires = record.expires.min(leaf(&ours).not_after());
+                Record { expires, ..super::tombstone(record, me, own.serial, version) }
             }
             Pretence::Unjoin => {
                 let records = self.hosts[host].disk.records(group);
