@@ -135,8 +135,8 @@ test("the public document is enough to be invited and to check signatures, and n
       await codeOf(verify("hello", message, signature)),
     ];
     const group = await bob.createGroup({ name: "For Ada" });
-    const { link } = await group.invite({ identity: document });
-    const invitee = peer.preview(link).invitee.id === ada.id;
+    const { link } = await group.invite({ for: document });
+    const invitee = (await readInvitation(link)).invitee.id === ada.id;
     const joined = (await peer.join(link)).name;
     await Promise.all([peer.close(), bob.close()]);
 
