@@ -228,7 +228,7 @@ struct Saved {
 }
 
 impl Group {
-    fn new(name: String, owner: VerifiedChain) -> Self {
+    fn new(table_secret: u64, name: String, owner: VerifiedChain) -> Self {
         Self {
             id: owner.group(),
             name,
@@ -242,7 +242,7 @@ impl Group {
             peer_time: PeerTime::default(),
             own_standing: Standing::Member,
             known: VecDeque::new(),
-            indexes: Default::default(),
+            indexes: std::array::from_fn(|_| Index::new(table_secret)),
             roll: Roll::new(owner),
             present: BTreeMap::new(),
             invitations: BTreeMap::new(),
@@ -280,12 +280,18 @@ impl Group {
     }
 
     /// Restores a group from its saved form. `None` if it does not hold; the store is ours, so that means damage.
-    pub(crate) fn restore(id: GroupId, bytes: &[u8], verify: Verify) -> Option<Self> {
+    pub(crate) fn restore(
+        id: GroupId,
+        bytes: &[u8],
+        verify: Verify,
+        table_secret: u64,
+    ) -> Option<Self> {
         let saved: Saved = minicbor::decode(bytes).ok()?;
         let root = Certificate::from_der(&saved.root).ok()?;
         let certificates = cert::decode_chain(&saved.chain).ok()?;
         let chain = cert::verify_chain(&certificates, id, verify).ok()?;
-        let mut group = Self::new(saved.name, VerifiedChain::owner(&root, verify).ok()?);
+        let mut group =
+            Self::new(table_secret, saved.name, VerifiedChain::owner(&root, verify).ok()?);
         if let Some(key) = saved.key {
             group.key = Some(GroupKey::from_bytes(&key).ok()?);
         }

@@ -13,16 +13,19 @@ use crate::id::{Digest, PeerId, RecordId};
 use crate::io::Cursor;
 use crate::record::{Meta, RecordType};
 use crate::symbols::{self, Symbol, Symbols};
+use crate::table::Mixer;
 use crate::time::WallTime;
+use hashbrown::HashTable;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::BuildHasher as _;
 use std::ops::Range;
 use std::sync::Arc;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-/// Records of one chunk. Guess: a change moves 15 KB at most, and a million records make 4,000 to 8,000 chunks.
+/// Records of one chunk. Guess: a change moves 8 KB at most, and a million records make 4,000 to 8,000 chunks.
 const CHUNK_MAX: usize = 256;
 /// Changes remembered, so that symbols of one moment can be told while records come and go. Guess: more than come in a
 /// round trip. What compares then goes on with ranges.
@@ -47,10 +50,12 @@ pub struct Summary {
 pub struct Index {
     /// In the order of (modified, id); none is empty.
     chunks: Vec<Chunk>,
-    by_id: BTreeMap<RecordId, WallTime>,
+    slots: Slots,
+    /// Slots by id, and by short id.
+    by_id: HashTable<u32>,
+    by_short: HashTable<u32>,
+    mixer: Mixer,
     by_expiry: BTreeSet<(WallTime, RecordId)>,
-    by_short: BTreeSet<(u64, RecordId)>,
-    /// Of the records in `by_short`.
     symbols: Symbols,
     /// Of all records together.
     bytes: u64,
@@ -61,29 +66,62 @@ pub struct Index {
 }
 
 impl Index {
+    /// An empty index whose tables are hashed with this secret.
+    pub fn new(secret: u64) -> Self {
+        Self { mixer: Mixer::new(secret), ..Self::default() }
+    }
+
     /// Takes in a record, in the place of the one with its id, which is returned. Whether it *should* take that
     /// place is the caller's decision ([`Meta::order`]).
     pub fn insert(&mut self, mut meta: Meta) -> Option<Meta> {
         self.shared.adopt(&mut meta);
-        let held = self.by_id.insert(meta.id, meta.modified);
-        let old = held.map(|modified| self.take(Cursor { modified, id: meta.id }));
-        self.by_expiry.insert((meta.expires, meta.id));
-        self.changed(&meta, 1);
-        self.place(meta);
+        let old = self.remove(&meta.id);
+        let (id, short, cursor) = (meta.id, meta.short(), meta.cursor());
+        let (size, sum) = (meta.size, Sum::of(&meta.digest));
+        self.by_expiry.insert((meta.expires, id));
+        let Self { slots, mixer, .. } = self;
+        let slot = slots.add(meta);
+        let by_id = |&slot: &u32| mixer.hash_one(slots.get(slot).id);
+        self.by_id.insert_unique(mixer.hash_one(id), slot, by_id);
+        let by_short = |&slot: &u32| mixer.hash_one(slots.get(slot).short());
+        self.by_short.insert_unique(mixer.hash_one(short), slot, by_short);
+        self.bytes += u64::from(size);
+        self.changed(short, 1);
+        self.place(Entry { cursor, slot }, sum);
         old
     }
 
     /// Takes out a record.
     pub fn remove(&mut self, id: &RecordId) -> Option<Meta> {
-        let modified = self.by_id.remove(id)?;
-        Some(self.take(Cursor { modified, id: *id }))
+        let Self { slots, mixer, .. } = self;
+        let hash = mixer.hash_one(id);
+        let found = self.by_id.find_entry(hash, |&slot| slots.get(slot).id == *id).ok()?;
+        let (slot, _) = found.remove();
+        let meta = slots.take(slot);
+        let hash = mixer.hash_one(meta.short());
+        if let Ok(found) = self.by_short.find_entry(hash, |&other| other == slot) {
+            found.remove();
+        }
+        self.by_expiry.remove(&(meta.expires, meta.id));
+        self.bytes -= u64::from(meta.size);
+        self.changed(meta.short(), -1);
+        let cursor = meta.cursor();
+        let at = self.chunk_of(&cursor);
+        self.chunks[at].remove(&cursor, &Sum::of(&meta.digest));
+        if self.chunks[at].entries.is_empty() {
+            self.chunks.remove(at);
+        } else {
+            self.merge(at);
+        }
+        self.shared.sweep(self.by_id.len());
+        Some(meta)
     }
 
     /// The record with this id.
     pub fn get(&self, id: &RecordId) -> Option<&Meta> {
-        let cursor = Cursor { modified: *self.by_id.get(id)?, id: *id };
-        let chunk = &self.chunks[self.chunk_of(&cursor)];
-        Some(&chunk.metas[chunk.place(&cursor)])
+        let hash = self.mixer.hash_one(id);
+        let slot = self.by_id.find(hash, |&slot| self.slots.get(slot).id == *id)?;
+        Some(self.slots.get(*slot))
     }
 
     /// How many records.
@@ -119,9 +157,10 @@ impl Index {
         let chunks = self.chunks.get(first..).unwrap_or_default();
         chunks
             .iter()
-            .flat_map(|chunk| &chunk.metas)
+            .flat_map(|chunk| &chunk.entries)
             .skip(skip)
-            .take_while(move |meta| upper.is_none_or(|upper| meta.cursor() < upper))
+            .take_while(move |entry| upper.is_none_or(|upper| entry.cursor < upper))
+            .map(|entry| self.slots.get(entry.slot))
     }
 
     /// The record that ends first, with that time; the lower id of two.
@@ -135,10 +174,10 @@ impl Index {
         let mut count = 0;
         for (chunk, from, to) in self.slices(lower, upper) {
             count += to - from;
-            if to - from == chunk.metas.len() {
+            if to - from == chunk.entries.len() {
                 sum.add(&chunk.sum);
             } else {
-                chunk.metas[from..to].iter().for_each(|meta| sum.add(&Sum::of(&meta.digest)));
+                chunk.entries[from..to].iter().for_each(|entry| sum.add(&self.slots.sum(entry)));
             }
         }
         Summary { count, fingerprint: sum.fingerprint(count) }
@@ -160,12 +199,12 @@ impl Index {
         for (chunk, from, to) in self.slices(lower, upper) {
             while let Some(nth) = wanted.next_if(|&nth| nth < seen + to - from) {
                 let at = from + nth - seen;
-                let before = if at > from { Some(&chunk.metas[at - 1]) } else { last };
-                let bound = before.map(|before| between(before.cursor(), chunk.metas[at].cursor()));
+                let before = if at > from { Some(&chunk.entries[at - 1]) } else { last };
+                let bound = before.map(|before| between(before.cursor, chunk.entries[at].cursor));
                 bounds.extend(bound.filter(|bound| bounds.last() != Some(bound)));
             }
             seen += to - from;
-            last = chunk.metas[from..to].last();
+            last = chunk.entries[from..to].last();
         }
         bounds
     }
@@ -205,25 +244,15 @@ impl Index {
 
     /// The records with this short id: one, none, or by collision several.
     pub fn by_short(&self, short: u64) -> impl Iterator<Item = RecordId> {
-        let [first, last] = [0, 0xff].map(|byte| RecordId::from_bytes([byte; RecordId::BYTES]));
-        self.by_short.range((short, first)..=(short, last)).map(|&(_, id)| id)
+        let candidates = self.by_short.iter_hash(self.mixer.hash_one(short));
+        let metas = candidates.map(|&slot| self.slots.get(slot));
+        metas.filter(move |meta| meta.short() == short).map(|meta| meta.id)
     }
 
-    /// A record came (`count` 1) or went (-1).
-    fn changed(&mut self, meta: &Meta, count: i8) {
-        let short = meta.short();
-        if count > 0 {
-            self.by_short.insert((short, meta.id));
-            self.bytes += u64::from(meta.size);
-        } else {
-            self.by_short.remove(&(short, meta.id));
-            self.bytes -= u64::from(meta.size);
-        }
-        match self.symbols.outgrown(self.by_short.len()) {
-            Some(kept) => {
-                let shorts = self.by_short.iter().map(|&(short, _)| short);
-                self.symbols = Symbols::of(kept, shorts);
-            }
+    /// A record of this short id came (`count` 1) or went (-1).
+    fn changed(&mut self, short: u64, count: i8) {
+        match self.symbols.outgrown(self.by_id.len()) {
+            Some(kept) => self.symbols = Symbols::of(kept, self.slots.iter().map(Meta::short)),
             None => self.symbols.toggle(short, count),
         }
         self.changes += 1;
@@ -245,43 +274,29 @@ impl Index {
         chunks.iter().take_while(inside).enumerate().map(move |(i, chunk)| {
             let from = if i == 0 { chunk.place(&lower) } else { 0 };
             let whole = upper.is_none_or(|upper| chunk.last() < upper);
-            let to = if whole { chunk.metas.len() } else { upper.map_or(0, |u| chunk.place(&u)) };
+            let to = if whole { chunk.entries.len() } else { upper.map_or(0, |u| chunk.place(&u)) };
             (chunk, from, to.max(from))
         })
     }
 
     /// Puts a record into its chunk, after room was made there.
-    fn place(&mut self, meta: Meta) {
-        let cursor = meta.cursor();
-        let at = self.chunk_of(&cursor);
+    fn place(&mut self, entry: Entry, sum: Sum) {
+        let at = self.chunk_of(&entry.cursor);
         let is_last = at + 1 >= self.chunks.len();
         match self.chunks.get_mut(at) {
-            Some(chunk) if chunk.metas.len() < CHUNK_MAX => chunk.insert(meta),
+            Some(chunk) if chunk.entries.len() < CHUNK_MAX => chunk.insert(entry, &sum),
             // Records that come in order fill their chunks.
-            Some(chunk) if is_last && chunk.last() < cursor => self.chunks.push(Chunk::of(meta)),
+            Some(chunk) if is_last && chunk.last() < entry.cursor => {
+                self.chunks.push(Chunk::of(entry, sum));
+            }
             Some(chunk) => {
-                let mut upper = chunk.split();
-                let half = if upper.first <= cursor { &mut upper } else { chunk };
-                half.insert(meta);
+                let mut upper = chunk.split(&self.slots);
+                let half = if upper.first <= entry.cursor { &mut upper } else { chunk };
+                half.insert(entry, &sum);
                 self.chunks.insert(at + 1, upper);
             }
-            None => self.chunks.push(Chunk::of(meta)),
+            None => self.chunks.push(Chunk::of(entry, sum)),
         }
-    }
-
-    /// Takes a record out of its chunk.
-    fn take(&mut self, cursor: Cursor) -> Meta {
-        let at = self.chunk_of(&cursor);
-        let meta = self.chunks[at].remove(&cursor);
-        self.by_expiry.remove(&(meta.expires, meta.id));
-        self.changed(&meta, -1);
-        if self.chunks[at].metas.is_empty() {
-            self.chunks.remove(at);
-        } else {
-            self.merge(at);
-        }
-        self.shared.sweep(self.by_id.len());
-        meta
     }
 
     /// The chunk in which a record of this cursor is or would be; 0 where there is none.
@@ -292,10 +307,10 @@ impl Index {
     /// Joins a chunk that became small with its successor, so that chunks stay a quarter full on average.
     fn merge(&mut self, at: usize) {
         let Some(next) = self.chunks.get(at + 1) else { return };
-        if self.chunks[at].metas.len() + next.metas.len() <= CHUNK_MAX / 2 {
+        if self.chunks[at].entries.len() + next.entries.len() <= CHUNK_MAX / 2 {
             let next = self.chunks.remove(at + 1);
             self.chunks[at].sum.add(&next.sum);
-            self.chunks[at].metas.extend(next.metas);
+            self.chunks[at].entries.extend(next.entries);
         }
     }
 }
@@ -312,50 +327,95 @@ fn between(left: Cursor, right: Cursor) -> Cursor {
     Cursor { modified: right.modified, id: RecordId::from_bytes(id) }
 }
 
+/// The records themselves, each in a slot of its own that it keeps.
+#[derive(Clone, Debug, Default)]
+struct Slots {
+    metas: Vec<Option<Meta>>,
+    free: Vec<u32>,
+}
+
+impl Slots {
+    fn add(&mut self, meta: Meta) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.metas[slot as usize] = Some(meta);
+            return slot;
+        }
+        self.metas.push(Some(meta));
+        u32::try_from(self.metas.len() - 1).expect("a group holds fewer records")
+    }
+
+    fn take(&mut self, slot: u32) -> Meta {
+        self.free.push(slot);
+        self.metas[slot as usize].take().expect(TAKEN)
+    }
+
+    fn get(&self, slot: u32) -> &Meta {
+        self.metas[slot as usize].as_ref().expect(TAKEN)
+    }
+
+    fn sum(&self, entry: &Entry) -> Sum {
+        Sum::of(&self.get(entry.slot).digest)
+    }
+
+    /// All, in no order that means anything.
+    fn iter(&self) -> impl Iterator<Item = &Meta> {
+        self.metas.iter().flatten()
+    }
+}
+
+/// Why a slot holds a record.
+const TAKEN: &str = "tables and order name slots that are taken";
+
+/// A record's place in the order.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    cursor: Cursor,
+    slot: u32,
+}
+
 /// Neighbours in the order, at least one.
 #[derive(Clone, Debug)]
 struct Chunk {
     /// Cursor of the first record: looked at in every search, so it stands outside the vector.
     first: Cursor,
-    metas: Vec<Meta>,
+    entries: Vec<Entry>,
     sum: Sum,
 }
 
 impl Chunk {
-    fn of(meta: Meta) -> Self {
-        Self { first: meta.cursor(), sum: Sum::of(&meta.digest), metas: vec![meta] }
+    fn of(entry: Entry, sum: Sum) -> Self {
+        Self { first: entry.cursor, entries: vec![entry], sum }
     }
 
     fn last(&self) -> Cursor {
-        self.metas[self.metas.len() - 1].cursor()
+        self.entries[self.entries.len() - 1].cursor
     }
 
     /// Where the first record at or above `cursor` is.
     fn place(&self, cursor: &Cursor) -> usize {
-        self.metas.partition_point(|meta| meta.cursor() < *cursor)
+        self.entries.partition_point(|entry| entry.cursor < *cursor)
     }
 
-    fn insert(&mut self, meta: Meta) {
-        self.sum.add(&Sum::of(&meta.digest));
-        self.first = self.first.min(meta.cursor());
-        self.metas.insert(self.place(&meta.cursor()), meta);
+    fn insert(&mut self, entry: Entry, sum: &Sum) {
+        self.sum.add(sum);
+        self.first = self.first.min(entry.cursor);
+        self.entries.insert(self.place(&entry.cursor), entry);
     }
 
-    fn remove(&mut self, cursor: &Cursor) -> Meta {
-        let meta = self.metas.remove(self.place(cursor));
-        assert_eq!(meta.cursor(), *cursor, "ids and order tell of the same records");
-        self.sum.subtract(&Sum::of(&meta.digest));
-        self.first = self.metas.first().map_or(self.first, Meta::cursor);
-        meta
+    fn remove(&mut self, cursor: &Cursor, sum: &Sum) {
+        let entry = self.entries.remove(self.place(cursor));
+        assert_eq!(entry.cursor, *cursor, "ids and order tell of the same records");
+        self.sum.subtract(sum);
+        self.first = self.entries.first().map_or(self.first, |entry| entry.cursor);
     }
 
     /// Takes the upper half, of a chunk of two and more.
-    fn split(&mut self) -> Self {
-        let metas = self.metas.split_off(self.metas.len() / 2);
+    fn split(&mut self, slots: &Slots) -> Self {
+        let entries = self.entries.split_off(self.entries.len() / 2);
         let mut sum = Sum::default();
-        metas.iter().for_each(|meta| sum.add(&Sum::of(&meta.digest)));
+        entries.iter().for_each(|entry| sum.add(&slots.sum(entry)));
         self.sum.subtract(&sum);
-        Self { first: metas[0].cursor(), metas, sum }
+        Self { first: entries[0].cursor, entries, sum }
     }
 }
 

@@ -59,6 +59,7 @@ mod signalling;
 mod storage;
 pub mod stored;
 pub mod symbols;
+mod table;
 pub mod time;
 pub mod verify;
 pub mod wire;

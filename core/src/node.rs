@@ -72,6 +72,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) config: &'a Config,
     pub(crate) node: NodeId,
+    /// With which tables are hashed, see `table.rs`.
+    pub(crate) table_secret: u64,
     pub(crate) noise: &'a StaticKey,
     /// The identity's signature over the public half of `noise`.
     pub(crate) proof: &'a [u8; 64],
@@ -105,6 +107,7 @@ pub struct Node {
     noise: StaticKey,
     proof: [u8; 64],
     rng: ChaCha12Rng,
+    table_secret: u64,
     now: Now,
     outbox: Outbox,
     addresses: Vec<Address>,
@@ -138,6 +141,7 @@ macro_rules! ctx {
             identity: &$node.identity,
             config: &$node.config,
             node: $node.id,
+            table_secret: $node.table_secret,
             noise: &$node.noise,
             proof: &$node.proof,
             addresses: &$node.addresses,
@@ -162,6 +166,9 @@ impl Node {
     /// `seed` is its only source of randomness: 32 bytes from the operating system, or a constant in tests.
     pub fn new(config: Config, identity: Identity, seed: [u8; 32], now: Now) -> Self {
         let mut rng = ChaCha12Rng::from_seed(seed);
+        let mut tables = rng.clone();
+        tables.set_stream(1);
+        let table_secret = tables.next_u64();
         let id = NodeId(rng.next_u64());
         let mut secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut secret[..]);
@@ -178,7 +185,8 @@ impl Node {
             outbox: Outbox::new(),
             addresses: Vec::new(),
             links: Links::default(),
-            storage: Storage::default(),
+            storage: Storage::new(table_secret),
+            table_secret,
             plans: BTreeMap::new(),
             ways: Ways::default(),
             sit: BTreeSet::new(),

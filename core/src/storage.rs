@@ -12,6 +12,7 @@ use crate::id::{GroupId, RecordId};
 use crate::io::{LinkId, Outbox, Output, RequestId, StoreId, StoreTask};
 use crate::limits;
 use crate::record::{Meta, Signed};
+use crate::table::{Mixer, Table};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -95,6 +96,12 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
+    /// Nothing asked yet; tables are hashed with this secret.
+    pub(crate) fn new(secret: u64) -> Self {
+        let entries = Table::with_hasher(Mixer::new(secret));
+        Self { cache: Cache { entries, ..Cache::default() }, ..Self::default() }
+    }
+
     /// Adds a write to the batch of this input.
     pub(crate) fn write(&mut self, key: Bytes, value: Option<Bytes>) {
         self.batch.push((key, value));
@@ -205,7 +212,7 @@ pub(crate) fn parse_key(key: &[u8]) -> Option<Key> {
 /// Encoded records in memory; the oldest go first.
 #[derive(Default)]
 struct Cache {
-    entries: BTreeMap<(GroupId, RecordId), Bytes>,
+    entries: Table<(GroupId, RecordId), Bytes>,
     order: VecDeque<(GroupId, RecordId)>,
     bytes: usize,
 }

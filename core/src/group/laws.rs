@@ -178,7 +178,7 @@ type Held = BTreeMap<RecordId, Digest>;
 
 impl Replica {
     fn new(story: &Story) -> Self {
-        let mut group = Group::new("laws".into(), story.owner.clone());
+        let mut group = Group::new(0, "laws".into(), story.owner.clone());
         for signer in [&story.bob, &story.eve, &story.mallory, &story.ada] {
             group.roll.add(signer.chain.clone());
         }
@@ -204,6 +204,7 @@ impl Replica {
                 identity: &self.identity,
                 config: &self.config,
                 node: NodeId(1),
+                table_secret: 0,
                 noise: &self.noise,
                 proof: &[0; 64],
                 addresses: &[],

@@ -65,7 +65,7 @@ impl Group {
             .expect("a chain of our own making holds");
         let owner =
             VerifiedChain::owner(&root, ctx.config.verify).expect("a root of our own making holds");
-        let mut group = Self::new(name, owner);
+        let mut group = Self::new(ctx.table_secret, name, owner);
         group.key = Some(key);
         group.roll.add(chain.clone());
         group.chain = Some(chain);
@@ -127,7 +127,7 @@ impl Group {
         invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.config.verify)?;
         let owner = VerifiedChain::owner(&invitation.root, ctx.config.verify)
             .map_err(Error::InvitationInvalid)?;
-        let mut group = Self::new(invitation.name, owner);
+        let mut group = Self::new(ctx.table_secret, invitation.name, owner);
         group.known = invitation.addresses.iter().map(|address| vec![address.clone()]).collect();
         match invitation.kind {
             InvitationKind::Bound { chain, .. } => {

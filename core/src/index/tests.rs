@@ -1,6 +1,7 @@
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// A record's part in memory, made of numbers. Its digest depends on all of them.
 pub(crate) fn meta(nth: u64, modified: u64, version: u64) -> Meta {

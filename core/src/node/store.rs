@@ -116,8 +116,10 @@ impl Node {
         let mut damaged = false;
         for (key, value) in entries {
             let loaded = match storage::parse_key(&key) {
-                Some(Key::Info(id)) => Group::restore(id, &value, self.config.verify)
-                    .map(|group| drop(self.groups.insert(id, group))),
+                Some(Key::Info(id)) => {
+                    Group::restore(id, &value, self.config.verify, self.table_secret)
+                        .map(|group| drop(self.groups.insert(id, group)))
+                }
                 // A record without its group is what was left of one that was left.
                 Some(Key::Record(id, class)) => match self.groups.get_mut(&id) {
                     Some(group) => group.load(&mut ctx!(self), class, value),
