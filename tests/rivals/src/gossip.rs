@@ -22,6 +22,8 @@ use std::time::Duration;
 const PACE: Duration = Duration::from_millis(100);
 /// How long the graph has to settle once everybody has joined. Virtual.
 const SETTLED_AFTER: Duration = Duration::from_secs(120);
+/// How long nobody publishes. Virtual.
+const IDLE: Duration = Duration::from_secs(30);
 /// How long records may take to everybody, crashes and their repair included. Virtual.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(180);
 /// Publishers of the load between one and all.
@@ -110,6 +112,8 @@ struct Measured {
 struct Side {
     nodes: f64,
     neighbours_mean: f64,
+    /// What the graph costs while nobody publishes. CPU microseconds a node and second.
+    idle_cpu_us: f64,
     one: Measured,
     /// Some that published before, and as many as there are records.
     some: Measured,
@@ -154,6 +158,9 @@ fn side<N: Net>(options: &Options, name: &str) -> Side {
     eprintln!("{name}: {} nodes are there", options.nodes);
     let links: usize = net.neighbours().iter().map(Vec::len).sum();
     side.neighbours_mean = links as f64 / f64::from(options.nodes);
+    let clock = CpuClock::start();
+    net.run_for(IDLE);
+    side.idle_cpu_us = clock.millis() * 1e3 / side.nodes / IDLE.as_secs_f64();
     let live = net.live();
     let draw = |chance: &mut Chance, count: usize| -> Vec<HostId> {
         (0..count).map(|_| *chance.of(&live)).collect()
@@ -292,6 +299,7 @@ impl Side {
         Self {
             nodes: self.nodes / other.nodes,
             neighbours_mean: self.neighbours_mean / other.neighbours_mean,
+            idle_cpu_us: self.idle_cpu_us / other.idle_cpu_us,
             one: self.one.over(&other.one),
             some: self.some.over(&other.some),
             many: self.many.over(&other.many),
@@ -302,7 +310,10 @@ impl Side {
 }
 
 fn print(name: &str, side: &Side) {
-    println!("{name}: {:.1} neighbours", side.neighbours_mean);
+    println!(
+        "{name}: {:.1} neighbours, idle {:.1} CPU µs a node and second",
+        side.neighbours_mean, side.idle_cpu_us
+    );
     let loads =
         [("one", &side.one), ("some", &side.some), ("many", &side.many), ("random", &side.random)];
     let crashes = side.crash.iter().map(|measured| ("crash", measured));

@@ -106,7 +106,8 @@ impl Swarm {
         let arrival = *sent_at + latency;
         self.sent.frames += 1;
         self.sent.bytes += length;
-        self.sent.payloads += self.delivery.sent(from as HostId, to as HostId, &bytes, arrival);
+        let ends = (from as HostId, to as HostId);
+        self.sent.payloads += self.delivery.sent(ends, &bytes, self.now, arrival);
         self.queue.push(arrival, Pending::Frame { from, to, bytes });
     }
 
