@@ -87,6 +87,8 @@ pub(crate) struct Group {
     indexes: [Index; 3],
     roll: Roll,
     present: BTreeMap<NodeId, Present>,
+    /// The same by peer.
+    present_of: BTreeMap<PeerId, BTreeSet<NodeId>>,
     invitations: BTreeMap<RecordId, OpenInvitation>,
     passwords: password::Passwords,
     deferred: records::Deferred,
@@ -245,6 +247,7 @@ impl Group {
             indexes: std::array::from_fn(|_| Index::new(table_secret)),
             roll: Roll::new(owner),
             present: BTreeMap::new(),
+            present_of: BTreeMap::new(),
             invitations: BTreeMap::new(),
             passwords: password::Passwords::default(),
             deferred: records::Deferred::default(),
@@ -535,7 +538,8 @@ impl Group {
         ctx: &Ctx<'_>,
     ) -> Result<VerifiedChain, CertError> {
         let known = |serial| self.roll.chain(serial);
-        cert::verify_chain_knowing(certificates, self.id, ctx.config.verify, known)
+        let chain = cert::verify_chain_knowing(certificates, self.id, ctx.config.verify, known)?;
+        Ok((ctx.config.share.membership)(chain))
     }
 
     /// Sends a message of this graph over `link`.

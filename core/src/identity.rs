@@ -46,8 +46,13 @@ pub struct PublicKey([u8; 32]);
 impl PublicKey {
     /// Takes 32 bytes if they are a usable key.
     pub fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
-        let key = VerifyingKey::from_bytes(bytes).ok()?;
-        (!key.is_weak()).then_some(Self(*bytes))
+        Self::decode(bytes).map(|(key, _)| key)
+    }
+
+    /// The same, with the point that it stands for.
+    pub(crate) fn decode(bytes: &[u8; 32]) -> Option<(Self, VerifyingKey)> {
+        let point = VerifyingKey::from_bytes(bytes).ok()?;
+        (!point.is_weak()).then_some((Self(*bytes), point))
     }
 
     /// The raw bytes.

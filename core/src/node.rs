@@ -4,11 +4,11 @@
 //! `rendezvous.rs`, `dial.rs`. Beside this file: `commands` (the application), `store` (the disk), `signals` (links that
 //! are opened through others).
 use crate::address::Address;
-use crate::cert::{self, ReadCertificate};
+use crate::cert::{self, ReadCertificate, VerifiedChain};
 use crate::dial::Dialer;
 use crate::error::{Error, Misbehaved};
 use crate::group::{Group, Plan, Verdict};
-use crate::id::{GroupId, NodeId};
+use crate::id::{Digest, GroupId, NodeId};
 use crate::identity::{self, Domain, Identity, Verify};
 use crate::io::{
     CloseReason, Command, Dial, Event, Input, LinkId, Outbox, Output, Reply, RequestId, Transport,
@@ -35,6 +35,9 @@ pub use crate::group::Neighbours;
 /// Commands that wait until the store is read. Guess. A further one is refused as busy.
 const WAITING_MAX: usize = 256;
 
+/// Outputs for which room is kept from one input to the next. Guess: nearly all inputs have fewer.
+const OUTBOX_KEPT: usize = 32;
+
 /// Tunables of a node.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -44,6 +47,8 @@ pub struct Config {
     pub rendezvous: bool,
     /// How certificates are read: a seam for simulations, which keep one copy of each.
     pub certificate: ReadCertificate,
+    /// How what many nodes hold is kept: the same seam.
+    pub share: Share,
     /// How handshakes agree on keys: a seam for simulations of so many nodes that nothing else can be left out.
     pub curve: Curve,
     /// How signatures are checked: a seam for simulations, which check what is valid for one node once for all.
@@ -58,10 +63,27 @@ impl Default for Config {
             neighbours: Neighbours::default(),
             rendezvous: false,
             certificate: cert::read_certificate,
+            share: Share::default(),
             curve: Curve::default(),
             verify: identity::verify,
             verify_all: verify::verify_all,
         }
+    }
+}
+
+/// How a node keeps what others hold as well. By default each for itself; a simulation of a thousand nodes has no room for a
+/// thousand copies. What is answered equals what was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// Of a record to be kept: its bytes, and their digest.
+    pub record: fn(&Bytes, &Digest) -> Bytes,
+    /// Of a membership that was verified.
+    pub membership: fn(VerifiedChain) -> VerifiedChain,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { record: |bytes, _| bytes.clone(), membership: |chain| chain }
     }
 }
 
@@ -117,7 +139,8 @@ pub struct Node {
     ways: Ways,
     sit: BTreeSet<GroupId>,
     unwanted: BTreeMap<LinkId, CloseReason>,
-    groups: BTreeMap<GroupId, Group>,
+    /// Each in a box: a map makes room for eleven at once, and nearly all nodes have one.
+    groups: BTreeMap<GroupId, Box<Group>>,
     dialer: Dialer,
     tables: Tables,
     /// Commands that came before the store was read.
@@ -244,7 +267,14 @@ impl Node {
 
     /// Takes the next thing to do. Call until [`Output::Idle`].
     pub fn poll(&mut self) -> Output {
-        self.outbox.pop_front().unwrap_or_else(|| Output::Idle { wake: self.wake() })
+        let Some(output) = self.outbox.pop_front() else {
+            // What one input filled, the next ones will not.
+            if self.outbox.capacity() > OUTBOX_KEPT {
+                self.outbox = Outbox::new();
+            }
+            return Output::Idle { wake: self.wake() };
+        };
+        output
     }
 
     fn wake(&self) -> Option<Wake> {
@@ -253,7 +283,7 @@ impl Node {
             return link.map(|(at, why)| Wake { at, why });
         }
         let dial = self.dialer.deadline().map(|at| (at, "dial node"));
-        let groups = self.groups.values().filter_map(Group::deadline);
+        let groups = self.groups.values().filter_map(|group| group.deadline());
         let first = groups.chain(link).chain(dial).min_by_key(|(at, _)| *at);
         first.map(|(at, why)| Wake { at, why })
     }
@@ -274,7 +304,7 @@ impl Node {
     fn frame(&mut self, link: LinkId, bytes: Bytes) {
         // Only neighbours send records; whoever is not one has little to say.
         let neighbour_in = self.groups.values().filter(|group| group.is_neighbour(link));
-        let bytes_max = neighbour_in.map(Group::message_bytes_max).max();
+        let bytes_max = neighbour_in.map(|group| group.message_bytes_max()).max();
         let bytes_max = bytes_max.unwrap_or(limits::MESSAGE_OVERHEAD_BYTES_MAX);
         let done = self.links.frame(&mut ctx!(self), link, bytes, bytes_max);
         let done = match done {

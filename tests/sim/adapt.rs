@@ -14,11 +14,12 @@ pub(crate) fn identity(host: &Host) -> Identity {
 /// Tunables of a host's node.
 pub(crate) fn config(host: &Host, crypto: Crypto) -> Config {
     let full = Config { neighbours: host.wants, rendezvous: host.rendezvous, ..Config::default() };
-    let memo = Config { certificate: memo::certificate, ..full.clone() };
+    let memo = Config { certificate: memo::certificate, share: memo::SHARE, ..full.clone() };
     match crypto {
         Crypto::Full => full,
         Crypto::Memo => {
-            Config { verify: memo::remembered, verify_all: memo::remembered_all, ..memo }
+            let (verify, verify_all) = (memo::remembered, memo::remembered_all);
+            Config { verify, verify_all, curve: memo::CURVE, ..memo }
         }
         Crypto::None => {
             Config { verify: |_, _, _| true, verify_all: |_| Ok(()), curve: NO_CURVE, ..memo }

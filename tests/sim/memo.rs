@@ -1,22 +1,37 @@
-//! Verified signatures and certificates that were read, remembered for all nodes of a thread: what is valid for one is
-//! valid for all.
+//! Verified signatures, certificates that were read and keys that were agreed on, remembered for all nodes of a thread:
+//! what is so for one is so for all.
 //!
 //! A simulation of a thousand nodes would otherwise spend its time on verifying every record a thousand
 //! times. One CI run goes without it, so that the shortcut cannot hide anything.
 use bytes::Bytes;
-use peergraph_core::cert::{CertError, Certificate};
+use peergraph_core::cert::{CertError, Certificate, VerifiedChain};
+use peergraph_core::id::{Digest, Serial};
 use peergraph_core::identity::{PublicKey, verify};
+use peergraph_core::node::{Curve, Share};
 use peergraph_core::verify::{Claim, verify_all};
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::thread::LocalKey;
 
 /// Entries kept. Guess: some 100 MB. All are forgotten at the bound.
 const ENTRIES_MAX: usize = 1 << 20;
 
+/// Records from this length on are not shared. Bytes. Guess: worlds of thousands have short ones, and what is remembered is
+/// not forgotten when the last node forgets it.
+const SHARED_BYTES_MAX: usize = 4096;
+
+/// Answers by what was asked.
+type Memo<K, V> = RefCell<HashMap<K, V>>;
+
 thread_local! {
-    static SEEN: RefCell<HashMap<[u8; 32], bool>> = RefCell::new(HashMap::new());
-    static READ: RefCell<HashMap<Bytes, Certificate>> = RefCell::new(HashMap::new());
+    static SEEN: Memo<[u8; 32], bool> = Memo::default();
+    static READ: Memo<Bytes, Certificate> = Memo::default();
+    static RECORDS: Memo<Digest, Bytes> = Memo::default();
+    static MEMBERSHIPS: Memo<Serial, VerifiedChain> = Memo::default();
+    static PUBLIC: Memo<[u8; 32], [u8; 32]> = Memo::default();
+    static AGREED: Memo<[[u8; 32]; 2], Option<[u8; 32]>> = Memo::default();
 }
 
 /// [`verify`], asked once for each (key, message, signature) on this thread.
@@ -42,18 +57,51 @@ fn remember(
     // Key and signature have fixed lengths, so the concatenation is unambiguous.
     let hash = Sha256::new().chain_update(key).chain_update(signature).chain_update(message);
     let id: [u8; 32] = hash.finalize().into();
-    if let Some(known) = SEEN.with_borrow(|seen| seen.get(&id).copied()) {
+    once(&SEEN, id, check)
+}
+
+/// What `key` was answered with on this thread, or else `answer`.
+fn once<K: Eq + Hash, V: Clone>(
+    memo: &'static LocalKey<Memo<K, V>>,
+    key: K,
+    answer: impl FnOnce() -> V,
+) -> V {
+    if let Some(known) = memo.with_borrow(|known| known.get(&key).cloned()) {
         return known;
     }
-    let valid = check();
-    SEEN.with_borrow_mut(|seen| {
-        if seen.len() >= ENTRIES_MAX {
-            seen.clear();
+    let value = answer();
+    memo.with_borrow_mut(|known| {
+        if known.len() >= ENTRIES_MAX {
+            known.clear();
         }
-        seen.insert(id, valid);
+        known.insert(key, value.clone());
     });
-    valid
+    value
 }
+
+/// [`Curve::default`], asked once for what two keys have in common: both ends of a link want to know it.
+pub(crate) const CURVE: Curve = Curve {
+    public: |secret| once(&PUBLIC, *secret, || (Curve::default().public)(secret)),
+    agree: |secret, theirs| {
+        let ours = (CURVE.public)(secret);
+        let pair = if ours < *theirs { [ours, *theirs] } else { [*theirs, ours] };
+        once(&AGREED, pair, || (Curve::default().agree)(secret, theirs))
+    },
+};
+
+/// One copy of each record and membership for all nodes of this thread.
+pub(crate) const SHARE: Share = Share {
+    record: |bytes, digest| match bytes.len() {
+        // A copy of its own: what came is a slice of a much larger frame.
+        ..SHARED_BYTES_MAX => once(&RECORDS, *digest, || Bytes::copy_from_slice(bytes)),
+        SHARED_BYTES_MAX.. => bytes.clone(),
+    },
+    membership: |chain| {
+        let known = once(&MEMBERSHIPS, chain.serial(), || chain.clone());
+        // Who issues a certificate chooses its serial.
+        if known == chain { known } else { chain }
+    },
+};
 
 /// Reads a certificate, once for each on this thread. All nodes share the copy. One that cannot be read is read again
 /// each time.
@@ -75,6 +123,10 @@ pub(crate) fn certificate(der: &[u8]) -> Result<Certificate, CertError> {
 pub fn forget() {
     READ.with_borrow_mut(HashMap::clear);
     SEEN.with_borrow_mut(HashMap::clear);
+    RECORDS.with_borrow_mut(HashMap::clear);
+    MEMBERSHIPS.with_borrow_mut(HashMap::clear);
+    PUBLIC.with_borrow_mut(HashMap::clear);
+    AGREED.with_borrow_mut(HashMap::clear);
 }
 
 #[cfg(test)]
@@ -99,5 +151,19 @@ mod tests {
             assert!(!remembered(&ada.public_key(), &message, &other));
         }
         assert_eq!(SEEN.with_borrow(HashMap::len), 4);
+    }
+
+    #[test]
+    fn both_ends_are_told_the_same_key_as_without_a_memo() {
+        forget();
+        let real = Curve::default();
+        let secrets = [[1; 32], [2; 32], [3; 32]];
+        for ours in &secrets {
+            for theirs in secrets.map(|secret| (real.public)(&secret)) {
+                assert_eq!((CURVE.agree)(ours, &theirs), (real.agree)(ours, &theirs));
+            }
+            assert_eq!((CURVE.agree)(ours, &[0; 32]), None, "a point of low order");
+        }
+        assert_eq!(AGREED.with_borrow(HashMap::len), 6 + 3);
     }
 }

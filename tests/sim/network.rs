@@ -24,6 +24,8 @@ const DIAL_TIMEOUT: u64 = 5_000_000;
 const SDP_BYTES: usize = 512;
 /// The kind of message by which a node is refused, as `core/src/wire.rs` numbers it.
 const REFUSE: u8 = 37;
+/// That by which two ends compare their stores.
+const SYNC: u8 = 44;
 
 /// What the network between hosts is like.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +79,9 @@ pub(crate) struct Wire {
     web_socket: bool,
     /// Nothing passes any more.
     dead: bool,
+    /// Who compared stores last, and how often that was another than before.
+    comparing: Option<usize>,
+    turns: u64,
 }
 
 impl Wire {
@@ -103,6 +108,11 @@ impl Wire {
     /// Both hosts.
     pub(crate) fn hosts(&self) -> [HostId; 2] {
         [self.ends[0].host as HostId, self.ends[1].host as HostId]
+    }
+
+    /// How often its ends went back and forth to compare their stores.
+    pub(crate) fn round_trips(&self) -> u64 {
+        self.turns.div_ceil(2)
     }
 
     pub(crate) fn carries(&self) -> bool {
@@ -213,6 +223,13 @@ impl World {
                 self.cut(wire as u32);
             }
         }
+    }
+
+    /// How often a host and another went back and forth to compare their stores: on the wire, of those from number `from`
+    /// on, on which that was most.
+    pub(crate) fn round_trips(&self, host: HostId, from: usize) -> u64 {
+        let of_host = self.wires[from..].iter().filter(|wire| wire.hosts().contains(&host));
+        of_host.map(Wire::round_trips).max().unwrap_or(0)
     }
 
     /// Hosts to which `host` has a live wire, in order.
@@ -356,7 +373,8 @@ impl World {
             if a_first { (first, first + latency) } else { (first + latency, first) };
         let ends = [end(0, a, a_up), end(1, b, b_up)];
         let rate = self.rate_between(a.0, b.0);
-        self.wires.push(Wire { ends, latency, rate, web_socket, dead: false });
+        let (comparing, turns) = (None, 0);
+        self.wires.push(Wire { ends, latency, rate, web_socket, dead: false, comparing, turns });
         for (side, (host, link)) in [a, b].into_iter().enumerate() {
             if let Some(link) = link {
                 self.hosts[host].links.insert(link, Slot::Wire(wire, side));
@@ -477,6 +495,9 @@ impl World {
         let dead = w.dead;
         let (kind, ended) = w.ends[side].saying.frame(&bytes);
         self.kinds.add(kind, ended, length);
+        if kind == SYNC && w.comparing.replace(side) != Some(side) {
+            w.turns += 1;
+        }
         if arm {
             self.at(low_at, Pending::Low { wire, side });
         }

@@ -6,6 +6,7 @@ mod crash;
 pub mod crowd;
 mod flood;
 mod join;
+mod latecomer;
 mod manysenders;
 mod partition;
 mod revoke;
@@ -35,6 +36,7 @@ pub const ALL: &[Scenario] = &[
     crash::SCENARIO,
     flood::SCENARIO,
     join::SCENARIO,
+    latecomer::SCENARIO,
     manysenders::SCENARIO,
     partition::SCENARIO,
     revoke::SCENARIO,
@@ -129,7 +131,8 @@ pub enum Spread {
 pub enum Crypto {
     /// Each node does all of its own.
     Full,
-    /// The same, but a signature is verified, and a certificate read, once for all nodes.
+    /// The same, but a signature is verified, a certificate read, and a key agreed on once for all nodes,
+    /// which share one copy of each record.
     #[default]
     Memo,
     /// Signatures are made and never verified, handshakes agree on what everybody could know: for crowds in which nobody

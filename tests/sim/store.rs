@@ -8,12 +8,60 @@ use bytes::Bytes;
 use peergraph_core::id::GroupId;
 use peergraph_core::io::{StoreFault, StoreId, StoreReply, StoreTask};
 use peergraph_core::record::{Record, Signed};
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+
+/// Bytes of a key at most. Those of a node have 52.
+const KEY_BYTES_MAX: usize = 63;
+
+/// A key, in place: looking one up compares many, and each that lay elsewhere would have to be fetched.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    length: u8,
+    bytes: [u8; KEY_BYTES_MAX],
+}
+
+impl Key {
+    fn new(key: &[u8]) -> Self {
+        let mut bytes = [0; KEY_BYTES_MAX];
+        bytes[..key.len()].copy_from_slice(key);
+        Self { length: key.len() as u8, bytes }
+    }
+}
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (ours, theirs): (&[u8], &[u8]) = (self.borrow(), other.borrow());
+        ours.cmp(theirs)
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Key {}
 
 /// A simulated disk.
 #[derive(Debug)]
 pub struct Disk {
-    durable: BTreeMap<Bytes, Bytes>,
+    durable: BTreeMap<Key, Bytes>,
     bytes: usize,
     waiting: VecDeque<(StoreId, StoreTask)>,
     /// When the last waiting task will be done. World time.
@@ -74,16 +122,16 @@ impl Disk {
             StoreTask::Scan { from, to, limit } => {
                 assert!(limit >= 1, "a scan asks for at least one entry");
                 let entries = if from < to {
-                    let range = self.durable.range(from..to).take(limit);
-                    range.map(|(key, value)| (key.clone(), value.clone())).collect()
+                    let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+                    owned(self.entries_in(range).take(limit))
                 } else {
                     Vec::new()
                 };
                 Ok(StoreReply::Entries(entries))
             }
-            StoreTask::Read { keys } => Ok(StoreReply::Values(
-                keys.iter().map(|key| self.durable.get(key).cloned()).collect(),
-            )),
+            StoreTask::Read { keys } => {
+                Ok(StoreReply::Values(keys.iter().map(|key| self.get(key).cloned()).collect()))
+            }
             StoreTask::Write { batch } => {
                 if let Some(fault) = self.fault {
                     self.refused += 1;
@@ -106,8 +154,8 @@ impl Disk {
             }
         }
         for (key, value) in batch {
-            // Values are kept as they came, slices of the frames that brought them: the node's cache keeps those
-            // alive as well, and a world of a thousand stores has no room for a second copy.
+            // Values are kept as they came: the node's cache keeps those alive as well, and a world of a thousand
+            // stores has no room for a second copy.
             let length = key.len();
             if let (Some(log), Some(value)) = (&mut self.log, &value) {
                 log.push((key.clone(), value.clone()));
@@ -115,9 +163,9 @@ impl Disk {
             let old = match value {
                 Some(value) => {
                     self.bytes += length + value.len();
-                    self.durable.insert(key, value)
+                    self.durable.insert(Key::new(&key), value)
                 }
-                None => self.durable.remove(&key),
+                None => self.durable.remove(&key[..]),
             };
             self.bytes -= old.map_or(0, |old| length + old.len());
         }
@@ -142,13 +190,13 @@ impl Disk {
 
     /// All that is durable, to be [restored](Self::restore) later.
     pub fn copy(&self) -> Vec<(Bytes, Bytes)> {
-        self.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+        owned(self.iter())
     }
 
     /// Puts a copy in the place of all that is there.
     pub fn restore(&mut self, copy: Vec<(Bytes, Bytes)>) {
         self.bytes = copy.iter().map(|(key, value)| key.len() + value.len()).sum();
-        self.durable = copy.into_iter().collect();
+        self.durable = copy.into_iter().map(|(key, value)| (Key::new(&key), value)).collect();
     }
 
     /// All records of a group, of all classes.
@@ -159,7 +207,7 @@ impl Disk {
     /// The same, with their bytes.
     pub fn signed(&self, group: GroupId) -> Vec<Signed> {
         let from = [&b"g"[..], group.as_bytes(), b"r"].concat();
-        let entries = self.durable.range(Bytes::from(from.clone())..);
+        let entries = self.entries_in((Bound::Included(&from[..]), Bound::Unbounded));
         let entries = entries.take_while(|(key, _)| key.starts_with(&from));
         entries.filter_map(|(_, value)| Signed::decode(value.clone()).ok()).collect()
     }
@@ -180,9 +228,20 @@ impl Disk {
     }
 
     /// Everything, in key order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
-        self.durable.iter()
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Bytes)> {
+        self.entries_in((Bound::Unbounded, Bound::Unbounded))
     }
+
+    fn entries_in(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+    ) -> impl Iterator<Item = (&[u8], &Bytes)> {
+        self.durable.range::<[u8], _>(range).map(|(key, value)| (key.borrow(), value))
+    }
+}
+
+fn owned<'a>(entries: impl Iterator<Item = (&'a [u8], &'a Bytes)>) -> Vec<(Bytes, Bytes)> {
+    entries.map(|(key, value)| (Bytes::copy_from_slice(key), value.clone())).collect()
 }
 
 #[cfg(test)]

@@ -51,6 +51,11 @@ pub(crate) fn tests_program(program: &str) -> Command {
     let mut cargo = cargo();
     cargo.args(["run", "--quiet", "--locked", "--release", "-p", "peergraph-tests"]);
     cargo.args(["--bin", program, "--"]);
+    // A simulation goes all over its memory: with huge pages it takes a tenth to a quarter less CPU. Other C libraries than
+    // that of GNU pay no heed.
+    if env::var_os("GLIBC_TUNABLES").is_none() {
+        cargo.env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+    }
     cargo
 }
 

@@ -27,8 +27,6 @@ struct Proved {
     /// Root first, leaf last; the root alone for the group's own key.
     certificates: Vec<Certificate>,
     grant: Grant,
-    /// The leaf's key, decoded once for all records.
-    key: VerifyingKey,
 }
 
 impl VerifiedChain {
@@ -42,8 +40,7 @@ impl VerifiedChain {
     }
 
     fn new(certificates: Vec<Certificate>, grant: Grant) -> Self {
-        let key = certificates.last().expect("a chain has a root").subject_key().decoded();
-        Self(Arc::new(Proved { certificates, grant, key }))
+        Self(Arc::new(Proved { certificates, grant }))
     }
 
     /// The group.
@@ -63,7 +60,7 @@ impl VerifiedChain {
 
     /// That key, to check many signatures with.
     pub(crate) fn verifying_key(&self) -> VerifyingKey {
-        self.0.key
+        self.leaf().parsed.point
     }
 
     /// The member's friendly name.

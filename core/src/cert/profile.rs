@@ -11,6 +11,7 @@ use crate::policy::{Policy, check_app_roles};
 use crate::time::WallTime;
 use der::asn1::{Any, BitString, Ia5String, ObjectIdentifier, OctetString};
 use der::{DateTime, Decode as _, Encode as _, Sequence, Tag, Tagged as _};
+use ed25519_dalek::VerifyingKey;
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use std::ops::Range;
 use std::time::Duration;
@@ -134,6 +135,8 @@ pub(super) struct Parsed {
     pub(super) issuer: String,
     pub(super) subject: String,
     pub(super) key: PublicKey,
+    /// The key, decoded once for all signatures that it is to check.
+    pub(super) point: VerifyingKey,
     pub(super) peer: PeerId,
     /// The peer name that an identity goes by; always its own.
     pub(super) peer_name: PeerName,
@@ -164,7 +167,7 @@ impl Parsed {
         }
         let signature = signed.signature.as_bytes().and_then(|bytes| bytes.try_into().ok());
         let signature = signature.ok_or(CertError::Encoding)?;
-        let key = parse_key(&tbs.key)?;
+        let (key, point) = parse_key(&tbs.key)?;
         let peer = key.peer_id();
         let (not_before, not_after) = parse_validity(&tbs.validity)?;
         let extensions = Extensions::parse(tbs.extensions.as_deref().unwrap_or_default())?;
@@ -180,6 +183,7 @@ impl Parsed {
             issuer: parse_name(&tbs.issuer)?,
             subject: parse_name(&tbs.subject)?,
             key,
+            point,
             peer,
             peer_name,
             issuer_key_id: extensions.issuer_key_id()?,
@@ -441,12 +445,12 @@ fn parse_policy(kind: Kind, policy: Option<OctetString>) -> Result<Policy, CertE
 }
 
 /// Rules 2 and 4.
-fn parse_key(info: &SubjectPublicKeyInfoOwned) -> Result<PublicKey, CertError> {
+fn parse_key(info: &SubjectPublicKeyInfoOwned) -> Result<(PublicKey, VerifyingKey), CertError> {
     if info.algorithm != ed25519() {
         return Err(CertError::Algorithm);
     }
     let bytes = info.subject_public_key.as_bytes().and_then(|bytes| bytes.try_into().ok());
-    bytes.and_then(PublicKey::from_bytes).ok_or(CertError::Key)
+    bytes.and_then(PublicKey::decode).ok_or(CertError::Key)
 }
 
 /// The last second that X.509 can name: 9999-12-31 23:59:59, "no expiration" by RFC 5280 §4.1.2.5.

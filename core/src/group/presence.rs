@@ -19,6 +19,7 @@ use crate::record::{self, Attribute, Record, RecordType};
 use crate::storage::Class;
 use crate::wire;
 use minicbor::{Decode, Encode};
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 /// How long a presence record lives. Guess after the reference's 300 s at least: with [`PRESENCE_RENEWED`] it leaves room
@@ -90,7 +91,7 @@ impl Group {
             record: record.id,
         };
         let now = present.info(node);
-        let change = match self.present.insert(node, present).map(|before| before.info(node)) {
+        let change = match self.set_present(node, Some(present)).map(|before| before.info(node)) {
             None => Some(NodeChange::Connected),
             Some(before) => (before != now).then_some(NodeChange::Updated),
         };
@@ -117,11 +118,32 @@ impl Group {
     fn gone(&mut self, ctx: &mut Ctx<'_>, record: RecordId) -> Option<(NodeId, Present)> {
         let of_record = self.present.iter().find(|(_, present)| present.record == record);
         let node = of_record.map(|(&node, _)| node)?;
-        let present = self.present.remove(&node)?;
+        let present = self.set_present(node, None)?;
         self.tell_of_member(ctx, present.peer);
         let (group, info) = (self.id, present.info(node));
         self.event(ctx, Event::Node { group, node: info, change: NodeChange::Disconnected });
         Some((node, present))
+    }
+
+    /// Notes who a node is that says it is here, or that it ceases to. Answers what it said before.
+    fn set_present(&mut self, node: NodeId, present: Option<Present>) -> Option<Present> {
+        let peer = present.as_ref().map(|present| present.peer);
+        let before = match present {
+            Some(present) => self.present.insert(node, present),
+            None => self.present.remove(&node),
+        };
+        if let Some(before) = &before
+            && let Entry::Occupied(mut nodes) = self.present_of.entry(before.peer)
+        {
+            nodes.get_mut().remove(&node);
+            if nodes.get().is_empty() {
+                nodes.remove();
+            }
+        }
+        if let Some(peer) = peer {
+            self.present_of.entry(peer).or_default().insert(node);
+        }
+        before
     }
 
     /// Whether this node should say that it is here.

@@ -301,7 +301,7 @@ impl Group {
         let record = signed.record();
         let class = class_of(&record.kind);
         let (id, version) = (record.id, record.version);
-        let bytes = signed.bytes().clone();
+        let bytes = (ctx.config.share.record)(signed.bytes(), &signed.digest());
         let before = self.indexes[class as usize].insert(Meta::from(&signed));
         // What is on its way to the disk itself may never get there, and is nothing to go back to.
         let in_flight = self.in_flight.entry(id).or_default();
@@ -617,7 +617,6 @@ impl Group {
 
     fn member_info(&self, peer: PeerId, now: WallTime) -> Option<MemberInfo> {
         let chain = self.roll.best_of(peer, now)?;
-        let here = self.present.iter().filter(|(_, present)| present.peer == peer);
         Some(MemberInfo {
             peer,
             name: chain.name().to_owned(),
@@ -626,7 +625,7 @@ impl Group {
             serial: chain.serial(),
             issuer: chain.issuer().unwrap_or(peer),
             expires: chain.not_after(),
-            nodes: here.map(|(&node, _)| node).collect(),
+            nodes: self.present_of.get(&peer).into_iter().flatten().copied().collect(),
         })
     }
 

@@ -97,7 +97,7 @@ impl Node {
             }
             Command::Groups => {
                 let members = self.groups.values().filter(|group| group.is_member());
-                Reply::Groups(members.map(Group::info).collect())
+                Reply::Groups(members.map(|group| group.info()).collect())
             }
             Command::Members { group } => {
                 let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
@@ -158,7 +158,7 @@ impl Node {
     /// A group begins: it is looked for on the links that we have.
     pub(super) fn add_group(&mut self, group: Group) {
         let id = group.id;
-        self.groups.insert(id, group);
+        self.groups.insert(id, Box::new(group));
         let configured: Vec<LinkId> = self
             .plans
             .iter()

@@ -1,7 +1,7 @@
 //! Rendezvous and signals: how links come to be between nodes that have none.
 use super::{Ctx, Node};
 use crate::error::Misbehaved;
-use crate::group::{Group, Plan};
+use crate::group::Plan;
 use crate::id::{Digest, GroupId};
 use crate::io::{Dial, LinkId, Output};
 use crate::limits;
@@ -13,7 +13,7 @@ use rand_chacha::rand_core::Rng as _;
 impl Node {
     /// Takes a seat for a group at a rendezvous node.
     pub(super) fn sit_at(&mut self, group: GroupId, link: LinkId) {
-        let part = self.groups.get(&group).and_then(Group::part);
+        let part = self.groups.get(&group).and_then(|group| group.part());
         let message = wire::message(kind::SIT, &Sit { table: wire::table_of(group), part });
         self.links.send(self.now, link, &message, &mut self.outbox);
     }

@@ -118,7 +118,7 @@ impl Node {
             let loaded = match storage::parse_key(&key) {
                 Some(Key::Info(id)) => {
                     Group::restore(id, &value, self.config.verify, self.table_secret)
-                        .map(|group| drop(self.groups.insert(id, group)))
+                        .map(|group| drop(self.groups.insert(id, Box::new(group))))
                 }
                 // A record without its group is what was left of one that was left.
                 Some(Key::Record(id, class)) => match self.groups.get_mut(&id) {

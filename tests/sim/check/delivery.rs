@@ -232,6 +232,12 @@ impl Delivery {
         last.unwrap_or(0).saturating_sub(record.published_at)
     }
 
+    /// When the application at a host saw the last of the records, of those that it saw. World time.
+    pub fn last_seen(&self, host: HostId) -> u64 {
+        let seen = self.records.iter().filter_map(|record| *record.seen.get(host)?);
+        seen.max().unwrap_or(0)
+    }
+
     /// The first few gaps, for a report: (record, its publisher, a member that lacks it).
     pub fn gaps(&self, from: usize, members: &[HostId]) -> Vec<(usize, HostId, HostId)> {
         let mut gaps = Vec::new();

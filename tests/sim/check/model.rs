@@ -65,7 +65,7 @@ fn record_of(key: &[u8]) -> Option<(GroupId, RecordId)> {
 
 /// What a disk holds of a record, whichever class it is kept under.
 fn held_at(disk: &Disk, group: GroupId, id: RecordId) -> Option<&Bytes> {
-    let of = |&(key, _): &(&Bytes, &Bytes)| record_of(key) == Some((group, id));
+    let of = |&(key, _): &(&[u8], &Bytes)| record_of(key) == Some((group, id));
     disk.iter().find(of).map(|(_, value)| value)
 }
 
@@ -147,14 +147,14 @@ impl Model {
                     record.expires.after(EXPIRY_SLACK) < wall,
                     record.expires.before(EXPIRY_SLACK) > wall,
                 );
-                let what = format!("{id:?} ({}, version {:x})", record.kind, record.version);
+                let what = || format!("{id:?} ({}, version {:x})", record.kind, record.version);
                 let wrong = match held.remove(id) {
-                    None if alive => Some(format!("host {host} lacks {what}")),
+                    None if alive => Some(format!("host {host} lacks {}", what())),
                     // A removal that the disk refused is made up for at the next start.
                     Some(_) if over && disk.refused > 0 => None,
-                    Some(_) if over => Some(format!("host {host} holds {what}, which is over")),
+                    Some(_) if over => Some(format!("host {host} holds {}, which is over", what())),
                     Some(value) if alive && *value != version.bytes => {
-                        Some(format!("host {host} holds another version of {what}"))
+                        Some(format!("host {host} holds another version of {}", what()))
                     }
                     None | Some(_) => None,
                 };

@@ -39,7 +39,7 @@ fn run(setup: &Setup) -> Report {
     let phase = meter.phase(&crowd.world, "publish", setup.records, Reach::default());
     setup.tell(|| phase.to_string());
 
-    let before = crowd.world.kinds.by_name();
+    let (before, laid) = (crowd.world.kinds.by_name(), crowd.world.wires.len());
     for host in [0, 1] {
         crowd.world.start(host);
         crowd.world.await_opened(host);
@@ -59,6 +59,7 @@ fn run(setup: &Setup) -> Report {
     meter.note("sync_bytes", bytes as f64);
     // Of all three classes; two of them are said to be equal in two messages each.
     meter.note("sync_messages", messages as f64);
+    meter.note("round_trips", crowd.world.round_trips(0, laid) as f64);
     let phase = meter.phase(&crowd.world, "sync", 0, Reach::default());
     setup.tell(|| phase.to_string());
     crowd.world.run_for(Duration::from_secs(10));
