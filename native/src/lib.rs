@@ -42,6 +42,7 @@ mod http;
 mod membership;
 mod nodes;
 pub mod rtc;
+mod sink;
 mod storage;
 mod watch;
 mod websocket;
@@ -52,6 +53,7 @@ pub use group::{Group, IntoValue, Payload, Publish};
 pub use host::{CommandError, Host, HostBuilder, JoinError, StartError, parse_invitation};
 pub use membership::{CreateGroup, InviteOptions, Revoke, SetProperties};
 pub use nodes::{NodeUrl, ParseNodeUrlError};
+pub use sink::Publisher;
 pub use storage::OpenError;
 pub use watch::{Events, Watch};
 

@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openProfile } from "./browser.mjs";
-import { cpuOf } from "./cpu.mjs";
+import { cpuOf } from "./spent.mjs";
 import { Member, ROOT, startNode } from "./native.mjs";
 
 const MODULE = process.env.PEERGRAPH_VERIFY ?? join(ROOT, "target/web-glue/peergraph_verify/web");

@@ -16,16 +16,22 @@ function spent(process) {
   }
 }
 
+/** The processes of the browser of a page. */
+async function processes(page) {
+  const browser = await page.context().browser().newBrowserCDPSession();
+  const { processInfo } = await browser.send("SystemInfo.getProcessInfo");
+  await browser.detach();
+  return processInfo;
+}
+
 /**
  * Does `work`, and gives its result with the CPU seconds that it took: `main`, in the main threads of pages; `pages`, in
  * all their threads; `browser`, in everything that belongs to the browser.
  */
 export async function cpuOf(page, work) {
-  const browser = await page.context().browser().newBrowserCDPSession();
   const read = async () => {
-    const { processInfo } = await browser.send("SystemInfo.getProcessInfo");
     const sum = { main: 0, pages: 0, browser: 0 };
-    for (const { type, id } of processInfo) {
+    for (const { type, id } of await processes(page)) {
       const { first, all } = spent(id);
       sum.browser += all;
       if (type !== "renderer") continue;
@@ -37,7 +43,13 @@ export async function cpuOf(page, work) {
   const before = await read();
   const result = await work();
   const after = await read();
-  await browser.detach();
   const cpu = Object.fromEntries(Object.keys(after).map((key) => [key, after[key] - before[key]]));
   return { result, cpu };
+}
+
+/** The most memory that a process of a page has had at one time, in megabytes. */
+export async function mostMemory(page) {
+  const pages = (await processes(page)).filter(({ type }) => type === "renderer");
+  const most = ({ id }) => Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${id}/status`, "utf8"))[1]) / 1024;
+  return Math.round(Math.max(...pages.map(most)));
 }
