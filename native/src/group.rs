@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, RecordId};
-use peergraph_core::io::{Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, Reply};
+use peergraph_core::io::{
+    Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, NodeInfo, Reply,
+};
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
 
 use crate::delivery::Delivery;
@@ -164,6 +166,31 @@ impl Group {
             unreachable!("{WRONG_REPLY}")
         };
         Ok(members)
+    }
+
+    /// The nodes that say that they are here, by node id; ours among them.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn nodes(&self) -> Result<Vec<NodeInfo>, CommandError> {
+        let Reply::Nodes(nodes) = self.requests.ask(Command::Nodes { group: self.id }).await?
+        else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(nodes)
+    }
+
+    /// What this node says of itself, for all members to see, until it closes: names and values. With `forced` it says
+    /// that it is here where the group's properties would have it silent.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn present(
+        &self,
+        attributes: Vec<Attribute>,
+        forced: bool,
+    ) -> Result<(), CommandError> {
+        self.requests.ask(Command::Present { group: self.id, attributes, forced }).await.map(drop)
     }
 
     /// The links that carry this group.

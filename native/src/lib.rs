@@ -64,7 +64,9 @@ pub use peergraph_core::error::Error;
 pub use peergraph_core::id::{GroupId, PeerId, RecordId, Serial};
 pub use peergraph_core::identity::{Identity, read_public_document};
 pub use peergraph_core::invitation::Invitation;
-pub use peergraph_core::io::{Event, Filter, GroupInfo, InvitationInfo, LinkInfo, MemberInfo};
+pub use peergraph_core::io::{
+    Event, Filter, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo,
+};
 pub use peergraph_core::name::{NameError, PeerName};
 pub use peergraph_core::password::{Password, PasswordError};
 pub use peergraph_core::policy::{Grant, Policy, Right};
