@@ -22,6 +22,12 @@
 //! The equations of a batch, each times a random number of 128 bits, are added and checked as one. The numbers come from
 //! a hash over the whole batch: whoever wants wrong signatures to cancel out must find a hash to fit. Keys that come
 //! more than once cost one multiplication together.
+//!
+//! # In browsers
+//!
+//! Chromium's WebCrypto checks 22,000 signatures per CPU second, on the main thread as well; this module, compiled to
+//! wasm, 12,400 one by one, 25,600 in batches of 8 and 47,000 in batches of 256 (`tests/web/verify.test.mjs`). What
+//! comes in numbers is faster here; what comes alone would wait for a promise to save 40 µs, and get another verdict.
 use crate::identity::PublicKey;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;

@@ -8,11 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, RecordId};
-use peergraph_core::io::{Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, Reply};
+use peergraph_core::io::{
+    Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, NodeInfo, Reply,
+};
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
 
 use crate::delivery::Delivery;
 use crate::host::{CommandError, Requests, WRONG_REPLY};
+use crate::sink::Publisher;
 use crate::watch::{Registry, Watch};
 
 /// A group of a [`Host`](crate::Host). Cheap to clone.
@@ -50,7 +53,8 @@ impl Group {
     }
 
     /// Begins to publish a record: `group.publish("chat.message", "Hello").attribute("room", "general").await?`.
-    /// Resolves to the record when it is durable here.
+    /// Resolves to the record when it is durable here. While the disk or every neighbour is behind it waits for its turn:
+    /// who awaits each, or uses a [`sink`](Group::sink), publishes as fast as that is taken.
     pub fn publish(&self, kind: impl Into<String>, payload: impl Payload) -> Publish {
         Publish {
             group: self.clone(),
@@ -62,6 +66,12 @@ impl Group {
             refresh: false,
             delivery: None,
         }
+    }
+
+    /// A sink that publishes what is fed to it, in order and with back-pressure: it is ready while fewer than 64 are not
+    /// durable yet, and flushed when all are.
+    pub fn sink<P: Payload>(&self, kind: impl Into<String>) -> Publisher<P> {
+        Publisher::new(self.clone(), kind.into())
     }
 
     /// Deletes a record of ours, or of others where the group's policy lets us.
@@ -78,7 +88,7 @@ impl Group {
             delete: true,
             refresh: false,
         };
-        self.publish_draft(draft, None).await
+        self.requests.publish(self.id, draft, None).await
     }
 
     /// Reads one page of records, and tells where the next one begins.
@@ -158,6 +168,31 @@ impl Group {
         Ok(members)
     }
 
+    /// The nodes that say that they are here, by node id; ours among them.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn nodes(&self) -> Result<Vec<NodeInfo>, CommandError> {
+        let Reply::Nodes(nodes) = self.requests.ask(Command::Nodes { group: self.id }).await?
+        else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(nodes)
+    }
+
+    /// What this node says of itself, for all members to see, until it closes: names and values. With `forced` it says
+    /// that it is here where the group's properties would have it silent.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn present(
+        &self,
+        attributes: Vec<Attribute>,
+        forced: bool,
+    ) -> Result<(), CommandError> {
+        self.requests.ask(Command::Present { group: self.id, attributes, forced }).await.map(drop)
+    }
+
     /// The links that carry this group.
     ///
     /// # Errors
@@ -168,18 +203,6 @@ impl Group {
         };
         links.retain(|link| link.graphs.contains(&self.id));
         Ok(links)
-    }
-
-    async fn publish_draft(
-        &self,
-        draft: Draft,
-        delivery: Option<Delivery>,
-    ) -> Result<Record, CommandError> {
-        let command = Command::Publish { group: self.id, draft };
-        let Reply::Record(record) = self.requests.ask_tracked(command, delivery).await? else {
-            unreachable!("{WRONG_REPLY}")
-        };
-        Ok(*record)
     }
 }
 
@@ -246,7 +269,7 @@ impl IntoFuture for Publish {
                 delete: false,
                 refresh: self.refresh,
             };
-            self.group.publish_draft(draft, self.delivery).await
+            self.group.requests.publish(self.group.id, draft, self.delivery).await
         })
     }
 }

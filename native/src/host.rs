@@ -11,13 +11,14 @@ use peergraph_core::error::Error;
 use peergraph_core::id::{Fingerprint, GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
-use peergraph_core::io::{Command, GroupInfo, LinkInfo, Reply, StoreFault};
+use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, Reply, StoreFault};
 use peergraph_core::limits::ADDRESSES_MAX;
 use peergraph_core::name::{NameError, PeerName};
 use peergraph_core::node::{Config, Node};
 use peergraph_core::password::Password;
+use peergraph_core::record::Record;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::clock::{self, Clock};
 use crate::delivery::Delivery;
@@ -33,7 +34,7 @@ use crate::websocket;
 
 mod driver;
 
-use driver::{Driver, Parts, REQUESTS_QUEUED_MAX, Request};
+use driver::{Driver, Parts, REQUESTS_MAX, REQUESTS_QUEUED_MAX, Request};
 
 /// First and longest wait before a node that could not be looked up is tried again. Guess.
 const LOOKUP_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -375,7 +376,11 @@ impl Opened {
         let (running, stopped) = watch::channel(());
         let registry = Arc::new(Registry::new());
         let host = Host {
-            requests: Requests { sender: ask.clone(), stopped },
+            requests: Requests {
+                sender: ask.clone(),
+                stopped,
+                room: Arc::new(Semaphore::new(PUBLISHING_KB_MAX as usize)),
+            },
             registry: registry.clone(),
             about: self.about.clone(),
         };
@@ -648,7 +653,15 @@ pub fn parse_invitation(link: &str) -> Result<Invitation, InvitationError> {
 pub(crate) struct Requests {
     sender: mpsc::Sender<Request>,
     stopped: watch::Receiver<()>,
+    /// Kilobytes of publications that may be under way.
+    room: Arc<Semaphore>,
 }
+
+/// Kilobytes of publications under way. Guess; fewer than may wait in the core, which refuses what is over that.
+const PUBLISHING_KB_MAX: u32 = 16 * 1024;
+/// What one takes at least: 512 of them at one time, which leaves the loop room for other requests.
+const PUBLISHING_KB_LEAST: u32 = 32;
+const _: () = assert!((PUBLISHING_KB_MAX / PUBLISHING_KB_LEAST) as usize <= REQUESTS_MAX / 2);
 
 impl Requests {
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, CommandError> {
@@ -664,6 +677,23 @@ impl Requests {
         let request = Request::Command { command: Box::new(command), reply, delivery };
         self.sender.send(request).await.map_err(|_| CommandError::Stopped)?;
         Ok(done.await.map_err(|_| CommandError::Stopped)??)
+    }
+
+    /// Publishes when there is room, and waits until that is durable.
+    pub(crate) async fn publish(
+        &self,
+        group: GroupId,
+        draft: Draft,
+        delivery: Option<Delivery>,
+    ) -> Result<Record, CommandError> {
+        let size = u32::try_from(draft.payload.len() / 1024).unwrap_or(u32::MAX);
+        let size = size.clamp(PUBLISHING_KB_LEAST, PUBLISHING_KB_MAX);
+        let _room = self.room.acquire_many(size).await.expect("it is never closed");
+        let command = Command::Publish { group, draft };
+        let Reply::Record(record) = self.ask_tracked(command, delivery).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(*record)
     }
 
     /// The group that the node knows under this id.

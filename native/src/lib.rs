@@ -42,6 +42,7 @@ mod http;
 mod membership;
 mod nodes;
 pub mod rtc;
+mod sink;
 mod storage;
 mod watch;
 mod websocket;
@@ -52,6 +53,7 @@ pub use group::{Group, IntoValue, Payload, Publish};
 pub use host::{CommandError, Host, HostBuilder, JoinError, StartError, parse_invitation};
 pub use membership::{CreateGroup, InviteOptions, Revoke, SetProperties};
 pub use nodes::{NodeUrl, ParseNodeUrlError};
+pub use sink::Publisher;
 pub use storage::OpenError;
 pub use watch::{Events, Watch};
 
@@ -62,7 +64,9 @@ pub use peergraph_core::error::Error;
 pub use peergraph_core::id::{GroupId, PeerId, RecordId, Serial};
 pub use peergraph_core::identity::{Identity, read_public_document};
 pub use peergraph_core::invitation::Invitation;
-pub use peergraph_core::io::{Event, Filter, GroupInfo, InvitationInfo, LinkInfo, MemberInfo};
+pub use peergraph_core::io::{
+    Event, Filter, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo,
+};
 pub use peergraph_core::name::{NameError, PeerName};
 pub use peergraph_core::password::{Password, PasswordError};
 pub use peergraph_core::policy::{Grant, Policy, Right};

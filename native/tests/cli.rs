@@ -624,6 +624,46 @@ fn membership_changed_by_one_program_reaches_the_other() {
 }
 
 #[test]
+fn who_is_here_is_listed_with_what_they_say_of_themselves() {
+    let (node, ada) = (folder(), folder());
+    let serve = ["--json", "--name", "Node", "node", "--http", "127.0.0.1:0"];
+    let mut node = Running::start(node.path(), &serve);
+    let url = node.line()["url"].as_str().expect("text").to_owned();
+    let ada = ada.path();
+    ok(&run(ada, &["--node", &url, "group", "create", "Trip"]));
+    ok(&run_with_input(ada, &["publish", "Trip", "note", "--wait", "stored"], b"hello"));
+    let (bob, _) = bob_joins(ada, "Trip");
+    let bob = bob.path();
+    ok(&run(bob, &["--node", &url, "group", "list"]));
+    ok(&run(ada, &["group", "set", "Trip", "--presence", "0"]));
+
+    let wrong = ["watch", "Trip", "--present", "mood"];
+    fails(&run(bob, &wrong), 2, &["NAME=TEXT"]);
+    let mut adas = Running::start(ada, &["--json", "watch", "Trip", "--present", "mood=busy"]);
+    assert_eq!(adas.line()["payload"], "hello", "it runs");
+    let listed = ok(&run(bob, &["--json", "group", "nodes", "Trip"]));
+    let nodes: Vec<serde_json::Value> = listed.lines().map(json).collect();
+    let [node] = &nodes[..] else { panic!("Ada alone insists on being seen: {listed}") };
+    assert_eq!(node["name"], "ada");
+    assert_eq!(node["attributes"], json(r#"[{"name":"mood","type":"string","value":"busy"}]"#));
+    let listed = ok(&run(bob, &["group", "nodes", "Trip"]));
+    assert!(listed.contains("  ada  mood=busy  rtc:"), "{listed}");
+}
+
+#[test]
+fn record_that_is_refreshed_lives_long_enough_for_it() {
+    let ada = folder();
+    let ada = ada.path();
+    ok(&run(ada, &["group", "create", "Trip"]));
+    let life = |options: &[&str]| {
+        let publish = ["--json", "publish", "Trip", "note", "--wait", "stored", "--expires", "1m"];
+        let record = one(&run_with_input(ada, &[&publish, options].concat(), b"hello"));
+        record["expires"].as_u64().zip(record["modified"].as_u64()).map(|(end, from)| end - from)
+    };
+    assert_eq!((life(&[]), life(&["--refresh"])), (Some(60_000), Some(480_000)));
+}
+
+#[test]
 fn invitation_by_password_is_shown_as_such_and_asks_for_it() {
     let (ada, bob) = (folder(), folder());
     let (ada, bob) = (ada.path(), bob.path());

@@ -33,7 +33,15 @@ export async function use(signal: AbortSignal): Promise<string[]> {
   // @ts-expect-error: an unknown role.
   await group.invite({ role: "king" });
 
+  await same.publish("trip.place", { name: "Sintra", days: 2 }, { expiresIn: "1h", refresh: true });
+  await group.present({ attributes: { mood: "busy", since: new Date() }, forced: true });
+
   const names = [text];
+  for (const { peer, attributes } of await group.nodes()) names.push(peer.name, String(attributes.mood));
+  group.addEventListener("presence", ({ detail: { node, change } }) => {
+    // @ts-expect-error: nodes come, change and go.
+    if (change === "left") names.push(node.id);
+  });
   for await (const place of group.watch("trip.place", { signal })) {
     names.push(place.data.name, place.creator.name);
     // @ts-expect-error: places have no text.

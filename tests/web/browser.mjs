@@ -19,7 +19,7 @@ const FLAGS = [
 const OUTPUT = join(import.meta.dirname, "test-output");
 
 /** How long anything on the page may take. Generous: the machine may be busy. */
-export const WAIT_MS = 30_000;
+export const WAIT_MS = 60_000;
 
 /**
  * A browser with its own profile, closed and removed after the test. The test fails if a page logs an error that no

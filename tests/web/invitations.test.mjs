@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { followInvitation, invite, openProfile, picture, say, sees, startGroup } from "./browser.mjs";
 import { Member, folder, startNode } from "./native.mjs";
 
-test("bad invitations are told and cost nothing", { timeout: 180_000 }, async (t) => {
+test("bad invitations are told and cost nothing", { timeout: 600_000 }, async (t) => {
   const node = await startNode(t);
   const chat = `${node.origin}/chat/`;
   const ada = await openProfile(t, "ada");

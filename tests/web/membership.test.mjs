@@ -21,7 +21,7 @@ async function about(page, name) {
   await page.locator("#person-title", { hasText: name }).waitFor();
 }
 
-test("Ada promotes Bob and ends Eve's membership", { timeout: 300_000 }, async (t) => {
+test("Ada promotes Bob and ends Eve's membership", { timeout: 600_000 }, async (t) => {
   const node = await startNode(t);
   const [ada, bob, eve] = [
     await openProfile(t, "ada"), await openProfile(t, "bob", { colorScheme: "dark" }), await openProfile(t, "eve", NARROW),

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -12,8 +11,8 @@ import { afterwards } from "./cleanup.mjs";
 export const ROOT = resolve(import.meta.dirname, "../..");
 export const BINARY = process.env.PEERGRAPH_BIN ?? join(ROOT, "target/debug/peergraph");
 const PACKAGE = process.env.PEERGRAPH_PACKAGE ?? join(ROOT, "web/pkg");
-/** How long a process may take to do what it is asked. */
-const WAIT_MS = 30_000;
+/** How long a process may take to do what it is asked. Generous: the machine may be busy. */
+const WAIT_MS = 60_000;
 
 for (const [path, how] of [[BINARY, "cargo build -p peergraph"], [join(PACKAGE, "index.js"), "cargo xtask wasm"]]) {
   if (!existsSync(path)) throw new Error(`${path} is missing: build it with \`${how}\``);
@@ -24,15 +23,6 @@ export function folder(t, name) {
   const path = mkdtempSync(join(tmpdir(), `peergraph-${name}-`));
   afterwards(t, () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
   return path;
-}
-
-/** A TCP port that was free a moment ago. */
-async function freePort() {
-  const server = createServer();
-  await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address();
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 /** A running process: its lines, and a way to wait for one of them. */
@@ -125,11 +115,12 @@ export async function run(args, { input, code = 0, timeout = 120_000 } = {}) {
 
 /** Starts a node that serves the pages and the package. `origin` is where. */
 export async function startNode(t, { data = folder(t, "node"), pages = join(ROOT, "examples"), port } = {}) {
-  port ??= await freePort();
-  const node = start(t, ["node", "--http", `127.0.0.1:${port}`, "--udp", "127.0.0.1:0", "--data", data,
+  // Port 0 is one that the system chooses; the node tells which.
+  const node = start(t, ["node", "--json", "--http", `127.0.0.1:${port ?? 0}`, "--udp", "127.0.0.1:0", "--data", data,
     "--pages", pages, "--package", PACKAGE]);
-  node.port = port;
-  node.origin = `http://127.0.0.1:${port}`;
+  const { url } = await node.line((line) => typeof line?.url === "string");
+  node.origin = new URL(url).origin;
+  node.port = Number(new URL(url).port);
   const until = Date.now() + WAIT_MS;
   for (;;) {
     try {

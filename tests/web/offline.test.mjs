@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { SERVER_GONE, inGroup, keptOffline, openProfile, picture, say, sees, startGroup } from "./browser.mjs";
 import { ROOT, folder, startNode } from "./native.mjs";
 
-test("the page opens without its server and renews itself", { timeout: 120_000 }, async (t) => {
+test("the page opens without its server and renews itself", { timeout: 300_000 }, async (t) => {
   const pages = folder(t, "pages");
   for (const part of ["chat", "index.html", "style.css"]) {
     cpSync(join(ROOT, "examples", part), join(pages, part), { recursive: true });

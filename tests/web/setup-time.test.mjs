@@ -9,7 +9,7 @@ import { Member, startNode } from "./native.mjs";
 const ROUNDS = 20;
 const TYPE = "time.mark";
 
-test("time from dialling to the first verified record", { timeout: 180_000 }, async (t) => {
+test("time from dialling to the first verified record", { timeout: 600_000 }, async (t) => {
   const node = await startNode(t);
   const native = await Member.make(t, "Native", { node });
   const group = await native.createGroup("Times");

@@ -13,7 +13,7 @@ const AWAY_RECORDS = 1_000;
 /** A graph that works looks for further neighbours without haste. */
 const UNHURRIED = { timeout: 90_000 };
 
-test("two browsers and a native member chat, and go on without the node", { timeout: 500_000 }, async (t) => {
+test("two browsers and a native member chat, and go on without the node", { timeout: 900_000 }, async (t) => {
   const node = await startNode(t);
   const [ada, ben] = [await openProfile(t, "ada"), await openProfile(t, "ben", { viewport: { width: 400, height: 780 } })];
   const [a, b] = [await ada.page(), await ben.page()];

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { inGroup, openProfile, picture, say, sees, startGroup } from "./browser.mjs";
 import { startNode } from "./native.mjs";
 
-test("a second tab is told, and can take over", { timeout: 120_000 }, async (t) => {
+test("a second tab is told, and can take over", { timeout: 300_000 }, async (t) => {
   const node = await startNode(t);
   const profile = await openProfile(t, "ada");
   const first = await profile.page();
@@ -38,7 +38,7 @@ const lacks = [
   }],
 ];
 for (const [what, words, before] of lacks) {
-  test(`a browser without ${what} is told`, { timeout: 60_000 }, async (t) => {
+  test(`a browser without ${what} is told`, { timeout: 300_000 }, async (t) => {
     const node = await startNode(t);
     const profile = await openProfile(t, "lacking", { before });
     const page = await profile.page();

@@ -11,7 +11,7 @@ const RECORDS = 64;
 const BYTES = 256 * 1024;
 const [UP, DOWN] = ["load.up", "load.down"];
 
-test("records between a browser and a native member", { timeout: 180_000 }, async (t) => {
+test("records between a browser and a native member", { timeout: 600_000 }, async (t) => {
   const node = await startNode(t);
   const native = await Member.make(t, "Native", { node });
   const group = await native.createGroup("Load");

@@ -1,7 +1,7 @@
 // A group, as applications see it.
 import { PeergraphError, badArgument, checkSignal, closedError, waitFor } from "./errors.js";
 import { decodePolicy, encodeGrant, encodeRevocation, peerOf } from "./membership.js";
-import { GroupRecord, encodeAttributes, encodePayload, spanMs } from "./record.js";
+import { GroupRecord, decodeAttributes, encodeAttributes, encodePayload, spanMs } from "./record.js";
 import { watch } from "./watch.js";
 
 const PAGE_MAX = 1_000;
@@ -48,20 +48,20 @@ export class Group extends Base {
   get ready() { return this.#info.ready; }
   get closed() { return this.#closed; }
 
-  async publish(type, data, { attributes, expiresIn, signal } = {}) {
+  async publish(type, data, { attributes, expiresIn, refresh = false, signal } = {}) {
     return this.#put({
       id: null, type, attributes: encodeAttributes(attributes), expiresInMs: spanMs(expiresIn),
-      delete: false,
+      delete: false, refresh: Boolean(refresh),
     }, encodePayload(data), signal);
   }
 
-  async update(record, data, { attributes, expiresIn, signal } = {}) {
+  async update(record, data, { attributes, expiresIn, refresh = false, signal } = {}) {
     return this.#put({
       id: record.id,
       type: record.type,
       attributes: attributes ? encodeAttributes(attributes) : GroupRecord.attributesOf(record),
       expiresInMs: spanMs(expiresIn) ?? Math.max(record.expires - Date.now(), 0),
-      delete: false,
+      delete: false, refresh: Boolean(refresh),
     }, encodePayload(data), signal);
   }
 
@@ -69,7 +69,7 @@ export class Group extends Base {
     const found = typeof record === "string" ? await this.get(record, { signal }) : record;
     if (!found) throw new PeergraphError("unknown-record", "there is no such record");
     await this.#put({
-      id: found.id, type: found.type, attributes: [], expiresInMs: null, delete: true,
+      id: found.id, type: found.type, attributes: [], expiresInMs: null, delete: true, refresh: false,
     }, new Uint8Array(), signal);
   }
 
@@ -197,6 +197,17 @@ export class Group extends Base {
     return raw.map((it) => this.#member(it));
   }
 
+  async nodes({ signal } = {}) {
+    const raw = await this.#ask(() => this.#handle.nodes(this.id), signal);
+    if (raw.some((it) => !this.#people.has(it.peer))) await this.members({ signal });
+    return raw.map((it) => this.#node(it));
+  }
+
+  async present({ attributes, forced = false, signal } = {}) {
+    const present = { attributes: encodeAttributes(attributes), forced: Boolean(forced) };
+    await this.#ask(() => this.#handle.present(this.id, present), signal);
+  }
+
   async neighbours({ signal } = {}) {
     const links = await this.#peer.links({ signal });
     return links.filter((link) => link.groups.includes(this.id));
@@ -253,6 +264,13 @@ export class Group extends Base {
     });
   }
 
+  #node(raw) {
+    return Object.freeze({
+      id: raw.id, peer: this.person(raw.peer), addresses: Object.freeze(raw.addresses),
+      attributes: Object.freeze(decodeAttributes(raw.attributes)),
+    });
+  }
+
   #revoked({ by, reason }) {
     return by ? Object.freeze({ by: this.#signer(by), reason }) : null;
   }
@@ -280,6 +298,7 @@ export class Group extends Base {
         return { group, id: news.id, status: this.statusOf(news.id) };
       }
       case "member": return { group, member: this.#member(news.member) };
+      case "presence": return { group, node: this.#node(news.node), change: news.change };
       default: {
         const { type: _, group: __, ...rest } = news;
         return { group, ...rest };

@@ -341,6 +341,8 @@ export interface GroupEvents<T = Payloads> {
   group: CustomEvent<{ group: Group<T>; left: boolean }>;
   /** Somebody joined, came, went, changed role, or was revoked (`member.standing`). */
   member: CustomEvent<{ group: Group<T>; member: Member }>;
+  /** A node says that it is here (`"came"`; ours too), says something else of itself, or went. */
+  presence: CustomEvent<{ group: Group<T>; node: PresentNode; change: "came" | "changed" | "went" }>;
   /** A neighbour was won (`up`) or lost. */
   neighbour: CustomEvent<{ group: Group<T>; up: boolean; peer: string; node: string; link: number }>;
   /** A sync with a neighbour went on. */
@@ -438,6 +440,14 @@ export class Group<T = Payloads> extends EventTarget {
   /** Takes back what we revoked of a member or peer id. */
   reinstate(member: Member | string, options?: Waits): Promise<void>;
 
+  /** The nodes that say that they are here: ours, and those that {@link Group.presence} lets speak. */
+  nodes(options?: Waits): Promise<PresentNode[]>;
+  /**
+   * What this node says of itself, for all members to see, until it closes. `forced`: it says that it is here where
+   * {@link Group.presence} would have it silent.
+   */
+  present(options?: { attributes?: Attributes; forced?: boolean } & Waits): Promise<void>;
+
   /** The links on which this group's records flow. */
   neighbours(options?: Waits): Promise<Link[]>;
   /**
@@ -462,6 +472,11 @@ export interface PublishOptions extends Waits {
   attributes?: Attributes;
   /** How long the record lives. Default: ten years. */
   expiresIn?: Span;
+  /**
+   * Whether this device renews the record before it ends, for as long a life again, as long as it is open; also after
+   * it was closed and opened. An update without it, or a deletion, ends that. Default: `false`.
+   */
+  refresh?: boolean;
 }
 
 export interface RecordsOptions extends Waits {
@@ -615,6 +630,17 @@ export interface Member {
   readonly online: boolean;
   /** Ids of its nodes that are present. */
   readonly nodes: readonly string[];
+}
+
+/** A node that says that it is here. */
+export interface PresentNode {
+  readonly id: string;
+  /** Whose. */
+  readonly peer: { readonly id: string; readonly name: string; readonly me: boolean };
+  /** Where it can be dialled. Browsers cannot. */
+  readonly addresses: readonly string[];
+  /** What it says of itself. Chosen by its owner: show it as text. */
+  readonly attributes: Readonly<Attributes>;
 }
 
 export interface Link {

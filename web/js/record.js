@@ -49,7 +49,7 @@ function encodeAttribute(name, value) {
   throw badArgument(`attribute ${name}: expected text, a finite number, a date, or a truth value`);
 }
 
-function decodeAttributes(list) {
+export function decodeAttributes(list) {
   const attributes = Object.create(null);
   for (const { name, kind, value } of list) {
     const decoded = kind === "date" ? new Date(value)

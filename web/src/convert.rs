@@ -11,7 +11,7 @@ use peergraph_core::identity::IdentityError;
 use peergraph_core::invitation::{Invitation, InvitationError, InvitationKind};
 use peergraph_core::io::{
     CloseReason, Cursor, Draft, Event, Filter, GroupInfo, InvitationInfo, Invite, Keep, LinkInfo,
-    MemberInfo, Properties, SyncPhase,
+    MemberInfo, NodeChange, NodeInfo, Properties, SyncPhase,
 };
 use peergraph_core::name::{NameError, PeerName};
 use peergraph_core::password::Password;
@@ -244,6 +244,45 @@ enum ValueJs {
     Boolean(bool),
 }
 
+impl From<AttributeJs> for Attribute {
+    fn from(it: AttributeJs) -> Self {
+        let value = match it.value {
+            ValueJs::String(text) => Value::String(text),
+            ValueJs::Integer(number) => Value::Integer(number),
+            ValueJs::Real(number) => Value::Real(number),
+            ValueJs::Date(ms) => Value::Date(WallTime(ms as u64)),
+            ValueJs::Boolean(truth) => Value::Boolean(truth),
+        };
+        Self { name: it.name, value }
+    }
+}
+
+impl From<Attribute> for AttributeJs {
+    fn from(it: Attribute) -> Self {
+        let value = match it.value {
+            Value::String(text) => ValueJs::String(text),
+            Value::Integer(number) => ValueJs::Integer(number),
+            Value::Real(number) => ValueJs::Real(number),
+            Value::Date(time) => ValueJs::Date(ms(time)),
+            Value::Boolean(truth) => ValueJs::Boolean(truth),
+        };
+        Self { name: it.name, value }
+    }
+}
+
+/// What `present` gives.
+#[derive(Deserialize)]
+pub(crate) struct PresentJs {
+    attributes: Vec<AttributeJs>,
+    forced: bool,
+}
+
+impl PresentJs {
+    pub(crate) fn into_parts(self) -> (Vec<Attribute>, bool) {
+        (self.attributes.into_iter().map(Attribute::from).collect(), self.forced)
+    }
+}
+
 /// What `publish`, `update` and `delete` give.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -254,28 +293,19 @@ pub(crate) struct DraftJs {
     attributes: Vec<AttributeJs>,
     expires_in_ms: Option<f64>,
     delete: bool,
+    refresh: bool,
 }
 
 impl DraftJs {
     pub(crate) fn into_draft(self, payload: Vec<u8>) -> Result<Draft, Failure> {
-        let attribute = |it: AttributeJs| Attribute {
-            name: it.name,
-            value: match it.value {
-                ValueJs::String(text) => Value::String(text),
-                ValueJs::Integer(number) => Value::Integer(number),
-                ValueJs::Real(number) => Value::Real(number),
-                ValueJs::Date(ms) => Value::Date(WallTime(ms as u64)),
-                ValueJs::Boolean(truth) => Value::Boolean(truth),
-            },
-        };
         Ok(Draft {
             id: self.id.as_deref().map(parse).transpose()?,
             kind: RecordType::new(&self.kind)?,
-            attributes: self.attributes.into_iter().map(attribute).collect(),
+            attributes: self.attributes.into_iter().map(Attribute::from).collect(),
             payload: payload.into(),
             expires_in: self.expires_in_ms.map(|ms| Duration::from_millis(ms as u64)),
             delete: self.delete,
-            refresh: false,
+            refresh: self.refresh,
         })
     }
 }
@@ -624,6 +654,26 @@ impl From<MemberInfo> for MemberJs {
     }
 }
 
+/// A node that says that it is here.
+#[derive(Serialize)]
+pub(crate) struct NodeJs {
+    id: String,
+    peer: String,
+    addresses: Vec<String>,
+    attributes: Vec<AttributeJs>,
+}
+
+impl From<NodeInfo> for NodeJs {
+    fn from(info: NodeInfo) -> Self {
+        Self {
+            id: info.node.to_string(),
+            peer: info.peer.to_string(),
+            addresses: texts(info.addresses),
+            attributes: info.attributes.into_iter().map(AttributeJs::from).collect(),
+        }
+    }
+}
+
 /// An invitation that is open.
 #[derive(Serialize)]
 pub(crate) struct OpenInvitationJs {
@@ -701,16 +751,6 @@ pub(crate) struct RecordJs {
 
 impl From<Record> for RecordJs {
     fn from(record: Record) -> Self {
-        let attribute = |it: Attribute| AttributeJs {
-            name: it.name,
-            value: match it.value {
-                Value::String(text) => ValueJs::String(text),
-                Value::Integer(number) => ValueJs::Integer(number),
-                Value::Real(number) => ValueJs::Real(number),
-                Value::Date(time) => ValueJs::Date(ms(time)),
-                Value::Boolean(truth) => ValueJs::Boolean(truth),
-            },
-        };
         Self {
             id: record.id.to_string(),
             kind: record.kind.to_string(),
@@ -721,7 +761,7 @@ impl From<Record> for RecordJs {
             modified: ms(record.modified),
             expires: ms(record.expires),
             deleted: record.deleted,
-            attributes: record.attributes.into_iter().map(attribute).collect(),
+            attributes: record.attributes.into_iter().map(AttributeJs::from).collect(),
             bytes: BytesJs(record.payload),
             cursor: cursor_text(Cursor { modified: record.modified, id: record.id }),
         }
@@ -750,6 +790,7 @@ enum NewsJs {
     Expired { group: String, id: String },
     Withdrawn { group: String, id: String },
     Member { group: String, member: MemberJs },
+    Presence { group: String, node: NodeJs, change: &'static str },
     Neighbour { group: String, link: f64, peer: String, node: String, up: bool },
     Sync { group: String, link: f64, phase: &'static str },
     Group { info: GroupJs },
@@ -821,8 +862,17 @@ fn core_news(event: Event) -> Option<NewsJs> {
             NewsJs::Conflict { group: group(in_group), id: record_id(id), peer: peer_id(peer) }
         }
         Event::StoreFailed { fault } => NewsJs::Storage { error: Error::Store(fault).into() },
-        // The opening waits for the first; the second shows as a closed link with its reason, the third in its member.
-        Event::Opened | Event::PeerMisbehaved { .. } | Event::Node { .. } => return None,
+        Event::Node { group: id, node, change } => NewsJs::Presence {
+            group: group(id),
+            node: node.into(),
+            change: match change {
+                NodeChange::Connected => "came",
+                NodeChange::Updated => "changed",
+                NodeChange::Disconnected => "went",
+            },
+        },
+        // The opening waits for the first; the second shows as a closed link with its reason.
+        Event::Opened | Event::PeerMisbehaved { .. } => return None,
         _ => return None,
     })
 }

@@ -129,6 +129,19 @@ impl PeerHandle {
         self.ask(parse(group).map(|group| Command::Members { group }))
     }
 
+    /// The nodes of a group that say that they are here.
+    pub fn nodes(&self, group: &str) -> Promise {
+        self.ask(parse(group).map(|group| Command::Nodes { group }))
+    }
+
+    /// What this node says of itself.
+    pub fn present(&self, group: &str, present: JsValue) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let (attributes, forced) = from_js::<convert::PresentJs>(present)?.into_parts();
+            Ok(Command::Present { group, attributes, forced })
+        }))
+    }
+
     /// Publishes, replaces or deletes a record.
     pub fn publish(&self, group: &str, draft: JsValue, payload: Vec<u8>) -> Promise {
         let parsed = parse(group).and_then(|group| {
@@ -238,7 +251,7 @@ fn reply(reply: Reply) -> Result<JsValue, Failure> {
         Reply::Members(members) => list::<convert::MemberJs, _>(members),
         Reply::Links(links) => list::<convert::LinkJs, _>(links),
         Reply::Invitations(open) => list::<convert::OpenInvitationJs, _>(open),
-        Reply::Nodes(_) => return Err(Failure::internal("a list that no page asks for")),
+        Reply::Nodes(nodes) => list::<convert::NodeJs, _>(nodes),
         _ => return Err(Failure::internal("unknown reply")),
     })
 }

@@ -41,13 +41,16 @@ pub(crate) fn run(fast: bool) -> Result<ExitCode> {
 fn browser_steps(steps: &mut Steps, toolchain: Option<&Toolchain>) {
     let package = steps.run("npm package", || wasm::package(Profile::Web));
     steps.run("wasm of the page graph", wasm::graph);
+    let verify = steps.run("wasm of the verify test", wasm::verify);
     let browser = steps.run("browser", Browser::find);
     let both = toolchain.zip(browser.as_ref());
     steps.run_with("wasm tests in Chromium", both, |(toolchain, browser)| {
         wasm_tests(toolchain, browser)
     });
     let both = package.as_ref().zip(browser.as_ref());
-    steps.run_with("browser tests", both, |(package, browser)| browser_tests(package, browser));
+    steps.run_with("browser tests", both.zip(verify), |((package, browser), verify)| {
+        browser_tests(package, &verify, browser)
+    });
     steps.run_with("packed npm package", both, |(package, browser)| {
         packed_package(package, browser)
     });
@@ -123,14 +126,15 @@ fn wasm_tests(toolchain: &Toolchain, browser: &Browser) -> Result<()> {
 }
 
 /// People in browser tabs and a native program, driven by Playwright.
-fn browser_tests(package: &Path, browser: &Browser) -> Result<()> {
+fn browser_tests(package: &Path, verify: &Path, browser: &Browser) -> Result<()> {
     let folder = &shell::root().join("tests/web");
     browser::need_fortunes();
     say("building the native program that the tabs meet");
     let program = demo::native(false)?;
     npm(folder, &["ci"])?;
     let mut node = node_tests(folder, browser);
-    shell::run(node.env("PEERGRAPH_BIN", program).env("PEERGRAPH_PACKAGE", package))
+    node.env("PEERGRAPH_BIN", program).env("PEERGRAPH_PACKAGE", package);
+    shell::run(node.env("PEERGRAPH_VERIFY", verify))
 }
 
 /// The package as its users get it: packed, installed, and imported by three kinds of projects.

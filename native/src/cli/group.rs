@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Subcommand;
 use futures::StreamExt as _;
 use peergraph::peergraph_core::io::SyncPhase;
-use peergraph::{Event, Events, Group, GroupInfo, Host, Standing, parse_invitation};
+use peergraph::{Event, Events, Group, GroupInfo, Host, MemberInfo, Standing, parse_invitation};
 use serde_json::json;
 
 use super::invitation::{self, InviteArguments};
@@ -19,7 +19,7 @@ use super::{Global, find_group, output, read_input, with_host};
 const SYNC_WAIT: Duration = Duration::from_secs(10);
 /// How long to look for a member before something is changed, and for one that takes the change over. Guess: link,
 /// handshake and one commit there.
-const MEET_WAIT: Duration = Duration::from_secs(10);
+pub(super) const MEET_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GroupCommand {
@@ -89,6 +89,11 @@ pub(crate) enum GroupCommand {
     List,
     /// List who is, or was, a member of a group
     Members {
+        /// Id, beginning of the id, or name
+        group: String,
+    },
+    /// List who is here: the nodes that say so, and what they say of themselves
+    Nodes {
         /// Id, beginning of the id, or name
         group: String,
     },
@@ -179,6 +184,7 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
             .await
         }
         GroupCommand::Members { group } => members::members(global, &group).await,
+        GroupCommand::Nodes { group } => members::nodes(global, &group).await,
         GroupCommand::Promote(arguments) => members::promote(global, arguments).await,
         GroupCommand::Revoke(arguments) => members::revoke(global, arguments).await,
         GroupCommand::Reinstate(arguments) => members::reinstate(global, arguments).await,
@@ -196,11 +202,8 @@ pub(super) async fn change(
         let mut events = host.events();
         let group = find_group(host, wanted).await?;
         let wait = MEET_WAIT.min(global.timeout);
-        let others = members::list(&group).await?.iter().any(|member| {
-            member.peer != host.peer_id() && member.standing == Standing::Member
-        });
-        let met = others
-            && tokio::time::timeout(wait, synced(&group, &mut events)).await.is_ok_and(|it| it.is_ok());
+        let others = has_others(host, &group).await?;
+        let met = others && meets(&group, &mut events, wait).await;
         work(&group).await?;
         if met {
             // It may know all of it already, or be gone.
@@ -215,6 +218,18 @@ pub(super) async fn change(
         Ok(())
     })
     .await
+}
+
+/// Whether the group has other members. Who has joined and met nobody yet knows none of them.
+pub(super) async fn has_others(host: &Host, group: &Group) -> Result<bool> {
+    let other =
+        |member: &MemberInfo| member.peer != host.peer_id() && member.standing == Standing::Member;
+    Ok(!info(group).await?.ready || members::list(group).await?.iter().any(other))
+}
+
+/// Looks for a member. Whether one was met, and has told what it knows.
+pub(super) async fn meets(group: &Group, events: &mut Events, wait: Duration) -> bool {
+    tokio::time::timeout(wait, synced(group, events)).await.is_ok_and(|it| it.is_ok())
 }
 
 /// Waits until a neighbour holds what we published last, or the group is left.

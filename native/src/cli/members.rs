@@ -1,12 +1,18 @@
-//! `peergraph group members`, `promote`, `revoke` and `reinstate`.
+//! `peergraph group members`, `nodes`, `promote`, `revoke` and `reinstate`.
+
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use peergraph::{Grant, Group, MemberInfo, PeerId, Reason, Role, Serial, Target};
+use futures::StreamExt as _;
+use peergraph::{Event, Events, Grant, Group, MemberInfo, PeerId, Reason, Role, Serial, Target};
 use serde_json::json;
 
-use super::group::change;
+use super::group::{MEET_WAIT, change, has_others, meets};
 use super::{Global, find_group, output, with_host};
+
+/// Without news for so long, everybody who is here is taken to have said so. Guess: some commits and round trips.
+const PRESENCE_QUIET: Duration = Duration::from_secs(1);
 
 #[derive(Args, Debug)]
 pub(crate) struct PromoteArguments {
@@ -74,6 +80,47 @@ pub(super) async fn members(global: &Global, wanted: &str) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+pub(super) async fn nodes(global: &Global, wanted: &str) -> Result<()> {
+    with_host(global, async |host| {
+        let mut events = host.events();
+        let group = find_group(host, wanted).await?;
+        let wait = MEET_WAIT.min(global.timeout);
+        if has_others(host, &group).await? {
+            if meets(&group, &mut events, wait).await {
+                let _ = tokio::time::timeout(wait, everybody_has_come(&group, &mut events)).await;
+            } else {
+                eprintln!(
+                    "No other member was met within {} s: this is what was known before. Is a node known (--node URL)?",
+                    wait.as_secs()
+                );
+            }
+        }
+        let members = list(&group).await?;
+        for node in group.nodes().await.context("listing nodes")? {
+            let name = name_of(&members, node.peer);
+            if global.json {
+                output::line(output::node_json(&node, &name))?;
+            } else {
+                output::line(output::node_text(&node, &name))?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until no node has come for a while: one that was alone says that it is here when it has met us.
+async fn everybody_has_come(group: &Group, events: &mut Events) {
+    let news = async |events: &mut Events| {
+        while let Some(event) = events.next().await {
+            if matches!(event, Event::Node { group: of, .. } if of == group.id()) {
+                return;
+            }
+        }
+    };
+    while tokio::time::timeout(PRESENCE_QUIET, news(events)).await.is_ok() {}
 }
 
 pub(super) async fn promote(global: &Global, arguments: PromoteArguments) -> Result<()> {

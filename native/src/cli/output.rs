@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use peergraph::{
-    Attribute, Grant, GroupInfo, MemberInfo, PeerId, Record, Standing, Value, WallTime,
+    Attribute, Grant, GroupInfo, MemberInfo, NodeInfo, PeerId, Record, Standing, Value, WallTime,
 };
 use serde_json::json;
 
@@ -179,6 +179,23 @@ pub(super) fn member_json(member: &MemberInfo) -> serde_json::Value {
         "expires": member.expires.0,
         "nodes": member.nodes.iter().map(|node| node.to_string()).collect::<Vec<_>>(),
     })
+}
+
+pub(super) fn node_json(node: &NodeInfo, name: &str) -> serde_json::Value {
+    json!({
+        "node": node.node.to_string(),
+        "peer": node.peer.to_string(),
+        "name": name,
+        "addresses": node.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "attributes": node.attributes.iter().map(attribute_json).collect::<Vec<_>>(),
+    })
+}
+
+/// A node that is here as a line.
+pub(super) fn node_text(node: &NodeInfo, name: &str) -> String {
+    let attributes: String = node.attributes.iter().map(attribute_text).collect();
+    let addresses: String = node.addresses.iter().map(|address| format!("  {address}")).collect();
+    format!("{}  {name}{attributes}{addresses}", node.node)
 }
 
 /// A member as a line; `name_of` tells who the others in it are.

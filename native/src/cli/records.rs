@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use futures::StreamExt as _;
 use peergraph::peergraph_core::limits::PAYLOAD_BYTES_MAX;
-use peergraph::{Delivery, Filter, Group, PeerId, Publish, Record, RecordType};
+use peergraph::{Attribute, Delivery, Filter, Group, PeerId, Publish, Record, RecordType, Value};
 use tokio::sync::mpsc;
 
 use super::{Global, duration, find_group, output, read_input, stop_signal, with_host};
@@ -38,6 +38,9 @@ pub(crate) struct PublishArguments {
     /// How long the record lives, such as 12h or 30d
     #[arg(long, value_name = "TIME", value_parser = duration)]
     expires: Option<Duration>,
+    /// Renew the record before it ends, whenever a program runs with this data folder
+    #[arg(long)]
+    refresh: bool,
     /// Publish each line as a record of its own, without its line end
     #[arg(long)]
     lines: bool,
@@ -74,6 +77,9 @@ pub(crate) struct WatchArguments {
     /// Only records of this type
     #[arg(long = "type", value_name = "TYPE", value_parser = record_type)]
     kind: Option<RecordType>,
+    /// What to say of yourself to all members while this runs, NAME=TEXT; repeatable
+    #[arg(long = "present", value_name = "NAME=TEXT", value_parser = attribute)]
+    present: Vec<(String, String)>,
 }
 
 fn record_type(text: &str) -> Result<RecordType, String> {
@@ -126,6 +132,9 @@ fn draft(
     }
     if let Some(time) = arguments.expires {
         publish = publish.expires_in(time);
+    }
+    if arguments.refresh {
+        publish = publish.refreshed();
     }
     publish
 }
@@ -243,6 +252,14 @@ pub(super) async fn watch(global: &Global, arguments: WatchArguments) -> Result<
     let host = global.start().await?;
     let watching = async {
         let group = find_group(&host, &arguments.group).await?;
+        if !arguments.present.is_empty() {
+            let attribute = |(name, value): &(String, String)| Attribute {
+                name: name.clone(),
+                value: Value::String(value.clone()),
+            };
+            let attributes = arguments.present.iter().map(attribute).collect();
+            group.present(attributes, true).await.context("telling that you are here")?;
+        }
         let mut names = Names::new(&group);
         let mut records = match &arguments.kind {
             Some(kind) => group.watch(kind.as_str()),

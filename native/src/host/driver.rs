@@ -37,7 +37,7 @@ use crate::websocket::{self, Report, Socket};
 /// Storage jobs without reply at which nothing new is taken. Guess: a few groups of [`crate::storage`].
 const JOBS_WAITING_MAX: usize = 4_096;
 /// Requests without reply at which no more are taken. Guess.
-const REQUESTS_MAX: usize = 1_024;
+pub(super) const REQUESTS_MAX: usize = 1_024;
 /// Requests in the channel. Guess: they wait there while the loop is busy.
 pub(super) const REQUESTS_QUEUED_MAX: usize = 64;
 /// Reports of WebSockets handled at once. Guess.
