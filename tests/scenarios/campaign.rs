@@ -30,21 +30,14 @@ fn small_worlds_withstand_everything() {
 
 /// Seeds that once failed, each for another reason: a disk that refused a removal, a record whose life was shortened by its
 /// own creator, a deletion that was durable but not told, an expiry at the very moment of a restart, a sync
-/// whose end came while the disk was being read for something else, two writes of one record that both failed.
+/// whose end came while the disk was being read for something else, two writes of one record that both failed, two pairs
+/// of members who had come back in order, and missed only those who were gone for good.
 #[test]
 fn worlds_that_once_failed_hold() {
-    for seed in [8, 27, 79, 213, 256, 276, 311, 393, 446, 732, 926, 1540, 3607] {
+    for seed in [8, 27, 79, 213, 256, 276, 311, 393, 446, 732, 926, 1540, 3607, 4135] {
         let outcome = churn(seed, 1).run(|_, _| ());
         assert!(outcome.failures.is_empty(), "{:#?}", outcome.failures);
     }
-}
-
-/// Of six members two lie. When they are gone the four others stay in two pairs for ten minutes.
-#[test]
-#[ignore = "two liars keep the parts of a graph from finding each other"]
-fn world_that_still_fails() {
-    let outcome = churn(4135, 1).run(|_, _| ());
-    assert!(outcome.failures.is_empty(), "{:#?}", outcome.failures);
 }
 
 #[test]
