@@ -150,7 +150,7 @@ pub enum BadRecord {
     /// Not 1–40 letters or digits, or a reserved name.
     #[error("an attribute name has 1 to 40 letters and digits and is not reserved")]
     AttributeName,
-    /// The id does not begin with its creator's peer id.
+    /// The id is not bound to its creator and type.
     #[error("the id belongs to another creator")]
     ForeignId,
     /// Not created ≤ modified < expires, or modifier without modification.

@@ -117,7 +117,8 @@ byte_id! {
     GroupId, 32
 }
 byte_id! {
-    /// A record: 64 bits from the creator's peer id (so that nobody takes another's id), 64 random.
+    /// A record: 24 bits of the creator's peer id, 40 random, 64 of a hash of these, the whole peer id and the
+    /// record's type. So nobody takes another's id, and no record becomes one of another type.
     RecordId, 16
 }
 byte_id! {
@@ -141,17 +142,37 @@ impl Digest {
 }
 
 impl RecordId {
-    /// The id of a record that `creator` makes, with 64 bits of randomness.
-    pub fn new(creator: PeerId, random: u64) -> Self {
+    /// Bits of `random` that an id has room for, the lower ones.
+    pub const RANDOM_BITS: u32 = 40;
+
+    /// The id of a record of type `kind` that `creator` makes. Of one creator and type, ids are in the order of `random`.
+    pub fn new(creator: PeerId, kind: &str, random: u64) -> Self {
+        let [.., a, b, c, d, e] = random.to_be_bytes();
+        Self::bound([a, b, c, d, e], creator, kind)
+    }
+
+    fn bound(random: [u8; 5], creator: PeerId, kind: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(creator.0);
+        hash.update(random);
+        hash.update(kind);
         let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&creator.0[..8]);
-        bytes[8..].copy_from_slice(&random.to_be_bytes());
+        bytes[..3].copy_from_slice(&creator.0[..3]);
+        bytes[3..8].copy_from_slice(&random);
+        bytes[8..].copy_from_slice(&hash.finalize()[..8]);
         Self(bytes)
     }
 
-    /// Whether `creator` may use this id.
-    pub fn belongs_to(&self, creator: PeerId) -> bool {
-        self.0[..8] == creator.0[..8]
+    /// Whether a record of type `kind` by `creator` may have this id.
+    pub fn fits(&self, creator: PeerId, kind: &str) -> bool {
+        let [_, _, _, a, b, c, d, e, ..] = self.0;
+        *self == Self::bound([a, b, c, d, e], creator, kind)
+    }
+
+    /// The part that is the same in all ids of one creator, and now and then in those of two.
+    pub fn creator_bits(&self) -> [u8; 3] {
+        let [a, b, c, ..] = self.0;
+        [a, b, c]
     }
 }
 
@@ -210,9 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn record_id_is_bound_to_its_creator() {
-        let (a, b) = (PeerId::from_bytes([1; 32]), PeerId::from_bytes([2; 32]));
-        assert!(RecordId::new(a, 5).belongs_to(a));
-        assert!(!RecordId::new(a, 5).belongs_to(b));
+    fn record_id_is_bound_to_its_creator_and_type() {
+        let mut near = [1; 32];
+        near[31] = 2;
+        let (a, b) = (PeerId::from_bytes([1; 32]), PeerId::from_bytes(near));
+        let id = RecordId::new(a, "note", 5);
+        assert!(id.fits(a, "note"));
+        assert!(!id.fits(b, "note") && !id.fits(a, "picture"));
+        assert_eq!(id.creator_bits(), RecordId::new(b, "picture", 6).creator_bits());
+        assert!(id < RecordId::new(a, "note", 6), "in the order in which they were made");
     }
 }

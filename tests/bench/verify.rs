@@ -187,7 +187,7 @@ impl Members {
         let claim = |(number, (author, chain)): (usize, (&Identity, &VerifiedChain))| {
             let created = NOW.after(Duration::from_millis(number as u64));
             let record = Record {
-                id: RecordId::new(author.peer_id(), number as u64),
+                id: RecordId::new(author.peer_id(), kind().as_str(), number as u64),
                 kind: kind(),
                 version: next_version(created, 0),
                 creator: author.peer_id(),

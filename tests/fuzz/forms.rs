@@ -210,7 +210,7 @@ pub(crate) fn record_seeds() -> Vec<Vec<u8>> {
     let ada = someone(1);
     let attribute = |name: &str, value| Attribute { name: name.to_owned(), value };
     let full = Record {
-        id: RecordId::new(ada.peer_id(), 7),
+        id: RecordId::new(ada.peer_id(), "chat.message", 7),
         kind: RecordType::new("chat.message").expect("a good type"),
         version: NOW.0 << 16,
         creator: ada.peer_id(),

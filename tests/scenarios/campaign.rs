@@ -30,21 +30,14 @@ fn small_worlds_withstand_everything() {
 
 /// Seeds that once failed, each for another reason: a disk that refused a removal, a record whose life was shortened by its
 /// own creator, a deletion that was durable but not told, an expiry at the very moment of a restart, a sync
-/// whose end came while the disk was being read for something else, two writes of one record that both failed.
+/// whose end came while the disk was being read for something else, two writes of one record that both failed, two pairs
+/// of members who had come back in order, and missed only those who were gone for good.
 #[test]
 fn worlds_that_once_failed_hold() {
-    for seed in [8, 27, 79, 213, 256, 276, 311, 393, 446, 732, 926, 1540, 3607] {
+    for seed in [8, 27, 79, 213, 256, 276, 311, 393, 446, 732, 926, 1540, 3607, 4135] {
         let outcome = churn(seed, 1).run(|_, _| ());
         assert!(outcome.failures.is_empty(), "{:#?}", outcome.failures);
     }
-}
-
-/// Of six members two lie. When they are gone the four others stay in two pairs for ten minutes.
-#[test]
-#[ignore = "two liars keep the parts of a graph from finding each other"]
-fn world_that_still_fails() {
-    let outcome = churn(4135, 1).run(|_, _| ());
-    assert!(outcome.failures.is_empty(), "{:#?}", outcome.failures);
 }
 
 #[test]
@@ -105,8 +98,8 @@ fn member_who_does_not_read_delays_nobody_and_catches_up_later() {
     });
 }
 
-/// A liar changes its own record into one that says it was made at another time, or is of another type. The order decides between the two, and nobody
-/// is blamed for passing one on.
+/// A liar changes its own record into one that says it was made at another time. The order decides between the two, and
+/// nobody is blamed for passing one on.
 #[test]
 fn change_of_what_must_not_change_costs_no_honest_link() {
     each_seed("change_of_what_must_not_change_costs_no_honest_link", 50, |world| {
@@ -121,16 +114,15 @@ fn change_of_what_must_not_change_costs_no_honest_link() {
         world.block(cleo, bob);
         world.start(cleo);
         world.run_until(Duration::from_secs(120), |world| world.hosts()[cleo].neighbours > 0);
-        let act = *world.chance.of(&[Act::Recreate, Act::Retype]);
         for _ in 0..8 {
-            world.lie(dan, group, act);
+            world.lie(dan, group, Act::Recreate);
         }
         world.run_for(Duration::from_secs(5));
         world.crash(dan);
         world.heal();
         world.run_for(Duration::from_secs(120));
-        assert_eq!(world.counts.misbehaved, 0, "{act:?}: honest links were closed");
+        assert_eq!(world.counts.misbehaved, 0, "honest links were closed");
         let wrong = world.await_model(group, 3, Duration::from_secs(300));
-        assert!(wrong.is_empty(), "{act:?}: {wrong:#?}");
+        assert!(wrong.is_empty(), "{wrong:#?}");
     });
 }

@@ -149,7 +149,7 @@ impl World {
         self.chance.shuffle(&mut links);
         let Some(&(to, slot)) = links.first() else { return false };
         let me = self.hosts[host].peer_id();
-        let any = RecordId::new(me, self.chance.any());
+        let any = RecordId::new(me, crate::story::kind().as_str(), self.chance.any());
         let version = self.hosts[host].clock.wall(self.now).0 << 16;
         let named = |kind: u8| {
             let items = [&[MAP_OF_ONE, 0, ARRAY | 1][..], &named(any, version)].concat();
@@ -225,7 +225,7 @@ impl World {
     /// of which it could take the rest.
     pub fn make_up(&mut self, host: HostId, group: GroupId, payload: Bytes) -> Option<Signed> {
         let own = self.own_record(host)?;
-        let id = RecordId::new(own.creator, self.chance.any());
+        let id = RecordId::new(own.creator, own.kind.as_str(), self.chance.any());
         let version = self.hosts[host].clock.wall(self.now).0 << 16;
         let record = Record { payload, ..fresh(&own, id, version) };
         Some(record.sign(group, &adapt::identity(&self.hosts[host])))

@@ -68,7 +68,7 @@ pub(super) struct Contact {
 
 /// A node has one contact record, beside its presence.
 fn record_of(peer: PeerId, node: NodeId) -> RecordId {
-    RecordId::new(peer, !node.0)
+    RecordId::new(peer, RecordType::CONTACT, node.0)
 }
 
 impl Group {

@@ -483,9 +483,14 @@ impl Group {
         }
         if wanted > 0 && have < minimum {
             ctx.sit.insert(self.id);
-            // Whoever is present is a candidate; addresses of earlier times are for when nobody is.
-            if on_timer && have == 0 && self.attempts.is_empty() {
-                self.dial_known(ctx, links);
+            // Whoever is present is a candidate; addresses of earlier times are for when nobody is. With few
+            // neighbours each has its turn once: who has come back in order is missed by nobody.
+            if on_timer && self.attempts.is_empty() {
+                if have == 0 {
+                    self.dial_known(ctx, links);
+                } else if self.fruitless_rounds as usize <= self.known.len() {
+                    self.patrol(ctx, links);
+                }
             }
         }
         if on_timer && have > wish.ideal {

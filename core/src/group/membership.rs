@@ -111,7 +111,7 @@ impl Group {
         request: Option<RequestId>,
     ) {
         // One record for ever: its id is the same wherever the group's own key is.
-        let id = Some(RecordId::new(self.roll.owner().peer(), 0));
+        let id = Some(RecordId::new(self.roll.owner().peer(), RecordType::PROPERTIES, 0));
         let kind = kind_of(RecordType::PROPERTIES);
         let how = Internal { id, as_owner: true, request, ..Internal::default() };
         self.publish_internal(ctx, kind, &properties.to_payload(), how);
@@ -287,7 +287,7 @@ impl Group {
         let own = self.chain.as_ref().expect("only members publish");
         let chain = if as_owner { self.roll.owner() } else { own }.clone();
         let signer = chain.peer();
-        let id = id.unwrap_or_else(|| RecordId::new(signer, ctx.rng.next_u64()));
+        let id = id.unwrap_or_else(|| self.free_id(signer, &kind, ctx.rng.next_u64()));
         let now = self.peer_time(ctx.now.wall);
         let before = self.meta(id).map(|(_, meta)| (meta.version, meta.created, meta.creator()));
         let (seen, created, creator) = before.unwrap_or((0, now, signer));
@@ -337,7 +337,7 @@ pub(super) enum Signer {
 /// The record in which a member shows its own membership.
 fn membership_id(chain: &VerifiedChain) -> RecordId {
     let random = chain.serial().as_bytes().first_chunk::<8>().copied().unwrap_or_default();
-    RecordId::new(chain.peer(), u64::from_be_bytes(random))
+    RecordId::new(chain.peer(), RecordType::MEMBERSHIP, u64::from_be_bytes(random))
 }
 
 /// One of the core's own types.

@@ -169,7 +169,7 @@ impl Group {
 
     fn publish_presence(&mut self, ctx: &mut Ctx<'_>) {
         let presence = Presence { node: ctx.node, addresses: ctx.addresses.to_vec() };
-        let id = RecordId::new(ctx.identity.peer_id(), ctx.node.0);
+        let id = RecordId::new(ctx.identity.peer_id(), RecordType::PRESENCE, ctx.node.0);
         let said = Said {
             attributes: self.own_attributes.clone(),
             payload: wire::encode(&presence),

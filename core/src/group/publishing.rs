@@ -13,7 +13,7 @@
 use super::Group;
 use super::tree::Publisher;
 use crate::error::Error;
-use crate::id::{PeerId, RecordId};
+use crate::id::PeerId;
 use crate::io::{Draft, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
@@ -112,7 +112,7 @@ impl Group {
     /// Whether the disk and the fastest neighbour keep up with the application.
     fn keeps_up(&self, links: &Links, me: PeerId) -> bool {
         // Whoever asked for our last records gets the next ones at once. Before that, somebody must ask.
-        let tree = self.trees.get(Publisher::of(RecordId::new(me, 0)));
+        let tree = self.trees.get(Publisher::named(me));
         let children = tree.map_or(&[][..], |tree| &tree.children);
         let network = match children.iter().map(|&link| links.backlog(link)).min() {
             Some(least) => least,

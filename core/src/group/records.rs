@@ -12,7 +12,7 @@
 //! acknowledgement, when it is durable. Where the write fails the index goes back to what stood before.
 use super::internal::Meaning;
 use super::{Group, TRACKED_MAX, Timer, Tracked};
-use crate::cert::{Role, VerifiedChain};
+use crate::cert::VerifiedChain;
 use crate::error::{BadRecord, Error, Misbehaved};
 use crate::id::{Digest, PeerId, RecordId, Serial};
 use crate::io::{
@@ -201,10 +201,8 @@ impl Group {
             return Ok(Examined::Settled(Accepted::Later, id));
         }
         let class = class_of(&record.kind);
-        // Of the very type, what is older needs no further look. Where somebody changed what must not change, its type or
-        // when it was made, whoever passes it on need not know: the order decides.
-        let older = |meta: &Meta| meta.kind == record.kind && meta.version > version;
-        if self.index(class).get(&id).is_some_and(older) {
+        // What is older needs no further look.
+        if self.index(class).get(&id).is_some_and(|held| held.version > version) {
             return Ok(Examined::Settled(Accepted::Old, id));
         }
         let Some((chain, meaning)) = self.read_record(ctx, &signed)? else {
@@ -243,7 +241,7 @@ impl Group {
                 let (group, peer) = (self.id, chain.peer());
                 self.event(ctx, Event::Conflict { group, id, peer });
             }
-            if !self.outranks(&signed, meta) {
+            if signed.supersedes(meta) != Ordering::Greater {
                 return Accepted::Old;
             }
         } else if self.index(class).len() >= limits::RECORDS_MAX {
@@ -261,31 +259,12 @@ impl Group {
         Accepted::New
     }
 
-    /// Whether a record takes the place of the one that is held. A record keeps its type; if not, that of its creator, or
-    /// of an administrator, stands before one whose signer has rights over some types only, and cannot win others so.
-    ///
-    /// This is one order for all, whatever comes first, among records of one type; among those of any types by the creator
-    /// and administrators; and among these, of one type, with one that is passed off as another type (`laws.rs`). It is none
-    /// among three: the creator's, a later one of its type by somebody with rights over that, and a still later one passed
-    /// off as another type. The second beats the first, the third the second, and the first the third. So whoever has
-    /// rights over another type can win such a record where the second stands, and replicas may differ about it until
-    /// its creator or an administrator changes it once more. No order of two records can tell which type came first: only
-    /// an id that is bound to its type could.
-    fn outranks(&self, signed: &Signed, held: &Meta) -> bool {
-        let record = signed.record();
-        if held.kind != record.kind {
-            let any_type = |creator: PeerId, modifier: Option<PeerId>, serial| {
-                let administrator = |chain: &VerifiedChain| chain.role() == Role::Administrator;
-                modifier.is_none_or(|modifier| modifier == creator)
-                    || self.roll.chain(serial).is_some_and(administrator)
-            };
-            let theirs = any_type(held.creator(), held.modifier(), held.serial);
-            let ours = any_type(record.creator, record.modifier, record.serial);
-            if ours != theirs {
-                return ours;
-            }
-        }
-        signed.supersedes(held) == Ordering::Greater
+    /// The id of a new record: no other that we hold has it.
+    pub(super) fn free_id(&self, creator: PeerId, kind: &RecordType, random: u64) -> RecordId {
+        let ids = (0..).map(|n| RecordId::new(creator, kind.as_str(), random.wrapping_add(n)));
+        ids.into_iter()
+            .find(|id| self.meta(*id).is_none())
+            .expect("a store holds less than all ids")
     }
 
     /// Puts a checked record into the index, on its way to the store, and on its way to the neighbours.
@@ -532,11 +511,11 @@ impl Group {
         }
         let random = match self.last_published {
             (at, random) if at == now => random + 1,
-            // A bit less than all, so that one can always be added.
-            _ => ctx.rng.next_u64() >> 1,
+            // A bit less than all, so that ids made in the same millisecond stay in order.
+            _ => ctx.rng.next_u64() >> (u64::BITS + 1 - RecordId::RANDOM_BITS),
         };
         let record = Record {
-            id: held.map_or_else(|| RecordId::new(me, random), |meta| meta.id),
+            id: held.map_or_else(|| self.free_id(me, &draft.kind, random), |meta| meta.id),
             kind: draft.kind,
             version: record::next_version(now, held.map_or(0, |meta| meta.version)),
             creator,

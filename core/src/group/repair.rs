@@ -3,9 +3,9 @@
 //! Contacts see to it, so that few act. A contact remembers who went missing: neighbours whose link died without a
 //! goodbye, nodes whose presence or contact record ended without renewal, contacts that see another signature. While
 //! anybody is missing it tries one of them after another, at their addresses and through the rendezvous nodes; the
-//! longer it lasts the slower, but never slower than [`PACE_MAX`], for as long as a day. Where nobody is missing it
-//! looks all the same now and then: at a rendezvous node, where contacts of another part would sit, and at an address
-//! of earlier times. So parts that never heard of one another merge too.
+//! longer it lasts the slower, but never slower than [`PACE_MAX`], for as long as a day. Whether anybody is missing or
+//! not, it looks now and then at a rendezvous node, where contacts of another part would sit, and at an address of
+//! earlier times. So parts that never heard of one another merge too, and parts that miss only who is gone for good.
 //!
 //! Who asks to become a neighbour says which signature it sees. Where that is another one, room is made: the link
 //! joins two parts. Sync runs over it both ways, what it brings floods on, and the lower signature stands.
@@ -131,9 +131,9 @@ impl Group {
         self.repair.missing.retain(|_, missing| now.since(missing.since) < MISSING_FOR);
         // Contacts of other parts sit at the same tables.
         ctx.sit.insert(self.id);
+        self.patrol(ctx, links);
         let wait = if self.repair.missing.is_empty() {
             (self.repair.since, self.repair.vain) = (None, 0);
-            self.patrol(ctx, links);
             PATROL_EVERY
         } else {
             let since = *self.repair.since.get_or_insert(now);
@@ -175,7 +175,7 @@ impl Group {
     }
 
     /// Dials an address of earlier times at which nobody of our part is known to be.
-    fn patrol(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+    pub(super) fn patrol(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         let of_contacts = self.contacts.values().flat_map(|contact| &contact.addresses);
         let of_present = self.present.values().flat_map(|present| &present.addresses);
         let of_neighbours = self.neighbours().flat_map(|(_, slot)| &slot.addresses);

@@ -2,8 +2,8 @@
 //!
 //! Every publisher has a tree of its own, made of what its last records showed: who asked for one of them is sent the
 //! next ones unasked; who answers that it has them already is not any more. Ids have the first part of their
-//! creator's peer id in them, which names the publisher.
-use crate::id::RecordId;
+//! creator's peer id in them, which names the publisher: two of whom it is the same have one tree.
+use crate::id::{PeerId, RecordId};
 use crate::io::LinkId;
 use std::collections::BTreeMap;
 
@@ -13,12 +13,16 @@ const PUBLISHERS_MAX: usize = 1_024;
 
 /// The part of a record's id that its creator determines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Publisher([u8; 8]);
+pub(super) struct Publisher([u8; 3]);
 
 impl Publisher {
     pub(super) fn of(id: RecordId) -> Self {
-        let [a, b, c, d, e, f, g, h, ..] = *id.as_bytes();
-        Self([a, b, c, d, e, f, g, h])
+        Self(id.creator_bits())
+    }
+
+    pub(super) fn named(peer: PeerId) -> Self {
+        let [a, b, c, ..] = *peer.as_bytes();
+        Self([a, b, c])
     }
 }
 
@@ -91,7 +95,8 @@ mod tests {
     use super::*;
 
     fn publisher(n: u64) -> Publisher {
-        Publisher(n.to_be_bytes())
+        let [.., a, b, c] = n.to_be_bytes();
+        Publisher([a, b, c])
     }
 
     #[test]

@@ -16,7 +16,7 @@ const RESERVED_NAMES: [&str; 6] = [
 impl Record {
     /// Checks every rule that needs neither key nor clock:
     ///
-    /// 1. The id begins with the creator's peer id.
+    /// 1. The id is bound to creator and type.
     /// 2. Created ≤ modified < expires.
     /// 3. It has a modifier exactly if it was modified later than created.
     /// 4. A deleted record has neither attributes nor payload.
@@ -29,7 +29,7 @@ impl Record {
     /// # Errors
     /// What is wrong, the first by this list.
     pub fn check(&self, payload_max: usize) -> Result<(), BadRecord> {
-        if !self.id.belongs_to(self.creator) {
+        if !self.id.fits(self.creator, self.kind.as_str()) {
             return Err(BadRecord::ForeignId);
         }
         let changed = self.modified > self.created;

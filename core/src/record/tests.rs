@@ -13,7 +13,7 @@ fn somebody(seed: u8) -> Identity {
 /// A record that breaks no rule.
 fn record(creator: PeerId, random: u64) -> Record {
     Record {
-        id: RecordId::new(creator, random),
+        id: RecordId::new(creator, "chat.message", random),
         kind: RecordType::new("chat.message").unwrap(),
         version: next_version(WallTime(1_000), 0),
         creator,
@@ -110,8 +110,12 @@ fn each_rule_has_its_error() {
     let good = record(somebody(1).peer_id(), 7);
     assert_eq!(good.check(PAYLOAD_BYTES_DEFAULT_MAX), Ok(()));
     let attribute = |name: &str, value| Attribute { name: name.into(), value };
-    let cases: [(Change, BadRecord); 12] = [
-        (|r| r.id = RecordId::new(PeerId::from_bytes([3; 32]), 7), BadRecord::ForeignId),
+    let cases: [(Change, BadRecord); 13] = [
+        (
+            |r| r.id = RecordId::new(PeerId::from_bytes([3; 32]), "chat.message", 7),
+            BadRecord::ForeignId,
+        ),
+        (|r| r.kind = RecordType::new("chat.picture").unwrap(), BadRecord::ForeignId),
         (|r| r.created = WallTime(1_001), BadRecord::Times),
         (|r| r.expires = r.modified, BadRecord::Times),
         (|r| r.modified = WallTime(1_001), BadRecord::Times),

@@ -69,7 +69,7 @@ fn digest(n: u64) -> Digest {
 }
 
 fn id(n: u64) -> RecordId {
-    RecordId::new(PeerId::default(), n)
+    RecordId::new(PeerId::default(), "a", n)
 }
 
 /// An act that lets nothing stand and keeps nothing.

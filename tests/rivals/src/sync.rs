@@ -115,7 +115,7 @@ fn records(options: &Options) -> Vec<Meta> {
     let record = |nth: u32| {
         let created = WallTime(1_700_000_000_000 + u64::from(nth));
         Record {
-            id: RecordId::new(creator, u64::from(nth)),
+            id: RecordId::new(creator, kind.as_str(), u64::from(nth)),
             kind: kind.clone(),
             version: created.0 << 16,
             creator,

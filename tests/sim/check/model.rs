@@ -233,7 +233,7 @@ mod tests {
 
     fn signed(ada: &Identity, number: u64, version: u64, text: &str) -> Signed {
         let record = Record {
-            id: RecordId::new(ada.peer_id(), number),
+            id: RecordId::new(ada.peer_id(), crate::story::kind().as_str(), number),
             kind: crate::story::kind(),
             version,
             creator: ada.peer_id(),

@@ -116,11 +116,13 @@ impl World {
         let theirs = (!others.is_empty()).then(|| self.chance.of(&others).clone())?;
         let (them, their_serial) = (leaf(&theirs).peer_id(), leaf(&theirs).serial());
         let random = self.chance.any();
-        let (id, their_id) = (RecordId::new(me, random), RecordId::new(them, random));
+        let kind = own.kind.as_str();
+        let (id, their_id) = (RecordId::new(me, kind, random), RecordId::new(them, kind, random));
         let new = fresh(&own, id, version);
         let internal = |kind: &str, payload: Bytes| {
+            let id = RecordId::new(me, kind, random);
             let kind = RecordType::new(kind).expect("a good name");
-            Record { kind, payload, attributes: Vec::new(), ..new.clone() }
+            Record { id, kind, payload, attributes: Vec::new(), ..new.clone() }
         };
         let key = || byte_string(leaf(&ours).subject_key().as_bytes());
         let record = match pretence {
@@ -215,7 +217,7 @@ impl World {
     pub(super) fn of_nobody(&mut self, host: HostId, count: usize, version: u64) -> Vec<Record> {
         let Some(own) = self.own_record(host) else { return Vec::new() };
         let mut record = || {
-            let id = RecordId::new(own.creator, self.chance.any());
+            let id = RecordId::new(own.creator, own.kind.as_str(), self.chance.any());
             let bytes = self.chance.bytes32();
             let serial = Serial::from_bytes(std::array::from_fn(|i| bytes[i]));
             Record { serial, ..fresh(&own, id, version) }

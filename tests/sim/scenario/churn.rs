@@ -15,7 +15,8 @@ use crate::network::cut_in_parts;
 use crate::report::{Meter, Report};
 use crate::world::World;
 use faults::Faults;
-use peergraph_core::error::{BadRecord, Error};
+use peergraph_core::error::Error;
+use peergraph_core::id::RecordId;
 use peergraph_core::io::{Command, Draft, Reply, RequestId, StoreFault};
 use peergraph_core::record::Record;
 use std::collections::BTreeMap;
@@ -284,11 +285,8 @@ impl Churn {
                     }
                     self.published.push((sender, *record));
                 }
-                // The record to change is gone or has not arrived, or the disk is full, or a liar made it one of another
-                // type.
-                Some(Err(
-                    Error::UnknownRecord | Error::Store(_) | Error::BadRecord(BadRecord::Type),
-                )) => self.refused += 1,
+                // The record to change is gone or has not arrived, or the disk is full.
+                Some(Err(Error::UnknownRecord | Error::Store(_))) => self.refused += 1,
                 Some(other) => panic!("host {sender} published: {other:?}"),
             }
             self.asked.remove(&request);
@@ -315,11 +313,13 @@ impl Churn {
             lost.retain(|id| acknowledged_before.contains(id));
             // What is on the disk and not shown is being deleted, or was, untold; and liars shorten the lives of their records.
             let world = &self.crowd.world;
-            let liars: Vec<_> =
-                world.hosts.iter().filter(|host| host.liar).map(|host| host.peer_id()).collect();
+            let of_liar = |id: RecordId| {
+                let mut liars = world.hosts.iter().filter(|host| host.liar);
+                liars.any(|liar| liar.peer_id().as_bytes().starts_with(&id.creator_bits()))
+            };
             let on_disk: Vec<_> =
                 world.hosts[host].disk.records(group).iter().map(|record| record.id).collect();
-            lost.retain(|id| !on_disk.contains(id) && !liars.iter().any(|&by| id.belongs_to(by)));
+            lost.retain(|id| !on_disk.contains(id) && !of_liar(*id));
             assert!(lost.is_empty(), "host {host} lost acknowledged records in a crash: {lost:?}");
         }
     }

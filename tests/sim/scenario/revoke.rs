@@ -163,9 +163,8 @@ fn revoke(crowd: &mut Crowd) -> u64 {
 fn records_of_victim(crowd: &Crowd, host: HostId) -> BTreeSet<RecordId> {
     let victim = crowd.world.hosts()[VICTIM].peer_id();
     let records = crowd.world.hosts()[host].disk.records(crowd.group);
-    let of_victim = records
-        .into_iter()
-        .filter(|record| !record.kind.is_reserved() && record.id.belongs_to(victim));
+    let of_victim =
+        records.into_iter().filter(|record| !record.kind.is_reserved() && record.creator == victim);
     of_victim.map(|record| record.id).collect()
 }
 
