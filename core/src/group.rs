@@ -2,9 +2,8 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `internal`
-//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `refresh` (keeping own
-//! records alive), `publishing`
-//! (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
+//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `withheld` (what the
+//! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
@@ -31,6 +30,7 @@ mod signature;
 mod standing;
 mod sync;
 mod tree;
+mod withheld;
 
 use crate::address::Address;
 use crate::cert::{self, CertError, Certificate, VerifiedChain};
@@ -90,6 +90,7 @@ pub(crate) struct Group {
     invitations: BTreeMap<RecordId, OpenInvitation>,
     passwords: password::Passwords,
     deferred: records::Deferred,
+    withheld: withheld::Withheld,
     /// Records of the store that were read before the membership of their signer.
     early: Vec<Bytes>,
     /// Our records and who holds them; the newest [`TRACKED_MAX`].
@@ -248,6 +249,7 @@ impl Group {
             invitations: BTreeMap::new(),
             passwords: password::Passwords::default(),
             deferred: records::Deferred::default(),
+            withheld: withheld::Withheld::default(),
             early: Vec::new(),
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
@@ -492,6 +494,7 @@ impl Group {
             (kind::WANT, _) if neighbour => self.on_want(ctx, links, link, body)?,
             (kind::GIVEN, _) if neighbour => self.on_given(ctx, links, link, body)?,
             (kind::SYNC_END, _) if neighbour => self.on_sync_end(ctx, links, link, body)?,
+            (kind::DECLINE, _) if neighbour => self.on_decline(link, body)?,
             (kind::BEAT, _) if neighbour => self.on_beat(ctx, links, link, body)?,
             (kind::SIGNAL, _) if state.carries_signals() => {
                 return self.on_signal(ctx, links, link, body).map(Some);
@@ -515,7 +518,7 @@ impl Group {
         chain: &[u8],
     ) -> Result<VerifiedChain, Misbehaved> {
         let known = |serial| self.roll.chain(serial);
-        let certificates = cert::decode_chain_knowing(chain, known, ctx.config.certificate)
+        let certificates = cert::decode_chain_knowing(chain, known, ctx.checks.certificate)
             .map_err(|_| Misbehaved::Membership)?;
         let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
@@ -529,7 +532,7 @@ impl Group {
         ctx: &Ctx<'_>,
     ) -> Result<VerifiedChain, CertError> {
         let known = |serial| self.roll.chain(serial);
-        cert::verify_chain_knowing(certificates, self.id, ctx.config.verify, known)
+        cert::verify_chain_knowing(certificates, self.id, ctx.checks.verify, known)
     }
 
     /// Sends a message of this graph over `link`.

@@ -104,6 +104,9 @@ pub const DEFERRED_MAX: usize = 1_024;
 pub const DEFERRED_PER_SERIAL_MAX: usize = 64;
 /// Bytes of records that wait. Guess. Oldest out.
 pub const DEFERRED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Records that a security provider did not let in and that are remembered, per group; deferred ones are kept whole within
+/// the three bounds above. Guess: 2 MB. Oldest out: the provider is asked again when it comes over another link.
+pub const WITHHELD_MAX: usize = 16_384;
 /// Records of one group. Guess: the index then takes about 200 MB. A further one is refused.
 pub const RECORDS_MAX: usize = 1_000_000;
 /// Bytes of encoded records kept in memory per node, so that floods do not read the disk. Guess.

@@ -16,6 +16,7 @@ use peergraph_core::limits::ADDRESSES_MAX;
 use peergraph_core::name::{NameError, PeerName};
 use peergraph_core::node::{Config, Node};
 use peergraph_core::password::Password;
+use peergraph_core::provider::{Membership, Provider};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -145,6 +146,7 @@ pub struct HostBuilder {
     pages: Option<PathBuf>,
     package: Option<PathBuf>,
     rendezvous: bool,
+    provider: Option<Arc<dyn Provider>>,
 }
 
 impl HostBuilder {
@@ -216,6 +218,15 @@ impl HostBuilder {
     #[must_use]
     pub fn rendezvous(mut self, serve: bool) -> Self {
         self.rendezvous = serve;
+        self
+    }
+
+    /// What decides who and what is to be trusted, in the place of our own
+    /// [`Membership`](peergraph_core::provider::Membership). It is called on the thread of the host, in the midst of its
+    /// work: it must be quick, and must not wait for the host.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
+        self.provider = Some(Arc::new(provider));
         self
     }
 
@@ -296,6 +307,7 @@ impl HostBuilder {
             listener: listener.map(|(_, listener)| (listener, Arc::new(site))),
             about,
             rendezvous: self.rendezvous,
+            provider: self.provider.unwrap_or_else(|| Arc::new(Membership)),
             nodes: self.nodes,
         })
     }
@@ -359,6 +371,7 @@ struct Opened {
     listener: Option<(TcpListener, Arc<Site>)>,
     about: Arc<About>,
     rendezvous: bool,
+    provider: Arc<dyn Provider>,
     nodes: Vec<NodeUrl>,
 }
 
@@ -367,7 +380,8 @@ impl Opened {
         let mut seed = [0; 32];
         folder::fill(&mut seed);
         let mut clock = Clock::start();
-        let config = Config { rendezvous: self.rendezvous, ..Config::default() };
+        let config =
+            Config { rendezvous: self.rendezvous, provider: self.provider, ..Config::default() };
         let node = Node::new(config, self.identity, seed, clock.now());
         let (ask, requests) = mpsc::channel(REQUESTS_QUEUED_MAX);
         let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);

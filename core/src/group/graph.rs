@@ -28,6 +28,7 @@ use crate::time::Time;
 use crate::wire::{self, AckOf, Announced, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
@@ -69,6 +70,10 @@ pub(super) struct Slot {
     since: Time,
     pub(super) sync: Syncing,
     pub(super) synced: bool,
+    /// Whether our security provider did not let it be a neighbour.
+    pub(super) turned_away: bool,
+    /// Records that it does not let in, by short id.
+    pub(super) declined: BTreeSet<u64>,
 }
 
 /// How far a graph on a link is.
@@ -334,6 +339,9 @@ impl Group {
         if refuse.reason == Reason::NotStanding {
             return self.on_not_standing(ctx, links, refuse);
         }
+        if matches!(refuse.reason, Reason::NotAdmitted | Reason::PutOff) {
+            self.on_turned_away(ctx, link, &refuse)?;
+        }
         self.add_referrals(ctx, refuse.referrals)?;
         self.maintain(ctx, links, false);
         Ok(())
@@ -369,6 +377,7 @@ impl Group {
         self.know(ctx, &addresses);
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.state = SlotState::Neighbour;
+        slot.turned_away = false;
         slot.since = ctx.now.mono;
         slot.addresses = addresses;
         let (group, peer, node) = (self.id, slot.peer, slot.node);
@@ -387,6 +396,7 @@ impl Group {
         slot.synced = false;
         slot.acks.clear();
         slot.later.clear();
+        slot.declined.clear();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         self.outgoing.remove(&link);
         self.trees.forget(link);
@@ -762,6 +772,8 @@ impl Slot {
             since: ctx.now.mono,
             sync: Syncing::default(),
             synced: false,
+            turned_away: false,
+            declined: BTreeSet::new(),
         }
     }
 }

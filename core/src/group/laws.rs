@@ -3,12 +3,14 @@
 use super::Group;
 use crate::cert::{self, Role, Subject, VerifiedChain};
 use crate::dial::Dialer;
+use crate::error::BadRecord;
 use crate::id::{Digest, GroupId, NodeId, RecordId};
 use crate::identity::{self, GroupKey, Identity};
 use crate::io::{Event, Outbox, Output};
-use crate::node::{Config, Ctx, Curve};
+use crate::node::{Config, Ctx};
 use crate::noise::StaticKey;
 use crate::policy::{Grant, Policy, Right};
+use crate::provider::{Channel, Checks, Curve};
 use crate::record::{Meta, Order, Record, RecordType, Signed, next_version};
 use crate::signalling::Ways;
 use crate::storage::{Class, Storage};
@@ -57,21 +59,18 @@ struct Act<'a> {
 
 impl Story {
     fn new(seed: u64) -> Self {
-        let right = |types: &str, role: &str| Right {
-            types: types.into(),
-            roles: vec![role.into()],
-            publish: true,
-            update: true,
-            delete: true,
-        };
         let open = Right { update: false, delete: false, ..right("*", "member") };
         let policy = Policy {
             rights: vec![right("note", "editor"), right("picture", "painter"), open],
             ..Policy::default()
         };
+        Self::under(seed, &policy)
+    }
+
+    fn under(seed: u64, policy: &Policy) -> Self {
         let key = GroupKey::generate([200; 32]);
         let end = NOW.after(HOUR * 24);
-        let root = cert::issue_root(&key, "laws", &policy, [1; 16], NOW.before(HOUR), end).unwrap();
+        let root = cert::issue_root(&key, "laws", policy, [1; 16], NOW.before(HOUR), end).unwrap();
         let signer = |n: u8, role, app: &[&str]| {
             let identity = Identity::generate([n; 32], [n; 16], "who", NOW).unwrap();
             let grant = Grant::new(role, app.iter().map(|&it| it.into()).collect()).unwrap();
@@ -162,11 +161,23 @@ impl Story {
     }
 }
 
+/// Everything with records of these types.
+fn right(types: &str, role: &str) -> Right {
+    Right {
+        types: types.into(),
+        roles: vec![role.into()],
+        publish: true,
+        update: true,
+        delete: true,
+    }
+}
+
 /// One store, and all that its group needs of a node.
 struct Replica {
     group: Group,
     identity: Identity,
     config: Config,
+    channel: Channel,
     noise: StaticKey,
     rng: ChaCha12Rng,
     wall: WallTime,
@@ -186,6 +197,7 @@ impl Replica {
             group,
             identity: Identity::generate([9; 32], [9; 16], "replica", NOW).unwrap(),
             config: Config::default(),
+            channel: Channel::default(),
             noise: StaticKey::new(Zeroizing::new([7; 32]), Curve::default()),
             rng: ChaCha12Rng::seed_from_u64(1),
             wall: NOW.after(Duration::from_secs(1)),
@@ -203,6 +215,8 @@ impl Replica {
                 rng: &mut self.rng,
                 identity: &self.identity,
                 config: &self.config,
+                checks: Checks::default(),
+                channel: &self.channel,
                 node: NodeId(1),
                 noise: &self.noise,
                 proof: &[0; 64],
@@ -282,6 +296,33 @@ impl Drop for Repeat {
     fn drop(&mut self) {
         eprintln!("repeat: {}", self.0);
     }
+}
+
+/// Goal: rights hold for records as they come over the wire, whatever the sender's own node would let it publish. Method:
+/// signed records of a type that only editors may touch, and of one of which nothing is said.
+#[test]
+fn record_of_a_type_with_rights_is_refused_from_who_has_none() {
+    let policy = Policy { rights: vec![right("note", "editor")], ..Policy::default() };
+    let story = Story::under(1, &policy);
+    let verdict = |by, kind, step, delete| {
+        let signed = story.signed(&Act { nth: 0, by, kind, step, content: 0, delete });
+        let mut replica = Replica::new(&story);
+        let bytes = vec![signed.bytes().clone()];
+        let (_, blame) = replica.with(|group, ctx| group.accept_all(ctx, bytes, None));
+        assert_eq!(blame.is_ok(), replica.held().len() == 1);
+        blame
+    };
+    let (bob, eve, mallory, ada) = (&story.bob, &story.eve, &story.mallory, &story.ada);
+    assert_eq!(verdict(bob, "note", 0, false), Err(BadRecord::Right));
+    assert_eq!(verdict(bob, "note", 1, false), Err(BadRecord::Right), "nor change");
+    assert_eq!(verdict(bob, "note", 1, true), Ok(()), "it may always take back its own");
+    for delete in [false, true] {
+        assert_eq!(verdict(mallory, "note", 1, delete), Err(BadRecord::Modifier));
+        assert_eq!(verdict(eve, "note", 1, delete), Ok(()), "an editor");
+        assert_eq!(verdict(ada, "note", 1, delete), Ok(()), "an administrator");
+        assert_eq!(verdict(eve, "picture", 1, delete), Err(BadRecord::Modifier));
+    }
+    assert_eq!(verdict(bob, "picture", 0, false), Ok(()));
 }
 
 /// Notes of bob's, changed by all who may.

@@ -298,7 +298,7 @@ impl Group {
         }
     }
 
-    /// Takes the membership that the other end showed, if it stands. Otherwise says why not.
+    /// Takes the membership that the other end showed, if it stands and the provider lets it in. Otherwise says why not.
     pub(super) fn admit_at(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -314,7 +314,7 @@ impl Group {
             self.refuse_standing(ctx, links, link);
             self.set_state(link, SlotState::Idle);
         }
-        stands
+        stands && self.lets_near(ctx, links, link)
     }
 
     /// Leaves the neighbours, as who has no place among them.
@@ -341,6 +341,7 @@ impl Group {
             proof: best.map_or_else(Vec::new, |chain| self.proof(ctx, chain)),
             // What it showed may be older than what we know of it.
             renewed: best.filter(stands).map(|chain| cert::encode_chain(chain.certificates())),
+            why: None,
         };
         self.send(ctx, links, link, wire::kind::REFUSE, &refuse);
     }

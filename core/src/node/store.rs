@@ -116,7 +116,7 @@ impl Node {
         let mut damaged = false;
         for (key, value) in entries {
             let loaded = match storage::parse_key(&key) {
-                Some(Key::Info(id)) => Group::restore(id, &value, self.config.verify)
+                Some(Key::Info(id)) => Group::restore(id, &value, self.checks.verify)
                     .map(|group| drop(self.groups.insert(id, group))),
                 // A record without its group is what was left of one that was left.
                 Some(Key::Record(id, class)) => match self.groups.get_mut(&id) {
