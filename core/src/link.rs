@@ -31,6 +31,9 @@ use rand_chacha::rand_core::Rng as _;
 use std::collections::{BTreeMap, VecDeque};
 use zeroize::Zeroizing;
 
+#[cfg(test)]
+mod tests;
+
 /// All links of a node.
 #[derive(Default)]
 pub(crate) struct Links {
