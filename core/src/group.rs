@@ -1,7 +1,7 @@
 //! One group as this node holds it: who we are in it, its records, and its graph.
 //!
 //! Each file below is one part of it, all working on [`Group`]:
-//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `internal`
+//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
@@ -11,6 +11,7 @@
 mod announce;
 mod batch;
 mod contacts;
+mod exile;
 mod flood;
 mod graph;
 mod internal;
@@ -126,6 +127,7 @@ pub(crate) struct Group {
     signature: signature::Signature,
     contacts: BTreeMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
+    exiles: exile::Exiles,
     publishing: publishing::Publishing,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
@@ -274,6 +276,7 @@ impl Group {
             signature: signature::Signature::default(),
             contacts: BTreeMap::new(),
             repair: repair::Repair::default(),
+            exiles: exile::Exiles::default(),
             publishing: publishing::Publishing::default(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
@@ -476,7 +479,12 @@ impl Group {
             (kind::NOT_GRANTED, SlotState::Redeeming) => {
                 self.on_not_granted(ctx, links, link, body)?;
             }
-            (kind::CONNECT, SlotState::Opened | SlotState::Guest | SlotState::Idle) => {
+            // Both asked at once: who opened the graph has its way.
+            (kind::CONNECT, SlotState::Connecting) if slot.opener => {}
+            (
+                kind::CONNECT,
+                SlotState::Opened | SlotState::Guest | SlotState::Idle | SlotState::Connecting,
+            ) => {
                 self.on_connect(ctx, links, link, body)?;
             }
             (kind::WELCOME, SlotState::Connecting) => self.on_welcome(ctx, links, link, body)?,

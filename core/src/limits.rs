@@ -71,6 +71,9 @@ pub const CONTACTS_MAX: usize = 256;
 pub const CONTACTS_PER_PEER_MAX: usize = 4;
 /// Nodes that were lost and are looked for, per graph. Guess: one that answers is enough. Oldest out.
 pub const MISSING_MAX: usize = 64;
+/// Nodes that do not stand any more and whose addresses are remembered, per graph. Guess: a revocation takes away a few.
+/// Oldest out: it must ask by itself whether it was taken back.
+pub const EXILES_MAX: usize = 64;
 /// Connection attempts under way per graph. Guess.
 pub const ATTEMPTS_MAX: usize = 3;
 

@@ -46,8 +46,6 @@ const CONTENT: Duration = Duration::from_secs(60);
 const PRUNED_AFTER: Duration = Duration::from_secs(300);
 /// A link younger than this does not make room for a newcomer. Guess: bursts of newcomers must not displace each other.
 const ROOM_MADE_AFTER: Duration = Duration::from_secs(5);
-/// Who was revoked asks again this often whether it still is. Guess.
-const REVOKED_RETRY: Duration = Duration::from_secs(900);
 /// Rounds without anybody after which the application is asked for an address. Guess.
 const LONELY_ROUNDS_MAX: u32 = 4;
 
@@ -253,6 +251,13 @@ impl Group {
         self.send(ctx, links, link, kind::CONNECT, &connect);
     }
 
+    /// Asks again over a link on which one of us was refused before. Where both ask at once, `message` decides.
+    pub(super) fn connect_idle(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        if self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Idle) {
+            self.connect_on(ctx, links, link);
+        }
+    }
+
     pub(super) fn on_connect(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -452,13 +457,11 @@ impl Group {
             self.drop_who_does_not_stand(ctx, links);
             self.choose_own_chain(ctx, links);
         }
-        if matches!(self.own_standing, Standing::Revoked { .. }) {
-            let wait = Self::jitter(ctx, REVOKED_RETRY);
-            self.timers.set(Timer::Maintain, ctx.now.mono.after(wait));
-            if !on_timer {
-                return;
-            }
+        let revoked = matches!(self.own_standing, Standing::Revoked { .. });
+        if revoked && !on_timer {
+            return;
         }
+        let ask_again = revoked.then(|| self.ask_to_return(ctx, links));
         let wish = ctx.config.neighbours;
         self.tried.retain(|_, at| ctx.now.mono.since(*at) < TRIED_FOR);
         let have = self.neighbours().count();
@@ -501,7 +504,9 @@ impl Group {
         if on_timer && have > wish.ideal {
             self.prune(ctx, links, PRUNED_AFTER);
         }
-        let wait = if have == 0 && !self.attempts.is_empty() {
+        let wait = if let Some(ask_again) = ask_again {
+            ask_again
+        } else if have == 0 && !self.attempts.is_empty() {
             // There is somebody to try: after a crash of many, most of those are gone.
             BELOW_MINIMUM
         } else if have == 0 {

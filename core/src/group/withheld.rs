@@ -193,7 +193,7 @@ impl Group {
             let turned_away = self.slots.get(&link).is_some_and(|slot| slot.turned_away);
             match (state, self.judge(ctx, links, link)) {
                 (SlotState::Idle, Verdict::Valid) if turned_away => {
-                    self.connect_on(ctx, links, link);
+                    self.connect_idle(ctx, links, link);
                 }
                 (_, Verdict::Valid) => {}
                 (SlotState::Neighbour, verdict) => {
