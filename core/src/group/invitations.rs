@@ -57,10 +57,9 @@ impl Group {
             }
             Invite::Bearer { uses, .. } => {
                 let secret = BearerSecret::from_bytes(ctx.random_bytes());
-                let role = grant.role;
-                let open = (secret.public_key(), grant, uses, expires);
+                let open = (secret.public_key(), grant.clone(), uses, expires);
                 let id = self.open_invitation(ctx, &chain, signer, open)?;
-                InvitationKind::Bearer { id, secret, role }
+                InvitationKind::Bearer { id, secret, grant }
             }
             Invite::Password { uses, password, .. } => {
                 if !chain.policy().passwords {
@@ -68,11 +67,11 @@ impl Group {
                 }
                 // Nobody keeps the other half of this key: it only names the invitation.
                 let key = BearerSecret::from_bytes(ctx.random_bytes()).public_key();
-                let role = grant.role;
-                let id = self.open_invitation(ctx, &chain, signer, (key, grant, uses, expires))?;
+                let open = (key, grant.clone(), uses, expires);
+                let id = self.open_invitation(ctx, &chain, signer, open)?;
                 self.passwords.known.insert(id, password.secret(self.id, id));
                 self.save(ctx);
-                InvitationKind::Password { id, role }
+                InvitationKind::Password { id, grant }
             }
         };
         Ok(Invitation {
