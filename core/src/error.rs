@@ -80,6 +80,9 @@ pub enum Error {
     /// The record breaks a rule.
     #[error("the record cannot be published: {0}")]
     BadRecord(#[from] BadRecord),
+    /// Our own security provider does not let it be published.
+    #[error("it is not let in here: {0}")]
+    NotValid(crate::provider::Why),
     /// The group holds [`RECORDS_MAX`](crate::limits::RECORDS_MAX) records.
     #[error("the group holds as many records as it can; delete some, or wait until some expire")]
     TooManyRecords,
@@ -122,6 +125,7 @@ impl Error {
             Self::UnknownRecord => "unknown-record",
             Self::NotYourRecord => "not-your-record",
             Self::BadRecord(_) => "bad-record",
+            Self::NotValid(_) => "not-valid",
             Self::TooManyRecords => "too-many-records",
             Self::Store(StoreFault::QuotaExceeded) => "storage-full",
             Self::Store(StoreFault::ReadOnly) => "storage-read-only",

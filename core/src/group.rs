@@ -1,10 +1,9 @@
 //! One group as this node holds it: who we are in it, its records, and its graph.
 //!
 //! Each file below is one part of it, all working on [`Group`]:
-//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `internal`
-//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `refresh` (keeping own
-//! records alive), `publishing`
-//! (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
+//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `exile` (coming back), `internal`
+//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `withheld` (what the
+//! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
@@ -12,6 +11,7 @@
 mod announce;
 mod batch;
 mod contacts;
+mod exile;
 mod flood;
 mod graph;
 mod internal;
@@ -31,6 +31,7 @@ mod signature;
 mod standing;
 mod sync;
 mod tree;
+mod withheld;
 
 use crate::address::Address;
 use crate::cert::{self, CertError, Certificate, VerifiedChain};
@@ -92,6 +93,7 @@ pub(crate) struct Group {
     invitations: BTreeMap<RecordId, OpenInvitation>,
     passwords: password::Passwords,
     deferred: records::Deferred,
+    withheld: withheld::Withheld,
     /// Records of the store that were read before the membership of their signer.
     early: Vec<Bytes>,
     /// Our records and who holds them; the newest [`TRACKED_MAX`].
@@ -127,6 +129,7 @@ pub(crate) struct Group {
     signature: signature::Signature,
     contacts: BTreeMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
+    exiles: exile::Exiles,
     publishing: publishing::Publishing,
     timers: Deadlines<Timer>,
     /// Grows while nobody is found.
@@ -251,6 +254,7 @@ impl Group {
             invitations: BTreeMap::new(),
             passwords: password::Passwords::default(),
             deferred: records::Deferred::default(),
+            withheld: withheld::Withheld::default(),
             early: Vec::new(),
             tracked: BTreeMap::new(),
             tracked_order: VecDeque::new(),
@@ -275,6 +279,7 @@ impl Group {
             signature: signature::Signature::default(),
             contacts: BTreeMap::new(),
             repair: repair::Repair::default(),
+            exiles: exile::Exiles::default(),
             publishing: publishing::Publishing::default(),
             timers: Deadlines::default(),
             lonely_rounds: 0,
@@ -483,7 +488,12 @@ impl Group {
             (kind::NOT_GRANTED, SlotState::Redeeming) => {
                 self.on_not_granted(ctx, links, link, body)?;
             }
-            (kind::CONNECT, SlotState::Opened | SlotState::Guest | SlotState::Idle) => {
+            // Both asked at once: who opened the graph has its way.
+            (kind::CONNECT, SlotState::Connecting) if slot.opener => {}
+            (
+                kind::CONNECT,
+                SlotState::Opened | SlotState::Guest | SlotState::Idle | SlotState::Connecting,
+            ) => {
                 self.on_connect(ctx, links, link, body)?;
             }
             (kind::WELCOME, SlotState::Connecting) => self.on_welcome(ctx, links, link, body)?,
@@ -501,6 +511,7 @@ impl Group {
             (kind::WANT, _) if neighbour => self.on_want(ctx, links, link, body)?,
             (kind::GIVEN, _) if neighbour => self.on_given(ctx, links, link, body)?,
             (kind::SYNC_END, _) if neighbour => self.on_sync_end(ctx, links, link, body)?,
+            (kind::DECLINE, _) if neighbour => self.on_decline(link, body)?,
             (kind::BEAT, _) if neighbour => self.on_beat(ctx, links, link, body)?,
             (kind::SIGNAL, _) if state.carries_signals() => {
                 return self.on_signal(ctx, links, link, body).map(Some);
@@ -524,7 +535,7 @@ impl Group {
         chain: &[u8],
     ) -> Result<VerifiedChain, Misbehaved> {
         let known = |serial| self.roll.chain(serial);
-        let certificates = cert::decode_chain_knowing(chain, known, ctx.config.certificate)
+        let certificates = cert::decode_chain_knowing(chain, known, ctx.checks.certificate)
             .map_err(|_| Misbehaved::Membership)?;
         let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
@@ -538,7 +549,7 @@ impl Group {
         ctx: &Ctx<'_>,
     ) -> Result<VerifiedChain, CertError> {
         let known = |serial| self.roll.chain(serial);
-        let chain = cert::verify_chain_knowing(certificates, self.id, ctx.config.verify, known)?;
+        let chain = cert::verify_chain_knowing(certificates, self.id, ctx.checks.verify, known)?;
         Ok((ctx.config.share.membership)(chain))
     }
 

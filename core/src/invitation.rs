@@ -22,6 +22,7 @@
 //! | 5 | when it expires, milliseconds since 1970 |
 //! | 6, 8 | of others than bound ones: id of the invitation record, role |
 //! | 7 | of bearer ones: seed |
+//! | 9 | as 6 and 8: application roles, where there are any |
 //!
 //! Group and invitee are not written: they are the peer ids of the first and last certificate.
 use crate::address::Address;
@@ -30,8 +31,10 @@ use crate::error::Error;
 use crate::id::{GroupId, PeerId, RecordId};
 use crate::identity::{self, Domain, PublicKey, Verify, check_name};
 use crate::limits::{
-    ADDRESSES_MAX, CERTIFICATE_BYTES_MAX, CERTIFICATE_CLOCK_SKEW, CHAIN_MAX, INVITATION_TEXT_MAX,
+    ADDRESSES_MAX, APP_ROLES_MAX, CERTIFICATE_BYTES_MAX, CERTIFICATE_CLOCK_SKEW, CHAIN_MAX,
+    INVITATION_TEXT_MAX,
 };
+use crate::policy::Grant;
 use crate::time::WallTime;
 use data_encoding::BASE64URL_NOPAD;
 use ed25519_dalek::SigningKey;
@@ -80,14 +83,14 @@ pub enum InvitationKind {
         /// Proves the right.
         secret: BearerSecret,
         /// What members by this invitation may do.
-        role: Role,
+        grant: Grant,
     },
     /// The right to ask for a membership, for who knows a password.
     Password {
         /// The record of the group that announces it.
         id: RecordId,
         /// What members by this invitation may do.
-        role: Role,
+        grant: Grant,
     },
 }
 
@@ -101,7 +104,7 @@ pub struct Summary {
     /// The friendly name of the inviter. Nobody vouches for it.
     pub inviter: String,
     /// What the invited may do; nothing if the certificates say nothing.
-    pub role: Option<Role>,
+    pub grant: Option<Grant>,
     /// Whether it needs a password.
     pub password: bool,
     /// For whom it is, with the friendly name that was given then; nothing if for whoever holds it.
@@ -181,21 +184,21 @@ impl Invitation {
 
     /// What people are shown before they join.
     pub fn summary(&self) -> Summary {
-        let (role, invitee) = match &self.kind {
+        let (grant, invitee) = match &self.kind {
             InvitationKind::Bound { chain, for_peer } => {
                 let leaf = chain.last();
                 let name = leaf.map_or_else(String::new, |leaf| leaf.name().to_owned());
-                (leaf.and_then(Certificate::role), Some((*for_peer, name)))
+                (leaf.and_then(Certificate::grant), Some((*for_peer, name)))
             }
-            InvitationKind::Bearer { role, .. } | InvitationKind::Password { role, .. } => {
-                (Some(*role), None)
+            InvitationKind::Bearer { grant, .. } | InvitationKind::Password { grant, .. } => {
+                (Some(grant.clone()), None)
             }
         };
         Summary {
             group: self.group,
             name: self.name.clone(),
             inviter: self.inviter.clone(),
-            role,
+            grant,
             password: matches!(self.kind, InvitationKind::Password { .. }),
             invitee,
             expires: self.expires,
@@ -249,12 +252,14 @@ impl Invitation {
         &self,
         e: &mut minicbor::Encoder<W>,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        let (kind, chain, fields) = match &self.kind {
-            InvitationKind::Bound { chain, .. } => (0, chain.as_slice(), 6),
-            InvitationKind::Bearer { .. } => (1, std::slice::from_ref(&self.root), 9),
-            InvitationKind::Password { .. } => (2, std::slice::from_ref(&self.root), 8),
+        let root = std::slice::from_ref(&self.root);
+        let (kind, chain, fields, grant) = match &self.kind {
+            InvitationKind::Bound { chain, .. } => (0, chain.as_slice(), 6, None),
+            InvitationKind::Bearer { grant, .. } => (1, root, 9, Some(grant)),
+            InvitationKind::Password { grant, .. } => (2, root, 8, Some(grant)),
         };
-        e.map(fields)?.u8(0)?.u8(kind)?;
+        let app_roles = grant.map_or(&[][..], |grant| &grant.app_roles);
+        e.map(fields + u64::from(!app_roles.is_empty()))?.u8(0)?.u8(kind)?;
         e.u8(1)?.str(&self.name)?;
         e.u8(2)?.str(&self.inviter)?;
         e.u8(3)?;
@@ -262,14 +267,18 @@ impl Invitation {
         let addresses = &self.addresses[..self.addresses.len().min(ADDRESSES_MAX)];
         e.u8(4)?.encode(addresses)?;
         e.u8(5)?.u64(self.expires.0)?;
-        if let InvitationKind::Bearer { id, secret, role } = &self.kind {
+        if let InvitationKind::Bearer { id, .. } | InvitationKind::Password { id, .. } = &self.kind
+        {
             e.u8(6)?.encode(id)?;
-            e.u8(7)?.bytes(&*secret.seed)?;
-            e.u8(8)?.encode(role)?;
         }
-        if let InvitationKind::Password { id, role } = &self.kind {
-            e.u8(6)?.encode(id)?;
-            e.u8(8)?.encode(role)?;
+        if let InvitationKind::Bearer { secret, .. } = &self.kind {
+            e.u8(7)?.bytes(&*secret.seed)?;
+        }
+        if let Some(grant) = grant {
+            e.u8(8)?.encode(grant.role)?;
+        }
+        if !app_roles.is_empty() {
+            e.u8(9)?.encode(app_roles)?;
         }
         Ok(())
     }
@@ -291,8 +300,8 @@ impl fmt::Debug for InvitationKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bound { for_peer, .. } => write!(f, "Bound({for_peer:?})"),
-            Self::Bearer { id, role, .. } => write!(f, "Bearer({id:?}, {role})"),
-            Self::Password { id, role } => write!(f, "Password({id:?}, {role})"),
+            Self::Bearer { id, grant, .. } => write!(f, "Bearer({id:?}, {})", grant.role),
+            Self::Password { id, grant } => write!(f, "Password({id:?}, {})", grant.role),
         }
     }
 }
@@ -309,6 +318,7 @@ struct Fields {
     id: Option<RecordId>,
     secret: Option<BearerSecret>,
     role: Option<Role>,
+    app_roles: Vec<String>,
 }
 
 impl Fields {
@@ -336,6 +346,7 @@ impl Fields {
                     fields.secret = Some(BearerSecret::from_bytes(d.bytes().ok()?.try_into().ok()?))
                 }
                 8 => fields.role = Some(d.decode().ok()?),
+                9 => fields.app_roles = read_app_roles(d)?,
                 _ => d.skip().ok()?,
             }
         }
@@ -351,10 +362,12 @@ impl Fields {
                 InvitationKind::Bound { chain: self.chain, for_peer }
             }
             1 if self.chain.len() == 1 => {
-                InvitationKind::Bearer { id: self.id?, secret: self.secret?, role: self.role? }
+                let grant = Grant::new(self.role?, self.app_roles).ok()?;
+                InvitationKind::Bearer { id: self.id?, secret: self.secret?, grant }
             }
             2 if self.chain.len() == 1 => {
-                InvitationKind::Password { id: self.id?, role: self.role? }
+                let grant = Grant::new(self.role?, self.app_roles).ok()?;
+                InvitationKind::Password { id: self.id?, grant }
             }
             1 | 2 => return None,
             _ => return Some(Err(InvitationError::Version)),
@@ -369,6 +382,11 @@ impl Fields {
             kind,
         }))
     }
+}
+
+fn read_app_roles(d: &mut minicbor::Decoder<'_>) -> Option<Vec<String>> {
+    let count = usize::try_from(d.array().ok()??).ok().filter(|count| *count <= APP_ROLES_MAX)?;
+    (0..count).map(|_| d.str().ok().map(str::to_owned)).collect()
 }
 
 fn read_name(d: &mut minicbor::Decoder<'_>) -> Option<String> {

@@ -26,6 +26,7 @@ use crate::id::{Fingerprint, GroupId, NodeId, PeerId, RecordId, Serial};
 use crate::invitation::Invitation;
 use crate::password::Password;
 use crate::policy::{Grant, Policy};
+use crate::provider::Verdict;
 use crate::record::{Attribute, Record, RecordType};
 use crate::roll::{Reason, Standing, Target};
 use crate::time::{Time, WallTime};
@@ -343,6 +344,13 @@ pub enum Command {
     Leave {
         /// The group.
         group: GroupId,
+    },
+    /// Ask the security provider again about what it did not let in. → [`Reply::Ok`]; what is let in follows as events
+    Revalidate {
+        /// The group.
+        group: GroupId,
+        /// Which records. Without any, all that were deferred or refused, and everybody who is or was to be a neighbour.
+        records: Vec<RecordId>,
     },
     /// Leave every graph properly: presence withdrawn, neighbours told, referrals given. Then the host drops the
     /// node. → [`Reply::Ok`]
@@ -712,6 +720,40 @@ pub enum Event {
         id: RecordId,
         /// The signer.
         peer: PeerId,
+    },
+    /// Our security provider does not let in a record. Told once, and again after each
+    /// [`Revalidate`](Command::Revalidate).
+    Withheld {
+        /// The group.
+        group: GroupId,
+        /// The record.
+        id: RecordId,
+        /// Who signed it.
+        peer: PeerId,
+        /// Why, or that it may be later.
+        verdict: Verdict,
+    },
+    /// Our security provider does not let a node be a neighbour, or a newcomer be a member by our hand.
+    TurnedAway {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        peer: PeerId,
+        /// Which node of theirs.
+        node: NodeId,
+        /// Why, or that it may be later.
+        verdict: Verdict,
+    },
+    /// A member's security provider does not let us be a neighbour. It is tried again after a while.
+    NotAdmitted {
+        /// The group.
+        group: GroupId,
+        /// Whose.
+        peer: PeerId,
+        /// Which node of theirs.
+        node: NodeId,
+        /// Why; empty where that is not settled. Chosen by the other end: show it as text, never trust it.
+        why: String,
     },
     /// The store failed for a record that came from others. It is not acknowledged and comes again at a later sync.
     StoreFailed {

@@ -32,7 +32,7 @@
 //! # Where to read
 //!
 //! [`io`] (the whole border), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
-//! beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
+//! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
 //! [`reconcile`].
 pub mod address;
 pub mod cert;
@@ -51,6 +51,7 @@ pub mod node;
 mod noise;
 pub mod password;
 pub mod policy;
+pub mod provider;
 pub mod reconcile;
 pub mod record;
 mod rendezvous;

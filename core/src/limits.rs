@@ -71,6 +71,9 @@ pub const CONTACTS_MAX: usize = 256;
 pub const CONTACTS_PER_PEER_MAX: usize = 4;
 /// Nodes that were lost and are looked for, per graph. Guess: one that answers is enough. Oldest out.
 pub const MISSING_MAX: usize = 64;
+/// Nodes that do not stand any more and whose addresses are remembered, per graph. Guess: a revocation takes away a few.
+/// Oldest out: it must ask by itself whether it was taken back.
+pub const EXILES_MAX: usize = 64;
 /// Connection attempts under way per graph. Guess.
 pub const ATTEMPTS_MAX: usize = 3;
 
@@ -104,6 +107,9 @@ pub const DEFERRED_MAX: usize = 1_024;
 pub const DEFERRED_PER_SERIAL_MAX: usize = 64;
 /// Bytes of records that wait. Guess. Oldest out.
 pub const DEFERRED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Records that a security provider did not let in and that are remembered, per group; deferred ones are kept whole within
+/// the three bounds above. Guess: 2 MB. Oldest out: the provider is asked again when it comes over another link.
+pub const WITHHELD_MAX: usize = 16_384;
 /// Records of one group. Guess: the index then takes about 200 MB. A further one is refused.
 pub const RECORDS_MAX: usize = 1_000_000;
 /// Bytes of encoded records kept in memory per node, so that floods do not read the disk. Guess.

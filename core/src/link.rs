@@ -31,6 +31,9 @@ use rand_chacha::rand_core::Rng as _;
 use std::collections::{BTreeMap, VecDeque};
 use zeroize::Zeroizing;
 
+#[cfg(test)]
+mod tests;
+
 /// All links of a node.
 #[derive(Default)]
 pub(crate) struct Links {
@@ -175,7 +178,7 @@ impl Links {
         let mut ephemeral = Zeroizing::new([0; 32]);
         ctx.rng.fill_bytes(&mut ephemeral[..]);
         let handshake =
-            Handshake::new(link.initiator, transport, ctx.noise, ephemeral, ctx.config.curve);
+            Handshake::new(link.initiator, transport, ctx.noise, ephemeral, ctx.channel);
         let handshake = Box::new(handshake);
         let direct = matches!(transport, Transport::Rtc { .. });
         link.heard = ctx.now.mono;
@@ -473,15 +476,15 @@ fn introduced(
     direct: bool,
 ) -> Result<Ready, Misbehaved> {
     let introduction: Introduction = wire::decode(payload)?;
-    let certificate = (ctx.config.certificate)(&introduction.certificate)
+    let certificate = (ctx.checks.certificate)(&introduction.certificate)
         .map_err(|_| Misbehaved::IdentityCertificate)?;
-    let peer = cert::verify_identity(&certificate, ctx.config.verify)
+    let peer = cert::verify_identity(&certificate, ctx.checks.verify)
         .map_err(|_| Misbehaved::IdentityCertificate)?;
     let signature: [u8; 64] =
         introduction.signature.as_slice().try_into().map_err(|_| Misbehaved::IdentityProof)?;
     let key: PublicKey = certificate.subject_key();
     let signed = Domain::Handshake.message(public);
-    if !(ctx.config.verify)(&key, &signed, &signature) {
+    if !(ctx.checks.verify)(&key, &signed, &signature) {
         return Err(Misbehaved::IdentityProof);
     }
     Ok(Ready {

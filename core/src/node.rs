@@ -4,30 +4,31 @@
 //! `rendezvous.rs`, `dial.rs`. Beside this file: `commands` (the application), `store` (the disk), `signals` (links that
 //! are opened through others).
 use crate::address::Address;
-use crate::cert::{self, ReadCertificate, VerifiedChain};
+use crate::cert::VerifiedChain;
 use crate::dial::Dialer;
 use crate::error::{Error, Misbehaved};
 use crate::group::{Group, Plan, Verdict};
 use crate::id::{Digest, GroupId, NodeId};
-use crate::identity::{self, Domain, Identity, Verify};
+use crate::identity::{Domain, Identity};
 use crate::io::{
     CloseReason, Command, Dial, Event, Input, LinkId, Outbox, Output, Reply, RequestId, Transport,
     Wake,
 };
 use crate::limits;
 use crate::link::{Links, Received};
-pub use crate::noise::Curve;
 use crate::noise::StaticKey;
+use crate::provider::{Channel, Checks, Membership, Provider};
+use crate::record::{Record, Signed};
 use crate::rendezvous::Tables;
 use crate::signalling::Ways;
 use crate::storage::Storage;
 use crate::time::{Now, Time};
-use crate::verify::{self, VerifyAll};
 use crate::wire::{self, kind};
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub use crate::group::Neighbours;
@@ -45,16 +46,10 @@ pub struct Config {
     pub neighbours: Neighbours,
     /// Whether it serves as rendezvous for groups that it need not be a member of.
     pub rendezvous: bool,
-    /// How certificates are read: a seam for simulations, which keep one copy of each.
-    pub certificate: ReadCertificate,
-    /// How what many nodes hold is kept: the same seam.
+    /// What decides who and what is to be trusted.
+    pub provider: Arc<dyn Provider>,
+    /// How what many nodes hold is kept: a seam for simulations, which keep one copy of each.
     pub share: Share,
-    /// How handshakes agree on keys: a seam for simulations of so many nodes that nothing else can be left out.
-    pub curve: Curve,
-    /// How signatures are checked: a seam for simulations, which check what is valid for one node once for all.
-    pub verify: Verify,
-    /// How the signatures of records are checked: the same seam.
-    pub verify_all: VerifyAll,
 }
 
 impl Default for Config {
@@ -62,11 +57,8 @@ impl Default for Config {
         Self {
             neighbours: Neighbours::default(),
             rendezvous: false,
-            certificate: cert::read_certificate,
+            provider: Arc::new(Membership),
             share: Share::default(),
-            curve: Curve::default(),
-            verify: identity::verify,
-            verify_all: verify::verify_all,
         }
     }
 }
@@ -93,6 +85,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) rng: &'a mut ChaCha12Rng,
     pub(crate) identity: &'a Identity,
     pub(crate) config: &'a Config,
+    pub(crate) checks: Checks,
+    pub(crate) channel: &'a Channel,
     pub(crate) node: NodeId,
     /// With which tables are hashed, see `table.rs`.
     pub(crate) table_secret: u64,
@@ -119,11 +113,20 @@ impl Ctx<'_> {
         self.rng.fill_bytes(&mut bytes);
         bytes
     }
+
+    /// Signs a record as this node's identity.
+    pub(crate) fn sign(&self, group: GroupId, record: Record) -> Signed {
+        let sign =
+            |message: &[u8]| self.config.provider.sign(self.identity, Domain::Record, message);
+        record.sign_with(group, sign)
+    }
 }
 
 /// One running instance of an identity.
 pub struct Node {
     config: Config,
+    checks: Checks,
+    channel: Channel,
     identity: Identity,
     id: NodeId,
     noise: StaticKey,
@@ -163,6 +166,8 @@ macro_rules! ctx {
             rng: &mut $node.rng,
             identity: &$node.identity,
             config: &$node.config,
+            checks: $node.checks,
+            channel: &$node.channel,
             node: $node.id,
             table_secret: $node.table_secret,
             noise: &$node.noise,
@@ -195,10 +200,13 @@ impl Node {
         let id = NodeId(rng.next_u64());
         let mut secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut secret[..]);
-        let noise = StaticKey::new(secret, config.curve);
-        let proof = identity.sign(Domain::Handshake, noise.public());
+        let (checks, channel) = (config.provider.checks(), config.provider.channel());
+        let noise = StaticKey::new(secret, channel.curve);
+        let proof = config.provider.sign(&identity, Domain::Handshake, noise.public());
         let mut node = Self {
             config,
+            checks,
+            channel,
             identity,
             id,
             noise,

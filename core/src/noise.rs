@@ -15,10 +15,28 @@ use zeroize::{Zeroize as _, Zeroizing};
 /// Bytes that sealing adds to a frame.
 pub(crate) const TAG_BYTES: usize = 16;
 const PATTERN: &str = "Noise_XX_25519_ChaChaPoly_SHA256";
+/// The same with a secret that both ends have before the first message.
+const PATTERN_WITH_SECRET: &str = "Noise_XXpsk0_25519_ChaChaPoly_SHA256";
 /// Stands at the front of every prologue, so that another protocol's handshake is never ours.
 const PROLOGUE: &[u8] = b"peergraph link 1";
 /// Frames under one key before both ends take the next. Guess: far below any limit of the cipher.
 const FRAMES_PER_KEY: u64 = 1 << 16;
+
+/// How links are secured.
+#[derive(Clone, Default)]
+pub struct Channel {
+    /// The arithmetic of the keys.
+    pub curve: Curve,
+    /// Known to every node of a closed network: whoever lacks it gets no answer to its first message, and learns nothing
+    /// of who is here. The nodes through which others are found need it too.
+    pub secret: Option<Zeroizing<[u8; 32]>>,
+}
+
+impl std::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Channel").field("closed", &self.secret.is_some()).finish_non_exhaustive()
+    }
+}
 
 /// The arithmetic of a handshake's keys. The default is X25519, and nothing else is safe.
 #[derive(Clone, Copy)]
@@ -87,7 +105,7 @@ impl Handshake {
         transport: Transport,
         key: &StaticKey,
         ephemeral: Zeroizing<[u8; 32]>,
-        curve: Curve,
+        channel: &Channel,
     ) -> Self {
         let mut prologue = Vec::with_capacity(96);
         prologue.extend_from_slice(PROLOGUE);
@@ -100,11 +118,16 @@ impl Handshake {
             }
             Transport::WebSocket => prologue.push(2),
         }
-        let resolver = Resolver { ephemeral, static_key: key.clone(), curve };
-        let params = PATTERN.parse().expect("the pattern is one that snow knows");
+        let resolver = Resolver { ephemeral, static_key: key.clone(), curve: channel.curve };
+        let pattern = if channel.secret.is_some() { PATTERN_WITH_SECRET } else { PATTERN };
+        let params = pattern.parse().expect("the pattern is one that snow knows");
         let builder = snow::Builder::with_resolver(params, Box::new(resolver))
             .local_private_key(&key.secret[..])
             .and_then(|builder| builder.prologue(&prologue))
+            .and_then(|builder| match &channel.secret {
+                Some(secret) => builder.psk(0, secret),
+                None => Ok(builder),
+            })
             .expect("each is set once");
         let built = if initiator { builder.build_initiator() } else { builder.build_responder() };
         Self { state: Box::new(built.expect("the resolver knows the pattern's primitives")) }
@@ -346,9 +369,14 @@ mod tests {
     use crate::id::Fingerprint;
 
     fn begin(initiator: bool, transport: Transport, n: u8) -> Handshake {
-        let curve = Curve::default();
-        let key = StaticKey::new(Zeroizing::new([n; 32]), curve);
-        Handshake::new(initiator, transport, &key, Zeroizing::new([n + 100; 32]), curve)
+        begin_in(initiator, transport, n, None)
+    }
+
+    fn begin_in(initiator: bool, transport: Transport, n: u8, secret: Option<u8>) -> Handshake {
+        let secret = secret.map(|secret| Zeroizing::new([secret; 32]));
+        let channel = Channel { secret, ..Channel::default() };
+        let key = StaticKey::new(Zeroizing::new([n; 32]), channel.curve);
+        Handshake::new(initiator, transport, &key, Zeroizing::new([n + 100; 32]), &channel)
     }
 
     fn rtc(ours: u8, theirs: u8) -> Transport {
@@ -385,6 +413,19 @@ mod tests {
     fn a_man_in_the_middle_of_the_transport_is_refused() {
         let (a, b) = (begin(true, rtc(1, 9), 1), begin(false, rtc(2, 9), 2));
         assert!(run(a, b).is_err());
+    }
+
+    #[test]
+    fn whoever_lacks_the_secret_of_a_closed_network_gets_no_answer() {
+        let end = |initiator, n, secret| begin_in(initiator, Transport::WebSocket, n, secret);
+        assert!(run(end(true, 1, Some(7)), end(false, 2, Some(7))).is_ok());
+        for (ours, theirs) in [(None, Some(7)), (Some(7), None), (Some(8), Some(7))] {
+            let (mut a, mut b) = (end(true, 1, ours), end(false, 2, theirs));
+            // An end without a secret takes what it cannot read for the other's greeting; the link decodes it.
+            let read = b.read(&a.write(b"one"));
+            assert!(theirs.is_none() || read == Err(Broken), "{ours:?} {theirs:?}");
+            assert_ne!(read.as_deref(), Ok(&b"one"[..]), "{ours:?} {theirs:?}");
+        }
     }
 
     #[test]

@@ -99,7 +99,11 @@ impl Record {
         self.sign_with(key.group_id(), |message| key.sign(Domain::Record, message))
     }
 
-    fn sign_with(mut self, group: GroupId, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Signed {
+    pub(crate) fn sign_with(
+        mut self,
+        group: GroupId,
+        sign: impl FnOnce(&[u8]) -> [u8; 64],
+    ) -> Signed {
         let header = codec::header(&self);
         let message = codec::signed_message(None, group, &header, &self.payload);
         self.signature = sign(&message);

@@ -61,6 +61,7 @@ pub(crate) mod kind {
     pub(crate) const ASK_PASSWORD: u8 = 57;
     pub(crate) const ANSWER_PASSWORD: u8 = 58;
     pub(crate) const PROVE_PASSWORD: u8 = 59;
+    pub(crate) const DECLINE: u8 = 60;
 }
 
 /// What an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.
@@ -100,6 +101,7 @@ pub fn kind_name(kind: u8) -> &'static str {
         kind::ASK_PASSWORD => "ask password",
         kind::ANSWER_PASSWORD => "answer password",
         kind::PROVE_PASSWORD => "prove password",
+        kind::DECLINE => "decline",
         _ => "other",
     }
 }
@@ -225,12 +227,15 @@ pub(crate) struct Refuse {
     /// With the same: a membership of the other end that stands, in the place of the one that it showed.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub(crate) renewed: Option<Vec<u8>>,
+    /// With [`Reason::NotAdmitted`]: for people, at most [`FRIENDLY_NAME_MAX`](limits::FRIENDLY_NAME_MAX) characters.
+    #[n(4)]
+    pub(crate) why: Option<String>,
 }
 
 impl Refuse {
     /// For a reason that says all.
     pub(crate) fn because(reason: Reason, referrals: Vec<Referral>) -> Self {
-        Self { reason, referrals, proof: Vec::new(), renewed: None }
+        Self { reason, referrals, proof: Vec::new(), renewed: None, why: None }
     }
 }
 
@@ -252,6 +257,12 @@ pub(crate) enum Reason {
     /// The other end's membership was revoked, or has ended.
     #[n(4)]
     NotStanding,
+    /// The sender's security provider does not let the other end in.
+    #[n(5)]
+    NotAdmitted,
+    /// It cannot say yet.
+    #[n(6)]
+    PutOff,
 }
 
 /// A node that one might connect to.
@@ -459,6 +470,20 @@ pub(crate) fn decode_announce(
 /// Encodes a request for announced records, ids only; the records come as floods.
 pub(crate) fn request(slot: u16, ids: &[RecordId]) -> Bytes {
     packed(kind::REQUEST, slot, ids.iter().flat_map(|id| *id.as_bytes()))
+}
+
+/// Encodes what the sender does not let in, by short ids: not to be given again before it is requested.
+pub(crate) fn decline(slot: u16, shorts: &[u64]) -> Bytes {
+    packed(kind::DECLINE, slot, shorts.iter().flat_map(|short| short.to_le_bytes()))
+}
+
+/// Takes it apart.
+pub(crate) fn decode_decline(body: &[u8]) -> Result<impl Iterator<Item = u64>, Misbehaved> {
+    let (shorts, _) = body.as_chunks();
+    if shorts.len() > limits::PAGE_MAX {
+        return Err(Misbehaved::TooMuch);
+    }
+    Ok(shorts.iter().map(|short| u64::from_le_bytes(*short)))
 }
 
 /// Takes a request apart.

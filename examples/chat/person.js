@@ -43,7 +43,7 @@ export function setUpPerson(current) {
     [member, group] = [shown, current()];
     setText($("person-title"), member.name || "Unknown member");
     const { standing, revoked } = member;
-    const roles = member.roles.length ? `${roleWords(member.role)} (${member.roles.join(", ")})` : roleWords(member.role);
+    const roles = roleWords(member.role, member.roles);
     const fields = [
       ["Is", standingWords(standing, revoked)],
       [standing === "member" ? "May" : "Could", roles],

@@ -56,14 +56,14 @@ export function begin({ name, create, look, back }) {
  * Shows what an invitation is for. `accept(password)` joins, `decline()` leads away. `again`: whether we were in that group, and
  * have its messages here.
  */
-export function showInvited({ kind, group, name, inviter, role, invitee, expires }, { accept, again, decline }) {
+export function showInvited({ kind, group, name, inviter, role, roles, invitee, expires }, { accept, again, decline }) {
   section("invited");
   heading("You are invited", "");
   setText($("invited-title"), name);
   $("invited-fields").replaceChildren(
     // Nobody vouches for this name.
     ...field("Says it is from", inviter || "nobody"),
-    ...field("You may", role ? roleWords(role) : "what the group allows"),
+    ...field("You may", role ? roleWords(role, roles) : "what the group allows"),
     ...field("Meant for", invitee ? `you, ${invitee.name}` : kind === "password" ? "who knows the password" : "whoever has the link"),
     ...field("Good", `for ${untilWords(expires).replace(/^in /, "")}`),
     ...field("Group key", group, "code"));

@@ -1,8 +1,9 @@
 // What the page says. Pure functions: tests/web/words.test.mjs reads them without a browser.
 
 const roles = { member: "Read and write", inviting: "Read, write and invite others", administrator: "Everything" };
-/** A role in words. */
-export const roleWords = (role) => roles[role] ?? role;
+/** A role in words, with those of the application. */
+export const roleWords = (role, ofApplication = []) =>
+  (roles[role] ?? role) + (ofApplication.length ? ` (${ofApplication.join(", ")})` : "");
 
 const marks = { inviting: "can invite", administrator: "administrator" };
 /** What stands beside a member's name. Empty for ordinary members. */

@@ -1,1 +1,2 @@
-//! Examples of Peergraph; see the files beside this folder.
+//! Examples of Peergraph; see the files beside this folder. Here is what is long enough to be tested by itself.
+pub mod moderation;

@@ -91,6 +91,16 @@ impl Group {
         self.requests.publish(self.id, draft, None).await
     }
 
+    /// Has the security provider of this host decide again about records that it did not let in; without any, about all of
+    /// them, and about everybody who is or was to be a neighbour. What is let in follows, as records and events do.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn revalidate(&self, records: &[RecordId]) -> Result<(), CommandError> {
+        let command = Command::Revalidate { group: self.id, records: records.to_vec() };
+        self.requests.ask(command).await.map(drop)
+    }
+
     /// Reads one page of records, and tells where the next one begins.
     ///
     /// # Errors

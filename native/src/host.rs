@@ -16,6 +16,7 @@ use peergraph_core::limits::ADDRESSES_MAX;
 use peergraph_core::name::{NameError, PeerName};
 use peergraph_core::node::{Config, Node};
 use peergraph_core::password::Password;
+use peergraph_core::provider::{Membership, Provider};
 use peergraph_core::record::Record;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -146,6 +147,7 @@ pub struct HostBuilder {
     pages: Option<PathBuf>,
     package: Option<PathBuf>,
     rendezvous: bool,
+    provider: Option<Arc<dyn Provider>>,
 }
 
 impl HostBuilder {
@@ -217,6 +219,15 @@ impl HostBuilder {
     #[must_use]
     pub fn rendezvous(mut self, serve: bool) -> Self {
         self.rendezvous = serve;
+        self
+    }
+
+    /// What decides who and what is to be trusted, in the place of our own
+    /// [`Membership`](peergraph_core::provider::Membership). It is called on the thread of the host, in the midst of its
+    /// work: it must be quick, and must not wait for the host.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
+        self.provider = Some(Arc::new(provider));
         self
     }
 
@@ -297,6 +308,7 @@ impl HostBuilder {
             listener: listener.map(|(_, listener)| (listener, Arc::new(site))),
             about,
             rendezvous: self.rendezvous,
+            provider: self.provider.unwrap_or_else(|| Arc::new(Membership)),
             nodes: self.nodes,
         })
     }
@@ -360,6 +372,7 @@ struct Opened {
     listener: Option<(TcpListener, Arc<Site>)>,
     about: Arc<About>,
     rendezvous: bool,
+    provider: Arc<dyn Provider>,
     nodes: Vec<NodeUrl>,
 }
 
@@ -368,7 +381,8 @@ impl Opened {
         let mut seed = [0; 32];
         folder::fill(&mut seed);
         let mut clock = Clock::start();
-        let config = Config { rendezvous: self.rendezvous, ..Config::default() };
+        let config =
+            Config { rendezvous: self.rendezvous, provider: self.provider, ..Config::default() };
         let node = Node::new(config, self.identity, seed, clock.now());
         let (ask, requests) = mpsc::channel(REQUESTS_QUEUED_MAX);
         let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);

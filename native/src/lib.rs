@@ -70,6 +70,7 @@ pub use peergraph_core::io::{
 pub use peergraph_core::name::{NameError, PeerName};
 pub use peergraph_core::password::{Password, PasswordError};
 pub use peergraph_core::policy::{Grant, Policy, Right};
+pub use peergraph_core::provider::{self, Provider, Verdict};
 pub use peergraph_core::record::{Attribute, Record, RecordType, Value};
 pub use peergraph_core::roll::{Reason, Standing, Target};
 pub use peergraph_core::time::WallTime;

@@ -479,12 +479,13 @@ fn invitations_are_shown_before_joining_listed_and_withdrawn() {
     assert_eq!(shown["name"], "Trip");
     assert_eq!(shown["kind"], "bearer");
     assert_eq!(shown["role"], "member");
+    assert_eq!(shown["app_roles"], serde_json::json!(["cook", "editor"]));
     assert_eq!(shown["usable"], true);
     let file = nobody.path().join("link");
     std::fs::write(&file, link).expect("written");
     for from in [link, file.to_str().expect("text")] {
         let fields = ok(&run(nobody.path(), &["invitation", "show", from]));
-        for part in ["Trip", "whoever has the link", "member", "Good until"] {
+        for part in ["Trip", "whoever has the link", "member", "editor", "Good until"] {
             assert!(fields.contains(part), "no {part:?} in: {fields}");
         }
     }

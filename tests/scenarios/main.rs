@@ -15,6 +15,7 @@ mod members;
 mod partition;
 mod password;
 mod presence;
+mod provider;
 mod records;
 mod rendezvous;
 mod replay;

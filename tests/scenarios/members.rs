@@ -83,6 +83,14 @@ fn each_pretence_is_refused_for_what_it_is() {
     }
 }
 
+#[test]
+fn member_that_connects_with_anothers_membership_loses_its_link() {
+    each_seed("member_that_connects_with_anothers_membership_loses_its_link", 20, |world| {
+        let faults = one_lie(world, Act::Masquerade);
+        assert_eq!(faults, BTreeSet::from([Misbehaved::Membership]));
+    });
+}
+
 /// Whoever passes on an old record, one from a clock that is ahead, or one of a member who is not known yet, may be honest.
 #[test]
 fn what_an_honest_member_could_send_is_refused_in_silence() {

@@ -8,7 +8,7 @@ use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::roll::{Reason, Standing, Target};
 use peergraph_tests::host::rtc_address;
 use peergraph_tests::story::draft;
-use peergraph_tests::{HostId, World};
+use peergraph_tests::{HostId, Kind, World};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -75,6 +75,43 @@ fn revoked_member_is_cut_off_and_told_and_what_it_published_stays() {
         world.say_to(bob, group, "without eve", &[ada, bob, cleo]);
         assert_eq!(world.texts(eve, group).len(), 4);
     });
+}
+
+/// Goal: who is taken back is among us in a few seconds, however long it was out. Method: a native member is called, a browser
+/// asks; time until the returned one sees that it stands and has a neighbour.
+#[test]
+fn member_that_is_taken_back_returns_in_seconds() {
+    for (kind, out, back_within) in [
+        (Kind::Native, Duration::from_secs(3), 10),
+        (Kind::Native, 2 * HOUR, 5),
+        // It has asked after 5 s, 15 s and 35 s.
+        (Kind::Browser, Duration::from_secs(20), 30),
+        (Kind::Browser, 2 * HOUR, 400),
+    ] {
+        each_seed("member_that_is_taken_back_returns_in_seconds", 10, |world| {
+            let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
+            let ada = hosts[0];
+            let eve = match kind {
+                Kind::Native => world.native("eve"),
+                Kind::Browser => world.browser("eve"),
+            };
+            world.let_in(ada, group, eve, &hosts);
+            introduce(world, group, &[ada, hosts[1], hosts[2], eve]);
+            world.run_for(Duration::from_secs(20));
+            let eves = peer(world, eve);
+            revoke(world, ada, group, eves, Keep::ALL);
+            world.run_for(out);
+            assert_ne!(group_info(world, eve, group).standing, Standing::Member);
+            assert_eq!(world.host(eve).neighbours, 0);
+            ok(world.ask(ada, Command::Reinstate { group, peer: eves }));
+            let within = Duration::from_secs(back_within);
+            let back = world.run_until(within, |world| world.hosts()[eve].neighbours > 0);
+            assert!(back, "{kind:?}, out for {out:?}");
+            world.run_for(Duration::from_secs(5));
+            assert_eq!(group_info(world, eve, group).standing, Standing::Member);
+            world.say_to(eve, group, "here I am again", &[hosts[1], hosts[2]]);
+        });
+    }
 }
 
 #[test]

@@ -2,9 +2,15 @@
 use crate::host::Host;
 use crate::memo;
 use crate::scenario::Crypto;
-use peergraph_core::identity::Identity;
-use peergraph_core::node::{Config, Curve};
+use peergraph_core::cert::VerifiedChain;
+use peergraph_core::id::GroupId;
+use peergraph_core::identity::{Domain, Identity};
+use peergraph_core::io::Draft;
+use peergraph_core::node::{Config, Share};
+use peergraph_core::provider::{Channel, Checks, Curve, Meeting, Provider, Verdict, Why};
+use peergraph_core::record::Record;
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 
 /// The identity of a host, the same at every start.
 pub(crate) fn identity(host: &Host) -> Identity {
@@ -13,17 +19,56 @@ pub(crate) fn identity(host: &Host) -> Identity {
 
 /// Tunables of a host's node.
 pub(crate) fn config(host: &Host, crypto: Crypto) -> Config {
-    let full = Config { neighbours: host.wants, rendezvous: host.rendezvous, ..Config::default() };
-    let memo = Config { certificate: memo::certificate, share: memo::SHARE, ..full.clone() };
-    match crypto {
-        Crypto::Full => full,
-        Crypto::Memo => {
-            let (verify, verify_all) = (memo::remembered, memo::remembered_all);
-            Config { verify, verify_all, curve: memo::CURVE, ..memo }
+    let provider = match crypto {
+        Crypto::Full => host.provider.clone(),
+        Crypto::Memo | Crypto::None => Arc::new(Cheap { crypto, provider: host.provider.clone() }),
+    };
+    let share = if crypto == Crypto::Full { Share::default() } else { memo::SHARE };
+    Config { neighbours: host.wants, rendezvous: host.rendezvous, provider, share }
+}
+
+/// A provider whose arithmetic is cheap. Everything else is left to the provider of the host.
+#[derive(Debug)]
+struct Cheap {
+    crypto: Crypto,
+    provider: Arc<dyn Provider>,
+}
+
+impl Provider for Cheap {
+    fn checks(&self) -> Checks {
+        let certificate = memo::certificate;
+        match self.crypto {
+            Crypto::None => Checks { certificate, verify: |_, _, _| true, verify_all: |_| Ok(()) },
+            Crypto::Full | Crypto::Memo => {
+                let (verify, verify_all) = (memo::remembered, memo::remembered_all);
+                Checks { certificate, verify, verify_all }
+            }
         }
-        Crypto::None => {
-            Config { verify: |_, _, _| true, verify_all: |_| Ok(()), curve: NO_CURVE, ..memo }
+    }
+
+    fn channel(&self) -> Channel {
+        let channel = self.provider.channel();
+        match self.crypto {
+            Crypto::Full => channel,
+            Crypto::Memo => Channel { curve: memo::CURVE, ..channel },
+            Crypto::None => Channel { curve: NO_CURVE, ..channel },
         }
+    }
+
+    fn authenticate(&self, meeting: &Meeting<'_>) -> Verdict {
+        self.provider.authenticate(meeting)
+    }
+
+    fn secure(&self, group: GroupId, draft: &mut Draft) -> Result<(), Why> {
+        self.provider.secure(group, draft)
+    }
+
+    fn sign(&self, identity: &Identity, domain: Domain, message: &[u8]) -> [u8; 64] {
+        self.provider.sign(identity, domain, message)
+    }
+
+    fn validate(&self, record: &Record, signer: &VerifiedChain) -> Verdict {
+        self.provider.validate(record, signer)
     }
 }
 

@@ -8,8 +8,10 @@ use peergraph_core::id::{Digest, Fingerprint, GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::io::{Event, LinkId, Reply, RequestId};
 use peergraph_core::node::{Neighbours, Node};
+use peergraph_core::provider::{Membership, Provider};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 /// A host of the world, by number.
 pub type HostId = usize;
@@ -53,6 +55,8 @@ pub struct Host {
     pub rendezvous: bool,
     /// How many neighbours its node wants. Takes effect at the next start.
     pub wants: Neighbours,
+    /// The security provider of its node. Takes effect at the next start.
+    pub provider: Arc<dyn Provider>,
     /// Bytes per second of each of its wires at most, each way. Wires that are laid keep what they were laid with:
     /// [`World::throttle`](crate::World::throttle) changes those too.
     pub rate_max: u64,
@@ -107,6 +111,7 @@ impl Host {
             certificate: identity.certificate().clone(),
             rendezvous: false,
             wants: Neighbours::default(),
+            provider: Arc::new(Membership),
             rate_max: u64::MAX,
             liar: false,
             heedless: false,

@@ -55,13 +55,15 @@ pub enum Act {
     Rollback,
     /// Records that rely on certificates that nobody has seen.
     Nobody,
+    /// Another's membership, with which it connects anew.
+    Masquerade,
     /// A record by which it claims to be what it is not.
     Pretend(Pretence),
 }
 
 impl Act {
     /// All of them but pretences.
-    pub const PLAIN: [Self; 16] = [
+    pub const PLAIN: [Self; 17] = [
         Self::Garbage,
         Self::Nonsense,
         Self::Forge,
@@ -78,6 +80,7 @@ impl Act {
         Self::Retype,
         Self::Rollback,
         Self::Nobody,
+        Self::Masquerade,
     ];
 
     /// All of them.
@@ -87,6 +90,8 @@ impl Act {
 }
 
 /// Kinds of messages, as `core/src/wire.rs` numbers them.
+const CONNECT: u8 = 35;
+const DISCONNECT: u8 = 38;
 const FLOOD: u8 = 42;
 const ACK: u8 = 43;
 const ANNOUNCE: u8 = 49;
@@ -187,6 +192,15 @@ impl World {
                 }
                 return true;
             }
+            Act::Masquerade => {
+                let Some(chain) = self.anothers_chain(host, group) else { return false };
+                // It leaves first: only who is no neighbour asks to become one.
+                let leaving = [MAP_OF_ONE | 2, 0, 1, 1, ARRAY, 2, ARRAY];
+                self.inject(host, to, message(DISCONNECT, slot, &leaving));
+                let (chain, lonely) = (byte_string(&chain), [1, ARRAY, 2, FALSE]);
+                let body = [&[MAP_OF_ONE | 2, 0][..], &chain, &lonely].concat();
+                message(CONNECT, slot, &body)
+            }
             Act::Pretend(pretence) => {
                 let Some(record) = self.pretence(host, group, pretence, version) else {
                     return false;
@@ -275,6 +289,7 @@ impl World {
             Act::Rollback => Record { version: own.version - 1, ..own },
             Act::Forge
             | Act::Nobody
+            | Act::Masquerade
             | Act::Pretend(_)
             | Act::Garbage
             | Act::Nonsense

@@ -107,6 +107,8 @@ export type ErrorCode =
   | "unknown-record"
   | "not-your-record"
   | "bad-record"
+  /** The security provider of this node does not let it be published; browsers have only ours, which never says so. */
+  | "not-valid"
   | "too-many-records"
   | "storage-full"
   | "storage-read-only"
@@ -564,7 +566,7 @@ export interface InvitationPreview {
   readonly name: string;
   readonly inviter: string;
   readonly role: Role | null;
-  /** Application roles of a bound one; those of a link are known to the group. */
+  /** Application roles. */
   readonly roles: readonly string[];
   /** For whom it is; `null`: for whoever holds it. */
   readonly invitee: { readonly id: string; readonly name: string } | null;

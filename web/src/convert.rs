@@ -553,22 +553,18 @@ pub(crate) fn summary(invitation: &Invitation) -> JsValue {
         name: String,
     }
     let summary = invitation.summary();
-    let (kind, roles) = match &invitation.kind {
-        InvitationKind::Bound { chain, .. } => {
-            let grant = chain.last().and_then(Certificate::grant);
-            ("bound", grant.map(|grant| grant.app_roles).unwrap_or_default())
-        }
-        // A link does not name them; the group knows.
-        InvitationKind::Bearer { .. } => ("bearer", Vec::new()),
-        InvitationKind::Password { .. } => ("password", Vec::new()),
+    let kind = match &invitation.kind {
+        InvitationKind::Bound { .. } => "bound",
+        InvitationKind::Bearer { .. } => "bearer",
+        InvitationKind::Password { .. } => "password",
     };
     to_js(&SummaryJs {
         kind,
         group: summary.group.to_string(),
         name: summary.name,
         inviter: summary.inviter,
-        role: summary.role.map(|it| it.to_string()),
-        roles,
+        role: summary.grant.as_ref().map(|grant| grant.role.to_string()),
+        roles: summary.grant.map(|grant| grant.app_roles).unwrap_or_default(),
         invitee: summary.invitee.map(|(id, name)| PersonJs { id: id.to_string(), name }),
         expires: ms(summary.expires),
         addresses: texts(summary.addresses),
@@ -873,6 +869,10 @@ fn core_news(event: Event) -> Option<NewsJs> {
         },
         // The opening waits for the first; the second shows as a closed link with its reason.
         Event::Opened | Event::PeerMisbehaved { .. } => return None,
+        // No browser has a security provider but ours; where another member has one, there is just no neighbour.
+        Event::Withheld { .. } | Event::TurnedAway { .. } | Event::NotAdmitted { .. } => {
+            return None;
+        }
         _ => return None,
     })
 }

@@ -207,6 +207,9 @@ impl Group {
                 }
                 continue;
             }
+            if self.withheld.knows_version(id, version) {
+                continue;
+            }
             self.announced(ctx, link, announced, large);
         }
         self.arm_graft();
@@ -322,11 +325,13 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         for id in wire::decode_request(body)? {
             if let Some((_, meta)) = self.meta(id) {
+                let short = meta.short();
                 if meta.size as usize <= LARGE_BYTES {
                     self.trees.adopt(Publisher::of(id), link);
                 }
                 let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
                 slot.used(true);
+                slot.declined.remove(&short);
                 slot.sync.owe(id)?;
             } else if let Some(wanted) = self.awaited.records.get_mut(&id)
                 && wanted.askers.len() < ANNOUNCERS_MAX

@@ -82,7 +82,7 @@ impl Group {
     ) -> Result<(), BadRecord> {
         let Batch { candidates, .. } = std::mem::take(batch);
         let claims: Vec<Claim> = candidates.iter().map(|c| c.signed.claim(&c.chain)).collect();
-        let verdict = (ctx.config.verify_all)(&claims);
+        let verdict = (ctx.checks.verify_all)(&claims);
         let good = verdict.err().unwrap_or(candidates.len());
         for candidate in candidates.into_iter().take(good) {
             let id = candidate.signed.record().id;

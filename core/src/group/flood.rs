@@ -38,6 +38,8 @@ pub(super) struct Outgoing {
     announced: Vec<Announced>,
     announced_large: Vec<Announced>,
     pub(super) records: Vec<Bytes>,
+    /// What was not let in, by short id.
+    pub(super) declined: Vec<u64>,
 }
 
 impl Outgoing {
@@ -66,6 +68,9 @@ impl Group {
                     let message = wire::announce(slot.number, announced, large);
                     links.send(ctx.now, link, &message, ctx.out);
                 }
+            }
+            for shorts in outgoing.declined.chunks(limits::PAGE_MAX) {
+                links.send(ctx.now, link, &wire::decline(slot.number, shorts), ctx.out);
             }
             let mut rest = &outgoing.records[..];
             while !rest.is_empty() {
@@ -100,12 +105,19 @@ impl Group {
                 (Accepted::Old, id) => {
                     // Its sender learns of ours; that is its acknowledgement.
                     self.used(link, false);
-                    if let Some(bytes) = ctx.storage.cached(self.id, id) {
+                    if !self.is_declined(link, id)
+                        && let Some(bytes) = ctx.storage.cached(self.id, id)
+                    {
                         self.flood_to(link, bytes);
                     }
                 }
                 (Accepted::Later, id) => self.await_later(ctx, id),
                 (Accepted::Refused, _) => {}
+                (Accepted::Withheld(digest), id) => {
+                    self.forget_awaited(id);
+                    self.withheld.came_from(id, digest, link);
+                    self.outgoing.entry(link).or_default().declined.push(digest.short());
+                }
             }
         }
         result.map_err(fault)

@@ -28,6 +28,7 @@ use crate::time::Time;
 use crate::wire::{self, AckOf, Announced, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
@@ -45,8 +46,6 @@ const CONTENT: Duration = Duration::from_secs(60);
 const PRUNED_AFTER: Duration = Duration::from_secs(300);
 /// A link younger than this does not make room for a newcomer. Guess: bursts of newcomers must not displace each other.
 const ROOM_MADE_AFTER: Duration = Duration::from_secs(5);
-/// Who was revoked asks again this often whether it still is. Guess.
-const REVOKED_RETRY: Duration = Duration::from_secs(900);
 /// Rounds without anybody after which the application is asked for an address. Guess.
 const LONELY_ROUNDS_MAX: u32 = 4;
 
@@ -69,6 +68,10 @@ pub(super) struct Slot {
     since: Time,
     pub(super) sync: Syncing,
     pub(super) synced: bool,
+    /// Whether our security provider did not let it be a neighbour.
+    pub(super) turned_away: bool,
+    /// Records that it does not let in, by short id.
+    pub(super) declined: BTreeSet<u64>,
 }
 
 /// How far a graph on a link is.
@@ -248,6 +251,13 @@ impl Group {
         self.send(ctx, links, link, kind::CONNECT, &connect);
     }
 
+    /// Asks again over a link on which one of us was refused before. Where both ask at once, `message` decides.
+    pub(super) fn connect_idle(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        if self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Idle) {
+            self.connect_on(ctx, links, link);
+        }
+    }
+
     pub(super) fn on_connect(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -334,6 +344,9 @@ impl Group {
         if refuse.reason == Reason::NotStanding {
             return self.on_not_standing(ctx, links, refuse);
         }
+        if matches!(refuse.reason, Reason::NotAdmitted | Reason::PutOff) {
+            self.on_turned_away(ctx, link, &refuse)?;
+        }
         self.add_referrals(ctx, refuse.referrals)?;
         self.maintain(ctx, links, false);
         Ok(())
@@ -369,6 +382,7 @@ impl Group {
         self.know(ctx, &addresses);
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.state = SlotState::Neighbour;
+        slot.turned_away = false;
         slot.since = ctx.now.mono;
         slot.addresses = addresses;
         let (group, peer, node) = (self.id, slot.peer, slot.node);
@@ -387,6 +401,7 @@ impl Group {
         slot.synced = false;
         slot.acks.clear();
         slot.later.clear();
+        slot.declined.clear();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         self.outgoing.remove(&link);
         self.trees.forget(link);
@@ -442,13 +457,11 @@ impl Group {
             self.drop_who_does_not_stand(ctx, links);
             self.choose_own_chain(ctx, links);
         }
-        if matches!(self.own_standing, Standing::Revoked { .. }) {
-            let wait = Self::jitter(ctx, REVOKED_RETRY);
-            self.timers.set(Timer::Maintain, ctx.now.mono.after(wait));
-            if !on_timer {
-                return;
-            }
+        let revoked = matches!(self.own_standing, Standing::Revoked { .. });
+        if revoked && !on_timer {
+            return;
         }
+        let ask_again = revoked.then(|| self.ask_to_return(ctx, links));
         let wish = ctx.config.neighbours;
         self.tried.retain(|_, at| ctx.now.mono.since(*at) < TRIED_FOR);
         let have = self.neighbours().count();
@@ -496,7 +509,9 @@ impl Group {
         if on_timer && have > wish.ideal {
             self.prune(ctx, links, PRUNED_AFTER);
         }
-        let wait = if have == 0 && !self.attempts.is_empty() {
+        let wait = if let Some(ask_again) = ask_again {
+            ask_again
+        } else if have == 0 && !self.attempts.is_empty() {
             // There is somebody to try: after a crash of many, most of those are gone.
             BELOW_MINIMUM
         } else if have == 0 {
@@ -767,6 +782,8 @@ impl Slot {
             since: ctx.now.mono,
             sync: Syncing::default(),
             synced: false,
+            turned_away: false,
+            declined: BTreeSet::new(),
         }
     }
 }

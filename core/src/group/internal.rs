@@ -197,7 +197,7 @@ impl Group {
     ) -> Result<VerifiedChain, BadRecord> {
         let known = |serial| self.roll.chain(serial);
         let mut certificates =
-            cert::decode_chain_knowing(bytes, known, ctx.config.certificate).map_err(bad)?;
+            cert::decode_chain_knowing(bytes, known, ctx.checks.certificate).map_err(bad)?;
         if below_root {
             if certificates.is_empty() {
                 return Ok(self.roll.owner().clone());

@@ -14,11 +14,12 @@ use crate::error::{Error, Misbehaved};
 use crate::id::RecordId;
 use crate::identity::PublicKey;
 use crate::invitation::{self, BearerSecret, Invitation, InvitationKind};
-use crate::io::{InvitationInfo, Invite, LinkId, RequestId};
+use crate::io::{Event, InvitationInfo, Invite, LinkId, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::policy::Grant;
+use crate::provider::Verdict;
 use crate::record::RecordType;
 use crate::roll::Redemption;
 use crate::storage::Commit;
@@ -56,10 +57,9 @@ impl Group {
             }
             Invite::Bearer { uses, .. } => {
                 let secret = BearerSecret::from_bytes(ctx.random_bytes());
-                let role = grant.role;
-                let open = (secret.public_key(), grant, uses, expires);
+                let open = (secret.public_key(), grant.clone(), uses, expires);
                 let id = self.open_invitation(ctx, &chain, signer, open)?;
-                InvitationKind::Bearer { id, secret, role }
+                InvitationKind::Bearer { id, secret, grant }
             }
             Invite::Password { uses, password, .. } => {
                 if !chain.policy().passwords {
@@ -67,11 +67,11 @@ impl Group {
                 }
                 // Nobody keeps the other half of this key: it only names the invitation.
                 let key = BearerSecret::from_bytes(ctx.random_bytes()).public_key();
-                let role = grant.role;
-                let id = self.open_invitation(ctx, &chain, signer, (key, grant, uses, expires))?;
+                let open = (key, grant.clone(), uses, expires);
+                let id = self.open_invitation(ctx, &chain, signer, open)?;
                 self.passwords.known.insert(id, password.secret(self.id, id));
                 self.save(ctx);
-                InvitationKind::Password { id, role }
+                InvitationKind::Password { id, grant }
             }
         };
         Ok(Invitation {
@@ -191,7 +191,7 @@ impl Group {
         let key = key.and_then(PublicKey::from_bytes);
         let proof: Option<[u8; 64]> = redeem.proof.as_slice().try_into().ok();
         let (Some(key), Some(proof)) = (key, proof) else { return Err(Misbehaved::Redemption) };
-        if !invitation::check_proof(&key, &hash, peer, &proof, ctx.config.verify) {
+        if !invitation::check_proof(&key, &hash, peer, &proof, ctx.checks.verify) {
             return Err(Misbehaved::Redemption);
         }
         let found = self.invitations.iter().find(|(_, open)| open.key == key).map(|(&id, _)| id);
@@ -213,7 +213,15 @@ impl Group {
         invitation: RecordId,
     ) -> Result<(), Misbehaved> {
         let ready = links.ready(link).ok_or(Misbehaved::Unexpected)?;
-        let (peer, identity) = (ready.peer, ready.certificate.clone());
+        let (peer, node, identity) = (ready.peer, ready.node, ready.certificate.clone());
+        let verdict = self.judge(ctx, links, link);
+        if verdict != Verdict::Valid {
+            // Others may have no objection.
+            self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::ask(Vec::new()));
+            let group = self.id;
+            self.event(ctx, Event::TurnedAway { group, peer, node, verdict });
+            return Ok(());
+        }
         let Some(open) = self.invitations.get(&invitation) else { return Ok(()) };
         let (key, uses, grant) = (open.key, open.uses, open.grant.clone());
         let expired = open.expires < ctx.now.wall;
@@ -270,7 +278,7 @@ impl Group {
         let granted: Granted = wire::decode(body)?;
         let certificates =
             cert::decode_chain(&granted.chain).map_err(|_| Misbehaved::Membership)?;
-        let chain = cert::verify_chain(&certificates, self.id, ctx.config.verify)
+        let chain = cert::verify_chain(&certificates, self.id, ctx.checks.verify)
             .map_err(|_| Misbehaved::Membership)?;
         if chain.peer() != ctx.identity.peer_id() || !chain.covers(ctx.now.wall) {
             return Err(Misbehaved::Membership);

@@ -7,9 +7,10 @@ use crate::error::BadRecord;
 use crate::id::{Digest, GroupId, NodeId, RecordId};
 use crate::identity::{self, GroupKey, Identity};
 use crate::io::{Event, Outbox, Output};
-use crate::node::{Config, Ctx, Curve};
+use crate::node::{Config, Ctx};
 use crate::noise::StaticKey;
 use crate::policy::{Grant, Policy, Right};
+use crate::provider::{Channel, Checks, Curve};
 use crate::record::{Meta, Order, Record, RecordType, Signed, next_version};
 use crate::signalling::Ways;
 use crate::storage::{Class, Storage};
@@ -49,6 +50,8 @@ struct Act<'a> {
     nth: u64,
     by: &'a Signer,
     kind: &'a str,
+    /// The type that its id is bound to: that of its first version.
+    made: &'a str,
     /// Steps of the version, the modification and the end.
     step: u64,
     /// What tells equal steps apart.
@@ -58,21 +61,18 @@ struct Act<'a> {
 
 impl Story {
     fn new(seed: u64) -> Self {
-        let right = |types: &str, role: &str| Right {
-            types: types.into(),
-            roles: vec![role.into()],
-            publish: true,
-            update: true,
-            delete: true,
-        };
         let open = Right { update: false, delete: false, ..right("*", "member") };
         let policy = Policy {
             rights: vec![right("note", "editor"), right("picture", "painter"), open],
             ..Policy::default()
         };
+        Self::under(seed, &policy)
+    }
+
+    fn under(seed: u64, policy: &Policy) -> Self {
         let key = GroupKey::generate([200; 32]);
         let end = NOW.after(HOUR * 24);
-        let root = cert::issue_root(&key, "laws", &policy, [1; 16], NOW.before(HOUR), end).unwrap();
+        let root = cert::issue_root(&key, "laws", policy, [1; 16], NOW.before(HOUR), end).unwrap();
         let signer = |n: u8, role, app: &[&str]| {
             let identity = Identity::generate([n; 32], [n; 16], "who", NOW).unwrap();
             let grant = Grant::new(role, app.iter().map(|&it| it.into()).collect()).unwrap();
@@ -116,7 +116,7 @@ impl Story {
         let creator = self.bob.identity.peer_id();
         let modified = NOW.after(Duration::from_millis(act.step));
         let record = Record {
-            id: RecordId::new(creator, "note", act.nth),
+            id: RecordId::new(creator, act.made, act.nth),
             kind: RecordType::new(act.kind).unwrap(),
             version: next_version(modified, 0),
             creator,
@@ -147,6 +147,7 @@ impl Story {
                     nth,
                     by,
                     kind,
+                    made: kind,
                     step: 0,
                     content: made,
                     delete: false,
@@ -157,10 +158,21 @@ impl Story {
                 let delete = self.below(4) == 0;
                 let by = [&self.bob, &self.eve, &self.ada][(who % 3) as usize];
                 let kind = "note";
-                all.push(self.signed(&Act { nth, by, kind, step, content, delete }));
+                all.push(self.signed(&Act { nth, by, kind, made: kind, step, content, delete }));
             }
         }
         all
+    }
+}
+
+/// Everything with records of these types.
+fn right(types: &str, role: &str) -> Right {
+    Right {
+        types: types.into(),
+        roles: vec![role.into()],
+        publish: true,
+        update: true,
+        delete: true,
     }
 }
 
@@ -169,6 +181,7 @@ struct Replica {
     group: Group,
     identity: Identity,
     config: Config,
+    channel: Channel,
     noise: StaticKey,
     rng: ChaCha12Rng,
     wall: WallTime,
@@ -188,6 +201,7 @@ impl Replica {
             group,
             identity: Identity::generate([9; 32], [9; 16], "replica", NOW).unwrap(),
             config: Config::default(),
+            channel: Channel::default(),
             noise: StaticKey::new(Zeroizing::new([7; 32]), Curve::default()),
             rng: ChaCha12Rng::seed_from_u64(1),
             wall: NOW.after(Duration::from_secs(1)),
@@ -205,6 +219,8 @@ impl Replica {
                 rng: &mut self.rng,
                 identity: &self.identity,
                 config: &self.config,
+                checks: Checks::default(),
+                channel: &self.channel,
                 node: NodeId(1),
                 table_secret: 0,
                 noise: &self.noise,
@@ -291,6 +307,33 @@ impl Drop for Repeat {
     }
 }
 
+/// Goal: rights hold for records as they come over the wire, whatever the sender's own node would let it publish. Method:
+/// signed records of a type that only editors may touch, and of one of which nothing is said.
+#[test]
+fn record_of_a_type_with_rights_is_refused_from_who_has_none() {
+    let policy = Policy { rights: vec![right("note", "editor")], ..Policy::default() };
+    let story = Story::under(1, &policy);
+    let verdict = |by, kind, step, delete| {
+        let signed = story.signed(&Act { nth: 0, by, kind, made: kind, step, content: 0, delete });
+        let mut replica = Replica::new(&story);
+        let bytes = vec![signed.bytes().clone()];
+        let (_, blame) = replica.with(|group, ctx| group.accept_all(ctx, bytes, None));
+        assert_eq!(blame.is_ok(), replica.held().len() == 1);
+        blame
+    };
+    let (bob, eve, mallory, ada) = (&story.bob, &story.eve, &story.mallory, &story.ada);
+    assert_eq!(verdict(bob, "note", 0, false), Err(BadRecord::Right));
+    assert_eq!(verdict(bob, "note", 1, false), Err(BadRecord::Right), "nor change");
+    assert_eq!(verdict(bob, "note", 1, true), Ok(()), "it may always take back its own");
+    for delete in [false, true] {
+        assert_eq!(verdict(mallory, "note", 1, delete), Err(BadRecord::Modifier));
+        assert_eq!(verdict(eve, "note", 1, delete), Ok(()), "an editor");
+        assert_eq!(verdict(ada, "note", 1, delete), Ok(()), "an administrator");
+        assert_eq!(verdict(eve, "picture", 1, delete), Err(BadRecord::Modifier));
+    }
+    assert_eq!(verdict(bob, "picture", 0, false), Ok(()));
+}
+
 #[test]
 fn any_order_any_number_and_any_time_make_one_store() {
     each_seed("any_order_any_number_and_any_time_make_one_store", |story| {
@@ -357,7 +400,15 @@ fn rights_over_one_type_win_no_record_of_another() {
     each_seed("rights_over_one_type_win_no_record_of_another", |story| {
         let (second, third) = (1 + story.below(3), 4 + story.below(3));
         let [second_deletes, third_deletes] = [story.below(2) == 0, story.below(2) == 0];
-        let act = |by, kind, step, delete| Act { nth: 0, by, kind, step, content: 1, delete };
+        let act = |by, kind, step, delete| Act {
+            nth: 0,
+            by,
+            kind,
+            made: "note",
+            step,
+            content: 1,
+            delete,
+        };
         let all = [
             act(&story.bob, "note", 0, false),
             act(&story.eve, "note", second, second_deletes),

@@ -61,10 +61,10 @@ impl Group {
             cert::issue_by_owner(&key, &root, subject, &grant, serial, not_before, not_after)
                 .expect("the group key issues its first administrator");
         let certificates = [root.clone(), first];
-        let chain = cert::verify_chain(&certificates, key.group_id(), ctx.config.verify)
+        let chain = cert::verify_chain(&certificates, key.group_id(), ctx.checks.verify)
             .expect("a chain of our own making holds");
         let owner =
-            VerifiedChain::owner(&root, ctx.config.verify).expect("a root of our own making holds");
+            VerifiedChain::owner(&root, ctx.checks.verify).expect("a root of our own making holds");
         let mut group = Self::new(ctx.table_secret, name, owner);
         group.key = Some(key);
         group.roll.add(chain.clone());
@@ -124,14 +124,14 @@ impl Group {
         password: Option<Password>,
         request: RequestId,
     ) -> Result<Self, Error> {
-        invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.config.verify)?;
-        let owner = VerifiedChain::owner(&invitation.root, ctx.config.verify)
+        invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
+        let owner = VerifiedChain::owner(&invitation.root, ctx.checks.verify)
             .map_err(Error::InvitationInvalid)?;
         let mut group = Self::new(ctx.table_secret, invitation.name, owner);
         group.known = invitation.addresses.iter().map(|address| vec![address.clone()]).collect();
         match invitation.kind {
             InvitationKind::Bound { chain, .. } => {
-                let chain = cert::verify_chain(&chain, group.id, ctx.config.verify)
+                let chain = cert::verify_chain(&chain, group.id, ctx.checks.verify)
                     .map_err(Error::InvitationInvalid)?;
                 group.become_member(ctx, chain, request);
             }
@@ -315,7 +315,7 @@ impl Group {
         };
         let signed = match &self.key {
             Some(key) if as_owner => record.sign_as_owner(key),
-            _ => record.sign(self.id, ctx.identity),
+            _ => ctx.sign(self.id, record),
         };
         let read = self.read_record(ctx, &signed);
         let (chain, meaning) =

@@ -264,7 +264,7 @@ impl Group {
             signature: [0; 64],
         };
         record.check(self.payload_bytes_max())?;
-        let signed = record.sign(self.id, ctx.identity);
+        let signed = ctx.sign(self.id, record);
         let bytes = signed.bytes().clone();
         let meaning = if deleted { Meaning::TakenBack } else { Meaning::Nothing };
         self.store_record(ctx, signed, &chain, meaning, None, None);

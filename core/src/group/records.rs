@@ -5,7 +5,8 @@
 //! ```text
 //! examine: bytes ─► known already? ─► decode ─► rules ─► newer than ours? ─► signer known? ─► rights
 //!                       duplicate       └─────── the peer's fault ───────┘   └► deferred       │
-//! admit:   stored ◄──────────────────────────────────── signature (`batch.rs`) ◄───────────────┘
+//! admit:   stored ◄──── security provider ◄──────────── signature (`batch.rs`) ◄───────────────┘
+//!                       └─► withheld (`withheld.rs`)
 //! ```
 //!
 //! It is in the index and on its way to the neighbours at once; the application hears of it, and its sender gets the
@@ -22,6 +23,7 @@ use crate::io::{
 use crate::limits;
 use crate::node::Ctx;
 use crate::policy::Act;
+use crate::provider::Verdict;
 use crate::record::{self, Meta, Record, RecordType, Signed};
 use crate::storage::{self, Class, Commit, Page, Pending, Written};
 use crate::time::WallTime;
@@ -49,6 +51,8 @@ pub(super) enum Accepted {
     Later,
     /// Never: it relies on a membership that was revoked. Its sender may not know.
     Refused,
+    /// This node's security provider does not let it in.
+    Withheld(Digest),
 }
 
 /// A record that lacks nothing but the check of its signature.
@@ -152,8 +156,17 @@ impl Group {
             ctx.storage.write(storage::record_key(self.id, class, signed.record().id), None);
             return Some(());
         }
+        let read = self.read_record(ctx, &signed);
+        // Another provider may have let it in.
+        if class == Class::Application
+            && let Ok(Some((chain, _))) = &read
+            && let Verdict::Invalid(_) = ctx.config.provider.validate(signed.record(), chain)
+        {
+            ctx.storage.write(storage::record_key(self.id, class, signed.record().id), None);
+            return Some(());
+        }
         self.indexes[class as usize].insert(Meta::from(&signed));
-        match self.read_record(ctx, &signed) {
+        match read {
             Ok(Some((_, meaning))) => self.take_effect(ctx, signed.record(), meaning),
             Ok(None) if class == Class::Membership => self.early.push(signed.bytes().clone()),
             Ok(None) | Err(_) => {}
@@ -183,6 +196,9 @@ impl Group {
             && held.digest == Digest::of(&bytes)
         {
             return Ok(Examined::Settled(Accepted::Known(version), id));
+        }
+        if let Some(digest) = self.withheld.known(id, &bytes) {
+            return Ok(Examined::Settled(Accepted::Withheld(digest), id));
         }
         let signed = Signed::decode(bytes)?;
         let bytes_max = match signed.record().kind.is_reserved() {
@@ -247,6 +263,13 @@ impl Group {
         } else if self.index(class).len() >= limits::RECORDS_MAX {
             return Accepted::Later;
         }
+        if class == Class::Application {
+            let verdict = ctx.config.provider.validate(record, &chain);
+            if verdict != Verdict::Valid {
+                self.withhold(ctx, &signed, verdict);
+                return Accepted::Withheld(signed.digest());
+            }
+        }
         let new_member =
             if let Meaning::Membership(issued) = &meaning { Some(issued.serial()) } else { None };
         self.store_record(ctx, signed, &chain, meaning, from, None);
@@ -281,6 +304,7 @@ impl Group {
         let class = class_of(&record.kind);
         let (id, version) = (record.id, record.version);
         let bytes = (ctx.config.share.record)(signed.bytes(), &signed.digest());
+        self.withheld.superseded(id, version);
         let before = self.indexes[class as usize].insert(Meta::from(&signed));
         // What is on its way to the disk itself may never get there, and is nothing to go back to.
         let in_flight = self.in_flight.entry(id).or_default();
@@ -533,7 +557,10 @@ impl Group {
         self.last_published = (now, random);
         let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
         let id = record.id;
-        let signed = record.sign(self.id, ctx.identity);
+        let signed = ctx.sign(self.id, record);
+        if let Verdict::Invalid(why) = ctx.config.provider.validate(signed.record(), &chain) {
+            return Err(Error::NotValid(why));
+        }
         self.publish_membership_once(ctx);
         self.store_record(ctx, signed, &chain, Meaning::Nothing, None, request);
         self.keep_alive(ctx, id, refresh);
@@ -651,6 +678,7 @@ impl Group {
                 }
             }
         }
+        self.withheld.expire(now);
         self.roll.forget_ended(now.before(limits::CERTIFICATE_CLOCK_SKEW));
         self.invitations.retain(|_, open| open.expires >= ctx.now.wall);
         self.arm_expiry(ctx);

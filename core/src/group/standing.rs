@@ -188,6 +188,7 @@ impl Group {
             ids.extend(self.roll.revocations_of(peer, owner).into_iter().map(|id| (id, true)));
         }
         let last = ids.pop().ok_or(Error::UnknownMember)?;
+        self.will_call_back(peer);
         for (id, as_owner) in ids {
             self.take_back(ctx, id, as_owner, None)?;
         }
@@ -234,6 +235,7 @@ impl Group {
             inviter.is_some_and(|chain| roll.standing(chain, now) == Standing::Member)
         });
         self.choose_own_chain(ctx, links);
+        self.call_back(ctx, links);
         self.timers.set_earlier(Timer::SafetyNet, ctx.now.mono.after(Duration::from_secs(1)));
     }
 
@@ -263,6 +265,10 @@ impl Group {
                         self.event(ctx, Event::Withdrawn { group, id });
                     }
                     Class::Presence => {
+                        let here = self.present.iter().find(|(_, here)| here.record == id);
+                        if let Some((&node, here)) = here {
+                            self.exile(node, here.peer, here.addresses.clone(), false);
+                        }
                         self.presence_expired(ctx, id);
                         self.contact_expired(ctx, id);
                     }
@@ -293,12 +299,13 @@ impl Group {
             }
             if let Some(slot) = self.slots.remove(&link) {
                 links.free_slot(link, slot.number);
+                self.exile(slot.node, slot.peer, slot.addresses, true);
             }
             ctx.unwanted.insert(link, CloseReason::Revoked);
         }
     }
 
-    /// Takes the membership that the other end showed, if it stands. Otherwise says why not.
+    /// Takes the membership that the other end showed, if it stands and the provider lets it in. Otherwise says why not.
     pub(super) fn admit_at(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -314,7 +321,7 @@ impl Group {
             self.refuse_standing(ctx, links, link);
             self.set_state(link, SlotState::Idle);
         }
-        stands
+        stands && self.lets_near(ctx, links, link)
     }
 
     /// Leaves the neighbours, as who has no place among them.
@@ -341,6 +348,7 @@ impl Group {
             proof: best.map_or_else(Vec::new, |chain| self.proof(ctx, chain)),
             // What it showed may be older than what we know of it.
             renewed: best.filter(stands).map(|chain| cert::encode_chain(chain.certificates())),
+            why: None,
         };
         self.send(ctx, links, link, wire::kind::REFUSE, &refuse);
     }
@@ -378,6 +386,7 @@ impl Group {
             self.maintain(ctx, links, false);
         } else {
             self.quit_graph(ctx, links);
+            self.ask_soon(ctx);
         }
     }
 

@@ -43,7 +43,7 @@ fn invitations() -> (Identity, Invitation, Invitation) {
     let bearer = InvitationKind::Bearer {
         id: RecordId::from_bytes([5; 16]),
         secret: BearerSecret::from_bytes([1; 32]),
-        role: Role::Member,
+        grant: Role::Member.into(),
     };
     let bearer = Invitation { kind: bearer, ..bound.clone() };
     (bob, bound, bearer)
@@ -231,6 +231,34 @@ fn contradicting_fields_are_refused() {
 }
 
 #[test]
+fn application_roles_are_told_before_joining() {
+    let (_, _, bearer) = invitations();
+    let plain = map_of(&bearer);
+    let roles = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let grant = Grant::new(Role::Member, roles(&["editor", "cook"])).unwrap();
+    let InvitationKind::Bearer { id, secret, .. } = bearer.kind.clone() else { panic!("bearer") };
+    for kind in [
+        InvitationKind::Bearer { id, secret, grant: grant.clone() },
+        InvitationKind::Password { id, grant: grant.clone() },
+    ] {
+        let invitation = Invitation { kind, ..bearer.clone() };
+        let read = Invitation::from_text(&invitation.to_text()).unwrap();
+        assert_eq!(read, invitation);
+        assert_eq!(read.summary().grant, Some(grant.clone()));
+    }
+    // A role of the core is none of an application, and there are not more than a membership may have.
+    let many: Vec<String> = (0..=APP_ROLES_MAX).map(|number| format!("role-{number}")).collect();
+    for names in [roles(&["administrator"]), roles(&["Editor"]), many] {
+        let mut map = plain.clone();
+        map[0] += 1;
+        map.push(9);
+        minicbor::encode(&names, &mut map).unwrap();
+        let read = Invitation::from_text(&text_of(&map));
+        assert_eq!(read.err(), Some(InvitationError::NotAnInvitation), "{names:?}");
+    }
+}
+
+#[test]
 fn no_more_addresses_than_allowed_are_written_or_read() {
     let (_, mut bound, _) = invitations();
     bound.addresses = vec![bound.addresses[1].clone(); ADDRESSES_MAX + 3];
@@ -280,9 +308,9 @@ fn summary_tells_people_what_they_join() {
     let summary = bound.summary();
     assert_eq!((summary.name.as_str(), summary.inviter.as_str()), ("Chess", "Ada"));
     assert_eq!(summary.invitee, Some((bob.peer_id(), "Bob".to_owned())));
-    assert_eq!(summary.role, Some(Role::Inviting));
+    assert_eq!(summary.grant.map(|grant| grant.role), Some(Role::Inviting));
     let summary = bearer.summary();
-    assert_eq!((summary.role, summary.invitee), (Some(Role::Member), None));
+    assert_eq!((summary.grant, summary.invitee), (Some(Role::Member.into()), None));
     assert_eq!((summary.group, summary.expires), (bearer.group, bearer.expires));
 }
 

@@ -86,7 +86,13 @@ impl Node {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
                 return group.withdraw_invitation(&mut ctx!(self), invitation, request);
             }
-            Command::Publish { group, draft } => {
+            Command::Revalidate { group, records } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                group.revalidate(&mut ctx!(self), &mut self.links, &records);
+                Reply::Ok
+            }
+            Command::Publish { group, mut draft } => {
+                self.config.provider.secure(group, &mut draft).map_err(Error::NotValid)?;
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
                 return group.publish_in_turn(&mut ctx!(self), &self.links, draft, request);
             }

@@ -117,7 +117,7 @@ impl Node {
         for (key, value) in entries {
             let loaded = match storage::parse_key(&key) {
                 Some(Key::Info(id)) => {
-                    Group::restore(id, &value, self.config.verify, self.table_secret)
+                    Group::restore(id, &value, self.checks.verify, self.table_secret)
                         .map(|group| drop(self.groups.insert(id, Box::new(group))))
                 }
                 // A record without its group is what was left of one that was left.

@@ -49,9 +49,9 @@ impl Meta {
         Cursor { modified: self.modified, id: self.id }
     }
 
-    /// First 8 bytes of its digest: its name in [`symbols`](crate::symbols).
+    /// Its name in [`symbols`](crate::symbols).
     pub fn short(&self) -> u64 {
-        u64::from_le_bytes(std::array::from_fn(|i| self.digest.as_bytes()[i]))
+        self.digest.short()
     }
 
     /// Its place among the records of one id.

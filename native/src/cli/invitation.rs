@@ -170,18 +170,6 @@ fn now() -> WallTime {
     WallTime(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }
 
-/// Application roles of a bound invitation; a link names none, the group knows them.
-fn app_roles(invitation: &Invitation) -> Vec<String> {
-    match &invitation.kind {
-        InvitationKind::Bound { chain, .. } => chain
-            .last()
-            .and_then(Certificate::grant)
-            .map(|grant| grant.app_roles)
-            .unwrap_or_default(),
-        InvitationKind::Bearer { .. } | InvitationKind::Password { .. } => Vec::new(),
-    }
-}
-
 fn shown_json(invitation: &Invitation) -> serde_json::Value {
     let summary = invitation.summary();
     let fault = fault(invitation);
@@ -194,8 +182,8 @@ fn shown_json(invitation: &Invitation) -> serde_json::Value {
         "group": summary.group.to_string(),
         "name": summary.name,
         "inviter": summary.inviter,
-        "role": summary.role.map(|role| role.to_string()),
-        "app_roles": app_roles(invitation),
+        "role": summary.grant.as_ref().map(|grant| grant.role.to_string()),
+        "app_roles": summary.grant.map(|grant| grant.app_roles).unwrap_or_default(),
         "invitee": summary.invitee.map(|(peer, name)| json!({ "peer": peer.to_string(), "name": name })),
         "expires": summary.expires.0,
         "addresses": summary.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -207,8 +195,10 @@ fn shown_json(invitation: &Invitation) -> serde_json::Value {
 
 fn shown_fields(invitation: &Invitation) -> Vec<(&'static str, String)> {
     let summary = invitation.summary();
-    let role =
-        summary.role.map_or_else(|| "what the group allows".to_owned(), |role| role.to_string());
+    let role = match &summary.grant {
+        Some(grant) => output::with_roles(&grant.role.to_string(), &grant.app_roles),
+        None => "what the group allows".to_owned(),
+    };
     let meant_for = match &summary.invitee {
         Some((peer, name)) => format!("{} ({peer}) alone", output::plain(name)),
         None if summary.password => "whoever has the link and knows the password".to_owned(),
@@ -219,7 +209,7 @@ fn shown_fields(invitation: &Invitation) -> Vec<(&'static str, String)> {
         ("Group id", summary.group.to_string()),
         ("From", format!("{}, says the invitation", output::plain(&summary.inviter))),
         ("Meant for", meant_for),
-        ("You will be", output::with_roles(&role, &app_roles(invitation))),
+        ("You will be", role),
         ("Good until", output::time(summary.expires)),
     ];
     let addresses = summary.addresses.iter();

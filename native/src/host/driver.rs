@@ -510,6 +510,9 @@ fn name(event: &Event) -> &'static str {
         Event::Conflict { .. } => "conflict",
         Event::StoreFailed { .. } => "store failed",
         Event::Node { .. } => "node",
+        Event::Withheld { .. } => "withheld",
+        Event::TurnedAway { .. } => "turned away",
+        Event::NotAdmitted { .. } => "not admitted",
         _ => "other",
     }
 }

@@ -192,6 +192,14 @@ impl World {
         Some((record, group))
     }
 
+    /// The membership of somebody else, encoded.
+    pub(super) fn anothers_chain(&self, host: HostId, group: GroupId) -> Option<Vec<u8>> {
+        let me = self.hosts[host].peer_id();
+        let chains = self.chains(host, group).into_iter();
+        let mut others = chains.filter(|chain| leaf(chain).peer_id() != me);
+        others.next().map(|chain| encode_chain(&chain))
+    }
+
     /// The chains of all memberships on the disk of a host.
     fn chains(&self, host: HostId, group: GroupId) -> Vec<Vec<Certificate>> {
         let records = self.hosts[host].disk.records(group).into_iter();

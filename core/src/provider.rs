@@ -1,0 +1,134 @@
+//! The security provider: what decides who and what is to be trusted, as a seam.
+//!
+//! A graph asks it at four points. What stands in the last column is ours, [`Membership`]; a provider of an application
+//! overrides the methods that it cares about, and everything else stays so.
+//!
+//! | point | method | ours |
+//! |---|---|---|
+//! | authentication | [`authenticate`](Provider::authenticate), [`checks`](Provider::checks) | an X.509 membership that stands |
+//! | channel | [`channel`](Provider::channel) | Noise XX over X25519, ChaCha20-Poly1305, SHA-256 |
+//! | signing | [`secure`](Provider::secure), [`sign`](Provider::sign) | Ed25519, by the key of the identity |
+//! | validation | [`validate`](Provider::validate), [`checks`](Provider::checks) | a good signature, and the rights of the group's policy |
+//!
+//! A provider is asked last: whoever it lets in has a membership that stands, and every record that it sees is genuine
+//! and within its signer's rights. So it can be stricter than the group, never laxer, and its verdict is **local policy**:
+//!
+//! * A record that it does not let in is not stored, not passed on and not shown here; others may hold it. Whoever sent it
+//!   keeps its link, unlike one who sends what breaks our own rules. It comes over each link once, and the provider is
+//!   asked about it once. A deferred one is kept, within bounds, until
+//!   [`Revalidate`](crate::io::Command::Revalidate).
+//! * A member that it does not let in is told so, and comes again after a while; it can still be a neighbour of others.
+//! * The core's own records (memberships, revocations, presence and the like) are not asked about: a revocation that a
+//!   single node refused would be a hole in the group.
+//!
+//! The methods are called while an input is handled, so they must be quick, and must not call back into the node. A
+//! provider may keep a state of its own (behind a lock); the node is deterministic as far as its provider is.
+use crate::cert::{self, Certificate, ReadCertificate, VerifiedChain};
+use crate::id::{GroupId, NodeId};
+use crate::identity::{self, Domain, Identity, Verify};
+use crate::io::Draft;
+pub use crate::noise::{Channel, Curve};
+use crate::record::Record;
+use crate::verify::{self, VerifyAll};
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+/// Why something is not let in. Told to people; where it is about a member, to that member.
+pub type Why = Cow<'static, str>;
+
+/// What a provider says of a member or a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let in.
+    Valid,
+    /// Not let in.
+    Invalid(Why),
+    /// It cannot be said yet: asked again on [`Revalidate`](crate::io::Command::Revalidate).
+    Deferred,
+}
+
+/// Who is at the other end of a link, and wants to be a neighbour there.
+#[derive(Clone, Copy, Debug)]
+pub struct Meeting<'a> {
+    /// In which group.
+    pub group: GroupId,
+    /// Which node.
+    pub node: NodeId,
+    /// Whose: the handshake has proved that its key is at the other end.
+    pub identity: &'a Certificate,
+    /// Its membership, which stands. A newcomer who has proved an invitation has none: it is to get one from us.
+    pub membership: Option<&'a VerifiedChain>,
+    /// Whether a data channel joins us, rather than a WebSocket.
+    pub direct: bool,
+}
+
+/// How certificates are read and signatures checked: pure functions. Simulations put in ones that remember.
+#[derive(Clone, Copy)]
+pub struct Checks {
+    /// How certificates are read.
+    pub certificate: ReadCertificate,
+    /// How signatures of certificates, handshakes and invitations are checked.
+    pub verify: Verify,
+    /// How signatures of records are checked, many at a time.
+    pub verify_all: VerifyAll,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self {
+            certificate: cert::read_certificate,
+            verify: identity::verify,
+            verify_all: verify::verify_all,
+        }
+    }
+}
+
+/// The four points. Every method has our own way as its default.
+pub trait Provider: Debug + Send + Sync {
+    /// How certificates and signatures are checked. Asked once, when the node begins.
+    fn checks(&self) -> Checks {
+        Checks::default()
+    }
+
+    /// How links are secured. Asked once, when the node begins.
+    fn channel(&self) -> Channel {
+        Channel::default()
+    }
+
+    /// Whether a node may be a neighbour, or, if it has no membership yet, whether this node gives it one. Asked at every
+    /// connection, and about everybody on [`Revalidate`](crate::io::Command::Revalidate).
+    fn authenticate(&self, meeting: &Meeting<'_>) -> Verdict {
+        let _ = meeting;
+        Verdict::Valid
+    }
+
+    /// Makes ready what the application publishes, once, before it is signed: adds security data of its own, as
+    /// attributes, or says why it must not be published.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`](crate::error::Error::NotValid) tells the application.
+    fn secure(&self, group: GroupId, draft: &mut Draft) -> Result<(), Why> {
+        let _ = (group, draft);
+        Ok(())
+    }
+
+    /// Signs for this node: its handshakes and its records, [`Domain`] says which. What does not hold under the public key
+    /// of `identity` costs this node its links.
+    fn sign(&self, identity: &Identity, domain: Domain, message: &[u8]) -> [u8; 64] {
+        identity.sign(domain, message)
+    }
+
+    /// Whether a record of the application (a new one, a change or a deletion) is let in. `signer` is the membership on which
+    /// it relies. Records that are read from the store at the start are judged again: an invalid one is deleted, a deferred
+    /// one stays, since it was valid once. What this node publishes itself must not be invalid; it is not deferred.
+    fn validate(&self, record: &Record, signer: &VerifiedChain) -> Verdict {
+        let _ = (record, signer);
+        Verdict::Valid
+    }
+}
+
+/// Our own provider: whoever has a membership that stands is let in, and what it may publish, by the group's policy.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Membership;
+
+impl Provider for Membership {}
