@@ -1,5 +1,7 @@
 //! Publishing as fast as possible over real links: nothing is lost, memory stays bounded, and who is slow delays nobody
 //! else.
+// A process is made to stand still by a signal.
+#![cfg_attr(not(unix), allow(dead_code, unused_imports))]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -99,11 +99,11 @@ pub(super) async fn nodes(global: &Global, wanted: &str) -> Result<()> {
         }
         let members = list(&group).await?;
         for node in group.nodes().await.context("listing nodes")? {
-            let name = name_of(&members, node.peer);
             if global.json {
-                output::line(output::node_json(&node, &name))?;
+                let member = members.iter().find(|member| member.peer == node.peer);
+                output::line(output::node_json(&node, member.map(|it| it.name.as_str())))?;
             } else {
-                output::line(output::node_text(&node, &name))?;
+                output::line(output::node_text(&node, &name_of(&members, node.peer)))?;
             }
         }
         Ok(())
@@ -113,14 +113,9 @@ pub(super) async fn nodes(global: &Global, wanted: &str) -> Result<()> {
 
 /// Waits until no node has come for a while: one that was alone says that it is here when it has met us.
 async fn everybody_has_come(group: &Group, events: &mut Events) {
-    let news = async |events: &mut Events| {
-        while let Some(event) = events.next().await {
-            if matches!(event, Event::Node { group: of, .. } if of == group.id()) {
-                return;
-            }
-        }
-    };
-    while tokio::time::timeout(PRESENCE_QUIET, news(events)).await.is_ok() {}
+    let ours = |event: &Event| matches!(event, Event::Node { group: of, .. } if *of == group.id());
+    let mut news = std::pin::pin!(events.filter(|event| std::future::ready(ours(event))));
+    while let Ok(Some(_)) = tokio::time::timeout(PRESENCE_QUIET, news.next()).await {}
 }
 
 pub(super) async fn promote(global: &Global, arguments: PromoteArguments) -> Result<()> {

@@ -181,7 +181,8 @@ pub(super) fn member_json(member: &MemberInfo) -> serde_json::Value {
     })
 }
 
-pub(super) fn node_json(node: &NodeInfo, name: &str) -> serde_json::Value {
+/// A node that is here as one JSON object; `name` is its owner's.
+pub(super) fn node_json(node: &NodeInfo, name: Option<&str>) -> serde_json::Value {
     json!({
         "node": node.node.to_string(),
         "peer": node.peer.to_string(),
