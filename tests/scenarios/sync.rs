@@ -2,6 +2,7 @@
 use crate::each_seed;
 use peergraph_core::id::GroupId;
 use peergraph_core::io::{Event, SyncPhase};
+use peergraph_tests::scenario::{self, Setup};
 use peergraph_tests::story::draft;
 use peergraph_tests::{HostId, World};
 use std::time::Duration;
@@ -102,4 +103,18 @@ fn sync_that_is_cut_off_goes_on_with_what_is_left() {
         let received = world.hosts()[bob].traffic.1 - before;
         assert!(received < missed * 3 / 2 + 20_000, "{received} bytes for {missed} missed");
     });
+}
+
+#[test]
+fn latecomer_gets_all_records_in_few_round_trips() {
+    let latecomer = scenario::named("latecomer").expect("it is one of ours");
+    for seed in 0..4 {
+        let report = scenario::run(&Setup::new(latecomer, 8, seed, Some(60)));
+        assert_eq!((report.missed, report.misbehaved), (0, 0), "seed {seed}");
+        let measured = &report.measures;
+        // It takes all that there is, once, and a comparison takes at least a question and an answer.
+        assert!(measured["bytes_in"] > 60.0 * 120.0, "seed {seed}: {measured:?}");
+        assert!((1.0..=10.0).contains(&measured["round_trips"]), "seed {seed}: {measured:?}");
+        assert!((1.0..=30_000.0).contains(&measured["equal_ms"]), "seed {seed}: {measured:?}");
+    }
 }

@@ -11,7 +11,7 @@ use super::membership::kind_of;
 use super::signature::LOST_AFTER;
 use super::{Group, Present, Timer};
 use crate::error::Error;
-use crate::id::{NodeId, RecordId};
+use crate::id::{NodeId, PeerId, RecordId};
 use crate::io::{Event, LinkId, NodeChange, NodeInfo};
 use crate::limits;
 use crate::node::Ctx;
@@ -70,7 +70,8 @@ impl Group {
     /// A presence record was stored.
     pub(super) fn presence_changed(&mut self, ctx: &mut Ctx<'_>, record: &Record) {
         if record.deleted {
-            if let Some((node, _)) = self.gone(ctx, record.id) {
+            if let Some(node) = self.present_by(record.id, record.creator) {
+                self.gone(ctx, node);
                 self.repair.found(node);
             }
             return;
@@ -109,20 +110,21 @@ impl Group {
 
     /// A presence record ended without renewal.
     pub(super) fn presence_expired(&mut self, ctx: &mut Ctx<'_>, id: RecordId) {
-        if let Some((node, present)) = self.gone(ctx, id) {
+        let of_record = self.present.iter().find(|(_, present)| present.record == id);
+        if let Some((&node, _)) = of_record
+            && let Some(present) = self.gone(ctx, node)
+        {
             self.miss(ctx, node, present.addresses, Vec::new());
         }
     }
 
-    /// The node of a presence record is not here any more.
-    fn gone(&mut self, ctx: &mut Ctx<'_>, record: RecordId) -> Option<(NodeId, Present)> {
-        let of_record = self.present.iter().find(|(_, present)| present.record == record);
-        let node = of_record.map(|(&node, _)| node)?;
+    /// A node is not here any more.
+    fn gone(&mut self, ctx: &mut Ctx<'_>, node: NodeId) -> Option<Present> {
         let present = self.set_present(node, None)?;
         self.tell_of_member(ctx, present.peer);
         let (group, info) = (self.id, present.info(node));
         self.event(ctx, Event::Node { group, node: info, change: NodeChange::Disconnected });
-        Some((node, present))
+        Some(present)
     }
 
     /// Notes who a node is that says it is here, or that it ceases to. Answers what it said before.
@@ -144,6 +146,12 @@ impl Group {
             self.present_of.entry(peer).or_default().insert(node);
         }
         before
+    }
+
+    /// The node of which a record of `peer` says that it is here.
+    pub(super) fn present_by(&self, record: RecordId, peer: PeerId) -> Option<NodeId> {
+        let says = |node: &&NodeId| self.present.get(node).is_some_and(|it| it.record == record);
+        self.present_of.get(&peer)?.iter().find(says).copied()
     }
 
     /// Whether this node should say that it is here.

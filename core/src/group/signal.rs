@@ -127,8 +127,7 @@ impl Group {
 
     /// A presence record shows the way to its node.
     pub(super) fn learn_route(&mut self, record: &Record, link: LinkId) {
-        let of_record = self.present.iter().find(|(_, present)| present.record == record.id);
-        if let Some((&node, _)) = of_record {
+        if let Some(node) = self.present_by(record.id, record.creator) {
             self.learn(node, link);
         }
     }
