@@ -25,11 +25,13 @@ mod presence;
 mod publishing;
 mod records;
 mod refresh;
+mod refused;
 mod repair;
 mod signal;
 mod signature;
 mod standing;
 mod sync;
+mod tombstones;
 mod tree;
 
 use crate::address::Address;
@@ -122,6 +124,11 @@ pub(crate) struct Group {
     writing: BTreeMap<RecordId, Vec<LinkId>>,
     /// How many writes of a record are not answered.
     in_flight: BTreeMap<RecordId, u32>,
+    refused: refused::Refused,
+    /// Versions of records that are deleted here only.
+    hidden: BTreeMap<RecordId, u64>,
+    /// What tombstones hide that end before it, and until when it would have lived.
+    outlived: BTreeMap<RecordId, WallTime>,
     signature: signature::Signature,
     contacts: BTreeMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
@@ -147,6 +154,7 @@ enum Timer {
     Standing,
     Repair,
     Expiry,
+    Confirm,
     Refresh,
     Joining,
     Judge,
@@ -223,6 +231,9 @@ struct Saved {
     /// With lives in milliseconds.
     #[n(8)]
     refreshed: Option<Vec<(RecordId, u64)>>,
+    /// With their versions.
+    #[n(9)]
+    hidden: Option<Vec<(RecordId, u64)>>,
     #[n(16)]
     peer_time_base: Option<i64>,
 }
@@ -269,6 +280,9 @@ impl Group {
             budgets: sync::Budgets::default(),
             writing: BTreeMap::new(),
             in_flight: BTreeMap::new(),
+            refused: refused::Refused::default(),
+            hidden: BTreeMap::new(),
+            outlived: BTreeMap::new(),
             signature: signature::Signature::default(),
             contacts: BTreeMap::new(),
             repair: repair::Repair::default(),
@@ -299,6 +313,7 @@ impl Group {
         }
         let lives = saved.refreshed.unwrap_or_default().into_iter();
         group.refreshed = lives.map(|(id, ms)| (id, Duration::from_millis(ms))).collect();
+        group.hidden = saved.hidden.unwrap_or_default().into_iter().collect();
         Some(group)
     }
 
@@ -320,6 +335,7 @@ impl Group {
             refreshed: Some(
                 self.refreshed.iter().map(|(&id, life)| (id, life.as_millis() as u64)).collect(),
             ),
+            hidden: Some(self.hidden.iter().map(|(&id, &version)| (id, version)).collect()),
         };
         let bytes = wire::encode(&saved);
         ctx.storage.write(storage::info_key(self.id), Some(bytes.into()));
@@ -398,6 +414,7 @@ impl Group {
             Timer::Standing => "change number of contacts",
             Timer::Repair => "look for the missing",
             Timer::Expiry => "expire records",
+            Timer::Confirm => "confirm deletions",
             Timer::Refresh => "refresh records",
             Timer::Joining => "give up joining",
             Timer::Judge => "enforce the roll",
@@ -424,6 +441,7 @@ impl Group {
                 Timer::Standing => self.change_standing(ctx),
                 Timer::Repair => self.repair(ctx, links),
                 Timer::Expiry => self.expire(ctx),
+                Timer::Confirm => self.confirm_deletions(ctx),
                 Timer::Refresh => self.refresh(ctx),
                 // The node has asked `gave_up_joining` before.
                 Timer::Joining => {}

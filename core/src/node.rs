@@ -18,6 +18,7 @@ use crate::limits;
 use crate::link::{Links, Received};
 pub use crate::noise::Curve;
 use crate::noise::StaticKey;
+use crate::record::RecordType;
 use crate::rendezvous::Tables;
 use crate::signalling::Ways;
 use crate::storage::Storage;
@@ -40,6 +41,9 @@ const WAITING_MAX: usize = 256;
 pub struct Config {
     /// How many neighbours it wants in each graph.
     pub neighbours: Neighbours,
+    /// Types of records that a sync brings first, in this order; the first
+    /// [`PRIORITIES_MAX`](crate::limits::PRIORITIES_MAX) of them.
+    pub priorities: Vec<RecordType>,
     /// Whether it serves as rendezvous for groups that it need not be a member of.
     pub rendezvous: bool,
     /// How certificates are read: a seam for simulations, which keep one copy of each.
@@ -56,6 +60,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             neighbours: Neighbours::default(),
+            priorities: Vec::new(),
             rendezvous: false,
             certificate: cert::read_certificate,
             curve: Curve::default(),

@@ -16,6 +16,7 @@ use peergraph_core::limits::ADDRESSES_MAX;
 use peergraph_core::name::{NameError, PeerName};
 use peergraph_core::node::{Config, Node};
 use peergraph_core::password::Password;
+use peergraph_core::record::RecordType;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -145,6 +146,7 @@ pub struct HostBuilder {
     pages: Option<PathBuf>,
     package: Option<PathBuf>,
     rendezvous: bool,
+    priorities: Vec<RecordType>,
 }
 
 impl HostBuilder {
@@ -174,6 +176,14 @@ impl HostBuilder {
     #[must_use]
     pub fn node(mut self, url: NodeUrl) -> Self {
         self.nodes.push(url);
+        self
+    }
+
+    /// A type of records that a sync brings before the rest; several in the order in which they were named, at most
+    /// [`PRIORITIES_MAX`](peergraph_core::limits::PRIORITIES_MAX).
+    #[must_use]
+    pub fn priority(mut self, kind: RecordType) -> Self {
+        self.priorities.push(kind);
         self
     }
 
@@ -296,6 +306,7 @@ impl HostBuilder {
             listener: listener.map(|(_, listener)| (listener, Arc::new(site))),
             about,
             rendezvous: self.rendezvous,
+            priorities: self.priorities,
             nodes: self.nodes,
         })
     }
@@ -359,6 +370,7 @@ struct Opened {
     listener: Option<(TcpListener, Arc<Site>)>,
     about: Arc<About>,
     rendezvous: bool,
+    priorities: Vec<RecordType>,
     nodes: Vec<NodeUrl>,
 }
 
@@ -367,7 +379,11 @@ impl Opened {
         let mut seed = [0; 32];
         folder::fill(&mut seed);
         let mut clock = Clock::start();
-        let config = Config { rendezvous: self.rendezvous, ..Config::default() };
+        let config = Config {
+            rendezvous: self.rendezvous,
+            priorities: self.priorities,
+            ..Config::default()
+        };
         let node = Node::new(config, self.identity, seed, clock.now());
         let (ask, requests) = mpsc::channel(REQUESTS_QUEUED_MAX);
         let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);

@@ -13,7 +13,12 @@ pub(crate) fn identity(host: &Host) -> Identity {
 
 /// Tunables of a host's node.
 pub(crate) fn config(host: &Host, crypto: Crypto) -> Config {
-    let full = Config { neighbours: host.wants, rendezvous: host.rendezvous, ..Config::default() };
+    let full = Config {
+        neighbours: host.wants,
+        rendezvous: host.rendezvous,
+        priorities: host.priorities.clone(),
+        ..Config::default()
+    };
     let memo = Config { certificate: memo::certificate, ..full.clone() };
     match crypto {
         Crypto::Full => full,

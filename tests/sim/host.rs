@@ -8,6 +8,7 @@ use peergraph_core::id::{Digest, Fingerprint, GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::io::{Event, LinkId, Reply, RequestId};
 use peergraph_core::node::{Neighbours, Node};
+use peergraph_core::record::RecordType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -53,6 +54,8 @@ pub struct Host {
     pub rendezvous: bool,
     /// How many neighbours its node wants. Takes effect at the next start.
     pub wants: Neighbours,
+    /// Types that its node wants first in a sync. Takes effect at the next start.
+    pub priorities: Vec<RecordType>,
     /// Bytes per second of each of its wires at most, each way. Wires that are laid keep what they were laid with:
     /// [`World::throttle`](crate::World::throttle) changes those too.
     pub rate_max: u64,
@@ -107,6 +110,7 @@ impl Host {
             certificate: identity.certificate().clone(),
             rendezvous: false,
             wants: Neighbours::default(),
+            priorities: Vec::new(),
             rate_max: u64::MAX,
             liar: false,
             heedless: false,
