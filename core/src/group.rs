@@ -25,11 +25,13 @@ mod presence;
 mod publishing;
 mod records;
 mod refresh;
+mod refused;
 mod repair;
 mod signal;
 mod signature;
 mod standing;
 mod sync;
+mod tombstones;
 mod tree;
 mod withheld;
 
@@ -126,6 +128,11 @@ pub(crate) struct Group {
     writing: BTreeMap<RecordId, Vec<LinkId>>,
     /// How many writes of a record are not answered.
     in_flight: BTreeMap<RecordId, u32>,
+    refused: refused::Refused,
+    /// Versions of records that are deleted here only.
+    hidden: BTreeMap<RecordId, u64>,
+    /// What tombstones hide that end before it, and until when it would have lived.
+    outlived: BTreeMap<RecordId, WallTime>,
     signature: signature::Signature,
     contacts: BTreeMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
@@ -152,6 +159,7 @@ enum Timer {
     Standing,
     Repair,
     Expiry,
+    Confirm,
     Refresh,
     Joining,
     Judge,
@@ -228,6 +236,9 @@ struct Saved {
     /// With lives in milliseconds.
     #[n(8)]
     refreshed: Option<Vec<(RecordId, u64)>>,
+    /// With their versions.
+    #[n(9)]
+    hidden: Option<Vec<(RecordId, u64)>>,
     #[n(16)]
     peer_time_base: Option<i64>,
 }
@@ -276,6 +287,9 @@ impl Group {
             budgets: sync::Budgets::default(),
             writing: BTreeMap::new(),
             in_flight: BTreeMap::new(),
+            refused: refused::Refused::default(),
+            hidden: BTreeMap::new(),
+            outlived: BTreeMap::new(),
             signature: signature::Signature::default(),
             contacts: BTreeMap::new(),
             repair: repair::Repair::default(),
@@ -313,6 +327,7 @@ impl Group {
         }
         let lives = saved.refreshed.unwrap_or_default().into_iter();
         group.refreshed = lives.map(|(id, ms)| (id, Duration::from_millis(ms))).collect();
+        group.hidden = saved.hidden.unwrap_or_default().into_iter().collect();
         Some(group)
     }
 
@@ -334,6 +349,7 @@ impl Group {
             refreshed: Some(
                 self.refreshed.iter().map(|(&id, life)| (id, life.as_millis() as u64)).collect(),
             ),
+            hidden: Some(self.hidden.iter().map(|(&id, &version)| (id, version)).collect()),
         };
         let bytes = wire::encode(&saved);
         ctx.storage.write(storage::info_key(self.id), Some(bytes.into()));
@@ -412,6 +428,7 @@ impl Group {
             Timer::Standing => "change number of contacts",
             Timer::Repair => "look for the missing",
             Timer::Expiry => "expire records",
+            Timer::Confirm => "confirm deletions",
             Timer::Refresh => "refresh records",
             Timer::Joining => "give up joining",
             Timer::Judge => "enforce the roll",
@@ -438,6 +455,7 @@ impl Group {
                 Timer::Standing => self.change_standing(ctx),
                 Timer::Repair => self.repair(ctx, links),
                 Timer::Expiry => self.expire(ctx),
+                Timer::Confirm => self.confirm_deletions(ctx),
                 Timer::Refresh => self.refresh(ctx),
                 // The node has asked `gave_up_joining` before.
                 Timer::Joining => {}

@@ -302,6 +302,15 @@ pub enum Command {
         /// What.
         draft: Draft,
     },
+    /// Show a record here no more, as it stands: a later version is shown. It stays with everybody else, and the group's
+    /// replica of it on this node as well, for others. Kept across restarts. Done when that is on its way to the disk.
+    /// → [`Reply::Ok`]
+    DeleteHere {
+        /// The group.
+        group: GroupId,
+        /// Which.
+        id: RecordId,
+    },
     /// Read records. → [`Reply::Records`]
     Records {
         /// The group.
@@ -769,6 +778,8 @@ pub enum SyncPhase {
     Membership,
     /// Presence too.
     Presence,
+    /// The neighbour gave what it had of the types that we want first. Only where we named some, and it had some.
+    Prioritised,
     /// Everything.
     Complete,
 }

@@ -101,6 +101,14 @@ pub const REFRESHED_MAX: usize = 256;
 pub const RECORD_LIFETIME_DEFAULT: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// How far a record may be ahead of peer time before it must wait. Source: security.md.
 pub const FUTURE_MAX: Duration = Duration::from_secs(600);
+/// Records that are deleted on this node only, per group. Guess: 200 KB. More are refused.
+pub const HIDDEN_MAX: usize = 4_096;
+/// Types that a node wants first in a sync. Guess. More are refused.
+pub const PRIORITIES_MAX: usize = 16;
+/// Records that the disk refused lately, per group. Guess: 200 KB. Where there are more, none is taken for a while.
+pub const REFUSED_MAX: usize = 4_096;
+/// Tombstones that end before what they hide, per group, and wait to be confirmed. Guess. More are not confirmed by us.
+pub const TOMBSTONES_OUTLIVED_MAX: usize = 1_024;
 /// Records that wait for the membership of their signer, in total. Guess. Oldest out.
 pub const DEFERRED_MAX: usize = 1_024;
 /// The same, per unknown certificate. Guess. Oldest out.

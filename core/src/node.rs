@@ -18,7 +18,7 @@ use crate::limits;
 use crate::link::{Links, Received};
 use crate::noise::StaticKey;
 use crate::provider::{Channel, Checks, Membership, Provider};
-use crate::record::{Record, Signed};
+use crate::record::{Record, RecordType, Signed};
 use crate::rendezvous::Tables;
 use crate::signalling::Ways;
 use crate::storage::Storage;
@@ -44,6 +44,9 @@ const OUTBOX_KEPT: usize = 32;
 pub struct Config {
     /// How many neighbours it wants in each graph.
     pub neighbours: Neighbours,
+    /// Types of records that a sync brings first, in this order; the first
+    /// [`PRIORITIES_MAX`](crate::limits::PRIORITIES_MAX) of them.
+    pub priorities: Vec<RecordType>,
     /// Whether it serves as rendezvous for groups that it need not be a member of.
     pub rendezvous: bool,
     /// What decides who and what is to be trusted.
@@ -56,6 +59,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             neighbours: Neighbours::default(),
+            priorities: Vec::new(),
             rendezvous: false,
             provider: Arc::new(Membership),
             share: Share::default(),

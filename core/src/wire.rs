@@ -385,6 +385,9 @@ pub(crate) struct Sync {
     /// None where the sender finds nothing more to compare.
     #[n(2)]
     pub(crate) step: Option<Step>,
+    /// Types of which the sender wants records first, in the first message of either end.
+    #[n(3)]
+    pub(crate) priorities: Option<Vec<String>>,
 }
 
 /// The holder of the graph signature lives.
@@ -421,6 +424,9 @@ pub(crate) struct Want {
 pub(crate) struct OfClass {
     #[n(0)]
     pub(crate) class: u8,
+    /// Whether it only says that what the receiver wanted first stands before it.
+    #[n(1)]
+    pub(crate) first: Option<bool>,
 }
 
 /// A connection signal, carried over the graph from node to node.

@@ -77,6 +77,8 @@ enum Command {
     Invitation(invitation::InvitationCommand),
     /// Publish records
     Publish(records::PublishArguments),
+    /// Delete a record, for everybody or here
+    Delete(records::DeleteArguments),
     /// List the records of a group
     Records(records::RecordsArguments),
     /// Print the records of a group, and go on as they arrive
@@ -93,6 +95,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Group(command) => group::run(&global, *command).await,
         Command::Invitation(command) => invitation::run(&global, command),
         Command::Publish(arguments) => records::publish(&global, arguments).await,
+        Command::Delete(arguments) => records::delete(&global, arguments).await,
         Command::Records(arguments) => records::records(&global, arguments).await,
         Command::Watch(arguments) => records::watch(&global, arguments).await,
     }

@@ -101,6 +101,16 @@ impl Group {
         self.requests.ask(command).await.map(drop)
     }
 
+    /// Shows a record on this node no more, unless it is changed; nobody else is concerned. Watches that run have seen it
+    /// already.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn delete_here(&self, id: RecordId) -> Result<(), CommandError> {
+        self.requests.ask(Command::DeleteHere { group: self.id, id }).await?;
+        Ok(())
+    }
+
     /// Reads one page of records, and tells where the next one begins.
     ///
     /// # Errors

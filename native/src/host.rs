@@ -17,7 +17,7 @@ use peergraph_core::name::{NameError, PeerName};
 use peergraph_core::node::{Config, Node};
 use peergraph_core::password::Password;
 use peergraph_core::provider::{Membership, Provider};
-use peergraph_core::record::Record;
+use peergraph_core::record::{Record, RecordType};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -148,6 +148,7 @@ pub struct HostBuilder {
     package: Option<PathBuf>,
     rendezvous: bool,
     provider: Option<Arc<dyn Provider>>,
+    priorities: Vec<RecordType>,
 }
 
 impl HostBuilder {
@@ -177,6 +178,14 @@ impl HostBuilder {
     #[must_use]
     pub fn node(mut self, url: NodeUrl) -> Self {
         self.nodes.push(url);
+        self
+    }
+
+    /// A type of records that a sync brings before the rest; several in the order in which they were named, at most
+    /// [`PRIORITIES_MAX`](peergraph_core::limits::PRIORITIES_MAX).
+    #[must_use]
+    pub fn priority(mut self, kind: RecordType) -> Self {
+        self.priorities.push(kind);
         self
     }
 
@@ -309,6 +318,7 @@ impl HostBuilder {
             about,
             rendezvous: self.rendezvous,
             provider: self.provider.unwrap_or_else(|| Arc::new(Membership)),
+            priorities: self.priorities,
             nodes: self.nodes,
         })
     }
@@ -373,6 +383,7 @@ struct Opened {
     about: Arc<About>,
     rendezvous: bool,
     provider: Arc<dyn Provider>,
+    priorities: Vec<RecordType>,
     nodes: Vec<NodeUrl>,
 }
 
@@ -381,8 +392,12 @@ impl Opened {
         let mut seed = [0; 32];
         folder::fill(&mut seed);
         let mut clock = Clock::start();
-        let config =
-            Config { rendezvous: self.rendezvous, provider: self.provider, ..Config::default() };
+        let config = Config {
+            rendezvous: self.rendezvous,
+            priorities: self.priorities,
+            provider: self.provider,
+            ..Config::default()
+        };
         let node = Node::new(config, self.identity, seed, clock.now());
         let (ask, requests) = mpsc::channel(REQUESTS_QUEUED_MAX);
         let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);

@@ -9,6 +9,7 @@ mod chat;
 mod crash;
 mod flow;
 mod graph;
+mod items;
 mod joining;
 mod lives;
 mod members;

@@ -24,7 +24,13 @@ pub(crate) fn config(host: &Host, crypto: Crypto) -> Config {
         Crypto::Memo | Crypto::None => Arc::new(Cheap { crypto, provider: host.provider.clone() }),
     };
     let share = if crypto == Crypto::Full { Share::default() } else { memo::SHARE };
-    Config { neighbours: host.wants, rendezvous: host.rendezvous, provider, share }
+    Config {
+        neighbours: host.wants,
+        priorities: host.priorities.clone(),
+        rendezvous: host.rendezvous,
+        provider,
+        share,
+    }
 }
 
 /// A provider whose arithmetic is cheap. Everything else is left to the provider of the host.

@@ -9,6 +9,7 @@ use peergraph_core::identity::Identity;
 use peergraph_core::io::{Event, LinkId, Reply, RequestId};
 use peergraph_core::node::{Neighbours, Node};
 use peergraph_core::provider::{Membership, Provider};
+use peergraph_core::record::RecordType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub struct Host {
     pub wants: Neighbours,
     /// The security provider of its node. Takes effect at the next start.
     pub provider: Arc<dyn Provider>,
+    /// Types that its node wants first in a sync. Takes effect at the next start.
+    pub priorities: Vec<RecordType>,
     /// Bytes per second of each of its wires at most, each way. Wires that are laid keep what they were laid with:
     /// [`World::throttle`](crate::World::throttle) changes those too.
     pub rate_max: u64,
@@ -112,6 +115,7 @@ impl Host {
             rendezvous: false,
             wants: Neighbours::default(),
             provider: Arc::new(Membership),
+            priorities: Vec::new(),
             rate_max: u64::MAX,
             liar: false,
             heedless: false,

@@ -348,7 +348,7 @@ export interface GroupEvents<T = Payloads> {
   /** A neighbour was won (`up`) or lost. */
   neighbour: CustomEvent<{ group: Group<T>; up: boolean; peer: string; node: string; link: number }>;
   /** A sync with a neighbour went on. */
-  sync: CustomEvent<{ group: Group<T>; link: number; phase: "membership" | "presence" | "complete" }>;
+  sync: CustomEvent<{ group: Group<T>; link: number; phase: "membership" | "presence" | "prioritised" | "complete" }>;
   /** Nobody of this group can be found with what is known: see {@link Peer.connect}. */
   alone: CustomEvent<{ group: Group<T> }>;
   /** Two different contents under one version: evidence against `peer`. */

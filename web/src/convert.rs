@@ -849,6 +849,7 @@ fn core_news(event: Event) -> Option<NewsJs> {
             phase: match phase {
                 SyncPhase::Membership => "membership",
                 SyncPhase::Presence => "presence",
+                SyncPhase::Prioritised => "prioritised",
                 SyncPhase::Complete => "complete",
             },
         },

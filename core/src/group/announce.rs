@@ -232,7 +232,9 @@ impl Group {
             }
             return;
         }
-        if !self.awaited.begin(link, id, version, large) {
+        if self.refused.holds_back(ctx.now.mono, id, version)
+            || !self.awaited.begin(link, id, version, large)
+        {
             return;
         }
         let parent = self.trees.get(Publisher::of(id)).and_then(|tree| tree.parent);

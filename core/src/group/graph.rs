@@ -130,7 +130,7 @@ pub struct Neighbours {
 }
 
 impl Default for Neighbours {
-    /// 3, 5, 8. Guess after the reference's 2, 3, 7, which give a depth of about 12 at 1,000 nodes; 5 gives 7.
+    /// 3, 5, 7. Guess after the reference's 2, 3, 7, which give a depth of about 12 at 1,000 nodes; 5 gives 7.
     fn default() -> Self {
         Self { minimum: 3, ideal: 5, maximum: 7 }
     }

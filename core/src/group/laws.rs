@@ -427,3 +427,46 @@ fn rights_over_one_type_win_no_record_of_another() {
         }
     });
 }
+
+/// A moderator whose membership ends in two hours deletes a record that would live for twenty. The creator's node confirms
+/// it; so a copy that comes back after the moderator's time stays deleted.
+#[test]
+fn deletion_by_who_leaves_soon_lasts_as_long_as_what_it_hides() {
+    let story = Story::new(1);
+    let ends = |signed: Signed, hours: u32, by: &Signer| {
+        Record { expires: NOW.after(HOUR * hours), ..signed.into_record() }
+            .sign(story.group(), &by.identity)
+    };
+    let act =
+        |by, step, delete| Act { nth: 0, by, kind: "note", made: "note", step, content: 1, delete };
+    let note = ends(story.signed(&act(&story.bob, 0, false)), 20, &story.bob);
+    let grave = ends(story.signed(&act(&story.eve, 1, true)), 2, &story.eve);
+    {
+        let order = [&note, &grave];
+        let confirmed = |identity: Identity, chain: &VerifiedChain| {
+            let mut node = Replica::new(&story);
+            (node.identity, node.group.chain) = (identity, Some(chain.clone()));
+            order.iter().for_each(|signed| node.take(std::slice::from_ref(signed)));
+            node.with(Group::confirm_deletions);
+            node.records().remove(0)
+        };
+        let bob = Identity::generate([2; 32], [2; 16], "who", NOW).unwrap();
+        let confirmation = confirmed(bob, &story.bob.chain);
+        assert_eq!(confirmation.record().expires, note.record().expires);
+        assert_eq!(confirmation.record().modifier, Some(story.bob.identity.peer_id()));
+        let mallory = Identity::generate([4; 32], [4; 16], "who", NOW).unwrap();
+        let other = confirmed(mallory, &story.mallory.chain);
+        assert_eq!(other.digest(), grave.digest(), "who may not delete it confirms nothing");
+
+        let back = |confirmation: Option<&Signed>| {
+            let mut replica = Replica::new(&story);
+            let all = order.into_iter().chain(confirmation);
+            all.for_each(|signed| replica.take(std::slice::from_ref(signed)));
+            replica.pass(HOUR * 3);
+            replica.take(std::slice::from_ref(&note));
+            replica.metas().filter(|meta| !meta.deleted).count()
+        };
+        assert_eq!(back(None), 1, "without it the record would be back");
+        assert_eq!(back(Some(&confirmation)), 0);
+    }
+}

@@ -200,6 +200,9 @@ impl Group {
         if let Some(digest) = self.withheld.known(id, &bytes) {
             return Ok(Examined::Settled(Accepted::Withheld(digest), id));
         }
+        if self.refused.holds_back(ctx.now.mono, id, version) {
+            return Ok(Examined::Settled(Accepted::Later, id));
+        }
         let signed = Signed::decode(bytes)?;
         let bytes_max = match signed.record().kind.is_reserved() {
             true => limits::INTERNAL_PAYLOAD_BYTES_MAX,
@@ -305,7 +308,11 @@ impl Group {
         let (id, version) = (record.id, record.version);
         let bytes = (ctx.config.share.record)(signed.bytes(), &signed.digest());
         self.withheld.superseded(id, version);
-        let before = self.indexes[class as usize].insert(Meta::from(&signed));
+        let meta = Meta::from(&signed);
+        let before = self.indexes[class as usize].insert(meta.clone());
+        if let Some(hidden) = before.as_ref().filter(|_| record.deleted) {
+            self.hides(ctx, &meta, hidden.expires);
+        }
         // What is on its way to the disk itself may never get there, and is nothing to go back to.
         let in_flight = self.in_flight.entry(id).or_default();
         let before = before.filter(|_| *in_flight == 0);
@@ -377,8 +384,9 @@ impl Group {
     /// The record could not be written: the index goes back to what stood before.
     pub(crate) fn not_durable(&mut self, ctx: &mut Ctx<'_>, written: Written, fault: StoreFault) {
         let Written { class, signed, before, request, .. } = written;
-        let id = signed.record().id;
+        let (id, version) = (signed.record().id, signed.record().version);
         self.landed(id);
+        self.refused.note(ctx.now.mono, id, version);
         ctx.storage.forget(self.id, id);
         self.forget_awaited(id);
         let index = &mut self.indexes[class as usize];
@@ -487,6 +495,25 @@ impl Group {
         draft: Draft,
         request: Option<RequestId>,
     ) -> Result<(), Error> {
+        let held = match draft.id {
+            None if draft.delete => return Err(Error::UnknownRecord),
+            None => None,
+            Some(id) => {
+                let meta = self.index(Class::Application).get(&id).filter(|meta| !meta.deleted);
+                Some(meta.ok_or(Error::UnknownRecord)?.clone())
+            }
+        };
+        self.publish_over(ctx, draft, held, request)
+    }
+
+    /// The same over what is held, if anything.
+    pub(super) fn publish_over(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        draft: Draft,
+        held: Option<Meta>,
+        request: Option<RequestId>,
+    ) -> Result<(), Error> {
         let chain = self.valid_chain(ctx)?;
         let chain = chain.clone();
         let (serial, not_after) = (chain.serial(), chain.not_after());
@@ -495,14 +522,7 @@ impl Group {
         }
         let me = ctx.identity.peer_id();
         let now = self.peer_time(ctx.now.wall);
-        let held = match draft.id {
-            None if draft.delete => return Err(Error::UnknownRecord),
-            None => None,
-            Some(id) => {
-                let meta = self.index(Class::Application).get(&id).filter(|meta| !meta.deleted);
-                Some(meta.ok_or(Error::UnknownRecord)?)
-            }
-        };
+        let held = held.as_ref();
         let creator = held.map_or(me, Meta::creator);
         let act = match (creator == me, draft.delete) {
             (true, false) => Some(Act::Publish),
@@ -580,6 +600,22 @@ impl Group {
         }
     }
 
+    /// Shows a record no more, as it stands.
+    pub(crate) fn delete_here(&mut self, ctx: &mut Ctx<'_>, id: RecordId) -> Result<(), Error> {
+        let index = &self.indexes[Class::Application as usize];
+        let meta = index.get(&id).filter(|meta| !meta.deleted).ok_or(Error::UnknownRecord)?;
+        if self.hidden.len() >= limits::HIDDEN_MAX {
+            // Later versions are shown, so that earlier ones need no place.
+            self.hidden.retain(|id, version| index.get(id).is_some_and(|m| m.version == *version));
+        }
+        if self.hidden.len() >= limits::HIDDEN_MAX {
+            return Err(Error::TooManyRecords);
+        }
+        self.hidden.insert(id, meta.version);
+        self.save(ctx);
+        Ok(())
+    }
+
     /// Answers a page of records.
     pub(crate) fn read(&self, ctx: &mut Ctx<'_>, filter: &Filter, request: RequestId) {
         let limit = match filter.limit {
@@ -587,8 +623,9 @@ impl Group {
             limit => limit.min(limits::PAGE_MAX),
         };
         let index = self.index(Class::Application);
+        let hidden = |meta: &Meta| self.hidden.get(&meta.id) == Some(&meta.version);
         let wanted = |meta: &&Meta| {
-            !meta.deleted
+            !(meta.deleted || hidden(meta))
                 && filter.kind.as_ref().is_none_or(|kind| meta.kind == *kind)
                 && filter.creator.is_none_or(|creator| meta.creator() == creator)
         };
@@ -666,6 +703,7 @@ impl Group {
                 let deleted = index.remove(&id).is_some_and(|meta| meta.deleted);
                 ctx.storage.write(storage::record_key(self.id, class, id), None);
                 ctx.storage.forget(self.id, id);
+                self.hidden.remove(&id);
                 let group = self.id;
                 match class {
                     Class::Application if !deleted => self.event(ctx, Event::Expired { group, id }),

@@ -28,10 +28,11 @@ use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::reconcile::{Answer, Comparison, Step};
+use crate::record::RecordType;
 use crate::storage::{self, Class, Pending};
 use crate::wire::{self, OfClass, Sync, Want, kind};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Stores are compared again this often on every link, in case anything was ever missed. Guess.
@@ -70,6 +71,11 @@ pub(super) struct Syncing {
     /// Our `WANT`s that are not answered.
     wants: usize,
     owed: VecDeque<Owed>,
+    /// Whether we have yet to say what we want first.
+    untold: bool,
+    /// Types that the neighbour wants first, and what it is owed of them.
+    priorities: Vec<RecordType>,
+    owed_first: BTreeMap<usize, VecDeque<RecordId>>,
     /// Whether the disk is being read for this neighbour.
     reading: bool,
     /// What must be durable before we say that we have everything.
@@ -84,6 +90,8 @@ enum Owed {
     Record(RecordId),
     /// A `WANT` is answered by what stands before.
     Answer(Class),
+    /// What the neighbour wanted first stands before.
+    First,
 }
 
 impl Group {
@@ -99,7 +107,8 @@ impl Group {
         let begin = if slot.sync.again { Comparison::check } else { Comparison::open };
         let (comparison, step) = begin(index);
         slot.sync.comparison = comparison;
-        let sync = Sync { class: class as u8, first: true, step: Some(step) };
+        let priorities = slot.sync.tell_priorities(ctx);
+        let sync = Sync { class: class as u8, first: true, step: Some(step), priorities };
         self.send(ctx, links, link, kind::SYNC, &sync);
     }
 
@@ -119,7 +128,7 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Sync { class, first, step } = wire::decode(body)?;
+        let Sync { class, first, step, priorities } = wire::decode(body)?;
         let class = Class::from_wire(class).ok_or(Misbehaved::Sync)?;
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
         if first {
@@ -129,6 +138,9 @@ impl Group {
             self.start_class(link, class);
         } else if slot.sync.class != Some(class) || slot.sync.compared || slot.sync.held.is_some() {
             return Err(Misbehaved::Sync);
+        }
+        if let (Some(priorities), Some(slot)) = (priorities, self.slots.get_mut(&link)) {
+            slot.sync.prioritise(&priorities)?;
         }
         match step {
             None => {
@@ -151,14 +163,21 @@ impl Group {
         class: Class,
         step: &Step,
     ) -> Result<(), Misbehaved> {
+        let refuses = self.disk_refuses(ctx.now.mono);
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
         let index = &self.indexes[class as usize];
-        let Answer { reply, need, give, differ } = slot.sync.comparison.respond(index, step)?;
-        let owed = slot.sync.owed.len() + slot.sync.later.len();
+        let Answer { reply, mut need, give, mut differ } =
+            slot.sync.comparison.respond(index, step)?;
+        if refuses {
+            // What the disk would not take is not asked for: the next sync brings it.
+            need.clear();
+            differ.theirs.clear();
+        }
+        let owed = slot.sync.owes() + slot.sync.later.len();
         if owed + give.len() + differ.ours.len() > OWED_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        slot.sync.owed.extend(give.into_iter().map(Owed::Record));
+        slot.sync.owe_all(index, give);
         slot.sync.later.extend(differ.ours);
         let by_id = need.chunks(limits::PAGE_MAX).map(|ids| (ids, &[][..]));
         let by_short = differ.theirs.chunks(limits::PAGE_MAX).map(|shorts| (&[][..], shorts));
@@ -171,7 +190,8 @@ impl Group {
         slot.sync.wants += wants.len();
         slot.sync.release(index);
         let work = STEP_WORK + step.work() + reply.as_ref().map_or(0, Step::work);
-        let next = Sync { class: class as u8, first: false, step: reply };
+        let priorities = slot.sync.tell_priorities(ctx);
+        let next = Sync { class: class as u8, first: false, step: reply, priorities };
         slot.sync.held = Some(next);
         self.budgets.spend(ctx.now.mono, slot.peer, work);
         for want in &wants {
@@ -228,13 +248,13 @@ impl Group {
         }
         let (shorts, []) = shorts.as_chunks() else { return Err(Misbehaved::BadMessage) };
         let wanted = ids.len() + shorts.len();
-        if wanted > limits::PAGE_MAX || slot.sync.owed.len() + wanted > OWED_MAX {
+        if wanted > limits::PAGE_MAX || slot.sync.owes() + wanted > OWED_MAX {
             return Err(Misbehaved::TooMuch);
         }
         self.budgets.spend(ctx.now.mono, slot.peer, wanted as u64);
         let index = &self.indexes[class as usize];
         let by_short = shorts.iter().flat_map(|short| index.by_short(u64::from_le_bytes(*short)));
-        slot.sync.owed.extend(ids.into_iter().chain(by_short).map(Owed::Record));
+        slot.sync.owe_all(index, ids.into_iter().chain(by_short));
         slot.sync.owed.push_back(Owed::Answer(class));
         self.give(ctx, links, link);
         Ok(())
@@ -248,7 +268,11 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
-        slot.sync.check_class(body)?;
+        if slot.sync.check_class(body)? {
+            let (group, phase) = (self.id, SyncPhase::Prioritised);
+            self.event(ctx, Event::Sync { group, link, phase });
+            return Ok(());
+        }
         slot.sync.wants = slot.sync.wants.checked_sub(1).ok_or(Misbehaved::Sync)?;
         if let Some(class) = slot.sync.class {
             slot.sync.release(&self.indexes[class as usize]);
@@ -287,7 +311,8 @@ impl Group {
                 return;
             }
             sync.end_sent = true;
-            self.send(ctx, links, link, kind::SYNC_END, &OfClass { class: class as u8 });
+            let end = OfClass { class: class as u8, first: None };
+            self.send(ctx, links, link, kind::SYNC_END, &end);
         }
         self.end_class(ctx, links, link);
     }
@@ -395,8 +420,7 @@ impl Group {
             if slot.sync.reading || links.backlog(link) > GIVE_BACKLOG_BYTES {
                 return;
             }
-            let gives = matches!(slot.sync.owed.front(), Some(Owed::Record(_)));
-            if gives && self.must_wait(ctx, link) {
+            if slot.sync.next_owed().is_some() && self.must_wait(ctx, link) {
                 return;
             }
             let Some(slot) = self.slots.get_mut(&link) else { return };
@@ -405,18 +429,27 @@ impl Group {
             let mut bytes = 0;
             while ids.len() < GIVE_AT_ONCE
                 && bytes < FLOOD_BYTES
-                && let Some(&Owed::Record(id)) = slot.sync.owed.front()
+                && let Some(id) = slot.sync.next_owed()
             {
                 let size = |index: &Index| index.get(&id).map(|meta| meta.size as usize);
                 bytes += self.indexes.iter().find_map(size).unwrap_or(0);
                 ids.push(id);
-                slot.sync.owed.pop_front();
+                if slot.sync.pay() {
+                    slot.sync.owed.push_front(Owed::First);
+                }
             }
             if ids.is_empty() {
                 match slot.sync.owed.pop_front() {
                     Some(Owed::Answer(class)) => {
-                        let given = OfClass { class: class as u8 };
+                        let given = OfClass { class: class as u8, first: None };
                         self.send(ctx, links, link, kind::GIVEN, &given);
+                        continue;
+                    }
+                    Some(Owed::First) => {
+                        if let Some(class) = slot.sync.class {
+                            let given = OfClass { class: class as u8, first: Some(true) };
+                            self.send(ctx, links, link, kind::GIVEN, &given);
+                        }
                         continue;
                     }
                     Some(Owed::Record(_)) | None => return self.settle(ctx, links, link),
@@ -468,32 +501,99 @@ impl Group {
 
 impl Syncing {
     fn start(&mut self, class: Class) {
-        let owed = std::mem::take(&mut self.owed);
+        let (owed, owed_first) =
+            (std::mem::take(&mut self.owed), std::mem::take(&mut self.owed_first));
         let (reading, again) = (self.reading, self.again);
-        *self = Self { class: Some(class), owed, reading, again, ..Self::default() };
+        let untold = class == Class::Application;
+        *self = Self {
+            class: Some(class),
+            owed,
+            owed_first,
+            reading,
+            again,
+            untold,
+            ..Self::default()
+        };
     }
 
     /// All that we asked for is here: what is ours alone may go, as far as it still stands.
     fn release(&mut self, index: &Index) {
         if self.wants == 0 {
-            let ids = self.later.drain(..).flat_map(|short| index.by_short(short));
-            self.owed.extend(ids.map(Owed::Record));
+            let later = std::mem::take(&mut self.later).into_iter();
+            self.owe_all(index, later.flat_map(|short| index.by_short(short)));
         }
+    }
+
+    /// What we want first, where we have not said so.
+    fn tell_priorities(&mut self, ctx: &Ctx<'_>) -> Option<Vec<String>> {
+        let wanted = &ctx.config.priorities;
+        let tell = std::mem::take(&mut self.untold) && !wanted.is_empty();
+        let names = || wanted.iter().take(limits::PRIORITIES_MAX).map(|kind| kind.to_string());
+        tell.then(|| names().collect())
+    }
+
+    fn prioritise(&mut self, names: &[String]) -> Result<(), Misbehaved> {
+        if names.len() > limits::PRIORITIES_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        let kinds = names.iter().map(|name| RecordType::new(name));
+        self.priorities = kinds.collect::<Result<_, _>>().map_err(|_| Misbehaved::BadMessage)?;
+        Ok(())
+    }
+
+    /// Records that are owed.
+    fn owes(&self) -> usize {
+        self.owed.len() + self.owed_first.values().map(VecDeque::len).sum::<usize>()
+    }
+
+    /// More records are owed, some of them before others.
+    fn owe_all(&mut self, index: &Index, ids: impl IntoIterator<Item = RecordId>) {
+        for id in ids {
+            let kind = index.get(&id).filter(|_| !self.priorities.is_empty()).map(|it| &it.kind);
+            match kind.and_then(|kind| self.priorities.iter().position(|first| first == kind)) {
+                Some(place) => self.owed_first.entry(place).or_default().push_back(id),
+                None => self.owed.push_back(Owed::Record(id)),
+            }
+        }
+    }
+
+    /// The record that is to be given next.
+    fn next_owed(&self) -> Option<RecordId> {
+        if let Some(first) = self.owed_first.first_key_value() {
+            return first.1.front().copied();
+        }
+        match self.owed.front() {
+            Some(&Owed::Record(id)) => Some(id),
+            Some(Owed::Answer(_) | Owed::First) | None => None,
+        }
+    }
+
+    /// It is given. Whether it was the last of those that the neighbour wanted first.
+    fn pay(&mut self) -> bool {
+        let Some(mut first) = self.owed_first.first_entry() else {
+            self.owed.pop_front();
+            return false;
+        };
+        first.get_mut().pop_front();
+        if first.get().is_empty() {
+            first.remove();
+        }
+        self.owed_first.is_empty()
     }
 
     /// One more record is owed.
     pub(super) fn owe(&mut self, id: RecordId) -> Result<(), Misbehaved> {
-        if self.owed.len() >= OWED_MAX {
+        if self.owes() >= OWED_MAX {
             return Err(Misbehaved::TooMuch);
         }
         self.owed.push_back(Owed::Record(id));
         Ok(())
     }
 
-    /// A message must be about the class that is being compared.
-    fn check_class(&self, body: &Bytes) -> Result<(), Misbehaved> {
-        let OfClass { class } = wire::decode(body)?;
+    /// A message must be about the class that is being compared. Whether it is about its beginning only.
+    fn check_class(&self, body: &Bytes) -> Result<bool, Misbehaved> {
+        let OfClass { class, first } = wire::decode(body)?;
         let class = Class::from_wire(class).ok_or(Misbehaved::Sync)?;
-        if self.class == Some(class) { Ok(()) } else { Err(Misbehaved::Sync) }
+        if self.class == Some(class) { Ok(first == Some(true)) } else { Err(Misbehaved::Sync) }
     }
 }

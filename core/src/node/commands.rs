@@ -96,6 +96,11 @@ impl Node {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
                 return group.publish_in_turn(&mut ctx!(self), &self.links, draft, request);
             }
+            Command::DeleteHere { group, id } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                group.delete_here(&mut ctx!(self), id)?;
+                Reply::Ok
+            }
             Command::Records { group, filter } => {
                 let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
                 group.read(&mut ctx!(self), &filter, request);

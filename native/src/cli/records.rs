@@ -8,7 +8,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use futures::StreamExt as _;
 use peergraph::peergraph_core::limits::PAYLOAD_BYTES_MAX;
-use peergraph::{Attribute, Delivery, Filter, Group, PeerId, Publish, Record, RecordType, Value};
+use peergraph::{
+    Attribute, Delivery, Filter, Group, PeerId, Publish, Record, RecordId, RecordType, Value,
+};
 use tokio::sync::mpsc;
 
 use super::{Global, duration, find_group, output, read_input, stop_signal, with_host};
@@ -53,6 +55,17 @@ pub(crate) struct PublishArguments {
 enum Wait {
     Stored,
     Sent,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DeleteArguments {
+    /// Id, beginning of the id, or name
+    group: String,
+    /// The record's id, as `records --json` shows it
+    record: RecordId,
+    /// Only on this node, as long as nobody changes the record
+    #[arg(long)]
+    here: bool,
 }
 
 #[derive(Args, Debug)]
@@ -221,6 +234,19 @@ async fn wait_sent(global: &Global, wait: Option<Wait>, delivery: &Delivery) -> 
 
 fn wait_limit(global: &Global, wait: Option<Wait>) -> Duration {
     if wait == Some(Wait::Sent) { global.timeout } else { SENT_WAIT.min(global.timeout) }
+}
+
+pub(super) async fn delete(global: &Global, arguments: DeleteArguments) -> Result<()> {
+    with_host(global, async |host| {
+        let group = find_group(host, &arguments.group).await?;
+        if arguments.here {
+            return group.delete_here(arguments.record).await.context("deleting the record here");
+        }
+        let record = group.record(arguments.record).await?.context("no such record is stored")?;
+        group.delete(&record).await.context("deleting the record")?;
+        Ok(())
+    })
+    .await
 }
 
 pub(super) async fn records(global: &Global, arguments: RecordsArguments) -> Result<()> {

@@ -1,0 +1,86 @@
+//! Tombstones that end before what they hide.
+//!
+//! No record outlives the membership of its signer, or one who has gone could delete with an old date what others have
+//! published since. So the deletion by a member whose membership ends soon would be forgotten before the record that
+//! it hides, and whoever was away meanwhile would bring that back. Therefore those who may delete the record as well
+//! **confirm** it: the creator's nodes after a moment, others after a while, if nobody has done so by then. A
+//! confirmation is a deletion like any other, under the membership of who confirms, and ends with what it hides or
+//! as late as that membership allows: the creator's can always hide to the end. Who never held the record does not know
+//! when that would have been, and confirms nothing.
+use super::{Group, Timer};
+use crate::id::{PeerId, RecordId};
+use crate::io::Draft;
+use crate::limits;
+use crate::node::Ctx;
+use crate::policy::Act;
+use crate::record::{Meta, RecordType};
+use crate::storage::Class;
+use crate::time::WallTime;
+use bytes::Bytes;
+use std::time::Duration;
+
+/// How long a creator and others who may delete a record wait, at least and at most, before they confirm its deletion.
+/// Guess: far apart, and longer than a flood takes, so that one of them does it.
+const CREATOR_WAIT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+const OTHERS_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+/// Who cannot confirm to the end looks again so often, as its membership may be renewed. Guess.
+const AGAIN_AFTER: Duration = Duration::from_secs(600);
+
+impl Group {
+    /// A tombstone hides a record that would have lived until `until`.
+    pub(super) fn hides(&mut self, ctx: &mut Ctx<'_>, tombstone: &Meta, until: WallTime) {
+        let (id, creator) = (tombstone.id, tombstone.creator());
+        let outlived = tombstone.deleted && tombstone.expires < until;
+        if !outlived || !self.may_delete(ctx, creator, &tombstone.kind) {
+            return;
+        }
+        if self.outlived.len() >= limits::TOMBSTONES_OUTLIVED_MAX
+            && !self.outlived.contains_key(&id)
+        {
+            return;
+        }
+        let last = self.outlived.entry(id).or_default();
+        *last = until.max(*last);
+        let own = creator == ctx.identity.peer_id();
+        let (least, most) = if own { CREATOR_WAIT } else { OTHERS_WAIT };
+        let wait = Self::between(ctx, least, most);
+        self.timers.set_earlier(Timer::Confirm, ctx.now.mono.after(wait));
+    }
+
+    fn may_delete(&self, ctx: &Ctx<'_>, creator: PeerId, kind: &RecordType) -> bool {
+        let Some(chain) = self.chain.as_ref().filter(|_| !kind.is_reserved()) else { return false };
+        let may = || chain.policy().allows(chain.grant(), kind, Act::Delete);
+        creator == ctx.identity.peer_id() || may()
+    }
+
+    /// Confirms the deletions that still end too soon.
+    pub(super) fn confirm_deletions(&mut self, ctx: &mut Ctx<'_>) {
+        let index = &self.indexes[Class::Application as usize];
+        let ends = |id: &RecordId| index.get(id).filter(|meta| meta.deleted).map(|m| m.expires);
+        self.outlived.retain(|id, until| ends(id).is_some_and(|ends| ends < *until));
+        let not_after = self.chain.as_ref().map_or(WallTime(0), |chain| chain.not_after());
+        let due: Vec<(RecordId, WallTime, Meta)> = self
+            .outlived
+            .iter()
+            .filter_map(|(id, until)| Some((*id, *until, index.get(id)?.clone())))
+            .filter(|(_, _, meta)| meta.expires < not_after)
+            .collect();
+        let now = self.peer_time(ctx.now.wall);
+        for (id, until, meta) in due {
+            let draft = Draft {
+                id: Some(id),
+                kind: meta.kind.clone(),
+                attributes: Vec::new(),
+                payload: Bytes::new(),
+                expires_in: Some(Duration::from_millis(until.0.saturating_sub(now.0))),
+                delete: true,
+                refresh: false,
+            };
+            // What may not be published at this moment is tried again.
+            let _ = self.publish_over(ctx, draft, Some(meta), None);
+        }
+        if !self.outlived.is_empty() {
+            self.timers.set(Timer::Confirm, ctx.now.mono.after(AGAIN_AFTER));
+        }
+    }
+}
