@@ -27,6 +27,13 @@ pub(super) struct Exiles {
     asked: u32,
 }
 
+impl Exiles {
+    /// Where they were.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.nodes.iter().flat_map(|exile| &exile.addresses)
+    }
+}
+
 struct Exile {
     node: NodeId,
     peer: PeerId,

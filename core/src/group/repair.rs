@@ -174,12 +174,16 @@ impl Group {
         }
     }
 
-    /// Dials an address of earlier times at which nobody of our part is known to be.
+    /// Dials an address of earlier times at which nobody of our part is known to be, nor anybody who had to go.
     pub(super) fn patrol(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         let of_contacts = self.contacts.values().flat_map(|contact| &contact.addresses);
         let of_present = self.present.values().flat_map(|present| &present.addresses);
         let of_neighbours = self.neighbours().flat_map(|(_, slot)| &slot.addresses);
-        let here: Vec<&Address> = of_contacts.chain(of_present).chain(of_neighbours).collect();
+        let here: Vec<&Address> = of_contacts
+            .chain(of_present)
+            .chain(of_neighbours)
+            .chain(self.exiles.addresses())
+            .collect();
         let elsewhere = |addresses: &&Vec<Address>| {
             !addresses.iter().any(|address| here.contains(&address) || ctx.named.names(address))
         };
