@@ -16,6 +16,7 @@ mod sync;
 mod tabs;
 
 use crate::report::Report;
+use peergraph_core::node::Neighbours;
 use std::fmt;
 
 /// A kind of run.
@@ -96,6 +97,9 @@ pub struct Knobs {
     /// Where those are.
     #[arg(long, value_enum, default_value_t = Spread::Scattered)]
     pub spread: Spread,
+    /// Neighbours that a node wants: minimum, ideal and maximum. Default: as applications get them.
+    #[arg(long, value_name = "MIN,IDEAL,MAX", value_parser = neighbours)]
+    pub neighbours: Option<Neighbours>,
     /// What cryptography is done.
     #[arg(long, value_enum, default_value_t = Crypto::Memo)]
     pub crypto: Crypto,
@@ -112,6 +116,7 @@ impl Default for Knobs {
             cut: 180,
             difference: 100,
             spread: Spread::Scattered,
+            neighbours: None,
             crypto: Crypto::Memo,
         }
     }
@@ -168,6 +173,16 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+fn neighbours(text: &str) -> Result<Neighbours, String> {
+    let numbers: Result<Vec<usize>, _> = text.split(',').map(str::parse).collect();
+    match numbers.as_deref() {
+        Ok(&[minimum, ideal, maximum]) if 0 < minimum && minimum <= ideal && ideal <= maximum => {
+            Ok(Neighbours { minimum, ideal, maximum })
+        }
+        _ => Err("three numbers that do not fall, such as 3,5,7".to_owned()),
+    }
+}
+
 impl Setup {
     /// A run as the command line would set it up: `records` or as many as fit the scenario.
     pub fn new(
@@ -186,8 +201,18 @@ impl Setup {
             "cargo xtask sim {} --nodes {} --seed {} --records {}",
             self.scenario.name, self.nodes, self.seed, self.records
         );
-        let Knobs { senders, browsers, fraction, rate, parts, cut, difference, spread, crypto } =
-            &self.knobs;
+        let Knobs {
+            senders,
+            browsers,
+            fraction,
+            rate,
+            parts,
+            cut,
+            difference,
+            spread,
+            neighbours,
+            crypto,
+        } = &self.knobs;
         let usual = Knobs::default();
         let mut add = |differs: bool, option: &str, value: &dyn fmt::Display| {
             if differs {
@@ -202,6 +227,9 @@ impl Setup {
         add(*cut != usual.cut, "cut", cut);
         add(*difference != usual.difference, "difference", difference);
         add(*spread != usual.spread, "spread", spread);
+        if let Some(Neighbours { minimum, ideal, maximum }) = neighbours {
+            add(true, "neighbours", &format_args!("{minimum},{ideal},{maximum}"));
+        }
         add(*crypto != usual.crypto, "crypto", &crypto.name());
         command
     }

@@ -147,12 +147,18 @@ impl Model {
                     record.expires.after(EXPIRY_SLACK) < wall,
                     record.expires.before(EXPIRY_SLACK) > wall,
                 );
-                let what = || format!("{id:?} ({}, version {:x})", record.kind, record.version);
+                let what = || {
+                    let had = version.hosts.len();
+                    format!(
+                        "{id:?} ({}, version {:x}), which {had} had",
+                        record.kind, record.version
+                    )
+                };
                 let wrong = match held.remove(id) {
                     None if alive => Some(format!("host {host} lacks {}", what())),
                     // A removal that the disk refused is made up for at the next start.
                     Some(_) if over && disk.refused > 0 => None,
-                    Some(_) if over => Some(format!("host {host} holds {}, which is over", what())),
+                    Some(_) if over => Some(format!("host {host} holds {}, and is over", what())),
                     Some(value) if alive && *value != version.bytes => {
                         Some(format!("host {host} holds another version of {}", what()))
                     }

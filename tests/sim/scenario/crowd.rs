@@ -99,7 +99,11 @@ impl Crowd {
         let browser = self.world.chance.with(setup.knobs.browsers);
         let kind = if browser { Kind::Browser } else { Kind::Native };
         let name = format!("n{}", self.world.hosts().len());
-        self.world.add_stopped(kind, &name)
+        let host = self.world.add_stopped(kind, &name);
+        if let Some(neighbours) = setup.knobs.neighbours {
+            self.world.host(host).wants = neighbours;
+        }
+        host
     }
 
     /// The owner invites all guests.
