@@ -9,6 +9,64 @@ use peergraph_tests::{HostId, Kind, World};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// C37: a group is made, opened again from the store, and deleted. Joining it twice is joining it once.
+#[test]
+fn c37_groups_are_made_opened_and_deleted() {
+    each_seed("c37_groups_are_made_opened_and_deleted", 10, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let [ada, bob] = hosts[..] else { panic!("two hosts") };
+        let other = world.create_group(ada, "talk");
+        assert_ne!(group, other, "each group has a key of its own");
+        let serial = world.members(bob, group).into_iter().map(|member| member.serial);
+        let serials: Vec<_> = serial.collect();
+        let invitation = world.invite_bearer(ada, group, 1, Duration::from_secs(600));
+        assert_eq!(world.join(bob, invitation), Ok(group));
+        let again = world.members(bob, group).into_iter().map(|member| member.serial);
+        assert!(again.eq(serials), "nothing changed");
+        world.say_to(ada, group, "hello", &hosts);
+        world.stop(bob);
+        world.start(bob);
+        world.await_synced(bob);
+        assert_eq!(world.texts(bob, group), ["hello"]);
+        world.ask(bob, Command::Leave { group }).expect("whoever is in may leave");
+        let unknown = world.publish(bob, group, draft("from nowhere"));
+        assert_eq!(unknown.err(), Some(peergraph_core::error::Error::UnknownGroup));
+        world.run_for(Duration::from_secs(5));
+        assert!(world.hosts()[bob].disk.records(group).is_empty(), "nothing of it is left");
+        assert_eq!(world.texts(ada, group), ["hello"]);
+    });
+}
+
+/// C50: who can be dialled only later tells its neighbours so over the links that are there.
+#[test]
+fn c50_late_listener_tells_its_addresses_over_its_links() {
+    each_seed("c50_late_listener_tells_its_addresses_over_its_links", 10, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
+        let [ada, bob, cleo] = hosts[..] else { panic!("three hosts") };
+        world.tell_addresses(cleo, Vec::new());
+        let node = world.node_id(cleo);
+        let told = |world: &mut World, host| {
+            let nodes = world.nodes(host, group).into_iter();
+            nodes.filter(|info| info.node == node).map(|info| info.addresses).next()
+        };
+        world.run_for(Duration::from_secs(600));
+        let links = |world: &mut World| -> Vec<_> {
+            world.links(cleo).into_iter().map(|link| link.link).collect()
+        };
+        let before = links(world);
+        for host in [ada, bob] {
+            assert_eq!(told(world, host), Some(Vec::new()));
+        }
+        let address = peergraph_tests::host::rtc_address(cleo);
+        world.tell_addresses(cleo, vec![address.clone()]);
+        world.run_for(Duration::from_secs(10));
+        for host in [ada, bob] {
+            assert_eq!(told(world, host), Some(vec![address.clone()]));
+        }
+        assert_eq!(links(world), before, "nobody connected anew");
+    });
+}
+
 /// C41: two nodes have one link, however often they dial each other, and none to themselves.
 #[test]
 fn c41_two_nodes_keep_one_link_and_none_to_themselves() {

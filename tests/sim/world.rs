@@ -15,6 +15,7 @@ use crate::queue::Queue;
 use crate::replay::Recording;
 use crate::scenario::Crypto;
 use bytes::Bytes;
+use peergraph_core::address::Address;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, NodeId};
 use peergraph_core::identity::Identity;
@@ -204,6 +205,11 @@ impl World {
         if self.hosts[host].kind == Kind::Native {
             self.handle(host, Input::Addresses(vec![rtc_address(host)]));
         }
+    }
+
+    /// A node learns where it can be dialled.
+    pub fn tell_addresses(&mut self, host: HostId, addresses: Vec<Address>) {
+        self.handle(host, Input::Addresses(addresses));
     }
 
     /// Kills a node: what was not durable is gone, and its peers notice late or never.
