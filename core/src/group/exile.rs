@@ -80,11 +80,10 @@ impl Group {
         let stands = |peer| {
             roll.best_of(peer, now).is_some_and(|best| roll.standing(best, now) == Standing::Member)
         };
-        let (back, out) = std::mem::take(&mut self.exiles.nodes)
+        let (back, out): (VecDeque<Exile>, _) = std::mem::take(&mut self.exiles.nodes)
             .into_iter()
-            .partition(|exile: &Exile| stands(exile.peer));
+            .partition(|exile| stands(exile.peer));
         self.exiles.nodes = out;
-        let back: VecDeque<Exile> = back;
         for exile in back.into_iter().filter(|exile| exile.ours).take(limits::ATTEMPTS_MAX) {
             match links.to_node(exile.node) {
                 Some(link) if self.slots.contains_key(&link) => self.connect_idle(ctx, links, link),

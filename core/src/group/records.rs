@@ -287,10 +287,8 @@ impl Group {
 
     /// The id of a new record: no other that we hold has it.
     pub(super) fn free_id(&self, creator: PeerId, kind: &RecordType, random: u64) -> RecordId {
-        let ids = (0..).map(|n| RecordId::new(creator, kind.as_str(), random.wrapping_add(n)));
-        ids.into_iter()
-            .find(|id| self.meta(*id).is_none())
-            .expect("a store holds less than all ids")
+        let mut ids = (0..).map(|n| RecordId::new(creator, kind.as_str(), random.wrapping_add(n)));
+        ids.find(|id| self.meta(*id).is_none()).expect("a store holds less than all ids")
     }
 
     /// Puts a checked record into the index, on its way to the store, and on its way to the neighbours.
@@ -309,9 +307,10 @@ impl Group {
         let bytes = (ctx.config.share.record)(signed.bytes(), &signed.digest());
         self.withheld.superseded(id, version);
         let meta = Meta::from(&signed);
-        let before = self.indexes[class as usize].insert(meta.clone());
-        if let Some(hidden) = before.as_ref().filter(|_| record.deleted) {
-            self.hides(ctx, &meta, hidden.expires);
+        let tombstone = record.deleted.then(|| meta.clone());
+        let before = self.indexes[class as usize].insert(meta);
+        if let (Some(tombstone), Some(hidden)) = (&tombstone, &before) {
+            self.hides(ctx, tombstone, hidden.expires);
         }
         // What is on its way to the disk itself may never get there, and is nothing to go back to.
         let in_flight = self.in_flight.entry(id).or_default();

@@ -23,6 +23,15 @@ pub(crate) fn meta(nth: u64, modified: u64, version: u64) -> Meta {
     }
 }
 
+/// An index of such parts, a second from each other.
+pub(crate) fn filled(numbers: impl IntoIterator<Item = u64>) -> Index {
+    let mut index = Index::default();
+    for nth in numbers {
+        index.insert(meta(nth, nth * 1_000, 1));
+    }
+    index
+}
+
 fn fingerprint(metas: &[Meta]) -> Summary {
     // A way of adding that differs from the index's: byte by byte.
     let mut sum = [0_u8; 32];

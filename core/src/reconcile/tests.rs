@@ -1,5 +1,5 @@
 use super::*;
-use crate::index::tests::meta;
+use crate::index::tests::{filled, meta};
 use crate::limits::MESSAGE_OVERHEAD_BYTES_MAX;
 use crate::record::Meta;
 use proptest::collection::vec;
@@ -70,14 +70,6 @@ fn talk_while(
 
 fn talk(a: &mut Index, b: &mut Index) -> Talk {
     talk_while(a, b, Comparison::open, |_, _, _| {})
-}
-
-fn filled(numbers: impl IntoIterator<Item = u64>) -> Index {
-    let mut index = Index::default();
-    for nth in numbers {
-        index.insert(meta(nth, nth * 1_000, 1));
-    }
-    index
 }
 
 fn assert_equal(a: &Index, b: &Index) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::index::tests::meta;
+use crate::index::tests::{filled, meta};
 use crate::limits::MESSAGE_OVERHEAD_BYTES_MAX;
 use crate::time::WallTime;
 use proptest::collection::vec;
@@ -46,14 +46,6 @@ fn talk(a: &mut Index, b: &mut Index) -> Talk {
         std::mem::swap(&mut ours, &mut theirs);
     }
     talk
-}
-
-fn filled(numbers: impl IntoIterator<Item = u64>) -> Index {
-    let mut index = Index::default();
-    for nth in numbers {
-        index.insert(meta(nth, nth * 1_000, 1));
-    }
-    index
 }
 
 fn assert_equal(a: &Index, b: &Index) {
