@@ -4,9 +4,8 @@
 //! missed.
 use super::crowd::Crowd;
 use super::{Scenario, Setup};
-use crate::check::delivery::Reach;
 use crate::host::HostId;
-use crate::report::{Meter, Report};
+use crate::report::Report;
 use std::time::Duration;
 
 /// Records are this far apart. Virtual.
@@ -26,12 +25,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 fn run(setup: &Setup) -> Report {
-    let mut crowd = Crowd::new(setup);
-    let mut meter = Meter::default();
-    crowd.grow(setup, setup.nodes - 1);
-    crowd.world.run_for(Duration::from_secs(10));
-    let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
-    setup.tell(|| phase.to_string());
+    let (mut crowd, mut meter) = Crowd::gathered(setup, Duration::from_secs(10));
 
     publish(&mut crowd, setup.records);
     let reach = crowd.settle(0, SETTLE_WITHIN);

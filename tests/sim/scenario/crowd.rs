@@ -46,6 +46,17 @@ impl Crowd {
         Self { world, group, doors: vec![owner] }
     }
 
+    /// A whole crowd, `settled` after the last one was ready; what that cost is the first phase of a report.
+    pub(crate) fn gathered(setup: &Setup, settled: Duration) -> (Self, Meter) {
+        let mut crowd = Self::new(setup);
+        let mut meter = Meter::default();
+        crowd.grow(setup, setup.nodes - 1);
+        crowd.world.run_for(settled);
+        let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
+        setup.tell(|| phase.to_string());
+        (crowd, meter)
+    }
+
     /// Adds `count` members in bursts, and waits until all have neighbours and are synchronised.
     pub fn grow(&mut self, setup: &Setup, count: usize) {
         let total = self.world.hosts().len() + count;

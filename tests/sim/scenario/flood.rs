@@ -4,7 +4,6 @@
 //! once, `--senders` of them.
 use super::crowd::Crowd;
 use super::{Scenario, Setup};
-use crate::check::delivery::Reach;
 use crate::host::HostId;
 use crate::report::{Meter, Report};
 use std::time::Duration;
@@ -24,13 +23,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 fn run(setup: &Setup) -> Report {
-    let mut crowd = Crowd::new(setup);
-    let mut meter = Meter::default();
-    crowd.grow(setup, setup.nodes - 1);
     // Neighbours are still being chosen when the last one is ready.
-    crowd.world.run_for(Duration::from_secs(10));
-    let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
-    setup.tell(|| phase.to_string());
+    let (mut crowd, mut meter) = Crowd::gathered(setup, Duration::from_secs(10));
 
     let one = *crowd.world.chance.of(&crowd.world.live().clone());
     let senders = vec![one; setup.records];

@@ -1,7 +1,6 @@
 //! Join: a latecomer, and a member who was away, catch up by sync.
 use super::crowd::Crowd;
 use super::{Scenario, Setup};
-use crate::check::delivery::Reach;
 use crate::host::{HostId, Kind, rtc_address};
 use crate::report::{Meter, Report};
 use std::time::Duration;
@@ -17,11 +16,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 fn run(setup: &Setup) -> Report {
-    let mut crowd = Crowd::new(setup);
-    let mut meter = Meter::default();
-    crowd.grow(setup, setup.nodes - 1);
-    let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
-    setup.tell(|| phase.to_string());
+    let (mut crowd, mut meter) = Crowd::gathered(setup, Duration::ZERO);
 
     publish(&mut crowd, setup.records);
     let reach = crowd.settle(0, CATCH_UP_WITHIN);

@@ -4,9 +4,8 @@
 use super::crowd::Crowd;
 use super::flood::publish;
 use super::{Scenario, Setup};
-use crate::check::delivery::Reach;
 use crate::host::HostId;
-use crate::report::{Meter, Report};
+use crate::report::Report;
 use std::time::Duration;
 
 /// Between two records. Virtual.
@@ -24,12 +23,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 fn run(setup: &Setup) -> Report {
-    let mut crowd = Crowd::new(setup);
-    let mut meter = Meter::default();
-    crowd.grow(setup, setup.nodes - 1);
-    crowd.world.run_for(SETTLED_AFTER);
-    let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
-    setup.tell(|| phase.to_string());
+    let (mut crowd, mut meter) = Crowd::gathered(setup, SETTLED_AFTER);
     for (count, forming, settled) in
         [(1, "one", "one-2"), (SOME, "some", "some-2"), (usize::MAX, "random", "random-2")]
     {

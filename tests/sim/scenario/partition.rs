@@ -4,7 +4,7 @@ use super::crowd::Crowd;
 use super::{Scenario, Setup};
 use crate::check::delivery::Reach;
 use crate::network;
-use crate::report::{Meter, Report};
+use crate::report::Report;
 use std::time::Duration;
 
 /// How long the graph settles before the cut: every wait before a node becomes a contact is over then. Virtual.
@@ -24,11 +24,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 fn run(setup: &Setup) -> Report {
-    let mut crowd = Crowd::new(setup);
-    let mut meter = Meter::default();
-    crowd.grow(setup, setup.nodes - 1);
-    let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
-    setup.tell(|| phase.to_string());
+    let (mut crowd, mut meter) = Crowd::gathered(setup, Duration::ZERO);
     crowd.world.run_for(SETTLED_AFTER);
     let phase = meter.phase(&crowd.world, "settle", 0, Reach::default());
     setup.tell(|| phase.to_string());

@@ -9,7 +9,7 @@ use super::{Scenario, Setup};
 use crate::check::delivery::Reach;
 use crate::check::refusal::Refusal;
 use crate::host::HostId;
-use crate::report::{Meter, Report};
+use crate::report::Report;
 use crate::summary::percentile;
 use peergraph_core::id::RecordId;
 use peergraph_core::io::{Command, Keep, Reply};
@@ -54,12 +54,8 @@ const ACCOMPLICE: HostId = 2;
 
 fn run(setup: &Setup) -> Report {
     assert!(setup.nodes >= 4, "an owner, a victim, its accomplice, and somebody else");
-    let mut crowd = Crowd::new(setup);
-    let mut meter = Meter::default();
-    crowd.grow(setup, setup.nodes - 1);
+    let (mut crowd, mut meter) = Crowd::gathered(setup, Duration::ZERO);
     let everybody = crowd.world.live();
-    let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
-    setup.tell(|| phase.to_string());
 
     // The victim is on record everywhere, and so are others.
     for nth in 0..setup.records.max(2) {

@@ -26,12 +26,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 fn run(setup: &Setup) -> Report {
-    let mut crowd = Crowd::new(setup);
-    let mut meter = Meter::default();
-    crowd.grow(setup, setup.nodes - 1);
-    crowd.world.run_for(Duration::from_secs(10));
-    let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
-    setup.tell(|| phase.to_string());
+    let (mut crowd, mut meter) = Crowd::gathered(setup, Duration::from_secs(10));
 
     let slow = crowd.world.chance.within(1..setup.nodes as u64) as HostId;
     let others: Vec<HostId> = crowd.world.live().into_iter().filter(|&host| host != slow).collect();

@@ -2,8 +2,7 @@
 //! published reaches them as it reaches all others.
 use super::crowd::Crowd;
 use super::{Scenario, Setup};
-use crate::check::delivery::Reach;
-use crate::report::{Meter, Report};
+use crate::report::Report;
 use std::time::Duration;
 
 /// Chromium's timers in a tab that has been hidden for five minutes. Microseconds.
@@ -23,12 +22,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 fn run(setup: &Setup) -> Report {
-    let mut crowd = Crowd::new(setup);
-    let mut meter = Meter::default();
-    crowd.grow(setup, setup.nodes - 1);
-    crowd.world.run_for(SETTLED_AFTER);
-    let phase = meter.phase(&crowd.world, "gather", 0, Reach::default());
-    setup.tell(|| phase.to_string());
+    let (mut crowd, mut meter) = Crowd::gathered(setup, SETTLED_AFTER);
 
     let live = crowd.world.live();
     let mut hidden = live.clone();
