@@ -567,6 +567,14 @@ impl Running {
         Self(child, lines)
     }
 
+    /// A bootstrap node on loopback, and where it is.
+    fn node(data: &Path) -> (Self, String) {
+        let serve = ["--json", "--name", "Node", "node", "--http", "127.0.0.1:0"];
+        let mut node = Self::start(data, &serve);
+        let url = node.line()["url"].as_str().expect("text").to_owned();
+        (node, url)
+    }
+
     fn line(&mut self) -> serde_json::Value {
         json(&self.1.next().expect("it goes on").expect("text"))
     }
@@ -584,9 +592,7 @@ impl Drop for Running {
 #[test]
 fn membership_changed_by_one_program_reaches_the_other() {
     let (node, ada) = (folder(), folder());
-    let serve = ["--json", "--name", "Node", "node", "--http", "127.0.0.1:0"];
-    let mut node = Running::start(node.path(), &serve);
-    let url = node.line()["url"].as_str().expect("text").to_owned();
+    let (_node, url) = Running::node(node.path());
     let ada = ada.path();
     ok(&run(ada, &["--node", &url, "group", "create", "Trip"]));
     let (bob, peer) = bob_joins(ada, "Trip");
@@ -627,9 +633,7 @@ fn membership_changed_by_one_program_reaches_the_other() {
 #[test]
 fn who_is_here_is_listed_with_what_they_say_of_themselves() {
     let (node, ada) = (folder(), folder());
-    let serve = ["--json", "--name", "Node", "node", "--http", "127.0.0.1:0"];
-    let mut node = Running::start(node.path(), &serve);
-    let url = node.line()["url"].as_str().expect("text").to_owned();
+    let (_node, url) = Running::node(node.path());
     let ada = ada.path();
     ok(&run(ada, &["--node", &url, "group", "create", "Trip"]));
     ok(&run_with_input(ada, &["publish", "Trip", "note", "--wait", "stored"], b"hello"));
