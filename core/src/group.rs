@@ -123,6 +123,8 @@ pub(crate) struct Group {
     outgoing: BTreeMap<LinkId, flood::Outgoing>,
     trees: tree::Trees,
     awaited: announce::Awaited,
+    /// When we asked all neighbours for nothing.
+    hurried: Option<Time>,
     budgets: sync::Budgets,
     /// Records that are not durable yet, and who announced them.
     writing: BTreeMap<RecordId, Vec<LinkId>>,
@@ -284,6 +286,7 @@ impl Group {
             outgoing: BTreeMap::new(),
             trees: tree::Trees::default(),
             awaited: announce::Awaited::default(),
+            hurried: None,
             budgets: sync::Budgets::default(),
             writing: BTreeMap::new(),
             in_flight: BTreeMap::new(),

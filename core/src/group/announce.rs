@@ -7,13 +7,16 @@
 //! ```
 //!
 //! Who asked once is sent the next records of that publisher unasked ([`Trees`](super::tree::Trees)), and their
-//! announcements to everybody else wait a while: they are for those whose branch of the tree broke. Who hears of a
-//! record that the tree ought to bring waits a little for it; then it asks, and is on another branch. An announcer
-//! that does not deliver is followed by the next. Large records are always asked for: a copy is dear.
+//! announcements to everybody else wait a while ([`Late`]): they are for those whose branch of the tree broke. Who
+//! hears of a record that the tree ought to bring waits a little for it; then it asks, and is on another branch. An
+//! announcer that does not deliver is followed by the next. Large records are always asked for: a copy is dear.
+//!
+//! Announcements that nobody acts on wait longer each time, and so more of them travel together. Who loses a
+//! neighbour, or had to ask for what the tree ought to have brought, asks the others for nothing: an empty request,
+//! which says that it depends on their announcements, and brings those that wait.
 //!
 //! An id says nothing that could be verified. A neighbour may have [`PROMISED_MAX`] ids open that it did not deliver;
 //! more are neither passed on nor asked for. (The beginnings: Plumtree, Leitão and others 2007.)
-use super::graph::Slot;
 use super::tree::Publisher;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
@@ -28,11 +31,18 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long announcements wait where a tree is known: at the end of a link with the lower node id, and at the other,
-/// which need not say what the first said. Measured at 1,000 nodes with links of 10–50 ms: with 150 and 400 ms a tree
-/// that a lost link had lengthened stayed so (last delivery 0.66 s instead of 0.15 s); shorter costs more messages.
+/// How long announcements wait at first where a tree is known: at the end of a link with the lower node id, and at the
+/// other, which need not say what the first said. Measured at 1,000 nodes with links of 10–50 ms: with 150 and 400 ms a
+/// tree that a lost link had lengthened stayed so (last delivery 0.66 s instead of 0.15 s); shorter costs more messages.
 const ANNOUNCE_DELAY: Duration = Duration::from_millis(60);
 const ANNOUNCE_LATE_DELAY: Duration = Duration::from_millis(140);
+/// How often these double while nobody acts on them: to about one second, and two. Guess: what a person waits for one
+/// message when a branch breaks unseen.
+const CALM_MAX: u8 = 4;
+/// Announcements that wait for one neighbour; with one more they go out. Guess: a message of 6 KB.
+const LATE_MAX: usize = 256;
+/// Between two empty requests. Guess: a branch that broke shows in many records at once.
+const HURRY_EVERY: Duration = Duration::from_secs(1);
 /// How long a tree has to bring an announced record. Guess: the announcement itself waited as long.
 const TREE_DELAY: Duration = Duration::from_millis(60);
 /// How long an announcer has to deliver before the next one is asked too: a few round trips. Guess.
@@ -52,6 +62,60 @@ const PROMISED_MAX: usize = 4_096;
 const ANNOUNCERS_MAX: usize = 16;
 /// Delayed announcements among which one is looked for that became needless. Guess: those of a second of chat.
 const LATER_SEARCHED: usize = 64;
+
+/// Announcements that wait for one neighbour.
+#[derive(Default)]
+pub(super) struct Late {
+    announced: Vec<Announced>,
+    /// When they go out.
+    at: Time,
+    /// How many in a row went out without anybody acting on them, up to [`CALM_MAX`].
+    calm: u8,
+}
+
+impl Late {
+    /// Adds one. Where `first`, the other end counts on us.
+    fn add(&mut self, announced: Announced, now: Time, first: bool) {
+        if self.announced.is_empty() {
+            let wait = if first { ANNOUNCE_DELAY } else { ANNOUNCE_LATE_DELAY };
+            self.at = now.after(wait * (1 << self.calm));
+        }
+        self.announced.push(announced);
+        if self.announced.len() >= if first { LATE_MAX } else { 2 * LATE_MAX } {
+            self.at = now;
+        }
+    }
+
+    /// The other end has a record, and need not be told.
+    fn needless(&mut self, id: RecordId) {
+        if let Some(at) = self.announced.iter().take(LATER_SEARCHED).position(|a| a.id == id) {
+            self.announced.remove(at);
+        }
+    }
+
+    /// The other end depends on us: all go out now, and the next ones soon.
+    fn hurry(&mut self, now: Time) {
+        self.at = now;
+        self.calm = 0;
+    }
+
+    /// Those that are due.
+    fn take_due(&mut self, now: Time) -> Vec<Announced> {
+        if self.at > now {
+            return Vec::new();
+        }
+        self.calm = CALM_MAX.min(self.calm + 1);
+        std::mem::take(&mut self.announced)
+    }
+
+    fn due(&self) -> Option<Time> {
+        (!self.announced.is_empty()).then_some(self.at)
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
 
 /// Records that were announced and are not here.
 #[derive(Default)]
@@ -152,10 +216,8 @@ impl Group {
                 slot.used(false);
                 self.outgoing.entry(link).or_default().announce(announced, large);
             } else {
-                let first = ctx.node < slot.node;
-                let wait = if first { ANNOUNCE_DELAY } else { ANNOUNCE_LATE_DELAY };
-                slot.announce_late(announced, ctx.now.mono.after(wait));
-                self.timers.set_earlier(Timer::Announce, slot.later_at);
+                slot.late.add(announced, ctx.now.mono, ctx.node < slot.node);
+                self.timers.set_earlier(Timer::Announce, slot.late.at);
             }
         }
         wanted.map_or_else(Vec::new, |wanted| wanted.announcers)
@@ -164,17 +226,28 @@ impl Group {
     /// The delayed announcements that are due go out at the end of this input.
     pub(super) fn announce_late(&mut self, now: Time) {
         for (&link, slot) in &mut self.slots {
-            if slot.later.is_empty() {
-                continue;
-            }
-            if slot.later_at > now {
-                self.timers.set_earlier(Timer::Announce, slot.later_at);
+            let Some(at) = slot.late.due() else { continue };
+            if at > now {
+                self.timers.set_earlier(Timer::Announce, at);
                 continue;
             }
             let outgoing = self.outgoing.entry(link).or_default();
-            for announced in std::mem::take(&mut slot.later) {
+            for announced in slot.late.take_due(now) {
                 slot.used(false);
                 outgoing.announce(announced, false);
+            }
+        }
+    }
+
+    /// Our branch of a tree broke: until it is mended we depend on what the neighbours announce.
+    pub(super) fn hurry(&mut self, now: Time) {
+        if self.hurried.is_some_and(|at| now.since(at) < HURRY_EVERY) {
+            return;
+        }
+        self.hurried = Some(now);
+        for (&link, slot) in &self.slots {
+            if slot.state == SlotState::Neighbour {
+                self.outgoing.entry(link).or_default().hurry = true;
             }
         }
     }
@@ -190,10 +263,7 @@ impl Group {
             let Announced { id, version } = announced;
             if let Some(slot) = self.slots.get_mut(&link) {
                 slot.used(false);
-                let later = &mut slot.later;
-                if let Some(at) = later.iter().take(LATER_SEARCHED).position(|a| a.id == id) {
-                    later.remove(at);
-                }
+                slot.late.needless(id);
             }
             if let Some((_, meta)) = self.meta(id)
                 && meta.version >= version
@@ -292,6 +362,7 @@ impl Group {
     pub(super) fn graft(&mut self, ctx: &Ctx<'_>) {
         while let Some(id) = self.awaited.due.pop_due(ctx.now.mono) {
             self.ask(ctx, id);
+            self.hurry(ctx.now.mono);
         }
         self.arm_graft();
     }
@@ -325,7 +396,16 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        for id in wire::decode_request(body)? {
+        let mut ids = wire::decode_request(body)?.peekable();
+        if ids.peek().is_none()
+            && let Some(slot) = self.slots.get_mut(&link)
+        {
+            slot.late.hurry(ctx.now.mono);
+            if let Some(at) = slot.late.due() {
+                self.timers.set_earlier(Timer::Announce, at);
+            }
+        }
+        for id in ids {
             if let Some((_, meta)) = self.meta(id) {
                 let short = meta.short();
                 if meta.size as usize <= LARGE_BYTES {
@@ -345,15 +425,6 @@ impl Group {
         self.publishing.asked();
         self.give(ctx, links, link);
         Ok(())
-    }
-}
-
-impl Slot {
-    fn announce_late(&mut self, announced: Announced, at: Time) {
-        if self.later.is_empty() {
-            self.later_at = at;
-        }
-        self.later.push(announced);
     }
 }
 

@@ -35,6 +35,8 @@ const UTILITY_STEP: u32 = 128;
 #[derive(Default)]
 pub(super) struct Outgoing {
     pub(super) wanted: Vec<RecordId>,
+    /// Whether an empty request goes out.
+    pub(super) hurry: bool,
     announced: Vec<Announced>,
     announced_large: Vec<Announced>,
     pub(super) records: Vec<Bytes>,
@@ -60,6 +62,9 @@ impl Group {
             let Some(slot) = self.slots.get(&link) else { continue };
             for ids in outgoing.wanted.chunks(limits::PAGE_MAX) {
                 links.send(ctx.now, link, &wire::request(slot.number, ids), ctx.out);
+            }
+            if outgoing.hurry {
+                links.send(ctx.now, link, &wire::request(slot.number, &[]), ctx.out);
             }
             for (announced, large) in
                 [(&outgoing.announced, false), (&outgoing.announced_large, true)]

@@ -12,6 +12,7 @@
 //! Below the minimum we look for neighbours at once, below the ideal now and then; above the maximum we refuse, with
 //! referrals, unless who asks has nobody: then the least useful one makes room; above the ideal the least useful one goes, one at a time, once it is old enough. A node joins with one
 //! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in [`Neighbours`].
+use super::announce::Late;
 use super::sync::Syncing;
 use super::{Group, Present, Timer};
 use crate::address::Address;
@@ -25,7 +26,7 @@ use crate::node::Ctx;
 use crate::policy::Grant;
 use crate::roll::Standing;
 use crate::time::Time;
-use crate::wire::{self, AckOf, Announced, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
+use crate::wire::{self, AckOf, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::collections::BTreeSet;
@@ -61,9 +62,7 @@ pub(super) struct Slot {
     pub(super) chain: Option<VerifiedChain>,
     pub(super) addresses: Vec<Address>,
     pub(super) acks: Vec<AckOf>,
-    /// Announcements that wait, and until when.
-    pub(super) later: Vec<Announced>,
-    pub(super) later_at: Time,
+    pub(super) late: Late,
     pub(super) utility: u32,
     since: Time,
     pub(super) sync: Syncing,
@@ -411,12 +410,13 @@ impl Group {
         slot.sync = Syncing::default();
         slot.synced = false;
         slot.acks.clear();
-        slot.later.clear();
+        slot.late.clear();
         slot.declined.clear();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         self.outgoing.remove(&link);
         self.trees.forget(link);
         self.awaited.lost(link, ctx.now.mono);
+        self.hurry(ctx.now.mono);
         self.arm_graft();
         self.fruitless_rounds = 0;
         self.forget_routes(link);
@@ -787,8 +787,7 @@ impl Slot {
             chain: None,
             addresses: Vec::new(),
             acks: Vec::new(),
-            later: Vec::new(),
-            later_at: ctx.now.mono,
+            late: Late::default(),
             utility: 0,
             since: ctx.now.mono,
             sync: Syncing::default(),
