@@ -51,7 +51,8 @@ use crate::policy::Grant;
 use crate::record::Attribute;
 use crate::roll::{Roll, Standing};
 use crate::storage::{self, Class, Commit};
-use crate::time::{Deadlines, Time, WallTime};
+use crate::table::{Mixer, Table};
+use crate::time::{Place, Time, Timers, WallTime};
 use crate::wire::{self, kind};
 use bytes::Bytes;
 use minicbor::bytes::ByteArray;
@@ -126,10 +127,8 @@ pub(crate) struct Group {
     /// When we asked all neighbours for nothing.
     hurried: Option<Time>,
     budgets: sync::Budgets,
-    /// Records that are not durable yet, and who announced them.
-    writing: BTreeMap<RecordId, Vec<LinkId>>,
-    /// How many writes of a record are not answered.
-    in_flight: BTreeMap<RecordId, u32>,
+    /// Records that are not durable yet.
+    writing: Table<RecordId, records::Writing>,
     refused: refused::Refused,
     /// Versions of records that are deleted here only.
     hidden: BTreeMap<RecordId, u64>,
@@ -140,7 +139,7 @@ pub(crate) struct Group {
     repair: repair::Repair,
     exiles: exile::Exiles,
     publishing: publishing::Publishing,
-    timers: Deadlines<Timer>,
+    timers: Timers<Timer, { Timer::ALL.len() }>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
     /// Grows while there are too few neighbours and nobody new is known.
@@ -169,6 +168,34 @@ enum Timer {
     SafetyNet,
     Save,
     Sync,
+}
+
+impl Place for Timer {
+    const ALL: &[Self] = &[
+        Self::Maintain,
+        Self::Acks,
+        Self::Announce,
+        Self::Graft,
+        Self::Presence,
+        Self::Signature,
+        Self::Beat,
+        Self::Contact,
+        Self::Standing,
+        Self::Repair,
+        Self::Expiry,
+        Self::Confirm,
+        Self::Refresh,
+        Self::Joining,
+        Self::Judge,
+        Self::Renew,
+        Self::SafetyNet,
+        Self::Save,
+        Self::Sync,
+    ];
+
+    fn place(self) -> usize {
+        self as usize
+    }
 }
 
 /// A join that is under way.
@@ -288,8 +315,7 @@ impl Group {
             awaited: announce::Awaited::default(),
             hurried: None,
             budgets: sync::Budgets::default(),
-            writing: BTreeMap::new(),
-            in_flight: BTreeMap::new(),
+            writing: Table::with_hasher(Mixer::new(table_secret)),
             refused: refused::Refused::default(),
             hidden: BTreeMap::new(),
             outlived: BTreeMap::new(),
@@ -298,7 +324,7 @@ impl Group {
             repair: repair::Repair::default(),
             exiles: exile::Exiles::default(),
             publishing: publishing::Publishing::default(),
-            timers: Deadlines::default(),
+            timers: Timers::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,
         }

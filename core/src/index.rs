@@ -13,11 +13,12 @@ use crate::id::{Digest, PeerId, RecordId};
 use crate::io::Cursor;
 use crate::record::{Meta, RecordType};
 use crate::symbols::{self, Symbol, Symbols};
-use crate::table::Mixer;
+use crate::table::{Mixer, Table};
 use crate::time::WallTime;
 use hashbrown::HashTable;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::hash::BuildHasher as _;
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ const CHUNK_MAX: usize = 256;
 /// Changes remembered, so that symbols of one moment can be told while records come and go. Guess: more than come in a
 /// round trip. What compares then goes on with ranges.
 const JOURNAL_MAX: usize = 1_024;
+/// Ends of records that are gone, beside as many as there are records. Guess.
+const GONE_ENDS_MAX: usize = 64;
 /// Symbols that the fingerprint of all records covers.
 const HASHED_SYMBOLS: usize = 16;
 
@@ -55,7 +58,8 @@ pub struct Index {
     by_id: HashTable<u32>,
     by_short: HashTable<u32>,
     mixer: Mixer,
-    by_expiry: BTreeSet<(WallTime, RecordId)>,
+    /// Ends of records, those that are gone included until they come up.
+    by_expiry: BinaryHeap<Reverse<(WallTime, RecordId)>>,
     symbols: Symbols,
     /// Of all records together.
     bytes: u64,
@@ -68,7 +72,9 @@ pub struct Index {
 impl Index {
     /// An empty index whose tables are hashed with this secret.
     pub fn new(secret: u64) -> Self {
-        Self { mixer: Mixer::new(secret), ..Self::default() }
+        let mixer = Mixer::new(secret);
+        let shared = Shared { peers: Table::with_hasher(mixer), ..Shared::default() };
+        Self { mixer, shared, ..Self::default() }
     }
 
     /// Takes in a record, in the place of the one with its id, which is returned. Whether it *should* take that
@@ -78,7 +84,7 @@ impl Index {
         let old = self.remove(&meta.id);
         let (id, short, cursor) = (meta.id, meta.short(), meta.cursor());
         let (size, sum) = (meta.size, Sum::of(&meta.digest));
-        self.by_expiry.insert((meta.expires, id));
+        self.by_expiry.push(Reverse((meta.expires, id)));
         let Self { slots, mixer, .. } = self;
         let slot = slots.add(meta);
         let by_id = |&slot: &u32| mixer.hash_one(slots.get(slot).id);
@@ -102,7 +108,7 @@ impl Index {
         if let Ok(found) = self.by_short.find_entry(hash, |&other| other == slot) {
             found.remove();
         }
-        self.by_expiry.remove(&(meta.expires, meta.id));
+        self.settle_expiry();
         self.bytes -= u64::from(meta.size);
         self.changed(meta.short(), -1);
         let cursor = meta.cursor();
@@ -165,7 +171,21 @@ impl Index {
 
     /// The record that ends first, with that time; the lower id of two.
     pub fn next_expiry(&self) -> Option<(WallTime, RecordId)> {
-        self.by_expiry.first().copied()
+        self.by_expiry.peek().map(|Reverse(end)| *end)
+    }
+
+    /// What is gone does not stay first, nor make up most of the ends.
+    fn settle_expiry(&mut self) {
+        let mut ends = std::mem::take(&mut self.by_expiry);
+        let stands =
+            |(at, id): &(WallTime, RecordId)| self.get(id).is_some_and(|meta| meta.expires == *at);
+        if ends.len() > 2 * self.len() + GONE_ENDS_MAX {
+            ends.retain(|Reverse(end)| stands(end));
+        }
+        while ends.peek().is_some_and(|Reverse(end)| !stands(end)) {
+            ends.pop();
+        }
+        self.by_expiry = ends;
     }
 
     /// Number and fingerprint of the records at or after `lower` and before `upper`; without `upper` to the last.
@@ -467,7 +487,7 @@ fn cut(hash: &[u8]) -> Fingerprint128 {
 /// One copy of each peer id and type for all records that name it.
 #[derive(Clone, Debug, Default)]
 struct Shared {
-    peers: BTreeSet<Arc<PeerId>>,
+    peers: Table<PeerId, Arc<PeerId>>,
     kinds: BTreeSet<RecordType>,
 }
 
@@ -485,17 +505,13 @@ impl Shared {
     }
 
     fn peer(&mut self, peer: &Arc<PeerId>) -> Arc<PeerId> {
-        if let Some(peer) = self.peers.get(peer) {
-            return Arc::clone(peer);
-        }
-        self.peers.insert(Arc::clone(peer));
-        Arc::clone(peer)
+        Arc::clone(self.peers.entry(**peer).or_insert_with(|| Arc::clone(peer)))
     }
 
     /// Forgets names that no record uses, once there are more names than `records` can have by much.
     fn sweep(&mut self, records: usize) {
         if self.peers.len() > 2 * records + UNUSED_NAMES_MAX {
-            self.peers.retain(|peer| Arc::strong_count(peer) > 1);
+            self.peers.retain(|_, peer| Arc::strong_count(peer) > 1);
         }
         if self.kinds.len() > records + UNUSED_NAMES_MAX {
             self.kinds.retain(RecordType::is_shared);

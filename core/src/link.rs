@@ -25,7 +25,7 @@ use crate::limits;
 use crate::node::Ctx;
 use crate::noise::{Handshake, Seal, TAG_BYTES};
 use crate::time::{Deadlines, Now, Time};
-use crate::wire::{self, Hello, Introduction, kind};
+use crate::wire::{self, Hello, Introduction, Message};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use rand_chacha::rand_core::Rng as _;
 use std::collections::{BTreeMap, VecDeque};
@@ -59,8 +59,8 @@ pub(crate) struct Link {
     unused_since: Option<Time>,
     /// Whether the queue overflowed.
     slow: bool,
-    /// Graphs by slot.
-    slots: BTreeMap<u16, GroupId>,
+    /// Graphs by slot. Few: most links carry one.
+    slots: Vec<(u16, GroupId)>,
     slots_taken: u16,
 }
 
@@ -112,7 +112,7 @@ impl Links {
             asked: None,
             unused_since: None,
             slow: false,
-            slots: BTreeMap::new(),
+            slots: Vec::new(),
             slots_taken: 0,
         };
         self.links.insert(id, link);
@@ -216,7 +216,7 @@ impl Links {
     }
 
     /// Sends a message, or queues it.
-    pub(crate) fn send(&mut self, now: Now, id: LinkId, message: &Bytes, out: &mut Outbox) {
+    pub(crate) fn send(&mut self, now: Now, id: LinkId, message: &Message, out: &mut Outbox) {
         if let Some(link) = self.links.get_mut(&id) {
             link.said = now.mono;
             link.send(id, message, out);
@@ -274,11 +274,11 @@ impl Links {
         if quiet(link.heard) {
             link.asked.get_or_insert(now.mono);
             link.said = now.mono;
-            link.send(id, &Bytes::from_static(&[kind::PING]), out);
+            link.send(id, &Message::PING, out);
         } else if quiet(link.said) {
             // They are heard: a word is enough, it asks for no answer.
             link.said = now.mono;
-            link.send(id, &Bytes::from_static(&[kind::PONG]), out);
+            link.send(id, &Message::PONG, out);
         }
         let next = if used { limits::KEEPALIVE_EVERY } else { limits::UNUSED_LINK_AFTER / 4 };
         self.checks.set(id, now.mono.after(next));
@@ -293,13 +293,14 @@ impl Links {
         }
         link.slots_taken = link.slots_taken.checked_add(1)?;
         let slot = link.slots_taken.checked_mul(2)?.checked_add(u16::from(!link.initiator))?;
-        link.slots.insert(slot, group);
+        link.slots.push((slot, group));
         Some(slot)
     }
 
     /// The graph behind a slot.
     pub(crate) fn group_at(&self, link: LinkId, slot: u16) -> Option<GroupId> {
-        self.links.get(&link)?.slots.get(&slot).copied()
+        let slots = &self.links.get(&link)?.slots;
+        slots.iter().find(|(number, _)| *number == slot).map(|(_, group)| *group)
     }
 
     /// Binds a slot that the other end chose.
@@ -314,17 +315,17 @@ impl Links {
             return Err(Misbehaved::TooMuch);
         }
         let theirs = slot.is_multiple_of(2) != link.initiator;
-        if !theirs || link.slots.contains_key(&slot) {
+        if !theirs || link.slots.iter().any(|(number, _)| *number == slot) {
             return Err(Misbehaved::Unexpected);
         }
-        link.slots.insert(slot, group);
+        link.slots.push((slot, group));
         Ok(())
     }
 
     /// Frees a slot.
     pub(crate) fn free_slot(&mut self, id: LinkId, slot: u16) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.slots.remove(&slot);
+            link.slots.retain(|(number, _)| *number != slot);
         }
     }
 }
@@ -363,27 +364,32 @@ impl Link {
     }
 
     /// Splits a message into frames, seals them, and sends or queues them.
-    fn send(&mut self, id: LinkId, message: &Bytes, out: &mut Outbox) {
-        let sealed = matches!(&self.state, State::Ready(ready) if ready.seal.is_some());
-        let room = limits::FRAME_BYTES_MAX - 1 - if sealed { TAG_BYTES } else { 0 };
-        let parts = message.len().div_ceil(room).max(1);
-        for (n, part) in message.chunks(room).enumerate() {
-            let mut frame = BytesMut::with_capacity(part.len() + 1 + TAG_BYTES);
-            frame.put_u8(match (parts, n + 1 == parts) {
-                (1, _) => wire::WHOLE,
-                (_, true) => wire::LAST,
-                (_, false) => wire::PART,
-            });
-            frame.put_slice(part);
-            let frame = match &mut self.state {
-                State::Ready(ready) => match &mut ready.seal {
+    fn send(&mut self, id: LinkId, message: &Message, out: &mut Outbox) {
+        let mut seal = match &mut self.state {
+            State::Ready(ready) => ready.seal.as_mut(),
+            State::Opening | State::Shaking { .. } => None,
+        };
+        let room = limits::FRAME_BYTES_MAX - 1 - if seal.is_some() { TAG_BYTES } else { 0 };
+        let bytes = message.bytes();
+        let parts = bytes.len().div_ceil(room).max(1);
+        if parts == 1 && seal.is_none() {
+            self.queued_bytes += message.frame().len();
+            self.queue.push_back(message.frame().clone());
+        } else {
+            for (n, part) in bytes.chunks(room).enumerate() {
+                let first = match (parts, n + 1 == parts) {
+                    (1, _) => wire::WHOLE,
+                    (_, true) => wire::LAST,
+                    (_, false) => wire::PART,
+                };
+                let frame = [&[first], part].concat();
+                let frame = match &mut seal {
                     Some(seal) => seal.seal(&frame).into(),
-                    None => frame.freeze(),
-                },
-                State::Opening | State::Shaking { .. } => frame.freeze(),
-            };
-            self.queued_bytes += frame.len();
-            self.queue.push_back(frame);
+                    None => Bytes::from(frame),
+                };
+                self.queued_bytes += frame.len();
+                self.queue.push_back(frame);
+            }
         }
         self.pump(id, out);
         if self.queued_bytes > limits::LINK_QUEUE_BYTES_MAX {
@@ -449,7 +455,7 @@ impl Link {
                 })
             };
             let message = Bytes::from(handshake.write(&payload));
-            self.send(id, &message, ctx.out);
+            self.send(id, &Message::of(&message), ctx.out);
         }
         let State::Shaking { handshake, .. } = &self.state else { return };
         if !handshake.is_finished() {

@@ -23,7 +23,7 @@ use crate::rendezvous::Tables;
 use crate::signalling::Ways;
 use crate::storage::Storage;
 use crate::time::{Now, Time};
-use crate::wire::{self, kind};
+use crate::wire::{self, Message, kind};
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
@@ -467,8 +467,7 @@ impl Node {
         let body = &message[1..];
         match kind {
             kind::PING => {
-                let pong = Bytes::from_static(&[kind::PONG]);
-                self.links.send(self.now, link, &pong, &mut self.outbox);
+                self.links.send(self.now, link, &Message::PONG, &mut self.outbox);
             }
             kind::SIT | kind::CARRY | kind::RISE
                 if self.config.rendezvous && !self.is_client(link) =>

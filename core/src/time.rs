@@ -124,9 +124,106 @@ impl<K: Ord + Copy> Deadlines<K> {
     }
 }
 
+/// What has a fixed place among `N` deadlines.
+pub(crate) trait Place: Copy + 'static {
+    /// All, in the order of their places.
+    const ALL: &[Self];
+    fn place(self) -> usize;
+}
+
+/// Deadlines of a fixed set of things, in their order where two are due at once. They lie side by side: every input
+/// looks at the earliest.
+#[derive(Debug)]
+pub(crate) struct Timers<K, const N: usize> {
+    /// [`UNARMED`] where there is none.
+    at: [Time; N],
+    kind: std::marker::PhantomData<K>,
+}
+
+const UNARMED: Time = Time(u64::MAX);
+
+impl<K, const N: usize> Default for Timers<K, N> {
+    fn default() -> Self {
+        Self { at: [UNARMED; N], kind: std::marker::PhantomData }
+    }
+}
+
+impl<K: Place, const N: usize> Timers<K, N> {
+    pub(crate) fn set(&mut self, key: K, at: Time) {
+        self.at[key.place()] = at;
+    }
+
+    pub(crate) fn set_if_unarmed(&mut self, key: K, at: Time) {
+        if self.at(key).is_none() {
+            self.set(key, at);
+        }
+    }
+
+    pub(crate) fn set_earlier(&mut self, key: K, at: Time) {
+        let armed = &mut self.at[key.place()];
+        *armed = at.min(*armed);
+    }
+
+    pub(crate) fn clear(&mut self, key: K) {
+        self.set(key, UNARMED);
+    }
+
+    pub(crate) fn at(&self, key: K) -> Option<Time> {
+        Some(self.at[key.place()]).filter(|&at| at != UNARMED)
+    }
+
+    pub(crate) fn next(&self) -> Option<(Time, K)> {
+        let first = *self.at.iter().min()?;
+        let place = self.at.iter().position(|&at| at == first && at != UNARMED)?;
+        Some((first, K::ALL[place]))
+    }
+
+    pub(crate) fn pop_due(&mut self, now: Time) -> Option<K> {
+        let (_, key) = self.next().filter(|&(at, _)| at <= now)?;
+        self.clear(key);
+        Some(key)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    enum Two {
+        A,
+        B,
+    }
+
+    impl Place for Two {
+        const ALL: &[Self] = &[Self::A, Self::B];
+        fn place(self) -> usize {
+            self as usize
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn timers_are_deadlines(steps in proptest::collection::vec((0..5, proptest::bool::ANY, 0..20_u64), 0..50)) {
+            let (mut timers, mut deadlines) = (Timers::<Two, 2>::default(), Deadlines::default());
+            for (step, first, at) in steps {
+                let key = if first { Two::A } else { Two::B };
+                let at = Time::from_micros(at);
+                match step {
+                    0 => (timers.set(key, at), deadlines.set(key, at)),
+                    1 => (timers.set_if_unarmed(key, at), deadlines.set_if_unarmed(key, at)),
+                    2 => (timers.set_earlier(key, at), deadlines.set_earlier(key, at)),
+                    3 => (timers.clear(key), deadlines.clear(key)),
+                    _ => {
+                        proptest::prop_assert_eq!(timers.pop_due(at), deadlines.pop_due(at));
+                        ((), ())
+                    }
+                };
+                proptest::prop_assert_eq!(timers.next(), deadlines.next());
+                proptest::prop_assert_eq!(timers.at(key), deadlines.at(key));
+            }
+        }
+    }
 
     #[test]
     fn rearming_replaces_the_earlier_deadline() {

@@ -29,6 +29,30 @@ pub(crate) const WHOLE: u8 = 0;
 pub(crate) const PART: u8 = 1;
 pub(crate) const LAST: u8 = 2;
 
+/// A message as it leaves on most links: whole, in one frame, with that frame's first byte before it.
+#[derive(Clone)]
+pub(crate) struct Message(Bytes);
+
+impl Message {
+    pub(crate) const PING: Self = Self(Bytes::from_static(&[WHOLE, kind::PING]));
+    pub(crate) const PONG: Self = Self(Bytes::from_static(&[WHOLE, kind::PONG]));
+
+    /// A message of the handshake, or any other that is encoded.
+    pub(crate) fn of(encoded: &[u8]) -> Self {
+        Self([&[WHOLE], encoded].concat().into())
+    }
+
+    /// The frame, if it is sent in one and unsealed.
+    pub(crate) fn frame(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// What the other end takes it for.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0[1..]
+    }
+}
+
 /// Kinds of message. Those from [`FIRST_OF_GRAPH`] on carry a slot.
 pub(crate) mod kind {
     pub(crate) const PING: u8 = 1;
@@ -450,7 +474,7 @@ pub(crate) struct Signal {
 
 /// Encodes an announcement: items of [`Announced::BYTES`], and one more byte if they are too large to be sent unasked.
 /// Not CBOR, since there are more of these messages than of all others together.
-pub(crate) fn announce(slot: u16, announced: &[Announced], large: bool) -> Bytes {
+pub(crate) fn announce(slot: u16, announced: &[Announced], large: bool) -> Message {
     let items = announced.iter().flat_map(|Announced { id, version }| {
         id.as_bytes().iter().copied().chain(version.to_be_bytes())
     });
@@ -474,12 +498,12 @@ pub(crate) fn decode_announce(
 }
 
 /// Encodes a request for announced records, ids only; the records come as floods.
-pub(crate) fn request(slot: u16, ids: &[RecordId]) -> Bytes {
+pub(crate) fn request(slot: u16, ids: &[RecordId]) -> Message {
     packed(kind::REQUEST, slot, ids.iter().flat_map(|id| *id.as_bytes()))
 }
 
 /// Encodes what the sender does not let in, by short ids: not to be given again before it is requested.
-pub(crate) fn decline(slot: u16, shorts: &[u64]) -> Bytes {
+pub(crate) fn decline(slot: u16, shorts: &[u64]) -> Message {
     packed(kind::DECLINE, slot, shorts.iter().flat_map(|short| short.to_le_bytes()))
 }
 
@@ -501,9 +525,9 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<impl Iterator<Item = RecordI
     Ok(ids.iter().map(|id| RecordId::from_bytes(*id)))
 }
 
-fn packed(kind: u8, slot: u16, body: impl Iterator<Item = u8>) -> Bytes {
+fn packed(kind: u8, slot: u16, body: impl Iterator<Item = u8>) -> Message {
     let [high, low] = slot.to_be_bytes();
-    [kind, high, low].into_iter().chain(body).collect::<Vec<u8>>().into()
+    Message([WHOLE, kind, high, low].into_iter().chain(body).collect::<Vec<u8>>().into())
 }
 
 /// Encodes a body, a payload, or anything else of ours.
@@ -512,35 +536,35 @@ pub(crate) fn encode(body: &impl Encode<()>) -> Vec<u8> {
 }
 
 /// Encodes a message outside any graph.
-pub(crate) fn message(kind: u8, body: &impl Encode<()>) -> Bytes {
+pub(crate) fn message(kind: u8, body: &impl Encode<()>) -> Message {
     debug_assert!(kind < kind::FIRST_OF_GRAPH);
-    let mut bytes = vec![kind];
+    let mut bytes = vec![WHOLE, kind];
     minicbor::encode(body, &mut bytes).expect("a vector takes everything");
-    bytes.into()
+    Message(bytes.into())
 }
 
 /// Encodes a message of a graph.
-pub(crate) fn graph_message(kind: u8, slot: u16, body: &impl Encode<()>) -> Bytes {
+pub(crate) fn graph_message(kind: u8, slot: u16, body: &impl Encode<()>) -> Message {
     debug_assert!(kind >= kind::FIRST_OF_GRAPH);
-    let mut bytes = vec![kind];
-    bytes.extend_from_slice(&slot.to_be_bytes());
+    let [high, low] = slot.to_be_bytes();
+    let mut bytes = vec![WHOLE, kind, high, low];
     minicbor::encode(body, &mut bytes).expect("a vector takes everything");
-    bytes.into()
+    Message(bytes.into())
 }
 
 /// Encodes a flood: an array of byte strings, each one record.
-pub(crate) fn flood(slot: u16, records: &[Bytes]) -> Bytes {
+pub(crate) fn flood(slot: u16, records: &[Bytes]) -> Message {
     let size: usize = records.iter().map(|record| record.len() + 5).sum();
-    let mut bytes = Vec::with_capacity(size + 8);
-    bytes.push(kind::FLOOD);
-    bytes.extend_from_slice(&slot.to_be_bytes());
+    let mut bytes = Vec::with_capacity(size + 9);
+    let [high, low] = slot.to_be_bytes();
+    bytes.extend_from_slice(&[WHOLE, kind::FLOOD, high, low]);
     let mut encoder = Encoder::new(&mut bytes);
     let array = encoder.array(records.len() as u64);
     array.expect("a vector takes everything");
     for record in records {
         encoder.bytes(record).expect("a vector takes everything");
     }
-    bytes.into()
+    Message(bytes.into())
 }
 
 /// Takes a flood apart without copying the records.
@@ -608,7 +632,7 @@ mod tests {
             })
             .collect();
         for large in [false, true] {
-            let mut message = announce(0x0203, &announced, large).to_vec();
+            let mut message = announce(0x0203, &announced, large).bytes().to_vec();
             assert_eq!(message.len(), 3 + 3 * Announced::BYTES + usize::from(large));
             let (decoded, is_large) = decode_announce(&message[3..]).unwrap();
             assert_eq!((decoded.collect::<Vec<_>>(), is_large), (announced.clone(), large));
@@ -619,6 +643,7 @@ mod tests {
         }
         let ids: Vec<RecordId> = announced.iter().map(|a| a.id).collect();
         let message = request(0x0203, &ids);
+        let message = message.bytes();
         assert_eq!(message[..3], [kind::REQUEST, 2, 3]);
         assert_eq!(decode_request(&message[3..]).unwrap().collect::<Vec<_>>(), ids);
     }

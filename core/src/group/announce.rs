@@ -31,14 +31,15 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long announcements wait at first where a tree is known: at the end of a link with the lower node id, and at the
-/// other, which need not say what the first said. Measured at 1,000 nodes with links of 10–50 ms: with 150 and 400 ms a
-/// tree that a lost link had lengthened stayed so (last delivery 0.66 s instead of 0.15 s); shorter costs more messages.
+/// How long announcements wait at first where a tree is known. Measured at 1,000 nodes with links of 10–50 ms: shorter
+/// costs more messages.
 const ANNOUNCE_DELAY: Duration = Duration::from_millis(60);
-const ANNOUNCE_LATE_DELAY: Duration = Duration::from_millis(140);
-/// How often these double while nobody acts on them: to about one second, and two. Guess: what a person waits for one
-/// message when a branch breaks unseen.
-const CALM_MAX: u8 = 4;
+/// How much longer at the end of a link with the higher node id, which need not say what the other said. Guess: longer
+/// than that takes on its way.
+const ANNOUNCE_LATER: Duration = Duration::from_millis(80);
+/// How often the first doubles while nobody acts on them: to half a second. Guess: what a person waits for one message
+/// when a branch breaks unseen.
+const CALM_MAX: u8 = 3;
 /// Announcements that wait for one neighbour; with one more they go out. Guess: a message of 6 KB.
 const LATE_MAX: usize = 256;
 /// Between two empty requests. Guess: a branch that broke shows in many records at once.
@@ -77,8 +78,8 @@ impl Late {
     /// Adds one. Where `first`, the other end counts on us.
     fn add(&mut self, announced: Announced, now: Time, first: bool) {
         if self.announced.is_empty() {
-            let wait = if first { ANNOUNCE_DELAY } else { ANNOUNCE_LATE_DELAY };
-            self.at = now.after(wait * (1 << self.calm));
+            let later = if first { Duration::ZERO } else { ANNOUNCE_LATER };
+            self.at = now.after(ANNOUNCE_DELAY * (1 << self.calm) + later);
         }
         self.announced.push(announced);
         if self.announced.len() >= if first { LATE_MAX } else { 2 * LATE_MAX } {
@@ -271,7 +272,8 @@ impl Group {
                 let signer = meta.modifier().unwrap_or(meta.creator());
                 if meta.version == version && self.is_from(link, signer) {
                     match self.writing.get_mut(&id) {
-                        Some(announcers) => announcers.push(link),
+                        Some(writing) if writing.announcers.contains(&link) => {}
+                        Some(writing) => writing.announcers.push(link),
                         None => self.ack(ctx, link, id, version, false),
                     }
                 }
@@ -327,8 +329,13 @@ impl Group {
     }
 
     /// A record is durable: its maker, if it is a neighbour who sent or announced it, learns that we hold it.
-    pub(super) fn acknowledge(&mut self, ctx: &Ctx<'_>, record: &Record, from: Option<LinkId>) {
-        let mut links = self.writing.remove(&record.id).unwrap_or_default();
+    pub(super) fn acknowledge(
+        &mut self,
+        ctx: &Ctx<'_>,
+        record: &Record,
+        from: Option<LinkId>,
+        mut links: Vec<LinkId>,
+    ) {
         links.retain(|link| Some(*link) != from);
         let maker = record.modifier.unwrap_or(record.creator);
         for link in from.into_iter().chain(links) {
@@ -348,7 +355,6 @@ impl Group {
 
     /// A record could not be written: whoever announces it again is asked again.
     pub(super) fn forget_awaited(&mut self, id: RecordId) {
-        self.writing.remove(&id);
         self.awaited.take(id);
     }
 

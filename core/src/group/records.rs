@@ -69,6 +69,15 @@ pub(super) enum Examined {
     Candidate(Box<Candidate>),
 }
 
+/// A record that is on its way to the disk.
+#[derive(Default)]
+pub(super) struct Writing {
+    /// Writes that were not answered.
+    unanswered: u32,
+    /// Who announced it.
+    pub(super) announcers: Vec<LinkId>,
+}
+
 /// Records that wait for the membership of their signer.
 #[derive(Default)]
 pub(super) struct Deferred {
@@ -313,9 +322,9 @@ impl Group {
             self.hides(ctx, tombstone, hidden.expires);
         }
         // What is on its way to the disk itself may never get there, and is nothing to go back to.
-        let in_flight = self.in_flight.entry(id).or_default();
-        let before = before.filter(|_| *in_flight == 0);
-        *in_flight += 1;
+        let writing = self.writing.entry(id).or_default();
+        let before = before.filter(|_| writing.unanswered == 0);
+        writing.unanswered += 1;
         ctx.storage.write(storage::record_key(self.id, class, id), Some(bytes.clone()));
         ctx.storage.remember(self.id, id, bytes.clone());
         let as_owner = chain.depth() == 0 && self.key.is_some();
@@ -325,7 +334,9 @@ impl Group {
         }
         if from.is_some() || !ours {
             let announcers = self.flood(ctx, &bytes, from);
-            self.writing.insert(id, announcers);
+            if let Some(writing) = self.writing.get_mut(&id) {
+                writing.announcers = announcers;
+            }
         }
         self.take_effect(ctx, record, meaning);
         if class == Class::Presence
@@ -348,11 +359,11 @@ impl Group {
     pub(crate) fn durable(&mut self, ctx: &mut Ctx<'_>, written: Written) {
         let Written { class, signed, from, request, .. } = written;
         let (id, version) = (signed.record().id, signed.record().version);
-        self.landed(id);
+        let announcers = self.landed(id);
         if request.is_some() {
             self.publishing.written(signed.bytes().len());
         }
-        self.acknowledge(ctx, signed.record(), from);
+        self.acknowledge(ctx, signed.record(), from, announcers);
         // Ours goes out only now: what others hold of us, we hold ourselves.
         if from.is_none() && self.meta(id).is_some_and(|(_, meta)| meta.version == version) {
             self.flood(ctx, signed.bytes(), None);
@@ -370,14 +381,15 @@ impl Group {
         }
     }
 
-    /// A write of this record was answered.
-    fn landed(&mut self, id: RecordId) {
-        if let Some(in_flight) = self.in_flight.get_mut(&id) {
-            *in_flight -= 1;
-            if *in_flight == 0 {
-                self.in_flight.remove(&id);
-            }
+    /// A write of this record was answered. Says who announced it meanwhile.
+    fn landed(&mut self, id: RecordId) -> Vec<LinkId> {
+        let Some(writing) = self.writing.get_mut(&id) else { return Vec::new() };
+        let announcers = std::mem::take(&mut writing.announcers);
+        writing.unanswered -= 1;
+        if writing.unanswered == 0 {
+            self.writing.remove(&id);
         }
+        announcers
     }
 
     /// The record could not be written: the index goes back to what stood before.

@@ -13,6 +13,7 @@ use crate::node::{Config, Node};
 use crate::noise::{Channel, StaticKey};
 use crate::policy::Policy;
 use crate::time::WallTime;
+use crate::wire::kind;
 use crate::wire::{Connect, Open, Redeem, Refuse};
 use std::time::Duration;
 
@@ -168,7 +169,7 @@ impl Stranger {
     /// Opens the graph of a group, as who knows it.
     fn open(&self, ada: &mut Ada, group: GroupId) {
         let tag = wire::group_tag(group, &self.hash, true);
-        self.send(ada, &wire::graph_message(kind::OPEN, 2, &Open { tag }));
+        self.send(ada, wire::graph_message(kind::OPEN, 2, &Open { tag }).bytes());
         let answer = ada.frames.last().expect("she answers");
         assert_eq!(answer[1], kind::OPENED);
     }
@@ -176,7 +177,7 @@ impl Stranger {
     fn connect(&self, ada: &mut Ada, chain: &[Certificate]) {
         let chain = encode_chain(chain);
         let connect = Connect { chain, addresses: Vec::new(), lonely: true, signature: None };
-        self.send(ada, &wire::graph_message(kind::CONNECT, 2, &connect));
+        self.send(ada, wire::graph_message(kind::CONNECT, 2, &connect).bytes());
     }
 }
 
@@ -278,7 +279,7 @@ fn anothers_tag_opens_nothing_on_another_channel() {
     bob.open(&mut ada, group);
     let tag = wire::group_tag(group, &bob.hash, true);
     let eve = Stranger::honest(&mut ada, 3);
-    eve.send(&mut ada, &wire::graph_message(kind::OPEN, 2, &Open { tag }));
+    eve.send(&mut ada, wire::graph_message(kind::OPEN, 2, &Open { tag }).bytes());
     assert_eq!(ada.frames.last().map(|frame| frame[1]), Some(kind::NOT_OPENED));
     assert_eq!(ada.faults(), []);
 }
@@ -302,11 +303,11 @@ fn anothers_redemption_does_not_hold_on_another_channel() {
     // A member to whom bob redeems it, by mistake or not, cannot use what he shows.
     let eve = Stranger::honest(&mut ada, 3);
     eve.open(&mut ada, group);
-    eve.send(&mut ada, &redeem(&bob.hash, 2));
+    eve.send(&mut ada, redeem(&bob.hash, 2).bytes());
     assert_eq!(ada.faults(), [Misbehaved::Redemption]);
     ada.events.clear();
     bob.open(&mut ada, group);
-    bob.send(&mut ada, &redeem(&bob.hash, 2));
+    bob.send(&mut ada, redeem(&bob.hash, 2).bytes());
     assert_eq!(ada.faults(), []);
     assert_eq!(ada.frames.last().map(|frame| frame[1]), Some(kind::GRANTED));
 }
