@@ -216,7 +216,7 @@ impl Links {
     }
 
     /// Sends a message, or queues it.
-    pub(crate) fn send(&mut self, now: Now, id: LinkId, message: &Bytes, out: &mut Outbox) {
+    pub(crate) fn send(&mut self, now: Now, id: LinkId, message: &[u8], out: &mut Outbox) {
         if let Some(link) = self.links.get_mut(&id) {
             link.said = now.mono;
             link.send(id, message, out);
@@ -363,7 +363,7 @@ impl Link {
     }
 
     /// Splits a message into frames, seals them, and sends or queues them.
-    fn send(&mut self, id: LinkId, message: &Bytes, out: &mut Outbox) {
+    fn send(&mut self, id: LinkId, message: &[u8], out: &mut Outbox) {
         let sealed = matches!(&self.state, State::Ready(ready) if ready.seal.is_some());
         let room = limits::FRAME_BYTES_MAX - 1 - if sealed { TAG_BYTES } else { 0 };
         let parts = message.len().div_ceil(room).max(1);
