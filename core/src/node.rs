@@ -424,7 +424,8 @@ impl Node {
     }
 
     /// A link is no more. Where it never `opened`, its node is tried in another way; by signals only if it says that it
-    /// is here: the search for one who crashed, or is cut off, would go through the whole graph in vain.
+    /// is here, and we have too few neighbours: the search for one who crashed, or is cut off, goes through the whole
+    /// graph in vain.
     fn forget_link(&mut self, link: LinkId, opened: bool, twin: Option<NodeId>) {
         self.ways.remove(link);
         self.tables.link_down(link);
@@ -440,6 +441,7 @@ impl Node {
                 } else if let Some(node) = node
                     && self.links.to_node(node).is_none()
                     && group.is_present(node)
+                    && group.wants_more(&ctx!(self))
                 {
                     group.offer_to(&mut ctx!(self), &mut self.links, node);
                 }
