@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-pub use crate::group::Neighbours;
+pub use crate::group::{Neighbours, UnfitNeighbours};
 
 /// Commands that wait until the store is read. Guess. A further one is refused as busy.
 const WAITING_MAX: usize = 256;

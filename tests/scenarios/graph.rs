@@ -26,7 +26,7 @@ fn leaving_refers_and_the_rest_stays_connected() {
 #[test]
 fn node_at_its_maximum_refers_newcomers_to_others() {
     each_seed("node_at_its_maximum_refers_newcomers_to_others", 50, |world| {
-        let wants = Neighbours { minimum: 2, ideal: 2, maximum: 3 };
+        let wants = Neighbours::new(2, 3, 4).expect("a graph can be of these");
         let ada = world.add_stopped(Kind::Native, "ada");
         world.host(ada).wants = wants;
         world.start(ada);
@@ -39,7 +39,7 @@ fn node_at_its_maximum_refers_newcomers_to_others() {
             world.start(host);
             world.let_in(ada, group, host, &[ada]);
             hosts.push(host);
-            assert!(world.hosts()[ada].neighbours <= 3, "ada keeps to her maximum");
+            assert!(world.hosts()[ada].neighbours <= 4, "ada keeps to her maximum");
         }
         world.say_to(hosts[11], group, "hello all", &hosts);
         world.say_to(ada, group, "hello last", &hosts);
@@ -184,7 +184,7 @@ fn node_that_finds_nobody_asks_its_application_for_an_address() {
 fn neighbours_above_the_ideal_are_dropped_one_by_one_and_the_graph_stays_whole() {
     let name = "neighbours_above_the_ideal_are_dropped_one_by_one_and_the_graph_stays_whole";
     each_seed(name, 5, |world| {
-        let wants = Neighbours { minimum: 2, ideal: 3, maximum: 7 };
+        let wants = Neighbours::new(2, 3, 7).expect("a graph can be of these");
         let mut hosts = Vec::new();
         for number in 0..16 {
             let host = world.add_stopped(Kind::Native, &format!("n{number}"));
