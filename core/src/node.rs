@@ -434,7 +434,12 @@ impl Node {
         }
         match self.plans.remove(&link) {
             Some(Plan::Configured(at)) => self.dialer.lost(self.now, at, twin),
-            Some(Plan::Member { group, node, rest }) if !opened => {
+            Some(Plan::Member { group, dialled, .. }) if twin.is_some() => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.leads_nowhere(&dialled);
+                }
+            }
+            Some(Plan::Member { group, node, rest, .. }) if !opened => {
                 let Some(group) = self.groups.get_mut(&group) else { return };
                 if !rest.is_empty() {
                     group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);

@@ -2,6 +2,7 @@
 use crate::each_seed;
 use peergraph_core::io::Event;
 use peergraph_core::node::Neighbours;
+use peergraph_tests::host::socket_address;
 use peergraph_tests::{HostId, Kind, World};
 use std::time::Duration;
 
@@ -142,6 +143,72 @@ fn small_group_falls_quiet() {
         let inputs = world.counts.events - before.events;
         assert!(inputs <= 4_000, "{inputs} inputs in half an hour");
         assert_eq!(world.wired_to(hosts[0]), [hosts[1]]);
+    });
+}
+
+/// Links that are opened while nothing happens for an hour.
+fn opened_in_an_hour(world: &mut World) -> u64 {
+    let before = world.counts.links_opened;
+    world.run_for(Duration::from_secs(3_600));
+    world.counts.links_opened - before
+}
+
+#[test]
+fn group_in_which_all_are_neighbours_opens_no_links() {
+    each_seed("group_in_which_all_are_neighbours_opens_no_links", 20, |world| {
+        // Fewer members than a node wants neighbours, some of whom nobody can dial.
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let mut hosts = vec![ada];
+        for name in ["bob", "cleo"] {
+            let browser = world.chance.with(0.5);
+            let host = if browser { world.browser(name) } else { world.native(name) };
+            world.let_in(ada, group, host, &[ada]);
+            hosts.push(host);
+        }
+        world.run_for(Duration::from_secs(60));
+        let opened = opened_in_an_hour(world);
+        assert_eq!(opened, 0, "all are neighbours");
+        for &host in &hosts {
+            assert_eq!(world.hosts()[host].neighbours, 2, "host {host}");
+        }
+    });
+}
+
+#[test]
+fn three_whose_fourth_is_gone_dial_it_ever_more_rarely() {
+    each_seed("three_whose_fourth_is_gone_dial_it_ever_more_rarely", 20, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo", "dan"]);
+        world.run_for(Duration::from_secs(60));
+        let crash = world.chance.with(0.5);
+        if crash {
+            world.crash(hosts[3]);
+        } else {
+            world.stop(hosts[3]);
+        }
+        world.run_for(Duration::from_secs(3_600));
+        let hours: Vec<u64> = (0..8).map(|_| opened_in_an_hour(world)).collect();
+        assert!(hours[0] <= if crash { 75 } else { 9 }, "links opened in each hour: {hours:?}");
+        assert!(hours[7] <= hours[0] / 3, "links opened in each hour: {hours:?}");
+        // Whom nobody looks for any more still finds the others.
+        world.start(hosts[3]);
+        let back =
+            world.run_until(Duration::from_secs(60), |world| world.is_one_graph(group, &hosts));
+        assert!(back, "dan came back");
+    });
+}
+
+#[test]
+fn address_that_a_neighbour_does_not_name_any_more_is_dialled_once() {
+    each_seed("address_that_a_neighbour_does_not_name_any_more_is_dialled_once", 20, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
+        world.run_for(Duration::from_secs(60));
+        // Bob still answers where he was, but names another place.
+        world.tell_addresses(hosts[1], vec![socket_address(hosts[1])]);
+        world.run_for(Duration::from_secs(1_800));
+        let opened = opened_in_an_hour(world);
+        assert_eq!(opened, 0, "ada and cleo know by now who is there");
+        world.say_to(hosts[0], group, "hello", &hosts);
     });
 }
 

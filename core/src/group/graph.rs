@@ -111,8 +111,8 @@ impl SlotState {
 pub(crate) enum Plan {
     /// To a node that the application named: which of them.
     Configured(usize),
-    /// To a member's address; the rest of its addresses are for when this one fails.
-    Member { group: GroupId, node: Option<NodeId>, rest: Vec<Address> },
+    /// To a member's address, which is `dialled`; the rest of its addresses are for when this one fails.
+    Member { group: GroupId, node: Option<NodeId>, dialled: Address, rest: Vec<Address> },
     /// Over signals, as offerer.
     Offered { group: GroupId },
     /// Over signals, as answerer; or a stranger's.
@@ -604,7 +604,8 @@ impl Group {
             return None;
         }
         let link = links.create(ctx.now, true);
-        ctx.plans.insert(link, Plan::Member { group: self.id, node, rest: addresses });
+        let dialled = address.clone();
+        ctx.plans.insert(link, Plan::Member { group: self.id, node, dialled, rest: addresses });
         self.attempts.insert(link, node);
         ctx.out.push_back(Output::Open { link, dial: Dial::Address(address) });
         Some(link)
@@ -630,6 +631,13 @@ impl Group {
         known.retain(|addresses| !addresses.iter().any(|address| ctx.named.names(address)));
         for addresses in known.into_iter().take(limits::ATTEMPTS_MAX) {
             self.dial_addresses(ctx, links, None, addresses);
+        }
+    }
+
+    /// An address led to ourselves, or to who had a link already. Where its owner does not name it, it is of no use.
+    pub(crate) fn leads_nowhere(&mut self, address: &Address) {
+        if !self.slots.values().any(|slot| slot.addresses.contains(address)) {
+            self.known.retain(|known| !known.contains(address));
         }
     }
 
