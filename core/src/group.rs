@@ -19,6 +19,7 @@ mod invitations;
 #[cfg(test)]
 mod laws;
 mod membership;
+mod neighbours;
 mod password;
 mod peer_time;
 mod presence;
@@ -62,8 +63,8 @@ use std::time::Duration;
 
 use peer_time::PeerTime;
 
-pub use graph::Neighbours;
 pub(crate) use graph::{Plan, SlotState};
+pub use neighbours::{Neighbours, UnfitNeighbours};
 pub(crate) use records::answer_page;
 pub(crate) use signal::Verdict;
 

@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-pub use crate::group::Neighbours;
+pub use crate::group::{Neighbours, UnfitNeighbours};
 
 /// Commands that wait until the store is read. Guess. A further one is refused as busy.
 const WAITING_MAX: usize = 256;
@@ -424,7 +424,8 @@ impl Node {
     }
 
     /// A link is no more. Where it never `opened`, its node is tried in another way; by signals only if it says that it
-    /// is here: the search for one who crashed, or is cut off, would go through the whole graph in vain.
+    /// is here, and we have too few neighbours: the search for one who crashed, or is cut off, goes through the whole
+    /// graph in vain.
     fn forget_link(&mut self, link: LinkId, opened: bool, twin: Option<NodeId>) {
         self.ways.remove(link);
         self.tables.link_down(link);
@@ -433,13 +434,19 @@ impl Node {
         }
         match self.plans.remove(&link) {
             Some(Plan::Configured(at)) => self.dialer.lost(self.now, at, twin),
-            Some(Plan::Member { group, node, rest }) if !opened => {
+            Some(Plan::Member { group, dialled, .. }) if twin.is_some() => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.leads_nowhere(&dialled);
+                }
+            }
+            Some(Plan::Member { group, node, rest, .. }) if !opened => {
                 let Some(group) = self.groups.get_mut(&group) else { return };
                 if !rest.is_empty() {
                     group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);
                 } else if let Some(node) = node
                     && self.links.to_node(node).is_none()
                     && group.is_present(node)
+                    && group.wants_more(&ctx!(self))
                 {
                     group.offer_to(&mut ctx!(self), &mut self.links, node);
                 }

@@ -6,7 +6,7 @@
 //!
 //! message   1 byte  kind, see [`Kind`]
 //!           2 bytes slot, big endian: which graph of this link; only for kinds of 32 and above
-//!           rest    body: CBOR, integer keys; ids in a row for announcements and requests
+//!           rest    body: CBOR, integer keys; words in a row for announcements, requests and signals
 //! ```
 //!
 //! Before the handshake is complete a message is one of Noise's, without kind. On a link that a third party carries,
@@ -454,22 +454,56 @@ pub(crate) struct OfClass {
 }
 
 /// A connection signal, carried over the graph from node to node.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signal {
-    #[n(0)]
     pub(crate) from: NodeId,
-    #[n(1)]
     pub(crate) to: NodeId,
-    #[n(2)]
     pub(crate) attempt: u64,
     /// Counts the signals of one attempt and sender, so that copies are recognised.
-    #[n(3)]
     pub(crate) number: u32,
-    #[n(4)]
     pub(crate) hops: u8,
-    #[cbor(n(5), with = "minicbor::bytes")]
-    pub(crate) signal: Vec<u8>,
+    pub(crate) signal: Bytes,
+}
+
+/// Encodes a signal: from, to and attempt (8 bytes each), number (4), hops (1), then the signal itself. Not CBOR, since
+/// where a graph has broken most messages are these, and most of these are copies that are dropped for their name.
+pub(crate) fn signal(slot: u16, signal: &Signal) -> Message {
+    let Signal { from, to, attempt, number, hops, signal } = signal;
+    let [high, low] = slot.to_be_bytes();
+    let mut bytes = Vec::with_capacity(4 + 29 + signal.len());
+    bytes.extend_from_slice(&[WHOLE, kind::SIGNAL, high, low]);
+    for word in [from.0, to.0, *attempt] {
+        bytes.extend(word.to_be_bytes());
+    }
+    bytes.extend(number.to_be_bytes());
+    bytes.push(*hops);
+    bytes.extend_from_slice(signal);
+    Message(bytes.into())
+}
+
+/// Takes a signal apart without copying it.
+pub(crate) fn decode_signal(body: &Bytes) -> Result<Signal, Misbehaved> {
+    let word = |bytes: &[u8; 8]| u64::from_be_bytes(*bytes);
+    let read = || {
+        let (from, rest) = body.split_first_chunk()?;
+        let (to, rest) = rest.split_first_chunk()?;
+        let (attempt, rest) = rest.split_first_chunk()?;
+        let (number, rest) = rest.split_first_chunk()?;
+        let (&hops, rest) = rest.split_first()?;
+        Some(Signal {
+            from: NodeId(word(from)),
+            to: NodeId(word(to)),
+            attempt: word(attempt),
+            number: u32::from_be_bytes(*number),
+            hops,
+            signal: body.slice_ref(rest),
+        })
+    };
+    let signal = read().ok_or(Misbehaved::BadMessage)?;
+    if signal.signal.len() > limits::SIGNAL_BYTES_MAX {
+        return Err(Misbehaved::TooMuch);
+    }
+    Ok(signal)
 }
 
 /// Encodes an announcement: items of [`Announced::BYTES`], and one more byte if they are too large to be sent unasked.
@@ -646,6 +680,31 @@ mod tests {
         let message = message.bytes();
         assert_eq!(message[..3], [kind::REQUEST, 2, 3]);
         assert_eq!(decode_request(&message[3..]).unwrap().collect::<Vec<_>>(), ids);
+    }
+
+    #[test]
+    fn signals_come_back_as_they_were_and_nothing_shorter_does() {
+        let signal = |bytes: usize| Signal {
+            from: NodeId(u64::MAX - 1),
+            to: NodeId(2),
+            attempt: 3,
+            number: u32::MAX - 4,
+            hops: 5,
+            signal: vec![6; bytes].into(),
+        };
+        let encoded = |signal: &Signal| super::signal(2, signal).frame().slice(4..);
+        for bytes in [0, 1, limits::SIGNAL_BYTES_MAX] {
+            let body = encoded(&signal(bytes));
+            assert_eq!(decode_signal(&body), Ok(signal(bytes)));
+        }
+        let empty = encoded(&signal(0));
+        for bytes in 0..empty.len() {
+            assert_eq!(decode_signal(&empty.slice(..bytes)), Err(Misbehaved::BadMessage));
+        }
+        let long = encoded(&signal(limits::SIGNAL_BYTES_MAX + 1));
+        assert_eq!(decode_signal(&long), Err(Misbehaved::TooMuch));
+        let message = super::signal(0x0203, &signal(0));
+        assert_eq!(message.bytes()[..3], [kind::SIGNAL, 2, 3]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 use crate::each_seed;
 use peergraph_core::io::Event;
 use peergraph_core::node::Neighbours;
+use peergraph_tests::host::socket_address;
 use peergraph_tests::{HostId, Kind, World};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ fn leaving_refers_and_the_rest_stays_connected() {
 #[test]
 fn node_at_its_maximum_refers_newcomers_to_others() {
     each_seed("node_at_its_maximum_refers_newcomers_to_others", 50, |world| {
-        let wants = Neighbours { minimum: 2, ideal: 2, maximum: 3 };
+        let wants = Neighbours::new(2, 3, 4).expect("a graph can be of these");
         let ada = world.add_stopped(Kind::Native, "ada");
         world.host(ada).wants = wants;
         world.start(ada);
@@ -39,7 +40,7 @@ fn node_at_its_maximum_refers_newcomers_to_others() {
             world.start(host);
             world.let_in(ada, group, host, &[ada]);
             hosts.push(host);
-            assert!(world.hosts()[ada].neighbours <= 3, "ada keeps to her maximum");
+            assert!(world.hosts()[ada].neighbours <= 4, "ada keeps to her maximum");
         }
         world.say_to(hosts[11], group, "hello all", &hosts);
         world.say_to(ada, group, "hello last", &hosts);
@@ -145,6 +146,72 @@ fn small_group_falls_quiet() {
     });
 }
 
+/// Links that are opened while nothing happens for an hour.
+fn opened_in_an_hour(world: &mut World) -> u64 {
+    let before = world.counts.links_opened;
+    world.run_for(Duration::from_secs(3_600));
+    world.counts.links_opened - before
+}
+
+#[test]
+fn group_in_which_all_are_neighbours_opens_no_links() {
+    each_seed("group_in_which_all_are_neighbours_opens_no_links", 20, |world| {
+        // Fewer members than a node wants neighbours, some of whom nobody can dial.
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let mut hosts = vec![ada];
+        for name in ["bob", "cleo"] {
+            let browser = world.chance.with(0.5);
+            let host = if browser { world.browser(name) } else { world.native(name) };
+            world.let_in(ada, group, host, &[ada]);
+            hosts.push(host);
+        }
+        world.run_for(Duration::from_secs(60));
+        let opened = opened_in_an_hour(world);
+        assert_eq!(opened, 0, "all are neighbours");
+        for &host in &hosts {
+            assert_eq!(world.hosts()[host].neighbours, 2, "host {host}");
+        }
+    });
+}
+
+#[test]
+fn three_whose_fourth_is_gone_dial_it_ever_more_rarely() {
+    each_seed("three_whose_fourth_is_gone_dial_it_ever_more_rarely", 20, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo", "dan"]);
+        world.run_for(Duration::from_secs(60));
+        let crash = world.chance.with(0.5);
+        if crash {
+            world.crash(hosts[3]);
+        } else {
+            world.stop(hosts[3]);
+        }
+        world.run_for(Duration::from_secs(3_600));
+        let hours: Vec<u64> = (0..8).map(|_| opened_in_an_hour(world)).collect();
+        assert!(hours[0] <= if crash { 75 } else { 9 }, "links opened in each hour: {hours:?}");
+        assert!(hours[7] <= hours[0] / 3, "links opened in each hour: {hours:?}");
+        // Whom nobody looks for any more still finds the others.
+        world.start(hosts[3]);
+        let back =
+            world.run_until(Duration::from_secs(60), |world| world.is_one_graph(group, &hosts));
+        assert!(back, "dan came back");
+    });
+}
+
+#[test]
+fn address_that_a_neighbour_does_not_name_any_more_is_dialled_once() {
+    each_seed("address_that_a_neighbour_does_not_name_any_more_is_dialled_once", 20, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
+        world.run_for(Duration::from_secs(60));
+        // Bob still answers where he was, but names another place.
+        world.tell_addresses(hosts[1], vec![socket_address(hosts[1])]);
+        world.run_for(Duration::from_secs(1_800));
+        let opened = opened_in_an_hour(world);
+        assert_eq!(opened, 0, "ada and cleo know by now who is there");
+        world.say_to(hosts[0], group, "hello", &hosts);
+    });
+}
+
 #[test]
 fn two_groups_share_one_link_and_nothing_crosses() {
     each_seed("two_groups_share_one_link_and_nothing_crosses", 20, |world| {
@@ -184,7 +251,7 @@ fn node_that_finds_nobody_asks_its_application_for_an_address() {
 fn neighbours_above_the_ideal_are_dropped_one_by_one_and_the_graph_stays_whole() {
     let name = "neighbours_above_the_ideal_are_dropped_one_by_one_and_the_graph_stays_whole";
     each_seed(name, 5, |world| {
-        let wants = Neighbours { minimum: 2, ideal: 3, maximum: 7 };
+        let wants = Neighbours::new(2, 3, 7).expect("a graph can be of these");
         let mut hosts = Vec::new();
         for number in 0..16 {
             let host = world.add_stopped(Kind::Native, &format!("n{number}"));

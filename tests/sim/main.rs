@@ -131,7 +131,10 @@ fn main() -> ExitCode {
             if single {
                 print_one(&report, options.json);
             } else if !options.quiet {
-                eprintln!("{nodes} nodes, seed {seed}: {} ms of CPU", report.cpu_ms);
+                eprintln!(
+                    "{nodes} nodes, seed {seed}: {} ms of CPU; {:?}",
+                    report.cpu_ms, report.measures
+                );
             }
             reports.push(report);
         }

@@ -176,10 +176,10 @@ fn share(text: &str) -> Result<f64, String> {
 fn neighbours(text: &str) -> Result<Neighbours, String> {
     let numbers: Result<Vec<usize>, _> = text.split(',').map(str::parse).collect();
     match numbers.as_deref() {
-        Ok(&[minimum, ideal, maximum]) if 0 < minimum && minimum <= ideal && ideal <= maximum => {
-            Ok(Neighbours { minimum, ideal, maximum })
+        Ok(&[minimum, ideal, maximum]) => {
+            Neighbours::new(minimum, ideal, maximum).map_err(|unfit| unfit.to_string())
         }
-        _ => Err("three numbers that do not fall, such as 3,5,7".to_owned()),
+        _ => Err("three numbers, such as 3,5,7".to_owned()),
     }
 }
 
@@ -227,8 +227,8 @@ impl Setup {
         add(*cut != usual.cut, "cut", cut);
         add(*difference != usual.difference, "difference", difference);
         add(*spread != usual.spread, "spread", spread);
-        if let Some(Neighbours { minimum, ideal, maximum }) = neighbours {
-            add(true, "neighbours", &format_args!("{minimum},{ideal},{maximum}"));
+        if let Some(neighbours) = neighbours {
+            add(true, "neighbours", neighbours);
         }
         add(*crypto != usual.crypto, "crypto", &crypto.name());
         command

@@ -135,6 +135,7 @@ impl Group {
 
     /// Our part of the graph has another signature.
     pub(super) fn signature_changed(&mut self, ctx: &mut Ctx<'_>) {
+        self.repair.learned();
         if self.is_contact() && !self.holds_signature() {
             let wait = Self::jitter(ctx, NEWS_WAIT);
             self.timers.set_earlier(Timer::Contact, ctx.now.mono.after(wait));

@@ -11,7 +11,8 @@
 //!
 //! Below the minimum we look for neighbours at once, below the ideal now and then; above the maximum we refuse, with
 //! referrals, unless who asks has nobody: then the least useful one makes room; above the ideal the least useful one goes, one at a time, once it is old enough. A node joins with one
-//! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in [`Neighbours`].
+//! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in
+//! [`Neighbours`](super::Neighbours).
 use super::announce::Late;
 use super::sync::Syncing;
 use super::{Group, Present, Timer};
@@ -109,41 +110,12 @@ impl SlotState {
 pub(crate) enum Plan {
     /// To a node that the application named: which of them.
     Configured(usize),
-    /// To a member's address; the rest of its addresses are for when this one fails.
-    Member { group: GroupId, node: Option<NodeId>, rest: Vec<Address> },
+    /// To a member's address, which is `dialled`; the rest of its addresses are for when this one fails.
+    Member { group: GroupId, node: Option<NodeId>, dialled: Address, rest: Vec<Address> },
     /// Over signals, as offerer.
     Offered { group: GroupId },
     /// Over signals, as answerer; or a stranger's.
     Accepted,
-}
-
-/// How many neighbours a node wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Neighbours {
-    /// Fewer are replaced at once.
-    pub minimum: usize,
-    /// Fewer are topped up now and then.
-    pub ideal: usize,
-    /// More are refused.
-    pub maximum: usize,
-}
-
-impl Default for Neighbours {
-    /// 3, 5, 7. Measured with one seed, the load of fifty senders (`cargo xtask sim flood --neighbours 3,5,7`):
-    ///
-    /// | limits | 1,000 nodes: mean, last hop | slowest | redundancy | control bytes a record | 100 nodes: hops |
-    /// |---|---|---|---|---|---|
-    /// | 2, 3, 4 | 7.1, 16 | 540 ms | 0.14 | 164 | 4.9, 12 |
-    /// | 2, 3, 7 | 5.6, 15 | 468 ms | 0.02 | 199 | 3.6, 8 |
-    /// | 3, 4, 6 | 5.6, 15 | 427 ms | 0.03 | 205 | 3.7, 11 |
-    /// | 3, 5, 7 | 5.2, 13 | 345 ms | 0.03 | 219 | 3.4, 9 |
-    /// | 4, 6, 8 | 4.9, 11 | 319 ms | 0.03 | 275 | 3.3, 9 |
-    /// | 5, 8, 10 | 4.7, 14 | 300 ms | 0.05 | 390 | 3.1, 8 |
-    ///
-    /// Beyond 3, 5, 7 a link saves little time and costs what a data channel costs: in browsers the dearest thing there is.
-    fn default() -> Self {
-        Self { minimum: 3, ideal: 5, maximum: 7 }
-    }
 }
 
 impl Group {
@@ -632,7 +604,8 @@ impl Group {
             return None;
         }
         let link = links.create(ctx.now, true);
-        ctx.plans.insert(link, Plan::Member { group: self.id, node, rest: addresses });
+        let dialled = address.clone();
+        ctx.plans.insert(link, Plan::Member { group: self.id, node, dialled, rest: addresses });
         self.attempts.insert(link, node);
         ctx.out.push_back(Output::Open { link, dial: Dial::Address(address) });
         Some(link)
@@ -658,6 +631,13 @@ impl Group {
         known.retain(|addresses| !addresses.iter().any(|address| ctx.named.names(address)));
         for addresses in known.into_iter().take(limits::ATTEMPTS_MAX) {
             self.dial_addresses(ctx, links, None, addresses);
+        }
+    }
+
+    /// An address led to ourselves, or to who had a link already. Where its owner does not name it, it is of no use.
+    pub(crate) fn leads_nowhere(&mut self, address: &Address) {
+        if !self.slots.values().any(|slot| slot.addresses.contains(address)) {
+            self.known.retain(|known| !known.contains(address));
         }
     }
 

@@ -491,7 +491,11 @@ impl Group {
         if addresses.is_empty() || self.known.back().is_some_and(|last| last == addresses) {
             return;
         }
+        let before = self.known.len();
         self.known.retain(|known| known != addresses);
+        if self.known.len() == before {
+            self.repair.learned();
+        }
         self.known.push_back(addresses.to_vec());
         if self.known.len() > limits::KNOWN_ADDRESSES_MAX {
             self.known.pop_front();

@@ -3,9 +3,10 @@
 //! Contacts see to it, so that few act. A contact remembers who went missing: neighbours whose link died without a
 //! goodbye, nodes whose presence or contact record ended without renewal, contacts that see another signature. While
 //! anybody is missing it tries one of them after another, at their addresses and through the rendezvous nodes; the
-//! longer it lasts the slower, but never slower than [`PACE_MAX`], for as long as a day. Whether anybody is missing or
-//! not, it looks now and then at a rendezvous node, where contacts of another part would sit, and at an address of
-//! earlier times. So parts that never heard of one another merge too, and parts that miss only who is gone for good.
+//! longer it lasts the slower, but never slower than [`PACE_MAX`], or [`PACE_LONE_MAX`] for one alone, for as long as a
+//! day. Whether anybody is missing or not, it looks now and then at a rendezvous node, where contacts of another part
+//! would sit, and at an address of earlier times, ever more rarely while nothing new is learned. So parts that never
+//! heard of one another merge too, and parts that miss only who is gone for good.
 //!
 //! Who asks to become a neighbour says which signature it sees. Where that is another one, room is made: the link
 //! joins two parts. Sync runs over it both ways, what it brings floods on, and the lower signature stands.
@@ -29,8 +30,13 @@ const FIRST_WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from
 const PACE_MIN: Duration = Duration::from_secs(10);
 const PACE_MAX: Duration = Duration::from_secs(300);
 const PACE_SHARE: u32 = 20;
+/// The same as [`PACE_MAX`] where one alone is missing. Guess: it is no part of the graph, and looks for others itself.
+const PACE_LONE_MAX: Duration = Duration::from_secs(3_600);
 /// Time between two looks where nobody is missing. Guess.
 const PATROL_EVERY: Duration = Duration::from_secs(300);
+/// When each address of earlier times had its turn at a look, they rest: twice as long after every turn, and at most so
+/// long, until something new is learned. Guess: who is at none of them today may be there tomorrow.
+const PATROL_REST_MAX: Duration = Duration::from_secs(4 * 3_600);
 /// Who is missing for longer is forgotten. Guess: a node that comes back after a day looks for others itself.
 const MISSING_FOR: Duration = Duration::from_secs(86_400);
 /// Tries in vain after which the application is asked for an address; and again after four times as many. Guess.
@@ -45,7 +51,9 @@ pub(super) struct Repair {
     /// Since when somebody is missing.
     since: Option<Time>,
     vain: u32,
+    /// Addresses of earlier times that were dialled since something new was learned, and until when the rest are not.
     patrols: usize,
+    patrols_rest: Option<Time>,
 }
 
 /// A node that was in the graph.
@@ -58,6 +66,17 @@ struct Missing {
 }
 
 impl Repair {
+    /// What was tried in vain may be worth another try.
+    pub(super) fn learned(&mut self) {
+        (self.patrols, self.patrols_rest) = (0, None);
+    }
+
+    /// Time between two tries, when it has lasted so long.
+    fn pace(&self, lasted: Duration) -> Duration {
+        let lone = self.missing.len() == 1;
+        (lasted / PACE_SHARE).clamp(PACE_MIN, if lone { PACE_LONE_MAX } else { PACE_MAX })
+    }
+
     /// A node is in our part of the graph, or left it in order.
     pub(super) fn found(&mut self, node: NodeId) {
         self.missing.remove(&node);
@@ -104,15 +123,15 @@ impl Group {
 
     /// Somebody may be missing: as a contact we look into it after a while.
     pub(super) fn repair_soon(&mut self, ctx: &mut Ctx<'_>) {
-        let quiet = self.repair.since.is_none();
+        let now = ctx.now.mono;
         let foreign = self.contacts.values().any(|contact| self.is_foreign(contact.signature));
-        let wait = match (quiet, foreign || !self.repair.missing.is_empty()) {
+        let wait = match (self.repair.since, foreign || !self.repair.missing.is_empty()) {
             _ if !self.is_contact() => return,
-            (true, true) => Self::between(ctx, FIRST_WAIT.0, FIRST_WAIT.1),
-            (true, false) => PATROL_EVERY,
-            (false, _) => PACE_MAX,
+            (None, true) => Self::between(ctx, FIRST_WAIT.0, FIRST_WAIT.1),
+            (None, false) => PATROL_EVERY,
+            (Some(since), _) => self.repair.pace(now.since(since)),
         };
-        self.timers.set_earlier(Timer::Repair, ctx.now.mono.after(wait));
+        self.timers.set_earlier(Timer::Repair, now.after(wait));
     }
 
     /// Tries one of those that are missing.
@@ -131,14 +150,16 @@ impl Group {
         self.repair.missing.retain(|_, missing| now.since(missing.since) < MISSING_FOR);
         // Contacts of other parts sit at the same tables.
         ctx.sit.insert(self.id);
-        self.patrol(ctx, links);
+        if self.repair.patrols_rest.is_none_or(|until| until <= now) {
+            self.patrol(ctx, links);
+        }
         let wait = if self.repair.missing.is_empty() {
             (self.repair.since, self.repair.vain) = (None, 0);
             PATROL_EVERY
         } else {
             let since = *self.repair.since.get_or_insert(now);
             self.probe(ctx, links);
-            (now.since(since) / PACE_SHARE).clamp(PACE_MIN, PACE_MAX)
+            self.repair.pace(now.since(since))
         };
         let wait = Self::jitter(ctx, wait);
         self.timers.set(Timer::Repair, now.after(wait));
@@ -193,6 +214,11 @@ impl Group {
         }
         let addresses = known[self.repair.patrols % known.len()].clone();
         self.repair.patrols += 1;
+        if self.repair.patrols.is_multiple_of(known.len()) {
+            let turns = (self.repair.patrols / known.len()).min(16);
+            let rest = PATROL_EVERY.saturating_mul(1 << turns).min(PATROL_REST_MAX);
+            self.repair.patrols_rest = Some(ctx.now.mono.after(rest));
+        }
         self.dial_addresses(ctx, links, None, addresses);
     }
 

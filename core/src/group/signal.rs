@@ -11,7 +11,7 @@ use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::record::Record;
-use crate::wire::{self, Signal, kind};
+use crate::wire::{self, Signal};
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -64,10 +64,7 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<Verdict, Misbehaved> {
-        let mut signal: Signal = wire::decode(body)?;
-        if signal.signal.len() > limits::SIGNAL_BYTES_MAX {
-            return Err(Misbehaved::TooMuch);
-        }
+        let mut signal = wire::decode_signal(body)?;
         if !self.signals_seen.first((signal.from, signal.attempt, signal.number)) {
             return Ok(Verdict::Carried);
         }
@@ -114,8 +111,10 @@ impl Group {
             }
         };
         for link in ways {
-            if links.backlog(link) < BACKLOG_BYTES {
-                self.send(ctx, links, link, kind::SIGNAL, signal);
+            if let Some(slot) = self.slots.get(&link)
+                && links.backlog(link) < BACKLOG_BYTES
+            {
+                links.send(ctx.now, link, &wire::signal(slot.number, signal), ctx.out);
             }
         }
     }

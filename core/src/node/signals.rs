@@ -81,7 +81,7 @@ impl Node {
     /// A member's signal came to us over the graph.
     pub(super) fn signal_for_us(&mut self, group: GroupId, signal: Signal) {
         let Signal { from, attempt, signal, .. } = signal;
-        self.signal_from(Over::Graph { group, to: from }, from.0, attempt, signal.into());
+        self.signal_from(Over::Graph { group, to: from }, from.0, attempt, signal);
     }
 
     pub(super) fn signal_from(&mut self, over: Over, other_end: u64, attempt: u64, signal: Bytes) {
@@ -118,14 +118,8 @@ impl Node {
             }
             Over::Graph { group, to } => {
                 let Some(group) = self.groups.get_mut(&group) else { return };
-                let signal = Signal {
-                    from: self.id,
-                    to,
-                    attempt,
-                    number: way.sent,
-                    hops: 0,
-                    signal: signal.to_vec(),
-                };
+                let signal =
+                    Signal { from: self.id, to, attempt, number: way.sent, hops: 0, signal };
                 group.send_signal(&mut ctx!(self), &mut self.links, &signal);
             }
         }
