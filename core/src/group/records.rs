@@ -386,6 +386,7 @@ impl Group {
         let (id, version) = (signed.record().id, signed.record().version);
         self.landed(id);
         self.refused.note(ctx.now.mono, id, version);
+        self.lacks();
         ctx.storage.forget(self.id, id);
         self.forget_awaited(id);
         let index = &mut self.indexes[class as usize];
