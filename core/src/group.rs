@@ -167,6 +167,7 @@ enum Timer {
     SafetyNet,
     Save,
     Sync,
+    Turn,
 }
 
 /// A join that is under way.
@@ -436,6 +437,7 @@ impl Group {
             Timer::SafetyNet => "compare stores",
             Timer::Save => "save group",
             Timer::Sync => "go on with syncs",
+            Timer::Turn => "compare stores with the next neighbour",
         };
         Some((at, why))
     }
@@ -464,6 +466,7 @@ impl Group {
                 Timer::SafetyNet => self.safety_net(ctx, links),
                 Timer::Save => self.save(ctx),
                 Timer::Sync => self.resume_syncs(ctx, links),
+                Timer::Turn => self.look_at_turns(ctx, links),
             }
         }
     }

@@ -95,6 +95,11 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         let records = wire::decode_flood(body)?;
         let (accepted, result) = self.accept_all(ctx, records, Some(link));
+        if accepted.iter().any(|(outcome, _)| *outcome == Accepted::New)
+            && let Some(slot) = self.slots.get_mut(&link)
+        {
+            slot.sync.came(body.len());
+        }
         for outcome in accepted {
             match outcome {
                 (Accepted::New, _) => self.used(link, true),

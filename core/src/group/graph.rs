@@ -420,6 +420,7 @@ impl Group {
         self.arm_graft();
         self.fruitless_rounds = 0;
         self.forget_routes(link);
+        self.lost_turn(ctx);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: false });
     }
 

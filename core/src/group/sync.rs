@@ -54,11 +54,17 @@ const OWED_MAX: usize = 1_000_000;
 const STEP_WORK: u64 = 1_000;
 
 mod budget;
+mod turns;
 pub(super) use budget::Budgets;
 
 /// The state of one neighbour's sync.
 #[derive(Default)]
 pub(super) struct Syncing {
+    /// Whether it waits for its turn.
+    queued: bool,
+    /// Bytes that brought news, and whether those were few, when that was looked at.
+    came: usize,
+    slow: bool,
     /// The class that is being compared.
     class: Option<Class>,
     /// Our part in it.
@@ -100,11 +106,6 @@ enum Owed {
 }
 
 impl Group {
-    /// Begins to compare stores with a new neighbour.
-    pub(super) fn begin_sync(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        self.sync_class(ctx, links, link, Class::Membership);
-    }
-
     fn sync_class(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId, class: Class) {
         self.start_class(link, class);
         let Some(slot) = self.slots.get_mut(&link) else { return };
@@ -386,6 +387,7 @@ impl Group {
                 }
                 self.held_after_sync(ctx, link);
                 self.synced(ctx, links);
+                self.next_turn(ctx, links);
             }
         }
     }
@@ -520,7 +522,9 @@ impl Syncing {
             (std::mem::take(&mut self.owed), std::mem::take(&mut self.owed_first));
         let (reading, again) = (self.reading, self.again);
         let untold = class == Class::Application;
-        let lacks = self.lacks && class != Class::Membership;
+        let begun = class != Class::Membership;
+        let (slow, lacks) = (begun && self.slow, begun && self.lacks);
+        let came = if begun { self.came } else { 0 };
         *self = Self {
             class: Some(class),
             owed,
@@ -528,7 +532,9 @@ impl Syncing {
             reading,
             again,
             untold,
+            slow,
             lacks,
+            came,
             ..Self::default()
         };
     }
@@ -539,6 +545,11 @@ impl Syncing {
             let later = std::mem::take(&mut self.later).into_iter();
             self.owe_all(index, later.flat_map(|short| index.by_short(short)));
         }
+    }
+
+    /// So many bytes brought something new.
+    pub(super) fn came(&mut self, bytes: usize) {
+        self.came += bytes;
     }
 
     /// What we want first, where we have not said so.
