@@ -110,7 +110,7 @@ impl Group {
                 (Accepted::Old, id) => {
                     // Its sender learns of ours; that is its acknowledgement.
                     self.used(link, false);
-                    if !self.is_declined(link, id)
+                    if !self.is_useless(link, id)
                         && let Some(bytes) = ctx.storage.cached(self.id, id)
                     {
                         self.flood_to(link, bytes);
@@ -120,8 +120,7 @@ impl Group {
                 (Accepted::Refused, _) => {}
                 (Accepted::Withheld(digest), id) => {
                     self.forget_awaited(id);
-                    self.withheld.came_from(id, digest, link);
-                    self.outgoing.entry(link).or_default().declined.push(digest.short());
+                    self.decline(link, id, digest);
                 }
             }
         }

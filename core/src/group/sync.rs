@@ -475,7 +475,7 @@ impl Group {
             let mut missing = Vec::new();
             for id in ids {
                 let Some((class, meta)) = self.meta(id) else { continue };
-                if meta.expires <= self.peer_time(ctx.now.wall) || self.is_declined(link, id) {
+                if meta.expires <= self.peer_time(ctx.now.wall) || self.is_useless(link, id) {
                     continue;
                 }
                 self.budgets.spend(ctx.now.mono, peer, 1 + u64::from(meta.size) / 1024);
