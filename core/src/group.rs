@@ -11,6 +11,7 @@
 mod announce;
 mod batch;
 mod contacts;
+mod deferred;
 mod exile;
 mod flood;
 mod graph;
@@ -94,7 +95,7 @@ pub(crate) struct Group {
     present_of: BTreeMap<PeerId, BTreeSet<NodeId>>,
     invitations: BTreeMap<RecordId, OpenInvitation>,
     passwords: password::Passwords,
-    deferred: records::Deferred,
+    deferred: deferred::Deferred,
     withheld: withheld::Withheld,
     /// Records of the store that were read before the membership of their signer.
     early: Vec<Bytes>,
@@ -265,7 +266,7 @@ impl Group {
             present_of: BTreeMap::new(),
             invitations: BTreeMap::new(),
             passwords: password::Passwords::default(),
-            deferred: records::Deferred::default(),
+            deferred: deferred::Deferred::default(),
             withheld: withheld::Withheld::default(),
             early: Vec::new(),
             tracked: BTreeMap::new(),

@@ -252,13 +252,21 @@ impl Group {
     }
 
     /// Whether `peer`, who made a record, is at the other end of `link`: it wants to know who holds it.
-    fn is_from(&self, link: LinkId, peer: PeerId) -> bool {
+    pub(super) fn is_from(&self, link: LinkId, peer: PeerId) -> bool {
         self.slots.get(&link).is_some_and(|slot| slot.peer == peer)
     }
 
-    /// A record is durable: its maker, if it is a neighbour who sent or announced it, learns that we hold it.
-    pub(super) fn acknowledge(&mut self, ctx: &Ctx<'_>, record: &Record, from: Option<LinkId>) {
-        let mut links = self.writing.remove(&record.id).unwrap_or_default();
+    /// A record is durable: its maker, if it is a neighbour who sent or announced it, learns that we hold it. Whether it
+    /// was passed on before.
+    pub(super) fn acknowledge(
+        &mut self,
+        ctx: &Ctx<'_>,
+        record: &Record,
+        from: Option<LinkId>,
+    ) -> bool {
+        let announcers = self.writing.remove(&record.id);
+        let passed_on = announcers.is_some();
+        let mut links = announcers.unwrap_or_default();
         links.retain(|link| Some(*link) != from);
         let maker = record.modifier.unwrap_or(record.creator);
         for link in from.into_iter().chain(links) {
@@ -266,6 +274,7 @@ impl Group {
                 self.ack(ctx, link, record.id, record.version, Some(link) == from);
             }
         }
+        passed_on
     }
 
     /// A record came, but is of no use yet: nobody else is asked for it meanwhile.
