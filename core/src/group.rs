@@ -11,6 +11,7 @@
 mod announce;
 mod batch;
 mod contacts;
+mod deferred;
 mod exile;
 mod flood;
 mod graph;
@@ -96,7 +97,7 @@ pub(crate) struct Group {
     present_of: BTreeMap<PeerId, BTreeSet<NodeId>>,
     invitations: BTreeMap<RecordId, OpenInvitation>,
     passwords: password::Passwords,
-    deferred: records::Deferred,
+    deferred: deferred::Deferred,
     withheld: withheld::Withheld,
     /// Records of the store that were read before the membership of their signer.
     early: Vec<Bytes>,
@@ -169,6 +170,7 @@ enum Timer {
     SafetyNet,
     Save,
     Sync,
+    Turn,
 }
 
 impl Place for Timer {
@@ -294,7 +296,7 @@ impl Group {
             present_of: BTreeMap::new(),
             invitations: BTreeMap::new(),
             passwords: password::Passwords::default(),
-            deferred: records::Deferred::default(),
+            deferred: deferred::Deferred::default(),
             withheld: withheld::Withheld::default(),
             early: Vec::new(),
             tracked: BTreeMap::new(),
@@ -466,6 +468,7 @@ impl Group {
             Timer::SafetyNet => "compare stores",
             Timer::Save => "save group",
             Timer::Sync => "go on with syncs",
+            Timer::Turn => "compare stores with the next neighbour",
         };
         Some((at, why))
     }
@@ -494,6 +497,7 @@ impl Group {
                 Timer::SafetyNet => self.safety_net(ctx, links),
                 Timer::Save => self.save(ctx),
                 Timer::Sync => self.resume_syncs(ctx, links),
+                Timer::Turn => self.look_at_turns(ctx, links),
             }
         }
     }

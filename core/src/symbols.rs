@@ -115,7 +115,10 @@ impl Iterator for Places {
         self.state = self.state.wrapping_mul(0xda94_2042_e4dd_58b5);
         // Division and square root are exact to the last bit on every platform.
         let share = 4_294_967_296.0 / (self.state as f64 + 1.0).sqrt() - 1.0;
-        let step = ((place as f64 + 1.5) * share).ceil() as u64;
+        let step = (place as f64 + 1.5) * share;
+        // Rounded up: `ceil` is a call where the processor need not have it.
+        let whole = step as i64;
+        let step = (whole as u64).saturating_add(u64::from(step > whole as f64));
         self.next = place.saturating_add(step.max(1));
         Some(place)
     }

@@ -451,6 +451,9 @@ pub(crate) struct OfClass {
     /// Whether it only says that what the receiver wanted first stands before it.
     #[n(1)]
     pub(crate) first: Option<bool>,
+    /// At an end: whether the sender's disk refused records, so that it does not hold what it seemed to hold.
+    #[n(2)]
+    pub(crate) lacks: Option<bool>,
 }
 
 /// A connection signal, carried over the graph from node to node.

@@ -1,8 +1,10 @@
 //! Nodes die, disks fill up: nothing acknowledged is lost.
 use crate::each_seed;
 use peergraph_core::error::Error;
-use peergraph_core::io::{Command, Event, Reply, StoreFault};
+use peergraph_core::id::RecordId;
+use peergraph_core::io::{Command, Event, Reply, StoreFault, SyncPhase};
 use peergraph_tests::story::draft;
+use peergraph_tests::{HostId, World};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -114,6 +116,63 @@ fn record_that_does_not_fit_is_told_and_comes_again_when_there_is_room() {
         world.run_until(Duration::from_secs(180), |world| world.has_seen(hosts[1], record.id));
         assert!(world.has_seen(hosts[1], record.id), "a later sync brings it");
     });
+}
+
+/// Goal: "held by" counts nobody whose disk refused a record, however the stores were compared. Method: while two are
+/// apart each publishes some; one disk is full when they meet. What fits is counted, the rest once there is room.
+#[test]
+fn status_counts_nobody_whose_disk_is_full() {
+    each_seed("status_counts_nobody_whose_disk_is_full", 60, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let (ada, bob) = (hosts[0], hosts[1]);
+        world.run_for(Duration::from_secs(30));
+        world.partition(vec![0, 1]);
+        let (by_ada, by_bob) =
+            (*world.chance.of(&[1, 5, 40, 300]), *world.chance.of(&[0, 1, 20, 200]));
+        let publish = |world: &mut World, host: HostId, count: u64| -> Vec<RecordId> {
+            (0..count).map(|nth| world.say(host, group, &format!("{host} {nth}")).id).collect()
+        };
+        let missed = publish(world, ada, by_ada);
+        publish(world, bob, by_bob);
+        let room = if world.chance.with(0.5) { 0 } else { 3_000 };
+        let used = world.hosts()[bob].disk.bytes();
+        world.host(bob).disk.quota = Some(used + room);
+        world.run_for(Duration::from_secs(60));
+        world.heal();
+        let told = world.hosts()[ada].events.len();
+        let complete = |world: &World| {
+            let mut since = world.hosts()[ada].events[told..].iter();
+            since.any(|(_, e)| matches!(e, Event::Sync { phase: SyncPhase::Complete, .. }))
+        };
+        assert!(world.run_until(Duration::from_secs(180), complete), "the sync ends all the same");
+        for _ in 0..12 {
+            world.run_for(Duration::from_secs(5));
+            let there: BTreeSet<RecordId> = on_disk(world, bob);
+            let wrong = held(world, ada).difference(&there).count();
+            assert_eq!(wrong, 0, "of {by_ada} and {by_bob} with room for {room} bytes");
+        }
+        world.host(bob).disk.quota = None;
+        let all = |world: &World| missed.iter().all(|id| held(world, ada).contains(id));
+        assert!(
+            world.run_until_every(100, Duration::from_secs(300), all),
+            "with room all are held"
+        );
+    });
+}
+
+/// The records that others hold, as `host` was told.
+fn held(world: &World, host: HostId) -> BTreeSet<RecordId> {
+    let held = world.hosts()[host].events.iter().filter_map(|(_, event)| match event {
+        Event::Status { id, held_by, .. } if *held_by > 0 => Some(*id),
+        _ => None,
+    });
+    held.collect()
+}
+
+/// The records on a disk.
+fn on_disk(world: &World, host: HostId) -> BTreeSet<RecordId> {
+    let keys = world.hosts()[host].disk.iter().map(|(key, _)| key);
+    keys.filter_map(|key| Some(RecordId::from_bytes(*key.last_chunk()?))).collect()
 }
 
 #[test]

@@ -184,6 +184,34 @@ fn change_that_is_not_let_in_leaves_what_stood_before() {
     });
 }
 
+/// Goal: where a change is not let in, what stood before is not sent to those who have the change, nor the change again.
+/// Method: both are large, and stores are compared every two minutes for half an hour.
+#[test]
+fn change_that_is_not_let_in_costs_nothing_afterwards() {
+    each_seed("change_that_is_not_let_in_costs_nothing_afterwards", 20, |world| {
+        let provider = Arc::new(Strict::default());
+        let (group, [ada, bob, cleo]) = group_with(world, &provider);
+        let large = |text: &str| [text.as_bytes(), &[b'.'; LARGE_BYTES]].concat();
+        let first = world.publish(ada, group, draft(large("good"))).expect("ada may");
+        world.await_record(&[bob, cleo], first.id);
+        let change = Draft { id: Some(first.id), ..draft(large("never mind")) };
+        world.publish(ada, group, change).expect("its creator may change it");
+        world.run_for(Duration::from_secs(300));
+        let floods = |world: &World| world.kinds.by_name()["flood"].bytes;
+        let before = floods(world);
+        world.run_for(Duration::from_secs(1_800));
+        let bytes = floods(world) - before;
+        assert!(bytes < LARGE_BYTES as u64, "{bytes} bytes of records in half an hour");
+        let stands = |world: &mut World, host| world.records(host, group)[0].payload.clone();
+        assert!(stands(world, bob).starts_with(b"good"), "at bob");
+        assert!(stands(world, cleo).starts_with(b"never"), "at cleo");
+        let latecomer = world.native("dan");
+        world.let_in(ada, group, latecomer, &[bob]);
+        world.run_for(Duration::from_secs(30));
+        assert!(stands(world, latecomer).starts_with(b"never"), "a latecomer has the latest");
+    });
+}
+
 #[test]
 fn records_of_the_store_are_judged_again_at_the_start() {
     each_seed("records_of_the_store_are_judged_again_at_the_start", 20, |world| {

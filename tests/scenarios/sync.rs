@@ -118,3 +118,53 @@ fn latecomer_gets_all_records_in_few_round_trips() {
         assert!((1.0..=30_000.0).contains(&measured["equal_ms"]), "seed {seed}: {measured:?}");
     }
 }
+
+/// Goal: who comes late receives what it lacks once, though several neighbours have it. Method: bytes of all its wires
+/// beside those of the records on its disk.
+#[test]
+fn latecomer_receives_what_it_needs_and_little_else() {
+    let latecomer = scenario::named("latecomer").expect("it is one of ours");
+    for seed in 0..8 {
+        let report = scenario::run(&Setup::new(latecomer, 8, seed, Some(2_000)));
+        assert_eq!((report.missed, report.misbehaved), (0, 0), "seed {seed}");
+        let measured = &report.measures;
+        let ratio = measured["bytes_in"] / measured["bytes_needed"];
+        println!("seed {seed}: ratio {ratio:.3}, equal after {} ms", measured["equal_ms"]);
+        assert!((0.9..=1.25).contains(&ratio), "seed {seed}: ratio {ratio:.3}, {measured:?}");
+    }
+}
+
+/// Goal: who was away receives what it missed once, though it finds several neighbours again, and loses some of them
+/// meanwhile. Method: one of six is away while records are published; when it is back, links die.
+#[test]
+fn who_comes_back_receives_what_it_missed_once() {
+    each_seed("who_comes_back_receives_what_it_missed_once", 20, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo", "dan", "eve", "fay"]);
+        world.run_for(Duration::from_secs(60));
+        let away = hosts[5];
+        world.stop(away);
+        let missed = fill(world, hosts[0], group, 4_000) as u64;
+        world.run_for(Duration::from_secs(30));
+        let (had, before) = (world.hosts()[away].disk.entries(), world.hosts()[away].traffic.1);
+        world.start(away);
+        let lose = world.chance.with(0.5);
+        if lose {
+            let some = |world: &World| world.hosts()[away].disk.entries() > had + 1_000;
+            assert!(world.run_until_every(1, Duration::from_secs(60), some));
+            // Who brings them is among these.
+            for &other in &hosts[..3] {
+                world.cut_between(other, away);
+            }
+        }
+        let all = |world: &World| world.hosts()[away].disk.entries() >= had + 4_000;
+        assert!(world.run_until_every(10, Duration::from_secs(60), all), "all came");
+        world.run_for(Duration::from_secs(10));
+        assert_eq!(world.records(away, group), world.records(hosts[0], group));
+        let received = world.hosts()[away].traffic.1 - before;
+        let ratio = received as f64 / missed as f64;
+        println!("{} links lost: ratio {ratio:.3}", if lose { "some" } else { "no" });
+        // What was on its way when a link died comes again.
+        let bound = if lose { 1.75 } else { 1.25 };
+        assert!(ratio < bound, "{received} bytes for {missed} missed, links lost: {lose}");
+    });
+}

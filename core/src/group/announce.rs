@@ -271,9 +271,9 @@ impl Group {
             {
                 let signer = meta.modifier().unwrap_or(meta.creator());
                 if meta.version == version && self.is_from(link, signer) {
-                    match self.writing.get_mut(&id) {
-                        Some(writing) if writing.announcers.contains(&link) => {}
-                        Some(writing) => writing.announcers.push(link),
+                    match self.writing.get_mut(&id).and_then(|it| it.announcers.as_mut()) {
+                        Some(announcers) if announcers.contains(&link) => {}
+                        Some(announcers) => announcers.push(link),
                         None => self.ack(ctx, link, id, version, false),
                     }
                 }
@@ -324,7 +324,7 @@ impl Group {
     }
 
     /// Whether `peer`, who made a record, is at the other end of `link`: it wants to know who holds it.
-    fn is_from(&self, link: LinkId, peer: PeerId) -> bool {
+    pub(super) fn is_from(&self, link: LinkId, peer: PeerId) -> bool {
         self.slots.get(&link).is_some_and(|slot| slot.peer == peer)
     }
 

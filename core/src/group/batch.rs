@@ -58,7 +58,7 @@ impl Group {
         if Signed::peek(&bytes).is_some_and(|(id, _)| batch.ids.contains(&id)) {
             self.admit_batch(ctx, batch, from, accepted)?;
         }
-        match self.examine(ctx, bytes)? {
+        match self.examine(ctx, bytes, from)? {
             Examined::Settled(outcome, id) => accepted.push((outcome, id)),
             Examined::Candidate(candidate) => {
                 let decides = candidate.class == Class::Membership;

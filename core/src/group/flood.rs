@@ -100,6 +100,11 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         let records = wire::decode_flood(body)?;
         let (accepted, result) = self.accept_all(ctx, records, Some(link));
+        if accepted.iter().any(|(outcome, _)| *outcome == Accepted::New)
+            && let Some(slot) = self.slots.get_mut(&link)
+        {
+            slot.sync.came(body.len());
+        }
         for outcome in accepted {
             match outcome {
                 (Accepted::New, _) => self.used(link, true),
@@ -110,7 +115,7 @@ impl Group {
                 (Accepted::Old, id) => {
                     // Its sender learns of ours; that is its acknowledgement.
                     self.used(link, false);
-                    if !self.is_declined(link, id)
+                    if !self.is_useless(link, id)
                         && let Some(bytes) = ctx.storage.cached(self.id, id)
                     {
                         self.flood_to(link, bytes);
@@ -120,8 +125,7 @@ impl Group {
                 (Accepted::Refused, _) => {}
                 (Accepted::Withheld(digest), id) => {
                     self.forget_awaited(id);
-                    self.withheld.came_from(id, digest, link);
-                    self.outgoing.entry(link).or_default().declined.push(digest.short());
+                    self.decline(link, id, digest);
                 }
             }
         }

@@ -19,7 +19,7 @@ use super::{Group, Present, Timer};
 use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::error::Misbehaved;
-use crate::id::{Digest, GroupId, NodeId, PeerId};
+use crate::id::{Digest, GroupId, NodeId, PeerId, RecordId};
 use crate::io::{Dial, Event, LinkId, Output};
 use crate::limits;
 use crate::link::Links;
@@ -30,7 +30,7 @@ use crate::time::Time;
 use crate::wire::{self, AckOf, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
@@ -72,6 +72,8 @@ pub(super) struct Slot {
     pub(super) turned_away: bool,
     /// Records that it does not let in, by short id.
     pub(super) declined: BTreeSet<u64>,
+    /// Records of which it has a version that we do not let in: which.
+    pub(super) refused: BTreeMap<RecordId, u64>,
 }
 
 /// How far a graph on a link is.
@@ -384,6 +386,7 @@ impl Group {
         slot.acks.clear();
         slot.late.clear();
         slot.declined.clear();
+        slot.refused.clear();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         self.outgoing.remove(&link);
         self.trees.forget(link);
@@ -392,6 +395,7 @@ impl Group {
         self.arm_graft();
         self.fruitless_rounds = 0;
         self.forget_routes(link);
+        self.lost_turn(ctx);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: false });
     }
 
@@ -774,6 +778,7 @@ impl Slot {
             synced: false,
             turned_away: false,
             declined: BTreeSet::new(),
+            refused: BTreeMap::new(),
         }
     }
 }

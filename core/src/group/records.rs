@@ -11,11 +11,12 @@
 //!
 //! It is in the index and on its way to the neighbours at once; the application hears of it, and its sender gets the
 //! acknowledgement, when it is durable. Where the write fails the index goes back to what stood before.
+use super::deferred::Waiting;
 use super::internal::Meaning;
 use super::{Group, TRACKED_MAX, Timer, Tracked};
 use crate::cert::VerifiedChain;
 use crate::error::{BadRecord, Error, Misbehaved};
-use crate::id::{Digest, PeerId, RecordId, Serial};
+use crate::id::{Digest, PeerId, RecordId};
 use crate::io::{
     Cursor, Draft, Event, Filter, LinkId, MemberInfo, Output, Properties, Reply, RequestId,
     StoreFault, StoreTask,
@@ -30,7 +31,6 @@ use crate::time::WallTime;
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Expiry looks again no sooner than this. Guess: many records may end in one second.
@@ -74,58 +74,8 @@ pub(super) enum Examined {
 pub(super) struct Writing {
     /// Writes that were not answered.
     unanswered: u32,
-    /// Who announced it.
-    pub(super) announcers: Vec<LinkId>,
-}
-
-/// Records that wait for the membership of their signer.
-#[derive(Default)]
-pub(super) struct Deferred {
-    by_serial: BTreeMap<Serial, VecDeque<Bytes>>,
-    order: VecDeque<Serial>,
-    bytes: usize,
-}
-
-impl Deferred {
-    fn add(&mut self, serial: Serial, record: Bytes) {
-        if record.len() > limits::DEFERRED_BYTES_MAX / 8 {
-            return;
-        }
-        let waiting = self.by_serial.entry(serial).or_default();
-        if waiting.contains(&record) {
-            return;
-        }
-        self.bytes += record.len();
-        waiting.push_back(record);
-        self.order.push_back(serial);
-        if waiting.len() > limits::DEFERRED_PER_SERIAL_MAX {
-            self.drop_oldest(serial);
-            if let Some(at) = self.order.iter().position(|&s| s == serial) {
-                self.order.remove(at);
-            }
-        }
-        while self.order.len() > limits::DEFERRED_MAX || self.bytes > limits::DEFERRED_BYTES_MAX {
-            let Some(oldest) = self.order.pop_front() else { return };
-            self.drop_oldest(oldest);
-        }
-    }
-
-    fn drop_oldest(&mut self, serial: Serial) {
-        let Some(waiting) = self.by_serial.get_mut(&serial) else { return };
-        if let Some(record) = waiting.pop_front() {
-            self.bytes -= record.len();
-        }
-        if waiting.is_empty() {
-            self.by_serial.remove(&serial);
-        }
-    }
-
-    fn take(&mut self, serial: Serial) -> VecDeque<Bytes> {
-        let waiting = self.by_serial.remove(&serial).unwrap_or_default();
-        self.bytes -= waiting.iter().map(Bytes::len).sum::<usize>();
-        self.order.retain(|&s| s != serial);
-        waiting
-    }
+    /// Who announced it; none before it is passed on.
+    pub(super) announcers: Option<Vec<LinkId>>,
 }
 
 /// Which class a type belongs to.
@@ -198,6 +148,7 @@ impl Group {
         &mut self,
         ctx: &mut Ctx<'_>,
         bytes: Bytes,
+        from: Option<LinkId>,
     ) -> Result<Examined, BadRecord> {
         let (id, version) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
         if let Some((_, held)) = self.meta(id)
@@ -234,7 +185,10 @@ impl Group {
             return Ok(Examined::Settled(Accepted::Old, id));
         }
         let Some((chain, meaning)) = self.read_record(ctx, &signed)? else {
-            self.deferred.add(record.serial, signed.bytes().clone());
+            let maker = record.modifier.unwrap_or(record.creator);
+            let by_maker = from.is_some_and(|link| self.is_from(link, maker));
+            let waiting = Waiting { record: signed.bytes().clone(), from };
+            self.deferred.add(record.serial, waiting, by_maker);
             return Ok(Examined::Settled(Accepted::Later, id));
         };
         self.check_rights(record, &chain, &meaning)?;
@@ -286,9 +240,10 @@ impl Group {
             if let Meaning::Membership(issued) = &meaning { Some(issued.serial()) } else { None };
         self.store_record(ctx, signed, &chain, meaning, from, None);
         if let Some(serial) = new_member {
-            for waiting in self.deferred.take(serial) {
-                // Its sender is not known any more; a bad one is simply dropped.
-                let _ = self.accept_all(ctx, vec![waiting], None);
+            for Waiting { record, from } in self.deferred.take(serial) {
+                let from = from.filter(|&link| self.is_neighbour(link));
+                // A bad one is simply dropped.
+                let _ = self.accept_all(ctx, vec![record], from);
             }
         }
         Accepted::New
@@ -335,7 +290,7 @@ impl Group {
         if from.is_some() || !ours {
             let announcers = self.flood(ctx, &bytes, from);
             if let Some(writing) = self.writing.get_mut(&id) {
-                writing.announcers = announcers;
+                writing.announcers = Some(announcers);
             }
         }
         self.take_effect(ctx, record, meaning);
@@ -363,9 +318,11 @@ impl Group {
         if request.is_some() {
             self.publishing.written(signed.bytes().len());
         }
-        self.acknowledge(ctx, signed.record(), from, announcers);
+        let passed_on = announcers.is_some();
+        self.acknowledge(ctx, signed.record(), from, announcers.unwrap_or_default());
         // Ours goes out only now: what others hold of us, we hold ourselves.
-        if from.is_none() && self.meta(id).is_some_and(|(_, meta)| meta.version == version) {
+        let ours = from.is_none() && !passed_on;
+        if ours && self.meta(id).is_some_and(|(_, meta)| meta.version == version) {
             self.flood(ctx, signed.bytes(), None);
         }
         if class == Class::Application {
@@ -381,10 +338,10 @@ impl Group {
         }
     }
 
-    /// A write of this record was answered. Says who announced it meanwhile.
-    fn landed(&mut self, id: RecordId) -> Vec<LinkId> {
-        let Some(writing) = self.writing.get_mut(&id) else { return Vec::new() };
-        let announcers = std::mem::take(&mut writing.announcers);
+    /// A write of this record was answered. Says who announced it meanwhile, if it was passed on.
+    fn landed(&mut self, id: RecordId) -> Option<Vec<LinkId>> {
+        let writing = self.writing.get_mut(&id)?;
+        let announcers = writing.announcers.take();
         writing.unanswered -= 1;
         if writing.unanswered == 0 {
             self.writing.remove(&id);
@@ -398,6 +355,7 @@ impl Group {
         let (id, version) = (signed.record().id, signed.record().version);
         self.landed(id);
         self.refused.note(ctx.now.mono, id, version);
+        self.lacks();
         ctx.storage.forget(self.id, id);
         self.forget_awaited(id);
         let index = &mut self.indexes[class as usize];

@@ -16,6 +16,9 @@
 //! ordinary floods and travel on as such. While a neighbour reads slowly, what it is owed stays on disk. Whatever
 //! arrived before a link was lost stays, so that the next sync costs what is left.
 //!
+//! The end also tells who holds the other's own records: those that were not given, since they were there before, unless
+//! it says that a disk refused some. Those that are given are acknowledged one by one, when they are durable.
+//!
 //! What a peer may have us do is bounded (`sync/budget.rs`): past that, answers and records come later.
 use super::flood::FLOOD_BYTES;
 use super::graph::Slot;
@@ -51,11 +54,17 @@ const OWED_MAX: usize = 1_000_000;
 const STEP_WORK: u64 = 1_000;
 
 mod budget;
+mod turns;
 pub(super) use budget::Budgets;
 
 /// The state of one neighbour's sync.
 #[derive(Default)]
 pub(super) struct Syncing {
+    /// Whether it waits for its turn.
+    queued: bool,
+    /// Bytes that brought news, and whether those were few, when that was looked at.
+    came: usize,
+    slow: bool,
     /// The class that is being compared.
     class: Option<Class>,
     /// Our part in it.
@@ -82,8 +91,10 @@ pub(super) struct Syncing {
     barrier: Option<StoreId>,
     end_sent: bool,
     end_received: bool,
-    /// Records of ours of before this sync.
-    tracked_before: Vec<(RecordId, u64)>,
+    /// Whether our disk refused anything since this sync began.
+    lacks: bool,
+    /// Records of ours of before this sync that were not given in it.
+    tracked_before: BTreeMap<RecordId, u64>,
 }
 
 enum Owed {
@@ -95,11 +106,6 @@ enum Owed {
 }
 
 impl Group {
-    /// Begins to compare stores with a new neighbour.
-    pub(super) fn begin_sync(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        self.sync_class(ctx, links, link, Class::Membership);
-    }
-
     fn sync_class(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId, class: Class) {
         self.start_class(link, class);
         let Some(slot) = self.slots.get_mut(&link) else { return };
@@ -170,6 +176,7 @@ impl Group {
             slot.sync.comparison.respond(index, step)?;
         if refuses {
             // What the disk would not take is not asked for: the next sync brings it.
+            slot.sync.lacks = true;
             need.clear();
             differ.theirs.clear();
         }
@@ -268,7 +275,7 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
-        if slot.sync.check_class(body)? {
+        if slot.sync.check_class(body)?.first == Some(true) {
             let (group, phase) = (self.id, SyncPhase::Prioritised);
             self.event(ctx, Event::Sync { group, link, phase });
             return Ok(());
@@ -289,7 +296,9 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
-        slot.sync.check_class(body)?;
+        if slot.sync.check_class(body)?.lacks == Some(true) {
+            slot.sync.tracked_before.clear();
+        }
         if !slot.sync.compared || slot.sync.end_received {
             return Err(Misbehaved::Sync);
         }
@@ -311,7 +320,8 @@ impl Group {
                 return;
             }
             sync.end_sent = true;
-            let end = OfClass { class: class as u8, first: None };
+            let lacks = sync.lacks.then_some(true);
+            let end = OfClass { class: class as u8, first: None, lacks };
             self.send(ctx, links, link, kind::SYNC_END, &end);
         }
         self.end_class(ctx, links, link);
@@ -328,7 +338,12 @@ impl Group {
         }
     }
 
-    /// Something became durable: syncs that waited for it go on.
+    /// The disk refused a record: what seemed to be held, as stores were compared, is not.
+    pub(super) fn lacks(&mut self) {
+        self.slots.values_mut().for_each(|slot| slot.sync.lacks = true);
+    }
+
+    /// The disk answered: syncs that waited for it go on.
     pub(crate) fn settle_all(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         let waits = |slot: &Slot| slot.sync.barrier.is_some() && !slot.sync.end_sent;
         let waiting: Vec<LinkId> =
@@ -338,7 +353,7 @@ impl Group {
         }
     }
 
-    /// A neighbour has everything of ours that was there when the sync began: it said so behind the last record.
+    /// A neighbour has what of ours was there when the sync began and was not given.
     fn held_after_sync(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         for (id, version) in std::mem::take(&mut slot.sync.tracked_before) {
@@ -372,6 +387,7 @@ impl Group {
                 }
                 self.held_after_sync(ctx, link);
                 self.synced(ctx, links);
+                self.next_turn(ctx, links);
             }
         }
     }
@@ -441,13 +457,14 @@ impl Group {
             if ids.is_empty() {
                 match slot.sync.owed.pop_front() {
                     Some(Owed::Answer(class)) => {
-                        let given = OfClass { class: class as u8, first: None };
+                        let given = OfClass { class: class as u8, first: None, lacks: None };
                         self.send(ctx, links, link, kind::GIVEN, &given);
                         continue;
                     }
                     Some(Owed::First) => {
                         if let Some(class) = slot.sync.class {
-                            let given = OfClass { class: class as u8, first: Some(true) };
+                            let given =
+                                OfClass { class: class as u8, first: Some(true), lacks: None };
                             self.send(ctx, links, link, kind::GIVEN, &given);
                         }
                         continue;
@@ -458,7 +475,7 @@ impl Group {
             let mut missing = Vec::new();
             for id in ids {
                 let Some((class, meta)) = self.meta(id) else { continue };
-                if meta.expires <= self.peer_time(ctx.now.wall) || self.is_declined(link, id) {
+                if meta.expires <= self.peer_time(ctx.now.wall) || self.is_useless(link, id) {
                     continue;
                 }
                 self.budgets.spend(ctx.now.mono, peer, 1 + u64::from(meta.size) / 1024);
@@ -505,6 +522,9 @@ impl Syncing {
             (std::mem::take(&mut self.owed), std::mem::take(&mut self.owed_first));
         let (reading, again) = (self.reading, self.again);
         let untold = class == Class::Application;
+        let begun = class != Class::Membership;
+        let (slow, lacks) = (begun && self.slow, begun && self.lacks);
+        let came = if begun { self.came } else { 0 };
         *self = Self {
             class: Some(class),
             owed,
@@ -512,6 +532,9 @@ impl Syncing {
             reading,
             again,
             untold,
+            slow,
+            lacks,
+            came,
             ..Self::default()
         };
     }
@@ -522,6 +545,11 @@ impl Syncing {
             let later = std::mem::take(&mut self.later).into_iter();
             self.owe_all(index, later.flat_map(|short| index.by_short(short)));
         }
+    }
+
+    /// So many bytes brought something new.
+    pub(super) fn came(&mut self, bytes: usize) {
+        self.came += bytes;
     }
 
     /// What we want first, where we have not said so.
@@ -549,6 +577,7 @@ impl Syncing {
     /// More records are owed, some of them before others.
     fn owe_all(&mut self, index: &Index, ids: impl IntoIterator<Item = RecordId>) {
         for id in ids {
+            self.tracked_before.remove(&id);
             let kind = index.get(&id).filter(|_| !self.priorities.is_empty()).map(|it| &it.kind);
             match kind.and_then(|kind| self.priorities.iter().position(|first| first == kind)) {
                 Some(place) => self.owed_first.entry(place).or_default().push_back(id),
@@ -590,10 +619,10 @@ impl Syncing {
         Ok(())
     }
 
-    /// A message must be about the class that is being compared. Whether it is about its beginning only.
-    fn check_class(&self, body: &Bytes) -> Result<bool, Misbehaved> {
-        let OfClass { class, first } = wire::decode(body)?;
-        let class = Class::from_wire(class).ok_or(Misbehaved::Sync)?;
-        if self.class == Some(class) { Ok(first == Some(true)) } else { Err(Misbehaved::Sync) }
+    /// A message must be about the class that is being compared.
+    fn check_class(&self, body: &Bytes) -> Result<OfClass, Misbehaved> {
+        let message: OfClass = wire::decode(body)?;
+        let class = Class::from_wire(message.class).ok_or(Misbehaved::Sync)?;
+        if self.class == Some(class) { Ok(message) } else { Err(Misbehaved::Sync) }
     }
 }

@@ -60,12 +60,11 @@ impl Withheld {
         self.ages.contains_key(&(id, digest)).then_some(digest)
     }
 
-    /// Who sent it last, and can be asked for it.
-    pub(super) fn came_from(&mut self, id: RecordId, digest: Digest, link: LinkId) {
-        let age = self.ages.get(&(id, digest));
-        if let Some(entry) = age.and_then(|age| self.records.get_mut(age)) {
-            entry.from = Some(link);
-        }
+    /// Notes who sent it last, and can be asked for it. Its version.
+    fn came_from(&mut self, id: RecordId, digest: Digest, link: LinkId) -> Option<u64> {
+        let entry = self.records.get_mut(self.ages.get(&(id, digest))?)?;
+        entry.from = Some(link);
+        Some(entry.version)
     }
 
     /// Whether this version of a record was not let in.
@@ -276,12 +275,27 @@ impl Group {
         Ok(())
     }
 
-    /// Whether a neighbour has said that it does not let in a record, as it stands here.
-    pub(super) fn is_declined(&self, link: LinkId, id: RecordId) -> bool {
-        let declined = self.slots.get(&link).map(|slot| &slot.declined);
-        declined.is_some_and(|declined| {
-            !declined.is_empty()
-                && self.meta(id).is_some_and(|(_, meta)| declined.contains(&meta.short()))
+    /// Tells a neighbour that a record that it sent is not let in.
+    pub(super) fn decline(&mut self, link: LinkId, id: RecordId, digest: Digest) {
+        self.outgoing.entry(link).or_default().declined.push(digest.short());
+        if let Some(version) = self.withheld.came_from(id, digest, link)
+            && let Some(slot) = self.slots.get_mut(&link)
+            && slot.refused.len() < limits::WITHHELD_MAX
+        {
+            slot.refused.insert(id, version);
+        }
+    }
+
+    /// Whether a record, as it stands here, is of no use to a neighbour: it has said that it does not let it in, or has
+    /// sent a later version, which we do not let in.
+    pub(super) fn is_useless(&self, link: LinkId, id: RecordId) -> bool {
+        let Some(slot) = self.slots.get(&link) else { return false };
+        if slot.declined.is_empty() && slot.refused.is_empty() {
+            return false;
+        }
+        self.meta(id).is_some_and(|(_, meta)| {
+            slot.declined.contains(&meta.short())
+                || slot.refused.get(&id).is_some_and(|version| *version > meta.version)
         })
     }
 

@@ -18,17 +18,15 @@ impl Node {
     pub(super) fn stored(&mut self, op: StoreId, result: Result<StoreReply, StoreFault>) {
         let Some(pending) = self.storage.answered(op) else { return };
         match (pending, result) {
-            (Pending::Write(commits), Ok(_)) => {
+            (Pending::Write(commits), result) => {
                 for commit in commits {
-                    self.committed(commit);
+                    match &result {
+                        Ok(_) => self.committed(commit),
+                        Err(fault) => self.failed(commit, *fault),
+                    }
                 }
                 for group in self.groups.values_mut() {
                     group.settle_all(&mut ctx!(self), &mut self.links);
-                }
-            }
-            (Pending::Write(commits), Err(fault)) => {
-                for commit in commits {
-                    self.failed(commit, fault);
                 }
             }
             (Pending::Load, Ok(StoreReply::Entries(entries))) => self.load(entries),

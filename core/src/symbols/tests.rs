@@ -28,6 +28,20 @@ fn least(differences: u64, salt: u64) -> usize {
     high
 }
 
+/// Goal: the places are those of the source, which rounds up with `ceil`: both ends of a link must agree on them.
+#[test]
+fn places_are_rounded_up() {
+    for nth in 0..1_000 {
+        let (mut state, mut place) = (short(nth), 0_u64);
+        for at in places(short(nth), 1_000_000) {
+            assert_eq!(at as u64, place, "record {nth}");
+            state = state.wrapping_mul(0xda94_2042_e4dd_58b5);
+            let share = 4_294_967_296.0 / (state as f64 + 1.0).sqrt() - 1.0;
+            place += (((place as f64 + 1.5) * share).ceil() as u64).max(1);
+        }
+    }
+}
+
 /// Goal: the paper's figures. Method: the mean over some sets; prints a table.
 #[test]
 fn symbols_needed_follow_the_difference() {

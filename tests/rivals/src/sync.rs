@@ -17,10 +17,9 @@ use peergraph_tests::chance::Chance;
 use peergraph_tests::report::CpuClock;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-/// Comparisons of which the median CPU is reported.
-const ROUNDS: usize = 5;
+/// Comparisons are repeated until they took so much CPU: the system counts it in steps of a few milliseconds.
+const AGAIN_MILLIS: f64 = 500.0;
 /// Bytes of a message of ours besides the step or the short ids in it, at most: frame, kind, slot, class, lengths.
 const HEAD_BYTES: usize = 13;
 
@@ -75,6 +74,9 @@ trait Stores: Sized {
 pub fn run(options: &Options) {
     let all = records(options);
     eprintln!("{} records are made", all.len());
+    if !options.json {
+        println!("Two stores of {} records, half of the differences on each side:\n", all.len());
+    }
     let mut compared = Compared { ours: Side::new(), rival: Side::new(), ratio: Side::new() };
     let mut chance = Chance::new(options.seed);
     let scattered = options.scattered.iter().map(|&count| ("scattered", count));
@@ -88,21 +90,28 @@ pub fn run(options: &Options) {
         let ours = measure::<Ours>(&all, [lacks.0, lacks.1]);
         let rival = measure::<Theirs>(&all, [lacks.0, lacks.1]);
         let name = format!("{spread}_{count}");
-        eprintln!("{name}: ours {ours}\n{name}: rival {rival}");
-        compared.ratio.insert(name.clone(), ours.over(&rival));
+        eprintln!("{name} is compared");
+        let ratio = ours.over(&rival);
+        if !options.json {
+            print(&format!("{count} {spread}"), [&ours, &rival, &ratio]);
+        }
+        compared.ratio.insert(name.clone(), ratio);
         compared.ours.insert(name.clone(), ours);
         compared.rival.insert(name, rival);
     }
     if options.json {
         println!("{}", serde_json::to_string(&compared).expect("a comparison is plain data"));
-        return;
     }
-    for (side, rows) in
-        [("ours", compared.ours), ("rival", compared.rival), ("ratio", compared.ratio)]
-    {
-        println!("{side}");
-        rows.iter().for_each(|(name, row)| println!("  {name:<16} {row}"));
+}
+
+/// Prints one comparison: ours, theirs and the ratio side by side.
+fn print(differences: &str, [ours, rival, ratio]: [&Measured; 3]) {
+    println!("{:<24}{:>12}{:>14}{:>9}", format!("{differences}:"), "ours", "negentropy", "ratio");
+    let rows = ours.fields().into_iter().zip(rival.fields()).zip(ratio.fields());
+    for (((name, decimals, ours), (.., rival)), (.., ratio)) in rows {
+        println!("  {name:<22}{ours:>12.decimals$}{rival:>14.decimals$}{ratio:>9.3}");
     }
+    println!();
 }
 
 /// Small signed records, one a millisecond.
@@ -140,19 +149,18 @@ fn measure<S: Stores>(all: &[Meta], lacks: [&[usize]; 2]) -> Measured {
     let first = clock.millis();
     let differences = lacks[0].len() + lacks[1].len();
     assert_eq!(found, differences, "every difference is found, and nothing else");
-    let mut again: Vec<f64> = Vec::new();
-    for _ in 0..ROUNDS {
-        let clock = CpuClock::start();
+    let (clock, mut rounds) = (CpuClock::start(), 0.0);
+    while clock.millis() < AGAIN_MILLIS {
         stores.compare();
-        again.push(clock.millis());
+        rounds += 1.0;
     }
-    again.sort_by(f64::total_cmp);
+    let again = clock.millis() / rounds;
     Measured {
         sync_bytes: bytes as f64,
         bytes_per_difference: bytes as f64 / differences.max(1) as f64,
         round_trips: messages.div_ceil(2) as f64,
         cpu_s_first: first / 1e3,
-        cpu_s_again: again[ROUNDS / 2] / 1e3,
+        cpu_s_again: again / 1e3,
     }
 }
 
@@ -235,6 +243,17 @@ impl Stores for Theirs {
 }
 
 impl Measured {
+    /// What is printed, with so many decimals.
+    fn fields(&self) -> [(&'static str, usize, f64); 5] {
+        [
+            ("sync bytes", 0, self.sync_bytes),
+            ("bytes a difference", 1, self.bytes_per_difference),
+            ("round trips", 0, self.round_trips),
+            ("CPU s, first time", 4, self.cpu_s_first),
+            ("CPU s, again", 6, self.cpu_s_again),
+        ]
+    }
+
     /// The ratio to another.
     fn over(&self, other: &Self) -> Self {
         Self {
@@ -244,14 +263,5 @@ impl Measured {
             cpu_s_first: self.cpu_s_first / other.cpu_s_first,
             cpu_s_again: self.cpu_s_again / other.cpu_s_again,
         }
-    }
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sync_bytes, bytes_per_difference, round_trips, cpu_s_first, cpu_s_again } = self;
-        write!(f, "sync_bytes {sync_bytes:.3}, bytes_per_difference {bytes_per_difference:.3}, ")?;
-        write!(f, "round_trips {round_trips:.2}, ")?;
-        write!(f, "cpu_s_first {cpu_s_first:.4}, cpu_s_again {cpu_s_again:.4}")
     }
 }

@@ -1,7 +1,7 @@
 //! Latecomer: a node joins late a group that has many records, and gets all of them.
 //!
-//! What is measured is everything that passes its wires, from its start until it has every record: handshakes, memberships
-//! and the records themselves.
+//! What is measured is everything that passes its wires, from its start until some seconds after it has every record:
+//! handshakes, memberships and the records themselves. Beside it stands what it needs: all that is on its disk then.
 use super::crowd::Crowd;
 use super::{Scenario, Setup};
 use crate::check::delivery::Reach;
@@ -12,6 +12,8 @@ use std::time::Duration;
 const PACE: Duration = Duration::from_millis(5);
 /// How long records may take to everybody, and all of them to the latecomer. Virtual.
 const WITHIN: Duration = Duration::from_secs(300);
+/// How long it is looked at once it has all of them. Virtual.
+const AFTERWARDS: Duration = Duration::from_secs(10);
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "latecomer",
@@ -45,10 +47,13 @@ fn run(setup: &Setup) -> Report {
     let host = &crowd.world.hosts()[latecomer];
     let equal = crowd.delivery().last_seen(latecomer).saturating_sub(host.clock.started);
     meter.note("equal_ms", equal as f64 / 1e3);
-    // It may have said a little more since: this is looked at once it is ready and has all of them.
-    meter.note("bytes", (host.traffic.0 + host.traffic.1) as f64);
-    meter.note("bytes_in", host.traffic.1 as f64);
+    meter.note("bytes_needed", host.disk.iter().map(|(_, value)| value.len() as f64).sum());
     meter.note("round_trips", crowd.world.round_trips(latecomer, 0) as f64);
+    // Others than the first may still be bringing what it has.
+    crowd.world.run_for(AFTERWARDS);
+    let traffic = crowd.world.hosts()[latecomer].traffic;
+    meter.note("bytes", (traffic.0 + traffic.1) as f64);
+    meter.note("bytes_in", traffic.1 as f64);
     let reach = crowd.delivery().reach(0, crowd.published(), &[latecomer]);
     let phase = meter.phase(&crowd.world, "latecomer", 0, Reach { slowest: 0, ..reach });
     setup.tell(|| phase.to_string());

@@ -1,0 +1,69 @@
+//! Turns: who lacks much takes it from one neighbour at a time.
+//!
+//! Who joins or comes back finds several neighbours at once, and each would give it all that it lacks. So it begins to
+//! compare with one of them; the next one's turn comes when that one is done, lost, or brings little. Whatever came
+//! stays, so that the next one gives the rest only. Who is done with one begins with all others: little differs then.
+use super::super::graph::Slot;
+use super::super::{Group, Timer};
+use crate::io::LinkId;
+use crate::link::Links;
+use crate::node::Ctx;
+use crate::storage::Class;
+use std::time::Duration;
+
+/// Who brings less than so many bytes in that time is slow: the next one's turn comes, too. Guess: a megabit a second
+/// for the time of some round trips.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const SLOW_BYTES: usize = 256 * 1024;
+
+impl Group {
+    /// Begins to compare stores with a neighbour, once it is its turn.
+    pub(in crate::group) fn begin_sync(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+    ) {
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.sync.queued = true;
+        }
+        self.next_turn(ctx, links);
+    }
+
+    /// Begins with those whose turn it is.
+    pub(super) fn next_turn(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        while let Some(link) = self.neighbour_where(|slot| slot.sync.queued) {
+            if self.is_served() {
+                self.timers.set_if_unarmed(Timer::Turn, ctx.now.mono.after(LOOK_EVERY));
+                return;
+            }
+            self.sync_class(ctx, links, link, Class::Membership);
+        }
+    }
+
+    /// Whether somebody brings what we lack, and nobody has brought all of it yet.
+    fn is_served(&self) -> bool {
+        let serves = |slot: &Slot| slot.sync.class.is_some() && !slot.sync.slow;
+        self.neighbour_where(|slot| slot.synced).is_none() && self.neighbour_where(serves).is_some()
+    }
+
+    /// A neighbour is gone: if it was its turn, it is the next one's.
+    pub(in crate::group) fn lost_turn(&mut self, ctx: &Ctx<'_>) {
+        if self.neighbour_where(|slot| slot.sync.queued).is_some() && !self.is_served() {
+            self.timers.set_earlier(Timer::Turn, ctx.now.mono);
+        }
+    }
+
+    /// Looks who is slow.
+    pub(in crate::group) fn look_at_turns(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        for slot in self.slots.values_mut() {
+            slot.sync.slow = slot.sync.came < SLOW_BYTES;
+            slot.sync.came = 0;
+        }
+        self.next_turn(ctx, links);
+    }
+
+    fn neighbour_where(&self, what: impl Fn(&Slot) -> bool) -> Option<LinkId> {
+        self.neighbours().find(|(_, slot)| what(slot)).map(|(link, _)| link)
+    }
+}
