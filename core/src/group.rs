@@ -61,7 +61,6 @@ use std::time::Duration;
 
 use peer_time::PeerTime;
 
-pub use graph::Neighbours;
 pub(crate) use graph::{Plan, SlotState};
 pub(crate) use records::answer_page;
 pub(crate) use signal::Verdict;

@@ -11,7 +11,7 @@
 //!
 //! Below the minimum we look for neighbours at once, below the ideal now and then; above the maximum we refuse, with
 //! referrals, unless who asks has nobody: then the least useful one makes room; above the ideal the least useful one goes, one at a time, once it is old enough. A node joins with one
-//! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in [`Neighbours`].
+//! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in [`Neighbours`](crate::config::Neighbours).
 use super::sync::Syncing;
 use super::{Group, Present, Timer};
 use crate::address::Address;
@@ -116,35 +116,6 @@ pub(crate) enum Plan {
     Offered { group: GroupId },
     /// Over signals, as answerer; or a stranger's.
     Accepted,
-}
-
-/// How many neighbours a node wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Neighbours {
-    /// Fewer are replaced at once.
-    pub minimum: usize,
-    /// Fewer are topped up now and then.
-    pub ideal: usize,
-    /// More are refused.
-    pub maximum: usize,
-}
-
-impl Default for Neighbours {
-    /// 3, 5, 7. Measured with one seed, the load of fifty senders (`cargo xtask sim flood --neighbours 3,5,7`):
-    ///
-    /// | limits | 1,000 nodes: mean, last hop | slowest | redundancy | control bytes a record | 100 nodes: hops |
-    /// |---|---|---|---|---|---|
-    /// | 2, 3, 4 | 7.1, 16 | 540 ms | 0.14 | 164 | 4.9, 12 |
-    /// | 2, 3, 7 | 5.6, 15 | 468 ms | 0.02 | 199 | 3.6, 8 |
-    /// | 3, 4, 6 | 5.6, 15 | 427 ms | 0.03 | 205 | 3.7, 11 |
-    /// | 3, 5, 7 | 5.2, 13 | 345 ms | 0.03 | 219 | 3.4, 9 |
-    /// | 4, 6, 8 | 4.9, 11 | 319 ms | 0.03 | 275 | 3.3, 9 |
-    /// | 5, 8, 10 | 4.7, 14 | 300 ms | 0.05 | 390 | 3.1, 8 |
-    ///
-    /// Beyond 3, 5, 7 a link saves little time and costs what a data channel costs: in browsers the dearest thing there is.
-    fn default() -> Self {
-        Self { minimum: 3, ideal: 5, maximum: 7 }
-    }
 }
 
 impl Group {
