@@ -20,7 +20,6 @@ mod invitations;
 #[cfg(test)]
 mod laws;
 mod membership;
-mod neighbours;
 mod password;
 mod peer_time;
 mod presence;
@@ -65,7 +64,6 @@ use std::time::Duration;
 use peer_time::PeerTime;
 
 pub(crate) use graph::{Plan, SlotState};
-pub use neighbours::{Neighbours, UnfitNeighbours};
 pub(crate) use records::answer_page;
 pub(crate) use signal::Verdict;
 

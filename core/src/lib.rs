@@ -36,6 +36,7 @@
 //! [`reconcile`].
 pub mod address;
 pub mod cert;
+pub mod config;
 mod dial;
 pub mod error;
 mod group;

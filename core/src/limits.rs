@@ -55,6 +55,8 @@ pub const GRAPHS_PER_LINK_MAX: usize = 64;
 
 /// Groups of one node. Guess. A further one is an error for the application.
 pub const GROUPS_MAX: usize = 256;
+/// Neighbours of one node in one graph. Guess: ten times as many as are of use. More is an error for who asks for them.
+pub const NEIGHBOURS_MAX: usize = 100;
 /// Referrals kept per graph. Source: checklist C40. Oldest out.
 pub const REFERRALS_MAX: usize = 100;
 /// Referrals sent in one message. Source: checklist C40.

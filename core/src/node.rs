@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-pub use crate::group::{Neighbours, UnfitNeighbours};
+pub use crate::config::{BadConfig, Neighbours, UnfitNeighbours};
 
 /// Commands that wait until the store is read. Guess. A further one is refused as busy.
 const WAITING_MAX: usize = 256;
@@ -44,7 +44,7 @@ const OUTBOX_KEPT: usize = 32;
 pub struct Config {
     /// How many neighbours it wants in each graph.
     pub neighbours: Neighbours,
-    /// Types of records that a sync brings first, in this order; the first
+    /// Types of records that a sync brings first, in this order; at most
     /// [`PRIORITIES_MAX`](crate::limits::PRIORITIES_MAX) of them.
     pub priorities: Vec<RecordType>,
     /// Whether it serves as rendezvous for groups that it need not be a member of.

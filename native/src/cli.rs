@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
-use peergraph::{Folder, Group, Host, HostBuilder, NodeUrl};
+use peergraph::{Folder, Group, Host, HostBuilder, Neighbours, NodeUrl, RecordType};
 
 mod cert;
 mod group;
@@ -48,6 +48,12 @@ pub(crate) struct Global {
     /// A node through which members can be found (http://…, https://…, rtc://…, ws://…); repeatable, and remembered
     #[arg(long = "node", global = true, value_name = "URL")]
     nodes: Vec<NodeUrl>,
+    /// Record type that a sync brings before the rest, such as chat.message; repeatable, the first one first
+    #[arg(long, global = true, value_name = "TYPE", value_parser = record_type)]
+    first: Vec<RecordType>,
+    /// Neighbours to have in a group: fewest, best, most [default: 3,5,7]
+    #[arg(long, global = true, value_name = "MIN,IDEAL,MAX")]
+    neighbours: Option<Neighbours>,
     /// Print one JSON object a line
     #[arg(long, global = true)]
     json: bool,
@@ -126,6 +132,10 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+fn record_type(text: &str) -> Result<RecordType, String> {
+    RecordType::new(text).map_err(|error| error.to_string())
+}
+
 /// `90s`, `5m`, `2h`, `7d`; seconds without a letter.
 fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -172,6 +182,12 @@ impl Global {
         let mut builder = Host::builder().data(folder.path()).identity(peer);
         for url in folder.nodes()? {
             builder = builder.node(url);
+        }
+        for kind in &self.first {
+            builder = builder.priority(kind.clone());
+        }
+        if let Some(limits) = self.neighbours {
+            builder = builder.neighbours(limits);
         }
         Ok(builder)
     }

@@ -14,9 +14,9 @@ use peergraph_core::invitation::{Invitation, InvitationError};
 use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, Reply, StoreFault};
 use peergraph_core::limits::ADDRESSES_MAX;
 use peergraph_core::name::{NameError, PeerName};
-use peergraph_core::node::{Config, Node};
+use peergraph_core::node::{BadConfig, Config, Neighbours, Node};
 use peergraph_core::password::Password;
-use peergraph_core::provider::{Membership, Provider};
+use peergraph_core::provider::Provider;
 use peergraph_core::record::{Record, RecordType};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -88,6 +88,9 @@ pub enum JoinError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// The node cannot be as it is to be.
+    #[error(transparent)]
+    Config(#[from] BadConfig),
     /// The data folder.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -146,9 +149,7 @@ pub struct HostBuilder {
     public_url: Option<String>,
     pages: Option<PathBuf>,
     package: Option<PathBuf>,
-    rendezvous: bool,
-    provider: Option<Arc<dyn Provider>>,
-    priorities: Vec<RecordType>,
+    config: Config,
 }
 
 impl HostBuilder {
@@ -185,7 +186,14 @@ impl HostBuilder {
     /// [`PRIORITIES_MAX`](peergraph_core::limits::PRIORITIES_MAX).
     #[must_use]
     pub fn priority(mut self, kind: RecordType) -> Self {
-        self.priorities.push(kind);
+        self.config.priorities.push(kind);
+        self
+    }
+
+    /// How many neighbours to have in each group, instead of 3 to 7.
+    #[must_use]
+    pub fn neighbours(mut self, limits: Neighbours) -> Self {
+        self.config.neighbours = limits;
         self
     }
 
@@ -227,7 +235,7 @@ impl HostBuilder {
     /// Whether to help members of any group to find each other.
     #[must_use]
     pub fn rendezvous(mut self, serve: bool) -> Self {
-        self.rendezvous = serve;
+        self.config.rendezvous = serve;
         self
     }
 
@@ -236,7 +244,7 @@ impl HostBuilder {
     /// work: it must be quick, and must not wait for the host.
     #[must_use]
     pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
-        self.provider = Some(Arc::new(provider));
+        self.config.provider = Arc::new(provider);
         self
     }
 
@@ -268,6 +276,7 @@ impl HostBuilder {
 
     /// Opens everything that can fail.
     async fn open(self) -> Result<Opened, StartError> {
+        self.config.check()?;
         let kept = self.kept()?;
         let (outcomes, outcome) = mpsc::unbounded_channel();
         let reply = move |done| drop(outcomes.send(done));
@@ -316,9 +325,7 @@ impl HostBuilder {
             engine,
             listener: listener.map(|(_, listener)| (listener, Arc::new(site))),
             about,
-            rendezvous: self.rendezvous,
-            provider: self.provider.unwrap_or_else(|| Arc::new(Membership)),
-            priorities: self.priorities,
+            config: self.config,
             nodes: self.nodes,
         })
     }
@@ -381,9 +388,7 @@ struct Opened {
     engine: Engine,
     listener: Option<(TcpListener, Arc<Site>)>,
     about: Arc<About>,
-    rendezvous: bool,
-    provider: Arc<dyn Provider>,
-    priorities: Vec<RecordType>,
+    config: Config,
     nodes: Vec<NodeUrl>,
 }
 
@@ -392,13 +397,7 @@ impl Opened {
         let mut seed = [0; 32];
         folder::fill(&mut seed);
         let mut clock = Clock::start();
-        let config = Config {
-            rendezvous: self.rendezvous,
-            priorities: self.priorities,
-            provider: self.provider,
-            ..Config::default()
-        };
-        let node = Node::new(config, self.identity, seed, clock.now());
+        let node = Node::new(self.config, self.identity, seed, clock.now());
         let (ask, requests) = mpsc::channel(REQUESTS_QUEUED_MAX);
         let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);
         let (opened, open) = oneshot::channel();

@@ -68,6 +68,7 @@ pub use peergraph_core::io::{
     Event, Filter, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo,
 };
 pub use peergraph_core::name::{NameError, PeerName};
+pub use peergraph_core::node::{BadConfig, Neighbours, UnfitNeighbours};
 pub use peergraph_core::password::{Password, PasswordError};
 pub use peergraph_core::policy::{Grant, Policy, Right};
 pub use peergraph_core::provider::{self, Provider, Verdict};

@@ -67,6 +67,10 @@ fn wrong_usage_is_exit_code_2_and_names_what_is_wrong() {
     fails(&run(data, &["group", "invite", "x", "--role", "king"]), 2, &["inviting"]);
     fails(&run(data, &["publish", "x", "Not A Type"]), 2, &["a-z"]);
     fails(&run(data, &["publish", "x", "note", "-a", "colour"]), 2, &["NAME=TEXT"]);
+    fails(&run(data, &["node", "--first", "Not A Type"]), 2, &["--first", "a-z"]);
+    for limits in ["5,3,7", "0,3,7", "3,5", "2,2,3", "3,5,5", "3,5,101", "many"] {
+        fails(&run(data, &["node", "--neighbours", limits]), 2, &[limits, "neighbours"]);
+    }
     fails(&run(data, &[]), 2, &["Usage"]);
     assert_eq!(std::fs::read_dir(data).expect("readable").count(), 0, "wrong usage makes nothing");
 }
@@ -694,4 +698,37 @@ fn invitation_by_password_is_shown_as_such_and_asks_for_it() {
     fails(&none, 1, &["no password", "--password-file", "PEERGRAPH_PASSWORD"]);
     let nobody = ["--timeout", "1s", "group", "join", "--password-file", file];
     fails(&run_with_input(bob, &nobody, link.as_bytes()), 1, &["nobody let us in"]);
+}
+
+/// Goal: what a program wants first comes first. Method: Bob has joined; while he is away Ada publishes 400 notes, with
+/// news among them; he watches, and his program says in which order they arrive.
+#[test]
+fn record_types_that_are_wanted_first_arrive_first() {
+    let (node, ada) = (folder(), folder());
+    let (_node, url) = Running::node(node.path());
+    let ada = ada.path();
+    ok(&run(ada, &["--node", &url, "group", "create", "Daily"]));
+    let (bob, _) = bob_joins(ada, "Daily");
+    let bob = bob.path();
+    ok(&run(bob, &["--node", &url, "group", "list"]));
+    let stored = ["--wait", "stored", "--lines"];
+    let notes = "a note of some length, so that all of them take many messages".repeat(20);
+    let notes = format!("{notes}\n").repeat(200);
+    for (kind, lines) in [("note", notes.as_str()), ("news", "first\nsecond\n"), ("note", &notes)] {
+        let publish = [&["publish", "Daily", kind], &stored[..]].concat();
+        ok(&run_with_input(ada, &publish, lines.as_bytes()));
+    }
+    let _adas = Running::start(ada, &["watch", "Daily"]);
+
+    let mut bobs = Running::start(bob, &["--json", "--first", "news", "watch", "Daily"]);
+    let kinds: Vec<String> =
+        (0..402).map(|_| bobs.line()["type"].as_str().expect("text").to_owned()).collect();
+    assert_eq!(kinds[..2], ["news", "news"]);
+    assert!(kinds[2..].iter().all(|kind| kind == "note"));
+    drop(bobs);
+
+    let kinds = (0..17).map(|number| format!("kind-{number}"));
+    let many: Vec<String> = kinds.flat_map(|kind| ["--first".to_owned(), kind]).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).chain(["group", "list"]).collect();
+    fails(&run(bob, &many), 1, &["too many record types", "at most 16"]);
 }

@@ -9,8 +9,8 @@ use peergraph::peergraph_core::id::NodeId;
 use peergraph::peergraph_core::invitation::InvitationKind;
 use peergraph::{
     Certificate, CommandError, Delivery, Error, Event, Filter, Folder, Grant, Group, Host,
-    HostBuilder, InviteOptions, JoinError, MemberInfo, Password, PeerId, Reason, Record,
-    RecordType, Right, Role, Standing, StartError, Watch,
+    HostBuilder, InviteOptions, JoinError, MemberInfo, Neighbours, Password, PeerId, Reason,
+    Record, RecordType, Right, Role, Standing, StartError, Watch,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -473,4 +473,31 @@ async fn password_lets_in_who_knows_it() {
     let strict = ada.create_group("Strict").no_passwords().await.expect("made");
     let refused = strict.invite(InviteOptions::password(Role::Member, password("12345678"))).await;
     assert_eq!(refused.err(), Some(CommandError::Node(Error::NotAllowed)));
+}
+
+/// C37: Goal: a host keeps to the limits that it was given, and all still hear each other. Method: a hub that wants four
+/// neighbours at most, whom six members know.
+#[tokio::test(flavor = "multi_thread")]
+async fn host_keeps_to_the_neighbours_that_it_was_told_to_have() {
+    let limits = Neighbours::new(1, 3, 4).expect("a graph can be of these");
+    let ada = builder("Ada").http(loopback()).rendezvous(true).neighbours(limits);
+    let ada = ada.start().await.expect("starts");
+    let group = ada.create_group("Trip").await.expect("made");
+    let link = bearer(&group, 6).await;
+    let mut others = Vec::new();
+    for name in ["Bob", "Cleo", "Dan", "Eve", "Finn", "Gus"] {
+        let host = builder(name).node(url(&ada)).start().await.expect("starts");
+        let joined = soon("joined", host.join(&link)).await.expect("joined");
+        others.push((host, joined));
+    }
+    let mut watches: Vec<Watch> = others.iter().map(|(_, group)| group.watch("note")).collect();
+    group.publish("note", "to all").await.expect("published");
+    for watch in &mut watches {
+        see(watch, "to all").await;
+    }
+    assert!((1..=4).contains(&group.neighbours().await.expect("listed").len()));
+    for (host, _) in others {
+        host.shutdown().await.expect("ends");
+    }
+    ada.shutdown().await.expect("ends");
 }

@@ -98,7 +98,7 @@ pub struct Knobs {
     #[arg(long, value_enum, default_value_t = Spread::Scattered)]
     pub spread: Spread,
     /// Neighbours that a node wants: minimum, ideal and maximum. Default: as applications get them.
-    #[arg(long, value_name = "MIN,IDEAL,MAX", value_parser = neighbours)]
+    #[arg(long, value_name = "MIN,IDEAL,MAX")]
     pub neighbours: Option<Neighbours>,
     /// What cryptography is done.
     #[arg(long, value_enum, default_value_t = Crypto::Memo)]
@@ -170,16 +170,6 @@ fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("a share is a number from 0 to 1".to_owned()),
-    }
-}
-
-fn neighbours(text: &str) -> Result<Neighbours, String> {
-    let numbers: Result<Vec<usize>, _> = text.split(',').map(str::parse).collect();
-    match numbers.as_deref() {
-        Ok(&[minimum, ideal, maximum]) => {
-            Neighbours::new(minimum, ideal, maximum).map_err(|unfit| unfit.to_string())
-        }
-        _ => Err("three numbers, such as 3,5,7".to_owned()),
     }
 }
 

@@ -3,14 +3,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openProfile } from "./browser.mjs";
-import { startNode } from "./native.mjs";
+import { Member, startNode } from "./native.mjs";
 
 async function openPage(t, name, options) {
   const node = await startNode(t);
   const profile = await openProfile(t, name, options);
   const page = await profile.page();
   await page.goto(`${node.origin}/`);
-  return { page, profile };
+  return { page, profile, node };
 }
 
 test("values of all kinds come back as they were published", async (t) => {
@@ -126,6 +126,12 @@ test("mistakes and misfortunes are errors with a code", async (t) => {
       twice: () => Peer.open({ storage: "face-errors" }),
       password: () => Peer.open({ storage: "face-wrong", identity: { file, password: "wrong" } }),
       node: async () => peer.connect("ftp://example.org"),
+      hidden: () => group.delete("a".repeat(26), { here: true }),
+      priority: () => Peer.open({ storage: "face-tuned", priorities: ["Not A Type"] }),
+      priorities: () => Peer.open({ storage: "face-tuned", priorities: Array(17).fill("note") }),
+      noPriorities: () => Peer.open({ storage: "face-tuned", priorities: "note" }),
+      neighbours: () => Peer.open({ storage: "face-tuned", neighbours: { min: 5, ideal: 3, max: 7 } }),
+      noNeighbours: () => Peer.open({ storage: "face-tuned", neighbours: { min: 3 } }),
     };
     const result = { sameIdentity };
     for (const [name, attempt] of Object.entries(attempts)) {
@@ -144,7 +150,87 @@ test("mistakes and misfortunes are errors with a code", async (t) => {
     records: "bad-argument", reinstate: "unknown-member", invitation: "unknown-invitation", cutOff: "bad-invitation",
     noInvitation: "bad-invitation", noName: "bad-name",
     twice: "locked", password: "wrong-password", node: "bad-argument", closed: "closed",
+    hidden: "unknown-record", priority: "bad-argument", priorities: "bad-argument", noPriorities: "bad-argument",
+    neighbours: "bad-argument", noNeighbours: "bad-argument",
   });
+});
+
+// Goal: what is deleted here is gone here, what is wanted first comes first. Method: a native member publishes; a page
+// that has joined deletes, closes, and opens again when there is more.
+test("records are deleted on this device alone, and some types come first", async (t) => {
+  const { page, node } = await openPage(t, "first");
+  const ada = await Member.make(t, "Ada", { node });
+  const group = await ada.createGroup("Daily");
+  const link = await ada.invite(group, node.origin);
+  const publish = (type, texts) => ada.run(["publish", group, type, "--wait", "stored", "--lines"], { input: texts.join("\n") });
+  await publish("news", ["old", "older"]);
+  const texts = async () => (await ada.run(["records", group, "--type", "news", "--json"])).stdout.trim().split("\n").length;
+
+  let watch = ada.start(["watch", group]);
+  await page.evaluate(async (link) => {
+    const { Peer } = await import("/peergraph/index.js");
+    const peer = await Peer.open({ storage: "face-first", nodes: [location.origin] });
+    const group = await peer.join(link);
+    const seen = [];
+    for await (const record of group.watch("news")) if (seen.push(record) === 2) break;
+    await group.delete(seen[0], { here: true });
+    if (await group.get(seen[0].id) !== null) throw new Error("it is still here");
+    await peer.close();
+  }, link);
+  await watch.stop();
+  assert.equal(await texts(), 2, "the others keep it");
+
+  const notes = Array(200).fill("a note of some length, so that all of them take many messages".repeat(20));
+  await publish("note", notes);
+  await publish("news", ["new", "newer"]);
+  await publish("note", notes);
+  watch = ada.start(["watch", group]);
+  const seen = await page.evaluate(async () => {
+    const { Peer } = await import("/peergraph/index.js");
+    const peer = await Peer.open({ storage: "face-first", nodes: [location.origin], priorities: ["news"] });
+    const [group] = await peer.groups();
+    const order = [];
+    await new Promise((done) => {
+      group.addEventListener("record", ({ detail }) => order.push(detail.record.type));
+      group.addEventListener("sync", ({ detail }) => {
+        if (detail.phase === "prioritised") order.push("told");
+        if (detail.phase === "complete") done();
+      });
+    });
+    const news = (await group.records({ type: "news" })).length;
+    await peer.close();
+    return { order, news };
+  });
+  const { order, news } = seen;
+  assert.deepEqual(order.slice(0, 3).sort(), ["news", "news", "told"]);
+  assert.equal(order.filter((type) => type === "note").length, 400);
+  assert.equal(news, 3, "what was deleted here stays deleted");
+});
+
+test("a peer keeps to the neighbours that it was told to have", async (t) => {
+  const { page } = await openPage(t, "neighbours");
+  const seen = await page.evaluate(async () => {
+    const { Peer } = await import("/peergraph/index.js");
+    const nodes = [location.origin];
+    const ada = await Peer.open({ storage: "face-few", nodes, neighbours: { min: 1, ideal: 3, max: 4 } });
+    const group = await ada.createGroup({ name: "Few" });
+    const { link } = await group.invite({ uses: 6 });
+    const others = [];
+    for (const name of ["bob", "cleo", "dan", "eve", "finn", "gus"]) {
+      const peer = await Peer.open({ storage: `face-${name}`, nodes });
+      others.push({ peer, group: await peer.join(link) });
+    }
+    const heard = others.map(async (other) => {
+      for await (const record of other.group.watch("note")) return record.data;
+    });
+    await group.publish("note", "to all");
+    const texts = await Promise.all(heard);
+    const count = (await group.neighbours()).length;
+    for (const { peer } of [...others, { peer: ada }]) await peer.close();
+    return { texts, count };
+  });
+  assert.deepEqual(seen.texts, Array(6).fill("to all"));
+  assert.ok(seen.count >= 1 && seen.count <= 4, `${seen.count} neighbours`);
 });
 
 test("a group has a policy, properties, roles and invitations that can be read and closed", async (t) => {

@@ -65,7 +65,11 @@ export class Group extends Base {
     }, encodePayload(data), signal);
   }
 
-  async delete(record, { signal } = {}) {
+  async delete(record, { here = false, signal } = {}) {
+    if (here) {
+      await this.#ask(() => this.#handle.deleteHere(this.id, String(record?.id ?? record)), signal);
+      return;
+    }
     const found = typeof record === "string" ? await this.get(record, { signal }) : record;
     if (!found) throw new PeergraphError("unknown-record", "there is no such record");
     await this.#put({

@@ -193,6 +193,16 @@ export interface OpenOptions extends Waits {
    * from then on. Default: the default identity, made where there is none.
    */
   identity?: string | { file: string; password: string };
+  /**
+   * Record types that a sync brings before the rest, the first one first; at most 16. A `sync` event of phase
+   * `"prioritised"` tells that a neighbour gave all it had of them.
+   */
+  priorities?: readonly string[];
+  /**
+   * How many neighbours to have in each group: fewer than `min` are replaced at once, fewer than `ideal` are topped up
+   * now and then, more than `max` are refused. From 1 to 100. Default: `{ min: 3, ideal: 5, max: 7 }`.
+   */
+  neighbours?: { readonly min: number; readonly ideal: number; readonly max: number };
 }
 
 /** An identity of this origin. */
@@ -396,8 +406,11 @@ export class Group<T = Payloads> extends EventTarget {
   update<K extends keyof T & string>(
     record: GroupRecord<T[K], K>, data: T[K] | Uint8Array, options?: PublishOptions):
     Promise<GroupRecord<T[K], K>>;
-  /** Deletes a record of ours, everywhere; or somebody else's, where our roles allow it. */
-  delete(record: GroupRecord<any> | string, options?: Waits): Promise<void>;
+  /**
+   * Deletes a record of ours, everywhere; or somebody else's, where our roles allow it. `here`: any record, on this
+   * device only, until somebody changes it; nobody else is concerned, and watches that run have seen it already.
+   */
+  delete(record: GroupRecord<any> | string, options?: { here?: boolean } & Waits): Promise<void>;
 
   /** Stored records, oldest change first, at most 1,000; go on with `after: page.next`. */
   records<K extends keyof T & string>(options: RecordsOptions & { type: K }): Promise<Page<GroupRecord<T[K], K>>>;

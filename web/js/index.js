@@ -36,6 +36,20 @@ function wantedIdentity(identity) {
   throw badArgument("identity is an id, a name, or { file, password } of an exported one");
 }
 
+/** Which record types come first. */
+function wantedTypes(priorities) {
+  if (Array.isArray(priorities) && priorities.every((type) => typeof type === "string")) return priorities;
+  throw badArgument("priorities is an array of record types");
+}
+
+/** How many neighbours to have. Whether they can be, the module says. */
+function wantedNeighbours(neighbours) {
+  if (neighbours === undefined) return null;
+  const limits = [neighbours?.min, neighbours?.ideal, neighbours?.max];
+  if (limits.every((limit) => Number.isInteger(limit) && limit >= 0 && limit < 2 ** 32)) return limits;
+  throw badArgument("neighbours is { min, ideal, max }: three whole numbers");
+}
+
 /** One identity in this browser, with its groups. */
 export class Peer extends Base {
   #module;
@@ -60,17 +74,18 @@ export class Peer extends Base {
 
   static async open(options = {}) {
     const {
-      name = NAME, nodes = [], storage = STORAGE, takeOver = false, identity, signal,
+      name = NAME, nodes = [], storage = STORAGE, takeOver = false, identity, priorities = [], neighbours, signal,
     } = options;
+    const wanted = {
+      name, storage, takeOver, ...wantedIdentity(identity),
+      priorities: wantedTypes(priorities), neighbours: wantedNeighbours(neighbours),
+    };
     checkSignal(signal);
     checkBrowser();
     const opening = (async () => {
       const module = await load();
       checkSignal(signal);
       const peer = new Peer(INSIDE, module);
-      const wanted = {
-        name, storage, takeOver, ...wantedIdentity(identity),
-      };
       const handle = await module.PeerHandle.open(wanted, (news) => peer.#hear(news));
       await peer.#begin(handle);
       return peer;

@@ -14,6 +14,7 @@ use peergraph_core::io::{
     MemberInfo, NodeChange, NodeInfo, Properties, SyncPhase,
 };
 use peergraph_core::name::{NameError, PeerName};
+use peergraph_core::node::{Config, Neighbours};
 use peergraph_core::password::Password;
 use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
@@ -189,6 +190,27 @@ pub(crate) struct Options {
     pub(crate) identity: Option<(String, String)>,
     /// Id, beginning of the id, or name of an identity that is here.
     pub(crate) who: Option<String>,
+    /// Record types.
+    priorities: Vec<String>,
+    /// Minimum, ideal and maximum.
+    neighbours: Option<(u32, u32, u32)>,
+}
+
+impl Options {
+    /// What the node is to be.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let mut config = Config::default();
+        for kind in &self.priorities {
+            config.priorities.push(RecordType::new(kind).map_err(Failure::bad_argument)?);
+        }
+        if let Some((minimum, ideal, maximum)) = self.neighbours {
+            let [minimum, ideal, maximum] = [minimum, ideal, maximum].map(|it| it as usize);
+            config.neighbours =
+                Neighbours::new(minimum, ideal, maximum).map_err(Failure::bad_argument)?;
+        }
+        config.check().map_err(Failure::bad_argument)?;
+        Ok(config)
+    }
 }
 
 /// An identity, as its certificate says.

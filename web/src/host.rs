@@ -122,6 +122,7 @@ impl Carrier {
 impl Host {
     /// Starts a node on an open store, and waits until it has read it. `listener` gets all news.
     pub(crate) async fn start(
+        config: Config,
         identity: Identity,
         store: Store,
         lock: Lock,
@@ -135,7 +136,7 @@ impl Host {
         let (sender, opened) = oneshot::channel();
         let host = Rc::new_cyclic(|me: &Weak<Self>| Self {
             me: me.clone(),
-            node: RefCell::new(Node::new(Config::default(), identity, seed, now)),
+            node: RefCell::new(Node::new(config, identity, seed, now)),
             origin_ms,
             inputs: RefCell::default(),
             draining: Cell::new(false),

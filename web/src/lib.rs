@@ -154,6 +154,12 @@ impl PeerHandle {
         })
     }
 
+    /// Deletes a record on this node only.
+    #[wasm_bindgen(js_name = deleteHere)]
+    pub fn delete_here(&self, group: &str, id: &str) -> Promise {
+        self.ask(parse(group).and_then(|group| Ok(Command::DeleteHere { group, id: parse(id)? })))
+    }
+
     /// Reads records.
     pub fn records(&self, group: &str, filter: JsValue) -> Promise {
         self.ask(parse(group).and_then(|group| {
@@ -311,6 +317,7 @@ pub fn qr(text: &str) -> Result<String, JsValue> {
 }
 
 async fn open(options: convert::Options, listener: Function) -> Result<PeerHandle, Failure> {
+    let config = options.config()?;
     // Held until the identity is locked, so that nobody deletes it meanwhile.
     let wallet = Wallet::open(&options.storage).await?;
     let chosen = choose(&wallet, &options).await;
@@ -318,7 +325,7 @@ async fn open(options: convert::Options, listener: Function) -> Result<PeerHandl
     let (identity, database, lock, lost) = chosen?;
     let store = Store::open(&database).await.map_err(|it| Failure::no_store(&it))?;
     let kept = identity.clone();
-    let host = Host::start(identity, store, lock, listener).await?;
+    let host = Host::start(config, identity, store, lock, listener).await?;
     let weak = Rc::downgrade(&host);
     spawn_local(async move {
         if lost.await.is_ok()

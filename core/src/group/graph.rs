@@ -12,7 +12,7 @@
 //! Below the minimum we look for neighbours at once, below the ideal now and then; above the maximum we refuse, with
 //! referrals, unless who asks has nobody: then the least useful one makes room; above the ideal the least useful one goes, one at a time, once it is old enough. A node joins with one
 //! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in
-//! [`Neighbours`](super::Neighbours).
+//! [`Neighbours`](crate::config::Neighbours).
 use super::announce::Late;
 use super::sync::Syncing;
 use super::{Group, Present, Timer};

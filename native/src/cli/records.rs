@@ -13,7 +13,9 @@ use peergraph::{
 };
 use tokio::sync::mpsc;
 
-use super::{Global, duration, find_group, output, read_input, stop_signal, with_host};
+use super::{
+    Global, duration, find_group, output, read_input, record_type, stop_signal, with_host,
+};
 
 /// How long to wait for a neighbour when nobody said how long. Guess: link, handshake and one commit there.
 const SENT_WAIT: Duration = Duration::from_secs(5);
@@ -93,10 +95,6 @@ pub(crate) struct WatchArguments {
     /// What to say of yourself to all members while this runs, NAME=TEXT; repeatable
     #[arg(long = "present", value_name = "NAME=TEXT", value_parser = attribute)]
     present: Vec<(String, String)>,
-}
-
-fn record_type(text: &str) -> Result<RecordType, String> {
-    RecordType::new(text).map_err(|error| error.to_string())
 }
 
 fn attribute(text: &str) -> Result<(String, String), String> {
