@@ -146,57 +146,54 @@ pub(crate) struct Group {
     fruitless_rounds: u32,
 }
 
-/// Deadlines of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    Maintain,
-    Acks,
-    Announce,
-    Graft,
-    Presence,
-    Signature,
-    Beat,
-    Contact,
-    Standing,
-    Repair,
-    Expiry,
-    Confirm,
-    Refresh,
-    Joining,
-    Judge,
-    Renew,
-    SafetyNet,
-    Save,
-    Sync,
-    Turn,
+/// Names the deadlines of a group, in the order in which those of one moment are met, each with what it is for.
+macro_rules! timers {
+    ($($name:ident $why:literal,)*) => {
+        /// Deadlines of a group.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Timer {
+            $($name,)*
+        }
+
+        impl Place for Timer {
+            const ALL: &[Self] = &[$(Self::$name,)*];
+
+            fn place(self) -> usize {
+                self as usize
+            }
+        }
+
+        impl Timer {
+            fn why(self) -> &'static str {
+                match self {
+                    $(Self::$name => $why,)*
+                }
+            }
+        }
+    };
 }
 
-impl Place for Timer {
-    const ALL: &[Self] = &[
-        Self::Maintain,
-        Self::Acks,
-        Self::Announce,
-        Self::Graft,
-        Self::Presence,
-        Self::Signature,
-        Self::Beat,
-        Self::Contact,
-        Self::Standing,
-        Self::Repair,
-        Self::Expiry,
-        Self::Confirm,
-        Self::Refresh,
-        Self::Joining,
-        Self::Judge,
-        Self::Renew,
-        Self::SafetyNet,
-        Self::Save,
-        Self::Sync,
-    ];
-
-    fn place(self) -> usize {
-        self as usize
-    }
+timers! {
+    Maintain "maintain graph",
+    Acks "acknowledge",
+    Announce "announce",
+    Graft "ask for announced",
+    Presence "refresh presence",
+    Signature "check graph signature",
+    Beat "show graph signature",
+    Contact "refresh contact",
+    Standing "change number of contacts",
+    Repair "look for the missing",
+    Expiry "expire records",
+    Confirm "confirm deletions",
+    Refresh "refresh records",
+    Joining "give up joining",
+    Judge "enforce the roll",
+    Renew "renew memberships",
+    SafetyNet "compare stores",
+    Save "save group",
+    Sync "go on with syncs",
+    Turn "compare stores with the next neighbour",
 }
 
 /// A join that is under way.
@@ -446,29 +443,7 @@ impl Group {
     /// When to call [`Group::timeout`].
     pub(crate) fn deadline(&self) -> Option<(Time, &'static str)> {
         let (at, timer) = self.timers.next()?;
-        let why = match timer {
-            Timer::Maintain => "maintain graph",
-            Timer::Acks => "acknowledge",
-            Timer::Announce => "announce",
-            Timer::Graft => "ask for announced",
-            Timer::Presence => "refresh presence",
-            Timer::Signature => "check graph signature",
-            Timer::Beat => "show graph signature",
-            Timer::Contact => "refresh contact",
-            Timer::Standing => "change number of contacts",
-            Timer::Repair => "look for the missing",
-            Timer::Expiry => "expire records",
-            Timer::Confirm => "confirm deletions",
-            Timer::Refresh => "refresh records",
-            Timer::Joining => "give up joining",
-            Timer::Judge => "enforce the roll",
-            Timer::Renew => "renew memberships",
-            Timer::SafetyNet => "compare stores",
-            Timer::Save => "save group",
-            Timer::Sync => "go on with syncs",
-            Timer::Turn => "compare stores with the next neighbour",
-        };
-        Some((at, why))
+        Some((at, timer.why()))
     }
 
     /// Does what is due.
