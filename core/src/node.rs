@@ -434,14 +434,13 @@ impl Node {
         }
         match self.plans.remove(&link) {
             Some(Plan::Configured(at)) => self.dialer.lost(self.now, at, twin),
-            Some(Plan::Member { group, dialled, .. }) if twin.is_some() => {
-                if let Some(group) = self.groups.get_mut(&group) {
-                    group.leads_nowhere(&dialled);
-                }
-            }
-            Some(Plan::Member { group, node, rest, .. }) if !opened => {
+            Some(Plan::Member { group, node, dialled, rest }) => {
                 let Some(group) = self.groups.get_mut(&group) else { return };
-                if !rest.is_empty() {
+                if let Some(there) = twin {
+                    group.led_to(&ctx!(self), &dialled, there);
+                } else if opened {
+                    // It did what it was opened for.
+                } else if !rest.is_empty() {
                     group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);
                 } else if let Some(node) = node
                     && self.links.to_node(node).is_none()
@@ -451,7 +450,7 @@ impl Node {
                     group.offer_to(&mut ctx!(self), &mut self.links, node);
                 }
             }
-            Some(Plan::Member { .. } | Plan::Offered { .. } | Plan::Accepted) | None => {}
+            Some(Plan::Offered { .. } | Plan::Accepted) | None => {}
         }
     }
 

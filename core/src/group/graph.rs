@@ -638,9 +638,15 @@ impl Group {
         }
     }
 
-    /// An address led to ourselves, or to who had a link already. Where its owner does not name it, it is of no use.
-    pub(crate) fn leads_nowhere(&mut self, address: &Address) {
-        if !self.slots.values().any(|slot| slot.addresses.contains(address)) {
+    /// An address led to `node`, to whom there is a link already, or to ourselves. Where its owner does not name it, it is
+    /// of no use. What a neighbour names is known; who is not one yet may name it.
+    pub(crate) fn led_to(&mut self, ctx: &Ctx<'_>, address: &Address, node: NodeId) {
+        let names_others = |slot: &Slot| {
+            slot.state == SlotState::Neighbour
+                && slot.node == node
+                && !slot.addresses.contains(address)
+        };
+        if node == ctx.node || self.slots.values().any(names_others) {
             self.known.retain(|known| !known.contains(address));
         }
     }
