@@ -434,12 +434,12 @@ impl Node {
         }
         match self.plans.remove(&link) {
             Some(Plan::Configured(at)) => self.dialer.lost(self.now, at, twin),
-            Some(Plan::Member { group, dialled, .. }) if twin.is_some() => {
-                if let Some(group) = self.groups.get_mut(&group) {
-                    group.leads_nowhere(&dialled);
+            Some(Plan::Member { group, dialled, .. }) if opened => {
+                if let (Some(group), Some(twin)) = (self.groups.get_mut(&group), twin) {
+                    group.leads_to(&ctx!(self), &dialled, twin);
                 }
             }
-            Some(Plan::Member { group, node, rest, .. }) if !opened => {
+            Some(Plan::Member { group, node, rest, .. }) => {
                 let Some(group) = self.groups.get_mut(&group) else { return };
                 if !rest.is_empty() {
                     group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);
@@ -451,7 +451,7 @@ impl Node {
                     group.offer_to(&mut ctx!(self), &mut self.links, node);
                 }
             }
-            Some(Plan::Member { .. } | Plan::Offered { .. } | Plan::Accepted) | None => {}
+            Some(Plan::Offered { .. } | Plan::Accepted) | None => {}
         }
     }
 

@@ -634,9 +634,12 @@ impl Group {
         }
     }
 
-    /// An address led to ourselves, or to who had a link already. Where its owner does not name it, it is of no use.
-    pub(crate) fn leads_nowhere(&mut self, address: &Address) {
-        if !self.slots.values().any(|slot| slot.addresses.contains(address)) {
+    /// An address led to `node`, which is ourselves, or linked already. It is of no use where that is a neighbour and does
+    /// not name it.
+    pub(crate) fn leads_to(&mut self, ctx: &Ctx<'_>, address: &Address, node: NodeId) {
+        let unnamed = |slot: &Slot| slot.node == node && !slot.addresses.contains(address);
+        let unnamed = self.neighbours().any(|(_, slot)| unnamed(slot));
+        if unnamed || node == ctx.node {
             self.known.retain(|known| !known.contains(address));
         }
     }
