@@ -434,13 +434,14 @@ impl Node {
         }
         match self.plans.remove(&link) {
             Some(Plan::Configured(at)) => self.dialer.lost(self.now, at, twin),
-            Some(Plan::Member { group, node, dialled, rest }) => {
+            Some(Plan::Member { group, dialled, .. }) if opened => {
+                if let (Some(group), Some(twin)) = (self.groups.get_mut(&group), twin) {
+                    group.leads_to(&ctx!(self), &dialled, twin);
+                }
+            }
+            Some(Plan::Member { group, node, rest, .. }) => {
                 let Some(group) = self.groups.get_mut(&group) else { return };
-                if let Some(there) = twin {
-                    group.led_to(&ctx!(self), &dialled, there);
-                } else if opened {
-                    // It did what it was opened for.
-                } else if !rest.is_empty() {
+                if !rest.is_empty() {
                     group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);
                 } else if let Some(node) = node
                     && self.links.to_node(node).is_none()

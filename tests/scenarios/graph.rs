@@ -1,8 +1,11 @@
 //! Neighbours: who is refused, who leaves, and whether the rest stay connected.
 use crate::each_seed;
-use peergraph_core::io::Event;
+use peergraph_core::cert::Role;
+use peergraph_core::io::{Command, Event};
 use peergraph_core::node::Neighbours;
-use peergraph_tests::host::socket_address;
+use peergraph_tests::check::delivery::Delivery;
+use peergraph_tests::host::{rtc_address, socket_address};
+use peergraph_tests::story::draft;
 use peergraph_tests::{HostId, Kind, World};
 use std::time::Duration;
 
@@ -292,5 +295,169 @@ fn large_record_crosses_every_link_at_most_once() {
         world.run_for(Duration::from_secs(3));
         let copies = (world.counts.frame_bytes - before) as f64 / 500_000.0;
         assert!((7.0..7.5).contains(&copies), "{copies:.2} copies for seven who lack it");
+    });
+}
+
+/// C46: where one alone publishes, its words come to all sooner once its tree has grown. Over as many hops: its first
+/// record already found the quickest ways, but was asked for at each hop.
+#[test]
+fn c46_words_of_a_single_publisher_come_sooner_by_its_tree() {
+    each_seed("c46_words_of_a_single_publisher_come_sooner_by_its_tree", 5, |world| {
+        let names: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (group, hosts) = world.group_of(&names);
+        world.run_for(Duration::from_secs(400));
+        let mark = world.chance.any();
+        world.delivery = Some(Delivery::new(mark));
+        let publisher = *world.chance.of(&hosts);
+        let mut slowest = Vec::new();
+        for number in 0..30 {
+            let now = world.time().as_micros() as u64;
+            let delivery = world.delivery.as_mut().expect("set above");
+            let payload = delivery.publish(publisher, now, hosts.len(), 100);
+            world.command(publisher, Command::Publish { group, draft: draft(payload) });
+            world.run_for(Duration::from_secs(10));
+            let delivery = world.delivery.as_ref().expect("set above");
+            let reach = delivery.reach(number, number + 1, &hosts);
+            assert_eq!(reach.missed, 0, "record {number}");
+            slowest.push(reach.slowest);
+        }
+        // A link that is given up meanwhile makes one record late.
+        let mut late = slowest[20..].to_vec();
+        late.sort_unstable();
+        assert!(late[5] * 10 < slowest[0] * 9, "slowest arrivals, in microseconds: {slowest:?}");
+    });
+}
+
+/// C47: a lost link is replaced at once where it is missed, long before the clock would see to it.
+#[test]
+fn c47_lost_link_is_replaced_without_waiting_for_the_clock() {
+    each_seed("c47_lost_link_is_replaced_without_waiting_for_the_clock", 30, |world| {
+        world.network.silence = 0.0;
+        let (_, hosts) = world.group_of(&["ada", "bob", "cleo", "dan"]);
+        // Long enough that rounds of maintenance are rare: all have all.
+        world.run_for(Duration::from_secs(300));
+        let pause = world.chance.within(0..60_000);
+        world.run_for(Duration::from_millis(pause));
+        assert!(hosts.iter().all(|&host| world.hosts()[host].neighbours == 3));
+        world.cut_between(hosts[0], hosts[1]);
+        let lacks = |world: &World, host: HostId| world.hosts()[host].neighbours < 3;
+        let noticed = world.run_until(Duration::from_secs(15), |world| {
+            lacks(world, hosts[0]) || lacks(world, hosts[1])
+        });
+        assert!(noticed, "the transport tells of it");
+        let before = world.counts.links_opened;
+        let tried =
+            world.run_until(Duration::from_secs(1), |world| world.counts.links_opened > before);
+        assert!(tried, "at once");
+        let back = world.run_until(Duration::from_secs(20), |world| {
+            world.wired_to(hosts[0]).contains(&hosts[1])
+                && !hosts.iter().any(|&host| lacks(world, host))
+        });
+        assert!(back, "all have all again");
+    });
+}
+
+/// C47: who has nobody tries at least every half a minute, give or take a quarter, and no more often than that is worth.
+#[test]
+fn c47_who_is_alone_tries_every_half_a_minute() {
+    each_seed("c47_who_is_alone_tries_every_half_a_minute", 10, |world| {
+        let (_, hosts) = world.group_of(&["ada", "bob", "cleo", "dan"]);
+        world.run_for(Duration::from_secs(60));
+        for &host in &hosts[1..] {
+            world.crash(host);
+        }
+        // Until it is known to be alone, and the first, quick tries are over.
+        world.run_for(Duration::from_secs(300));
+        let mut longest = Duration::ZERO;
+        let (mut last, mut tried, began) = (world.time(), 0, world.counts.links_opened);
+        let mut seen = began;
+        while tried < 20 {
+            world.run_for(Duration::from_millis(500));
+            longest = longest.max(world.time() - last);
+            if world.counts.links_opened > seen {
+                (last, seen, tried) = (world.time(), world.counts.links_opened, tried + 1);
+            }
+            assert!(longest <= Duration::from_secs(45), "nothing was tried for {longest:?}");
+        }
+        let rate = (seen - began) as f64 / tried as f64;
+        assert!(rate <= 4.0, "{rate} links at a time");
+        world.start(hosts[2]);
+        let found = world
+            .run_until(Duration::from_secs(45), |world| world.hosts()[hosts[0]].neighbours > 0);
+        assert!(found, "whoever comes back is found");
+    });
+}
+
+/// C48: a transport whose handshake does not come to its end is closed in time, and nothing else is.
+#[test]
+fn c48_handshake_that_takes_too_long_costs_its_link_alone() {
+    each_seed("c48_handshake_that_takes_too_long_costs_its_link_alone", 20, |world| {
+        world.network.silence = 0.0;
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
+        world.run_for(Duration::from_secs(30));
+        let began = world.time().as_micros() as u64;
+        // A byte per second: the transport opens, and what it should carry does not come.
+        let slow = world.native("slow");
+        world.throttle(slow, 1);
+        world.point(slow, hosts[0]);
+        let wired = |world: &World| world.wired_to(hosts[0]).contains(&slow);
+        assert!(world.run_until(Duration::from_secs(5), wired), "the transport opens");
+        let closed = world.run_until(Duration::from_secs(12), |world| !wired(world));
+        assert!(closed, "the handshake has ten seconds");
+        world.run_for(Duration::from_secs(120));
+        for &host in &hosts {
+            let harmed = |event: &Event| {
+                matches!(event, Event::PeerMisbehaved { .. } | Event::Neighbour { up: false, .. })
+            };
+            let mut since = world.hosts()[host].events.iter().filter(|(at, _)| *at >= began);
+            assert!(!since.any(|(_, event)| harmed(event)), "host {host}");
+        }
+        world.say_to(hosts[0], group, "nothing happened", &hosts);
+    });
+}
+
+/// C49: a newcomer is named to others, and looks for more neighbours, only when its first synchronisation is complete; who
+/// has a store from before is at once.
+#[test]
+fn c49_newcomer_is_present_once_it_is_synchronised() {
+    each_seed("c49_newcomer_is_present_once_it_is_synchronised", 10, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo", "dan"]);
+        for number in 0..10 {
+            world.say(hosts[number % 4], group, &"x".repeat(50_000));
+        }
+        world.run_for(Duration::from_secs(60));
+        let eve = world.native("eve");
+        world.throttle(eve, 20_000);
+        let mut invitation = world.invite_bound(hosts[0], group, eve, Role::Member);
+        invitation.addresses = vec![rtc_address(hosts[0])];
+        let request = world.command(eve, Command::Join { invitation, password: None });
+        assert!(world.run_until(Duration::from_secs(15), |world| world.is_answered(eve, request)));
+        let node = world.node_id(eve);
+        let named = |world: &mut World, by: HostId| {
+            world.nodes(by, group).iter().any(|info| info.node == node)
+        };
+        let mut waited = 0;
+        while !world.is_ready(eve) {
+            for &host in &hosts {
+                assert!(!named(world, host), "host {host} names who knows nothing yet");
+            }
+            assert!(world.hosts()[eve].neighbours <= 1, "one link is enough for a sync");
+            world.run_for(Duration::from_secs(1));
+            waited += 1;
+            assert!(waited < 120, "half a megabyte at 20 KB a second takes 25 s");
+        }
+        assert!(waited >= 10, "ready after {waited} s");
+        world.throttle(eve, 5_000_000);
+        world.run_for(Duration::from_secs(30));
+        assert!(hosts.iter().all(|&host| named(world, host)));
+        assert!(world.hosts()[eve].neighbours >= 3);
+        world.stop(eve);
+        world.run_for(Duration::from_secs(10));
+        world.start(eve);
+        world.run_for(Duration::from_secs(5));
+        let node = world.node_id(eve);
+        let here = world.nodes(hosts[1], group).iter().any(|info| info.node == node);
+        assert!(here, "it has a store");
     });
 }

@@ -638,15 +638,12 @@ impl Group {
         }
     }
 
-    /// An address led to `node`, to whom there is a link already, or to ourselves. Where its owner does not name it, it is
-    /// of no use. What a neighbour names is known; who is not one yet may name it.
-    pub(crate) fn led_to(&mut self, ctx: &Ctx<'_>, address: &Address, node: NodeId) {
-        let names_others = |slot: &Slot| {
-            slot.state == SlotState::Neighbour
-                && slot.node == node
-                && !slot.addresses.contains(address)
-        };
-        if node == ctx.node || self.slots.values().any(names_others) {
+    /// An address led to `node`, which is ourselves, or linked already. It is of no use where that is a neighbour and does
+    /// not name it.
+    pub(crate) fn leads_to(&mut self, ctx: &Ctx<'_>, address: &Address, node: NodeId) {
+        let unnamed = |slot: &Slot| slot.node == node && !slot.addresses.contains(address);
+        let unnamed = self.neighbours().any(|(_, slot)| unnamed(slot));
+        if unnamed || node == ctx.node {
             self.known.retain(|known| !known.contains(address));
         }
     }
