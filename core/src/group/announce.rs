@@ -128,6 +128,8 @@ pub(super) struct Awaited {
 }
 
 struct Wanted {
+    /// When it was announced first, and passed on to who was a neighbour then.
+    since: Time,
     version: u64,
     large: bool,
     /// Who announced it, in order, and how many of them were asked.
@@ -153,14 +155,15 @@ impl Awaited {
     }
 
     /// Notes the first announcement of a record, unless there are too many.
-    fn begin(&mut self, link: LinkId, id: RecordId, version: u64, large: bool) -> bool {
+    fn begin(&mut self, now: Time, link: LinkId, announced: Announced, large: bool) -> bool {
+        let Announced { id, version } = announced;
         let promised = self.promised.get(&link).copied().unwrap_or(0);
         if self.records.len() >= AWAITED_MAX || promised >= PROMISED_MAX {
             return false;
         }
         self.promised.insert(link, promised + 1);
-        let wanted =
-            Wanted { version, large, announcers: vec![link], asked: 0, askers: Vec::new() };
+        let (announcers, askers) = (vec![link], Vec::new());
+        let wanted = Wanted { since: now, version, large, announcers, asked: 0, askers };
         self.records.insert(id, wanted);
         true
     }
@@ -211,7 +214,7 @@ impl Group {
             if (!large && tree.children.contains(&link)) || (large && asked()) {
                 slot.used(true);
                 self.outgoing.entry(link).or_default().records.push(record.clone());
-            } else if wanted.is_some() {
+            } else if wanted.as_ref().is_some_and(|wanted| slot.since < wanted.since) {
                 // It was passed on when it was announced.
             } else if large || !settled || from.is_none() {
                 slot.used(false);
@@ -305,7 +308,7 @@ impl Group {
             return;
         }
         if self.refused.holds_back(ctx.now.mono, id, version)
-            || !self.awaited.begin(link, id, version, large)
+            || !self.awaited.begin(ctx.now.mono, link, announced, large)
         {
             return;
         }

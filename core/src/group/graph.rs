@@ -65,7 +65,7 @@ pub(super) struct Slot {
     pub(super) acks: Vec<AckOf>,
     pub(super) late: Late,
     pub(super) utility: u32,
-    since: Time,
+    pub(super) since: Time,
     pub(super) sync: Syncing,
     pub(super) synced: bool,
     /// Whether our security provider did not let it be a neighbour.

@@ -19,7 +19,8 @@
 //! The end also tells who holds the other's own records: those that were not given, since they were there before, unless
 //! it says that a disk refused some. Those that are given are acknowledged one by one, when they are durable.
 //!
-//! What a peer may have us do is bounded (`sync/budget.rs`): past that, answers and records come later.
+//! What a peer may have us do is bounded (`sync/budget.rs`): past that, answers and records come later. Who lacks much
+//! takes it from one neighbour at a time (`sync/turns.rs`).
 use super::flood::FLOOD_BYTES;
 use super::graph::Slot;
 use super::{Group, SlotState, Timer};
@@ -47,15 +48,14 @@ const PRESENCE_CROWDED: Duration = Duration::from_secs(6);
 const GIVE_AT_ONCE: usize = limits::PAGE_MAX;
 /// No more is read while so many bytes wait for the neighbour. Guess.
 const GIVE_BACKLOG_BYTES: usize = 512 * 1024;
-/// Records owed to one neighbour. Guess; what is over it comes with the next sync.
-const OWED_MAX: usize = 1_000_000;
-
 /// What a peer's budget pays for a step besides its parts: comparing fingerprints of all records.
 const STEP_WORK: u64 = 1_000;
 
 mod budget;
+mod owed;
 mod turns;
 pub(super) use budget::Budgets;
+use owed::{OWED_MAX, Owed};
 
 /// The state of one neighbour's sync.
 #[derive(Default)]
@@ -95,14 +95,6 @@ pub(super) struct Syncing {
     lacks: bool,
     /// Records of ours of before this sync that were not given in it.
     tracked_before: BTreeMap<RecordId, u64>,
-}
-
-enum Owed {
-    Record(RecordId),
-    /// A `WANT` is answered by what stands before.
-    Answer(Class),
-    /// What the neighbour wanted first stands before.
-    First,
 }
 
 impl Group {
@@ -558,65 +550,6 @@ impl Syncing {
         let tell = std::mem::take(&mut self.untold) && !wanted.is_empty();
         let names = || wanted.iter().take(limits::PRIORITIES_MAX).map(|kind| kind.to_string());
         tell.then(|| names().collect())
-    }
-
-    fn prioritise(&mut self, names: &[String]) -> Result<(), Misbehaved> {
-        if names.len() > limits::PRIORITIES_MAX {
-            return Err(Misbehaved::TooMuch);
-        }
-        let kinds = names.iter().map(|name| RecordType::new(name));
-        self.priorities = kinds.collect::<Result<_, _>>().map_err(|_| Misbehaved::BadMessage)?;
-        Ok(())
-    }
-
-    /// Records that are owed.
-    fn owes(&self) -> usize {
-        self.owed.len() + self.owed_first.values().map(VecDeque::len).sum::<usize>()
-    }
-
-    /// More records are owed, some of them before others.
-    fn owe_all(&mut self, index: &Index, ids: impl IntoIterator<Item = RecordId>) {
-        for id in ids {
-            self.tracked_before.remove(&id);
-            let kind = index.get(&id).filter(|_| !self.priorities.is_empty()).map(|it| &it.kind);
-            match kind.and_then(|kind| self.priorities.iter().position(|first| first == kind)) {
-                Some(place) => self.owed_first.entry(place).or_default().push_back(id),
-                None => self.owed.push_back(Owed::Record(id)),
-            }
-        }
-    }
-
-    /// The record that is to be given next.
-    fn next_owed(&self) -> Option<RecordId> {
-        if let Some(first) = self.owed_first.first_key_value() {
-            return first.1.front().copied();
-        }
-        match self.owed.front() {
-            Some(&Owed::Record(id)) => Some(id),
-            Some(Owed::Answer(_) | Owed::First) | None => None,
-        }
-    }
-
-    /// It is given. Whether it was the last of those that the neighbour wanted first.
-    fn pay(&mut self) -> bool {
-        let Some(mut first) = self.owed_first.first_entry() else {
-            self.owed.pop_front();
-            return false;
-        };
-        first.get_mut().pop_front();
-        if first.get().is_empty() {
-            first.remove();
-        }
-        self.owed_first.is_empty()
-    }
-
-    /// One more record is owed.
-    pub(super) fn owe(&mut self, id: RecordId) -> Result<(), Misbehaved> {
-        if self.owes() >= OWED_MAX {
-            return Err(Misbehaved::TooMuch);
-        }
-        self.owed.push_back(Owed::Record(id));
-        Ok(())
     }
 
     /// A message must be about the class that is being compared.

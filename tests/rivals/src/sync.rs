@@ -72,8 +72,8 @@ trait Stores: Sized {
 
 /// Runs the comparison and prints it.
 pub fn run(options: &Options) {
+    eprintln!("making and signing {} records", options.records);
     let all = records(options);
-    eprintln!("{} records are made", all.len());
     if !options.json {
         println!("Two stores of {} records, half of the differences on each side:\n", all.len());
     }
