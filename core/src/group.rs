@@ -4,7 +4,7 @@
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
-//! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
+//! `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
@@ -33,6 +33,7 @@ mod standing;
 mod sync;
 mod tombstones;
 mod tree;
+mod waste;
 mod withheld;
 
 use crate::address::Address;
@@ -123,6 +124,7 @@ pub(crate) struct Group {
     trees: tree::Trees,
     awaited: announce::Awaited,
     budgets: sync::Budgets,
+    waste: waste::Waste,
     /// Records that are not durable yet, and who announced them.
     writing: BTreeMap<RecordId, Vec<LinkId>>,
     /// How many writes of a record are not answered.
@@ -284,6 +286,7 @@ impl Group {
             trees: tree::Trees::default(),
             awaited: announce::Awaited::default(),
             budgets: sync::Budgets::default(),
+            waste: waste::Waste::default(),
             writing: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             refused: refused::Refused::default(),

@@ -15,6 +15,7 @@
 //! more are neither passed on nor asked for. (The beginnings: Plumtree, Leitão and others 2007.)
 use super::graph::Slot;
 use super::tree::Publisher;
+use super::waste::units;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
 use crate::id::{PeerId, RecordId};
@@ -325,9 +326,11 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
+        let mut asked = 0;
         for id in wire::decode_request(body)? {
             if let Some((_, meta)) = self.meta(id) {
                 let short = meta.short();
+                asked += units(meta.size as usize);
                 if meta.size as usize <= LARGE_BYTES {
                     self.trees.adopt(Publisher::of(id), link);
                 }
@@ -342,6 +345,7 @@ impl Group {
                 wanted.askers.push(link);
             }
         }
+        self.note_waste(ctx, link, asked)?;
         self.publishing.asked();
         self.give(ctx, links, link);
         Ok(())

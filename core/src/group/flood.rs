@@ -9,6 +9,7 @@
 use super::graph::Slot;
 use super::records::{Accepted, fault};
 use super::tree::Publisher;
+use super::waste::units;
 use super::{Group, Timer};
 use crate::error::Misbehaved;
 use crate::id::RecordId;
@@ -95,6 +96,7 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         let records = wire::decode_flood(body)?;
         let (accepted, result) = self.accept_all(ctx, records, Some(link));
+        let mut excess = self.note_records(ctx, link, &accepted, body.len());
         for outcome in accepted {
             match outcome {
                 (Accepted::New, _) => self.used(link, true),
@@ -108,6 +110,7 @@ impl Group {
                     if !self.is_declined(link, id)
                         && let Some(bytes) = ctx.storage.cached(self.id, id)
                     {
+                        excess = excess.and(self.note_waste(ctx, link, units(bytes.len())));
                         self.flood_to(link, bytes);
                     }
                 }
@@ -120,7 +123,7 @@ impl Group {
                 }
             }
         }
-        result.map_err(fault)
+        result.map_err(fault).and(excess)
     }
 
     /// Notes an acknowledgement for the neighbour that sent a record.

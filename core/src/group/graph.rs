@@ -13,6 +13,7 @@
 //! referrals, unless who asks has nobody: then the least useful one makes room; above the ideal the least useful one goes, one at a time, once it is old enough. A node joins with one
 //! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in [`Neighbours`](crate::config::Neighbours).
 use super::sync::Syncing;
+use super::waste::InVain;
 use super::{Group, Present, Timer};
 use crate::address::Address;
 use crate::cert::VerifiedChain;
@@ -72,6 +73,8 @@ pub(super) struct Slot {
     pub(super) turned_away: bool,
     /// Records that it does not let in, by short id.
     pub(super) declined: BTreeSet<u64>,
+    /// What the link did in vain.
+    pub(super) in_vain: InVain,
 }
 
 /// How far a graph on a link is.
@@ -367,6 +370,7 @@ impl Group {
         slot.turned_away = false;
         slot.since = ctx.now.mono;
         slot.addresses = addresses;
+        slot.in_vain = self.waste.link();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         self.repair.probed(link, true);
         self.repair.found(node);
@@ -766,6 +770,7 @@ impl Slot {
             synced: false,
             turned_away: false,
             declined: BTreeSet::new(),
+            in_vain: InVain::default(),
         }
     }
 }

@@ -19,6 +19,7 @@
 //! What a peer may have us do is bounded (`sync/budget.rs`): past that, answers and records come later.
 use super::flood::FLOOD_BYTES;
 use super::graph::Slot;
+use super::waste::units;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
 use crate::id::RecordId;
@@ -461,7 +462,7 @@ impl Group {
                 if meta.expires <= self.peer_time(ctx.now.wall) || self.is_declined(link, id) {
                     continue;
                 }
-                self.budgets.spend(ctx.now.mono, peer, 1 + u64::from(meta.size) / 1024);
+                self.budgets.spend(ctx.now.mono, peer, units(meta.size as usize));
                 match ctx.storage.cached(self.id, id) {
                     Some(bytes) => self.flood_to(link, bytes),
                     None => missing.push(storage::record_key(self.id, class, id)),
