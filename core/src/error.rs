@@ -214,4 +214,6 @@ pub enum Misbehaved {
     Sync,
     /// A redemption that does not prove the invitation.
     Redemption,
+    /// More messages, or more records that are of no use, than anybody has reason to send.
+    Excess,
 }

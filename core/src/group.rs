@@ -4,7 +4,7 @@
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
-//! `sync` (making two stores equal), `signal` (carrying connection signals), `signature` (seeing that the graph has
+//! `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
@@ -34,6 +34,7 @@ mod standing;
 mod sync;
 mod tombstones;
 mod tree;
+mod waste;
 mod withheld;
 
 use crate::address::Address;
@@ -129,6 +130,7 @@ pub(crate) struct Group {
     budgets: sync::Budgets,
     /// Records that are not durable yet.
     writing: Table<RecordId, records::Writing>,
+    waste: waste::Waste,
     refused: refused::Refused,
     /// Versions of records that are deleted here only.
     hidden: BTreeMap<RecordId, u64>,
@@ -314,6 +316,7 @@ impl Group {
             hurried: None,
             budgets: sync::Budgets::default(),
             writing: Table::with_hasher(Mixer::new(table_secret)),
+            waste: waste::Waste::default(),
             refused: refused::Refused::default(),
             hidden: BTreeMap::new(),
             outlived: BTreeMap::new(),

@@ -218,6 +218,8 @@ pub enum CloseReason {
     Leaving,
     /// The membership of its other end was revoked or has ended, and nothing else needs it.
     Revoked,
+    /// Its other end broke the protocol too often lately.
+    Banned,
 }
 
 /// What the application can ask for.

@@ -35,7 +35,9 @@
 //! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
 //! [`reconcile`].
 pub mod address;
+mod budget;
 pub mod cert;
+mod conduct;
 pub mod config;
 mod dial;
 pub mod error;

@@ -138,6 +138,33 @@ pub const SYNC_WORK_SPARE: u64 = 1_000_000;
 /// The same, per second, for a peer that has used that up. Guess: 10 MB of records, or ten comparisons.
 pub const SYNC_WORK_PER_SECOND: u64 = 10_000;
 
+// --- conduct -----------------------------------------------------------------------------------------
+
+/// Signals that a peer may bring at once. Measured: up to 900 where 600 browsers that were cut in two find each other
+/// again. What is over it is not carried on.
+pub const SIGNALS_SPARE: u64 = 4_000;
+/// The same, per second, for a peer that has used that up. Guess. As above.
+pub const SIGNALS_PER_SECOND: u64 = 200;
+/// Messages besides signals, records and syncs that a peer may send at once. Guess: what opens as many graphs as a link
+/// carries, ten times over. More costs the link.
+pub const WORDS_SPARE: u64 = 4_000;
+/// The same, per second, for a peer that has used that up. Guess: a hundredth of a core. More costs the link.
+pub const WORDS_PER_SECOND: u64 = 100;
+/// Records that a peer may bring in vain or be given again, besides what a link may for what we take meanwhile. Units: a
+/// record, a KB of it. Guess: half a second of a core, 100 MB. More costs the link.
+pub const WASTE_SPARE: u64 = 100_000;
+/// The same, per second, for a peer that has used that up. Guess: half a hundredth of a core. More costs the link.
+pub const WASTE_PER_SECOND: u64 = 1_000;
+/// How long a fault takes to be forgiven. Guess.
+pub const PENANCE: Duration = Duration::from_secs(30);
+/// The same for a peer that used up a budget. Guess: longer than all that a peer may have open, so that it is not let near
+/// for some minutes.
+pub const PENANCE_OF_EXCESS: Duration = Duration::from_secs(600);
+/// Penance that a peer may have open. Guess: eight faults. Who has more is not let near until it has less.
+pub const PENANCE_MAX: Duration = Duration::from_secs(240);
+/// Peers of which is known how they behave. Guess: 1.5 MB; more than there are links. Who did least is forgotten first.
+pub const PEERS_REMEMBERED_MAX: usize = 8_192;
+
 // --- certificates, invitations, names ------------------------------------------------------------------
 
 /// Certificates of a chain, the group root included. Source: reference 2.2 (24).
@@ -195,6 +222,8 @@ pub const SEATS_MAX: usize = 10_000;
 /// Tables at which one link may sit. Guess: as many as graphs per link.
 pub const TABLES_PER_LINK_MAX: usize = 64;
 
+const _: () = assert!(PEERS_REMEMBERED_MAX > LINKS_MAX);
+const _: () = assert!(PENANCE_OF_EXCESS.as_secs() > PENANCE_MAX.as_secs());
 const _: () = assert!(HANDSHAKE_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(SIGNAL_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(BUFFERED_LOW_BYTES < IN_TRANSPORT_BYTES_MAX);

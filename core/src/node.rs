@@ -5,6 +5,7 @@
 //! are opened through others).
 use crate::address::Address;
 use crate::cert::VerifiedChain;
+use crate::conduct::Conduct;
 use crate::dial::Dialer;
 use crate::error::{Error, Misbehaved};
 use crate::group::{Group, Plan, Verdict};
@@ -141,6 +142,7 @@ pub struct Node {
     outbox: Outbox,
     addresses: Vec<Address>,
     links: Links,
+    conduct: Conduct,
     storage: Storage,
     plans: BTreeMap<LinkId, Plan>,
     ways: Ways,
@@ -220,6 +222,7 @@ impl Node {
             outbox: Outbox::new(),
             addresses: Vec::new(),
             links: Links::default(),
+            conduct: Conduct::default(),
             storage: Storage::new(table_secret),
             table_secret,
             plans: BTreeMap::new(),
@@ -329,6 +332,9 @@ impl Node {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = done {
+            if let Some(ready) = self.links.ready(link) {
+                self.conduct.blame(self.now.mono, ready.peer, fault);
+            }
             self.outbox.push_back(Output::Event(Event::PeerMisbehaved { link, fault }));
             self.close(link, CloseReason::Misbehaved(fault));
         }
@@ -337,7 +343,11 @@ impl Node {
     /// The handshake is complete: keep the link, and use it for what it was opened for.
     fn link_ready(&mut self, link: LinkId) {
         let Some(ready) = self.links.ready(link) else { return };
-        let (node, rendezvous) = (ready.node, ready.rendezvous);
+        let (node, peer, rendezvous) = (ready.node, ready.peer, ready.rendezvous);
+        if self.conduct.is_banned(self.now.mono, peer) {
+            self.close(link, CloseReason::Banned);
+            return;
+        }
         self.ways.arrived(link, node);
         if node == self.id {
             self.close(link, CloseReason::Myself);
@@ -468,6 +478,12 @@ impl Node {
 
     fn message(&mut self, link: LinkId, message: &Bytes) -> Result<(), Misbehaved> {
         let &kind = message.first().ok_or(Misbehaved::BadMessage)?;
+        if !kind::is_bulk(kind)
+            && let Some(ready) = self.links.ready(link)
+            && !self.conduct.hear(self.now.mono, ready.peer, kind)?
+        {
+            return Ok(());
+        }
         if kind >= kind::FIRST_OF_GRAPH {
             return self.graph_message(link, kind, message);
         }

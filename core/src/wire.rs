@@ -86,6 +86,11 @@ pub(crate) mod kind {
     pub(crate) const ANSWER_PASSWORD: u8 = 58;
     pub(crate) const PROVE_PASSWORD: u8 = 59;
     pub(crate) const DECLINE: u8 = 60;
+
+    /// Whether there are as many messages of a kind as there are records, or steps of a sync.
+    pub(crate) const fn is_bulk(kind: u8) -> bool {
+        matches!(kind, FLOOD | ACK | ANNOUNCE | REQUEST | DECLINE | SYNC | WANT | GIVEN | SYNC_END)
+    }
 }
 
 /// What an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.

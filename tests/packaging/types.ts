@@ -9,6 +9,10 @@ type Trip = {
 
 export async function use(signal: AbortSignal): Promise<string[]> {
   await using peer = await Peer.open<Trip>({ name: "Ada", nodes: ["https://node.example"], signal });
+  const few = await Peer.open({ priorities: ["chat.message"], neighbours: { min: 2, ideal: 3, max: 4 } });
+  // @ts-expect-error: all three limits, or none.
+  await Peer.open({ neighbours: { max: 4 } });
+  await few.close();
   const group: Group<Trip> = await peer.createGroup({ name: "Trip to Lisbon" });
   const { link } = await group.invite({ role: "member", uses: 5, expiresIn: "7d" });
   const { policy, role } = await readInvitation(link);
@@ -26,6 +30,7 @@ export async function use(signal: AbortSignal): Promise<string[]> {
 
   const record = await same.publish("chat.message", { text: "Olá" }, { attributes: { room: "general" } });
   const text: string = record.data.text;
+  await same.delete(record, { here: true });
   // @ts-expect-error: a number is no text.
   await same.publish("chat.message", { text: 7 });
   // @ts-expect-error: the application has no such type of records.

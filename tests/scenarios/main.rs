@@ -7,6 +7,7 @@ mod adversary;
 mod campaign;
 mod chat;
 mod crash;
+mod excess;
 mod flow;
 mod graph;
 mod items;

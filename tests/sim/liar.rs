@@ -11,6 +11,7 @@ use crate::host::{HostId, Slot};
 use crate::world::World;
 use bytes::Bytes;
 use peergraph_core::id::{GroupId, PeerId, RecordId, Serial};
+use peergraph_core::limits::{FRAME_BYTES_MAX, PAGE_MAX};
 use peergraph_core::record::{Record, RecordType, Signed};
 use peergraph_core::time::WallTime;
 use std::time::Duration;
@@ -59,10 +60,21 @@ pub enum Act {
     Masquerade,
     /// A record by which it claims to be what it is not.
     Pretend(Pretence),
+    /// An own record that all hold, as often as a frame takes it.
+    Waste,
+    /// A request for a record of the liar's that all hold, as often as a frame takes it.
+    Insist,
+    /// A signal to a node that there is not.
+    Chatter,
+    /// A question whether the other end is there.
+    Pester,
 }
 
 impl Act {
-    /// All of them but pretences.
+    /// What is a lie only where there is too much of it.
+    pub const EXCESSES: [Self; 4] = [Self::Waste, Self::Insist, Self::Chatter, Self::Pester];
+
+    /// All of them but pretences and excesses.
     pub const PLAIN: [Self; 17] = [
         Self::Garbage,
         Self::Nonsense,
@@ -83,22 +95,29 @@ impl Act {
         Self::Masquerade,
     ];
 
-    /// All of them.
+    /// All of them but excesses.
     pub fn all() -> Vec<Self> {
         Self::PLAIN.into_iter().chain(Pretence::ALL.map(Self::Pretend)).collect()
     }
 }
 
+/// Bytes of records and of ids that a frame has room for.
+const FRAME_ROOM: usize = FRAME_BYTES_MAX - 16;
+
 /// Kinds of messages, as `core/src/wire.rs` numbers them.
+const PING: u8 = 1;
 const CONNECT: u8 = 35;
 const DISCONNECT: u8 = 38;
 const FLOOD: u8 = 42;
 const ACK: u8 = 43;
+const SIGNAL: u8 = 47;
 const ANNOUNCE: u8 = 49;
 const REQUEST: u8 = 50;
-/// Heads of CBOR: an array of up to 23 items, a map of one, false, a number of 8 bytes.
+/// Heads of CBOR: an array of up to 23 items, one of many, a map of one, of six, false, a number of 8 bytes.
 const ARRAY: u8 = 0x80;
+const LONG_ARRAY: u8 = 0x99;
 const MAP_OF_ONE: u8 = 0xa1;
+const MAP_OF_SIX: u8 = 0xa6;
 const FALSE: u8 = 0xf4;
 const NUMBER: u8 = 0x1b;
 
@@ -123,6 +142,22 @@ fn message(kind: u8, slot: u16, body: &[u8]) -> Bytes {
 /// A record on its way.
 fn flood(slot: u16, record: &Signed) -> Bytes {
     message(FLOOD, slot, &[&[ARRAY | 1][..], &byte_string(record.bytes())].concat())
+}
+
+/// A record so often that it fills a frame.
+fn flood_often(slot: u16, record: &Signed) -> Bytes {
+    let record = byte_string(record.bytes());
+    let count = (FRAME_ROOM / record.len()).clamp(1, PAGE_MAX);
+    let length = u16::try_from(count).expect("a page is short").to_be_bytes();
+    message(FLOOD, slot, &[&[LONG_ARRAY], &length[..], &record.repeat(count)].concat())
+}
+
+/// An offer from one node to another.
+fn signal(slot: u16, from: u64, to: u64, attempt: u64, offer: &[u8]) -> Bytes {
+    let number = |number: u64| [&[NUMBER], &number.to_be_bytes()[..]].concat();
+    let nodes = [&[0][..], &number(from), &[1], &number(to), &[2], &number(attempt)].concat();
+    let body = [&[MAP_OF_SIX], &nodes[..], &[3, 0, 4, 0, 5], &byte_string(offer)].concat();
+    message(SIGNAL, slot, &body)
 }
 
 /// A new record made from another one.
@@ -201,6 +236,20 @@ impl World {
                 let body = [&[MAP_OF_ONE | 2, 0][..], &chain, &lonely].concat();
                 message(CONNECT, slot, &body)
             }
+            Act::Waste => {
+                let Some(own) = self.own_record(host) else { return false };
+                flood_often(slot, &self.signed(host, (own, group)))
+            }
+            Act::Insist => {
+                let Some(own) = self.own_record(host) else { return false };
+                let count = (FRAME_ROOM / own.id.as_bytes().len()).min(PAGE_MAX);
+                message(REQUEST, slot, &own.id.as_bytes().repeat(count))
+            }
+            Act::Chatter => {
+                let [from, nobody, attempt] = [(); 3].map(|()| self.chance.any());
+                signal(slot, from, nobody, attempt, b"let me in")
+            }
+            Act::Pester => Bytes::from_static(&[0, PING]),
             Act::Pretend(pretence) => {
                 let Some(record) = self.pretence(host, group, pretence, version) else {
                     return false;
@@ -296,7 +345,11 @@ impl World {
             | Act::Equivocate
             | Act::Announce
             | Act::Request
-            | Act::Acknowledge => new,
+            | Act::Acknowledge
+            | Act::Waste
+            | Act::Insist
+            | Act::Chatter
+            | Act::Pester => new,
         })
     }
 

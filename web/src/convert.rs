@@ -911,6 +911,7 @@ fn reason_word(reason: CloseReason) -> &'static str {
         CloseReason::Unused => "unused",
         CloseReason::Leaving => "leaving",
         CloseReason::Revoked => "revoked",
+        CloseReason::Banned => "banned",
         _ => "other",
     }
 }

@@ -18,6 +18,7 @@
 //! An id says nothing that could be verified. A neighbour may have [`PROMISED_MAX`] ids open that it did not deliver;
 //! more are neither passed on nor asked for. (The beginnings: Plumtree, Leitão and others 2007.)
 use super::tree::Publisher;
+use super::waste::units;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
 use crate::id::{PeerId, RecordId};
@@ -405,6 +406,7 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
+        let mut asked = 0;
         let mut ids = wire::decode_request(body)?.peekable();
         if ids.peek().is_none()
             && let Some(slot) = self.slots.get_mut(&link)
@@ -417,6 +419,7 @@ impl Group {
         for id in ids {
             if let Some((_, meta)) = self.meta(id) {
                 let short = meta.short();
+                asked += units(meta.size as usize);
                 if meta.size as usize <= LARGE_BYTES {
                     self.trees.adopt(Publisher::of(id), link);
                 }
@@ -431,6 +434,7 @@ impl Group {
                 wanted.askers.push(link);
             }
         }
+        self.note_waste(ctx, link, asked)?;
         self.publishing.asked();
         self.give(ctx, links, link);
         Ok(())

@@ -9,6 +9,7 @@
 use super::graph::Slot;
 use super::records::{Accepted, fault};
 use super::tree::Publisher;
+use super::waste::units;
 use super::{Group, Timer};
 use crate::error::Misbehaved;
 use crate::id::RecordId;
@@ -105,6 +106,7 @@ impl Group {
         {
             slot.sync.came(body.len());
         }
+        let mut excess = self.note_records(ctx, link, &accepted, body.len());
         for outcome in accepted {
             match outcome {
                 (Accepted::New, _) => self.used(link, true),
@@ -118,6 +120,7 @@ impl Group {
                     if !self.is_useless(link, id)
                         && let Some(bytes) = ctx.storage.cached(self.id, id)
                     {
+                        excess = excess.and(self.note_waste(ctx, link, units(bytes.len())));
                         self.flood_to(link, bytes);
                     }
                 }
@@ -129,7 +132,7 @@ impl Group {
                 }
             }
         }
-        result.map_err(fault)
+        result.map_err(fault).and(excess)
     }
 
     /// Notes an acknowledgement for the neighbour that sent a record.

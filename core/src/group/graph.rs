@@ -15,6 +15,7 @@
 //! [`Neighbours`](crate::config::Neighbours).
 use super::announce::Late;
 use super::sync::Syncing;
+use super::waste::InVain;
 use super::{Group, Present, Timer};
 use crate::address::Address;
 use crate::cert::VerifiedChain;
@@ -74,6 +75,8 @@ pub(super) struct Slot {
     pub(super) declined: BTreeSet<u64>,
     /// Records of which it has a version that we do not let in: which.
     pub(super) refused: BTreeMap<RecordId, u64>,
+    /// What the link did in vain.
+    pub(super) in_vain: InVain,
 }
 
 /// How far a graph on a link is.
@@ -369,6 +372,7 @@ impl Group {
         slot.turned_away = false;
         slot.since = ctx.now.mono;
         slot.addresses = addresses;
+        slot.in_vain = self.waste.link();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         self.repair.probed(link, true);
         self.repair.found(node);
@@ -782,6 +786,7 @@ impl Slot {
             turned_away: false,
             declined: BTreeSet::new(),
             refused: BTreeMap::new(),
+            in_vain: InVain::default(),
         }
     }
 }

@@ -55,6 +55,13 @@ pub(super) enum Accepted {
     Withheld(Digest),
 }
 
+impl Accepted {
+    /// Whether it was of no use to us. What our security provider does not let in says nothing about who sent it.
+    pub(super) fn is_in_vain(self) -> bool {
+        matches!(self, Self::Known(_) | Self::Old | Self::Later | Self::Refused)
+    }
+}
+
 /// A record that lacks nothing but the check of its signature.
 pub(super) struct Candidate {
     pub(super) class: Class,
@@ -269,6 +276,7 @@ impl Group {
         let class = class_of(&record.kind);
         let (id, version) = (record.id, record.version);
         let bytes = (ctx.config.share.record)(signed.bytes(), &signed.digest());
+        self.waste.took(bytes.len());
         self.withheld.superseded(id, version);
         let meta = Meta::from(&signed);
         let tombstone = record.deleted.then(|| meta.clone());

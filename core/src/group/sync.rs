@@ -23,6 +23,7 @@
 //! takes it from one neighbour at a time (`sync/turns.rs`).
 use super::flood::FLOOD_BYTES;
 use super::graph::Slot;
+use super::waste::units;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
 use crate::id::RecordId;
@@ -470,7 +471,7 @@ impl Group {
                 if meta.expires <= self.peer_time(ctx.now.wall) || self.is_useless(link, id) {
                     continue;
                 }
-                self.budgets.spend(ctx.now.mono, peer, 1 + u64::from(meta.size) / 1024);
+                self.budgets.spend(ctx.now.mono, peer, units(meta.size as usize));
                 match ctx.storage.cached(self.id, id) {
                     Some(bytes) => self.flood_to(link, bytes),
                     None => missing.push(storage::record_key(self.id, class, id)),

@@ -4,6 +4,7 @@
 //! is served at a steady pace. What is over that is not refused but answered later: a peer has one step of a
 //! comparison under way, so that no more than one answer waits. A peer's links share its budget, and a closed one
 //! gives nothing back.
+use crate::budget::Used;
 use crate::id::PeerId;
 use crate::limits::{SYNC_WORK_PER_SECOND, SYNC_WORK_SPARE};
 use crate::time::Time;
@@ -12,38 +13,25 @@ use std::time::Duration;
 
 /// Work of each peer, in units: a symbol, a range, a listed or wanted record, a KB of records given.
 #[derive(Default)]
-pub(in crate::group) struct Budgets(BTreeMap<PeerId, Spent>);
-
-#[derive(Clone, Copy)]
-struct Spent {
-    work: u64,
-    at: Time,
-}
-
-impl Spent {
-    fn at(self, now: Time) -> u64 {
-        let paid = now.since(self.at).as_millis() * u128::from(SYNC_WORK_PER_SECOND) / 1_000;
-        self.work.saturating_sub(u64::try_from(paid).unwrap_or(u64::MAX))
-    }
-}
+pub(in crate::group) struct Budgets(BTreeMap<PeerId, Used>);
 
 impl Budgets {
     /// Notes work that was done for a peer.
     pub(super) fn spend(&mut self, now: Time, peer: PeerId, work: u64) {
-        let spent = self.0.entry(peer).or_insert(Spent { work: 0, at: now });
-        *spent = Spent { work: spent.at(now).saturating_add(work), at: now };
+        self.0.entry(peer).or_insert(Used::nothing(now)).add(work);
     }
 
     /// How long a peer has to wait, who may have two copies of records of so many units.
-    pub(super) fn wait(&self, now: Time, peer: PeerId, records: u64) -> Option<Duration> {
+    pub(super) fn wait(&mut self, now: Time, peer: PeerId, records: u64) -> Option<Duration> {
         let most = records.saturating_mul(2).saturating_add(SYNC_WORK_SPARE);
-        let over = self.0.get(&peer)?.at(now).checked_sub(most).filter(|&over| over > 0)?;
-        Some(Duration::from_millis(over.saturating_mul(1_000) / SYNC_WORK_PER_SECOND + 1))
+        let over = self.0.get_mut(&peer)?.over(now, most, SYNC_WORK_PER_SECOND);
+        let wait = Duration::from_millis(over.saturating_mul(1_000) / SYNC_WORK_PER_SECOND + 1);
+        (over > 0).then_some(wait)
     }
 
     /// Forgets who has nothing left to pay off.
     pub(super) fn sweep(&mut self, now: Time) {
-        self.0.retain(|_, spent| spent.at(now) > 0);
+        self.0.retain(|_, work| !work.is_nothing(now, SYNC_WORK_PER_SECOND));
     }
 }
 

@@ -1,0 +1,179 @@
+//! How peers behave towards this node: how often they speak, and how often they broke the protocol.
+//!
+//! What a peer brings and asks for has budgets where it is handled (`group/waste.rs`, `group/sync/budget.rs`). Here is what is
+//! left: messages that are small, and cost more than they weigh.
+//!
+//! * **Signals** may come from anybody of the graph, carried by whoever is between. What is over the budget of the one that
+//!   brings them is not carried on: it is nobody's fault, and whoever wants a link tries again.
+//! * **Words** are the neighbour's own. An honest one never uses its budget up, so whoever does has broken the protocol.
+//! * **Penance.** Who breaks the protocol loses its link, and may come back at once: it may be a mistake of a moment. Each
+//!   fault takes a while to be forgiven; who has too many to be forgiven is not let near until some are. What somebody on
+//!   the way could have done is nobody's fault.
+//!
+//! A closed link changes nothing in it: what counts is who is at the other end.
+use crate::budget::Used;
+use crate::error::Misbehaved;
+use crate::id::PeerId;
+use crate::limits::{
+    PEERS_REMEMBERED_MAX, PENANCE, PENANCE_MAX, PENANCE_OF_EXCESS, SIGNALS_PER_SECOND,
+    SIGNALS_SPARE, WORDS_PER_SECOND, WORDS_SPARE,
+};
+use crate::time::Time;
+use crate::wire::kind;
+use std::collections::BTreeMap;
+
+/// Milliseconds in a second: penance is done at the pace of time.
+const MS_PER_SECOND: u64 = 1_000;
+
+/// The peers that have spoken to this node.
+#[derive(Default)]
+pub(crate) struct Conduct(BTreeMap<PeerId, Account>);
+
+#[derive(Clone, Copy)]
+struct Account {
+    signals: Used,
+    words: Used,
+    /// In milliseconds.
+    penance: Used,
+}
+
+impl Account {
+    fn is_clean(&mut self, now: Time) -> bool {
+        self.signals.is_nothing(now, SIGNALS_PER_SECOND)
+            && self.words.is_nothing(now, WORDS_PER_SECOND)
+            && self.penance.is_nothing(now, MS_PER_SECOND)
+    }
+}
+
+impl Conduct {
+    /// Takes note of a message that is not bulk. Whether it is to be looked at.
+    pub(crate) fn hear(&mut self, now: Time, peer: PeerId, kind: u8) -> Result<bool, Misbehaved> {
+        let account = self.account(now, peer);
+        if matches!(kind, kind::SIGNAL | kind::CARRY) {
+            let heard = account.signals.over(now, SIGNALS_SPARE - 1, SIGNALS_PER_SECOND) == 0;
+            account.signals.add(u64::from(heard));
+            return Ok(heard);
+        }
+        account.words.add(1);
+        let over = account.words.over(now, WORDS_SPARE, WORDS_PER_SECOND) > 0;
+        if over { Err(Misbehaved::Excess) } else { Ok(true) }
+    }
+
+    /// A peer broke the protocol.
+    pub(crate) fn blame(&mut self, now: Time, peer: PeerId, fault: Misbehaved) {
+        // Whoever is on the way can forge what is not authenticated.
+        if fault == Misbehaved::Handshake {
+            return;
+        }
+        let penance = if fault == Misbehaved::Excess { PENANCE_OF_EXCESS } else { PENANCE };
+        self.account(now, peer).penance.add(penance.as_millis() as u64);
+    }
+
+    /// Whether a peer is not to be let near.
+    pub(crate) fn is_banned(&mut self, now: Time, peer: PeerId) -> bool {
+        let most = PENANCE_MAX.as_millis() as u64;
+        let account = self.0.get_mut(&peer);
+        account.is_some_and(|account| account.penance.over(now, most, MS_PER_SECOND) > 0)
+    }
+
+    fn account(&mut self, now: Time, peer: PeerId) -> &mut Account {
+        if self.0.len() >= PEERS_REMEMBERED_MAX && !self.0.contains_key(&peer) {
+            self.make_room(now);
+        }
+        let nothing = Used::nothing(now);
+        let new = Account { signals: nothing, words: nothing, penance: nothing };
+        self.0.entry(peer).or_insert(new)
+    }
+
+    /// Forgets who owes nothing; else who did least, so that to come with many names does not help.
+    fn make_room(&mut self, now: Time) {
+        self.0.retain(|_, account| !account.is_clean(now));
+        let penance = |mut account: Account| account.penance.over(now, 0, MS_PER_SECOND);
+        let least = self.0.iter().min_by_key(|(_, account)| penance(**account));
+        if let Some((&least, _)) = least
+            && self.0.len() >= PEERS_REMEMBERED_MAX
+        {
+            self.0.remove(&least);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{KEEPALIVE_EVERY, LINKS_MAX};
+    use std::time::Duration;
+
+    fn peer(number: u16) -> PeerId {
+        let mut bytes = [0; 32];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        PeerId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn who_says_what_a_neighbour_has_to_say_is_heard_for_ever() {
+        let (mut conduct, mut now) = (Conduct::default(), Time::ZERO);
+        for _ in 0..100_000 {
+            now = now.after(KEEPALIVE_EVERY / 100);
+            assert_eq!(conduct.hear(now, peer(1), kind::PING), Ok(true));
+            assert_eq!(conduct.hear(now, peer(1), kind::SIGNAL), Ok(true));
+        }
+        assert!(!conduct.is_banned(now, peer(1)));
+    }
+
+    #[test]
+    fn words_beyond_the_budget_are_a_fault_and_signals_are_dropped() {
+        let (mut conduct, now) = (Conduct::default(), Time::ZERO);
+        for _ in 0..WORDS_SPARE {
+            assert_eq!(conduct.hear(now, peer(1), kind::OPEN), Ok(true));
+        }
+        assert_eq!(conduct.hear(now, peer(1), kind::OPEN), Err(Misbehaved::Excess));
+        assert_eq!(conduct.hear(now, peer(2), kind::OPEN), Ok(true), "another is another");
+        for _ in 0..SIGNALS_SPARE {
+            assert_eq!(conduct.hear(now, peer(1), kind::SIGNAL), Ok(true));
+        }
+        for _ in 0..3 * SIGNALS_SPARE {
+            assert_eq!(conduct.hear(now, peer(1), kind::CARRY), Ok(false));
+        }
+        let later = now.after(Duration::from_secs(1));
+        let heard =
+            (0..SIGNALS_SPARE).filter(|_| conduct.hear(later, peer(1), kind::SIGNAL) == Ok(true));
+        assert_eq!(heard.count() as u64, SIGNALS_PER_SECOND, "what is dropped costs nothing more");
+    }
+
+    #[test]
+    fn faults_are_forgiven_and_too_many_keep_a_peer_away_for_a_while() {
+        let (mut conduct, now) = (Conduct::default(), Time::ZERO);
+        let faults = PENANCE_MAX.as_secs() / PENANCE.as_secs();
+        for _ in 0..faults {
+            conduct.blame(now, peer(1), Misbehaved::BadFrame);
+            conduct.blame(now, peer(2), Misbehaved::Handshake);
+            conduct.blame(now, peer(2), Misbehaved::Handshake);
+        }
+        assert!(!conduct.is_banned(now, peer(1)), "so many may be open");
+        conduct.blame(now, peer(1), Misbehaved::BadFrame);
+        assert!(conduct.is_banned(now, peer(1)));
+        assert!(!conduct.is_banned(now, peer(2)), "anybody on the way could have done that");
+        assert!(conduct.is_banned(now.after(PENANCE / 2), peer(1)));
+        assert!(!conduct.is_banned(now.after(PENANCE), peer(1)));
+        conduct.blame(now, peer(3), Misbehaved::Excess);
+        assert!(conduct.is_banned(now, peer(3)), "no mistake of a moment");
+        assert!(!conduct.is_banned(now.after(PENANCE_OF_EXCESS - PENANCE_MAX), peer(3)));
+    }
+
+    #[test]
+    fn many_names_make_nobody_forget_the_worst() {
+        let (mut conduct, now) = (Conduct::default(), Time::ZERO);
+        conduct.blame(now, peer(0), Misbehaved::Excess);
+        for number in 1..=2 * PEERS_REMEMBERED_MAX as u16 {
+            conduct.blame(now, peer(number), Misbehaved::BadFrame);
+            assert!(conduct.0.len() <= PEERS_REMEMBERED_MAX);
+        }
+        assert!(conduct.is_banned(now, peer(0)));
+        let later = now.after(PENANCE_OF_EXCESS);
+        for number in 0..LINKS_MAX as u16 {
+            assert_eq!(conduct.hear(later, peer(u16::MAX - number), kind::PING), Ok(true));
+        }
+        assert_eq!(conduct.0.len(), LINKS_MAX, "those who owe nothing went first");
+    }
+}

@@ -1,0 +1,143 @@
+//! Waste: what a neighbour has us do in vain.
+//!
+//! A record that we have already, or cannot take, costs us nearly what a good one does, and so does one that we give again.
+//! The graph, and any number of syncs at one time, bring a record over a link about once in vain, or ask for it there.
+//! So a link may do so twice with each record that we take while it lasts, whoever brings it.
+//!
+//! What goes beyond that is on the account of the peer at its other end: some of it at once, and a little all the time.
+//! Whoever uses that up does it on purpose. A closed link changes nothing in that.
+use super::Group;
+use super::records::Accepted;
+use crate::budget::Used;
+use crate::error::Misbehaved;
+use crate::id::{PeerId, RecordId};
+use crate::io::LinkId;
+use crate::limits::{PEERS_REMEMBERED_MAX, RECORDS_MAX, WASTE_PER_SECOND, WASTE_SPARE};
+use crate::node::Ctx;
+use crate::storage::Class;
+use crate::time::Time;
+use std::collections::BTreeMap;
+
+/// What was of use, and what was not. In units, see [`units`].
+#[derive(Default)]
+pub(super) struct Waste {
+    /// Records that we took since the start.
+    taken: u64,
+    /// What peers did in vain beyond what their links may.
+    beyond: BTreeMap<PeerId, Used>,
+}
+
+/// What a link did in vain.
+#[derive(Default)]
+pub(super) struct InVain {
+    /// What we had taken when it began.
+    from: u64,
+    units: u64,
+}
+
+/// Units of a record: one, and one for each KB.
+pub(super) fn units(bytes: usize) -> u64 {
+    1 + bytes as u64 / 1024
+}
+
+impl Waste {
+    /// We took a record.
+    pub(super) fn took(&mut self, bytes: usize) {
+        self.taken = self.taken.saturating_add(units(bytes));
+    }
+
+    /// A link begins.
+    pub(super) fn link(&self) -> InVain {
+        InVain { from: self.taken, units: 0 }
+    }
+
+    /// A link of a peer did something in vain. Whether that is too much.
+    fn is_excess(&mut self, now: Time, peer: PeerId, link: &mut InVain, units: u64) -> bool {
+        link.units = link.units.saturating_add(units);
+        let may = self.taken.saturating_sub(link.from).saturating_mul(2);
+        if link.units <= may {
+            return false;
+        }
+        if self.beyond.len() >= PEERS_REMEMBERED_MAX {
+            self.beyond.retain(|_, used| !used.is_nothing(now, WASTE_PER_SECOND));
+        }
+        let used = self.beyond.entry(peer).or_insert(Used::nothing(now));
+        used.add(link.units - may);
+        link.units = may;
+        used.over(now, WASTE_SPARE, WASTE_PER_SECOND) > 0
+    }
+}
+
+impl Group {
+    /// Takes note of what became of the records of one message, of so many bytes together.
+    pub(super) fn note_records(
+        &mut self,
+        ctx: &Ctx<'_>,
+        link: LinkId,
+        accepted: &[(Accepted, RecordId)],
+        bytes: usize,
+    ) -> Result<(), Misbehaved> {
+        let vain = accepted.iter().filter(|(outcome, _)| outcome.is_in_vain()).count();
+        // Where we have no room for what is good, nobody is to blame.
+        let full = |group: &Self| group.index(Class::Application).len() >= RECORDS_MAX;
+        if vain == 0 || full(self) || self.disk_refuses(ctx.now.mono) {
+            return Ok(());
+        }
+        self.note_waste(ctx, link, vain as u64 * units(bytes / accepted.len()))
+    }
+
+    /// Takes note of what a neighbour has us do.
+    pub(super) fn note_waste(
+        &mut self,
+        ctx: &Ctx<'_>,
+        link: LinkId,
+        units: u64,
+    ) -> Result<(), Misbehaved> {
+        let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
+        let excess = self.waste.is_excess(ctx.now.mono, slot.peer, &mut slot.in_vain, units);
+        if excess { Err(Misbehaved::Excess) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const NOW: Time = Time::from_micros(5_000_000);
+
+    fn peer(byte: u8) -> PeerId {
+        PeerId::from_bytes([byte; 32])
+    }
+
+    #[test]
+    fn each_link_may_do_twice_in_vain_what_we_take_while_it_lasts() {
+        let mut waste = Waste::default();
+        waste.took(1_000_000);
+        let mut links = [(); 3].map(|()| waste.link());
+        for _ in 0..WASTE_SPARE {
+            waste.took(100);
+            waste.took(2_048);
+            for link in &mut links {
+                assert!(!waste.is_excess(NOW, peer(1), link, 8), "a person may have many nodes");
+            }
+        }
+        assert!(waste.beyond.is_empty());
+        // What was taken before a link began is nothing to it.
+        assert!(!waste.is_excess(NOW, peer(2), &mut waste.link(), WASTE_SPARE));
+        assert!(waste.is_excess(NOW, peer(2), &mut waste.link(), 1));
+    }
+
+    #[test]
+    fn what_goes_beyond_is_remembered_of_the_peer_and_given_back_in_time() {
+        let mut waste = Waste::default();
+        let mut link = waste.link();
+        assert!(!waste.is_excess(NOW, peer(1), &mut link, WASTE_SPARE));
+        assert!(waste.is_excess(NOW, peer(1), &mut link, 1));
+        assert!(waste.is_excess(NOW, peer(1), &mut waste.link(), 1), "another link is no way out");
+        assert!(!waste.is_excess(NOW, peer(2), &mut waste.link(), WASTE_SPARE), "others may");
+        let later = NOW.after(Duration::from_secs(2));
+        assert!(!waste.is_excess(later, peer(1), &mut link, 2 * WASTE_PER_SECOND - 2));
+        assert!(waste.is_excess(later, peer(1), &mut link, 1));
+    }
+}
