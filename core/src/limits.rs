@@ -140,7 +140,7 @@ pub const SYNC_WORK_PER_SECOND: u64 = 10_000;
 
 // --- conduct -----------------------------------------------------------------------------------------
 
-/// Signals that a peer may bring at once. Measured: up to 900 where 600 browsers that were cut in two find each other
+/// Signals that a peer may bring at once. Measured: 700 to 1,000 where 600 browsers that were cut in two find each other
 /// again. What is over it is not carried on.
 pub const SIGNALS_SPARE: u64 = 4_000;
 /// The same, per second, for a peer that has used that up. Guess. As above.

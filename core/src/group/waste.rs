@@ -60,6 +60,10 @@ impl Waste {
         }
         if self.beyond.len() >= PEERS_REMEMBERED_MAX {
             self.beyond.retain(|_, used| !used.is_nothing(now, WASTE_PER_SECOND));
+            // So many members at once: one of them is lucky.
+            if self.beyond.len() >= PEERS_REMEMBERED_MAX {
+                self.beyond.pop_first();
+            }
         }
         let used = self.beyond.entry(peer).or_insert(Used::nothing(now));
         used.add(link.units - may);
