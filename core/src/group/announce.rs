@@ -17,7 +17,7 @@
 //!
 //! An id says nothing that could be verified. A neighbour may have [`PROMISED_MAX`] ids open that it did not deliver;
 //! more are neither passed on nor asked for. (The beginnings: Plumtree, Leitão and others 2007.)
-use super::tree::Publisher;
+use super::tree::{self, Publisher};
 use super::waste::units;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
@@ -193,7 +193,10 @@ impl Group {
         let wanted = self.awaited.take(id);
         let publisher = Publisher::of(id);
         let large = record.len() > LARGE_BYTES;
-        let (tree, settled) = self.trees.touch(publisher);
+        if from.is_none() {
+            self.trees.outgrow(publisher, ctx.now.mono, tree::KEPT_FOR);
+        }
+        let (tree, settled) = self.trees.touch(publisher, ctx.now.mono);
         if from.is_some() {
             tree.parent = from;
         }
@@ -313,7 +316,9 @@ impl Group {
         {
             return;
         }
-        let parent = self.trees.get(Publisher::of(id)).and_then(|tree| tree.parent);
+        let publisher = Publisher::of(id);
+        self.trees.outgrow(publisher, ctx.now.mono, tree::KEPT_BY_OTHERS_FOR);
+        let parent = self.trees.get(publisher).and_then(|tree| tree.parent);
         if large || parent.is_none_or(|parent| parent == link) {
             self.ask(ctx, id);
         } else {
@@ -421,7 +426,7 @@ impl Group {
                 let short = meta.short();
                 asked += units(meta.size as usize);
                 if meta.size as usize <= LARGE_BYTES {
-                    self.trees.adopt(Publisher::of(id), link);
+                    self.trees.adopt(Publisher::of(id), link, ctx.now.mono);
                 }
                 let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
                 slot.used(true);
