@@ -322,10 +322,11 @@ fn c46_words_of_a_single_publisher_come_sooner_by_its_tree() {
             assert_eq!(reach.missed, 0, "record {number}");
             slowest.push(reach.slowest);
         }
-        // A link that is given up meanwhile makes one record late.
-        let mut late = slowest[20..].to_vec();
-        late.sort_unstable();
-        assert!(late[5] * 10 < slowest[0] * 9, "slowest arrivals, in microseconds: {slowest:?}");
+        // A link that is given up meanwhile makes some records late.
+        let mut later = slowest[1..].to_vec();
+        later.sort_unstable();
+        let median = later[later.len() / 2];
+        assert!(median * 10 < slowest[0] * 9, "slowest arrivals, in microseconds: {slowest:?}");
     });
 }
 

@@ -63,8 +63,9 @@ use owed::{OWED_MAX, Owed};
 pub(super) struct Syncing {
     /// Whether it waits for its turn.
     queued: bool,
-    /// Bytes that brought news, and whether those were few, when that was looked at.
-    came: usize,
+    /// Bytes that brought news since that was looked at; none in what was left of that time when its turn began.
+    came: Option<usize>,
+    /// Whether those were few.
     slow: bool,
     /// The class that is being compared.
     class: Option<Class>,
@@ -517,7 +518,7 @@ impl Syncing {
         let untold = class == Class::Application;
         let begun = class != Class::Membership;
         let (slow, lacks) = (begun && self.slow, begun && self.lacks);
-        let came = if begun { self.came } else { 0 };
+        let came = self.came.filter(|_| begun);
         *self = Self {
             class: Some(class),
             owed,
@@ -542,7 +543,9 @@ impl Syncing {
 
     /// So many bytes brought something new.
     pub(super) fn came(&mut self, bytes: usize) {
-        self.came += bytes;
+        if let Some(came) = &mut self.came {
+            *came += bytes;
+        }
     }
 
     /// What we want first, where we have not said so.

@@ -57,8 +57,9 @@ impl Group {
     /// Looks who is slow.
     pub(in crate::group) fn look_at_turns(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         for slot in self.slots.values_mut() {
-            slot.sync.slow = slot.sync.came < SLOW_BYTES;
-            slot.sync.came = 0;
+            let serves = slot.sync.class.is_some();
+            slot.sync.slow = serves && slot.sync.came.is_some_and(|came| came < SLOW_BYTES);
+            slot.sync.came = serves.then_some(0);
         }
         self.next_turn(ctx, links);
     }
