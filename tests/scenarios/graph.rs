@@ -1,7 +1,7 @@
 //! Neighbours: who is refused, who leaves, and whether the rest stay connected.
 use crate::each_seed;
 use peergraph_core::cert::Role;
-use peergraph_core::io::{Command, Event};
+use peergraph_core::io::{Command, Draft, Event};
 use peergraph_core::node::Neighbours;
 use peergraph_tests::check::delivery::Delivery;
 use peergraph_tests::host::{rtc_address, socket_address};
@@ -295,6 +295,33 @@ fn large_record_crosses_every_link_at_most_once() {
         world.run_for(Duration::from_secs(3));
         let copies = (world.counts.frame_bytes - before) as f64 / 500_000.0;
         assert!((7.0..7.5).contains(&copies), "{copies:.2} copies for seven who lack it");
+    });
+}
+
+/// Goal: who asks for a new version is not sent the old one, but the new one as soon as it is there. Method: a large record,
+/// for which everybody asks, is replaced.
+#[test]
+fn new_version_of_a_record_comes_to_all_at_once() {
+    each_seed("new_version_of_a_record_comes_to_all_at_once", 10, |world| {
+        let names: Vec<String> = (0..20).map(|number| format!("n{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (group, hosts) = world.group_of(&names);
+        world.run_for(Duration::from_secs(300));
+        let publisher = *world.chance.of(&hosts);
+        let long = |number: usize| format!("version {number} {}", ".".repeat(50_000));
+        let first = world.say_to(publisher, group, &long(0), &hosts);
+        for number in 1..5 {
+            world.run_for(Duration::from_secs(10));
+            let next = Draft { id: Some(first.id), ..draft(long(number)) };
+            let next = world.publish(publisher, group, next).expect("replaced");
+            world.run_for(Duration::from_millis(800));
+            let told = |event: &Event| {
+                matches!(event, Event::Record { record, .. }
+                    if record.id == next.id && record.version == next.version)
+            };
+            let late: Vec<_> = hosts.iter().filter(|&&host| !world.has_event(host, told)).collect();
+            assert!(late.is_empty(), "version {number} is not yet at {late:?}");
+        }
     });
 }
 

@@ -422,21 +422,24 @@ impl Group {
             }
         }
         for id in ids {
-            if let Some((_, meta)) = self.meta(id) {
-                let short = meta.short();
-                asked += units(meta.size as usize);
-                if meta.size as usize <= LARGE_BYTES {
+            let held =
+                self.meta(id).map(|(_, meta)| (meta.version, meta.short(), meta.size as usize));
+            // What is announced is newer than what we hold: it is that which is asked for.
+            if let Some(wanted) = self.awaited.records.get_mut(&id)
+                && held.is_none_or(|(version, ..)| version < wanted.version)
+            {
+                if wanted.askers.len() < ANNOUNCERS_MAX && !wanted.askers.contains(&link) {
+                    wanted.askers.push(link);
+                }
+            } else if let Some((_, short, bytes)) = held {
+                asked += units(bytes);
+                if bytes <= LARGE_BYTES {
                     self.trees.adopt(Publisher::of(id), link, ctx.now.mono);
                 }
                 let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
                 slot.used(true);
                 slot.declined.remove(&short);
                 slot.sync.owe(id)?;
-            } else if let Some(wanted) = self.awaited.records.get_mut(&id)
-                && wanted.askers.len() < ANNOUNCERS_MAX
-                && !wanted.askers.contains(&link)
-            {
-                wanted.askers.push(link);
             }
         }
         self.note_waste(ctx, link, asked)?;
