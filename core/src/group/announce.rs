@@ -101,11 +101,8 @@ impl Late {
         self.calm = 0;
     }
 
-    /// Those that are due.
-    fn take_due(&mut self, now: Time) -> Vec<Announced> {
-        if self.at > now {
-            return Vec::new();
-        }
+    /// They go out, and nobody acted on them yet.
+    fn take(&mut self) -> Vec<Announced> {
         self.calm = CALM_MAX.min(self.calm + 1);
         std::mem::take(&mut self.announced)
     }
@@ -240,7 +237,7 @@ impl Group {
                 continue;
             }
             let outgoing = self.outgoing.entry(link).or_default();
-            for announced in slot.late.take_due(now) {
+            for announced in slot.late.take() {
                 slot.used(false);
                 outgoing.announce(announced, false);
             }
