@@ -51,12 +51,7 @@ pub(crate) fn tests_program(program: &str) -> Command {
     let mut cargo = cargo();
     cargo.args(["run", "--quiet", "--locked", "--release", "-p", "peergraph-tests"]);
     cargo.args(["--bin", program, "--"]);
-    // A simulation goes all over its memory: with huge pages it takes a tenth to a quarter less CPU. Other C libraries than
-    // that of GNU pay no heed.
-    if env::var_os("GLIBC_TUNABLES").is_none() {
-        cargo.env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
-    }
-    cargo
+    with_huge_pages(cargo)
 }
 
 /// The benchmarks beside rivals, in release; their arguments follow. Their lock file follows the workspace's packages.
@@ -64,7 +59,16 @@ pub(crate) fn rivals_program() -> Result<Command> {
     let mut cargo = cargo();
     cargo.args(["run", "--quiet", "--release", "--manifest-path", "tests/rivals/Cargo.toml"]);
     cargo.arg("--target-dir").arg(target()?.join("rivals")).arg("--");
-    Ok(cargo)
+    Ok(with_huge_pages(cargo))
+}
+
+/// A simulation goes all over its memory: with huge pages it takes a tenth to a quarter less CPU. Other C libraries than that
+/// of GNU pay no heed.
+fn with_huge_pages(mut program: Command) -> Command {
+    if env::var_os("GLIBC_TUNABLES").is_none() {
+        program.env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+    }
+    program
 }
 
 /// A command run in the workspace's folder.
