@@ -194,8 +194,13 @@ impl Group {
             self.trees.outgrow(publisher, ctx.now.mono, tree::KEPT_FOR);
         }
         let (tree, settled) = self.trees.touch(publisher, ctx.now.mono);
-        if from.is_some() {
-            tree.parent = from;
+        if let Some(from) = from {
+            let asked = wanted.as_ref().is_some_and(|wanted| wanted.was_asked(from));
+            // What a comparison brings says nothing about the tree.
+            let compared = self.slots.get(&from).is_some_and(|slot| slot.sync.is_comparing());
+            if asked || !compared {
+                tree.came(from);
+            }
         }
         if let Some(wanted) = &wanted
             && !large
@@ -390,6 +395,7 @@ impl Group {
         while let Some(&link) = wanted.announcers.get(wanted.asked) {
             wanted.asked += 1;
             if self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Neighbour) {
+                self.trees.asked(Publisher::of(id), link);
                 self.outgoing.entry(link).or_default().wanted.push(id);
                 let wait = wanted.patience();
                 self.awaited.due.set(id, ctx.now.mono.after(wait));
@@ -447,6 +453,10 @@ impl Group {
 }
 
 impl Wanted {
+    fn was_asked(&self, link: LinkId) -> bool {
+        self.announcers.iter().take(self.asked).any(|asked| *asked == link)
+    }
+
     fn patience(&self) -> Duration {
         if self.large { ASK_LARGE_TIMEOUT } else { ASK_TIMEOUT }
     }

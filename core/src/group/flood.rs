@@ -111,8 +111,9 @@ impl Group {
             match outcome {
                 (Accepted::New, _) => self.used(link, true),
                 (Accepted::Known(version), id) => {
-                    self.used(link, false);
-                    self.ack(ctx, link, id, version, false);
+                    let keeps = self.trees.keeps(Publisher::of(id), link);
+                    self.used(link, keeps);
+                    self.ack(ctx, link, id, version, keeps);
                 }
                 (Accepted::Old, id) => {
                     // Its sender learns of ours; that is its acknowledgement.

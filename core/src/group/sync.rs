@@ -541,6 +541,11 @@ impl Syncing {
         }
     }
 
+    /// Whether a class is being compared.
+    pub(super) fn is_comparing(&self) -> bool {
+        self.class.is_some()
+    }
+
     /// So many bytes brought something new.
     pub(super) fn came(&mut self, bytes: usize) {
         if let Some(came) = &mut self.came {

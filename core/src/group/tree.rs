@@ -52,6 +52,8 @@ pub(super) struct Tree {
     pub(super) parent: Option<LinkId>,
     /// Where they are sent unasked.
     pub(super) children: Vec<LinkId>,
+    /// Who was told that its records come by another way, and was not asked since: what it sends was on its way then.
+    declined: Vec<LinkId>,
     used: u64,
     began: Time,
 }
@@ -71,7 +73,8 @@ impl Trees {
                 self.trees.remove(&oldest);
             }
         }
-        let new = Tree { parent: None, children: Vec::new(), used: 0, began: now };
+        let (children, declined) = (Vec::new(), Vec::new());
+        let new = Tree { parent: None, children, declined, used: 0, began: now };
         let tree = self.trees.entry(publisher).or_insert(new);
         tree.used = self.uses;
         (tree, known)
@@ -99,13 +102,43 @@ impl Trees {
         }
     }
 
+    /// A record came again. Whether its sender is to go on: of two whose records overtake each other one must.
+    pub(super) fn keeps(&mut self, publisher: Publisher, link: LinkId) -> bool {
+        let Some(tree) = self.trees.get_mut(&publisher) else { return false };
+        if tree.parent.is_none() {
+            tree.came(link);
+        }
+        let keeps = tree.parent == Some(link);
+        if !keeps && !tree.declined.contains(&link) {
+            tree.declined.push(link);
+        }
+        keeps
+    }
+
+    /// Somebody is asked for a record of this publisher, and will send the next ones unasked.
+    pub(super) fn asked(&mut self, publisher: Publisher, link: LinkId) {
+        if let Some(tree) = self.trees.get_mut(&publisher) {
+            tree.declined.retain(|other| *other != link);
+        }
+    }
+
     /// A neighbour is gone from all trees.
     pub(super) fn forget(&mut self, link: LinkId) {
         for tree in self.trees.values_mut() {
             tree.children.retain(|child| *child != link);
+            tree.declined.retain(|other| *other != link);
             if tree.parent == Some(link) {
                 tree.parent = None;
             }
+        }
+    }
+}
+
+impl Tree {
+    /// A record came from a neighbour that is in the tree, as far as we told it.
+    pub(super) fn came(&mut self, from: LinkId) {
+        if !self.declined.contains(&from) {
+            self.parent = Some(from);
         }
     }
 }
@@ -145,6 +178,38 @@ mod tests {
         assert_eq!(children(&trees), Some(vec![LinkId(4)]));
         trees.forget(LinkId(4));
         assert_eq!(children(&trees), Some(vec![]));
+    }
+
+    #[test]
+    fn of_two_whose_records_overtake_each_other_one_goes_on() {
+        let mut trees = Trees::default();
+        let [a, b] = [1, 2].map(LinkId);
+        let came =
+            |trees: &mut Trees, link| trees.touch(publisher(1), Time::from_micros(0)).0.came(link);
+        came(&mut trees, a);
+        assert!(!trees.keeps(publisher(1), b), "its records come by the first");
+        // What the second had sent by then is ahead of the first one's.
+        came(&mut trees, b);
+        assert!(trees.keeps(publisher(1), a));
+        assert!(!trees.keeps(publisher(1), b));
+        // The first one's record is late, and the second is asked: it goes on now, and the first one is not needed.
+        trees.asked(publisher(1), b);
+        came(&mut trees, b);
+        assert!(trees.keeps(publisher(1), b), "it may send the same twice");
+        assert!(!trees.keeps(publisher(1), a));
+    }
+
+    #[test]
+    fn without_a_parent_whoever_sends_becomes_it() {
+        let mut trees = Trees::default();
+        let [a, b] = [1, 2].map(LinkId);
+        assert!(!trees.keeps(publisher(1), a), "nobody published");
+        trees.touch(publisher(1), Time::from_micros(0)).0.came(a);
+        assert!(!trees.keeps(publisher(1), b));
+        trees.forget(a);
+        assert!(!trees.keeps(publisher(1), b), "it was declined");
+        trees.asked(publisher(1), b);
+        assert!(trees.keeps(publisher(1), b));
     }
 
     #[test]
