@@ -391,7 +391,8 @@ pub(crate) struct AckOf {
     pub(crate) useful: bool,
 }
 
-/// Names a record that the sender holds, or has asked for.
+/// Names a version of a record: one that the sender holds or has asked for, or, where it asks, the one that is too old
+/// (0 where it has none).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
     pub(crate) id: RecordId,
@@ -517,10 +518,13 @@ pub(crate) fn decode_signal(body: &Bytes) -> Result<Signal, Misbehaved> {
 /// Encodes an announcement: items of [`Announced::BYTES`], and one more byte if they are too large to be sent unasked.
 /// Not CBOR, since there are more of these messages than of all others together.
 pub(crate) fn announce(slot: u16, announced: &[Announced], large: bool) -> Message {
-    let items = announced.iter().flat_map(|Announced { id, version }| {
+    packed(kind::ANNOUNCE, slot, items(announced).chain(large.then_some(1)))
+}
+
+fn items(announced: &[Announced]) -> impl Iterator<Item = u8> {
+    announced.iter().flat_map(|Announced { id, version }| {
         id.as_bytes().iter().copied().chain(version.to_be_bytes())
-    });
-    packed(kind::ANNOUNCE, slot, items.chain(large.then_some(1)))
+    })
 }
 
 /// Takes an announcement apart: what is announced, and whether that is large. Later versions may add bytes.
@@ -539,9 +543,9 @@ pub(crate) fn decode_announce(
     Ok((items.iter().filter_map(announced), rest.first() == Some(&1)))
 }
 
-/// Encodes a request for announced records, ids only; the records come as floods.
-pub(crate) fn request(slot: u16, ids: &[RecordId]) -> Message {
-    packed(kind::REQUEST, slot, ids.iter().flat_map(|id| *id.as_bytes()))
+/// Encodes a request for what is newer than this; the records come as floods.
+pub(crate) fn request(slot: u16, held: &[Announced]) -> Message {
+    packed(kind::REQUEST, slot, items(held))
 }
 
 /// Encodes what the sender does not let in, by short ids: not to be given again before it is requested.
@@ -558,13 +562,9 @@ pub(crate) fn decode_decline(body: &[u8]) -> Result<impl Iterator<Item = u64>, M
     Ok(shorts.iter().map(|short| u64::from_le_bytes(*short)))
 }
 
-/// Takes a request apart.
-pub(crate) fn decode_request(body: &[u8]) -> Result<impl Iterator<Item = RecordId>, Misbehaved> {
-    let (ids, _) = body.as_chunks::<{ RecordId::BYTES }>();
-    if ids.len() > limits::PAGE_MAX {
-        return Err(Misbehaved::TooMuch);
-    }
-    Ok(ids.iter().map(|id| RecordId::from_bytes(*id)))
+/// Takes a request apart. Later versions may add bytes.
+pub(crate) fn decode_request(body: &[u8]) -> Result<impl Iterator<Item = Announced>, Misbehaved> {
+    Ok(decode_announce(body)?.0)
 }
 
 fn packed(kind: u8, slot: u16, body: impl Iterator<Item = u8>) -> Message {
@@ -683,11 +683,10 @@ mod tests {
                 assert_eq!(decode_announce(&message[3..]).unwrap().0.count(), 3);
             }
         }
-        let ids: Vec<RecordId> = announced.iter().map(|a| a.id).collect();
-        let message = request(0x0203, &ids);
+        let message = request(0x0203, &announced);
         let message = message.bytes();
         assert_eq!(message[..3], [kind::REQUEST, 2, 3]);
-        assert_eq!(decode_request(&message[3..]).unwrap().collect::<Vec<_>>(), ids);
+        assert_eq!(decode_request(&message[3..]).unwrap().collect::<Vec<_>>(), announced);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use peergraph_tests::check::delivery::Delivery;
 use peergraph_tests::host::{rtc_address, socket_address};
 use peergraph_tests::story::draft;
 use peergraph_tests::{HostId, Kind, World};
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// How long a graph may take to repair itself. Virtual.
@@ -325,10 +326,77 @@ fn new_version_of_a_record_comes_to_all_at_once() {
     });
 }
 
+/// Goal: of versions of a record that follow each other faster than they spread, the last comes to all, without waiting for
+/// a sync. Method: each burst begins with the tree that the last one left, or with none, and links die meanwhile.
+#[test]
+fn last_of_many_versions_of_a_record_comes_to_all() {
+    each_seed("last_of_many_versions_of_a_record_comes_to_all", 20, |world| {
+        let names: Vec<String> = (0..30).map(|number| format!("n{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (group, hosts) = world.group_of(&names);
+        world.run_for(Duration::from_secs(300));
+        let publisher = *world.chance.of(&hosts);
+        let first = world.say_to(publisher, group, "version 0", &hosts);
+        let mut number = 0;
+        for burst in 0..12 {
+            let pause = *world.chance.of(&[2, 30, 130]);
+            world.run_for(Duration::from_secs(pause));
+            let mut last = first.clone();
+            for _ in 0..world.chance.within(1..8) {
+                number += 1;
+                let text = format!("version {number}");
+                let draft = Draft { id: Some(first.id), ..draft(text) };
+                last = world.publish(publisher, group, draft).expect("replaced");
+                let pause = world.chance.within(0..150);
+                world.run_for(Duration::from_millis(pause));
+                let cut = *world.chance.of(&hosts);
+                let other = world.wired_to(cut);
+                if world.chance.with(0.5) && other.len() > 3 {
+                    let other = *world.chance.of(&other);
+                    world.cut_between(cut, other);
+                }
+            }
+            world.run_for(Duration::from_millis(5_000));
+            let told = |event: &Event| {
+                matches!(event, Event::Record { record, .. }
+                    if record.id == last.id && record.version == last.version)
+            };
+            let late: Vec<_> = hosts.iter().filter(|&&host| !world.has_event(host, told)).collect();
+            assert!(late.is_empty(), "burst {burst}: version {number} is not yet at {late:?}");
+        }
+    });
+}
+
+/// Goal: who heard of a record first from somebody who leaves before it has come gets it from others. Method: a member
+/// leaves while a record is on its way; of some publishers a tree is known.
+#[test]
+fn record_comes_to_those_whose_announcer_leaves() {
+    each_seed("record_comes_to_those_whose_announcer_leaves", 10, |world| {
+        let names: Vec<String> = (0..30).map(|number| format!("n{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (group, mut hosts) = world.group_of(&names);
+        world.run_for(Duration::from_secs(60));
+        while hosts.len() > 10 {
+            world.chance.shuffle(&mut hosts);
+            let text = format!("{} are here", hosts.len());
+            world.command(hosts[0], Command::Publish { group, draft: draft(text.clone()) });
+            let pause = world.chance.within(20..150);
+            world.run_for(Duration::from_millis(pause));
+            world.stop(hosts.pop().expect("there are more"));
+            world.run_for(Duration::from_secs(2));
+            let told = |event: &Event| matches!(event, Event::Record { record, .. } if record.payload == text);
+            let late: Vec<_> = hosts.iter().filter(|&&host| !world.has_event(host, told)).collect();
+            assert!(late.is_empty(), "{text:?} is not yet at {late:?}");
+            world.run_for(Duration::from_secs(20));
+        }
+    });
+}
+
 /// C46: where one alone publishes, its words come to all sooner once its tree has grown. Over as many hops: its first
 /// record already found the quickest ways, but was asked for at each hop.
 #[test]
 fn c46_words_of_a_single_publisher_come_sooner_by_its_tree() {
+    let shares = RefCell::new(Vec::new());
     each_seed("c46_words_of_a_single_publisher_come_sooner_by_its_tree", 5, |world| {
         let names: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -352,9 +420,12 @@ fn c46_words_of_a_single_publisher_come_sooner_by_its_tree() {
         // A link that is given up meanwhile makes some records late.
         let mut later = slowest[1..].to_vec();
         later.sort_unstable();
-        let median = later[later.len() / 2];
-        assert!(median * 10 < slowest[0] * 9, "slowest arrivals, in microseconds: {slowest:?}");
+        shares.borrow_mut().push(later[later.len() / 2] as f64 / slowest[0] as f64);
     });
+    // A first record may find a tree's ways by chance.
+    let shares = shares.into_inner();
+    let mean = shares.iter().sum::<f64>() / shares.len() as f64;
+    assert!(mean < 0.8, "slowest arrivals as shares of the first one's: {shares:?}");
 }
 
 /// C47: a lost link is replaced at once where it is missed, long before the clock would see to it.

@@ -144,6 +144,11 @@ fn flood(slot: u16, record: &Signed) -> Bytes {
     message(FLOOD, slot, &[&[ARRAY | 1][..], &byte_string(record.bytes())].concat())
 }
 
+/// Asks for a record of which one has no version.
+fn wish(id: RecordId) -> Vec<u8> {
+    [id.as_bytes(), &[0; 8][..]].concat()
+}
+
 /// A record so often that it fills a frame.
 fn flood_often(slot: u16, record: &Signed) -> Bytes {
     let record = byte_string(record.bytes());
@@ -203,10 +208,7 @@ impl World {
             }
             Act::Announce => named(ANNOUNCE),
             Act::Acknowledge => named(ACK),
-            Act::Request => {
-                let head = [MAP_OF_ONE, 0, ARRAY | 1, 0x50];
-                message(REQUEST, slot, &[&head[..], any.as_bytes()].concat())
-            }
+            Act::Request => message(REQUEST, slot, &wish(any)),
             Act::Equivocate => {
                 let Some(own) = self.own_record(host) else { return false };
                 let content = |text: &'static [u8]| Record {
@@ -242,8 +244,8 @@ impl World {
             }
             Act::Insist => {
                 let Some(own) = self.own_record(host) else { return false };
-                let count = (FRAME_ROOM / own.id.as_bytes().len()).min(PAGE_MAX);
-                message(REQUEST, slot, &own.id.as_bytes().repeat(count))
+                let wish = wish(own.id);
+                message(REQUEST, slot, &wish.repeat((FRAME_ROOM / wish.len()).min(PAGE_MAX)))
             }
             Act::Chatter => {
                 let [from, nobody, attempt] = [(); 3].map(|()| self.chance.any());

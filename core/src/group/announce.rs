@@ -15,8 +15,13 @@
 //! neighbour, or had to ask for what the tree ought to have brought, asks the others for nothing: an empty request,
 //! which says that it depends on their announcements, and brings those that wait.
 //!
+//! Versions of a record may follow each other faster than they spread. A newer one than was announced is announced and
+//! asked for like the first; an older one that comes meanwhile ends no wait. Who asks says which version it holds, so
+//! that it is sent what is newer, at once or when it comes, and nothing else.
+//!
 //! An id says nothing that could be verified. A neighbour may have [`PROMISED_MAX`] ids open that it did not deliver;
 //! more are neither passed on nor asked for. (The beginnings: Plumtree, Leitão and others 2007.)
+use super::graph::Slot;
 use super::tree::{self, Publisher};
 use super::waste::units;
 use super::{Group, SlotState, Timer};
@@ -88,9 +93,10 @@ impl Late {
         }
     }
 
-    /// The other end has a record, and need not be told.
-    fn needless(&mut self, id: RecordId) {
-        if let Some(at) = self.announced.iter().take(LATER_SEARCHED).position(|a| a.id == id) {
+    /// The other end has this version of a record, and need not be told of it, nor of an older one.
+    fn needless(&mut self, known: Announced) {
+        let needless = |it: &Announced| it.id == known.id && it.version <= known.version;
+        if let Some(at) = self.announced.iter().take(LATER_SEARCHED).position(needless) {
             self.announced.remove(at);
         }
     }
@@ -121,18 +127,23 @@ impl Late {
 pub(super) struct Awaited {
     records: BTreeMap<RecordId, Wanted>,
     due: Deadlines<RecordId>,
-    /// By neighbour: how many of them it was first to announce.
+    /// By neighbour: how many of them, each version counted, it was first to announce.
     promised: BTreeMap<LinkId, usize>,
 }
 
+#[derive(Clone)]
 struct Wanted {
-    /// When it was announced first, and passed on to who was a neighbour then.
-    since: Time,
+    /// The newest that was announced, and when: it was passed on then to who was a neighbour.
     version: u64,
+    since: Time,
     large: bool,
-    /// Who announced it, in order, and how many of them were asked.
+    /// Who announced it, in the order in which they are asked, and how many of them were.
     announcers: Vec<LinkId>,
     asked: usize,
+    /// How many of them, from the front, were first to announce a version.
+    promised: usize,
+    /// Whether it came and was of no use yet.
+    came: bool,
     /// Who asked us for it.
     askers: Vec<LinkId>,
 }
@@ -141,28 +152,51 @@ impl Awaited {
     fn take(&mut self, id: RecordId) -> Option<Wanted> {
         let wanted = self.records.remove(&id)?;
         self.due.clear(id);
-        if let Some(first) = wanted.announcers.first()
-            && let Some(promised) = self.promised.get_mut(first)
-        {
-            *promised -= 1;
-            if *promised == 0 {
-                self.promised.remove(first);
+        for link in &wanted.announcers[..wanted.promised] {
+            if let Some(promised) = self.promised.get_mut(link) {
+                *promised -= 1;
+                if *promised == 0 {
+                    self.promised.remove(link);
+                }
             }
         }
         Some(wanted)
     }
 
-    /// Notes the first announcement of a record, unless there are too many.
+    /// A version of a record came: it is awaited no more, unless a newer one was announced.
+    fn came(&mut self, id: RecordId, version: u64) -> Option<Wanted> {
+        match self.records.get(&id) {
+            Some(wanted) if wanted.version > version => Some(wanted.clone()),
+            Some(_) | None => self.take(id),
+        }
+    }
+
+    /// Notes the first announcement of a version that is newer than any other, unless there are too many.
     fn begin(&mut self, now: Time, link: LinkId, announced: Announced, large: bool) -> bool {
         let Announced { id, version } = announced;
         let promised = self.promised.get(&link).copied().unwrap_or(0);
-        if self.records.len() >= AWAITED_MAX || promised >= PROMISED_MAX {
+        let awaited = self.records.len();
+        let wanted = self.records.get_mut(&id);
+        let versions = wanted.as_ref().map_or(0, |wanted| wanted.promised);
+        if promised >= PROMISED_MAX
+            || versions >= ANNOUNCERS_MAX
+            || versions == 0 && awaited >= AWAITED_MAX
+        {
             return false;
         }
         self.promised.insert(link, promised + 1);
-        let (announcers, askers) = (vec![link], Vec::new());
-        let wanted = Wanted { since: now, version, large, announcers, asked: 0, askers };
-        self.records.insert(id, wanted);
+        if let Some(wanted) = wanted {
+            wanted.announcers.insert(0, link);
+            wanted.announcers.truncate(ANNOUNCERS_MAX);
+            (wanted.version, wanted.since, wanted.large) = (version, now, large);
+            (wanted.asked, wanted.promised, wanted.came) = (0, versions + 1, false);
+        } else {
+            let (announcers, askers) = (vec![link], Vec::new());
+            let (since, asked, promised, came) = (now, 0, 1, false);
+            let wanted =
+                Wanted { version, since, large, announcers, asked, promised, came, askers };
+            self.records.insert(id, wanted);
+        }
         true
     }
 
@@ -187,7 +221,7 @@ impl Group {
         from: Option<LinkId>,
     ) -> Vec<LinkId> {
         let Some((id, version)) = Signed::peek(record) else { return Vec::new() };
-        let wanted = self.awaited.take(id);
+        let wanted = self.awaited.came(id, version);
         let publisher = Publisher::of(id);
         let large = record.len() > LARGE_BYTES;
         if from.is_none() {
@@ -216,11 +250,12 @@ impl Group {
             if slot.state != SlotState::Neighbour || Some(link) == from {
                 continue;
             }
+            let told = |wanted: &Wanted| wanted.version == version && slot.since < wanted.since;
             let asked = || wanted.as_ref().is_some_and(|wanted| wanted.askers.contains(&link));
             if (!large && tree.children.contains(&link)) || (large && asked()) {
                 slot.used(true);
                 self.outgoing.entry(link).or_default().records.push(record.clone());
-            } else if wanted.as_ref().is_some_and(|wanted| slot.since < wanted.since) {
+            } else if wanted.as_ref().is_some_and(told) {
                 // It was passed on when it was announced.
             } else if large || !settled || from.is_none() {
                 slot.used(false);
@@ -273,7 +308,7 @@ impl Group {
             let Announced { id, version } = announced;
             if let Some(slot) = self.slots.get_mut(&link) {
                 slot.used(false);
-                slot.late.needless(id);
+                slot.late.needless(announced);
             }
             if let Some((_, meta)) = self.meta(id)
                 && meta.version >= version
@@ -300,8 +335,12 @@ impl Group {
     /// A record that we lack is announced.
     fn announced(&mut self, ctx: &Ctx<'_>, link: LinkId, announced: Announced, large: bool) {
         let Announced { id, version } = announced;
-        if let Some(wanted) = self.awaited.records.get_mut(&id) {
-            wanted.version = wanted.version.max(version);
+        let awaited = self.awaited.records.get_mut(&id);
+        // A question is due already where nobody was asked.
+        let due = awaited.as_ref().is_some_and(|wanted| wanted.asked == 0);
+        if let Some(wanted) = awaited
+            && wanted.version >= version
+        {
             if wanted.announcers.len() >= ANNOUNCERS_MAX || wanted.announcers.contains(&link) {
                 return;
             }
@@ -323,7 +362,7 @@ impl Group {
         let parent = self.trees.get(publisher).and_then(|tree| tree.parent);
         if large || parent.is_none_or(|parent| parent == link) {
             self.ask(ctx, id);
-        } else {
+        } else if !due {
             self.awaited.due.set(id, ctx.now.mono.after(TREE_DELAY));
         }
         for (&other, slot) in &mut self.slots {
@@ -359,7 +398,7 @@ impl Group {
     /// A record came, but is of no use yet: nobody else is asked for it meanwhile.
     pub(super) fn await_later(&mut self, ctx: &Ctx<'_>, id: RecordId) {
         if let Some(wanted) = self.awaited.records.get_mut(&id) {
-            wanted.asked = wanted.announcers.len();
+            (wanted.asked, wanted.came) = (wanted.announcers.len(), true);
             self.awaited.due.set(id, ctx.now.mono.after(FORGOTTEN_AFTER));
         }
     }
@@ -384,15 +423,29 @@ impl Group {
         self.arm_graft();
     }
 
-    /// Asks the next announcer of a record. Once all were asked it is forgotten, after a while: if it is real, the
-    /// next sync brings it.
+    /// Asks the next announcer of a record, then those to whom we announced it. Once all were asked it is forgotten,
+    /// after a while: if it is real, the next sync brings it.
     fn ask(&mut self, ctx: &Ctx<'_>, id: RecordId) {
         let Some(wanted) = self.awaited.records.get_mut(&id) else { return };
         if wanted.asked > wanted.announcers.len() {
             self.awaited.take(id);
             return;
         }
-        while let Some(&link) = wanted.announcers.get(wanted.asked) {
+        // Whoever heard of it from us does not announce it to us, but may have it by now.
+        let told = |wanted: &Wanted| {
+            let told = |link: &LinkId, slot: &Slot| {
+                slot.state == SlotState::Neighbour
+                    && slot.since < wanted.since
+                    && !wanted.announcers.contains(link)
+            };
+            let more = !wanted.came && wanted.announcers.len() < ANNOUNCERS_MAX;
+            self.slots.iter().find(|(link, slot)| more && told(link, slot)).map(|(&link, _)| link)
+        };
+        while let Some(link) = wanted.announcers.get(wanted.asked).copied().or_else(|| told(wanted))
+        {
+            if wanted.asked == wanted.announcers.len() {
+                wanted.announcers.push(link);
+            }
             wanted.asked += 1;
             if self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Neighbour) {
                 self.trees.asked(Publisher::of(id), link);
@@ -415,8 +468,8 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let mut asked = 0;
-        let mut ids = wire::decode_request(body)?.peekable();
-        if ids.peek().is_none()
+        let mut wishes = wire::decode_request(body)?.peekable();
+        if wishes.peek().is_none()
             && let Some(slot) = self.slots.get_mut(&link)
         {
             slot.late.hurry(ctx.now.mono);
@@ -424,17 +477,16 @@ impl Group {
                 self.timers.set_earlier(Timer::Announce, at);
             }
         }
-        for id in ids {
-            let held =
-                self.meta(id).map(|(_, meta)| (meta.version, meta.short(), meta.size as usize));
-            // What is announced is newer than what we hold: it is that which is asked for.
+        for Announced { id, version } in wishes {
             if let Some(wanted) = self.awaited.records.get_mut(&id)
-                && held.is_none_or(|(version, ..)| version < wanted.version)
+                && wanted.version > version
+                && wanted.askers.len() < ANNOUNCERS_MAX
+                && !wanted.askers.contains(&link)
             {
-                if wanted.askers.len() < ANNOUNCERS_MAX && !wanted.askers.contains(&link) {
-                    wanted.askers.push(link);
-                }
-            } else if let Some((_, short, bytes)) = held {
+                wanted.askers.push(link);
+            }
+            if let Some((_, meta)) = self.meta(id).filter(|(_, meta)| meta.version > version) {
+                let (short, bytes) = (meta.short(), meta.size as usize);
                 asked += units(bytes);
                 if bytes <= LARGE_BYTES {
                     self.trees.adopt(Publisher::of(id), link, ctx.now.mono);
@@ -459,5 +511,53 @@ impl Wanted {
 
     fn patience(&self) -> Duration {
         if self.large { ASK_LARGE_TIMEOUT } else { ASK_TIMEOUT }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(version: u64) -> Announced {
+        Announced { id: RecordId::from_bytes([1; 16]), version }
+    }
+
+    fn second(n: u64) -> Time {
+        Time::from_micros(n * 1_000_000)
+    }
+
+    #[test]
+    fn who_announces_an_older_version_is_told_of_the_newer_one() {
+        let mut late = Late::default();
+        late.add(version(2), second(1), true);
+        late.needless(version(1));
+        assert_eq!(late.announced, [version(2)]);
+        late.needless(version(2));
+        assert_eq!(late.announced, []);
+    }
+
+    #[test]
+    fn older_version_that_comes_ends_no_wait() {
+        let (mut awaited, [a, b]) = (Awaited::default(), [1, 2].map(LinkId));
+        let id = version(1).id;
+        assert!(awaited.begin(second(1), a, version(1), false));
+        assert!(awaited.begin(second(2), b, version(2), false));
+        assert_eq!(awaited.came(id, 1).unwrap().announcers, [b, a]);
+        let wanted = awaited.came(id, 2).unwrap();
+        assert_eq!((wanted.version, wanted.since, wanted.asked), (2, second(2), 0));
+        assert!(awaited.records.is_empty() && awaited.promised.is_empty());
+    }
+
+    #[test]
+    fn every_version_that_a_neighbour_promises_counts() {
+        let (mut awaited, link) = (Awaited::default(), LinkId(1));
+        let begun = |awaited: &mut Awaited, n| awaited.begin(second(1), link, version(n), false);
+        for n in 0..ANNOUNCERS_MAX as u64 {
+            assert!(begun(&mut awaited, n));
+        }
+        assert!(!begun(&mut awaited, u64::MAX));
+        assert_eq!(awaited.promised[&link], ANNOUNCERS_MAX);
+        assert!(awaited.came(version(1).id, ANNOUNCERS_MAX as u64).is_some());
+        assert!(awaited.promised.is_empty());
     }
 }

@@ -62,7 +62,10 @@ impl Group {
         while let Some((link, outgoing)) = self.outgoing.pop_first() {
             let Some(slot) = self.slots.get(&link) else { continue };
             for ids in outgoing.wanted.chunks(limits::PAGE_MAX) {
-                links.send(ctx.now, link, &wire::request(slot.number, ids), ctx.out);
+                let held = |id: RecordId| self.meta(id).map_or(0, |(_, meta)| meta.version);
+                let wishes: Vec<Announced> =
+                    ids.iter().map(|&id| Announced { id, version: held(id) }).collect();
+                links.send(ctx.now, link, &wire::request(slot.number, &wishes), ctx.out);
             }
             if outgoing.hurry {
                 links.send(ctx.now, link, &wire::request(slot.number, &[]), ctx.out);

@@ -63,6 +63,8 @@ use owed::{OWED_MAX, Owed};
 pub(super) struct Syncing {
     /// Whether it waits for its turn.
     queued: bool,
+    /// What the neighbour began with, which waits for its turn.
+    begun: Option<Sync>,
     /// Bytes that brought news since that was looked at; none in what was left of that time when its turn began.
     came: Option<usize>,
     /// Whether those were few.
@@ -128,17 +130,34 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Sync { class, first, step, priorities } = wire::decode(body)?;
-        let class = Class::from_wire(class).ok_or(Misbehaved::Sync)?;
+        let sync: Sync = wire::decode(body)?;
+        let class = Class::from_wire(sync.class).ok_or(Misbehaved::Sync)?;
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
-        if first {
-            if slot.opener || slot.sync.class.is_some() {
+        if sync.first {
+            if slot.opener || slot.sync.class.is_some() || slot.sync.begun.is_some() {
                 return Err(Misbehaved::Sync);
+            }
+            if class == Class::Membership && self.is_served() {
+                self.put_off(ctx, link, sync);
+                return Ok(());
             }
             self.start_class(link, class);
         } else if slot.sync.class != Some(class) || slot.sync.compared || slot.sync.held.is_some() {
             return Err(Misbehaved::Sync);
         }
+        self.follow(ctx, links, link, class, sync)
+    }
+
+    /// Does what a neighbour's message about a comparison asks for.
+    fn follow(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        class: Class,
+        sync: Sync,
+    ) -> Result<(), Misbehaved> {
+        let Sync { step, priorities, .. } = sync;
         if let (Some(priorities), Some(slot)) = (priorities, self.slots.get_mut(&link)) {
             slot.sync.prioritise(&priorities)?;
         }

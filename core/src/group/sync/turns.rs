@@ -1,14 +1,16 @@
 //! Turns: who lacks much takes it from one neighbour at a time.
 //!
 //! Who joins or comes back finds several neighbours at once, and each would give it all that it lacks. So it begins to
-//! compare with one of them; the next one's turn comes when that one is done, lost, or brings little. Whatever came
-//! stays, so that the next one gives the rest only. Who is done with one begins with all others: little differs then.
+//! compare with one of them, or answers one that began; the next one's turn comes when that one is done, lost, or brings
+//! little. Whatever came stays, so that the next one gives the rest only. Who is done with one goes on with all others:
+//! little differs then.
 use super::super::graph::Slot;
 use super::super::{Group, Timer};
 use crate::io::LinkId;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::storage::Class;
+use crate::wire::Sync;
 use std::time::Duration;
 
 /// Who brings less than so many bytes in that time is slow: the next one's turn comes, too. Guess: a megabit a second
@@ -30,26 +32,41 @@ impl Group {
         self.next_turn(ctx, links);
     }
 
+    /// A neighbour began to compare stores: it waits for its turn.
+    pub(super) fn put_off(&mut self, ctx: &Ctx<'_>, link: LinkId, begun: Sync) {
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.sync.begun = Some(begun);
+            self.timers.set_if_unarmed(Timer::Turn, ctx.now.mono.after(LOOK_EVERY));
+        }
+    }
+
     /// Begins with those whose turn it is.
     pub(super) fn next_turn(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        while let Some(link) = self.neighbour_where(|slot| slot.sync.queued) {
+        while let Some(link) = self.neighbour_where(Slot::waits_for_turn) {
             if self.is_served() {
                 self.timers.set_if_unarmed(Timer::Turn, ctx.now.mono.after(LOOK_EVERY));
                 return;
             }
-            self.sync_class(ctx, links, link, Class::Membership);
+            let begun = self.slots.get_mut(&link).and_then(|slot| slot.sync.begun.take());
+            let Some(begun) = begun else {
+                self.sync_class(ctx, links, link, Class::Membership);
+                continue;
+            };
+            self.start_class(link, Class::Membership);
+            // Whoever began with what makes no sense is not heard again: it waits for our answer.
+            let _ = self.follow(ctx, links, link, Class::Membership, begun);
         }
     }
 
     /// Whether somebody brings what we lack, and nobody has brought all of it yet.
-    fn is_served(&self) -> bool {
+    pub(super) fn is_served(&self) -> bool {
         let serves = |slot: &Slot| slot.sync.class.is_some() && !slot.sync.slow;
         self.neighbour_where(|slot| slot.synced).is_none() && self.neighbour_where(serves).is_some()
     }
 
     /// A neighbour is gone: if it was its turn, it is the next one's.
     pub(in crate::group) fn lost_turn(&mut self, ctx: &Ctx<'_>) {
-        if self.neighbour_where(|slot| slot.sync.queued).is_some() && !self.is_served() {
+        if self.neighbour_where(Slot::waits_for_turn).is_some() && !self.is_served() {
             self.timers.set_earlier(Timer::Turn, ctx.now.mono);
         }
     }
@@ -66,5 +83,11 @@ impl Group {
 
     fn neighbour_where(&self, what: impl Fn(&Slot) -> bool) -> Option<LinkId> {
         self.neighbours().find(|(_, slot)| what(slot)).map(|(link, _)| link)
+    }
+}
+
+impl Slot {
+    fn waits_for_turn(&self) -> bool {
+        self.sync.queued || self.sync.begun.is_some()
     }
 }
