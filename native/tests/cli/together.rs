@@ -81,6 +81,25 @@ fn membership_changed_by_one_program_reaches_the_other() {
     assert_eq!(one(&run(ada, &reinstate))["standing"]["is"], "member");
 }
 
+/// Goal: who joins by a link and goes at once is a member for the others, too. Method: Ada's watch lets Bob in, whose
+/// program ends when it is done; hers is ended right after.
+#[test]
+fn newcomer_that_goes_at_once_is_known_to_who_let_it_in() {
+    let (node, ada, bob) = (folder(), folder(), folder());
+    let (_node, url) = Running::node(node.path());
+    let ada = ada.path();
+    ok(&run(ada, &["--node", &url, "group", "create", "Trip"]));
+    ok(&run_with_input(ada, &["publish", "Trip", "note", "--wait", "stored"], b"hello"));
+    let link = ok(&run(ada, &["group", "invite", "Trip"]));
+    let mut adas = Running::start(ada, &["--json", "watch", "Trip"]);
+    assert_eq!(adas.line()["payload"], "hello", "it runs");
+    let joined = run_with_input(bob.path(), &["--json", "group", "join"], link.as_bytes());
+    assert_eq!(one(&joined)["records"], 1);
+    drop(adas);
+    let listed = ok(&run(ada, &["--timeout", "1s", "group", "members", "Trip"]));
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+}
+
 #[test]
 fn who_is_here_is_listed_with_what_they_say_of_themselves() {
     let (node, ada) = (folder(), folder());
