@@ -38,17 +38,33 @@ impl Drop for Running {
     }
 }
 
+/// Ada's group with Bob in it; both know a node that runs until this is dropped.
+struct Meeting {
+    ada: tempfile::TempDir,
+    bob: tempfile::TempDir,
+    /// Bob's peer id.
+    bobs_id: String,
+    _node: Running,
+    _node_data: tempfile::TempDir,
+}
+
+impl Meeting {
+    fn new(group: &str) -> Self {
+        let (node_data, ada) = (folder(), folder());
+        let (node, url) = Running::node(node_data.path());
+        ok(&run(ada.path(), &["--node", &url, "group", "create", group]));
+        let (bob, bobs_id) = bob_joins(ada.path(), group);
+        ok(&run(bob.path(), &["--node", &url, "group", "list"]));
+        Self { ada, bob, bobs_id, _node: node, _node_data: node_data }
+    }
+}
+
 /// Goal: what one program changes, others learn at once. Method: a node, and Ada and Bob with short commands and a
 /// watch in turn, each in a process of its own.
 #[test]
 fn membership_changed_by_one_program_reaches_the_other() {
-    let (node, ada) = (folder(), folder());
-    let (_node, url) = Running::node(node.path());
-    let ada = ada.path();
-    ok(&run(ada, &["--node", &url, "group", "create", "Trip"]));
-    let (bob, peer) = bob_joins(ada, "Trip");
-    let bob = bob.path();
-    ok(&run(bob, &["--node", &url, "group", "list"]));
+    let meeting = Meeting::new("Trip");
+    let (ada, bob, peer) = (meeting.ada.path(), meeting.bob.path(), &meeting.bobs_id);
 
     let mut adas = Running::start(ada, &["--json", "watch", "Trip"]);
     let publish = ["publish", "Trip", "note", "--wait", "sent"];
@@ -102,14 +118,9 @@ fn newcomer_that_goes_at_once_is_known_to_who_let_it_in() {
 
 #[test]
 fn who_is_here_is_listed_with_what_they_say_of_themselves() {
-    let (node, ada) = (folder(), folder());
-    let (_node, url) = Running::node(node.path());
-    let ada = ada.path();
-    ok(&run(ada, &["--node", &url, "group", "create", "Trip"]));
+    let meeting = Meeting::new("Trip");
+    let (ada, bob) = (meeting.ada.path(), meeting.bob.path());
     ok(&run_with_input(ada, &["publish", "Trip", "note", "--wait", "stored"], b"hello"));
-    let (bob, _) = bob_joins(ada, "Trip");
-    let bob = bob.path();
-    ok(&run(bob, &["--node", &url, "group", "list"]));
     ok(&run(ada, &["group", "set", "Trip", "--presence", "0"]));
 
     let wrong = ["watch", "Trip", "--present", "mood"];
@@ -129,13 +140,8 @@ fn who_is_here_is_listed_with_what_they_say_of_themselves() {
 /// news among them; he watches, and his program says in which order they arrive.
 #[test]
 fn record_types_that_are_wanted_first_arrive_first() {
-    let (node, ada) = (folder(), folder());
-    let (_node, url) = Running::node(node.path());
-    let ada = ada.path();
-    ok(&run(ada, &["--node", &url, "group", "create", "Daily"]));
-    let (bob, _) = bob_joins(ada, "Daily");
-    let bob = bob.path();
-    ok(&run(bob, &["--node", &url, "group", "list"]));
+    let meeting = Meeting::new("Daily");
+    let (ada, bob) = (meeting.ada.path(), meeting.bob.path());
     let stored = ["--wait", "stored", "--lines"];
     let notes = "a note of some length, so that all of them take many messages".repeat(20);
     let notes = format!("{notes}\n").repeat(200);
