@@ -3,12 +3,62 @@
 //! A budget is an amount that may be used at once, and a rate at which what was used is given back. Keeping account costs
 //! an addition and a comparison; time is looked at only where the amount is exceeded, so that a budget that nobody looked
 //! at for long may once be used twice over.
+use crate::id::PeerId;
+use crate::limits::PEERS_REMEMBERED_MAX;
 use crate::time::Time;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// What peers used of one kind of budget, each of its own. At most [`PEERS_REMEMBERED_MAX`] of them are remembered.
+pub(crate) struct Accounts {
+    used: BTreeMap<PeerId, Used>,
+    per_second: u64,
+}
+
+impl Accounts {
+    /// Nobody used anything, of which so much is given back in a second.
+    pub(crate) fn new(per_second: u64) -> Self {
+        Self { used: BTreeMap::new(), per_second }
+    }
+
+    /// A peer uses some more.
+    pub(crate) fn add(&mut self, now: Time, peer: PeerId, units: u64) {
+        if self.used.len() >= PEERS_REMEMBERED_MAX && !self.used.contains_key(&peer) {
+            self.make_room(now);
+        }
+        self.used.entry(peer).or_insert(Used::nothing(now)).add(units);
+    }
+
+    /// By how much more a peer used than `most`.
+    pub(crate) fn over(&mut self, now: Time, peer: PeerId, most: u64) -> u64 {
+        self.used.get_mut(&peer).map_or(0, |used| used.over(now, most, self.per_second))
+    }
+
+    /// Forgets who owes nothing.
+    pub(crate) fn sweep(&mut self, now: Time) {
+        self.used.retain(|_, used| used.over(now, 0, self.per_second) > 0);
+    }
+
+    /// Forgets who owes nothing; else who owes least, so that to come with many names does not help.
+    fn make_room(&mut self, now: Time) {
+        self.sweep(now);
+        let least = self.used.iter().min_by_key(|(_, used)| used.units).map(|(&peer, _)| peer);
+        if let Some(least) = least
+            && self.used.len() >= PEERS_REMEMBERED_MAX
+        {
+            self.used.remove(&least);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.used.len()
+    }
+}
 
 /// What is used of a budget. In units that its owner names.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Used {
+struct Used {
     units: u64,
     /// Until when what was used is given back.
     at: Time,
@@ -16,26 +66,21 @@ pub(crate) struct Used {
 
 impl Used {
     /// Nothing is used.
-    pub(crate) fn nothing(now: Time) -> Self {
+    fn nothing(now: Time) -> Self {
         Self { units: 0, at: now }
     }
 
     /// Uses some more.
-    pub(crate) fn add(&mut self, units: u64) {
+    fn add(&mut self, units: u64) {
         self.units = self.units.saturating_add(units);
     }
 
     /// By how much more is used than `most`, of which so much is given back in a second.
-    pub(crate) fn over(&mut self, now: Time, most: u64, per_second: u64) -> u64 {
+    fn over(&mut self, now: Time, most: u64, per_second: u64) -> u64 {
         if self.units > most {
             self.give_back(now, per_second);
         }
         self.units.saturating_sub(most)
-    }
-
-    /// Whether nothing is used any more.
-    pub(crate) fn is_nothing(&mut self, now: Time, per_second: u64) -> bool {
-        self.over(now, 0, per_second) == 0
     }
 
     fn give_back(&mut self, now: Time, per_second: u64) {
@@ -56,6 +101,26 @@ mod tests {
         Time::from_micros(micros)
     }
 
+    fn peer(number: u64) -> PeerId {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        PeerId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn many_names_make_nobody_forget_who_owes_most() {
+        let (mut accounts, now) = (Accounts::new(10), at(0));
+        for number in 0..2 * PEERS_REMEMBERED_MAX as u64 {
+            // Whoever is known needs no room.
+            accounts.add(now, peer(0), 6);
+            accounts.add(now, peer(number), 5);
+            assert!(accounts.len() <= PEERS_REMEMBERED_MAX);
+        }
+        assert_eq!(accounts.over(now, peer(0), 0), 12 * PEERS_REMEMBERED_MAX as u64 + 5);
+        accounts.add(now.after(Duration::from_secs(1)), peer(u64::MAX), 1);
+        assert_eq!(accounts.len(), 2, "those who owe nothing went first");
+    }
+
     #[test]
     fn what_is_used_is_given_back_at_its_rate_however_often_one_looks() {
         for step in [1, 7, 999, 1_000, 1_001, 33_333, 1_000_000] {
@@ -68,7 +133,7 @@ mod tests {
             }
             let left = used.over(at(2_000_005), 0, 1_000);
             assert!((999..=1_001).contains(&left), "{left} after steps of {step} µs");
-            assert!(used.is_nothing(at(3_010_000), 1_000));
+            assert_eq!(used.over(at(3_010_000), 0, 1_000), 0);
         }
     }
 

@@ -11,51 +11,49 @@
 //!   the way could have done is nobody's fault.
 //!
 //! A closed link changes nothing in it: what counts is who is at the other end.
-use crate::budget::Used;
+use crate::budget::Accounts;
 use crate::error::Misbehaved;
 use crate::id::PeerId;
 use crate::limits::{
-    PEERS_REMEMBERED_MAX, PENANCE, PENANCE_MAX, PENANCE_OF_EXCESS, SIGNALS_PER_SECOND,
-    SIGNALS_SPARE, WORDS_PER_SECOND, WORDS_SPARE,
+    PENANCE, PENANCE_MAX, PENANCE_OF_EXCESS, SIGNALS_PER_SECOND, SIGNALS_SPARE, WORDS_PER_SECOND,
+    WORDS_SPARE,
 };
 use crate::time::Time;
 use crate::wire::kind;
-use std::collections::BTreeMap;
 
 /// Milliseconds in a second: penance is done at the pace of time.
 const MS_PER_SECOND: u64 = 1_000;
 
 /// The peers that have spoken to this node.
-#[derive(Default)]
-pub(crate) struct Conduct(BTreeMap<PeerId, Account>);
-
-#[derive(Clone, Copy)]
-struct Account {
-    signals: Used,
-    words: Used,
+pub(crate) struct Conduct {
+    signals: Accounts,
+    words: Accounts,
     /// In milliseconds.
-    penance: Used,
+    penance: Accounts,
 }
 
-impl Account {
-    fn is_clean(&mut self, now: Time) -> bool {
-        self.signals.is_nothing(now, SIGNALS_PER_SECOND)
-            && self.words.is_nothing(now, WORDS_PER_SECOND)
-            && self.penance.is_nothing(now, MS_PER_SECOND)
+impl Default for Conduct {
+    fn default() -> Self {
+        Self {
+            signals: Accounts::new(SIGNALS_PER_SECOND),
+            words: Accounts::new(WORDS_PER_SECOND),
+            penance: Accounts::new(MS_PER_SECOND),
+        }
     }
 }
 
 impl Conduct {
     /// Takes note of a message that is not bulk. Whether it is to be looked at.
     pub(crate) fn hear(&mut self, now: Time, peer: PeerId, kind: u8) -> Result<bool, Misbehaved> {
-        let account = self.account(now, peer);
         if matches!(kind, kind::SIGNAL | kind::CARRY) {
-            let heard = account.signals.over(now, SIGNALS_SPARE - 1, SIGNALS_PER_SECOND) == 0;
-            account.signals.add(u64::from(heard));
+            let heard = self.signals.over(now, peer, SIGNALS_SPARE - 1) == 0;
+            if heard {
+                self.signals.add(now, peer, 1);
+            }
             return Ok(heard);
         }
-        account.words.add(1);
-        let over = account.words.over(now, WORDS_SPARE, WORDS_PER_SECOND) > 0;
+        self.words.add(now, peer, 1);
+        let over = self.words.over(now, peer, WORDS_SPARE) > 0;
         if over { Err(Misbehaved::Excess) } else { Ok(true) }
     }
 
@@ -66,42 +64,19 @@ impl Conduct {
             return;
         }
         let penance = if fault == Misbehaved::Excess { PENANCE_OF_EXCESS } else { PENANCE };
-        self.account(now, peer).penance.add(penance.as_millis() as u64);
+        self.penance.add(now, peer, penance.as_millis() as u64);
     }
 
     /// Whether a peer is not to be let near.
     pub(crate) fn is_banned(&mut self, now: Time, peer: PeerId) -> bool {
-        let most = PENANCE_MAX.as_millis() as u64;
-        let account = self.0.get_mut(&peer);
-        account.is_some_and(|account| account.penance.over(now, most, MS_PER_SECOND) > 0)
-    }
-
-    fn account(&mut self, now: Time, peer: PeerId) -> &mut Account {
-        if self.0.len() >= PEERS_REMEMBERED_MAX && !self.0.contains_key(&peer) {
-            self.make_room(now);
-        }
-        let nothing = Used::nothing(now);
-        let new = Account { signals: nothing, words: nothing, penance: nothing };
-        self.0.entry(peer).or_insert(new)
-    }
-
-    /// Forgets who owes nothing; else who did least, so that to come with many names does not help.
-    fn make_room(&mut self, now: Time) {
-        self.0.retain(|_, account| !account.is_clean(now));
-        let penance = |mut account: Account| account.penance.over(now, 0, MS_PER_SECOND);
-        let least = self.0.iter().min_by_key(|(_, account)| penance(**account));
-        if let Some((&least, _)) = least
-            && self.0.len() >= PEERS_REMEMBERED_MAX
-        {
-            self.0.remove(&least);
-        }
+        self.penance.over(now, peer, PENANCE_MAX.as_millis() as u64) > 0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{KEEPALIVE_EVERY, LINKS_MAX};
+    use crate::limits::KEEPALIVE_EVERY;
     use std::time::Duration;
 
     fn peer(number: u16) -> PeerId {
@@ -159,21 +134,5 @@ mod tests {
         conduct.blame(now, peer(3), Misbehaved::Excess);
         assert!(conduct.is_banned(now, peer(3)), "no mistake of a moment");
         assert!(!conduct.is_banned(now.after(PENANCE_OF_EXCESS - PENANCE_MAX), peer(3)));
-    }
-
-    #[test]
-    fn many_names_make_nobody_forget_the_worst() {
-        let (mut conduct, now) = (Conduct::default(), Time::ZERO);
-        conduct.blame(now, peer(0), Misbehaved::Excess);
-        for number in 1..=2 * PEERS_REMEMBERED_MAX as u16 {
-            conduct.blame(now, peer(number), Misbehaved::BadFrame);
-            assert!(conduct.0.len() <= PEERS_REMEMBERED_MAX);
-        }
-        assert!(conduct.is_banned(now, peer(0)));
-        let later = now.after(PENANCE_OF_EXCESS);
-        for number in 0..LINKS_MAX as u16 {
-            assert_eq!(conduct.hear(later, peer(u16::MAX - number), kind::PING), Ok(true));
-        }
-        assert_eq!(conduct.0.len(), LINKS_MAX, "those who owe nothing went first");
     }
 }

@@ -79,7 +79,7 @@ pub enum Error {
     NotYourRecord,
     /// The record breaks a rule.
     #[error("the record cannot be published: {0}")]
-    BadRecord(#[from] BadRecord),
+    BadRecord(BadRecord),
     /// Our own security provider does not let it be published.
     #[error("it is not let in here: {0}")]
     NotValid(crate::provider::Why),
@@ -95,6 +95,13 @@ pub enum Error {
     /// Too many requests wait.
     #[error("too many requests at once; wait for some to finish")]
     Busy,
+}
+
+/// No source: the message has it already.
+impl From<BadRecord> for Error {
+    fn from(bad: BadRecord) -> Self {
+        Self::BadRecord(bad)
+    }
 }
 
 impl Error {

@@ -31,7 +31,7 @@
 //!
 //! # Where to read
 //!
-//! [`io`] (the whole border), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
+//! [`io`] (the whole border; its two parts are for the application), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
 //! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
 //! [`reconcile`].
 pub mod address;

@@ -162,7 +162,7 @@ pub const PENANCE: Duration = Duration::from_secs(30);
 pub const PENANCE_OF_EXCESS: Duration = Duration::from_secs(600);
 /// Penance that a peer may have open. Guess: eight faults. Who has more is not let near until it has less.
 pub const PENANCE_MAX: Duration = Duration::from_secs(240);
-/// Peers of which is known how they behave. Guess: 1.5 MB; more than there are links. Who did least is forgotten first.
+/// Peers whose use of one budget is known. Guess: half a MB; more than there are links. Who owes least is forgotten first.
 pub const PEERS_REMEMBERED_MAX: usize = 8_192;
 
 // --- certificates, invitations, names ------------------------------------------------------------------

@@ -40,7 +40,7 @@ pub struct Password(Zeroizing<String>);
 
 /// Not a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a password has 8 to 256 bytes")]
+#[error("a password has 8 to 256 bytes; choose a longer or a shorter one")]
 pub struct PasswordError;
 
 impl Password {

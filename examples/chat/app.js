@@ -240,8 +240,11 @@ function draw() {
   $("connection").dataset.state = now.state;
   setText($("connection-words"), now.words);
   setText($("can"), canWords({ reachable: node.reachable, state: now.state }));
-  drawPeople(members, neighbours, showPerson);
-  graph.update({ members: members.filter((member) => member.standing === "member"), neighbours, hub: node.reachable ? hub : null });
+  const out = now.state === "out";
+  drawPeople(members, neighbours, { out, show: showPerson });
+  // Who is out does not hear any more who is here.
+  const inside = out ? [] : members.filter((member) => member.standing === "member");
+  graph.update({ members: inside, neighbours, hub: node.reachable ? hub : null, out });
   const words = nodeNotice({ reachable: node.reachable, state: now.state });
   const update = newVersion && !words;
   setText($("notice-words"), update ? "A newer version of this page is ready." : words);
@@ -340,6 +343,10 @@ document.addEventListener("keydown", (event) => {
     closeSide();
     $("people-button").focus();
   }
+});
+// Beneath the bar, which grows with what it says.
+$("group-menu").addEventListener("beforetoggle", () => {
+  $("group-menu").style.top = `${$("bar").getBoundingClientRect().bottom}px`;
 });
 $("menu-new").addEventListener("click", () => { $("group-menu").hidePopover(); beginHere(); });
 const askLeave = () => { $("leave").returnValue = ""; $("leave").showModal(); };

@@ -28,7 +28,7 @@ export function makeGraph() {
     svg("circle", { r: 21 }), svg("text", { class: "letters", dy: "0.36em" }, "You"));
   circles.append(me);
 
-  function update({ members, neighbours, hub }) {
+  function update({ members, neighbours, hub, out }) {
     const linkOf = new Map(neighbours.map((link) => [link.node, link]));
     const others = members.filter((member) => !member.me);
     const nodes = others.flatMap((member) => member.nodes.map((node) => ({ key: node, member })));
@@ -71,7 +71,7 @@ export function makeGraph() {
       item.line.setAttribute("class", `link ${key === "hub" ? "hub" : path}`);
     }
     setText($("graph-words"),
-      graphWords({ here: nodes.length, links: neighbours.length, others: others.length }));
+      graphWords({ here: nodes.length, links: neighbours.length, others: others.length, out }));
     place(performance.now());
     run();
   }

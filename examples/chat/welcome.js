@@ -64,7 +64,7 @@ export function showInvited({ kind, group, name, inviter, role, roles, invitee, 
     // Nobody vouches for this name.
     ...field("Says it is from", inviter || "nobody"),
     ...field("You may", role ? roleWords(role, roles) : "what the group allows"),
-    ...field("Meant for", invitee ? `you, ${invitee.name}` : kind === "password" ? "who knows the password" : "whoever has the link"),
+    ...field("Meant for", invitee ? `You, ${invitee.name}` : kind === "password" ? "Who knows the password" : "Whoever has the link"),
     ...field("Good", `for ${untilWords(expires).replace(/^in /, "")}`),
     ...field("Group key", group, "code"));
   setText($("invited-words"), again
@@ -94,6 +94,10 @@ function field(name, value, kind) {
 
 function section(id) {
   for (const other of ["name-form", "invited", "begin"]) $(other).hidden = other !== id;
+  forgetErrors();
+}
+
+function forgetErrors() {
   for (const error of ["welcome-error", "name-error", "invited-error", "create-error", "paste-error"]) setText($(error), "");
 }
 
@@ -117,7 +121,7 @@ function guarded(errorId, waiting, work) {
     const label = button.textContent;
     button.disabled = true;
     setText(button, waiting);
-    setText($(errorId), "");
+    forgetErrors();
     try {
       await work();
     } catch (error) {

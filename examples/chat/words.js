@@ -68,7 +68,7 @@ export const memberWords = (count) => many(count, "member", "members");
  * besides us; `settling`: whether we have only just begun to look.
  */
 export function connection({ neighbours, others, settling, standing = "member" }) {
-  if (standing !== "member") return { state: "alone", words: "Not a member any more" };
+  if (standing !== "member") return { state: "out", words: "Not a member any more" };
   const direct = neighbours.filter((link) => link.direct).length;
   const through = neighbours.length - direct;
   if (neighbours.length === 0) {
@@ -82,6 +82,7 @@ export function connection({ neighbours, others, settling, standing = "member" }
 
 /** What works at the moment, and what does not. `reachable`: whether the node that served the page answers. */
 export function canWords({ reachable, state }) {
+  if (state === "out") return "The members keep no connection to you. Whoever takes you back finds you while this page is open.";
   if (reachable && state === "relayed") {
     return "Your network does not let you connect directly, so a node passes your messages on. It cannot read them.";
   }
@@ -94,8 +95,9 @@ export function canWords({ reachable, state }) {
     return "The node that served this page is out of reach. You can read and write: it is all saved here, and sent when "
       + "a member that you know from before can be reached, or the node is back.";
   }
-  return "The node that served this page is out of reach, and you go on without it: chat, read, even reload. "
-    + "Not possible until it is back: opening this page on another device, and joining for newcomers who know nobody else.";
+  return "The node that served this page is out of reach, and you go on without it. Keep this page open: after a reload "
+    + "the messages are still here, but without the node the others are found only through a member that is no browser. "
+    + "Newcomers have to wait.";
 }
 
 /** An open invitation in one line. */
@@ -106,7 +108,7 @@ export function invitationWords({ role, uses, used, expires, inviter }, now) {
 
 /** The line at the top of the chat while the node is gone. Empty when there is nothing to say. */
 export function nodeNotice({ reachable, state }) {
-  if (reachable) return "";
+  if (reachable || state === "out") return "";
   if (state === "direct" || state === "relayed") {
     return "The node is out of reach. The chat goes on between you; newcomers have to wait.";
   }
@@ -114,7 +116,8 @@ export function nodeNotice({ reachable, state }) {
 }
 
 /** Who is here, under the picture. */
-export function graphWords({ here, links, others }) {
+export function graphWords({ here, links, others, out }) {
+  if (out) return "You are not in the group any more.";
   if (others === 0) return "Only you so far. Invite somebody.";
   if (here === 0) return "Nobody else is here now.";
   const people = here === 1 ? "1 other device is here" : `${here} other devices are here`;
@@ -122,13 +125,14 @@ export function graphWords({ here, links, others }) {
   return `${people}, ${many(links, "link is", "links are")} yours.`;
 }
 
-const units = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000]];
+/** Name, length, and what may lack: an invitation for 7 days is one a minute later. Milliseconds. */
+const units = [["day", 86_400_000, 1_800_000], ["hour", 3_600_000, 30_000], ["minute", 60_000, 30_000]];
 /** "in 7 days", "in 2 hours". Rounded down, never less than a minute. */
 export function untilWords(date, now = Date.now()) {
   const left = date.getTime() - now;
   if (left <= 0) return "expired";
-  for (const [unit, length] of units) {
-    const count = Math.floor((left + 30_000) / length);
+  for (const [unit, length, lacking] of units) {
+    const count = Math.floor((left + lacking) / length);
     if (count >= 1) return `in ${many(count, unit, `${unit}s`)}`;
   }
   return "in less than a minute";

@@ -39,13 +39,14 @@ pub(crate) struct Global {
     /// Data folder: identities, groups, records [default: the platform's, or PEERGRAPH_DATA]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Identity to use: name, id, or the beginning of the id [default: the first one made]
+    /// Identity to use: name, id, or the beginning of the id [default: that of `identity default`]
     #[arg(long, global = true, value_name = "WHO")]
     identity: Option<String>,
     /// Name of the identity, if one has to be made [default: your user name]
     #[arg(id = "own_name", long = "name", global = true, value_name = "NAME")]
     name: Option<String>,
-    /// A node through which members can be found (http://…, https://…, rtc://…, ws://…); repeatable, and remembered
+    /// A node through which members can be found (http://…, https://…, rtc://…, ws://…); repeatable, and kept in
+    /// the file `nodes` of the data folder
     #[arg(long = "node", global = true, value_name = "URL")]
     nodes: Vec<NodeUrl>,
     /// Record type that a sync brings before the rest, such as chat.message; repeatable, the first one first
@@ -155,8 +156,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 impl Global {
     /// The data folder, made where there is none.
     fn folder(&self) -> Result<Folder> {
-        let given =
-            self.data.clone().or_else(|| std::env::var_os("PEERGRAPH_DATA").map(Into::into));
+        let given = self.data.clone().or_else(|| variable("PEERGRAPH_DATA"));
         let path = match given.or_else(platform_folder) {
             Some(path) => path,
             None => bail!("no data folder: this system names none; give one with --data DIR"),
@@ -254,10 +254,13 @@ async fn find_group(host: &Host, wanted: &str) -> Result<Group> {
     }
 }
 
+/// A path of the environment. An empty one is none.
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Where this kind of system keeps the data of programs.
 fn platform_folder() -> Option<PathBuf> {
-    let variable =
-        |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if cfg!(windows) {
         return variable("APPDATA").map(|path| path.join("peergraph"));
     }

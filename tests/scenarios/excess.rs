@@ -89,32 +89,37 @@ impl Story<'_> {
     }
 }
 
-#[test]
-fn records_that_all_have_are_brought_in_vain_for_a_while_only() {
-    each_seed("records_that_all_have_are_brought_in_vain_for_a_while_only", 2, |world| {
+/// What Dan overdoes costs him his links for a while; `judge` says what it may have cost the others.
+fn is_kept_away(test: &str, act: Act, per_second: u64, seconds: u64, judge: impl Fn(&Excess)) {
+    each_seed(test, 2, |world| {
         let mut story = story(world);
-        let excess = story.overdo(Act::Waste, 400, 60);
+        let excess = story.overdo(act, per_second, seconds);
         assert_eq!(story.blaming(), 3);
-        // A frame holds more than forty of his records. What arrives at the end of a second may be a second's worth more.
-        let units = excess.told * 40;
-        let most = excess.budgets(WASTE_SPARE, WASTE_PER_SECOND) + 400 * 60;
-        assert!(units <= most, "{units} records rather than {most}");
+        judge(&excess);
         story.stays_away_and_comes_back();
     });
 }
 
 #[test]
+fn records_that_all_have_are_brought_in_vain_for_a_while_only() {
+    let test = "records_that_all_have_are_brought_in_vain_for_a_while_only";
+    is_kept_away(test, Act::Waste, 400, 60, |excess| {
+        // A frame holds more than forty of his records. What arrives at the end of a second may be a second's worth more.
+        let units = excess.told * 40;
+        let most = excess.budgets(WASTE_SPARE, WASTE_PER_SECOND) + 400 * 60;
+        assert!(units <= most, "{units} records rather than {most}");
+    });
+}
+
+#[test]
 fn record_is_given_again_and_again_for_a_while_only() {
-    each_seed("record_is_given_again_and_again_for_a_while_only", 2, |world| {
-        let mut story = story(world);
-        let excess = story.overdo(Act::Insist, 20, 60);
-        assert_eq!(story.blaming(), 3);
+    let test = "record_is_given_again_and_again_for_a_while_only";
+    is_kept_away(test, Act::Insist, 20, 60, |excess| {
         let units = excess.told * 1_000;
         let most = excess.budgets(WASTE_SPARE, WASTE_PER_SECOND) + 20 * 1_000;
         assert!(units <= most, "{units} requests rather than {most}");
         // One record of each message that is full of them would do.
         assert!(excess.sent < units / 10 + USUAL_FRAMES * excess.seconds, "{} frames", excess.sent);
-        story.stays_away_and_comes_back();
     });
 }
 
@@ -137,14 +142,10 @@ fn signals_to_nobody_are_carried_at_a_steady_pace_only() {
 #[test]
 fn who_asks_all_the_time_whether_we_are_there_is_answered_for_a_while_only() {
     let test = "who_asks_all_the_time_whether_we_are_there_is_answered_for_a_while_only";
-    each_seed(test, 2, |world| {
-        let mut story = story(world);
-        let excess = story.overdo(Act::Pester, 2_000, 30);
-        assert_eq!(story.blaming(), 3);
+    is_kept_away(test, Act::Pester, 2_000, 30, |excess| {
         let most = excess.budgets(WORDS_SPARE, WORDS_PER_SECOND) + 2_000;
         assert!(excess.told <= most, "{} questions rather than {most}", excess.told);
         let most = most + USUAL_FRAMES * excess.seconds;
         assert!(excess.sent <= most, "{} frames rather than {most}", excess.sent);
-        story.stays_away_and_comes_back();
     });
 }

@@ -1,7 +1,8 @@
 //! Neighbours: who is refused, who leaves, and whether the rest stay connected.
 use crate::each_seed;
 use peergraph_core::cert::Role;
-use peergraph_core::io::{Command, Draft, Event};
+use peergraph_core::id::GroupId;
+use peergraph_core::io::{Command, Draft, Event, Reply};
 use peergraph_core::node::Neighbours;
 use peergraph_tests::check::delivery::Delivery;
 use peergraph_tests::host::{rtc_address, socket_address};
@@ -12,6 +13,30 @@ use std::time::Duration;
 
 /// How long a graph may take to repair itself. Virtual.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(120);
+
+/// A native node that wants other numbers of neighbours than the usual.
+fn wanting(world: &mut World, name: &str, wants: Neighbours) -> HostId {
+    let host = world.add_stopped(Kind::Native, name);
+    world.host(host).wants = wants;
+    world.start(host);
+    world.await_opened(host);
+    host
+}
+
+/// Ada's group, with guests of whom about half are browsers, which nobody can dial.
+fn mixed_group(world: &mut World, guests: &[impl AsRef<str>]) -> (GroupId, Vec<HostId>) {
+    let ada = world.native("ada");
+    let group = world.create_group(ada, "talk");
+    let mut hosts = vec![ada];
+    for name in guests {
+        let browser = world.chance.with(0.5);
+        let name = name.as_ref();
+        let host = if browser { world.browser(name) } else { world.native(name) };
+        world.let_in(ada, group, host, &[ada]);
+        hosts.push(host);
+    }
+    (group, hosts)
+}
 
 #[test]
 fn leaving_refers_and_the_rest_stays_connected() {
@@ -32,16 +57,11 @@ fn leaving_refers_and_the_rest_stays_connected() {
 fn node_at_its_maximum_refers_newcomers_to_others() {
     each_seed("node_at_its_maximum_refers_newcomers_to_others", 50, |world| {
         let wants = Neighbours::new(2, 3, 4).expect("a graph can be of these");
-        let ada = world.add_stopped(Kind::Native, "ada");
-        world.host(ada).wants = wants;
-        world.start(ada);
-        world.await_opened(ada);
+        let ada = wanting(world, "ada", wants);
         let group = world.create_group(ada, "talk");
         let mut hosts = vec![ada];
         for number in 1..12 {
-            let host = world.add_stopped(Kind::Native, &format!("n{number}"));
-            world.host(host).wants = wants;
-            world.start(host);
+            let host = wanting(world, &format!("n{number}"), wants);
             world.let_in(ada, group, host, &[ada]);
             hosts.push(host);
             assert!(world.hosts()[ada].neighbours <= 4, "ada keeps to her maximum");
@@ -54,19 +74,9 @@ fn node_at_its_maximum_refers_newcomers_to_others() {
 #[test]
 fn crowd_of_browsers_and_natives_becomes_one_graph() {
     each_seed("crowd_of_browsers_and_natives_becomes_one_graph", 30, |world| {
-        let ada = world.native("ada");
-        let group = world.create_group(ada, "talk");
-        let mut hosts = vec![ada];
-        for number in 1..12 {
-            let host = if world.chance.with(0.5) {
-                world.browser(&format!("b{number}"))
-            } else {
-                world.native(&format!("n{number}"))
-            };
-            world.let_in(ada, group, host, &[ada]);
-            hosts.push(host);
-        }
-        world.crash(ada);
+        let names: Vec<String> = (1..12).map(|number| format!("n{number}")).collect();
+        let (group, hosts) = mixed_group(world, &names);
+        world.crash(hosts[0]);
         let rest = &hosts[1..];
         let connected =
             world.run_until_every(50, REPAIRED_WITHIN, |world| world.is_connected(rest));
@@ -120,7 +130,6 @@ fn record_published_while_links_die_reaches_everybody() {
 #[test]
 fn group_that_is_left_is_forgotten_on_the_disk_and_by_its_neighbours() {
     each_seed("group_that_is_left_is_forgotten_on_the_disk_and_by_its_neighbours", 30, |world| {
-        use peergraph_core::io::{Command, Reply};
         let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
         world.say_to(hosts[0], group, "hello", &hosts);
         let answer = world.ask(hosts[1], Command::Leave { group });
@@ -161,15 +170,7 @@ fn opened_in_an_hour(world: &mut World) -> u64 {
 fn group_in_which_all_are_neighbours_opens_no_links() {
     each_seed("group_in_which_all_are_neighbours_opens_no_links", 20, |world| {
         // Fewer members than a node wants neighbours, some of whom nobody can dial.
-        let ada = world.native("ada");
-        let group = world.create_group(ada, "talk");
-        let mut hosts = vec![ada];
-        for name in ["bob", "cleo"] {
-            let browser = world.chance.with(0.5);
-            let host = if browser { world.browser(name) } else { world.native(name) };
-            world.let_in(ada, group, host, &[ada]);
-            hosts.push(host);
-        }
+        let (_, hosts) = mixed_group(world, &["bob", "cleo"]);
         world.run_for(Duration::from_secs(60));
         let opened = opened_in_an_hour(world);
         assert_eq!(opened, 0, "all are neighbours");
@@ -256,14 +257,8 @@ fn neighbours_above_the_ideal_are_dropped_one_by_one_and_the_graph_stays_whole()
     let name = "neighbours_above_the_ideal_are_dropped_one_by_one_and_the_graph_stays_whole";
     each_seed(name, 5, |world| {
         let wants = Neighbours::new(2, 3, 7).expect("a graph can be of these");
-        let mut hosts = Vec::new();
-        for number in 0..16 {
-            let host = world.add_stopped(Kind::Native, &format!("n{number}"));
-            world.host(host).wants = wants;
-            world.start(host);
-            world.await_opened(host);
-            hosts.push(host);
-        }
+        let hosts: Vec<HostId> =
+            (0..16).map(|number| wanting(world, &format!("n{number}"), wants)).collect();
         let group = world.create_group(hosts[0], "talk");
         for &host in &hosts[1..] {
             world.let_in(hosts[0], group, host, &[hosts[0]]);
@@ -304,9 +299,7 @@ fn large_record_crosses_every_link_at_most_once() {
 #[test]
 fn new_version_of_a_record_comes_to_all_at_once() {
     each_seed("new_version_of_a_record_comes_to_all_at_once", 10, |world| {
-        let names: Vec<String> = (0..20).map(|number| format!("n{number}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (group, hosts) = world.group_of(&names);
+        let (group, hosts) = world.group_of_many(20);
         world.run_for(Duration::from_secs(300));
         let publisher = *world.chance.of(&hosts);
         let long = |number: usize| format!("version {number} {}", ".".repeat(50_000));
@@ -398,9 +391,7 @@ fn record_comes_to_those_whose_announcer_leaves() {
 fn c46_words_of_a_single_publisher_come_sooner_by_its_tree() {
     let shares = RefCell::new(Vec::new());
     each_seed("c46_words_of_a_single_publisher_come_sooner_by_its_tree", 5, |world| {
-        let names: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (group, hosts) = world.group_of(&names);
+        let (group, hosts) = world.group_of_many(40);
         world.run_for(Duration::from_secs(400));
         let mark = world.chance.any();
         world.delivery = Some(Delivery::new(mark));

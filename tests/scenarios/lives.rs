@@ -2,7 +2,7 @@
 use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::id::{GroupId, RecordId};
-use peergraph_core::io::{Command, Draft, Event, Reply};
+use peergraph_core::io::{Draft, Event};
 use peergraph_core::limits::REFRESH_LEAD_MIN;
 use peergraph_core::policy::Policy;
 use peergraph_core::record::Record;
@@ -55,15 +55,12 @@ fn patient_group(world: &mut World) -> (GroupId, HostId, HostId) {
     let (ada, bob) = (world.native("ada"), world.native("bob"));
     let mut policy = Policy::default();
     policy.defer_expiry = true;
-    let name = "patience".to_owned();
-    let Ok(Reply::Group(info)) = world.ask(ada, Command::CreateGroup { name, policy }) else {
-        panic!("no group");
-    };
-    let mut invitation = world.invite_bound(ada, info.id, bob, Role::Member);
+    let group = world.create_group_under(ada, "patience", policy);
+    let mut invitation = world.invite_bound(ada, group, bob, Role::Member);
     invitation.addresses = vec![rtc_address(ada)];
-    assert_eq!(world.join(bob, invitation), Ok(info.id));
+    assert_eq!(world.join(bob, invitation), Ok(group));
     world.await_synced(bob);
-    (info.id, ada, bob)
+    (group, ada, bob)
 }
 
 #[test]

@@ -82,9 +82,7 @@ fn signature_of_a_node_that_crashed_runs_out_and_the_next_is_elected() {
 #[test]
 fn contacts_stay_in_their_band_and_are_the_lowest_ids() {
     each_seed("contacts_stay_in_their_band_and_are_the_lowest_ids", 5, |world| {
-        let names: Vec<String> = (0..30).map(|number| format!("n{number}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (group, hosts) = world.group_of(&names);
+        let (group, hosts) = world.group_of_many(30);
         world.run_for(SETTLED_AFTER);
         let by_id = ranked(world, &hosts);
         for &host in &by_id[..5] {

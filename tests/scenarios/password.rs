@@ -20,7 +20,9 @@ fn password(text: &str) -> Password {
 fn invite(world: &mut World, host: HostId, group: GroupId, text: &str) -> Invitation {
     let grant = Role::Member.into();
     let invite = Invite::Password { grant, password: password(text), uses: 10, expires_in: HOUR };
-    world.invite(host, group, invite).expect("an administrator invites")
+    let mut invitation = world.invite(host, group, invite).expect("an administrator invites");
+    invitation.addresses = vec![rtc_address(host)];
+    invitation
 }
 
 fn join(
@@ -38,8 +40,7 @@ fn password_lets_in_who_knows_it_and_tells_who_does_not() {
     each_seed("password_lets_in_who_knows_it_and_tells_who_does_not", 30, |world| {
         let ada = world.native("ada");
         let group = world.create_group(ada, "talk");
-        let mut invitation = invite(world, ada, group, "correct horse");
-        invitation.addresses = vec![rtc_address(ada)];
+        let invitation = invite(world, ada, group, "correct horse");
         let text = invitation.to_text();
         assert!(!text.contains("correct"));
         let invitation = Invitation::from_text(&text).expect("it was written by us");
@@ -59,8 +60,7 @@ fn who_guesses_must_wait_longer_and_longer() {
     each_seed("who_guesses_must_wait_longer_and_longer", 20, |world| {
         let ada = world.native("ada");
         let group = world.create_group(ada, "talk");
-        let mut invitation = invite(world, ada, group, "correct horse");
-        invitation.addresses = vec![rtc_address(ada)];
+        let invitation = invite(world, ada, group, "correct horse");
         let eve = world.native("eve");
         let mut wrong = 0;
         let mut waits = Vec::new();
@@ -102,13 +102,10 @@ fn creator_can_rule_passwords_out() {
         let ada = world.native("ada");
         let mut policy = Policy::default();
         policy.passwords = false;
-        let name = "talk".to_owned();
-        let Ok(Reply::Group(info)) = world.ask(ada, Command::CreateGroup { name, policy }) else {
-            panic!("no group");
-        };
+        let group = world.create_group_under(ada, "talk", policy);
         let grant = Role::Member.into();
         let password = password("correct horse");
         let invite = Invite::Password { grant, password, uses: 1, expires_in: HOUR };
-        assert_eq!(world.invite(ada, info.id, invite).err(), Some(Error::NotAllowed));
+        assert_eq!(world.invite(ada, group, invite).err(), Some(Error::NotAllowed));
     });
 }

@@ -3,7 +3,7 @@ use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId, Serial};
-use peergraph_core::io::{Command, Event, GroupInfo, Invite, Keep, MemberInfo, Properties, Reply};
+use peergraph_core::io::{Command, Event, Invite, Keep, MemberInfo, Properties, Reply};
 use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::roll::{Reason, Standing, Target};
 use peergraph_tests::host::rtc_address;
@@ -20,11 +20,6 @@ fn peer(world: &World, host: HostId) -> PeerId {
 
 fn member(world: &mut World, at: HostId, group: GroupId, who: PeerId) -> Option<MemberInfo> {
     world.members(at, group).into_iter().find(|member| member.peer == who)
-}
-
-fn group_info(world: &mut World, host: HostId, group: GroupId) -> GroupInfo {
-    let Ok(Reply::Groups(groups)) = world.ask(host, Command::Groups) else { panic!("no groups") };
-    groups.into_iter().find(|info| info.id == group).expect("it is in the group")
 }
 
 fn ok(answer: Result<Reply, Error>) {
@@ -64,7 +59,7 @@ fn revoked_member_is_cut_off_and_told_and_what_it_published_stays() {
         assert!(alone, "eve has {} neighbours", world.hosts()[eve].neighbours);
         world.run_for(SOON);
         let said = Standing::Revoked { by: group.into(), reason: Reason::Misconduct };
-        assert_eq!(group_info(world, eve, group).standing, said);
+        assert_eq!(world.info(eve, group).standing, said);
         let refused = world.publish(eve, group, draft("nobody hears this"));
         assert_eq!(refused.err(), Some(Error::Revoked));
         for at in [ada, bob, cleo] {
@@ -101,14 +96,14 @@ fn member_that_is_taken_back_returns_in_seconds() {
             let eves = peer(world, eve);
             revoke(world, ada, group, eves, Keep::ALL);
             world.run_for(out);
-            assert_ne!(group_info(world, eve, group).standing, Standing::Member);
+            assert_ne!(world.info(eve, group).standing, Standing::Member);
             assert_eq!(world.host(eve).neighbours, 0);
             ok(world.ask(ada, Command::Reinstate { group, peer: eves }));
             let within = Duration::from_secs(back_within);
             let back = world.run_until(within, |world| world.hosts()[eve].neighbours > 0);
             assert!(back, "{kind:?}, out for {out:?}");
             world.run_for(Duration::from_secs(5));
-            assert_eq!(group_info(world, eve, group).standing, Standing::Member);
+            assert_eq!(world.info(eve, group).standing, Standing::Member);
             world.say_to(eve, group, "here I am again", &[hosts[1], hosts[2]]);
         });
     }
@@ -183,7 +178,7 @@ fn administrator_can_be_made_and_unmade_and_keeps_what_it_published() {
         };
         world.run_for(SOON);
         assert_eq!(role(world, cleo), Some((Role::Administrator, Standing::Member)));
-        assert_eq!(group_info(world, bob, group).grant.role, Role::Administrator);
+        assert_eq!(world.info(bob, group).grant.role, Role::Administrator);
         // Bob changes what Cleo said.
         let cleos = world.records(cleo, group).into_iter().find(|r| r.creator == peer(world, cleo));
         let cleos = cleos.expect("Cleo said something");
@@ -261,7 +256,7 @@ fn invitation_with_one_use_lets_one_in_once_partitions_have_met() {
         world.run_for(SOON * 10);
         let standing: Vec<bool> = [cleo, dan]
             .into_iter()
-            .map(|host| group_info(world, host, group).standing == Standing::Member)
+            .map(|host| world.info(host, group).standing == Standing::Member)
             .collect();
         assert_eq!(standing.iter().filter(|stands| **stands).count(), 1, "{standing:?}");
     });
@@ -316,7 +311,7 @@ fn who_was_promoted_leaves_with_every_membership() {
         let bobs = peer(world, bob);
         promote(world, ada, group, bobs, Role::Inviting);
         world.run_for(SOON);
-        assert_eq!(group_info(world, bob, group).grant.role, Role::Inviting);
+        assert_eq!(world.info(bob, group).grant.role, Role::Inviting);
         world.say_to(bob, group, "promoted", &hosts);
         ok(world.ask(bob, Command::Leave { group }));
         world.run_for(SOON);
@@ -341,11 +336,7 @@ fn types_with_rights_are_for_those_who_have_them() {
         };
         let mut policy = Policy::default();
         policy.rights.push(right);
-        let name = "hall".to_owned();
-        let Ok(Reply::Group(info)) = world.ask(ada, Command::CreateGroup { name, policy }) else {
-            panic!("no group");
-        };
-        let group = info.id;
+        let group = world.create_group_under(ada, "hall", policy);
         let (bob, cleo) = (world.native("bob"), world.native("cleo"));
         let speaker = Grant::new(Role::Member, vec!["speaker".into()]).expect("a good name");
         let invite = |world: &mut World, host: HostId, grant: Grant| {
@@ -360,7 +351,7 @@ fn types_with_rights_are_for_those_who_have_them() {
         invite(world, cleo, speaker);
         assert_eq!(world.publish(bob, group, draft("me too")).err(), Some(Error::NotAllowed));
         world.say_to(cleo, group, "welcome to my talk", &[ada, bob, cleo]);
-        assert_eq!(group_info(world, cleo, group).grant.app_roles, ["speaker"]);
+        assert_eq!(world.info(cleo, group).grant.app_roles, ["speaker"]);
     });
 }
 
@@ -376,7 +367,7 @@ fn only_the_owner_changes_name_and_comment() {
         ok(world.ask(hosts[0], set(properties)));
         world.run_for(SOON);
         for &host in &hosts {
-            let info = group_info(world, host, group);
+            let info = world.info(host, group);
             assert_eq!((info.name.as_str(), info.comment.as_str()), ("walks", "On Sundays"));
         }
     });
@@ -388,11 +379,7 @@ fn renewed_membership_reaches_a_member_that_was_away_when_it_ended() {
         let ada = world.native("ada");
         let mut policy = Policy::default();
         policy.membership_lifetime = HOUR;
-        let name = "brief".to_owned();
-        let Ok(Reply::Group(info)) = world.ask(ada, Command::CreateGroup { name, policy }) else {
-            panic!("no group");
-        };
-        let group = info.id;
+        let group = world.create_group_under(ada, "brief", policy);
         let bob = world.native("bob");
         world.let_in(ada, group, bob, &[ada]);
         introduce(world, group, &[ada, bob]);
@@ -403,7 +390,7 @@ fn renewed_membership_reaches_a_member_that_was_away_when_it_ended() {
         world.run_for(SOON * 2);
         let serial = group_serial(world, ada, group, bob);
         assert_ne!(serial, first, "Ada renewed it");
-        assert_eq!(group_info(world, bob, group).standing, Standing::Member);
+        assert_eq!(world.info(bob, group).standing, Standing::Member);
         world.say_to(bob, group, "as if nothing had been", &[ada, bob]);
     });
 }

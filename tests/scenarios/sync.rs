@@ -1,10 +1,14 @@
 //! Catching up: what is missing comes, and little else.
 use crate::each_seed;
+use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Event, SyncPhase};
+use peergraph_core::io::{Command, Event, SyncPhase};
+use peergraph_tests::host::rtc_address;
+use peergraph_tests::liar::Act;
 use peergraph_tests::scenario::{self, Setup};
 use peergraph_tests::story::draft;
 use peergraph_tests::{HostId, World};
+use std::cell::Cell;
 use std::time::Duration;
 
 fn fill(world: &mut World, host: HostId, group: GroupId, count: usize) -> usize {
@@ -103,6 +107,37 @@ fn sync_that_is_cut_off_goes_on_with_what_is_left() {
         let received = world.hosts()[bob].traffic.1 - before;
         assert!(received < missed * 3 / 2 + 20_000, "{received} bytes for {missed} missed");
     });
+}
+
+/// Goal: what a neighbour says of a sync reaches the application as often as it means something. Method: as Bob catches up,
+/// Ada says again and again that she gave what he wants first. Where that falls between the frames of one message it costs the
+/// link instead.
+#[test]
+fn promise_that_is_repeated_is_told_once() {
+    let heard = Cell::new(0);
+    each_seed("promise_that_is_repeated_is_told_once", 10, |world| {
+        let (ada, bob) = (world.native("ada"), world.native("bob"));
+        let group = world.create_group(ada, "talk");
+        fill(world, ada, group, 1_000);
+        let mut invitation = world.invite_bound(ada, group, bob, Role::Member);
+        invitation.addresses = vec![rtc_address(ada)];
+        world.command(bob, Command::Join { invitation, password: None });
+        let next = |event: &Event| matches!(event, Event::Sync { phase: SyncPhase::Presence, .. });
+        assert!(world.run_until(Duration::from_secs(60), |world| world.has_event(bob, next)));
+        world.host(ada).liar = true;
+        for _ in 0..100 {
+            assert!(world.lie(ada, group, Act::Promise));
+        }
+        world.run_for(Duration::from_secs(60));
+        let told = |(_, event): &&(u64, Event)| {
+            matches!(event, Event::Sync { phase: SyncPhase::Prioritised, .. })
+        };
+        let told = world.hosts()[bob].events.iter().filter(told).count();
+        assert!(told <= 1, "told {told} times");
+        heard.set(heard.get() + told);
+        assert_eq!(world.records(bob, group).len(), 1_000);
+    });
+    assert!(heard.get() > 0, "never heard");
 }
 
 #[test]

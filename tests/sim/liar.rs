@@ -68,13 +68,17 @@ pub enum Act {
     Chatter,
     /// A question whether the other end is there.
     Pester,
+    /// A sync that compares nothing.
+    Hollow,
+    /// Word that what was wanted first is given.
+    Promise,
 }
 
 impl Act {
     /// What is a lie only where there is too much of it.
     pub const EXCESSES: [Self; 4] = [Self::Waste, Self::Insist, Self::Chatter, Self::Pester];
 
-    /// All of them but pretences and excesses.
+    /// Those that campaigns draw besides pretences. Seeds that once failed depend on this list.
     pub const PLAIN: [Self; 17] = [
         Self::Garbage,
         Self::Nonsense,
@@ -95,7 +99,7 @@ impl Act {
         Self::Masquerade,
     ];
 
-    /// All of them but excesses.
+    /// All that campaigns draw.
     pub fn all() -> Vec<Self> {
         Self::PLAIN.into_iter().chain(Pretence::ALL.map(Self::Pretend)).collect()
     }
@@ -110,15 +114,22 @@ const CONNECT: u8 = 35;
 const DISCONNECT: u8 = 38;
 const FLOOD: u8 = 42;
 const ACK: u8 = 43;
+const SYNC: u8 = 44;
 const SIGNAL: u8 = 47;
+const GIVEN: u8 = 48;
 const ANNOUNCE: u8 = 49;
 const REQUEST: u8 = 50;
-/// Heads of CBOR: an array of up to 23 items, one of many, a map of one, of six, false, a number of 8 bytes.
+/// The class of what applications publish, as syncs number it.
+const APPLICATION: u8 = 2;
+/// Heads of CBOR: an array of up to 23 items, one of many, a map of one, of two, of three, of six, false, true, a number of 8 bytes.
 const ARRAY: u8 = 0x80;
 const LONG_ARRAY: u8 = 0x99;
 const MAP_OF_ONE: u8 = 0xa1;
+const MAP_OF_TWO: u8 = 0xa2;
+const MAP_OF_THREE: u8 = 0xa3;
 const MAP_OF_SIX: u8 = 0xa6;
 const FALSE: u8 = 0xf4;
+const TRUE: u8 = 0xf5;
 const NUMBER: u8 = 0x1b;
 
 /// A byte string in CBOR.
@@ -232,10 +243,10 @@ impl World {
             Act::Masquerade => {
                 let Some(chain) = self.anothers_chain(host, group) else { return false };
                 // It leaves first: only who is no neighbour asks to become one.
-                let leaving = [MAP_OF_ONE | 2, 0, 1, 1, ARRAY, 2, ARRAY];
+                let leaving = [MAP_OF_THREE, 0, 1, 1, ARRAY, 2, ARRAY];
                 self.inject(host, to, message(DISCONNECT, slot, &leaving));
                 let (chain, lonely) = (byte_string(&chain), [1, ARRAY, 2, FALSE]);
-                let body = [&[MAP_OF_ONE | 2, 0][..], &chain, &lonely].concat();
+                let body = [&[MAP_OF_THREE, 0][..], &chain, &lonely].concat();
                 message(CONNECT, slot, &body)
             }
             Act::Waste => {
@@ -252,6 +263,8 @@ impl World {
                 signal(slot, from, nobody, attempt, b"let me in")
             }
             Act::Pester => Bytes::from_static(&[0, PING]),
+            Act::Hollow => message(SYNC, slot, &[MAP_OF_TWO, 0, APPLICATION, 1, TRUE]),
+            Act::Promise => message(GIVEN, slot, &[MAP_OF_TWO, 0, APPLICATION, 1, TRUE]),
             Act::Pretend(pretence) => {
                 let Some(record) = self.pretence(host, group, pretence, version) else {
                     return false;
@@ -351,7 +364,9 @@ impl World {
             | Act::Waste
             | Act::Insist
             | Act::Chatter
-            | Act::Pester => new,
+            | Act::Pester
+            | Act::Hollow
+            | Act::Promise => new,
         })
     }
 

@@ -82,9 +82,15 @@ impl World {
     /// # Panics
     /// If the node refuses.
     pub fn create_group(&mut self, host: HostId, name: &str) -> GroupId {
-        match self
-            .ask(host, Command::CreateGroup { name: name.to_owned(), policy: Policy::default() })
-        {
+        self.create_group_under(host, name, Policy::default())
+    }
+
+    /// The same with a policy.
+    ///
+    /// # Panics
+    /// If the node refuses.
+    pub fn create_group_under(&mut self, host: HostId, name: &str, policy: Policy) -> GroupId {
+        match self.ask(host, Command::CreateGroup { name: name.to_owned(), policy }) {
             Ok(Reply::Group(info)) => info.id,
             other => panic!("create group answered {other:?}"),
         }
@@ -199,6 +205,16 @@ impl World {
             hosts.push(host);
         }
         (group, hosts)
+    }
+
+    /// The same with so many members, whose names do not matter.
+    ///
+    /// # Panics
+    /// If one of them cannot join.
+    pub fn group_of_many(&mut self, count: usize) -> (GroupId, Vec<HostId>) {
+        let names: Vec<String> = (0..count).map(|number| format!("n{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.group_of(&names)
     }
 
     /// Tells a node where another one is.

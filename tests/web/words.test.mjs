@@ -44,6 +44,10 @@ test("a node that is gone is told together with what still works", () => {
     assert.match(words.nodeNotice({ reachable: false, state }), /out of reach/);
     assert.match(words.canWords({ reachable: false, state }), /out of reach/);
   }
+  // Who is out is not told to wait for anybody.
+  assert.match(words.canWords({ reachable: true, state: "out" }), /keep no connection/);
+  assert.equal(words.nodeNotice({ reachable: false, state: "out" }), "");
+  assert.match(words.graphWords({ here: 2, links: 0, others: 2, out: true }), /not in the group/);
   assert.match(words.nodeNotice({ reachable: false, state: "direct" }), /goes on/);
   assert.match(words.nodeNotice({ reachable: false, state: "alone" }), /saved here/);
 });
@@ -61,7 +65,9 @@ test("messages of programs are shown too", () => {
 test("times ahead are told in the largest whole unit", () => {
   const until = (ms) => words.untilWords(new Date(1_000_000 + ms), 1_000_000);
   assert.equal(until(7 * 86_400_000), "in 7 days");
+  assert.equal(until(7 * 86_400_000 - 60_000), "in 7 days", "a minute after it was made");
   assert.equal(until(86_400_000 - 1), "in 1 day");
+  assert.equal(until(86_400_000 - 3_600_000), "in 23 hours");
   assert.equal(until(2 * 3_600_000), "in 2 hours");
   assert.equal(until(60_000), "in 1 minute");
   assert.equal(until(1), "in less than a minute");

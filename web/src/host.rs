@@ -9,7 +9,8 @@
 //!                                              ▼       borrows nothing, so that listeners may call back
 //!                                         application
 //! ```
-use crate::convert::{self, Failure};
+use crate::convert;
+use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::rtc::RtcLink;
 use crate::store::Store;

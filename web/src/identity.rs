@@ -6,7 +6,7 @@
 //!
 //! Stored as `{ version: 1, key: CryptoKey, nonce: 12 bytes, sealed: ArrayBuffer }`, and what `wallet.rs` adds.
 use crate::browser;
-use crate::convert::Failure;
+use crate::failure::Failure;
 use crate::host::wall;
 use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use peergraph_core::identity::Identity;

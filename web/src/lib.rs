@@ -5,6 +5,7 @@
 //! `store.rs`, `lock.rs`.
 mod browser;
 mod convert;
+mod failure;
 mod host;
 mod identity;
 pub mod lock;
@@ -16,7 +17,8 @@ mod turns;
 mod wallet;
 pub mod ws;
 
-use convert::{Failure, from_js, parse, to_js};
+use convert::{from_js, parse, to_js};
+use failure::Failure;
 use futures::channel::oneshot;
 use host::Host;
 use js_sys::{Function, Promise};

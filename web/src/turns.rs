@@ -1,5 +1,5 @@
 //! Turns: publications that are under way at one time, and those that wait for them to end.
-use crate::convert::Failure;
+use crate::failure::Failure;
 use futures::channel::oneshot;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -12,7 +12,8 @@
 //! A database from before there were several identities has one under `identity`, with its records beside it. It is
 //! found, and becomes one of the list.
 use crate::browser;
-use crate::convert::{self, Failure};
+use crate::convert;
+use crate::failure::Failure;
 use crate::identity;
 use crate::lock::{self, Held, Lock};
 use crate::store::Store;

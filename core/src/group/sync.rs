@@ -86,6 +86,8 @@ pub(super) struct Syncing {
     owed: VecDeque<Owed>,
     /// Whether we have yet to say what we want first.
     untold: bool,
+    /// Whether the neighbour said that it gave what we want first: the application is told once.
+    prioritised: bool,
     /// Types that the neighbour wants first, and what it is owed of them.
     priorities: Vec<RecordType>,
     owed_first: BTreeMap<usize, VecDeque<RecordId>>,
@@ -135,6 +137,9 @@ impl Group {
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
         if sync.first {
             if slot.opener || slot.sync.class.is_some() || slot.sync.begun.is_some() {
+                return Err(Misbehaved::Sync);
+            }
+            if sync.step.is_none() {
                 return Err(Misbehaved::Sync);
             }
             if class == Class::Membership && self.is_served() {
@@ -289,6 +294,9 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         let slot = self.slots.get_mut(&link).ok_or(Misbehaved::Unexpected)?;
         if slot.sync.check_class(body)?.first == Some(true) {
+            if std::mem::replace(&mut slot.sync.prioritised, true) {
+                return Ok(());
+            }
             let (group, phase) = (self.id, SyncPhase::Prioritised);
             self.event(ctx, Event::Sync { group, link, phase });
             return Ok(());

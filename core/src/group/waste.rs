@@ -8,23 +8,21 @@
 //! Whoever uses that up does it on purpose. A closed link changes nothing in that.
 use super::Group;
 use super::records::Accepted;
-use crate::budget::Used;
+use crate::budget::Accounts;
 use crate::error::Misbehaved;
 use crate::id::{PeerId, RecordId};
 use crate::io::LinkId;
-use crate::limits::{PEERS_REMEMBERED_MAX, RECORDS_MAX, WASTE_PER_SECOND, WASTE_SPARE};
+use crate::limits::{RECORDS_MAX, WASTE_PER_SECOND, WASTE_SPARE};
 use crate::node::Ctx;
 use crate::storage::Class;
 use crate::time::Time;
-use std::collections::BTreeMap;
 
 /// What was of use, and what was not. In units, see [`units`].
-#[derive(Default)]
 pub(super) struct Waste {
     /// Records that we took since the start.
     taken: u64,
     /// What peers did in vain beyond what their links may.
-    beyond: BTreeMap<PeerId, Used>,
+    beyond: Accounts,
 }
 
 /// What a link did in vain.
@@ -38,6 +36,12 @@ pub(super) struct InVain {
 /// Units of a record: one, and one for each KB.
 pub(super) fn units(bytes: usize) -> u64 {
     1 + bytes as u64 / 1024
+}
+
+impl Default for Waste {
+    fn default() -> Self {
+        Self { taken: 0, beyond: Accounts::new(WASTE_PER_SECOND) }
+    }
 }
 
 impl Waste {
@@ -58,17 +62,9 @@ impl Waste {
         if link.units <= may {
             return false;
         }
-        if self.beyond.len() >= PEERS_REMEMBERED_MAX {
-            self.beyond.retain(|_, used| !used.is_nothing(now, WASTE_PER_SECOND));
-            // So many members at once: one of them is lucky.
-            if self.beyond.len() >= PEERS_REMEMBERED_MAX {
-                self.beyond.pop_first();
-            }
-        }
-        let used = self.beyond.entry(peer).or_insert(Used::nothing(now));
-        used.add(link.units - may);
+        self.beyond.add(now, peer, link.units - may);
         link.units = may;
-        used.over(now, WASTE_SPARE, WASTE_PER_SECOND) > 0
+        self.beyond.over(now, peer, WASTE_SPARE) > 0
     }
 }
 
@@ -126,7 +122,7 @@ mod tests {
                 assert!(!waste.is_excess(NOW, peer(1), link, 8), "a person may have many nodes");
             }
         }
-        assert!(waste.beyond.is_empty());
+        assert_eq!(waste.beyond.len(), 0);
         // What was taken before a link began is nothing to it.
         assert!(!waste.is_excess(NOW, peer(2), &mut waste.link(), WASTE_SPARE));
         assert!(waste.is_excess(NOW, peer(2), &mut waste.link(), 1));

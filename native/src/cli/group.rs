@@ -251,6 +251,7 @@ async fn join(
     password: Option<peergraph::Password>,
 ) -> Result<()> {
     let mut events = host.events();
+    let before = host.groups().await.context("listing groups")?;
     let joining = async {
         match password {
             Some(password) => host.join_with(link, password).await,
@@ -266,6 +267,7 @@ async fn join(
         ),
     };
     // Who was in it before is in it at once, as it was.
+    let was_in = before.iter().any(|it| it.id() == group.id());
     let standing = info(&group).await?.standing;
     if standing != Standing::Member {
         let was = output::standing_text(standing, |peer| peer.to_string()[..8].to_owned());
@@ -276,19 +278,39 @@ async fn join(
         );
     }
     let wait = SYNC_WAIT.min(global.timeout);
-    let ready = async {
-        while !group.info().await?.ready {
-            synced(&group, &mut events).await?;
+    let settling = async {
+        if was_in && info(&group).await?.ready {
+            Ok(())
+        } else {
+            settled(&group, &mut events).await
         }
-        Ok::<_, anyhow::Error>(())
     };
-    if tokio::time::timeout(wait, ready).await.is_err() {
-        eprintln!(
-            "Joined, but not everything that the group holds has arrived; `peergraph watch {}` gets the rest.",
+    match tokio::time::timeout(wait, settling).await {
+        Ok(settled) => settled?,
+        Err(_) => eprintln!(
+            "Joined, but no sync with a member was completed within {} s; `peergraph watch {}` goes on with it.",
+            wait.as_secs(),
             group.id()
-        );
+        ),
     }
     print(global, &group).await
+}
+
+/// Waits until a newcomer has what the group holds, and a neighbour has its membership: who goes before that is known
+/// to nobody.
+async fn settled(group: &Group, events: &mut Events) -> Result<()> {
+    let (mut has_all, mut is_known) = (info(group).await?.ready, false);
+    while !(has_all && is_known) {
+        match events.next().await {
+            Some(Event::Sync { group: of, phase: SyncPhase::Complete, .. }) if of == group.id() => {
+                has_all = true;
+            }
+            Some(Event::Status { group: of, .. }) if of == group.id() => is_known = true,
+            Some(_) => {}
+            None => return Err(anyhow!("the host has ended")),
+        }
+    }
+    Ok(())
 }
 
 /// Waits until a sync with a member is complete.

@@ -14,10 +14,10 @@ use super::{Global, output, stop_signal};
 #[derive(Args, Debug)]
 pub(crate) struct NodeArguments {
     /// Where to serve pages, the node's description and WebSocket links
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = socket)]
     http: SocketAddr,
     /// Where to take data channels [default: the same address and port as --http, over UDP]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = socket)]
     udp: Option<SocketAddr>,
     /// How others reach the HTTP port, such as https://node.example
     #[arg(long, value_name = "URL")]
@@ -28,6 +28,10 @@ pub(crate) struct NodeArguments {
     /// Folder of the npm package, to serve at /peergraph/
     #[arg(long, value_name = "DIR")]
     package: Option<PathBuf>,
+}
+
+fn socket(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080")
 }
 
 pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()> {

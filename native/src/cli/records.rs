@@ -220,13 +220,15 @@ async fn wait_sent(global: &Global, wait: Option<Wait>, delivery: &Delivery) -> 
         return Ok(());
     }
     let (left, seconds) = (delivery.unsent(), limit.as_secs());
-    let what = format!("{left} of the records reached no neighbour within {seconds} s");
-    let hint =
-        "they are stored here and go out when a member is met; is a node known (--node URL)?";
+    let records = if left == 1 { "1 record".to_owned() } else { format!("{left} records") };
+    let what = format!(
+        "{records} reached no neighbour within {seconds} s: stored here, and sent when a member is met. Is a node known \
+         (--node URL)?"
+    );
     if wait == Some(Wait::Sent) {
-        return Err(anyhow!("{what}; {hint}"));
+        return Err(anyhow!(what));
     }
-    eprintln!("Stored here; {what}: {hint}");
+    eprintln!("{what}");
     Ok(())
 }
 

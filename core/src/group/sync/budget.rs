@@ -4,34 +4,38 @@
 //! is served at a steady pace. What is over that is not refused but answered later: a peer has one step of a
 //! comparison under way, so that no more than one answer waits. A peer's links share its budget, and a closed one
 //! gives nothing back.
-use crate::budget::Used;
+use crate::budget::Accounts;
 use crate::id::PeerId;
 use crate::limits::{SYNC_WORK_PER_SECOND, SYNC_WORK_SPARE};
 use crate::time::Time;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Work of each peer, in units: a symbol, a range, a listed or wanted record, a KB of records given.
-#[derive(Default)]
-pub(in crate::group) struct Budgets(BTreeMap<PeerId, Used>);
+pub(in crate::group) struct Budgets(Accounts);
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self(Accounts::new(SYNC_WORK_PER_SECOND))
+    }
+}
 
 impl Budgets {
     /// Notes work that was done for a peer.
     pub(super) fn spend(&mut self, now: Time, peer: PeerId, work: u64) {
-        self.0.entry(peer).or_insert(Used::nothing(now)).add(work);
+        self.0.add(now, peer, work);
     }
 
     /// How long a peer has to wait, who may have two copies of records of so many units.
     pub(super) fn wait(&mut self, now: Time, peer: PeerId, records: u64) -> Option<Duration> {
         let most = records.saturating_mul(2).saturating_add(SYNC_WORK_SPARE);
-        let over = self.0.get_mut(&peer)?.over(now, most, SYNC_WORK_PER_SECOND);
+        let over = self.0.over(now, peer, most);
         let wait = Duration::from_millis(over.saturating_mul(1_000) / SYNC_WORK_PER_SECOND + 1);
         (over > 0).then_some(wait)
     }
 
     /// Forgets who has nothing left to pay off.
     pub(super) fn sweep(&mut self, now: Time) {
-        self.0.retain(|_, work| !work.is_nothing(now, SYNC_WORK_PER_SECOND));
+        self.0.sweep(now);
     }
 }
 
@@ -53,6 +57,6 @@ mod tests {
         budgets.sweep(now.after(wait));
         assert_eq!(budgets.0.len(), 1, "a closed link is no way out");
         budgets.sweep(now.after(Duration::from_secs(86_400)));
-        assert!(budgets.0.is_empty());
+        assert_eq!(budgets.0.len(), 0);
     }
 }

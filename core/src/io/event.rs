@@ -1,0 +1,291 @@
+//! What the application is told: news, and groups, members, nodes, links and invitations as this node sees them.
+use super::{LinkId, StoreFault};
+use crate::address::Address;
+use crate::error::Misbehaved;
+use crate::id::{GroupId, NodeId, PeerId, RecordId, Serial};
+use crate::policy::{Grant, Policy};
+use crate::provider::Verdict;
+use crate::record::{Attribute, Record};
+use crate::roll::Standing;
+use crate::time::WallTime;
+
+/// News for the application.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The store is read; commands are answered from here on.
+    Opened,
+    /// A record is new or changed, and durable here. Tombstones come too (`deleted`), internal records do not.
+    Record {
+        /// The group.
+        group: GroupId,
+        /// The record.
+        record: Box<Record>,
+    },
+    /// A record of ours reached further.
+    Status {
+        /// The group.
+        group: GroupId,
+        /// The record.
+        id: RecordId,
+        /// Neighbours that hold it durably.
+        held_by: u32,
+    },
+    /// A record is gone: its time has come.
+    Expired {
+        /// The group.
+        group: GroupId,
+        /// The record.
+        id: RecordId,
+    },
+    /// A record is gone: it relied on a membership that was revoked.
+    Withdrawn {
+        /// The group.
+        group: GroupId,
+        /// The record.
+        id: RecordId,
+    },
+    /// Somebody joined, came, went, changed role, or was revoked.
+    Member {
+        /// The group.
+        group: GroupId,
+        /// As it is after the change.
+        member: MemberInfo,
+    },
+    /// A node that says that it is here came, changed or went; ours too.
+    Node {
+        /// The group.
+        group: GroupId,
+        /// As it says; as it said last, where it went.
+        node: NodeInfo,
+        /// What became of it.
+        change: NodeChange,
+    },
+    /// A neighbour was won or lost.
+    Neighbour {
+        /// The group.
+        group: GroupId,
+        /// The link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// Which node.
+        node: NodeId,
+        /// Whether won.
+        up: bool,
+    },
+    /// A sync with a neighbour went on.
+    Sync {
+        /// The group.
+        group: GroupId,
+        /// The neighbour.
+        link: LinkId,
+        /// How far.
+        phase: SyncPhase,
+    },
+    /// A group was joined, changed its properties, or our membership changed.
+    Group(GroupInfo),
+    /// No neighbour can be found for this group with what is known. The application can
+    /// [`Connect`](super::Command::Connect).
+    ConnectionRequired {
+        /// The group.
+        group: GroupId,
+    },
+    /// A peer broke the protocol; its link is closed.
+    PeerMisbehaved {
+        /// The link.
+        link: LinkId,
+        /// How.
+        fault: Misbehaved,
+    },
+    /// Two different contents under one version: evidence against their signer.
+    Conflict {
+        /// The group.
+        group: GroupId,
+        /// The record.
+        id: RecordId,
+        /// The signer.
+        peer: PeerId,
+    },
+    /// Our security provider does not let in a record. Told once, and again after each
+    /// [`Revalidate`](super::Command::Revalidate).
+    Withheld {
+        /// The group.
+        group: GroupId,
+        /// The record.
+        id: RecordId,
+        /// Who signed it.
+        peer: PeerId,
+        /// Why, or that it may be later.
+        verdict: Verdict,
+    },
+    /// Our security provider does not let a node be a neighbour, or a newcomer be a member by our hand.
+    TurnedAway {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        peer: PeerId,
+        /// Which node of theirs.
+        node: NodeId,
+        /// Why, or that it may be later.
+        verdict: Verdict,
+    },
+    /// A member's security provider does not let us be a neighbour. It is tried again after a while.
+    NotAdmitted {
+        /// The group.
+        group: GroupId,
+        /// Whose.
+        peer: PeerId,
+        /// Which node of theirs.
+        node: NodeId,
+        /// Why; empty where that is not settled. Chosen by the other end: show it as text, never trust it.
+        why: String,
+    },
+    /// The store failed for a record that came from others. It is not acknowledged and comes again at a later sync.
+    StoreFailed {
+        /// How.
+        fault: StoreFault,
+    },
+}
+
+/// How far a sync is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SyncPhase {
+    /// Properties and memberships are equal.
+    Membership,
+    /// Presence too.
+    Presence,
+    /// The neighbour gave what it had of the types that we want first. Only where we named some, and it had some.
+    Prioritised,
+    /// Everything.
+    Complete,
+}
+
+/// A group as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupInfo {
+    /// Its id.
+    pub id: GroupId,
+    /// Its name.
+    pub name: String,
+    /// Its comment.
+    pub comment: String,
+    /// Nodes present up to which everybody says that it is here.
+    pub presence_max: u64,
+    /// What its creator decided.
+    pub policy: Policy,
+    /// Whether we have the group's own key.
+    pub owner: bool,
+    /// Our role in it, and our application roles.
+    pub grant: Grant,
+    /// Whether our membership stands.
+    pub standing: Standing,
+    /// When our membership ends.
+    pub expires: WallTime,
+    /// Application records in the store.
+    pub records: u64,
+    /// Neighbours in its graph.
+    pub neighbours: usize,
+    /// Whether a sync has been completed, or we are its creator.
+    pub ready: bool,
+    /// The graph signature: the lowest node id in our part of the graph. None before one is found.
+    pub signature: Option<NodeId>,
+    /// Whether this node is a contact, one of the few that mend the graph when it breaks.
+    pub contact: bool,
+    /// How many nodes our part of the graph has, estimated: above 5, by a standard error of about half; see the head
+    /// of `group/contacts.rs`.
+    pub nodes: u64,
+    /// How far the graph's time is ahead of our clock. Milliseconds. See [`GroupInfo::peer_time`].
+    pub clock_shift_ms: i64,
+}
+
+impl GroupInfo {
+    /// What the graph calls a moment of our clock: records are dated so.
+    pub fn peer_time(&self, wall: WallTime) -> WallTime {
+        WallTime(wall.0.saturating_add_signed(self.clock_shift_ms))
+    }
+
+    /// When a moment of the graph is by our clock.
+    pub fn wall_time(&self, peer_time: WallTime) -> WallTime {
+        WallTime(peer_time.0.saturating_add_signed(self.clock_shift_ms.saturating_neg()))
+    }
+}
+
+/// A member as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberInfo {
+    /// Who.
+    pub peer: PeerId,
+    /// Friendly name. Chosen by its owner: show it as text, never trust it.
+    pub name: String,
+    /// What it may do, or might.
+    pub grant: Grant,
+    /// Whether it is a member.
+    pub standing: Standing,
+    /// Serial of the certificate that says so.
+    pub serial: Serial,
+    /// Who issued that certificate; the group's own key has the group's id.
+    pub issuer: PeerId,
+    /// When that certificate ends.
+    pub expires: WallTime,
+    /// Its nodes that are present, by presence record; ours among them.
+    pub nodes: Vec<NodeId>,
+}
+
+/// A node that says that it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Which.
+    pub node: NodeId,
+    /// Whose.
+    pub peer: PeerId,
+    /// Where it can be dialled. Browsers cannot.
+    pub addresses: Vec<Address>,
+    /// What it says of itself. Chosen by its owner: never trust it.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What became of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeChange {
+    /// It says that it is here.
+    Connected,
+    /// It says something else of itself.
+    Updated,
+    /// It left, or was not heard of for too long.
+    Disconnected,
+}
+
+/// A link as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkInfo {
+    /// The link.
+    pub link: LinkId,
+    /// Who is at the other end, once the handshake proved it.
+    pub peer: Option<PeerId>,
+    /// Which node of theirs.
+    pub node: Option<NodeId>,
+    /// Whether a data channel, or a WebSocket.
+    pub direct: bool,
+    /// The graphs for which it is a neighbour link.
+    pub graphs: Vec<GroupId>,
+    /// How useful it is to the graph that it serves best: 0, to 4,096 where every record over it was news.
+    pub utility: u32,
+}
+
+/// An invitation that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvitationInfo {
+    /// The record that announces it.
+    pub id: RecordId,
+    /// Who made it.
+    pub inviter: PeerId,
+    /// What newcomers may do.
+    pub grant: Grant,
+    /// How many may join by it.
+    pub uses: u32,
+    /// How many did, as far as this node knows.
+    pub used: u32,
+    /// When it ends.
+    pub expires: WallTime,
+}

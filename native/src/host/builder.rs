@@ -1,0 +1,473 @@
+//! What a host is to be, and how it starts: everything that can fail is opened first, then its loop runs on a thread.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use peergraph_core::address::Address;
+use peergraph_core::id::{Fingerprint, PeerId};
+use peergraph_core::identity::Identity;
+use peergraph_core::io::{Command, StoreFault};
+use peergraph_core::limits::ADDRESSES_MAX;
+use peergraph_core::name::NameError;
+use peergraph_core::node::{BadConfig, Config, Neighbours, Node};
+use peergraph_core::provider::Provider;
+use peergraph_core::record::RecordType;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX, Request};
+use super::{About, Host, Requests};
+use crate::clock::{self, Clock};
+use crate::folder::{self, Folder, FolderError, Lock};
+use crate::http::{self, Site};
+use crate::nodes::NodeUrl;
+use crate::rtc::{self, Engine};
+use crate::storage::{OpenError, Place, Storage};
+use crate::watch::Registry;
+use crate::websocket;
+
+/// First and longest wait before a node that could not be looked up is tried again. Guess.
+const LOOKUP_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Why a host did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The node cannot be as it is to be.
+    #[error(transparent)]
+    Config(#[from] BadConfig),
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The store in it.
+    #[error("the store {path} cannot be opened: {error}")]
+    Store {
+        /// Which.
+        path: String,
+        /// Why.
+        error: OpenError,
+    },
+    /// The store was opened, and then could not be read.
+    #[error("the store cannot be read: {0}")]
+    Read(StoreFault),
+    /// A network address.
+    #[error("cannot listen on {protocol} {address}: {error}{}", advice(.error))]
+    Listen {
+        /// `UDP` or `TCP`.
+        protocol: &'static str,
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The name for the new identity.
+    #[error("{0}")]
+    Name(NameError),
+    /// The public URL is not one.
+    #[error("the public URL must be http://HOST… or https://HOST…, not {0}")]
+    PublicUrl(String),
+    /// The operating system.
+    #[error("{0}")]
+    System(std::io::Error),
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of the standard library are many")]
+fn advice(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::AddrInUse => "; another program uses this port: stop it, or take another port",
+        ErrorKind::PermissionDenied => "; ports below 1024 need privileges: take a higher one",
+        ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    }
+}
+
+/// What a host is to be. Begins with [`Host::builder`].
+#[derive(Debug, Default)]
+pub struct HostBuilder {
+    name: Option<String>,
+    folder: Option<PathBuf>,
+    identity: Option<PeerId>,
+    nodes: Vec<NodeUrl>,
+    udp: Option<Vec<SocketAddr>>,
+    http: Option<SocketAddr>,
+    public_url: Option<String>,
+    pages: Option<PathBuf>,
+    package: Option<PathBuf>,
+    config: Config,
+}
+
+impl HostBuilder {
+    /// The friendly name of the identity, if one has to be made. `anonymous` where none is given.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Where identity and records are kept. Without it they are in memory, and gone with the host.
+    #[must_use]
+    pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Which identity of the data folder to be; its default one where none is named.
+    #[must_use]
+    pub fn identity(mut self, peer: PeerId) -> Self {
+        self.identity = Some(peer);
+        self
+    }
+
+    /// A node through which members can be found. May be called several times. A node that cannot be reached is
+    /// tried again; the start does not wait for it.
+    #[must_use]
+    pub fn node(mut self, url: NodeUrl) -> Self {
+        self.nodes.push(url);
+        self
+    }
+
+    /// A type of records that a sync brings before the rest; several in the order in which they were named, at most
+    /// [`PRIORITIES_MAX`](peergraph_core::limits::PRIORITIES_MAX).
+    #[must_use]
+    pub fn priority(mut self, kind: RecordType) -> Self {
+        self.config.priorities.push(kind);
+        self
+    }
+
+    /// How many neighbours to have in each group, instead of 3 to 7.
+    #[must_use]
+    pub fn neighbours(mut self, limits: Neighbours) -> Self {
+        self.config.neighbours = limits;
+        self
+    }
+
+    /// Where to listen for data channels, instead of on a free port of every interface.
+    #[must_use]
+    pub fn udp(mut self, address: SocketAddr) -> Self {
+        self.udp.get_or_insert_default().push(address);
+        self
+    }
+
+    /// Where to listen for HTTP: pages, the description of this node, WebSocket links. Not at all without it.
+    #[must_use]
+    pub fn http(mut self, address: SocketAddr) -> Self {
+        self.http = Some(address);
+        self
+    }
+
+    /// How others reach the HTTP port, where that is not its own address (`https://node.example`).
+    #[must_use]
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = Some(url.into());
+        self
+    }
+
+    /// A folder of pages to serve at `/`.
+    #[must_use]
+    pub fn pages(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.pages = Some(folder.into());
+        self
+    }
+
+    /// The folder of the npm package, to serve at `/peergraph/`.
+    #[must_use]
+    pub fn package(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.package = Some(folder.into());
+        self
+    }
+
+    /// Whether to help members of any group to find each other.
+    #[must_use]
+    pub fn rendezvous(mut self, serve: bool) -> Self {
+        self.config.rendezvous = serve;
+        self
+    }
+
+    /// What decides who and what is to be trusted, in the place of our own
+    /// [`Membership`](peergraph_core::provider::Membership). It is called on the thread of the host, in the midst of its
+    /// work: it must be quick, and must not wait for the host.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
+        self.config.provider = Arc::new(provider);
+        self
+    }
+
+    /// Starts the host on a thread of its own. Done when its store is read.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(self) -> Result<Host, StartError> {
+        let (started, start) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("peergraph".to_owned());
+        let spawned = thread.spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(self.run(started)),
+                Err(error) => drop(started.send(Err(StartError::System(error)))),
+            }
+        });
+        spawned.map_err(StartError::System)?;
+        let ended = || StartError::System(std::io::Error::other("the host ended while it started"));
+        start.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    async fn run(self, started: oneshot::Sender<Result<Host, StartError>>) {
+        match self.open().await {
+            Ok(opened) => opened.run(started).await,
+            Err(error) => drop(started.send(Err(error))),
+        }
+    }
+
+    /// Opens everything that can fail.
+    async fn open(self) -> Result<Opened, StartError> {
+        self.config.check()?;
+        let kept = self.kept()?;
+        let (outcomes, outcome) = mpsc::unbounded_channel();
+        let reply = move |done| drop(outcomes.send(done));
+        let storage = Storage::open(kept.place.clone(), reply).map_err(|error| {
+            let path = match &kept.place {
+                Place::File(path) => path.display().to_string(),
+                Place::Memory => "in memory".to_owned(),
+                #[cfg(test)]
+                Place::Faulty(_) => "of a test".to_owned(),
+            };
+            StartError::Store { path, error }
+        })?;
+        let public_url = self.parsed_public_url()?;
+        let listener = match self.http {
+            None => None,
+            Some(address) => {
+                let failed = |error| StartError::Listen { protocol: "TCP", address, error };
+                let listener = TcpListener::bind(address).await.map_err(failed)?;
+                Some((listener.local_addr().map_err(failed)?, listener))
+            }
+        };
+        let engine = bind(self.udp.clone(), kept.certificate.clone()).await?;
+        let fingerprint = Fingerprint::from_bytes(engine.fingerprint());
+        let udp = engine.local_addrs();
+        let http = listener.as_ref().map(|(address, _)| *address);
+        let addresses = addresses(&udp, fingerprint, http, public_url.as_ref());
+        let about = Arc::new(About {
+            identity: kept.identity.clone(),
+            document: kept.identity.public_document(),
+            http,
+            addresses,
+        });
+        let site = Site {
+            peer: about.identity.peer_id(),
+            fingerprint,
+            udp,
+            public_url,
+            pages: self.pages.clone(),
+            package: self.package.clone(),
+        };
+        Ok(Opened {
+            identity: kept.identity,
+            lock: kept.lock,
+            storage,
+            outcome,
+            engine,
+            listener: listener.map(|(_, listener)| (listener, Arc::new(site))),
+            about,
+            config: self.config,
+            nodes: self.nodes,
+        })
+    }
+
+    /// What outlives the host: in the data folder, or nothing.
+    fn kept(&self) -> Result<Kept, StartError> {
+        let name = self.name.as_deref().unwrap_or("anonymous");
+        let Some(root) = &self.folder else {
+            let (mut secret, mut serial) = (zeroize::Zeroizing::new([0; 32]), [0; 16]);
+            folder::fill(secret.as_mut());
+            folder::fill(&mut serial);
+            let identity = Identity::generate(*secret, serial, name, clock::wall());
+            let certificate = rtc::Certificate::generate();
+            let system = |error: rtc::CertificateError| {
+                StartError::System(std::io::Error::other(error.to_string()))
+            };
+            return Ok(Kept {
+                identity: identity.map_err(StartError::Name)?,
+                certificate: certificate.map_err(system)?,
+                place: Place::Memory,
+                lock: None,
+            });
+        };
+        let folder = Folder::open(root)?;
+        let peer = match self.identity {
+            Some(peer) => peer,
+            None => folder.default_or_new(name)?,
+        };
+        let identity = folder.identity(peer)?;
+        let lock = folder.lock(peer)?;
+        let certificate = folder.link_certificate(peer)?;
+        let place = Place::File(folder.store_path(peer));
+        Ok(Kept { identity, certificate, place, lock: Some(lock) })
+    }
+
+    fn parsed_public_url(&self) -> Result<Option<Uri>, StartError> {
+        let Some(text) = &self.public_url else { return Ok(None) };
+        let url: Option<Uri> = text.parse().ok();
+        let fits =
+            |url: &Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
+        match url.filter(fits) {
+            Some(url) => Ok(Some(url)),
+            None => Err(StartError::PublicUrl(text.clone())),
+        }
+    }
+}
+
+struct Kept {
+    identity: Identity,
+    certificate: rtc::Certificate,
+    place: Place,
+    lock: Option<Lock>,
+}
+
+struct Opened {
+    identity: Identity,
+    lock: Option<Lock>,
+    storage: Storage,
+    outcome: mpsc::UnboundedReceiver<crate::storage::Outcome>,
+    engine: Engine,
+    listener: Option<(TcpListener, Arc<Site>)>,
+    about: Arc<About>,
+    config: Config,
+    nodes: Vec<NodeUrl>,
+}
+
+impl Opened {
+    async fn run(self, started: oneshot::Sender<Result<Host, StartError>>) {
+        let mut seed = [0; 32];
+        folder::fill(&mut seed);
+        let mut clock = Clock::start();
+        let node = Node::new(self.config, self.identity, seed, clock.now());
+        let (ask, requests) = mpsc::channel(REQUESTS_QUEUED_MAX);
+        let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);
+        let (opened, open) = oneshot::channel();
+        let (running, stopped) = watch::channel(());
+        let registry = Arc::new(Registry::new());
+        let host = Host {
+            requests: Requests::new(ask.clone(), stopped),
+            registry: registry.clone(),
+            about: self.about.clone(),
+        };
+        let serving = self
+            .listener
+            .map(|(listener, site)| tokio::spawn(http::serve(listener, site, report.clone())));
+        // Weak: what looks for nodes must not keep the host alive.
+        let lookups: Vec<_> =
+            self.nodes.into_iter().map(|url| tokio::spawn(find(url, ask.downgrade()))).collect();
+        drop(ask);
+        let driver = Driver::new(Parts {
+            node,
+            clock,
+            engine: self.engine,
+            storage: self.storage,
+            outcomes: self.outcome,
+            requests,
+            reports,
+            report,
+            registry,
+            opened,
+        });
+        let telling = tokio::spawn(async move {
+            let result = match open.await {
+                Ok(Ok(())) => Ok(host),
+                Ok(Err(fault)) => Err(StartError::Read(fault)),
+                Err(_) => return,
+            };
+            let _ = started.send(result);
+        });
+        driver.run(self.about.addresses.clone()).await;
+        telling.abort();
+        for task in serving.into_iter().chain(lookups) {
+            task.abort();
+        }
+        // Last: only now may another process take over.
+        drop(self.lock);
+        drop(running);
+    }
+}
+
+/// Looks a node up until it answers, and hands its addresses to our node, which keeps a link to it.
+async fn find(url: NodeUrl, requests: mpsc::WeakSender<Request>) {
+    let mut delay = LOOKUP_RETRY.0;
+    loop {
+        match url.look_up().await {
+            Ok(addresses) => {
+                let Some(requests) = requests.upgrade() else { return };
+                let (reply, done) = oneshot::channel();
+                let command = Box::new(Command::Connect { addresses });
+                let request = Request::Command { command, reply, delivery: None };
+                if requests.send(request).await.is_err() {
+                    return;
+                }
+                drop(requests);
+                match done.await {
+                    Ok(Ok(_)) | Err(_) => return,
+                    Ok(Err(error)) => tracing::warn!(%url, %error, "node not used"),
+                }
+            }
+            Err(error) => {
+                let seconds = delay.as_secs();
+                tracing::warn!(%url, %error, "node not reached; trying again in {seconds} s");
+            }
+        }
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(LOOKUP_RETRY.1);
+    }
+}
+
+async fn bind(
+    udp: Option<Vec<SocketAddr>>,
+    certificate: rtc::Certificate,
+) -> Result<Engine, StartError> {
+    let any_v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    let Some(addresses) = udp else {
+        let both = rtc::Config::new(vec![any_v4, any_v6], certificate.clone());
+        if let Ok(engine) = Engine::bind(both).await {
+            return Ok(engine);
+        }
+        // Machines without IPv6.
+        let result = Engine::bind(rtc::Config::new(vec![any_v4], certificate)).await;
+        return result.map_err(|error| StartError::Listen {
+            protocol: "UDP",
+            address: any_v4,
+            error,
+        });
+    };
+    let address = addresses.first().copied().unwrap_or(any_v4);
+    let result = Engine::bind(rtc::Config::new(addresses, certificate)).await;
+    result.map_err(|error| StartError::Listen { protocol: "UDP", address, error })
+}
+
+/// Where we can be dialled without signalling.
+fn addresses(
+    udp: &[SocketAddr],
+    fingerprint: Fingerprint,
+    http: Option<SocketAddr>,
+    public_url: Option<&Uri>,
+) -> Vec<Address> {
+    let rtc = |socket: &SocketAddr| Address::Rtc { socket: *socket, fingerprint };
+    let mut addresses: Vec<Address> = udp.iter().map(rtc).collect();
+    addresses.truncate(ADDRESSES_MAX - 1);
+    let url = match (public_url, http) {
+        (Some(url), Some(_)) => Some(http::link_url(url)),
+        (None, Some(http)) if !http.ip().is_unspecified() => {
+            Some(format!("ws://{http}{}", websocket::PATH))
+        }
+        // On every interface: the same addresses as for UDP, the first of them.
+        (None, Some(http)) => udp.first().map(|socket| {
+            format!("ws://{}{}", SocketAddr::new(socket.ip(), http.port()), websocket::PATH)
+        }),
+        (_, None) => None,
+    };
+    addresses.extend(url.and_then(|url| url.parse().ok()));
+    addresses
+}

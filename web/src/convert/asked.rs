@@ -1,0 +1,186 @@
+//! What an application asks, and what a peer is to be when it is opened.
+use super::{AttributeJs, parse, parse_cursor};
+use crate::failure::Failure;
+use peergraph_core::cert::Certificate;
+use peergraph_core::io::{Draft, Filter, Invite, Keep, Properties};
+use peergraph_core::node::{Config, Neighbours};
+use peergraph_core::password::Password;
+use peergraph_core::policy::Grant;
+use peergraph_core::record::{Attribute, RecordType};
+use peergraph_core::roll::{Reason, Target};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// Reads the options of an opening.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Options {
+    pub(crate) name: String,
+    pub(crate) storage: String,
+    pub(crate) take_over: bool,
+    /// Exported identity and its password.
+    pub(crate) identity: Option<(String, String)>,
+    /// Id, beginning of the id, or name of an identity that is here.
+    pub(crate) who: Option<String>,
+    /// Record types.
+    priorities: Vec<String>,
+    /// Minimum, ideal and maximum.
+    neighbours: Option<(u32, u32, u32)>,
+}
+
+impl Options {
+    /// What the node is to be.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let mut config = Config::default();
+        for kind in &self.priorities {
+            config.priorities.push(RecordType::new(kind).map_err(Failure::bad_argument)?);
+        }
+        if let Some((minimum, ideal, maximum)) = self.neighbours {
+            let [minimum, ideal, maximum] = [minimum, ideal, maximum].map(|it| it as usize);
+            config.neighbours =
+                Neighbours::new(minimum, ideal, maximum).map_err(Failure::bad_argument)?;
+        }
+        config.check().map_err(Failure::bad_argument)?;
+        Ok(config)
+    }
+}
+
+/// What `present` gives.
+#[derive(Deserialize)]
+pub(crate) struct PresentJs {
+    attributes: Vec<AttributeJs>,
+    forced: bool,
+}
+
+impl PresentJs {
+    pub(crate) fn into_parts(self) -> (Vec<Attribute>, bool) {
+        (self.attributes.into_iter().map(Attribute::from).collect(), self.forced)
+    }
+}
+
+/// What `publish`, `update` and `delete` give.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DraftJs {
+    id: Option<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    attributes: Vec<AttributeJs>,
+    expires_in_ms: Option<f64>,
+    delete: bool,
+    refresh: bool,
+}
+
+impl DraftJs {
+    pub(crate) fn into_draft(self, payload: Vec<u8>) -> Result<Draft, Failure> {
+        Ok(Draft {
+            id: self.id.as_deref().map(parse).transpose()?,
+            kind: RecordType::new(&self.kind)?,
+            attributes: self.attributes.into_iter().map(Attribute::from).collect(),
+            payload: payload.into(),
+            expires_in: self.expires_in_ms.map(|ms| Duration::from_millis(ms as u64)),
+            delete: self.delete,
+            refresh: self.refresh,
+        })
+    }
+}
+
+/// What `records` and `get` give.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FilterJs {
+    id: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    creator: Option<String>,
+    after: Option<String>,
+    limit: u32,
+}
+
+impl FilterJs {
+    pub(crate) fn into_filter(self) -> Result<Filter, Failure> {
+        Ok(Filter {
+            id: self.id.as_deref().map(parse).transpose()?,
+            kind: self.kind.as_deref().map(RecordType::new).transpose()?,
+            creator: self.creator.as_deref().map(parse).transpose()?,
+            after: self.after.as_deref().map(parse_cursor).transpose()?,
+            limit: self.limit as usize,
+        })
+    }
+}
+
+/// What a membership grants.
+#[derive(Deserialize)]
+pub(crate) struct GrantJs {
+    role: String,
+    roles: Vec<String>,
+}
+
+impl GrantJs {
+    pub(crate) fn into_grant(self) -> Result<Grant, Failure> {
+        Ok(Grant::new(parse(&self.role)?, self.roles)?)
+    }
+}
+
+/// What `invite` gives.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InviteJs {
+    grant: GrantJs,
+    uses: u32,
+    expires_in_ms: f64,
+    identity: Option<String>,
+    password: Option<String>,
+}
+
+impl InviteJs {
+    pub(crate) fn into_invite(self) -> Result<Invite, Failure> {
+        let grant = self.grant.into_grant()?;
+        let (uses, expires_in) = (self.uses, Duration::from_millis(self.expires_in_ms as u64));
+        Ok(match (self.identity, self.password) {
+            (Some(pem), _) => Invite::Bound { identity: Certificate::from_pem(&pem)?, grant },
+            (None, Some(password)) => {
+                let password = Password::new(password).map_err(Failure::bad_argument)?;
+                Invite::Password { grant, password, uses, expires_in }
+            }
+            (None, None) => Invite::Bearer { grant, uses, expires_in },
+        })
+    }
+}
+
+/// What `revoke` gives.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RevokeJs {
+    peer: Option<String>,
+    serial: Option<String>,
+    reason: String,
+    keep_records: bool,
+    keep_members: bool,
+}
+
+impl RevokeJs {
+    pub(crate) fn into_parts(self) -> Result<(Target, Reason, Keep), Failure> {
+        let target = match (&self.peer, &self.serial) {
+            (Some(peer), _) => Target::Peer(parse(peer)?),
+            (None, Some(serial)) => Target::Serial(parse(serial)?),
+            (None, None) => return Err(Failure::bad_argument("nobody to revoke")),
+        };
+        let keep = Keep { records: self.keep_records, members: self.keep_members };
+        Ok((target, parse(&self.reason)?, keep))
+    }
+}
+
+/// What may be changed of a group.
+#[derive(Deserialize)]
+pub(crate) struct PropertiesJs {
+    name: String,
+    comment: String,
+    presence: f64,
+}
+
+impl From<PropertiesJs> for Properties {
+    fn from(it: PropertiesJs) -> Self {
+        Self { name: it.name, comment: it.comment, presence_max: it.presence as u64 }
+    }
+}

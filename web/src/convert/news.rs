@@ -1,0 +1,125 @@
+//! What an application is told unasked, each an object with a `type`.
+use super::{GroupJs, MemberJs, NodeJs, RecordJs, to_js};
+use crate::failure::Failure;
+use crate::host::{LinkState, News};
+use peergraph_core::error::Error;
+use peergraph_core::id::{GroupId, PeerId, RecordId};
+use peergraph_core::io::{CloseReason, Event, NodeChange, SyncPhase};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum NewsJs {
+    Record { group: String, record: RecordJs },
+    Status { group: String, id: String, held: u32 },
+    Expired { group: String, id: String },
+    Withdrawn { group: String, id: String },
+    Member { group: String, member: MemberJs },
+    Presence { group: String, node: NodeJs, change: &'static str },
+    Neighbour { group: String, link: f64, peer: String, node: String, up: bool },
+    Sync { group: String, link: f64, phase: &'static str },
+    Group { info: GroupJs },
+    Alone { group: String },
+    Conflict { group: String, id: String, peer: String },
+    Storage { error: Failure },
+    Link { id: f64, state: &'static str, direct: bool, reason: Option<&'static str> },
+    Closed { error: Option<Failure> },
+}
+
+/// News as an object with a `type`. `None` for what applications are not told.
+pub(crate) fn news(news: News) -> Option<JsValue> {
+    let event = match news {
+        News::Core(event) => core_news(event)?,
+        News::Link { link, state, direct, reason } => NewsJs::Link {
+            id: link.0 as f64,
+            state: match state {
+                LinkState::Opening => "opening",
+                LinkState::Open => "open",
+                LinkState::Closed => "closed",
+            },
+            direct,
+            reason: reason.map(reason_word),
+        },
+        News::Closed(error) => NewsJs::Closed { error },
+    };
+    Some(to_js(&event))
+}
+
+fn core_news(event: Event) -> Option<NewsJs> {
+    let group = |id: GroupId| id.to_string();
+    let record_id = |id: RecordId| id.to_string();
+    let peer_id = |id: PeerId| id.to_string();
+    Some(match event {
+        Event::Record { group: id, record } => {
+            NewsJs::Record { group: group(id), record: (*record).into() }
+        }
+        Event::Status { group: in_group, id, held_by } => {
+            NewsJs::Status { group: group(in_group), id: record_id(id), held: held_by }
+        }
+        Event::Expired { group: in_group, id } => {
+            NewsJs::Expired { group: group(in_group), id: record_id(id) }
+        }
+        Event::Withdrawn { group: in_group, id } => {
+            NewsJs::Withdrawn { group: group(in_group), id: record_id(id) }
+        }
+        Event::Member { group: id, member } => {
+            NewsJs::Member { group: group(id), member: member.into() }
+        }
+        Event::Neighbour { group: id, link, peer, node, up } => NewsJs::Neighbour {
+            group: group(id),
+            link: link.0 as f64,
+            peer: peer_id(peer),
+            node: node.to_string(),
+            up,
+        },
+        Event::Sync { group: id, link, phase } => NewsJs::Sync {
+            group: group(id),
+            link: link.0 as f64,
+            phase: match phase {
+                SyncPhase::Membership => "membership",
+                SyncPhase::Presence => "presence",
+                SyncPhase::Prioritised => "prioritised",
+                SyncPhase::Complete => "complete",
+            },
+        },
+        Event::Group(info) => NewsJs::Group { info: info.into() },
+        Event::ConnectionRequired { group: id } => NewsJs::Alone { group: group(id) },
+        Event::Conflict { group: in_group, id, peer } => {
+            NewsJs::Conflict { group: group(in_group), id: record_id(id), peer: peer_id(peer) }
+        }
+        Event::StoreFailed { fault } => NewsJs::Storage { error: Error::Store(fault).into() },
+        Event::Node { group: id, node, change } => NewsJs::Presence {
+            group: group(id),
+            node: node.into(),
+            change: match change {
+                NodeChange::Connected => "came",
+                NodeChange::Updated => "changed",
+                NodeChange::Disconnected => "went",
+            },
+        },
+        // The opening waits for the first; the second shows as a closed link with its reason.
+        Event::Opened | Event::PeerMisbehaved { .. } => return None,
+        // No browser has a security provider but ours; where another member has one, there is just no neighbour.
+        Event::Withheld { .. } | Event::TurnedAway { .. } | Event::NotAdmitted { .. } => {
+            return None;
+        }
+        _ => return None,
+    })
+}
+
+fn reason_word(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::Misbehaved(_) => "misbehaved",
+        CloseReason::Duplicate => "duplicate",
+        CloseReason::Myself => "myself",
+        CloseReason::Full => "full",
+        CloseReason::Silent => "silent",
+        CloseReason::Slow => "slow",
+        CloseReason::Unused => "unused",
+        CloseReason::Leaving => "leaving",
+        CloseReason::Revoked => "revoked",
+        CloseReason::Banned => "banned",
+        _ => "other",
+    }
+}

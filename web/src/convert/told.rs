@@ -1,0 +1,325 @@
+//! What an application is answered.
+use super::{AttributeJs, PolicyJs, cursor_text, ms, texts, to_js};
+use peergraph_core::cert::Certificate;
+use peergraph_core::invitation::{Invitation, InvitationKind};
+use peergraph_core::io::{Cursor, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo};
+use peergraph_core::name::PeerName;
+use peergraph_core::record::Record;
+use peergraph_core::roll::Standing;
+use serde::{Serialize, Serializer};
+use wasm_bindgen::prelude::*;
+
+/// An identity, as its certificate says.
+#[derive(Serialize)]
+struct IdentityJs<'a> {
+    id: String,
+    name: &'a str,
+    classifier: &'a str,
+    default: bool,
+}
+
+pub(crate) fn identity(certificate: &Certificate, default: bool) -> JsValue {
+    to_js(&IdentityJs {
+        id: certificate.peer_id().to_string(),
+        name: certificate.name(),
+        classifier: certificate.peer_name().classifier(),
+        default,
+    })
+}
+
+/// A peer name in both forms.
+#[derive(Serialize)]
+struct PeerNameJs<'a> {
+    name: String,
+    host: Option<String>,
+    id: Option<String>,
+    classifier: &'a str,
+}
+
+pub(crate) fn peer_name(name: &PeerName) -> JsValue {
+    to_js(&PeerNameJs {
+        name: name.to_string(),
+        host: name.to_host().ok(),
+        id: name.peer().map(|it| it.to_string()),
+        classifier: name.classifier(),
+    })
+}
+
+/// Whether somebody is a member; if it was revoked, by whom and why.
+#[derive(Serialize)]
+struct StandingJs {
+    standing: &'static str,
+    by: Option<String>,
+    reason: Option<&'static str>,
+}
+
+impl From<Standing> for StandingJs {
+    fn from(standing: Standing) -> Self {
+        let mut js = Self { standing: standing.word(), by: None, reason: None };
+        if let Standing::Revoked { by, reason } = standing {
+            (js.by, js.reason) = (Some(by.to_string()), Some(reason.word()));
+        }
+        js
+    }
+}
+
+/// An invitation as text, and when it ends.
+pub(crate) fn invitation(invitation: &Invitation) -> JsValue {
+    #[derive(Serialize)]
+    struct InvitationJs {
+        text: String,
+        expires: f64,
+        bound: bool,
+        id: Option<String>,
+    }
+    let id = match &invitation.kind {
+        InvitationKind::Bearer { id, .. } | InvitationKind::Password { id, .. } => {
+            Some(id.to_string())
+        }
+        InvitationKind::Bound { .. } => None,
+    };
+    to_js(&InvitationJs {
+        text: invitation.to_text(),
+        expires: ms(invitation.expires),
+        bound: matches!(invitation.kind, InvitationKind::Bound { .. }),
+        id,
+    })
+}
+
+/// What people are shown before they join.
+pub(crate) fn summary(invitation: &Invitation) -> JsValue {
+    #[derive(Serialize)]
+    struct SummaryJs {
+        kind: &'static str,
+        group: String,
+        name: String,
+        inviter: String,
+        role: Option<String>,
+        roles: Vec<String>,
+        invitee: Option<PersonJs>,
+        expires: f64,
+        addresses: Vec<String>,
+        policy: PolicyJs,
+    }
+    #[derive(Serialize)]
+    struct PersonJs {
+        id: String,
+        name: String,
+    }
+    let summary = invitation.summary();
+    let kind = match &invitation.kind {
+        InvitationKind::Bound { .. } => "bound",
+        InvitationKind::Bearer { .. } => "bearer",
+        InvitationKind::Password { .. } => "password",
+    };
+    to_js(&SummaryJs {
+        kind,
+        group: summary.group.to_string(),
+        name: summary.name,
+        inviter: summary.inviter,
+        role: summary.grant.as_ref().map(|grant| grant.role.to_string()),
+        roles: summary.grant.map(|grant| grant.app_roles).unwrap_or_default(),
+        invitee: summary.invitee.map(|(id, name)| PersonJs { id: id.to_string(), name }),
+        expires: ms(summary.expires),
+        addresses: texts(summary.addresses),
+        policy: invitation.root.policy().into(),
+    })
+}
+
+/// A group.
+#[derive(Serialize)]
+pub(crate) struct GroupJs {
+    id: String,
+    name: String,
+    comment: String,
+    presence: f64,
+    policy: PolicyJs,
+    owner: bool,
+    role: String,
+    roles: Vec<String>,
+    #[serde(flatten)]
+    standing: StandingJs,
+    expires: f64,
+    records: f64,
+    neighbours: u32,
+    ready: bool,
+}
+
+impl From<GroupInfo> for GroupJs {
+    fn from(info: GroupInfo) -> Self {
+        Self {
+            id: info.id.to_string(),
+            name: info.name,
+            comment: info.comment,
+            presence: info.presence_max as f64,
+            policy: (&info.policy).into(),
+            owner: info.owner,
+            role: info.grant.role.to_string(),
+            roles: info.grant.app_roles,
+            standing: info.standing.into(),
+            expires: ms(info.expires),
+            records: info.records as f64,
+            neighbours: u32::try_from(info.neighbours).unwrap_or(u32::MAX),
+            ready: info.ready,
+        }
+    }
+}
+
+/// A member.
+#[derive(Serialize)]
+pub(crate) struct MemberJs {
+    id: String,
+    name: String,
+    role: String,
+    roles: Vec<String>,
+    #[serde(flatten)]
+    standing: StandingJs,
+    serial: String,
+    issuer: String,
+    expires: f64,
+    nodes: Vec<String>,
+}
+
+impl From<MemberInfo> for MemberJs {
+    fn from(info: MemberInfo) -> Self {
+        Self {
+            id: info.peer.to_string(),
+            name: info.name,
+            role: info.grant.role.to_string(),
+            roles: info.grant.app_roles,
+            standing: info.standing.into(),
+            serial: info.serial.to_string(),
+            issuer: info.issuer.to_string(),
+            expires: ms(info.expires),
+            nodes: texts(info.nodes),
+        }
+    }
+}
+
+/// A node that says that it is here.
+#[derive(Serialize)]
+pub(crate) struct NodeJs {
+    id: String,
+    peer: String,
+    addresses: Vec<String>,
+    attributes: Vec<AttributeJs>,
+}
+
+impl From<NodeInfo> for NodeJs {
+    fn from(info: NodeInfo) -> Self {
+        Self {
+            id: info.node.to_string(),
+            peer: info.peer.to_string(),
+            addresses: texts(info.addresses),
+            attributes: info.attributes.into_iter().map(AttributeJs::from).collect(),
+        }
+    }
+}
+
+/// An invitation that is open.
+#[derive(Serialize)]
+pub(crate) struct OpenInvitationJs {
+    id: String,
+    inviter: String,
+    role: String,
+    roles: Vec<String>,
+    uses: u32,
+    used: u32,
+    expires: f64,
+}
+
+impl From<InvitationInfo> for OpenInvitationJs {
+    fn from(info: InvitationInfo) -> Self {
+        Self {
+            id: info.id.to_string(),
+            inviter: info.inviter.to_string(),
+            role: info.grant.role.to_string(),
+            roles: info.grant.app_roles,
+            uses: info.uses,
+            used: info.used,
+            expires: ms(info.expires),
+        }
+    }
+}
+
+/// A link. Its number stays far below 2^53.
+#[derive(Serialize)]
+pub(crate) struct LinkJs {
+    id: f64,
+    peer: Option<String>,
+    node: Option<String>,
+    direct: bool,
+    groups: Vec<String>,
+}
+
+impl From<LinkInfo> for LinkJs {
+    fn from(info: LinkInfo) -> Self {
+        Self {
+            id: info.link.0 as f64,
+            peer: info.peer.map(|it| it.to_string()),
+            node: info.node.map(|it| it.to_string()),
+            direct: info.direct,
+            groups: texts(info.graphs),
+        }
+    }
+}
+
+/// Bytes that cross as `Uint8Array`.
+struct BytesJs(bytes::Bytes);
+
+impl Serialize for BytesJs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+/// A record.
+#[derive(Serialize)]
+pub(crate) struct RecordJs {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    version: u64,
+    creator: String,
+    modifier: Option<String>,
+    created: f64,
+    modified: f64,
+    expires: f64,
+    deleted: bool,
+    attributes: Vec<AttributeJs>,
+    bytes: BytesJs,
+    cursor: String,
+}
+
+impl From<Record> for RecordJs {
+    fn from(record: Record) -> Self {
+        Self {
+            id: record.id.to_string(),
+            kind: record.kind.to_string(),
+            version: record.version,
+            creator: record.creator.to_string(),
+            modifier: record.modifier.map(|it| it.to_string()),
+            created: ms(record.created),
+            modified: ms(record.modified),
+            expires: ms(record.expires),
+            deleted: record.deleted,
+            attributes: record.attributes.into_iter().map(AttributeJs::from).collect(),
+            bytes: BytesJs(record.payload),
+            cursor: cursor_text(Cursor { modified: record.modified, id: record.id }),
+        }
+    }
+}
+
+/// A page of records.
+#[derive(Serialize)]
+pub(crate) struct PageJs {
+    records: Vec<RecordJs>,
+    next: Option<String>,
+}
+
+impl PageJs {
+    pub(crate) fn new(records: Vec<Record>, next: Option<Cursor>) -> Self {
+        let records = records.into_iter().map(RecordJs::from).collect();
+        Self { records, next: next.map(cursor_text) }
+    }
+}
