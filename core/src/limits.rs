@@ -145,8 +145,8 @@ pub const SYNC_WORK_PER_SECOND: u64 = 10_000;
 pub const SIGNALS_SPARE: u64 = 4_000;
 /// The same, per second, for a peer that has used that up. Guess. As above.
 pub const SIGNALS_PER_SECOND: u64 = 200;
-/// Messages besides signals, records and syncs that a peer may send at once. Guess: what opens as many graphs as a link
-/// carries, ten times over. More costs the link.
+/// Messages besides signals, records and syncs that a peer may send at once; of the latter, those that name no record.
+/// Guess: what opens as many graphs as a link carries, ten times over. More costs the link.
 pub const WORDS_SPARE: u64 = 4_000;
 /// The same, per second, for a peer that has used that up. Guess: a hundredth of a core. More costs the link.
 pub const WORDS_PER_SECOND: u64 = 100;

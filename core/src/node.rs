@@ -478,7 +478,7 @@ impl Node {
 
     fn message(&mut self, link: LinkId, message: &Bytes) -> Result<(), Misbehaved> {
         let &kind = message.first().ok_or(Misbehaved::BadMessage)?;
-        if !kind::is_bulk(kind)
+        if !kind::is_bulk(message)
             && let Some(ready) = self.links.ready(link)
             && !self.conduct.hear(self.now.mono, ready.peer, kind)?
         {

@@ -87,9 +87,14 @@ pub(crate) mod kind {
     pub(crate) const PROVE_PASSWORD: u8 = 59;
     pub(crate) const DECLINE: u8 = 60;
 
-    /// Whether there are as many messages of a kind as there are records, or steps of a sync.
-    pub(crate) const fn is_bulk(kind: u8) -> bool {
+    /// A message that names no record is shorter: its kind, a slot, the short id of one.
+    const RECORD_NAMED_BYTES: usize = 1 + 2 + 8;
+
+    /// Whether there are as many messages like this as there are records, or steps of a sync.
+    pub(crate) fn is_bulk(message: &[u8]) -> bool {
+        let &[kind, ..] = message else { return false };
         matches!(kind, FLOOD | ACK | ANNOUNCE | REQUEST | DECLINE | SYNC | WANT | GIVEN | SYNC_END)
+            && message.len() >= RECORD_NAMED_BYTES
     }
 }
 

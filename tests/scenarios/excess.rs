@@ -149,3 +149,12 @@ fn who_asks_all_the_time_whether_we_are_there_is_answered_for_a_while_only() {
         assert!(excess.sent <= most, "{} frames rather than {most}", excess.sent);
     });
 }
+
+#[test]
+fn who_asks_for_nothing_all_the_time_is_heard_for_a_while_only() {
+    let test = "who_asks_for_nothing_all_the_time_is_heard_for_a_while_only";
+    is_kept_away(test, Act::Nag, 2_000, 30, |excess| {
+        let most = excess.budgets(WORDS_SPARE, WORDS_PER_SECOND) + 2_000;
+        assert!(excess.told <= most, "{} requests rather than {most}", excess.told);
+    });
+}

@@ -68,6 +68,8 @@ pub enum Act {
     Chatter,
     /// A question whether the other end is there.
     Pester,
+    /// A request for no record.
+    Nag,
     /// A sync that compares nothing.
     Hollow,
     /// Word that what was wanted first is given.
@@ -76,7 +78,8 @@ pub enum Act {
 
 impl Act {
     /// What is a lie only where there is too much of it.
-    pub const EXCESSES: [Self; 4] = [Self::Waste, Self::Insist, Self::Chatter, Self::Pester];
+    pub const EXCESSES: [Self; 5] =
+        [Self::Waste, Self::Insist, Self::Chatter, Self::Pester, Self::Nag];
 
     /// Those that campaigns draw besides pretences. Seeds that once failed depend on this list.
     pub const PLAIN: [Self; 17] = [
@@ -263,6 +266,7 @@ impl World {
                 signal(slot, from, nobody, attempt, b"let me in")
             }
             Act::Pester => Bytes::from_static(&[0, PING]),
+            Act::Nag => message(REQUEST, slot, &[]),
             Act::Hollow => message(SYNC, slot, &[MAP_OF_TWO, 0, APPLICATION, 1, TRUE]),
             Act::Promise => message(GIVEN, slot, &[MAP_OF_TWO, 0, APPLICATION, 1, TRUE]),
             Act::Pretend(pretence) => {
@@ -365,6 +369,7 @@ impl World {
             | Act::Insist
             | Act::Chatter
             | Act::Pester
+            | Act::Nag
             | Act::Hollow
             | Act::Promise => new,
         })
