@@ -11,6 +11,15 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use peergraph::{Folder, Group, Host, HostBuilder, Neighbours, NodeUrl, RecordType};
 
+/// Says something to whoever sits before it. Nobody may be listening any more, as where `head` has read enough.
+macro_rules! note {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+pub(crate) use note;
+
 mod cert;
 mod group;
 mod identity;
@@ -172,12 +181,15 @@ impl Global {
                 let name = self.name.clone().unwrap_or_else(user_name);
                 let identity = folder.new_identity(&name, "")?;
                 let place = folder.path().display();
-                eprintln!("New identity {name} ({}) in {place}", identity.peer_id());
+                note!("New identity {name} ({}) in {place}", identity.peer_id());
                 identity.peer_id()
             }
         };
         for url in &self.nodes {
-            folder.remember_node(url)?;
+            if !folder.nodes()?.contains(url) {
+                folder.remember_node(url)?;
+                note!("Node {url} is kept in {}", folder.path().join("nodes").display());
+            }
         }
         let mut builder = Host::builder().data(folder.path()).identity(peer);
         for url in folder.nodes()? {

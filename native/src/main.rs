@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         // Whoever reads our output has enough, as `head` does.
         Err(error) if cli::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            cli::note!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

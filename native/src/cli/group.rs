@@ -209,7 +209,7 @@ pub(super) async fn change(
             // It may know all of it already, or be gone.
             let _ = tokio::time::timeout(wait, taken_over(&group, &mut events)).await;
         } else if others {
-            eprintln!(
+            note!(
                 "No other member was met within {} s: this is stored here, and others learn of it when one is met. Is a \
                  node known (--node URL)?",
                 wait.as_secs()
@@ -287,7 +287,7 @@ async fn join(
     };
     match tokio::time::timeout(wait, settling).await {
         Ok(settled) => settled?,
-        Err(_) => eprintln!(
+        Err(_) => note!(
             "Joined, but no sync with a member was completed within {} s; `peergraph watch {}` goes on with it.",
             wait.as_secs(),
             group.id()

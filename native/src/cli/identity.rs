@@ -340,6 +340,6 @@ fn write_new(global: &Global, peer: PeerId, output: Option<&Path>, text: &str) -
         file.sync_all()
     };
     write().with_context(|| format!("writing {}", path.display()))?;
-    eprintln!("Exported {peer} to {}", path.display());
+    note!("Exported {peer} to {}", path.display());
     Ok(())
 }

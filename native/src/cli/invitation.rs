@@ -77,7 +77,7 @@ pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Resul
         let link = format!("{}#{}", page.trim_end_matches('#'), invitation.to_text());
         if arguments.qr {
             use std::io::IsTerminal as _;
-            eprintln!("{}", qr::half_blocks(&link, std::io::stderr().is_terminal())?);
+            note!("{}", qr::half_blocks(&link, std::io::stderr().is_terminal())?);
         }
         print_link(global, &invitation, &link, &grant)?;
         let who = match &invitation.kind {
@@ -86,7 +86,7 @@ pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Resul
             InvitationKind::Password { .. } => "you, who know the password,",
         };
         let (group, id) = (group.id(), id_of(&invitation).unwrap_or_default());
-        eprintln!(
+        note!(
             "To let people in, {who} must be online, such as `peergraph watch` or `peergraph node` with this data \
              folder. To take the link back: peergraph group withdraw {group} {id}"
         );

@@ -91,7 +91,7 @@ pub(super) async fn nodes(global: &Global, wanted: &str) -> Result<()> {
             if meets(&group, &mut events, wait).await {
                 let _ = tokio::time::timeout(wait, everybody_has_come(&group, &mut events)).await;
             } else {
-                eprintln!(
+                note!(
                     "No other member was met within {} s: this is what was known before. Is a node known (--node URL)?",
                     wait.as_secs()
                 );

@@ -89,7 +89,7 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
         () = stop_signal() => {}
         () = telling => bail!("the node ended by itself; see its log above"),
     }
-    eprintln!("Ending …");
+    note!("Ending …");
     host.shutdown().await?;
     Ok(())
 }

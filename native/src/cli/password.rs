@@ -70,7 +70,7 @@ mod keyboard {
         fn drop(&mut self) {
             // The terminal is gone otherwise.
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &self.0);
-            eprintln!();
+            note!();
         }
     }
 

@@ -106,7 +106,7 @@ fn attribute(text: &str) -> Result<(String, String), String> {
 
 pub(super) async fn publish(global: &Global, arguments: PublishArguments) -> Result<()> {
     if arguments.file == "-" && std::io::stdin().is_terminal() {
-        eprintln!("Type the content, then Ctrl-D.");
+        note!("Type the content, then Ctrl-D.");
     }
     // A single payload is read before anything is started, so that a wrong name costs nothing.
     let payload = if arguments.lines { None } else { Some(read_input(&arguments.file)?) };
@@ -177,10 +177,10 @@ async fn publish_lines(
         }
         if told.elapsed() >= PROGRESS_EVERY {
             told = Instant::now();
-            eprintln!("{count} records stored, {} of them not sent …", delivery.unsent());
+            note!("{count} records stored, {} of them not sent …", delivery.unsent());
         }
     }
-    eprintln!("{count} records stored in {:.1} s", started.elapsed().as_secs_f64());
+    note!("{count} records stored in {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -216,7 +216,7 @@ async fn wait_sent(global: &Global, wait: Option<Wait>, delivery: &Delivery) -> 
     }
     let limit = wait_limit(global, wait);
     if tokio::time::timeout(limit, delivery.all_sent()).await.is_ok() {
-        eprintln!("Stored here, and held by a neighbour.");
+        note!("Stored here, and held by a neighbour.");
         return Ok(());
     }
     let (left, seconds) = (delivery.unsent(), limit.as_secs());
@@ -228,7 +228,7 @@ async fn wait_sent(global: &Global, wait: Option<Wait>, delivery: &Delivery) -> 
     if wait == Some(Wait::Sent) {
         return Err(anyhow!(what));
     }
-    eprintln!("{what}");
+    note!("{what}");
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Wrong usage, wrong input, and files and folders that are not there or damaged.
 
-use crate::{fails, folder, ok, run, run_with_input};
+use std::process::Stdio;
+
+use crate::{command, fails, folder, ok, run, run_with_input};
 
 #[test]
 fn wrong_usage_is_exit_code_2_and_names_what_is_wrong() {
@@ -28,6 +30,17 @@ fn version_and_help_are_no_errors() {
     let data = folder();
     assert!(ok(&run(data.path(), &["--version"])).starts_with("peergraph "));
     assert!(ok(&run(data.path(), &["group", "invite", "--help"])).contains("--uses"));
+}
+
+/// As where `2>&1 | head` has read enough.
+#[test]
+fn who_stops_listening_is_no_error() {
+    let data = folder();
+    let mut command = command(data.path());
+    command.args(["--node", "http://127.0.0.1:1", "group", "list"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("runs");
+    drop(child.stderr.take());
+    assert!(child.wait().expect("ends").success());
 }
 
 #[test]
