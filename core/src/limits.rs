@@ -46,6 +46,10 @@ pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 /// A link that says nothing for this long after it was asked is dead. Guess: two keep-alives; it is asked after one
 /// without a word, so a dead link is found within a minute, or at the second wake of a throttled timer.
 pub const UNANSWERED_AFTER: Duration = Duration::from_secs(30);
+/// Who says nothing for this long after being asked is not counted on until it does. Guess: many round trips.
+pub const DOUBTED_AFTER: Duration = Duration::from_secs(3);
+/// The same for a link that is not open yet. Guess: what ICE may take.
+pub const ATTEMPT_DOUBTED_AFTER: Duration = Duration::from_secs(5);
 /// A link that serves no graph and no rendezvous is closed after this. Guess.
 pub const UNUSED_LINK_AFTER: Duration = Duration::from_secs(20);
 /// Graphs carried by one link. Guess. A further one is refused.
@@ -76,7 +80,8 @@ pub const MISSING_MAX: usize = 64;
 /// Nodes that do not stand any more and whose addresses are remembered, per graph. Guess: a revocation takes away a few.
 /// Oldest out: it must ask by itself whether it was taken back.
 pub const EXILES_MAX: usize = 64;
-/// Connection attempts under way per graph. Guess.
+/// Connection attempts under way per graph, besides those that are doubted; of those there are at most three times as
+/// many, since they end after [`LINK_SETUP_TIMEOUT`]. Guess.
 pub const ATTEMPTS_MAX: usize = 3;
 
 // --- records and store -------------------------------------------------------------------------------

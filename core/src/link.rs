@@ -11,7 +11,9 @@
 //!
 //! **Silence** is counted from our own question, never from what was last heard: a hidden tab's timers run once a minute,
 //! so it may find that nothing was heard for a minute because it asked nothing. A question wakes the other end, whose
-//! answer does not wait for its timers.
+//! answer does not wait for its timers. Who has not answered after [`DOUBTED_AFTER`](limits::DOUBTED_AFTER) is not
+//! counted on until it does, and others are looked for; a link is closed much later. Where one neighbour is lost, all
+//! others that were quiet are asked at once.
 //!
 //! **When the neighbour is slow.** At most [`IN_TRANSPORT_BYTES_MAX`](limits::IN_TRANSPORT_BYTES_MAX) are with the
 //! transport, the rest waits in the link's own queue; a queue over
@@ -29,7 +31,11 @@ use crate::wire::{self, Hello, Introduction, Message};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use rand_chacha::rand_core::Rng as _;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 use zeroize::Zeroizing;
+
+/// Who was heard within this time need not be asked. Guess: many round trips.
+const ASKED_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;
@@ -83,6 +89,16 @@ pub(crate) struct Ready {
     /// Identity certificate of the other end.
     pub(crate) certificate: Certificate,
     seal: Option<Seal>,
+}
+
+/// What looking after a link led to.
+pub(crate) enum Checked {
+    /// Nothing to do.
+    Fine,
+    /// It does not answer, and may be dead.
+    Doubted,
+    /// It is to be closed.
+    Over(CloseReason),
 }
 
 /// What one frame brought.
@@ -246,43 +262,57 @@ impl Links {
         self.checks.pop_due(now.mono)
     }
 
+    /// Asks whether somebody is still there who was not heard for a moment.
+    pub(crate) fn ask(&mut self, now: Now, id: LinkId, out: &mut Outbox) {
+        if let Some(link) = self.links.get_mut(&id)
+            && matches!(link.state, State::Ready(_))
+            && link.asked.is_none()
+            && now.mono.since(link.heard) >= ASKED_AFTER
+        {
+            link.ask(now, id, out);
+            self.checks.set_earlier(id, now.mono.after(limits::DOUBTED_AFTER));
+        }
+    }
+
+    /// Whether nobody answers for too long: to a question, or to our attempt to open the link.
+    pub(crate) fn is_doubted(&self, now: Now, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| link.is_doubted(now))
+    }
+
     /// Pings a quiet link, keeps one alive, or says why it must be closed. `used` is whether anything needs it.
-    pub(crate) fn check(
-        &mut self,
-        now: Now,
-        id: LinkId,
-        used: bool,
-        out: &mut Outbox,
-    ) -> Option<CloseReason> {
-        let link = self.links.get_mut(&id)?;
+    pub(crate) fn check(&mut self, now: Now, id: LinkId, used: bool, out: &mut Outbox) -> Checked {
+        let Some(link) = self.links.get_mut(&id) else { return Checked::Fine };
         let unanswered = |asked: Time| now.mono.since(asked) >= limits::UNANSWERED_AFTER;
         if !matches!(link.state, State::Ready(_)) || link.asked.is_some_and(unanswered) {
-            return Some(CloseReason::Silent);
+            return Checked::Over(CloseReason::Silent);
         }
         if link.slow {
-            return Some(CloseReason::Slow);
+            return Checked::Over(CloseReason::Slow);
         }
         if used {
             link.unused_since = None;
         } else {
             let since = *link.unused_since.get_or_insert(now.mono);
             if now.mono.since(since) >= limits::UNUSED_LINK_AFTER {
-                return Some(CloseReason::Unused);
+                return Checked::Over(CloseReason::Unused);
             }
         }
         let quiet = |since: Time| now.mono.since(since) >= limits::KEEPALIVE_EVERY;
         if quiet(link.heard) {
-            link.asked.get_or_insert(now.mono);
-            link.said = now.mono;
-            link.send(id, &Message::PING, out);
+            link.ask(now, id, out);
         } else if quiet(link.said) {
             // They are heard: a word is enough, it asks for no answer.
             link.said = now.mono;
             link.send(id, &Message::PONG, out);
         }
-        let next = if used { limits::KEEPALIVE_EVERY } else { limits::UNUSED_LINK_AFTER / 4 };
+        let doubted = link.is_doubted(now);
+        let next = match link.asked {
+            Some(_) if !doubted => limits::DOUBTED_AFTER,
+            _ if used => limits::KEEPALIVE_EVERY,
+            _ => limits::UNUSED_LINK_AFTER / 4,
+        };
         self.checks.set(id, now.mono.after(next));
-        None
+        if doubted { Checked::Doubted } else { Checked::Fine }
     }
 
     /// A slot number for a graph that we open on `link`: even ones for the initiator, odd ones for the other end.
@@ -331,6 +361,23 @@ impl Links {
 }
 
 impl Link {
+    fn ask(&mut self, now: Now, id: LinkId, out: &mut Outbox) {
+        self.asked.get_or_insert(now.mono);
+        self.said = now.mono;
+        self.send(id, &Message::PING, out);
+    }
+
+    fn is_doubted(&self, now: Now) -> bool {
+        match self.state {
+            State::Opening | State::Shaking { .. } => {
+                now.mono.since(self.heard) >= limits::ATTEMPT_DOUBTED_AFTER
+            }
+            State::Ready(_) => {
+                self.asked.is_some_and(|asked| now.mono.since(asked) >= limits::DOUBTED_AFTER)
+            }
+        }
+    }
+
     /// Puts the frames of a message together. `None` until the last one is there.
     fn assemble(&mut self, bytes: Bytes, bytes_max: usize) -> Result<Option<Bytes>, Misbehaved> {
         if bytes.len() > limits::FRAME_BYTES_MAX {

@@ -16,7 +16,7 @@ use crate::io::{
     Wake,
 };
 use crate::limits;
-use crate::link::{Links, Received};
+use crate::link::{Checked, Links, Received};
 use crate::noise::StaticKey;
 use crate::provider::{Channel, Checks, Membership, Provider};
 use crate::record::{Record, RecordType, Signed};
@@ -440,7 +440,7 @@ impl Node {
         self.ways.remove(link);
         self.tables.link_down(link);
         for group in self.groups.values_mut() {
-            group.link_down(&mut ctx!(self), link);
+            group.link_down(&mut ctx!(self), &mut self.links, link);
         }
         match self.plans.remove(&link) {
             Some(Plan::Configured(at)) => self.dialer.lost(self.now, at, twin),
@@ -456,7 +456,7 @@ impl Node {
                 } else if let Some(node) = node
                     && self.links.to_node(node).is_none()
                     && group.is_present(node)
-                    && group.wants_more(&ctx!(self))
+                    && group.wants_more(&ctx!(self), &self.links)
                 {
                     group.offer_to(&mut ctx!(self), &mut self.links, node);
                 }
@@ -569,8 +569,14 @@ impl Node {
     fn timeouts(&mut self) {
         while let Some(link) = self.links.due(self.now) {
             let used = self.needs(link);
-            if let Some(reason) = self.links.check(self.now, link, used, &mut self.outbox) {
-                self.close(link, reason);
+            match self.links.check(self.now, link, used, &mut self.outbox) {
+                Checked::Fine => {}
+                Checked::Doubted => {
+                    for group in self.groups.values_mut() {
+                        group.doubt(&mut ctx!(self), &mut self.links, link);
+                    }
+                }
+                Checked::Over(reason) => self.close(link, reason),
             }
         }
         if self.closing.is_some() {

@@ -102,6 +102,32 @@ fn link_that_dies_in_silence_is_noticed_and_replaced() {
     });
 }
 
+/// Goal: who loses nearly all neighbours at once does not count on the dead. Method: most of a group crash, half of their
+/// links in silence; where others are full, or dead as well, a newcomer has to be let in, or somebody else be asked.
+#[test]
+fn who_is_left_alone_by_a_crash_hears_the_rest_in_seconds() {
+    let waits = RefCell::new(Vec::new());
+    each_seed("who_is_left_alone_by_a_crash_hears_the_rest_in_seconds", 20, |world| {
+        world.network.silence = 0.5;
+        let (group, mut hosts) = world.group_of_many(60);
+        world.run_for(Duration::from_secs(120));
+        world.chance.shuffle(&mut hosts);
+        let rest = hosts.split_off(40);
+        for host in hosts {
+            world.crash(host);
+        }
+        let crashed = world.time();
+        let id = world.say(rest[0], group, "who is still here?").id;
+        let all = |world: &World| rest[1..].iter().all(|&host| world.has_seen(host, id));
+        assert!(world.run_until_every(20, Duration::from_secs(90), all), "not everybody heard it");
+        waits.borrow_mut().push((world.time() - crashed).as_secs_f64());
+    });
+    let mut waits = waits.into_inner();
+    waits.sort_by(f64::total_cmp);
+    // Some are found by nobody until the questions of all who might let them in were answered, or not.
+    assert!(waits[waits.len() * 9 / 10] < 30.0, "seconds until everybody heard it: {waits:?}");
+}
+
 #[test]
 fn record_published_while_links_die_reaches_everybody() {
     each_seed("record_published_while_links_die_reaches_everybody", 100, |world| {

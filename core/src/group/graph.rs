@@ -27,7 +27,7 @@ use crate::link::Links;
 use crate::node::Ctx;
 use crate::policy::Grant;
 use crate::roll::Standing;
-use crate::time::Time;
+use crate::time::{Now, Time};
 use crate::wire::{self, AckOf, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
@@ -228,7 +228,7 @@ impl Group {
         let connect = Connect {
             chain: crate::cert::encode_chain(chain.certificates()),
             addresses: ctx.addresses.to_vec(),
-            lonely: self.neighbours().next().is_none(),
+            lonely: self.living(ctx.now, links).next().is_none(),
             signature: self.signature.current,
         };
         if let Some(slot) = self.slots.get_mut(&link) {
@@ -242,6 +242,24 @@ impl Group {
     pub(super) fn connect_idle(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         if self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Idle) {
             self.connect_on(ctx, links, link);
+        }
+    }
+
+    /// Whoever has nobody asks those again who refused it when it had others: for one who is alone there is room. They
+    /// are there, while of those whom one was referred to many may be gone.
+    fn ask_idle(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        let may_let_in = |link: LinkId, slot: &Slot| {
+            slot.state == SlotState::Idle
+                && !slot.turned_away
+                && ctx.now.mono.since(slot.since) >= BELOW_MINIMUM
+                && !links.is_doubted(ctx.now, link)
+        };
+        let idle = self.slots.iter().filter(|(link, slot)| may_let_in(**link, slot));
+        let mut idle: Vec<_> = idle.map(|(&link, slot)| (slot.since, link, slot.node)).collect();
+        idle.sort_unstable();
+        for (_, link, node) in idle.into_iter().take(limits::ATTEMPTS_MAX) {
+            self.attempts.insert(link, Some(node));
+            self.connect_idle(ctx, links, link);
         }
     }
 
@@ -404,7 +422,7 @@ impl Group {
     }
 
     /// A link is gone.
-    pub(crate) fn link_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
+    pub(crate) fn link_down(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         self.passwords.link_down(link);
         if let Some(Some(node)) = self.attempts.remove(&link) {
             // Nobody answers there: somebody else's turn.
@@ -416,6 +434,7 @@ impl Group {
         if lost {
             self.neighbour_down(ctx, link);
             self.soon(ctx);
+            self.ask_neighbours(ctx, links);
         }
         if let Some(slot) = self.slots.remove(&link) {
             self.forget_routes(link);
@@ -423,6 +442,32 @@ impl Group {
                 self.miss(ctx, slot.node, slot.addresses, Vec::new());
             }
         }
+    }
+
+    /// A link does not answer: others are looked for meanwhile.
+    pub(crate) fn doubt(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        if self.is_neighbour(link) {
+            self.soon(ctx);
+            self.ask_neighbours(ctx, links);
+        }
+    }
+
+    /// One neighbour is gone: are the others still there? What cut it off may have cut off more, and who counts on the
+    /// dead is alone without knowing.
+    fn ask_neighbours(&self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        for (link, _) in self.neighbours() {
+            links.ask(ctx.now, link, ctx.out);
+        }
+    }
+
+    /// Links to neighbours on whom we count.
+    fn living(&self, now: Now, links: &Links) -> impl Iterator<Item = LinkId> {
+        self.neighbours().map(|(link, _)| link).filter(move |link| !links.is_doubted(now, *link))
+    }
+
+    /// Attempts that are not doubted.
+    fn promising(&self, now: Now, links: &Links) -> usize {
+        self.attempts.keys().filter(|link| !links.is_doubted(now, **link)).count()
     }
 
     /// Whether this graph needs `link` to stay.
@@ -455,15 +500,19 @@ impl Group {
         let ask_again = revoked.then(|| self.ask_to_return(ctx, links));
         let wish = ctx.config.neighbours;
         self.tried.retain(|_, at| ctx.now.mono.since(*at) < TRIED_FOR);
-        let have = self.neighbours().count();
-        let coming = have + self.attempts.len();
+        let have = self.living(ctx.now, links).count();
+        if have == 0 {
+            self.ask_idle(ctx, links);
+        }
+        let promising = self.promising(ctx.now, links);
+        let coming = have + promising;
         let minimum = if self.ready { wish.minimum } else { 1 };
         let wanted = match () {
             () if coming < minimum => minimum - coming,
             () if on_timer && self.ready && coming < wish.ideal => 1,
             () => 0,
         };
-        let mut wanted = wanted.min(limits::ATTEMPTS_MAX.saturating_sub(self.attempts.len()));
+        let mut wanted = wanted.min(limits::ATTEMPTS_MAX.saturating_sub(promising));
         while wanted > 0 {
             let Some((node, addresses)) = self.candidate(ctx, links) else { break };
             self.dial_member(ctx, links, node, addresses);
@@ -523,11 +572,12 @@ impl Group {
     }
 
     /// Whether an offer to somebody at a rendezvous would help.
-    pub(crate) fn wants_more(&self, ctx: &Ctx<'_>) -> bool {
+    pub(crate) fn wants_more(&self, ctx: &Ctx<'_>, links: &Links) -> bool {
         let minimum = if self.ready { ctx.config.neighbours.minimum } else { 1 };
+        let promising = self.promising(ctx.now, links);
         !self.is_abandoned()
-            && self.attempts.len() < limits::ATTEMPTS_MAX
-            && self.neighbours().count() + self.attempts.len() < minimum
+            && promising < limits::ATTEMPTS_MAX
+            && self.living(ctx.now, links).count() + promising < minimum
     }
 
     /// Notes a link that is being opened for this graph.
@@ -652,11 +702,13 @@ impl Group {
         }
     }
 
-    /// Drops the least useful neighbour that is old enough.
+    /// Drops the least useful neighbour that is old enough; first of all one that does not answer.
     fn prune(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, age: Duration) {
         let old = |slot: &Slot| ctx.now.mono.since(slot.since) >= age;
         let least = self.neighbours().filter(|(_, slot)| old(slot) && slot.synced);
-        let Some((link, _)) = least.min_by_key(|(link, slot)| (slot.utility, *link)) else {
+        let use_of =
+            |link: LinkId, slot: &Slot| (!links.is_doubted(ctx.now, link), slot.utility, link);
+        let Some((link, _)) = least.min_by_key(|(link, slot)| use_of(*link, slot)) else {
             return;
         };
         let node = self.slots.get(&link).map_or(NodeId(0), |slot| slot.node);

@@ -41,7 +41,10 @@ impl Node {
             self.offer_to_seat(id, via, table, seat);
         }
         for seat in seats {
-            let wants = self.groups.get(&id).is_some_and(|group| group.wants_more(&ctx!(self)));
+            let wants = self
+                .groups
+                .get(&id)
+                .is_some_and(|group| group.wants_more(&ctx!(self), &self.links));
             if !wants {
                 break;
             }
