@@ -545,7 +545,10 @@ impl Group {
                 return self.on_signal(ctx, links, link, body).map(Some);
             }
             // What was under way when the neighbourhood ended is normal.
-            (kind::FLOOD..=kind::SYNC_END | kind::GIVEN..=kind::REQUEST, SlotState::Idle) => {}
+            (
+                kind::FLOOD..=kind::SYNC_END | kind::GIVEN..=kind::REQUEST,
+                SlotState::Idle | SlotState::Connecting,
+            ) => {}
             (kind::SIGNAL | kind::DISCONNECT, _) => {}
             (known, _) if known <= kind::REQUEST => return Err(Misbehaved::Unexpected),
             // A later version's.

@@ -55,7 +55,7 @@ const LONELY_ROUNDS_MAX: u32 = 4;
 /// One graph on one link.
 pub(super) struct Slot {
     pub(super) number: u16,
-    /// Whether we opened it.
+    /// Whether we opened it, or were the one who asked when we became neighbours: we begin to compare stores.
     pub(super) opener: bool,
     pub(super) state: SlotState,
     pub(super) node: NodeId,
@@ -304,7 +304,7 @@ impl Group {
             peer_time: self.peer_time(ctx.now.wall).0,
         };
         self.send(ctx, links, link, kind::WELCOME, &welcome);
-        self.neighbour_up(ctx, links, link, addresses);
+        self.neighbour_up(ctx, links, link, false, addresses);
         Ok(())
     }
 
@@ -327,7 +327,7 @@ impl Group {
         self.add_referrals(ctx, welcome.referrals)?;
         let asked = self.slots.get(&link).map_or(ctx.now.mono, |slot| slot.since);
         self.adjust_peer_time(ctx, link, welcome.peer_time, ctx.now.mono.since(asked));
-        self.neighbour_up(ctx, links, link, welcome.addresses);
+        self.neighbour_up(ctx, links, link, true, welcome.addresses);
         self.begin_sync(ctx, links, link);
         Ok(())
     }
@@ -379,6 +379,7 @@ impl Group {
         ctx: &mut Ctx<'_>,
         links: &mut Links,
         link: LinkId,
+        opener: bool,
         addresses: Vec<Address>,
     ) {
         self.attempts.remove(&link);
@@ -387,6 +388,7 @@ impl Group {
         self.know(ctx, &addresses);
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.state = SlotState::Neighbour;
+        slot.opener = opener;
         slot.turned_away = false;
         slot.since = ctx.now.mono;
         slot.addresses = addresses;
@@ -403,6 +405,7 @@ impl Group {
     pub(super) fn neighbour_down(&mut self, ctx: &mut Ctx<'_>, link: LinkId) {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.state = SlotState::Idle;
+        slot.since = ctx.now.mono;
         slot.sync = Syncing::default();
         slot.synced = false;
         slot.acks.clear();
