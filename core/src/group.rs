@@ -3,7 +3,7 @@
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `withheld` (what the
-//! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
+//! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` and `upkeep` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
@@ -34,6 +34,7 @@ mod standing;
 mod sync;
 mod tombstones;
 mod tree;
+mod upkeep;
 mod waste;
 mod withheld;
 

@@ -1,4 +1,4 @@
-//! The graph: which neighbours to keep.
+//! The graph on one link: from strangers to neighbours, and back.
 //!
 //! ```text
 //!            we open                                   they open
@@ -9,48 +9,25 @@
 //!              └──NOT_GRANTED─► GuestOf
 //! ```
 //!
-//! Below the minimum we look for neighbours at once, below the ideal now and then; above the maximum we refuse, with
-//! referrals, unless who asks has nobody: then the least useful one makes room; above the ideal the least useful one goes, one at a time, once it is old enough. A node joins with one
-//! link, and looks for more when its first sync is complete. Source: reference 3.3–3.6; numbers in
-//! [`Neighbours`](crate::config::Neighbours).
+//! Above the maximum we refuse, with referrals, unless who asks has nobody: then a neighbour makes room. How many there
+//! are otherwise is the matter of upkeep (`upkeep.rs`). Source: reference 3.3–3.6.
 use super::announce::Late;
 use super::sync::Syncing;
 use super::waste::InVain;
-use super::{Group, Present, Timer};
+use super::{Group, Timer};
 use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::error::Misbehaved;
 use crate::id::{Digest, GroupId, NodeId, PeerId, RecordId};
-use crate::io::{Dial, Event, LinkId, Output};
+use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
-use crate::policy::Grant;
-use crate::roll::Standing;
-use crate::time::{Now, Time};
-use crate::wire::{self, AckOf, Connect, Open, Reason, Referral, Refuse, Welcome, kind};
+use crate::time::Time;
+use crate::wire::{self, AckOf, Connect, Open, Reason, Refuse, Welcome, kind};
 use bytes::Bytes;
-use rand_chacha::rand_core::Rng as _;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use subtle::ConstantTimeEq as _;
-
-/// A node is not tried again for this long. Guess.
-const TRIED_FOR: Duration = Duration::from_secs(30);
-/// Time between maintenance rounds without neighbours at first; doubles up to [`LONELY_MAX`]. Guess.
-const LONELY_FIRST: Duration = Duration::from_secs(1);
-const LONELY_MAX: Duration = Duration::from_secs(30);
-/// The same below the minimum (doubles up to [`CONTENT`] while nobody new is known), below the ideal, and else.
-/// Guesses.
-const BELOW_MINIMUM: Duration = Duration::from_secs(2);
-const BELOW_IDEAL: Duration = Duration::from_secs(10);
-const CONTENT: Duration = Duration::from_secs(60);
-/// A link younger than this is not dropped for its utility. Guess: it had no time to be useful.
-const PRUNED_AFTER: Duration = Duration::from_secs(300);
-/// A link younger than this does not make room for a newcomer. Guess: bursts of newcomers must not displace each other.
-const ROOM_MADE_AFTER: Duration = Duration::from_secs(5);
-/// Rounds without anybody after which the application is asked for an address. Guess.
-const LONELY_ROUNDS_MAX: u32 = 4;
 
 /// One graph on one link.
 pub(super) struct Slot {
@@ -245,24 +222,6 @@ impl Group {
         }
     }
 
-    /// Whoever has nobody asks those again who refused it when it had others: for one who is alone there is room. They
-    /// are there, while of those whom one was referred to many may be gone.
-    fn ask_idle(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        let may_let_in = |link: LinkId, slot: &Slot| {
-            slot.state == SlotState::Idle
-                && !slot.turned_away
-                && ctx.now.mono.since(slot.since) >= BELOW_MINIMUM
-                && !links.is_doubted(ctx.now, link)
-        };
-        let idle = self.slots.iter().filter(|(link, slot)| may_let_in(**link, slot));
-        let mut idle: Vec<_> = idle.map(|(&link, slot)| (slot.since, link, slot.node)).collect();
-        idle.sort_unstable();
-        for (_, link, node) in idle.into_iter().take(limits::ATTEMPTS_MAX) {
-            self.attempts.insert(link, Some(node));
-            self.connect_idle(ctx, links, link);
-        }
-    }
-
     pub(super) fn on_connect(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -288,7 +247,7 @@ impl Group {
         // Where all are full, whoever has nobody would stay alone, and a broken graph broken: a neighbour that has
         // others makes room.
         if (lonely || self.is_apart(signature)) && full(self) {
-            self.prune(ctx, links, ROOM_MADE_AFTER);
+            self.make_room(ctx, links);
         }
         if full(self) {
             let referrals = self.referrals(ctx, node);
@@ -447,278 +406,10 @@ impl Group {
         }
     }
 
-    /// A link does not answer: others are looked for meanwhile.
-    pub(crate) fn doubt(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        if self.is_neighbour(link) {
-            self.soon(ctx);
-            self.ask_neighbours(ctx, links);
-        }
-    }
-
-    /// One neighbour is gone: are the others still there? What cut it off may have cut off more, and who counts on the
-    /// dead is alone without knowing.
-    fn ask_neighbours(&self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        for (link, _) in self.neighbours() {
-            links.ask(ctx.now, link, ctx.out);
-        }
-    }
-
-    /// Links to neighbours on whom we count.
-    fn living(&self, now: Now, links: &Links) -> impl Iterator<Item = LinkId> {
-        self.neighbours().map(|(link, _)| link).filter(move |link| !links.is_doubted(now, *link))
-    }
-
-    /// Attempts that are not doubted.
-    fn promising(&self, now: Now, links: &Links) -> usize {
-        self.attempts.keys().filter(|link| !links.is_doubted(now, **link)).count()
-    }
-
     /// Whether this graph needs `link` to stay.
     pub(crate) fn needs(&self, link: LinkId) -> bool {
         let guest = |slot: &Slot| slot.state == SlotState::GuestOf && self.joining.is_some();
         self.is_neighbour(link) || self.slots.get(&link).is_some_and(guest)
-    }
-
-    /// Maintenance follows shortly; a little later than at once, so that what happens together is seen together.
-    fn soon(&mut self, ctx: &mut Ctx<'_>) {
-        let wait = Self::jitter(ctx, Duration::from_millis(100));
-        self.timers.set_earlier(Timer::Maintain, ctx.now.mono.after(wait));
-    }
-
-    /// Looks for neighbours where there are too few, drops one where there are too many.
-    pub(crate) fn maintain(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, on_timer: bool) {
-        if self.is_abandoned() {
-            return;
-        }
-        if on_timer {
-            self.publishing.asked();
-            // Memberships end by the clock, ours and others'.
-            self.drop_who_does_not_stand(ctx, links);
-            self.choose_own_chain(ctx, links);
-        }
-        let revoked = matches!(self.own_standing, Standing::Revoked { .. });
-        if revoked && !on_timer {
-            return;
-        }
-        let ask_again = revoked.then(|| self.ask_to_return(ctx, links));
-        let wish = ctx.config.neighbours;
-        self.tried.retain(|_, at| ctx.now.mono.since(*at) < TRIED_FOR);
-        let have = self.living(ctx.now, links).count();
-        if have == 0 {
-            self.ask_idle(ctx, links);
-        }
-        let promising = self.promising(ctx.now, links);
-        let coming = have + promising;
-        let minimum = if self.ready { wish.minimum } else { 1 };
-        let wanted = match () {
-            () if coming < minimum => minimum - coming,
-            () if on_timer && self.ready && coming < wish.ideal => 1,
-            () => 0,
-        };
-        let mut wanted = wanted.min(limits::ATTEMPTS_MAX.saturating_sub(promising));
-        while wanted > 0 {
-            let Some((node, addresses)) = self.candidate(ctx, links) else { break };
-            self.dial_member(ctx, links, node, addresses);
-            wanted -= 1;
-        }
-        if on_timer {
-            // Who is not there is not found by asking again and again.
-            let fruitless = wanted > 0 && have < minimum;
-            self.fruitless_rounds =
-                if fruitless { self.fruitless_rounds.saturating_add(1) } else { 0 };
-        }
-        if on_timer && have == 0 {
-            self.lonely_rounds = self.lonely_rounds.saturating_add(1);
-            if self.lonely_rounds == LONELY_ROUNDS_MAX {
-                let group = self.id;
-                self.event(ctx, Event::ConnectionRequired { group });
-            }
-        }
-        if on_timer && self.joining.is_some() {
-            self.redeem_again(ctx, links);
-        }
-        if wanted > 0 && have < minimum {
-            ctx.sit.insert(self.id);
-            // Whoever is present is a candidate; addresses of earlier times are for when nobody is. With few
-            // neighbours each has its turn once: who has come back in order is missed by nobody.
-            if on_timer && self.attempts.is_empty() {
-                if have == 0 {
-                    self.dial_known(ctx, links);
-                } else if self.fruitless_rounds as usize <= self.known.len() {
-                    self.patrol(ctx, links);
-                }
-            }
-        }
-        if on_timer && have > wish.ideal {
-            self.prune(ctx, links, PRUNED_AFTER);
-        }
-        let wait = if let Some(ask_again) = ask_again {
-            ask_again
-        } else if have == 0 && !self.attempts.is_empty() {
-            // There is somebody to try: after a crash of many, most of those are gone.
-            BELOW_MINIMUM
-        } else if have == 0 {
-            LONELY_FIRST.saturating_mul(1 << self.lonely_rounds.min(5)).min(LONELY_MAX)
-        } else if have < minimum {
-            BELOW_MINIMUM.saturating_mul(1 << self.fruitless_rounds.min(5)).min(CONTENT)
-        } else if have < wish.ideal {
-            BELOW_IDEAL
-        } else {
-            CONTENT
-        };
-        let wait = Self::jitter(ctx, wait);
-        if on_timer {
-            self.timers.set(Timer::Maintain, ctx.now.mono.after(wait));
-        } else {
-            self.timers.set_if_unarmed(Timer::Maintain, ctx.now.mono.after(wait));
-        }
-    }
-
-    /// Whether an offer to somebody at a rendezvous would help.
-    pub(crate) fn wants_more(&self, ctx: &Ctx<'_>, links: &Links) -> bool {
-        let minimum = if self.ready { ctx.config.neighbours.minimum } else { 1 };
-        let promising = self.promising(ctx.now, links);
-        !self.is_abandoned()
-            && promising < limits::ATTEMPTS_MAX
-            && self.living(ctx.now, links).count() + promising < minimum
-    }
-
-    /// Notes a link that is being opened for this graph.
-    pub(crate) fn attempt(&mut self, link: LinkId, node: Option<NodeId>) {
-        self.attempts.insert(link, node);
-    }
-
-    /// A node to connect to, at random: mostly one that we were referred to, sometimes one that is present.
-    fn candidate(&mut self, ctx: &mut Ctx<'_>, links: &Links) -> Option<(NodeId, Vec<Address>)> {
-        let signals = self.can_signal();
-        let fits = |node: NodeId, addresses: &[Address]| {
-            node != ctx.node
-                && !self.tried.contains_key(&node)
-                && !self.attempts.values().any(|&n| n == Some(node))
-                && !self.slots.values().any(|slot| slot.node == node)
-                && (signals || !addresses.is_empty() || links.to_node(node).is_some())
-        };
-        let present = self.present.iter().map(|(&node, present)| (node, &present.addresses));
-        let referred = self.referrals.iter().map(|referral| (referral.node, &referral.addresses));
-        // Who says that it is here is known to all, and soon full; whom one is referred to is not.
-        let (mut first, mut second): (Vec<_>, Vec<_>) = (referred.collect(), present.collect());
-        if ctx.rng.next_u64().is_multiple_of(4) {
-            std::mem::swap(&mut first, &mut second);
-        }
-        for mut candidates in [first, second] {
-            candidates.retain(|(node, addresses)| fits(*node, addresses));
-            if !candidates.is_empty() {
-                let at = (ctx.rng.next_u64() % candidates.len() as u64) as usize;
-                let (node, addresses) = candidates[at];
-                return Some((node, addresses.clone()));
-            }
-        }
-        None
-    }
-
-    fn dial_member(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        links: &mut Links,
-        node: NodeId,
-        addresses: Vec<Address>,
-    ) {
-        self.tried.insert(node, ctx.now.mono);
-        if let Some(link) = links.to_node(node) {
-            self.attempts.insert(link, Some(node));
-            self.open_on(ctx, links, link);
-            return;
-        }
-        if addresses.is_empty() {
-            self.offer_to(ctx, links, node);
-        } else {
-            self.dial_addresses(ctx, links, Some(node), addresses);
-        }
-    }
-
-    /// Offers a link to a node over the graph.
-    pub(crate) fn offer_to(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, node: NodeId) {
-        if !self.can_signal() || links.len() >= limits::LINKS_MAX {
-            return;
-        }
-        let link = links.create(ctx.now, true);
-        let attempt = ctx.rng.next_u64();
-        ctx.ways.offer_over_graph(link, self.id, node, attempt);
-        ctx.plans.insert(link, Plan::Offered { group: self.id });
-        self.attempts.insert(link, Some(node));
-        ctx.out.push_back(Output::Open { link, dial: Dial::Offer });
-    }
-
-    /// Dials the first of a node's addresses, if there is room for a link.
-    pub(crate) fn dial_addresses(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        links: &mut Links,
-        node: Option<NodeId>,
-        mut addresses: Vec<Address>,
-    ) -> Option<LinkId> {
-        if addresses.is_empty() || links.len() >= limits::LINKS_MAX {
-            return None;
-        }
-        let address = addresses.remove(0);
-        if ctx.addresses.contains(&address) {
-            return None;
-        }
-        let link = links.create(ctx.now, true);
-        let dialled = address.clone();
-        ctx.plans.insert(link, Plan::Member { group: self.id, node, dialled, rest: addresses });
-        self.attempts.insert(link, node);
-        ctx.out.push_back(Output::Open { link, dial: Dial::Address(address) });
-        Some(link)
-    }
-
-    /// Tries addresses of earlier times, the newest first with some luck; not those of our neighbours.
-    fn dial_known(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        let mut known: Vec<Vec<Address>> = self.known.iter().rev().cloned().collect();
-        if let Some(joining) = &self.joining {
-            known.extend(joining.addresses.iter().map(|address| vec![address.clone()]));
-            known.dedup();
-        }
-        // Later rounds begin elsewhere, so that every address has its turn.
-        let turn = self.lonely_rounds as usize * limits::ATTEMPTS_MAX;
-        let joined: Vec<&Address> =
-            self.neighbours().flat_map(|(_, slot)| &slot.addresses).collect();
-        known.retain(|addresses| !addresses.iter().any(|address| joined.contains(&address)));
-        let count = known.len();
-        if count > 0 {
-            known.rotate_left(turn % count);
-        }
-        // Nodes that the application named are dialled already.
-        known.retain(|addresses| !addresses.iter().any(|address| ctx.named.names(address)));
-        for addresses in known.into_iter().take(limits::ATTEMPTS_MAX) {
-            self.dial_addresses(ctx, links, None, addresses);
-        }
-    }
-
-    /// An address led to `node`, which is ourselves, or linked already. It is of no use where that is a neighbour and does
-    /// not name it.
-    pub(crate) fn leads_to(&mut self, ctx: &Ctx<'_>, address: &Address, node: NodeId) {
-        let unnamed = |slot: &Slot| slot.node == node && !slot.addresses.contains(address);
-        let unnamed = self.neighbours().any(|(_, slot)| unnamed(slot));
-        if unnamed || node == ctx.node {
-            self.known.retain(|known| !known.contains(address));
-        }
-    }
-
-    /// Drops the least useful neighbour that is old enough; first of all one that does not answer.
-    fn prune(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, age: Duration) {
-        let old = |slot: &Slot| ctx.now.mono.since(slot.since) >= age;
-        let least = self.neighbours().filter(|(_, slot)| old(slot) && slot.synced);
-        let use_of =
-            |link: LinkId, slot: &Slot| (!links.is_doubted(ctx.now, link), slot.utility, link);
-        let Some((link, _)) = least.min_by_key(|(link, slot)| use_of(*link, slot)) else {
-            return;
-        };
-        let node = self.slots.get(&link).map_or(NodeId(0), |slot| slot.node);
-        let referrals = self.referrals(ctx, node);
-        let bye = Refuse::because(Reason::LeastUseful, referrals);
-        self.send(ctx, links, link, kind::DISCONNECT, &bye);
-        self.neighbour_down(ctx, link);
     }
 
     /// Leaves the graph: presence withdrawn, neighbours told whom they may turn to.
@@ -736,82 +427,6 @@ impl Group {
             self.neighbour_down(ctx, link);
         }
         self.timers.clear(Timer::Maintain);
-    }
-
-    /// Whom another node may turn to: our neighbours, then some of who is present, at random.
-    fn referrals(&self, ctx: &mut Ctx<'_>, except: NodeId) -> Vec<Referral> {
-        let neighbours = self.neighbours().map(|(_, slot)| Referral {
-            node: slot.node,
-            peer: slot.peer,
-            addresses: slot.addresses.clone(),
-        });
-        let mut chosen: Vec<Referral> =
-            neighbours.filter(|referral| referral.node != except).collect();
-        let known = |chosen: &[Referral], node| {
-            node == except
-                || node == ctx.node
-                || chosen.iter().any(|referral| referral.node == node)
-        };
-        let mut present: Vec<NodeId> =
-            self.present.keys().copied().filter(|&node| !known(&chosen, node)).collect();
-        while !present.is_empty() && chosen.len() < limits::REFERRALS_SENT_MAX {
-            let at = (ctx.rng.next_u64() % present.len() as u64) as usize;
-            let node = present.swap_remove(at);
-            if let Some(Present { peer, addresses, .. }) = self.present.get(&node) {
-                chosen.push(Referral { node, peer: *peer, addresses: addresses.clone() });
-            }
-        }
-        chosen.truncate(limits::REFERRALS_SENT_MAX);
-        chosen
-    }
-
-    /// The nodes of one peer that are present.
-    pub(super) fn referrals_to(&self, peer: PeerId) -> Vec<Referral> {
-        self.referrals_of(|other| other == peer)
-    }
-
-    /// The nodes that are present of members who may issue such a membership.
-    pub(super) fn referrals_to_issuers_of(&self, ctx: &Ctx<'_>, grant: &Grant) -> Vec<Referral> {
-        let policy = self.root.policy();
-        let issues = |peer: PeerId| {
-            let best = self.roll.best_of(peer, ctx.now.wall);
-            best.is_some_and(|chain| policy.may_issue(chain.grant(), grant))
-        };
-        self.referrals_of(issues)
-    }
-
-    fn referrals_of(&self, wanted: impl Fn(PeerId) -> bool) -> Vec<Referral> {
-        let here = self.present.iter().filter(|(_, present)| wanted(present.peer));
-        let referrals = here.map(|(&node, present)| Referral {
-            node,
-            peer: present.peer,
-            addresses: present.addresses.clone(),
-        });
-        referrals.take(limits::REFERRALS_SENT_MAX).collect()
-    }
-
-    pub(super) fn add_referrals(
-        &mut self,
-        ctx: &Ctx<'_>,
-        referrals: Vec<Referral>,
-    ) -> Result<(), Misbehaved> {
-        if referrals.len() > limits::REFERRALS_SENT_MAX {
-            return Err(Misbehaved::TooMuch);
-        }
-        for referral in referrals {
-            if referral.addresses.len() > limits::ADDRESSES_MAX {
-                return Err(Misbehaved::TooMuch);
-            }
-            if referral.node == ctx.node {
-                continue;
-            }
-            self.referrals.retain(|known| known.node != referral.node);
-            self.referrals.push_back(referral);
-            if self.referrals.len() > limits::REFERRALS_MAX {
-                self.referrals.pop_front();
-            }
-        }
-        Ok(())
     }
 }
 
