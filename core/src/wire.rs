@@ -53,7 +53,7 @@ impl Message {
     }
 }
 
-/// Kinds of message. Those from [`FIRST_OF_GRAPH`] on carry a slot.
+/// Kinds of message. Those from [`FIRST_OF_GRAPH`](kind::FIRST_OF_GRAPH) on carry a slot.
 pub(crate) mod kind {
     pub(crate) const PING: u8 = 1;
     pub(crate) const PONG: u8 = 2;
