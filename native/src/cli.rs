@@ -186,8 +186,7 @@ impl Global {
             }
         };
         for url in &self.nodes {
-            if !folder.nodes()?.contains(url) {
-                folder.remember_node(url)?;
+            if folder.remember_node(url)? {
                 note!("Node {url} is kept in {}", folder.path().join("nodes").display());
             }
         }

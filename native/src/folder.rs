@@ -140,20 +140,21 @@ impl Folder {
         Ok(text.lines().filter_map(|line| line.trim().parse().ok()).collect())
     }
 
-    /// Remembers a node for later starts.
+    /// Remembers a node for later starts. Answers whether it was not known yet.
     ///
     /// # Errors
     /// [`FolderError::Io`].
-    pub fn remember_node(&self, url: &NodeUrl) -> Result<(), FolderError> {
+    pub fn remember_node(&self, url: &NodeUrl) -> Result<bool, FolderError> {
         let _guard = self.guard()?;
         let mut nodes = self.nodes()?;
         if nodes.contains(url) {
-            return Ok(());
+            return Ok(false);
         }
         nodes.push(url.clone());
         let late = nodes.len().saturating_sub(NODES_MAX);
         let text: String = nodes[late..].iter().map(|node| format!("{node}\n")).collect();
-        replace(&self.root.join("nodes"), text.as_bytes())
+        replace(&self.root.join("nodes"), text.as_bytes())?;
+        Ok(true)
     }
 
     /// Claims an identity for a running host.

@@ -363,9 +363,7 @@ fn new_version_of_a_record_comes_to_all_at_once() {
 #[test]
 fn last_of_many_versions_of_a_record_comes_to_all() {
     each_seed("last_of_many_versions_of_a_record_comes_to_all", 20, |world| {
-        let names: Vec<String> = (0..30).map(|number| format!("n{number}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (group, hosts) = world.group_of(&names);
+        let (group, hosts) = world.group_of_many(30);
         world.run_for(Duration::from_secs(300));
         let publisher = *world.chance.of(&hosts);
         let first = world.say_to(publisher, group, "version 0", &hosts);
@@ -404,9 +402,7 @@ fn last_of_many_versions_of_a_record_comes_to_all() {
 #[test]
 fn record_comes_to_those_whose_announcer_leaves() {
     each_seed("record_comes_to_those_whose_announcer_leaves", 10, |world| {
-        let names: Vec<String> = (0..30).map(|number| format!("n{number}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (group, mut hosts) = world.group_of(&names);
+        let (group, mut hosts) = world.group_of_many(30);
         world.run_for(Duration::from_secs(60));
         while hosts.len() > 10 {
             world.chance.shuffle(&mut hosts);
