@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use crate::browser::{self, Browser};
 use crate::shell::{self, say};
 use crate::toolchain::{self, TARGET, Toolchain};
-use crate::wasm::{self, Profile, Tools};
+use crate::wasm::{self, Profile};
 use crate::{demo, imports};
 
 /// The packages that are built for this machine; the other one, peergraph-web, is for browsers.
@@ -114,13 +114,13 @@ fn documentation(toolchain: &Toolchain) -> Result<()> {
 /// The tests of the browser host, each inside a page. `web/webdriver.json` says how the browser is
 /// started.
 fn wasm_tests(toolchain: &Toolchain, browser: &Browser) -> Result<()> {
-    let tools = Tools::build(wasm::check_versions()?)?;
+    let runner = wasm::test_runner()?;
     shell::run(
         toolchain
             .cargo()?
             .args(["test", "--locked", "-p", "peergraph-web", "--target", TARGET])
             .args(["--lib", "--tests"])
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", tools.test_runner())
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner)
             .env("CHROMEDRIVER", &browser.driver),
     )
 }

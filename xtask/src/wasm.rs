@@ -1,6 +1,6 @@
 //! `cargo xtask wasm`: the npm package in `web/pkg`, and the module of the page `examples/graph` in its `pkg`.
 //!
-//! The package is one flat folder: the module and its glue, made by `wasm-bindgen --target web`
+//! The package is one flat folder: the module and its glue, made as by `wasm-bindgen --target web`
 //! (which a page, a bundler and a worker all load in the same way), beside the JavaScript and the
 //! types that are written by hand in `web/js`, `web/package.json`, `web/README.md` and the licences.
 
@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -97,7 +97,7 @@ fn glue(module: &Module, profile: Profile) -> Result<PathBuf> {
     let toolchain = Toolchain::find()?;
     say(format!("compiling {} to wasm (profile {})", module.package, profile.name()));
     let compiled = compile(&toolchain, module, profile)?;
-    bind(module, &compiled, &Tools::build(version)?, profile)
+    bind(module, &compiled, &version, profile)
 }
 
 impl Module {
@@ -106,49 +106,39 @@ impl Module {
     }
 }
 
-/// The programs of `xtask/wasm-tools`.
-pub(crate) struct Tools {
-    folder: PathBuf,
-    version: String,
+/// Builds Cargo's runner for tests in a browser and returns its path.
+pub(crate) fn test_runner() -> Result<PathBuf> {
+    // It brings a web server and a WebDriver client, which the glue does not need.
+    tool(&check_versions()?, "wasm-bindgen-test-runner", &["--features", "test-runner"])
 }
 
-impl Tools {
-    /// Builds them where that has not been done: some minutes, once. `version` is of
-    /// [`check_versions`].
-    pub(crate) fn build(version: String) -> Result<Tools> {
-        let folder = shell::target()?.join("wasm-tools");
-        say(format!("wasm-bindgen {version}: building the tools unless they are there"));
-        shell::run(
-            shell::cargo()
-                // Cargo would repeat at every start that a crate of theirs is old-fashioned.
-                .args(["--config", "future-incompat-report.frequency='never'", "build"])
-                .args(["--locked", "--manifest-path", "xtask/wasm-tools/Cargo.toml"])
-                .arg("--target-dir")
-                .arg(&folder),
-        )?;
-        Ok(Tools { folder: folder.join("debug"), version })
-    }
-
-    /// Cargo's runner for tests in a browser.
-    pub(crate) fn test_runner(&self) -> PathBuf {
-        self.folder.join("wasm-bindgen-test-runner")
-    }
-
-    fn wasm_bindgen(&self) -> Command {
-        shell::command(self.folder.join("wasm-bindgen"))
-    }
+/// Builds a program of `xtask/wasm-tools` unless it is there, and returns its path.
+fn tool(version: &str, program: &str, features: &[&str]) -> Result<PathBuf> {
+    let folder = shell::target()?.join("wasm-tools");
+    say(format!("wasm-bindgen {version}: building {program} unless it is there"));
+    shell::run(
+        shell::cargo()
+            // Cargo would repeat at every start that a crate of theirs is old-fashioned.
+            .args(["--config", "future-incompat-report.frequency='never'", "build"])
+            .args(["--locked", "--manifest-path", "xtask/wasm-tools/Cargo.toml"])
+            .args(["--bin", program])
+            .args(features)
+            .arg("--target-dir")
+            .arg(&folder),
+    )?;
+    Ok(folder.join("debug").join(program).with_extension(env::consts::EXE_EXTENSION))
 }
 
 /// The version of wasm-bindgen, which must be one and the same in both lock files: the module and the
 /// program that reads it share a format that changes with every version.
-pub(crate) fn check_versions() -> Result<String> {
+fn check_versions() -> Result<String> {
     let read = |path: &str| {
         fs::read_to_string(shell::root().join(path)).with_context(|| format!("cannot read {path}"))
     };
     let crates = locked_version(&read("Cargo.lock")?, "wasm-bindgen")
         .context("Cargo.lock has no wasm-bindgen: does peergraph-web depend on it?")?;
-    let tools = locked_version(&read("xtask/wasm-tools/Cargo.lock")?, "wasm-bindgen-cli")
-        .context("xtask/wasm-tools/Cargo.lock has no wasm-bindgen-cli")?;
+    let tools = locked_version(&read("xtask/wasm-tools/Cargo.lock")?, "wasm-bindgen-cli-support")
+        .context("xtask/wasm-tools/Cargo.lock has no wasm-bindgen-cli-support")?;
     ensure!(
         crates == tools,
         "Cargo.lock has wasm-bindgen {crates}, but the tools are of version {tools}: write \
@@ -210,27 +200,24 @@ fn no_paths_of_this_machine() -> Result<OsString> {
     Ok(flags)
 }
 
-/// Runs wasm-bindgen, unless its result for this very module is there. Returns its folder.
-fn bind(module: &Module, compiled: &Path, tools: &Tools, profile: Profile) -> Result<PathBuf> {
+/// Makes the glue, unless that of this very module is there. Returns its folder.
+fn bind(module: &Module, compiled: &Path, version: &str, profile: Profile) -> Result<PathBuf> {
     let out = shell::target()?.join("web-glue").join(module.name).join(profile.name());
     let stamp = out.join("made-from");
     let mut hasher = DefaultHasher::new();
     fs::read(compiled)
         .with_context(|| format!("cannot read {}", compiled.display()))?
         .hash(&mut hasher);
-    let made_from = format!("{} {:016x}", tools.version, hasher.finish());
+    let made_from = format!("{version} {:016x}", hasher.finish());
     if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_from) {
         say("the module has not changed: its glue is kept");
         return Ok(out);
     }
-    say("running wasm-bindgen");
+    let program = tool(version, "wasm-glue", &[])?;
+    say("making the glue");
     empty(&out)?;
-    let mut command = tools.wasm_bindgen();
-    command.arg(compiled).args(["--target", "web", "--no-typescript", "--out-name", module.name]);
-    if profile != Profile::Dev {
-        command.args(["--remove-name-section", "--remove-producers-section"]);
-    }
-    shell::run(command.arg("--out-dir").arg(&out))?;
+    let sections = if profile == Profile::Dev { "names" } else { "bare" };
+    shell::run(shell::command(program).arg(compiled).arg(&out).args([module.name, sections]))?;
     fs::write(stamp, made_from)?;
     Ok(out)
 }
