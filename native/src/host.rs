@@ -14,6 +14,7 @@ use peergraph_core::password::Password;
 use peergraph_core::record::Record;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::addresses::Addresses;
 use crate::delivery::Delivery;
 use crate::group::Group;
 use crate::membership::CreateGroup;
@@ -43,7 +44,7 @@ struct About {
     identity: Identity,
     document: String,
     http: Option<SocketAddr>,
-    addresses: Vec<Address>,
+    addresses: Arc<Addresses>,
 }
 
 /// Why a command got no answer.
@@ -108,16 +109,16 @@ impl Host {
         &self.about.document
     }
 
-    /// Where HTTP is served, with the real port.
+    /// Where HTTP is served, with the real port; the first of several.
     #[must_use]
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.about.http
     }
 
-    /// Where this host can be dialled without signalling.
+    /// Where this host can be dialled without signalling, best first. Changes with the interfaces of the machine.
     #[must_use]
-    pub fn addresses(&self) -> &[Address] {
-        &self.about.addresses
+    pub fn addresses(&self) -> Vec<Address> {
+        self.about.addresses.own()
     }
 
     /// Begins to make a group, with us as its owner and first administrator: `host.create_group("Trip").await?`.

@@ -32,6 +32,8 @@
 //!                                         └─► storage       redb, on a thread of its own
 //! ```
 
+mod addresses;
+mod bind;
 mod clock;
 mod connect;
 mod delivery;
@@ -51,6 +53,7 @@ pub use delivery::Delivery;
 pub use folder::{Folder, FolderError, IdentityEntry};
 pub use group::{Group, IntoValue, Payload, Publish};
 pub use host::{CommandError, Host, HostBuilder, JoinError, StartError, parse_invitation};
+pub use http::{Network, ParseNetworkError};
 pub use membership::{CreateGroup, InviteOptions, Revoke, SetProperties};
 pub use nodes::{NodeUrl, ParseNodeUrlError};
 pub use sink::Publisher;

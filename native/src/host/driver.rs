@@ -27,6 +27,7 @@ use peergraph_core::node::Node;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::rtc::{Engine, Happened, RtcId};
@@ -44,6 +45,8 @@ pub(super) const REQUESTS_QUEUED_MAX: usize = 64;
 const REPORTS_PER_TURN: usize = 64;
 /// Time for leaving every graph properly. Guess: a few round trips and one commit.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the interfaces are looked at. Guess: a moved laptop is back soon, and looking takes microseconds.
+const INTERFACES_EVERY: Duration = Duration::from_secs(5);
 /// Longest sleep. A machine that was suspended wakes with a timer that slept along; the clock did not. Guess.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 
@@ -77,6 +80,9 @@ pub(super) struct Driver {
     /// For the sockets that we dial.
     report: mpsc::Sender<Report>,
     registry: Arc<Registry>,
+    addresses: Arc<Addresses>,
+    /// When the interfaces are looked at next.
+    look: Instant,
 
     inputs: VecDeque<Input>,
     wake: Option<Wake>,
@@ -110,6 +116,8 @@ pub(super) struct Parts {
     pub(super) reports: mpsc::Receiver<Report>,
     pub(super) report: mpsc::Sender<Report>,
     pub(super) registry: Arc<Registry>,
+    /// Where we are reached.
+    pub(super) addresses: Arc<Addresses>,
     /// Told once: the store is read, or cannot be.
     pub(super) opened: oneshot::Sender<Result<(), StoreFault>>,
 }
@@ -120,6 +128,7 @@ enum Turn {
     Report(Option<Report>),
     Request(Option<Request>),
     Timer,
+    Interfaces,
 }
 
 impl Driver {
@@ -134,6 +143,8 @@ impl Driver {
             reports: parts.reports,
             report: parts.report,
             registry: parts.registry,
+            addresses: parts.addresses,
+            look: Instant::now() + INTERFACES_EVERY,
             inputs: VecDeque::new(),
             wake: None,
             waiting: BTreeMap::new(),
@@ -148,16 +159,17 @@ impl Driver {
         }
     }
 
-    /// Runs until all handles are gone or one asks for the end. `addresses` are those at which we can be dialled.
-    pub(super) async fn run(mut self, addresses: Vec<Address>) {
+    /// Runs until all handles are gone or one asks for the end.
+    pub(super) async fn run(mut self) {
         self.drain();
-        self.feed(Input::Addresses(addresses));
+        self.feed(Input::Addresses(self.addresses.own()));
         loop {
             match self.turn().await {
                 Turn::Storage(Some(outcome)) => self.stored(outcome),
                 Turn::Engine => self.channels(),
                 Turn::Report(Some(report)) => self.reported(report),
                 Turn::Timer => self.feed(Input::Timeout),
+                Turn::Interfaces => self.look_at_interfaces(),
                 Turn::Request(Some(Request::Command { command, reply, delivery })) => {
                     self.command(*command, reply, delivery);
                 }
@@ -175,12 +187,24 @@ impl Driver {
         let free = self.storage.waiting() < JOBS_WAITING_MAX;
         let asks = free && self.waiting.len() < REQUESTS_MAX;
         let sleep = tokio::time::sleep_until(self.alarm());
+        let look = tokio::time::sleep_until(self.look);
         tokio::select! {
             outcome = self.outcomes.recv() => Turn::Storage(outcome),
             () = self.engine.turn(), if free => Turn::Engine,
             report = self.reports.recv(), if free => Turn::Report(report),
             request = self.requests.recv(), if asks => Turn::Request(request),
             () = sleep => Turn::Timer,
+            () = look => Turn::Interfaces,
+        }
+    }
+
+    /// Tells the node where we are reached, if that has changed.
+    fn look_at_interfaces(&mut self) {
+        self.look = Instant::now() + INTERFACES_EVERY;
+        if self.addresses.moved(self.engine.local_addrs()) {
+            let addresses = self.addresses.own();
+            tracing::info!(?addresses, "the interfaces have changed");
+            self.feed(Input::Addresses(addresses));
         }
     }
 
@@ -475,7 +499,9 @@ impl Driver {
                 Turn::Engine => self.channels(),
                 Turn::Report(Some(report)) => self.reported(report),
                 Turn::Timer => self.feed(Input::Timeout),
-                Turn::Storage(None) | Turn::Report(None) | Turn::Request(_) => break,
+                Turn::Storage(None) | Turn::Report(None) | Turn::Request(_) | Turn::Interfaces => {
+                    break;
+                }
             }
         }
         tracing::debug!(
