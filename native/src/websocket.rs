@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use hyper::Uri;
-use peergraph_core::io::LinkId;
+use peergraph_core::io::{LinkId, LookupFault};
 use peergraph_core::limits::{BUFFERED_LOW_BYTES, FRAME_BYTES_MAX, IN_TRANSPORT_BYTES_MAX};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
@@ -43,6 +43,8 @@ pub(crate) enum Report {
     Buffered { link: LinkId, bytes: usize },
     /// The socket is gone.
     Down { link: LinkId },
+    /// No socket's: a node was looked up.
+    LookedUp { url: String, found: Result<Vec<String>, LookupFault> },
 }
 
 /// The host's end of a socket. Dropping it closes the socket after what was sent.

@@ -3,13 +3,12 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::Uri;
 use peergraph_core::address::Address;
 use peergraph_core::id::{Fingerprint, PeerId};
 use peergraph_core::identity::Identity;
-use peergraph_core::io::{Command, StoreFault};
+use peergraph_core::io::StoreFault;
 use peergraph_core::limits::ADDRESSES_MAX;
 use peergraph_core::name::NameError;
 use peergraph_core::node::{BadConfig, Config, Neighbours, Node};
@@ -18,7 +17,7 @@ use peergraph_core::record::RecordType;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX, Request};
+use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX};
 use super::{About, Host, Requests};
 use crate::clock::{self, Clock};
 use crate::folder::{self, Folder, FolderError, Lock};
@@ -28,9 +27,6 @@ use crate::rtc::{self, Engine};
 use crate::storage::{OpenError, Place, Storage};
 use crate::watch::Registry;
 use crate::websocket;
-
-/// First and longest wait before a node that could not be looked up is tried again. Guess.
-const LOOKUP_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
@@ -359,9 +355,6 @@ impl Opened {
         let serving = self
             .listener
             .map(|(listener, site)| tokio::spawn(http::serve(listener, site, report.clone())));
-        // Weak: what looks for nodes must not keep the host alive.
-        let lookups: Vec<_> =
-            self.nodes.into_iter().map(|url| tokio::spawn(find(url, ask.downgrade()))).collect();
         drop(ask);
         let driver = Driver::new(Parts {
             node,
@@ -383,43 +376,14 @@ impl Opened {
             };
             let _ = started.send(result);
         });
-        driver.run(self.about.addresses.clone()).await;
+        driver.run(self.about.addresses.clone(), self.nodes).await;
         telling.abort();
-        for task in serving.into_iter().chain(lookups) {
-            task.abort();
+        if let Some(serving) = serving {
+            serving.abort();
         }
         // Last: only now may another process take over.
         drop(self.lock);
         drop(running);
-    }
-}
-
-/// Looks a node up until it answers, and hands its addresses to our node, which keeps a link to it.
-async fn find(url: NodeUrl, requests: mpsc::WeakSender<Request>) {
-    let mut delay = LOOKUP_RETRY.0;
-    loop {
-        match url.look_up().await {
-            Ok(addresses) => {
-                let Some(requests) = requests.upgrade() else { return };
-                let (reply, done) = oneshot::channel();
-                let command = Box::new(Command::Connect { addresses });
-                let request = Request::Command { command, reply, delivery: None };
-                if requests.send(request).await.is_err() {
-                    return;
-                }
-                drop(requests);
-                match done.await {
-                    Ok(Ok(_)) | Err(_) => return,
-                    Ok(Err(error)) => tracing::warn!(%url, %error, "node not used"),
-                }
-            }
-            Err(error) => {
-                let seconds = delay.as_secs();
-                tracing::warn!(%url, %error, "node not reached; trying again in {seconds} s");
-            }
-        }
-        tokio::time::sleep(delay).await;
-        delay = (delay * 2).min(LOOKUP_RETRY.1);
     }
 }
 

@@ -24,11 +24,13 @@ use peergraph_core::io::{
     Transport, Wake,
 };
 use peergraph_core::node::Node;
+use peergraph_core::node_url::NodeUrl;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::delivery::Delivery;
+use crate::nodes;
 use crate::rtc::{Engine, Happened, RtcId};
 use crate::storage::{Outcome, Storage};
 use crate::watch::Registry;
@@ -149,9 +151,15 @@ impl Driver {
     }
 
     /// Runs until all handles are gone or one asks for the end. `addresses` are those at which we can be dialled.
-    pub(super) async fn run(mut self, addresses: Vec<Address>) {
+    /// `nodes` are those that the application named.
+    pub(super) async fn run(mut self, addresses: Vec<Address>, nodes: Vec<NodeUrl>) {
         self.drain();
         self.feed(Input::Addresses(addresses));
+        for node in nodes {
+            // Nobody waits for it: how it goes is told as an event.
+            let (reply, _) = oneshot::channel();
+            self.command(Command::Connect { node }, reply, None);
+        }
         loop {
             match self.turn().await {
                 Turn::Storage(Some(outcome)) => self.stored(outcome),
@@ -287,6 +295,7 @@ impl Driver {
                     self.feed(Input::LinkDown { link });
                 }
             }
+            Report::LookedUp { url, found } => self.feed(Input::LookedUp { url, found }),
             // Of a socket that the node has closed.
             Report::Up { .. } | Report::Frame { .. } | Report::Buffered { .. } => {}
         }
@@ -319,6 +328,7 @@ impl Driver {
         loop {
             match self.node.poll() {
                 Output::Open { link, dial } => self.open(link, dial),
+                Output::LookUp { url } => self.look_up(url),
                 Output::Signal { link, signal } => self.signal(link, &signal),
                 Output::Send { link, bytes } => self.send(link, bytes),
                 Output::Close { link, reason } => self.close_link(link, reason),
@@ -337,6 +347,15 @@ impl Driver {
                 self.inputs.push_back(Input::Buffered { link, bytes });
             }
         }
+    }
+
+    fn look_up(&self, url: String) {
+        let report = self.report.clone();
+        tokio::spawn(async move {
+            let found = nodes::look_up(&url).await;
+            // The host may have ended meanwhile.
+            let _ = report.send(Report::LookedUp { url, found }).await;
+        });
     }
 
     fn open(&mut self, link: LinkId, dial: Dial) {
@@ -432,6 +451,7 @@ impl Driver {
             Event::PeerMisbehaved { link, fault } => {
                 tracing::warn!(link = link.0, ?fault, "a peer broke the protocol");
             }
+            Event::NamedNode { url, state } => tracing::debug!(%url, ?state, "named node"),
             Event::Status { id, held_by, .. } => self.status(*id, *held_by),
             Event::Record { .. }
             | Event::Expired { .. }
@@ -510,6 +530,7 @@ fn name(event: &Event) -> &'static str {
         Event::Conflict { .. } => "conflict",
         Event::StoreFailed { .. } => "store failed",
         Event::Node { .. } => "node",
+        Event::NamedNode { .. } => "named node",
         Event::Withheld { .. } => "withheld",
         Event::TurnedAway { .. } => "turned away",
         Event::NotAdmitted { .. } => "not admitted",
