@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 use peergraph_core::id::PeerId;
 use peergraph_core::identity::IdentityError;
 use peergraph_core::name::NameError;
+use peergraph_core::node_url::NodeUrl;
 
-use crate::nodes::NodeUrl;
 use crate::rtc;
 use crate::storage::OpenError;
 

@@ -10,6 +10,7 @@ use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
 use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, Reply};
 use peergraph_core::name::PeerName;
+use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
 use peergraph_core::record::Record;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -178,12 +179,13 @@ impl Host {
         Ok(links)
     }
 
-    /// Uses one more node to find members. Done when it is looked up; the link is made and kept after that.
+    /// Uses one more node to find members. It is looked up and linked after that; [`Event::NamedNode`](peergraph_core::io::Event::NamedNode) tells how that
+    /// goes.
     ///
     /// # Errors
     /// [`CommandError`]. That a node is not reached is no error: it is tried again.
-    pub async fn connect(&self, addresses: Vec<Address>) -> Result<(), CommandError> {
-        self.requests.ask(Command::Connect { addresses }).await.map(drop)
+    pub async fn connect(&self, node: NodeUrl) -> Result<(), CommandError> {
+        self.requests.ask(Command::Connect { node }).await.map(drop)
     }
 
     /// What happens from here on.

@@ -21,6 +21,18 @@ extern "C" {
         callback: &Function,
     ) -> Promise;
 
+    #[wasm_bindgen(catch)]
+    pub(crate) fn fetch(url: &str, options: &Object) -> Result<Promise, JsValue>;
+
+    /// The answer to a `fetch`.
+    pub(crate) type Response;
+
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn status(this: &Response) -> u16;
+
+    #[wasm_bindgen(method)]
+    pub(crate) fn text(this: &Response) -> Promise;
+
     #[wasm_bindgen(js_namespace = AbortSignal, js_name = timeout)]
     pub(crate) fn abort_after(ms: f64) -> JsValue;
 

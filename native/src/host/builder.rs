@@ -3,34 +3,30 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
 use hyper::Uri;
 use peergraph_core::id::{Fingerprint, PeerId};
 use peergraph_core::identity::Identity;
-use peergraph_core::io::{Command, StoreFault};
+use peergraph_core::io::StoreFault;
 use peergraph_core::name::NameError;
 use peergraph_core::node::{BadConfig, Config, Neighbours, Node};
+use peergraph_core::node_url::NodeUrl;
 use peergraph_core::provider::Provider;
 use peergraph_core::record::RecordType;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX, Request};
+use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX};
 use super::{About, Host, Requests};
 use crate::addresses::Addresses;
 use crate::bind::{self, BINDS_MAX, BindError};
 use crate::clock::{self, Clock};
 use crate::folder::{self, Folder, FolderError, Lock};
 use crate::http::{self, NETWORKS_MAX, Network, Site};
-use crate::nodes::NodeUrl;
 use crate::rtc::{self, Engine};
 use crate::storage::{OpenError, Place, Storage};
 use crate::watch::Registry;
 use crate::websocket;
-
-/// First and longest wait before a node that could not be looked up is tried again. Guess.
-const LOOKUP_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
@@ -354,13 +350,12 @@ impl HostBuilder {
 
     fn parsed_public_url(&self) -> Result<Option<Uri>, StartError> {
         let Some(text) = &self.public_url else { return Ok(None) };
-        let url: Option<Uri> = text.parse().ok();
-        let fits =
-            |url: &Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
-        match url.filter(fits) {
-            Some(url) => Ok(Some(url)),
-            None => Err(StartError::PublicUrl(text.clone())),
+        let wrong = || StartError::PublicUrl(text.clone());
+        let url: NodeUrl = text.parse().map_err(|_| wrong())?;
+        if !url.is_web() {
+            return Err(wrong());
         }
+        url.to_string().parse().map(Some).map_err(|_| wrong())
     }
 }
 
@@ -404,9 +399,6 @@ impl Opened {
         };
         let serving = (!self.listeners.is_empty())
             .then(|| tokio::spawn(http::serve(self.listeners, self.site, report.clone())));
-        // Weak: what looks for nodes must not keep the host alive.
-        let lookups: Vec<_> =
-            self.nodes.into_iter().map(|url| tokio::spawn(find(url, ask.downgrade()))).collect();
         drop(ask);
         let driver = Driver::new(Parts {
             node,
@@ -429,43 +421,14 @@ impl Opened {
             };
             let _ = started.send(result);
         });
-        driver.run().await;
+        driver.run(self.nodes).await;
         telling.abort();
-        for task in serving.into_iter().chain(lookups) {
-            task.abort();
+        if let Some(serving) = serving {
+            serving.abort();
         }
         // Last: only now may another process take over.
         drop(self.lock);
         drop(running);
-    }
-}
-
-/// Looks a node up until it answers, and hands its addresses to our node, which keeps a link to it.
-async fn find(url: NodeUrl, requests: mpsc::WeakSender<Request>) {
-    let mut delay = LOOKUP_RETRY.0;
-    loop {
-        match url.look_up().await {
-            Ok(addresses) => {
-                let Some(requests) = requests.upgrade() else { return };
-                let (reply, done) = oneshot::channel();
-                let command = Box::new(Command::Connect { addresses });
-                let request = Request::Command { command, reply, delivery: None };
-                if requests.send(request).await.is_err() {
-                    return;
-                }
-                drop(requests);
-                match done.await {
-                    Ok(Ok(_)) | Err(_) => return,
-                    Ok(Err(error)) => tracing::warn!(%url, %error, "node not used"),
-                }
-            }
-            Err(error) => {
-                let seconds = delay.as_secs();
-                tracing::warn!(%url, %error, "node not reached; trying again in {seconds} s");
-            }
-        }
-        tokio::time::sleep(delay).await;
-        delay = (delay * 2).min(LOOKUP_RETRY.1);
     }
 }
 

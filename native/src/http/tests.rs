@@ -1,9 +1,10 @@
 use super::*;
-use crate::nodes::NodeUrl;
 use crate::websocket::Socket;
 use peergraph_core::id::Fingerprint;
 use peergraph_core::io::LinkId;
+use peergraph_core::io::LookupFault;
 use peergraph_core::limits::FRAME_BYTES_MAX;
+use peergraph_core::node_url::NodeUrl;
 use std::fs;
 use std::sync::RwLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -89,7 +90,9 @@ impl Bench {
                 }
                 Report::Up { link: LinkId(1) } => up = true,
                 Report::Up { .. } | Report::Frame { .. } => panic!("something else first"),
-                Report::Buffered { .. } | Report::Down { .. } => panic!("something else first"),
+                Report::Buffered { .. } | Report::Down { .. } | Report::LookedUp { .. } => {
+                    panic!("something else first")
+                }
             }
         }
         (ours, theirs.expect("accepted"))
@@ -99,7 +102,7 @@ impl Bench {
         loop {
             match self.report().await {
                 Report::Frame { link, bytes } => return (link, bytes),
-                Report::Buffered { .. } => {}
+                Report::Buffered { .. } | Report::LookedUp { .. } => {}
                 Report::Down { link } => panic!("{link:?} is down"),
                 Report::Accepted { .. } | Report::Up { .. } => panic!("something else first"),
             }
@@ -181,7 +184,9 @@ async fn description_is_understood_by_our_own_lookup() {
     assert_eq!(json["version"], 1);
     assert_eq!(json["peer"], PeerId::from_bytes([1; 32]).to_string());
     let url: NodeUrl = format!("http://{}", bench.address).parse().expect("a URL");
-    let addresses = url.look_up().await.expect("found");
+    let description = url.description().expect("a web URL");
+    let described = crate::lookup::fetch(&description).await.expect("found");
+    let addresses = url.addresses(&described).expect("usable");
     let fingerprint = Fingerprint::from_bytes([2; 32]);
     assert_eq!(
         addresses,
@@ -200,9 +205,11 @@ async fn lookup_of_something_else_says_so() {
     drop(listener);
     let look_up = async |text: String| {
         let url: NodeUrl = text.parse().expect("a URL");
-        url.look_up().await.expect_err("not a node").to_string()
+        let description = url.description().expect("a web URL");
+        crate::lookup::fetch(&description).await.expect_err("not a node").fault
     };
-    assert!(look_up(format!("http://{closed}")).await.contains("no connection"));
+    assert_eq!(look_up(format!("http://{closed}")).await, LookupFault::Unreachable);
+    assert_eq!(look_up(format!("http://{}/no", bench.address)).await, LookupFault::Status(404));
     // It speaks no TLS; what the text is depends on the trust that this machine has.
     look_up(format!("https://{}", bench.address)).await;
 }
