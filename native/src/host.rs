@@ -8,7 +8,7 @@ use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
-use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, Reply};
+use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, NodeState, Reply};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
@@ -186,6 +186,12 @@ impl Host {
     /// [`CommandError`]. That a node is not reached is no error: it is tried again.
     pub async fn connect(&self, node: NodeUrl) -> Result<(), CommandError> {
         self.requests.ask(Command::Connect { node }).await.map(drop)
+    }
+
+    /// The nodes that were named, by the application or an invitation, and how far each is.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<(NodeUrl, NodeState)> {
+        self.registry.nodes()
     }
 
     /// What happens from here on.

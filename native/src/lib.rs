@@ -67,7 +67,8 @@ pub use peergraph_core::id::{GroupId, PeerId, RecordId, Serial};
 pub use peergraph_core::identity::{Identity, read_public_document};
 pub use peergraph_core::invitation::Invitation;
 pub use peergraph_core::io::{
-    Event, Filter, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo,
+    Event, Filter, GroupInfo, InvitationInfo, LinkInfo, LookupFault, MemberInfo, NodeFault,
+    NodeInfo, NodeState,
 };
 pub use peergraph_core::name::{NameError, PeerName};
 pub use peergraph_core::node::{BadConfig, Neighbours, UnfitNeighbours};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use futures::StreamExt as _;
-use peergraph::{Event, Network};
+use peergraph::{Event, Network, NodeUrl};
 use serde_json::json;
 
 use super::{Global, output, stop_signal};
@@ -21,7 +21,7 @@ pub(crate) struct NodeArguments {
     udp: Vec<SocketAddr>,
     /// How others reach the HTTP port, such as https://node.example
     #[arg(long, value_name = "URL")]
-    public_url: Option<String>,
+    public_url: Option<NodeUrl>,
     /// A reverse proxy that says in X-Forwarded-For or Forwarded who asks, such as 127.0.0.1 or 10.0.0.0/8; repeatable
     #[arg(long, value_name = "ADDR|NET")]
     trusted_proxy: Vec<Network>,
@@ -66,8 +66,8 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
     for network in arguments.trusted_proxy {
         builder = builder.trusted_proxy(network);
     }
-    if let Some(url) = arguments.public_url.clone() {
-        builder = builder.public_url(url);
+    if let Some(url) = &arguments.public_url {
+        builder = builder.public_url(url.to_string());
     }
     if let Some(pages) = arguments.pages {
         builder = builder.pages(pages);
@@ -77,7 +77,7 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
     }
     let host = builder.start().await?;
     let url = match (arguments.public_url, host.http_address()) {
-        (Some(url), _) => url,
+        (Some(url), _) => url.to_string(),
         (None, Some(http)) => format!("http://{}", openable(http)),
         (None, None) => bail!("the node serves no HTTP"),
     };

@@ -391,7 +391,7 @@ impl Opened {
         let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);
         let (opened, open) = oneshot::channel();
         let (running, stopped) = watch::channel(());
-        let registry = Arc::new(Registry::new());
+        let registry = Arc::new(Registry::new(&self.nodes));
         let host = Host {
             requests: Requests::new(ask.clone(), stopped),
             registry: registry.clone(),
