@@ -1,7 +1,8 @@
 //! Nodes that the application named: a link to each is kept, and tried again with growing delay.
 use crate::address::Address;
 use crate::id::NodeId;
-use crate::io::LinkId;
+use crate::io::{LinkId, LookupFault, NodeState};
+use crate::node_url::NodeUrl;
 use crate::time::{Deadlines, Now, Time};
 use std::time::Duration;
 
@@ -19,7 +20,11 @@ pub(crate) struct Dialer {
 }
 
 struct Target {
+    url: NodeUrl,
+    /// Empty until it is looked up.
     addresses: Vec<Address>,
+    /// Look-ups in a row that failed.
+    unknown: u32,
     /// Which of them is next.
     next: usize,
     link: Option<LinkId>,
@@ -30,11 +35,13 @@ struct Target {
 
 impl Dialer {
     /// Adds a node, or finds it.
-    pub(crate) fn add(&mut self, now: Now, addresses: Vec<Address>) {
-        if addresses.is_empty() || self.targets.iter().any(|target| target.addresses == addresses) {
+    pub(crate) fn add(&mut self, now: Now, url: NodeUrl) {
+        if self.targets.iter().any(|target| target.url == url) {
             return;
         }
-        let target = Target { addresses, next: 0, link: None, twin: None, failures: 0 };
+        let addresses = url.address().cloned().into_iter().collect();
+        let target =
+            Target { url, addresses, unknown: 0, next: 0, link: None, twin: None, failures: 0 };
         let at = if self.targets.len() < TARGETS_MAX {
             self.targets.push(target);
             self.targets.len() - 1
@@ -43,6 +50,39 @@ impl Dialer {
             0
         };
         self.due.set(at, now.mono);
+    }
+
+    /// A description was fetched, or not. Answers what the application is told.
+    pub(crate) fn looked_up(
+        &mut self,
+        now: Now,
+        url: &str,
+        found: Result<Vec<String>, LookupFault>,
+    ) -> Option<(NodeUrl, NodeState)> {
+        let is_meant = |target: &Target| target.url.description().as_deref() == Some(url);
+        let at = self.targets.iter().position(is_meant)?;
+        let target = &mut self.targets[at];
+        let addresses = match found {
+            Ok(described) => target.url.addresses(&described).map_err(Into::into),
+            Err(fault) => Err(fault.into()),
+        };
+        let state = match addresses {
+            Ok(addresses) => {
+                (target.unknown, target.next) = (0, 0);
+                target.addresses.clone_from(&addresses);
+                if target.link.is_none() {
+                    self.due.set(at, now.mono);
+                }
+                NodeState::Known { addresses }
+            }
+            Err(fault) => {
+                target.unknown = target.unknown.saturating_add(1);
+                let wait = RETRY_FIRST.saturating_mul(1 << target.unknown.min(6)).min(RETRY_MAX);
+                self.due.set(at, now.mono.after(wait));
+                NodeState::Failed { fault }
+            }
+        };
+        Some((target.url.clone(), state))
     }
 
     /// Somebody waits: nodes that are not reached are dialled at once.
@@ -68,12 +108,8 @@ impl Dialer {
         self.due.next().map(|(at, _)| at)
     }
 
-    /// The next node to dial, and where. `is_linked` tells whether a link joins us to a node.
-    pub(crate) fn pop_due(
-        &mut self,
-        now: Now,
-        is_linked: impl Fn(NodeId) -> bool,
-    ) -> Option<(usize, Address)> {
+    /// The next node to look up or to dial. `is_linked` tells whether a link joins us to a node.
+    pub(crate) fn pop_due(&mut self, now: Now, is_linked: impl Fn(NodeId) -> bool) -> Option<Due> {
         while let Some(at) = self.due.pop_due(now.mono) {
             let Some(target) = self.targets.get_mut(at) else { continue };
             if target.link.is_some() {
@@ -83,8 +119,14 @@ impl Dialer {
                 self.due.set(at, now.mono.after(RETRY_MAX / 4));
                 continue;
             }
+            if target.addresses.is_empty() {
+                // The answer to a look-up comes within seconds; this is for one that never does.
+                self.due.set(at, now.mono.after(RETRY_MAX));
+                let Some(url) = target.url.description() else { continue };
+                return Some(Due::LookUp(url));
+            }
             let address = target.addresses[target.next % target.addresses.len()].clone();
-            return Some((at, address));
+            return Some(Due::Dial(at, address));
         }
         None
     }
@@ -108,6 +150,9 @@ impl Dialer {
         let Some(target) = self.targets.get_mut(at) else { return };
         target.link = None;
         target.twin = twin.or(target.twin);
+        if target.addresses.is_empty() {
+            return;
+        }
         target.next = (target.next + 1) % target.addresses.len();
         // Every address of a node has its first turn at once.
         let round = target.failures / target.addresses.len() as u32;
@@ -119,58 +164,19 @@ impl Dialer {
         } else {
             Duration::ZERO
         };
+        if turn_over && target.url.address().is_none() {
+            // It may have moved.
+            target.addresses.clear();
+        }
         self.due.set(at, now.mono.after(wait));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::time::WallTime;
-
-    fn now(seconds: u64) -> Now {
-        Now { mono: Time::from_micros(seconds * 1_000_000), wall: WallTime(0) }
-    }
-
-    fn address(n: u8) -> Address {
-        Address::WebSocket { url: format!("ws://n{n}") }
-    }
-
-    #[test]
-    fn all_addresses_of_a_node_are_tried_before_it_waits() {
-        let mut dialer = Dialer::default();
-        dialer.add(now(0), vec![address(1), address(2)]);
-        for expected in [1, 2] {
-            let (at, dialled) = dialer.pop_due(now(0), |_| false).expect("due at once");
-            assert_eq!(dialled, address(expected));
-            dialer.dialled(at, LinkId(u64::from(expected)));
-            dialer.lost(now(0), at, None);
-        }
-        assert_eq!(dialer.pop_due(now(0), |_| false), None);
-        assert_eq!(dialer.pop_due(now(1), |_| false), Some((0, address(1))));
-    }
-
-    #[test]
-    fn a_node_that_was_lost_is_dialled_at_once_when_somebody_waits() {
-        let mut dialer = Dialer::default();
-        dialer.add(now(0), vec![address(1)]);
-        for second in [0, 1, 3, 7, 15] {
-            let (at, _) = dialer.pop_due(now(second), |_| false).expect("due by now");
-            dialer.dialled(at, LinkId(second));
-            dialer.lost(now(second), at, None);
-        }
-        assert_eq!(dialer.pop_due(now(16), |_| false), None);
-        dialer.hurry(now(16));
-        assert_eq!(dialer.pop_due(now(16), |_| false), Some((0, address(1))));
-    }
-
-    #[test]
-    fn a_node_that_another_link_joins_is_left_alone_while_it_lasts() {
-        let mut dialer = Dialer::default();
-        dialer.add(now(0), vec![address(1)]);
-        let (at, _) = dialer.pop_due(now(0), |_| false).expect("due at once");
-        dialer.lost(now(0), at, Some(NodeId(7)));
-        assert_eq!(dialer.pop_due(now(100), |node| node == NodeId(7)), None);
-        assert_eq!(dialer.pop_due(now(200), |_| false), Some((0, address(1))));
-    }
+/// What is to be done for a node.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Fetch its description.
+    LookUp(String),
+    /// Dial it: which, and where.
+    Dial(usize, Address),
 }

@@ -8,6 +8,7 @@
 //!
 //! | output | the host | then |
 //! |---|---|---|
+//! | [`Output::LookUp`] | fetches the description of a node | [`Input::LookedUp`] |
 //! | [`Output::Open`] | starts a transport | [`Input::Signal`] as its description and candidates appear, [`Input::LinkUp`] or [`Input::LinkDown`] |
 //! | [`Output::Signal`] | gives it to that transport | |
 //! | [`Output::Send`] | puts one message into the transport | [`Input::Buffered`] |
@@ -27,7 +28,8 @@ mod event;
 
 pub use command::{Command, Cursor, Draft, Filter, Invite, Keep, Properties, Reply};
 pub use event::{
-    Event, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeChange, NodeInfo, SyncPhase,
+    Event, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeChange, NodeFault, NodeInfo,
+    NodeState, SyncPhase,
 };
 
 use crate::address::Address;
@@ -105,6 +107,32 @@ pub enum Input {
     },
     /// The addresses at which this node can be dialled without signalling, all of them. Browsers have none.
     Addresses(Vec<Address>),
+    /// The description of a node was fetched, or could not be.
+    LookedUp {
+        /// As in [`Output::LookUp`].
+        url: String,
+        /// The strings of its list `addresses`, as they stand there; at most
+        /// [`DESCRIBED_MAX`](crate::limits::DESCRIBED_MAX) are looked at. Untrusted.
+        found: Result<Vec<String>, LookupFault>,
+    },
+}
+
+/// Why a description could not be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupFault {
+    /// No connection: name, network, TLS, or a redirect that may not be followed.
+    #[error("it cannot be reached; check the URL and the network")]
+    Unreachable,
+    /// No whole answer within the time.
+    #[error("it did not answer in time; check the network")]
+    Timeout,
+    /// An HTTP status other than 200.
+    #[error("it answered with status {0}; check the path of the URL")]
+    Status(u16),
+    /// An answer that is not the description of a node.
+    #[error("it is not a Peergraph node; check the URL")]
+    NotANode,
 }
 
 /// What carries a link.
@@ -137,6 +165,13 @@ pub enum Dial {
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum Output {
+    /// Fetch the description of a node by HTTP `GET`: at most 64 KiB, 10 s and 5 redirects, none of them from `https:` to
+    /// `http:`. It is a JSON object with `"version": 1` and a list `addresses`. The host tries once and answers with
+    /// [`Input::LookedUp`]; the node asks again if that is of use.
+    LookUp {
+        /// What to fetch.
+        url: String,
+    },
     /// Start a transport for `link`.
     Open {
         /// The link.

@@ -51,6 +51,7 @@ pub mod limits;
 mod link;
 pub mod name;
 pub mod node;
+pub mod node_url;
 mod noise;
 pub mod password;
 pub mod policy;

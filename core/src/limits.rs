@@ -67,6 +67,8 @@ pub const REFERRALS_MAX: usize = 100;
 pub const REFERRALS_SENT_MAX: usize = 10;
 /// Addresses of one node. Guess. The rest is ignored.
 pub const ADDRESSES_MAX: usize = 8;
+/// Addresses of a node's description that are looked at. Guess. The rest is ignored.
+pub const DESCRIBED_MAX: usize = 64;
 /// Addresses of earlier neighbours kept in the store for the next start, per group. Guess. Oldest out.
 pub const KNOWN_ADDRESSES_MAX: usize = 32;
 /// Hops of a carried signal. Guess: twice the depth of a graph of 10,000 nodes. Dropped beyond.

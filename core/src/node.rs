@@ -6,7 +6,7 @@
 use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::conduct::Conduct;
-use crate::dial::Dialer;
+use crate::dial::{Dialer, Due};
 use crate::error::{Error, Misbehaved};
 use crate::group::{Group, Plan, Verdict};
 use crate::id::{Digest, GroupId, NodeId};
@@ -275,6 +275,11 @@ impl Node {
             Input::Stored { op, result } => self.stored(op, result),
             Input::Command { request, command } => self.command(request, command),
             Input::Addresses(addresses) => self.set_addresses(addresses),
+            Input::LookedUp { url, found } => {
+                if let Some((url, state)) = self.dialer.looked_up(now, &url, found) {
+                    self.outbox.push_back(Output::Event(Event::NamedNode { url, state }));
+                }
+            }
         }
         self.timeouts();
         self.finish();
@@ -583,9 +588,14 @@ impl Node {
             return;
         }
         let (now, links) = (self.now, &self.links);
-        while let Some((at, address)) =
-            self.dialer.pop_due(now, |node| links.to_node(node).is_some())
-        {
+        while let Some(due) = self.dialer.pop_due(now, |node| links.to_node(node).is_some()) {
+            let (at, address) = match due {
+                Due::LookUp(url) => {
+                    self.outbox.push_back(Output::LookUp { url });
+                    continue;
+                }
+                Due::Dial(at, address) => (at, address),
+            };
             if self.addresses.contains(&address) {
                 continue;
             }

@@ -91,7 +91,10 @@ mod tests {
                     node.handle(NOW, Input::Stored { op, result: Ok(reply) });
                 }
                 Output::Open { .. } | Output::Signal { .. } | Output::Send { .. } => {}
-                Output::Close { .. } | Output::Done { .. } | Output::Event(_) => {}
+                Output::Close { .. }
+                | Output::LookUp { .. }
+                | Output::Done { .. }
+                | Output::Event(_) => {}
             }
         }
     }

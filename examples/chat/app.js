@@ -14,6 +14,9 @@ const SETTLING_MS = 6_000;
 const NAME_KEY = "peergraph.chat.name";
 const GROUP_KEY = "peergraph.chat.group";
 
+/** The node that serves this page, by the folder that the pages are in: it may be below a path of its site. */
+const NODE = new URL("../", import.meta.url).href;
+
 /** The npm package, once loaded. */
 let library = null;
 /** Our peer, once open. */
@@ -39,7 +42,7 @@ function takeInvitation() {
 async function load() {
   if (library) return library;
   try {
-    library = await import("/peergraph/index.js");
+    library = await import("../peergraph/index.js");
   } catch (cause) {
     throw Object.assign(new Error("the package could not be loaded", { cause }), { code: "load-failed" });
   }
@@ -63,7 +66,7 @@ const missing = (code) => Object.assign(new Error(code), { code });
 async function open(takeOver) {
   showOpening("Opening your chat …");
   const { Peer } = await load();
-  peer = await Peer.open({ name: remembered(NAME_KEY), nodes: [location.origin], takeOver });
+  peer = await Peer.open({ name: remembered(NAME_KEY), nodes: [NODE], takeOver });
   keepLoaded();
   const opened = peer;
   const look = batched(() => { if (peer === opened) refresh(); });

@@ -67,7 +67,7 @@ export function watchNode(changed) {
 /** What the node says of itself, `{}` from a server that is no node, `null` from nobody. */
 async function ask() {
   try {
-    const response = await fetch("/.well-known/peergraph",
+    const response = await fetch(new URL("../.well-known/peergraph", import.meta.url),
       { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS_MAX) });
     if (!response.ok) return {};
     const { peer } = await response.json();

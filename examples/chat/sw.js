@@ -11,8 +11,10 @@ const STATE = "peergraph-chat-state";
 const CURRENT = new URL("./current-generation", self.location).href;
 /** Files of one generation. More than that is a mistake, or somebody else's. */
 const FILES_MAX = 100;
+/** The folder of all pages, at the top of the site or below a path. */
+const ROOT = new URL("../", self.location).pathname;
 /** What belongs to the page. */
-const OURS = /^\/(chat\/|peergraph\/|style\.css$)/;
+const isOurs = (path) => path.startsWith(ROOT) && /^(chat\/|peergraph\/|style\.css$)/.test(path.slice(ROOT.length));
 /** A server that takes longer is as good as gone. */
 const ANSWER_MS_MAX = 15_000;
 
@@ -27,7 +29,7 @@ self.addEventListener("message", (event) => {
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
-  if (request.method !== "GET" || url.origin !== self.location.origin || !OURS.test(url.pathname)) return;
+  if (request.method !== "GET" || url.origin !== self.location.origin || !isOurs(url.pathname)) return;
   event.respondWith(answer(request, url));
   if (request.mode === "navigate") event.waitUntil(serially(refresh));
 });
@@ -59,7 +61,7 @@ async function keep(paths) {
   const kept = (await cache.keys()).length;
   const absent = [];
   for (const path of paths.slice(0, FILES_MAX - kept)) {
-    if (typeof path === "string" && OURS.test(path) && !await cache.match(path)) absent.push(path);
+    if (typeof path === "string" && isOurs(path) && !await cache.match(path)) absent.push(path);
   }
   const answers = await Promise.all(absent.map(load));
   for (const [index, response] of answers.entries()) {

@@ -77,7 +77,9 @@ pub async fn run() -> anyhow::Result<Vec<String>> {
     let eve = local("Eve").node(door(&ada)?).start().await?;
     let mut told = eve.events();
     eve.join(&link).await?;
-    eve.connect(archive.addresses().to_vec()).await?;
+    for address in archive.addresses() {
+        eve.connect(address.into()).await?;
+    }
     while let Some(event) = told.next().await {
         if let Event::NotAdmitted { why, .. } = event {
             story.push(format!("Eve is told: {why}"));

@@ -21,6 +21,7 @@ macro_rules! note {
 pub(crate) use note;
 
 mod cert;
+mod found;
 mod group;
 mod identity;
 mod invitation;

@@ -1,9 +1,12 @@
 //! Outgoing byte streams: TCP, with TLS where the URL asks for it. Under WebSockets and the lookup of nodes.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use hyper::Uri;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -14,6 +17,11 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// Time for name lookup, TCP and TLS together. Guess: half of what the node gives a link.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Addresses of one name that are tried. Guess.
+const ADDRESSES_MAX: usize = 8;
+/// From one attempt to the next, while none has failed. Source: RFC 8305.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// A byte stream of either kind.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -36,7 +44,7 @@ pub(crate) enum ConnectError {
 pub(crate) async fn connect(url: &Uri) -> Result<Box<dyn Stream>, ConnectError> {
     let (host, port, tls) = target(url).ok_or(ConnectError::Url)?;
     let opened = async {
-        let tcp = TcpStream::connect((host.as_str(), port)).await;
+        let tcp = tcp(&host, port).await;
         let tcp = tcp.map_err(|error| ConnectError::Tcp { host: host.clone(), port, error })?;
         // Frames are whole messages: waiting for more of them only delays.
         let _ = tcp.set_nodelay(true);
@@ -55,6 +63,41 @@ pub(crate) async fn connect(url: &Uri) -> Result<Box<dyn Stream>, ConnectError> 
     }
 }
 
+/// Connects to the first address of a name that answers: the next one is tried beside those that hang.
+async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+    let mut left = alternating(found).into_iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        if let Some(next) = left.next() {
+            attempts.push(TcpStream::connect(next));
+        }
+        let more = left.len() > 0;
+        tokio::select! {
+            done = attempts.next() => match done {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => last = error,
+                None => return Err(last),
+            },
+            () = tokio::time::sleep(ATTEMPT_DELAY), if more => {}
+        }
+    }
+}
+
+/// The families in turn, beginning with that of the first.
+fn alternating(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first = found.first().is_some_and(SocketAddr::is_ipv4);
+    let (a, b): (Vec<_>, Vec<_>) = found.into_iter().partition(|it| it.is_ipv4() == first);
+    let (mut a, mut b) = (a.into_iter(), b.into_iter());
+    let mut all = Vec::new();
+    while all.len() < ADDRESSES_MAX && (a.len() > 0 || b.len() > 0) {
+        all.extend(a.next());
+        all.extend(b.next());
+    }
+    all
+}
+
 /// Host without brackets, port, whether TLS.
 fn target(url: &Uri) -> Option<(String, u16, bool)> {
     let (tls, default) = match url.scheme_str()? {
@@ -62,6 +105,10 @@ fn target(url: &Uri) -> Option<(String, u16, bool)> {
         "https" | "wss" => (true, 443),
         _ => return None,
     };
+    // A port that there is not is none to `Uri`, and must not become the usual one.
+    if url.port().is_none() && url.authority()?.as_str().rsplit(']').next()?.contains(':') {
+        return None;
+    }
     let host = url.host()?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     Some((host.to_owned(), url.port_u16().unwrap_or(default), tls))
@@ -98,5 +145,28 @@ mod tests {
         assert_eq!(target("wss://a.example"), Some(("a.example".into(), 443, true)));
         assert_eq!(target("ws://[::1]:9/link"), Some(("::1".into(), 9, false)));
         assert_eq!(target("ftp://a.example"), None);
+        assert_eq!(target("ws://[::1]"), Some(("::1".into(), 80, false)));
+        for port in ["http://127.0.0.1:99999/", "ws://[::1]:99999/link"] {
+            assert_eq!(target(port), None, "{port}");
+        }
+    }
+
+    #[test]
+    fn families_of_a_name_are_tried_in_turn() {
+        let all = ["[::1]:1", "[::2]:1", "127.0.0.1:1", "127.0.0.2:1"];
+        let all = all.iter().map(|it| it.parse().expect("an address")).collect();
+        let order: Vec<String> = super::alternating(all).iter().map(ToString::to_string).collect();
+        assert_eq!(order, ["[::1]:1", "127.0.0.1:1", "[::2]:1", "127.0.0.2:1"]);
+    }
+
+    #[tokio::test]
+    async fn name_without_anybody_at_its_first_addresses_is_reached_at_the_last() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let port = listener.local_addr().expect("bound").port();
+        // `localhost` is `::1` first where there is IPv6, and nobody listens there.
+        super::tcp("localhost", port).await.expect("connected");
+        let closed = listener.local_addr().expect("bound");
+        drop(listener);
+        assert!(super::tcp("127.0.0.1", closed.port()).await.is_err());
     }
 }

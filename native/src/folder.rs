@@ -6,6 +6,7 @@
 //!   default                            peer id of the identity that is used when none is named
 //!   lock                               held for moments, while one of the above changes
 //!   identities/PEER/identity           secret key and certificate; only its owner may read it
+//!   identities/PEER/port               UDP port of data channels: the same at every start
 //!   identities/PEER/link.pem           secret key and certificate of data channels (no identity in it)
 //!   identities/PEER/store.redb         all groups and records of this identity
 //!   identities/PEER/lock               held while a host runs; holds its process id
@@ -20,8 +21,8 @@ use std::path::{Path, PathBuf};
 use peergraph_core::id::PeerId;
 use peergraph_core::identity::IdentityError;
 use peergraph_core::name::NameError;
+use peergraph_core::node_url::NodeUrl;
 
-use crate::nodes::NodeUrl;
 use crate::rtc;
 use crate::storage::OpenError;
 
@@ -201,6 +202,17 @@ impl Folder {
         Ok(certificate)
     }
 
+    /// The UDP port of the last start. Addresses that were given away name it.
+    pub(crate) fn port(&self, peer: PeerId) -> Result<Option<u16>, FolderError> {
+        let text = read_text(&self.identity_path(peer).join("port"))?;
+        Ok(text.and_then(|text| text.trim().parse().ok()).filter(|port| *port != 0))
+    }
+
+    /// Keeps the UDP port for the next start.
+    pub(crate) fn keep_port(&self, peer: PeerId, port: u16) -> Result<(), FolderError> {
+        replace(&self.identity_path(peer).join("port"), format!("{port}\n").as_bytes())
+    }
+
     /// Where the store of an identity is.
     pub(crate) fn store_path(&self, peer: PeerId) -> PathBuf {
         self.identity_path(peer).join("store.redb")
@@ -317,6 +329,19 @@ mod tests {
         let peer = folder.new_identity("Ada", "").expect("made").peer_id();
         let first = folder.link_certificate(peer).expect("made").fingerprint();
         assert_eq!(folder.link_certificate(peer).expect("read").fingerprint(), first);
+    }
+
+    #[test]
+    fn port_is_kept_and_one_that_is_none_is_not_read() {
+        let (_place, folder) = folder();
+        let peer = folder.new_identity("Ada", "").expect("made").peer_id();
+        assert_eq!(folder.port(peer).expect("readable"), None);
+        folder.keep_port(peer, 20_001).expect("kept");
+        assert_eq!(folder.port(peer).expect("readable"), Some(20_001));
+        for text in ["", "0", "99999", "what"] {
+            fs::write(folder.identity_path(peer).join("port"), text).expect("written");
+            assert_eq!(folder.port(peer).expect("readable"), None, "{text}");
+        }
     }
 
     #[test]

@@ -8,12 +8,14 @@ use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
-use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, Reply};
+use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, NodeState, Reply};
 use peergraph_core::name::PeerName;
+use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
 use peergraph_core::record::Record;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::addresses::Addresses;
 use crate::delivery::Delivery;
 use crate::group::Group;
 use crate::membership::CreateGroup;
@@ -43,7 +45,7 @@ struct About {
     identity: Identity,
     document: String,
     http: Option<SocketAddr>,
-    addresses: Vec<Address>,
+    addresses: Arc<Addresses>,
 }
 
 /// Why a command got no answer.
@@ -108,16 +110,16 @@ impl Host {
         &self.about.document
     }
 
-    /// Where HTTP is served, with the real port.
+    /// Where HTTP is served, with the real port; the first of several.
     #[must_use]
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.about.http
     }
 
-    /// Where this host can be dialled without signalling.
+    /// Where this host can be dialled without signalling, best first. Changes with the interfaces of the machine.
     #[must_use]
-    pub fn addresses(&self) -> &[Address] {
-        &self.about.addresses
+    pub fn addresses(&self) -> Vec<Address> {
+        self.about.addresses.own()
     }
 
     /// Begins to make a group, with us as its owner and first administrator: `host.create_group("Trip").await?`.
@@ -177,12 +179,19 @@ impl Host {
         Ok(links)
     }
 
-    /// Uses one more node to find members. Done when it is looked up; the link is made and kept after that.
+    /// Uses one more node to find members. It is looked up and linked after that; [`Event::NamedNode`](peergraph_core::io::Event::NamedNode) tells how that
+    /// goes.
     ///
     /// # Errors
     /// [`CommandError`]. That a node is not reached is no error: it is tried again.
-    pub async fn connect(&self, addresses: Vec<Address>) -> Result<(), CommandError> {
-        self.requests.ask(Command::Connect { addresses }).await.map(drop)
+    pub async fn connect(&self, node: NodeUrl) -> Result<(), CommandError> {
+        self.requests.ask(Command::Connect { node }).await.map(drop)
+    }
+
+    /// The nodes that were named, by the application or an invitation, and how far each is.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<(NodeUrl, NodeState)> {
+        self.registry.nodes()
     }
 
     /// What happens from here on.

@@ -8,9 +8,9 @@
 //! | anything else | pages, where `--pages` names them |
 //!
 //! Anybody may ask, from any page: groups authenticate themselves, and nothing here is secret. So origins are not
-//! checked, but connections are bounded, in total and per source.
+//! checked, but connections are bounded, in total and per source (`http/source.rs`). If the public URL has a path,
+//! everything is found below that as well.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -21,28 +21,38 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use peergraph_core::address::Address;
-use peergraph_core::id::{Fingerprint, PeerId};
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use peergraph_core::id::PeerId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use self::source::{Client, Counts, Seat, client, is_trusted};
+use crate::addresses::{Addresses, Asker};
 use crate::websocket::{self, Report};
 
 mod pages;
+mod source;
 
-/// Connections at once, WebSockets among them. Guess: as many as links of the core.
-const CONNECTIONS_MAX: usize = peergraph_core::limits::LINKS_MAX;
-/// Connections at once of one source (an IPv4 address or an IPv6 /64). Guess: a class behind one router.
-const CONNECTIONS_PER_SOURCE_MAX: usize = 512;
+pub(crate) use self::source::NETWORKS_MAX;
+pub use self::source::{Network, ParseNetworkError};
+
 /// Time for a request's head. Guess.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head. Guess.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Connections that are being told that there is no room for them. Guess. A further one is closed without a word.
+const REFUSALS_MAX: usize = 64;
+/// Time for such a connection, all in all. Guess.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often refusals are logged. Guess.
+const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
+
+const NO_ROOM: &str = "Too many connections from your network at once. Try again in a moment.\n";
 
 type Body = Full<Bytes>;
 
@@ -51,21 +61,54 @@ type Body = Full<Bytes>;
 pub(crate) struct Site {
     /// Who runs this node.
     pub(crate) peer: PeerId,
-    /// SHA-256 of the certificate of its data channels.
-    pub(crate) fingerprint: Fingerprint,
-    /// Where those are reached.
-    pub(crate) udp: Vec<SocketAddr>,
-    /// How browsers reach this port, where it is not what they asked for (behind a proxy).
-    pub(crate) public_url: Option<Uri>,
+    /// Where it is reached.
+    pub(crate) addresses: Arc<Addresses>,
+    /// Proxies whose word counts about who asks.
+    pub(crate) trusted: Vec<Network>,
     /// Folder of `/`.
     pub(crate) pages: Option<PathBuf>,
     /// Folder of `/peergraph/`.
     pub(crate) package: Option<PathBuf>,
 }
 
-/// Serves connections until the task is dropped.
-pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>, reports: mpsc::Sender<Report>) {
-    let counts = Arc::new(Counts::default());
+impl Site {
+    /// The path of a request below the path of the public URL. A proxy may have taken that away, or not.
+    fn path<'a>(&self, path: &'a str) -> &'a str {
+        let own = self.addresses.public_url.as_ref().map_or("", |url| url.path());
+        let own = own.trim_end_matches('/');
+        path.strip_prefix(own).filter(|rest| rest.starts_with('/')).unwrap_or(path)
+    }
+}
+
+/// What all listeners of a site share.
+struct Server {
+    site: Site,
+    reports: mpsc::Sender<Report>,
+    counts: Arc<Counts>,
+    refusals: Arc<Semaphore>,
+    refused: Mutex<Refused>,
+}
+
+/// Refusals that were not logged yet.
+struct Refused {
+    count: u64,
+    logged: Option<Instant>,
+}
+
+/// Serves connections until the future is dropped.
+pub(crate) async fn serve(listeners: Vec<TcpListener>, site: Site, reports: mpsc::Sender<Report>) {
+    let server = Arc::new(Server {
+        site,
+        reports,
+        counts: Arc::default(),
+        refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
+        refused: Mutex::new(Refused { count: 0, logged: None }),
+    });
+    let accepting = listeners.iter().map(|listener| accept(listener, &server));
+    futures::future::join_all(accepting).await;
+}
+
+async fn accept(listener: &TcpListener, server: &Arc<Server>) {
     loop {
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -76,80 +119,110 @@ pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>, reports: mpsc:
                 continue;
             }
         };
-        let Some(seat) = Seat::take(&counts, from.ip()) else {
-            tracing::debug!("connection refused: too many");
-            continue;
-        };
         let _ = stream.set_nodelay(true);
-        let (site, reports) = (site.clone(), reports.clone());
-        tokio::spawn(async move {
-            let seat = Arc::new(seat);
-            let service = hyper::service::service_fn(|request| {
-                answer(request, site.clone(), reports.clone(), seat.clone())
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service)
-                .with_upgrades();
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "HTTP connection ended");
+        let seat = match is_trusted(from.ip(), &server.site.trusted) {
+            true => Seat::of_proxy(&server.counts),
+            false => Seat::take(&server.counts, from.ip()),
+        };
+        match seat {
+            Some(seat) => drop(tokio::spawn(connection(server.clone(), stream, from, seat))),
+            None => {
+                server.log_refusal(from.ip());
+                server.refuse(stream);
             }
+        }
+    }
+}
+
+async fn connection(server: Arc<Server>, stream: TcpStream, from: SocketAddr, seat: Seat) {
+    let seat = Arc::new(seat);
+    let service =
+        hyper::service::service_fn(|request| answer(request, server.clone(), from, seat.clone()));
+    let connection = http().serve_connection(TokioIo::new(stream), service).with_upgrades();
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "HTTP connection ended");
+    }
+}
+
+fn http() -> hyper::server::conn::http1::Builder {
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
+    http
+}
+
+impl Server {
+    /// Tells a connection for which there is no room so, if not too many are being told.
+    fn refuse(&self, stream: TcpStream) {
+        let Ok(permit) = self.refusals.clone().try_acquire_owned() else { return };
+        tokio::spawn(async move {
+            let service = hyper::service::service_fn(async |_: Request<Incoming>| {
+                Ok::<_, Infallible>(no_room())
+            });
+            let mut http = http();
+            let told = http.keep_alive(false).serve_connection(TokioIo::new(stream), service);
+            let _ = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
+            drop(permit);
         });
     }
-}
 
-/// Connections by source.
-#[derive(Default)]
-struct Counts(Mutex<BTreeMap<IpAddr, usize>>);
-
-/// One connection's place among [`CONNECTIONS_MAX`].
-struct Seat {
-    counts: Arc<Counts>,
-    source: IpAddr,
-}
-
-impl Seat {
-    fn take(counts: &Arc<Counts>, from: IpAddr) -> Option<Self> {
-        let source = match from.to_canonical() {
-            IpAddr::V4(ip) => IpAddr::V4(ip),
-            IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
-        };
-        let mut table = counts.0.lock().expect("no panic under this lock");
-        let total: usize = table.values().sum();
-        let mine = table.get(&source).copied().unwrap_or(0);
-        if total >= CONNECTIONS_MAX || mine >= CONNECTIONS_PER_SOURCE_MAX {
-            return None;
+    /// Logs the first refusal, and the number of those that follow now and then.
+    fn log_refusal(&self, source: IpAddr) {
+        let mut refused = self.refused.lock().expect("no panic under this lock");
+        refused.count += 1;
+        if refused.logged.is_some_and(|at| at.elapsed() < REFUSALS_LOGGED_EVERY) {
+            return;
         }
-        table.insert(source, mine + 1);
-        drop(table);
-        Some(Self { counts: counts.clone(), source })
+        let count = std::mem::take(&mut refused.count);
+        refused.logged = Some(Instant::now());
+        drop(refused);
+        tracing::warn!(
+            count,
+            %source,
+            "connections refused: too many at once. If this is a reverse proxy, name it as a trusted one"
+        );
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut table = self.counts.0.lock().expect("no panic under this lock");
-        let left = table.get(&self.source).copied().unwrap_or(1) - 1;
-        if left == 0 {
-            table.remove(&self.source);
-        } else {
-            table.insert(self.source, left);
-        }
-    }
+fn no_room() -> Response<Body> {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, NO_ROOM);
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+    // A page of any origin may read why a node does not answer.
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
 }
 
 async fn answer(
-    mut request: Request<Incoming>,
-    site: Arc<Site>,
-    reports: mpsc::Sender<Report>,
-    seat: Arc<Seat>,
+    request: Request<Incoming>,
+    server: Arc<Server>,
+    from: SocketAddr,
+    mut seat: Arc<Seat>,
 ) -> Result<Response<Body>, Infallible> {
-    let path = request.uri().path().to_owned();
-    let mut response = match path.as_str() {
-        websocket::PATH => upgrade(&mut request, reports, seat),
-        "/.well-known/peergraph" => description(request.method(), request.headers(), &site),
+    let client = client(from.ip(), &request, &server.site.trusted);
+    if is_trusted(from.ip(), &server.site.trusted) {
+        // The connection is the proxy's; the request has a place of its own until it is answered, or its link ends.
+        let Some(own) = Seat::of_request(&server.counts, client.ip) else {
+            server.log_refusal(client.ip);
+            return Ok(no_room());
+        };
+        seat = Arc::new(own);
+    }
+    let mut response = respond(request, &server, client, &seat).await;
+    guard(response.headers_mut());
+    Ok(response)
+}
+
+async fn respond(
+    mut request: Request<Incoming>,
+    server: &Server,
+    client: Client,
+    seat: &Arc<Seat>,
+) -> Response<Body> {
+    let site = &server.site;
+    let path = site.path(request.uri().path()).to_owned();
+    match path.as_str() {
+        websocket::PATH => upgrade(&mut request, server.reports.clone(), seat.clone()),
+        "/.well-known/peergraph" => description(request.method(), request.headers(), client, site),
         _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD.\n");
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -157,11 +230,9 @@ async fn answer(
         }
         path => {
             let head = *request.method() == Method::HEAD;
-            pages::answer(path, head, request.headers(), &site).await
+            pages::answer(path, head, request.headers(), site).await
         }
-    };
-    guard(response.headers_mut());
-    Ok(response)
+    }
 }
 
 /// Headers that make every page safe by default: nothing from elsewhere, no inline script, no framing.
@@ -226,13 +297,19 @@ fn upgrade(
 }
 
 /// Tells anybody, from any origin, how this node is reached.
-fn description(method: &Method, headers: &HeaderMap, site: &Site) -> Response<Body> {
+fn description(
+    method: &Method,
+    headers: &HeaderMap,
+    client: Client,
+    site: &Site,
+) -> Response<Body> {
     if !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return text(StatusCode::METHOD_NOT_ALLOWED, "Only GET.\n");
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let asker = Asker { host, here: is_here(client, host, site), tls: client.tls };
     let addresses: Vec<String> =
-        site.addresses(host).iter().map(|address| address.to_string()).collect();
+        site.addresses.told(asker).iter().map(|address| address.to_string()).collect();
     let json = serde_json::json!({
         "version": 1,
         "peer": site.peer.to_string(),
@@ -246,38 +323,17 @@ fn description(method: &Method, headers: &HeaderMap, site: &Site) -> Response<Bo
     response
 }
 
-impl Site {
-    /// The addresses of this node for somebody who reached it as `host`, a `Host` header.
-    fn addresses(&self, host: Option<&str>) -> Vec<Address> {
-        let url = match &self.public_url {
-            Some(url) => Some(link_url(url)),
-            None => host.map(|host| format!("ws://{host}{}", websocket::PATH)),
-        };
-        let asked: Option<Uri> = url.as_ref().and_then(|url| url.parse().ok());
-        let mut udp = self.udp.clone();
-        // Behind a port forward the interfaces do not know the address by which we are reached; who asked does.
-        let ip = asked.as_ref().and_then(Uri::host).and_then(|host| {
-            host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok()
-        });
-        if let (Some(ip), Some(port)) = (ip, self.udp.first().map(SocketAddr::port))
-            && !udp.iter().any(|address| address.ip() == ip)
-            && udp.iter().any(|address| !address.ip().is_loopback())
-        {
-            udp.insert(0, SocketAddr::new(ip, port));
-        }
-        let rtc = |socket| Address::Rtc { socket, fingerprint: self.fingerprint };
-        let mut addresses: Vec<Address> = udp.into_iter().map(rtc).collect();
-        addresses.extend(url.and_then(|url| url.parse().ok()));
-        addresses.truncate(peergraph_core::limits::ADDRESSES_MAX);
-        addresses
-    }
-}
-
-/// `https://node.example/x/` becomes `wss://node.example/x/link`.
-pub(crate) fn link_url(url: &Uri) -> String {
-    let scheme = if url.scheme_str() == Some("https") { "wss" } else { "ws" };
-    let authority = url.authority().map_or("", |authority| authority.as_str());
-    format!("{scheme}://{authority}{}{}", url.path().trim_end_matches('/'), websocket::PATH)
+/// Whether who asks is a program on this machine, as far as one can see: it came by a name of this machine, without a
+/// proxy, and we know of no public way in that a proxy would lead to.
+fn is_here(client: Client, host: Option<&str>, site: &Site) -> bool {
+    let local = |text: &str| {
+        let uri: Option<hyper::Uri> = text.parse().ok();
+        let host = uri.as_ref().and_then(|uri| uri.host()).unwrap_or(text);
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    };
+    let public = site.addresses.public_url.as_ref().and_then(|url| url.host());
+    client.ip.is_loopback() && !client.proxied && host.is_none_or(local) && public.is_none_or(local)
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@
 //!                                         └─► storage       redb, on a thread of its own
 //! ```
 
+mod addresses;
+mod bind;
 mod clock;
 mod connect;
 mod delivery;
@@ -39,8 +41,8 @@ mod folder;
 mod group;
 mod host;
 mod http;
+mod lookup;
 mod membership;
-mod nodes;
 pub mod rtc;
 mod sink;
 mod storage;
@@ -51,8 +53,8 @@ pub use delivery::Delivery;
 pub use folder::{Folder, FolderError, IdentityEntry};
 pub use group::{Group, IntoValue, Payload, Publish};
 pub use host::{CommandError, Host, HostBuilder, JoinError, StartError, parse_invitation};
+pub use http::{Network, ParseNetworkError};
 pub use membership::{CreateGroup, InviteOptions, Revoke, SetProperties};
-pub use nodes::{NodeUrl, ParseNodeUrlError};
 pub use sink::Publisher;
 pub use storage::OpenError;
 pub use watch::{Events, Watch};
@@ -65,10 +67,12 @@ pub use peergraph_core::id::{GroupId, PeerId, RecordId, Serial};
 pub use peergraph_core::identity::{Identity, read_public_document};
 pub use peergraph_core::invitation::Invitation;
 pub use peergraph_core::io::{
-    Event, Filter, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo,
+    Event, Filter, GroupInfo, InvitationInfo, LinkInfo, LookupFault, MemberInfo, NodeFault,
+    NodeInfo, NodeState,
 };
 pub use peergraph_core::name::{NameError, PeerName};
 pub use peergraph_core::node::{BadConfig, Neighbours, UnfitNeighbours};
+pub use peergraph_core::node_url::{NodeUrl, ParseNodeUrlError};
 pub use peergraph_core::password::{Password, PasswordError};
 pub use peergraph_core::policy::{Grant, Policy, Right};
 pub use peergraph_core::provider::{self, Provider, Verdict};

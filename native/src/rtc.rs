@@ -37,6 +37,7 @@ mod budget;
 mod certificate;
 mod demux;
 mod link;
+mod local;
 mod signal;
 mod socket;
 mod stun;
@@ -263,11 +264,13 @@ impl Engine {
         })
     }
 
-    /// The addresses where other hosts may reach us: for a wildcard those of the interfaces, and
-    /// loopback only when there is no other.
+    /// The addresses where other hosts may reach us, best first: for a wildcard those of the interfaces that are up,
+    /// public ones before private ones, and loopback only when there is no other. At most 16.
     #[must_use]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        let mut addresses: Vec<_> = self.ports.iter().flat_map(Port::addresses).collect();
+        let interfaces = local::interfaces();
+        let all = self.ports.iter().flat_map(|port| port.addresses(&interfaces)).collect();
+        let mut addresses = local::best(all, &local::routed());
         addresses.truncate(LOCALS_MAX);
         addresses
     }

@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 use futures::Stream;
 use futures::stream::unfold;
 use peergraph_core::id::{GroupId, RecordId};
-use peergraph_core::io::{Command, Cursor, Event, Filter, Reply};
+use peergraph_core::io::{Command, Cursor, Event, Filter, NodeState, Reply};
+use peergraph_core::node_url::NodeUrl;
 use peergraph_core::record::{Record, RecordType};
 use tokio::sync::{Notify, broadcast};
 
@@ -26,20 +27,28 @@ const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Events that wait for one listener. Guess. The oldest are lost.
 const EVENTS_MAX: usize = 1_024;
 
+/// Named nodes of which we know how far they are. Guess: twice what the core keeps.
+const NODES_MAX: usize = 128;
+
 /// Who wants to hear of what.
 #[derive(Debug)]
 pub(crate) struct Registry {
     feeds: Mutex<Vec<Weak<Feed>>>,
     deliveries: Mutex<Vec<Delivery>>,
+    /// The nodes that were named, and how far each is. As many as the core keeps.
+    nodes: Mutex<BTreeMap<NodeUrl, NodeState>>,
     /// Absent once the host has ended.
     events: Mutex<Option<broadcast::Sender<Event>>>,
 }
 
 impl Registry {
-    pub(crate) fn new() -> Self {
+    /// For a host that begins with these nodes.
+    pub(crate) fn new(nodes: &[NodeUrl]) -> Self {
+        let nodes = nodes.iter().map(|url| (url.clone(), NodeState::Trying)).collect();
         Self {
             feeds: Mutex::default(),
             deliveries: Mutex::default(),
+            nodes: Mutex::new(nodes),
             events: Mutex::new(Some(broadcast::Sender::new(EVENTS_MAX))),
         }
     }
@@ -53,10 +62,22 @@ impl Registry {
                 true
             });
         }
+        if let Event::NamedNode { url, state } = &event {
+            let mut nodes = self.nodes.lock().expect("no panic under this lock");
+            if nodes.len() < NODES_MAX || nodes.contains_key(url) {
+                nodes.insert(url.clone(), state.clone());
+            }
+        }
         if let Some(events) = &*self.events.lock().expect("no panic under this lock") {
             // An error says that nobody listens.
             let _ = events.send(event);
         }
+    }
+
+    /// The nodes that were named, and how far each is.
+    pub(crate) fn nodes(&self) -> Vec<(NodeUrl, NodeState)> {
+        let nodes = self.nodes.lock().expect("no panic under this lock");
+        nodes.iter().map(|(url, state)| (url.clone(), state.clone())).collect()
     }
 
     /// Ends every stream.

@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::connect::{self, Stream};
+use crate::lookup::Failure;
 
 /// Path of links on a node's HTTP port.
 pub(crate) const PATH: &str = "/link";
@@ -43,6 +44,8 @@ pub(crate) enum Report {
     Buffered { link: LinkId, bytes: usize },
     /// The socket is gone.
     Down { link: LinkId },
+    /// No socket's: a node was looked up.
+    LookedUp { url: String, found: Result<Vec<String>, Failure> },
 }
 
 /// The host's end of a socket. Dropping it closes the socket after what was sent.

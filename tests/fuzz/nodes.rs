@@ -15,7 +15,7 @@ pub fn handshake(data: &[u8]) {
     let web_socket = reader.byte() & 1 == 1;
     let mut pair = Pair::new(false);
     let honest = data.len() <= 1;
-    pair.command(1, Command::Connect { addresses: vec![address(0)] });
+    pair.command(1, Command::Connect { node: address(0).into() });
     while let Some((side, mut input)) = pair.due.pop_front() {
         if let Input::LinkUp { transport, .. } = &mut input
             && web_socket
@@ -167,7 +167,7 @@ fn operate(pair: &mut Pair, group: GroupId, choice: u8, side: Side, reader: &mut
             pair.command(side, Command::Members { group });
             pair.command(side, Command::Links);
         }
-        21 => pair.command(side, Command::Connect { addresses: vec![address(1 - side)] }),
+        21 => pair.command(side, Command::Connect { node: address(1 - side).into() }),
         22 => pair.handle(side, Input::Addresses(vec![address(side)])),
         _ if reader.byte() == 0 => pair.command(side, Command::Leave { group }),
         _ => pair.command(side, Command::Groups),

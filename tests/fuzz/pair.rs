@@ -5,8 +5,8 @@ use peergraph_core::address::Address;
 use peergraph_core::cert::Role;
 use peergraph_core::id::{Fingerprint, GroupId};
 use peergraph_core::io::{
-    Command, Dial, Event, Input, Invite, LinkId, Output, Reply, RequestId, StoreFault, StoreId,
-    StoreReply, StoreTask, Transport,
+    Command, Dial, Event, Input, Invite, LinkId, LookupFault, Output, Reply, RequestId, StoreFault,
+    StoreId, StoreReply, StoreTask, Transport,
 };
 use peergraph_core::limits::FRAME_BYTES_MAX;
 use peergraph_core::node::{Config, Node};
@@ -148,6 +148,10 @@ impl Pair {
                 self.connect(side, link, true);
             }
             Output::Open { link, .. } => self.due.push_back((side, Input::LinkDown { link })),
+            Output::LookUp { url } => {
+                let found = Err(LookupFault::Unreachable);
+                self.due.push_back((side, Input::LookedUp { url, found }));
+            }
             Output::Send { link, bytes } => {
                 assert!(host.up.contains(&link), "it sends on links that are open");
                 assert!(bytes.len() <= FRAME_BYTES_MAX);

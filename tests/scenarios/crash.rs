@@ -1,5 +1,6 @@
 //! Nodes die, disks fill up: nothing acknowledged is lost.
 use crate::each_seed;
+use peergraph_core::cert::Role;
 use peergraph_core::error::Error;
 use peergraph_core::id::RecordId;
 use peergraph_core::io::{Command, Event, Reply, StoreFault, SyncPhase};
@@ -218,5 +219,24 @@ fn everything_is_there_after_everybody_was_killed() {
             assert_eq!(world.texts(host, group), ["0", "1", "2"]);
         }
         world.say_to(hosts[2], group, "again", &hosts);
+    });
+}
+
+/// Goal: a program that ends as soon as it has met somebody knows at its next start where that one is. Method: Ada cannot
+/// be dialled, and is told once where Bob is.
+#[test]
+fn member_that_closes_right_after_a_meeting_finds_back() {
+    each_seed("member_that_closes_right_after_a_meeting_finds_back", 50, |world| {
+        let (ada, bob) = (world.browser("ada"), world.native("bob"));
+        let group = world.create_group(ada, "talk");
+        let invitation = world.invite_bound(ada, group, bob, Role::Member);
+        assert_eq!(world.join(bob, invitation), Ok(group));
+        world.point(ada, bob);
+        let met = |world: &World| world.hosts()[ada].neighbours > 0;
+        assert!(world.run_until(Duration::from_secs(60), met), "they never met");
+        world.stop(ada);
+        world.start(ada);
+        world.await_opened(ada);
+        assert!(world.run_until(Duration::from_secs(60), met), "they met once only");
     });
 }

@@ -166,7 +166,7 @@ fn relay(world: &mut World) -> HostId {
 }
 
 fn connect(world: &mut World, host: HostId, to: HostId) {
-    let answer = world.ask(host, Command::Connect { addresses: vec![rtc_address(to)] });
+    let answer = world.ask(host, Command::Connect { node: rtc_address(to).into() });
     assert!(answer.is_ok(), "{answer:?}");
 }
 

@@ -15,15 +15,17 @@ fn three_browsers(
     world.host(relay).rendezvous = true;
     world.start(relay);
     world.await_opened(relay);
-    let connect = |addresses| peergraph_core::io::Command::Connect { addresses };
+    let connect = |address: peergraph_core::address::Address| {
+        peergraph_core::io::Command::Connect { node: address.into() }
+    };
     let ada = world.browser("ada");
-    let answer = world.ask(ada, connect(vec![door(relay)]));
+    let answer = world.ask(ada, connect(door(relay)));
     assert!(answer.is_ok(), "{answer:?}");
     let group = world.create_group(ada, "talk");
     let mut hosts = [ada, 0, 0];
     for (place, name) in [(1, "bob"), (2, "cleo")] {
         let guest = world.browser(name);
-        let answer = world.ask(guest, connect(vec![door(relay)]));
+        let answer = world.ask(guest, connect(door(relay)));
         assert!(answer.is_ok(), "{answer:?}");
         let mut invitation = world.invite_bound(ada, group, guest, Role::Member);
         invitation.addresses = vec![door(relay)];

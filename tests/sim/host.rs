@@ -8,6 +8,7 @@ use peergraph_core::id::{Digest, Fingerprint, GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::io::{Event, LinkId, Reply, RequestId};
 use peergraph_core::node::{Neighbours, Node};
+use peergraph_core::node_url::NodeUrl;
 use peergraph_core::provider::{Membership, Provider};
 use peergraph_core::record::RecordType;
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,6 +168,20 @@ pub fn socket_address(host: HostId) -> Address {
     Address::WebSocket { url: format!("wss://n{host}.world.example/link") }
 }
 
+/// The URL of `host`, where it describes itself while it is up.
+///
+/// # Panics
+/// Never: the URL is good.
+pub fn node_url(host: HostId) -> NodeUrl {
+    format!("https://n{host}.world.example/").parse().expect("a good URL")
+}
+
+/// The host whose description has this URL.
+pub(crate) fn described_host(url: &str) -> Option<HostId> {
+    let name = url.strip_prefix("https://n")?;
+    name.strip_suffix(".world.example/.well-known/peergraph")?.parse().ok()
+}
+
 /// The host that owns an address, and whether what it would show there is what the address says.
 pub(crate) fn owner(address: &Address) -> Option<(HostId, bool)> {
     match address {
@@ -186,6 +201,12 @@ pub(crate) fn owner(address: &Address) -> Option<(HostId, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_lead_to_descriptions() {
+        let url = node_url(70_000).description().expect("a web URL");
+        assert_eq!(described_host(&url), Some(70_000));
+    }
 
     #[test]
     fn addresses_lead_back_to_their_host() {

@@ -4,13 +4,15 @@
 //! happens instead is that a wire dies with everything in flight, and that its ends notice at different
 //! times, or never.
 use crate::chance::Chance;
-use crate::host::{HostId, Kind, Slot, fingerprint, owner};
+use crate::host::{
+    HostId, Kind, Slot, described_host, fingerprint, owner, rtc_address, socket_address,
+};
 use crate::kinds::Saying;
 use crate::world::{Pending, World};
 use bytes::Bytes;
 use peergraph_core::address::Address;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Dial, Input, LinkId, LinkInfo, Transport};
+use peergraph_core::io::{Dial, Input, LinkId, LinkInfo, LookupFault, Transport};
 use peergraph_core::limits::BUFFERED_LOW_BYTES;
 
 /// Bytes on a wire beside each frame: IP, UDP, DTLS, SCTP headers.
@@ -296,6 +298,27 @@ impl World {
             Slot::Signalling => None,
         };
         links.iter().filter_map(neighbour).collect()
+    }
+
+    /// Fetches the description of a host. Nobody answers for one that is down or cannot be reached.
+    pub(crate) fn look_up(&mut self, host: HostId, url: String) {
+        let found = described_host(&url).filter(|&of| {
+            let native = self.hosts.get(of).is_some_and(|it| it.is_up() && it.kind == Kind::Native);
+            native && self.reachable(host, of)
+        });
+        // A connection and a question: two round trips.
+        let after = match found {
+            Some(of) => 4 * latency(self.seed, self.network.latency, host, of),
+            None => DIAL_TIMEOUT,
+        };
+        let incarnation = self.hosts[host].incarnation;
+        self.after(after, Pending::LookedUp { host: host as u32, incarnation, url, found });
+    }
+
+    /// What stands in the description of a host, if it is still up.
+    pub(crate) fn described_by(&self, host: Option<HostId>) -> Result<Vec<String>, LookupFault> {
+        let of = host.filter(|&of| self.hosts[of].is_up()).ok_or(LookupFault::Unreachable)?;
+        Ok(vec![rtc_address(of).to_string(), socket_address(of).to_string()])
     }
 
     /// Starts what [`Output::Open`](peergraph_core::io::Output::Open) asks for.

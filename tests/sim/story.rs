@@ -219,7 +219,7 @@ impl World {
 
     /// Tells a node where another one is.
     pub fn point(&mut self, host: HostId, to: HostId) -> RequestId {
-        self.command(host, Command::Connect { addresses: vec![rtc_address(to)] })
+        self.command(host, Command::Connect { node: rtc_address(to).into() })
     }
 
     /// Publishes, and waits until it is durable at the publisher.

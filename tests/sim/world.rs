@@ -113,6 +113,7 @@ pub(crate) enum Pending {
     Failed { host: u32, incarnation: u32, link: LinkId },
     Signal { host: u32, incarnation: u32, link: LinkId, signal: Bytes },
     Described { host: u32, incarnation: u32, link: LinkId, signal: Bytes },
+    LookedUp { host: u32, incarnation: u32, url: String, found: Option<HostId> },
     Disk { host: u32, incarnation: u32 },
     Command { host: u32, incarnation: u32, request: RequestId, command: Box<Command> },
 }
@@ -493,6 +494,12 @@ impl World {
                     self.described(host as HostId, link, &signal);
                 }
             }
+            Pending::LookedUp { host, incarnation, url, found } => {
+                if self.is_current(host, incarnation) {
+                    let found = self.described_by(found);
+                    self.handle(host as HostId, Input::LookedUp { url, found });
+                }
+            }
             Pending::Disk { host, incarnation } => {
                 if self.is_current(host, incarnation)
                     && let Some((op, result)) = self.hosts[host as HostId].disk.finish()
@@ -580,6 +587,7 @@ impl World {
             Input::Stored { op, result } => (6, op.0 << 1 ^ u64::from(result.is_ok())),
             Input::Command { request, .. } => (7, request.0),
             Input::Addresses(addresses) => (8, addresses.len() as u64),
+            Input::LookedUp { found, .. } => (9, u64::from(found.is_ok())),
         };
         self.digest.add(self.now);
         self.digest.add((host as u64) << 8 | kind);
@@ -604,6 +612,7 @@ impl World {
                     self.at(done, Pending::Disk { host: host as u32, incarnation });
                 }
                 Output::Open { link, dial } => self.open(host, link, dial),
+                Output::LookUp { url } => self.look_up(host, url),
                 Output::Signal { link, signal } => {
                     let incarnation = self.hosts[host].incarnation;
                     self.at(

@@ -681,10 +681,13 @@ export interface LinkChange {
 }
 
 export interface NodeState {
-  /** As given in the options. */
+  /** The URL in its usual form: lower case, no usual port, a slash at the end of its path. */
   readonly url: string;
-  /** `"trying"`: asked for its addresses. `"known"`: the core dials them when needed. `"unreachable"`: tried again later. */
-  readonly state: "trying" | "known" | "unreachable";
+  /**
+   * `"trying"`: asked for its addresses. `"known"`: they are dialled. `"linked"`: a link leads to it. `"unreachable"`:
+   * tried again by itself; `error` says why.
+   */
+  readonly state: "trying" | "known" | "linked" | "unreachable";
   readonly addresses: readonly string[];
   readonly error?: PeergraphError;
 }

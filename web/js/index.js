@@ -68,7 +68,7 @@ export class Peer extends Base {
     super();
     this.#module = module;
     this.#nodes = new Nodes(
-      (addresses) => this.#handle.connect(addresses),
+      (url) => this.#connect(url),
       (state) => this.#dispatch("node", state));
   }
 
@@ -146,6 +146,14 @@ export class Peer extends Base {
     this.#nodes.add(node);
   }
 
+  #connect(url) {
+    try {
+      return this.#handle.connect(url);
+    } catch (thrown) {
+      throw errorOf(thrown);
+    }
+  }
+
   identityDocument() {
     return this.#handle.document;
   }
@@ -211,12 +219,12 @@ export class Peer extends Base {
         group.dispatchEvent(new CustomEvent("group", { detail: { group, left: false } }));
         return this.#dispatch("group", { group, left: false });
       }
+      case "node": return this.#nodes.tell(news);
       case "link": {
         const { type: _, ...detail } = news;
         return this.#dispatch("link", detail);
       }
     }
-    if (news.type === "alone") this.#nodes.refresh();
     const group = this.#groups.get(news.group);
     if (!group) return;
     const detail = group.details(news);

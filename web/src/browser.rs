@@ -21,6 +21,39 @@ extern "C" {
         callback: &Function,
     ) -> Promise;
 
+    #[wasm_bindgen(catch)]
+    pub(crate) fn fetch(url: &str, options: &Object) -> Result<Promise, JsValue>;
+
+    /// The answer to a `fetch`.
+    pub(crate) type Response;
+
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn status(this: &Response) -> u16;
+
+    /// After all redirects.
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn url(this: &Response) -> String;
+
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn body(this: &Response) -> Option<Body>;
+
+    /// The bytes of an answer, as they come.
+    pub(crate) type Body;
+
+    #[wasm_bindgen(method, catch, js_name = getReader)]
+    pub(crate) fn reader(this: &Body) -> Result<Reader, JsValue>;
+
+    /// Reads a body piece by piece.
+    pub(crate) type Reader;
+
+    /// `{ done, value }`: a `Uint8Array`, or the end.
+    #[wasm_bindgen(method)]
+    pub(crate) fn read(this: &Reader) -> Promise;
+
+    /// Ends the transfer.
+    #[wasm_bindgen(method)]
+    pub(crate) fn cancel(this: &Reader) -> Promise;
+
     #[wasm_bindgen(js_namespace = AbortSignal, js_name = timeout)]
     pub(crate) fn abort_after(ms: f64) -> JsValue;
 

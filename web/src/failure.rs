@@ -6,6 +6,7 @@ use peergraph_core::error::{BadRecord, Error};
 use peergraph_core::id::PeerId;
 use peergraph_core::identity::IdentityError;
 use peergraph_core::invitation::InvitationError;
+use peergraph_core::io::NodeFault;
 use peergraph_core::name::NameError;
 use serde::Serialize;
 use std::fmt::Display;
@@ -29,6 +30,14 @@ impl Failure {
 
     pub(crate) fn closed() -> Self {
         Self::new("closed", "this peer is closed; open it again")
+    }
+
+    /// A node that is named and not reached.
+    pub(crate) fn unreachable_node(url: &str, fault: NodeFault) -> Self {
+        Self::new(
+            "unreachable",
+            format!("the node {url} is not reached: {fault}; it is tried again"),
+        )
     }
 
     pub(crate) fn taken_over() -> Self {

@@ -12,6 +12,7 @@
 use crate::convert;
 use crate::failure::Failure;
 use crate::lock::Lock;
+use crate::lookup;
 use crate::rtc::RtcLink;
 use crate::store::Store;
 use crate::turns::Turns;
@@ -296,7 +297,8 @@ impl Host {
             | Input::Signal { .. }
             | Input::Stored { .. }
             | Input::Command { .. }
-            | Input::Addresses(_) => {}
+            | Input::Addresses(_)
+            | Input::LookedUp { .. } => {}
         }
     }
 
@@ -305,6 +307,7 @@ impl Host {
         loop {
             let output = self.node.borrow_mut().poll();
             match output {
+                Output::LookUp { url } => self.look_up(url),
                 Output::Open { link, dial } => self.open(link, dial),
                 Output::Signal { link, signal } => {
                     if let Some(Carrier::Rtc(carrier)) = self.transports.borrow().get(&link) {
@@ -330,6 +333,14 @@ impl Host {
                 Output::Idle { wake } => return wake,
             }
         }
+    }
+
+    fn look_up(&self, url: String) {
+        let report = self.report();
+        spawn_local(async move {
+            let found = lookup::look_up(&url).await;
+            report(Input::LookedUp { url, found });
+        });
     }
 
     fn open(&self, link: LinkId, dial: Dial) {

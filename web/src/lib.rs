@@ -9,6 +9,7 @@ mod failure;
 mod host;
 mod identity;
 pub mod lock;
+mod lookup;
 mod qr;
 pub mod rtc;
 pub mod sdp;
@@ -23,11 +24,11 @@ use futures::channel::oneshot;
 use host::Host;
 use js_sys::{Function, Promise};
 use lock::Lock;
-use peergraph_core::address::Address;
 use peergraph_core::identity::{Identity, read_public_document};
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Input, Reply};
 use peergraph_core::name::PeerName;
+use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
 use std::rc::Rc;
 use store::Store;
@@ -219,14 +220,16 @@ impl PeerHandle {
         self.ask(parse(group).map(|group| Command::Leave { group }))
     }
 
-    /// Uses the addresses of one node. Those of unknown kinds are skipped.
-    pub fn connect(&self, addresses: Vec<String>) -> Promise {
-        let addresses: Vec<Address> = addresses.iter().filter_map(|it| it.parse().ok()).collect();
-        let text = "none of these addresses can be used here; update this package";
-        self.ask(match addresses.is_empty() {
-            true => Err(Failure::bad_argument(text)),
-            false => Ok(Command::Connect { addresses }),
-        })
+    /// Uses a node, or hurries with one that is used already. Answers its URL as events name it.
+    pub fn connect(&self, node: &str) -> Result<String, JsValue> {
+        let node: NodeUrl = parse(node)?;
+        let url = node.to_string();
+        let host = self.host.clone();
+        spawn_local(async move {
+            // It can only fail where the peer is closed.
+            let _ = host.ask(Command::Connect { node }).await;
+        });
+        Ok(url)
     }
 
     /// Leaves every graph and closes the store.

@@ -427,6 +427,10 @@ impl Group {
             self.neighbour_down(ctx, link);
         }
         self.timers.clear(Timer::Maintain);
+        // Addresses are saved a little after they are learnt: now, if the group closes before that.
+        if self.timers.at(Timer::Save).is_some() {
+            self.save(ctx);
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the application asks, and what it is answered.
 use super::{GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo};
-use crate::address::Address;
 use crate::cert::Certificate;
 use crate::id::{GroupId, PeerId, RecordId};
 use crate::invitation::Invitation;
+use crate::node_url::NodeUrl;
 use crate::password::Password;
 use crate::policy::{Grant, Policy};
 use crate::record::{Attribute, Record, RecordType};
@@ -133,12 +133,12 @@ pub enum Command {
     },
     /// The links of this node. → [`Reply::Links`]
     Links,
-    /// Keep a link to this node, and find members through it: a rendezvous node, or a member. Tried again with growing
-    /// delay until close. → [`Reply::Ok`]
+    /// Keep a link to this node, and find members through it: a rendezvous node, or a member. It is looked up, dialled,
+    /// tried again with growing delay until close, and looked up again when it has moved;
+    /// [`Event::NamedNode`](super::Event::NamedNode) tells how that goes. → [`Reply::Ok`]
     Connect {
-        /// Where one and the same node can be dialled, best first; at most
-        /// [`ADDRESSES_MAX`](crate::limits::ADDRESSES_MAX). The next is tried when one fails.
-        addresses: Vec<Address>,
+        /// Which.
+        node: NodeUrl,
     },
     /// Leave a group: our membership is revoked for everybody, what we published stays with the others, and the group
     /// and its records are forgotten on this device. → [`Reply::Ok`]

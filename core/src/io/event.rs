@@ -1,8 +1,9 @@
 //! What the application is told: news, and groups, members, nodes, links and invitations as this node sees them.
-use super::{LinkId, StoreFault};
+use super::{LinkId, LookupFault, StoreFault};
 use crate::address::Address;
 use crate::error::Misbehaved;
 use crate::id::{GroupId, NodeId, PeerId, RecordId, Serial};
+use crate::node_url::{BadDescription, NodeUrl};
 use crate::policy::{Grant, Policy};
 use crate::provider::Verdict;
 use crate::record::{Attribute, Record};
@@ -60,6 +61,13 @@ pub enum Event {
         node: NodeInfo,
         /// What became of it.
         change: NodeChange,
+    },
+    /// What became of a node that the application or an invitation named.
+    NamedNode {
+        /// Which.
+        url: NodeUrl,
+        /// How far it is.
+        state: NodeState,
     },
     /// A neighbour was won or lost.
     Neighbour {
@@ -146,6 +154,45 @@ pub enum Event {
         /// How.
         fault: StoreFault,
     },
+}
+
+/// How far a named node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// It is being looked up.
+    Trying,
+    /// These are its addresses, and they are dialled.
+    Known {
+        /// At most [`ADDRESSES_MAX`](crate::limits::ADDRESSES_MAX).
+        addresses: Vec<Address>,
+    },
+    /// A link leads to it.
+    Linked {
+        /// Which node it is.
+        node: NodeId,
+        /// Whose.
+        peer: PeerId,
+    },
+    /// It is not reached. It is tried again by itself.
+    Failed {
+        /// Why.
+        fault: NodeFault,
+    },
+}
+
+/// Why a named node is not reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeFault {
+    /// Its description could not be fetched.
+    #[error(transparent)]
+    LookUp(#[from] LookupFault),
+    /// Its description names no address that can be used.
+    #[error(transparent)]
+    Description(#[from] BadDescription),
+    /// None of its addresses answers.
+    #[error("none of its addresses answers; it is down, or a firewall is between")]
+    Silent,
 }
 
 /// How far a sync is.

@@ -60,7 +60,10 @@ impl Ada {
                     };
                     stored.push((op, Ok(reply)));
                 }
-                Output::Open { .. } | Output::Signal { .. } | Output::Close { .. } => {}
+                Output::Open { .. }
+                | Output::LookUp { .. }
+                | Output::Signal { .. }
+                | Output::Close { .. } => {}
             }
         }
         for (op, result) in stored {

@@ -124,9 +124,8 @@ impl Node {
                 Reply::Ok
             }
             Command::Links => Reply::Links(self.links()),
-            Command::Connect { mut addresses } => {
-                addresses.truncate(limits::ADDRESSES_MAX);
-                self.dialer.add(self.now, addresses);
+            Command::Connect { node } => {
+                self.dialer.add(self.now, node);
                 Reply::Ok
             }
             Command::Leave { group } => {

@@ -9,6 +9,7 @@ use peergraph::peergraph_core::io::SyncPhase;
 use peergraph::{Event, Events, Group, GroupInfo, Host, MemberInfo, Standing, parse_invitation};
 use serde_json::json;
 
+use super::found::found;
 use super::invitation::{self, InviteArguments};
 use super::members::{self, PromoteArguments, ReinstateArguments, RevokeArguments};
 use super::password::Password;
@@ -198,21 +199,30 @@ pub(super) async fn change(
     wanted: &str,
     work: impl AsyncFnOnce(&Group) -> Result<()>,
 ) -> Result<()> {
+    change_with(global, wanted, async |_, group| work(group).await).await
+}
+
+/// The same for work that asks the host, too.
+pub(super) async fn change_with(
+    global: &Global,
+    wanted: &str,
+    work: impl AsyncFnOnce(&Host, &Group) -> Result<()>,
+) -> Result<()> {
     with_host(global, async |host| {
         let mut events = host.events();
         let group = find_group(host, wanted).await?;
         let wait = MEET_WAIT.min(global.timeout);
         let others = has_others(host, &group).await?;
         let met = others && meets(&group, &mut events, wait).await;
-        work(&group).await?;
+        work(host, &group).await?;
         if met {
             // It may know all of it already, or be gone.
             let _ = tokio::time::timeout(wait, taken_over(&group, &mut events)).await;
         } else if others {
             note!(
-                "No other member was met within {} s: this is stored here, and others learn of it when one is met. Is a \
-                 node known (--node URL)?",
-                wait.as_secs()
+                "No other member was met within {} s: this is stored here, and others learn of it when one is met.\n{}",
+                wait.as_secs(),
+                found(host).await
             );
         }
         Ok(())
@@ -262,8 +272,9 @@ async fn join(
     let group = match joined {
         Ok(group) => group.context("joining the group")?,
         Err(_) => bail!(
-            "joining the group: nobody let us in within {} s; is the inviter online, and is a node known (--node URL)?",
-            global.timeout.as_secs()
+            "joining the group: nobody let us in within {} s; is the inviter online?\n{}",
+            global.timeout.as_secs(),
+            found(host).await
         ),
     };
     // Who was in it before is in it at once, as it was.

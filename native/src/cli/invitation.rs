@@ -9,7 +9,8 @@ use peergraph::peergraph_core::invitation::InvitationKind;
 use peergraph::{Certificate, Grant, Invitation, InvitationInfo, InviteOptions, PeerId, WallTime};
 use serde_json::json;
 
-use super::group::change;
+use super::found::{nodes_settled, warn_of_nodes};
+use super::group::{change, change_with};
 use super::members::{GrantArguments, list, name_of};
 use super::password::Password;
 use super::{Global, duration, find_group, output, policy, qr, read_input, with_host};
@@ -68,7 +69,8 @@ pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Resul
             InviteOptions::bearer(grant.clone()).uses(arguments.uses).expires_in(arguments.expires)
         }
     };
-    change(global, &arguments.group, async |group| {
+    change_with(global, &arguments.group, async |host, group| {
+        nodes_settled(host).await;
         let invitation = group.invite(options.clone()).await.context("making the invitation")?;
         let page = match &arguments.page {
             Some(page) => page.clone(),
@@ -80,6 +82,7 @@ pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Resul
             note!("{}", qr::half_blocks(&link, std::io::stderr().is_terminal())?);
         }
         print_link(global, &invitation, &link, &grant)?;
+        warn_of_nodes(host, &invitation);
         let who = match &invitation.kind {
             InvitationKind::Bound { .. } => return Ok(()),
             InvitationKind::Bearer { .. } => "a member who may invite",

@@ -1,27 +1,30 @@
 //! `peergraph node`: runs until it is told to end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
 use futures::StreamExt as _;
-use peergraph::Event;
+use peergraph::{Event, Network, NodeUrl};
 use serde_json::json;
 
 use super::{Global, output, stop_signal};
 
 #[derive(Args, Debug)]
 pub(crate) struct NodeArguments {
-    /// Where to serve pages, the node's description and WebSocket links
+    /// Where to serve pages, the node's description and WebSocket links; repeatable. [::]:PORT takes both families
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = socket)]
-    http: SocketAddr,
-    /// Where to take data channels [default: the same address and port as --http, over UDP]
+    http: Vec<SocketAddr>,
+    /// Where to take data channels; repeatable [default: the same addresses and ports as --http, over UDP]
     #[arg(long, value_name = "ADDR", value_parser = socket)]
-    udp: Option<SocketAddr>,
+    udp: Vec<SocketAddr>,
     /// How others reach the HTTP port, such as https://node.example
     #[arg(long, value_name = "URL")]
-    public_url: Option<String>,
+    public_url: Option<NodeUrl>,
+    /// A reverse proxy that says in X-Forwarded-For or Forwarded who asks, such as 127.0.0.1 or 10.0.0.0/8; repeatable
+    #[arg(long, value_name = "ADDR|NET")]
+    trusted_proxy: Vec<Network>,
     /// Folder of pages to serve
     #[arg(long, value_name = "DIR")]
     pages: Option<PathBuf>,
@@ -34,6 +37,17 @@ fn socket(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080")
 }
 
+/// An address that a browser on this machine opens: pages of another than loopback may not use WebRTC without HTTPS.
+fn openable(bound: SocketAddr) -> SocketAddr {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        // It takes both families, or this one.
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, bound.port())
+}
+
 pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()> {
     for folder in [&arguments.pages, &arguments.package].into_iter().flatten() {
         if !folder.is_dir() {
@@ -41,10 +55,19 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
         }
     }
     let folder = global.folder()?;
-    let udp = arguments.udp.unwrap_or(arguments.http);
-    let mut builder = global.host(&folder)?.http(arguments.http).udp(udp).rendezvous(true);
-    if let Some(url) = arguments.public_url.clone() {
-        builder = builder.public_url(url);
+    let udp = if arguments.udp.is_empty() { &arguments.http } else { &arguments.udp };
+    let mut builder = global.host(&folder)?.rendezvous(true);
+    for address in &arguments.http {
+        builder = builder.http(*address);
+    }
+    for address in udp {
+        builder = builder.udp(*address);
+    }
+    for network in arguments.trusted_proxy {
+        builder = builder.trusted_proxy(network);
+    }
+    if let Some(url) = &arguments.public_url {
+        builder = builder.public_url(url.to_string());
     }
     if let Some(pages) = arguments.pages {
         builder = builder.pages(pages);
@@ -53,8 +76,11 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
         builder = builder.package(package);
     }
     let host = builder.start().await?;
-    let http = host.http_address().unwrap_or(arguments.http);
-    let url = arguments.public_url.unwrap_or_else(|| format!("http://{http}"));
+    let url = match (arguments.public_url, host.http_address()) {
+        (Some(url), _) => url.to_string(),
+        (None, Some(http)) => format!("http://{}", openable(http)),
+        (None, None) => bail!("the node serves no HTTP"),
+    };
     let addresses: Vec<String> = host.addresses().iter().map(ToString::to_string).collect();
     let groups = host.groups().await?;
     if global.json {

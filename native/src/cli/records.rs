@@ -9,10 +9,12 @@ use clap::{Args, ValueEnum};
 use futures::StreamExt as _;
 use peergraph::peergraph_core::limits::PAYLOAD_BYTES_MAX;
 use peergraph::{
-    Attribute, Delivery, Filter, Group, PeerId, Publish, Record, RecordId, RecordType, Value,
+    Attribute, Delivery, Filter, Group, Host, PeerId, Publish, Record, RecordId, RecordType, Value,
 };
 use tokio::sync::mpsc;
 
+use super::found::found;
+use super::group::{MEET_WAIT, has_others};
 use super::{
     Global, duration, find_group, output, read_input, record_type, stop_signal, with_host,
 };
@@ -126,7 +128,7 @@ pub(super) async fn publish(global: &Global, arguments: PublishArguments) -> Res
             }
             None => publish_lines(global, &group, &arguments, &delivery).await?,
         }
-        wait_sent(global, arguments.wait, &delivery).await
+        wait_sent(global, host, arguments.wait, &delivery).await
     })
     .await
 }
@@ -210,7 +212,12 @@ fn lines(file: &str) -> Result<mpsc::Receiver<std::io::Result<Vec<u8>>>> {
     Ok(lines)
 }
 
-async fn wait_sent(global: &Global, wait: Option<Wait>, delivery: &Delivery) -> Result<()> {
+async fn wait_sent(
+    global: &Global,
+    host: &Host,
+    wait: Option<Wait>,
+    delivery: &Delivery,
+) -> Result<()> {
     if wait == Some(Wait::Stored) {
         return Ok(());
     }
@@ -222,8 +229,8 @@ async fn wait_sent(global: &Global, wait: Option<Wait>, delivery: &Delivery) -> 
     let (left, seconds) = (delivery.unsent(), limit.as_secs());
     let records = if left == 1 { "1 record".to_owned() } else { format!("{left} records") };
     let what = format!(
-        "{records} reached no neighbour within {seconds} s: stored here, and sent when a member is met. Is a node known \
-         (--node URL)?"
+        "{records} reached no neighbour within {seconds} s: stored here, and sent when a member is met.\n{}",
+        found(host).await
     );
     if wait == Some(Wait::Sent) {
         return Err(anyhow!(what));
@@ -291,11 +298,17 @@ pub(super) async fn watch(global: &Global, arguments: WatchArguments) -> Result<
             Some(kind) => group.watch(kind.as_str()),
             None => group.watch_all(),
         };
-        while let Some(record) = records.next().await {
-            let name = names.of(record.creator).await;
-            print(global, &record, name)?;
+        let printing = async {
+            while let Some(record) = records.next().await {
+                let name = names.of(record.creator).await;
+                print(global, &record, name)?;
+            }
+            bail!("watching: the host has ended")
+        };
+        tokio::select! {
+            result = printing => result,
+            never = tell_if_alone(&host, &group) => never,
         }
-        bail!("watching: the host has ended")
     };
     let result = tokio::select! {
         result = watching => result,
@@ -304,6 +317,15 @@ pub(super) async fn watch(global: &Global, arguments: WatchArguments) -> Result<
     };
     host.shutdown().await?;
     result
+}
+
+/// Says once that nobody is met, and why, if the group has others.
+async fn tell_if_alone(host: &Host, group: &Group) -> Result<()> {
+    tokio::time::sleep(MEET_WAIT).await;
+    if has_others(host, group).await? && group.neighbours().await?.is_empty() {
+        note!("No other member is met yet; looking on.\n{}", found(host).await);
+    }
+    std::future::pending().await
 }
 
 fn print(global: &Global, record: &Record, name: Option<&str>) -> Result<()> {

@@ -1,36 +1,32 @@
 //! What a host is to be, and how it starts: everything that can fail is opened first, then its loop runs on a thread.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, RwLock};
 
 use hyper::Uri;
-use peergraph_core::address::Address;
 use peergraph_core::id::{Fingerprint, PeerId};
 use peergraph_core::identity::Identity;
-use peergraph_core::io::{Command, StoreFault};
-use peergraph_core::limits::ADDRESSES_MAX;
+use peergraph_core::io::StoreFault;
 use peergraph_core::name::NameError;
 use peergraph_core::node::{BadConfig, Config, Neighbours, Node};
+use peergraph_core::node_url::NodeUrl;
 use peergraph_core::provider::Provider;
 use peergraph_core::record::RecordType;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX, Request};
+use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX};
 use super::{About, Host, Requests};
+use crate::addresses::Addresses;
+use crate::bind::{self, BINDS_MAX, BindError};
 use crate::clock::{self, Clock};
 use crate::folder::{self, Folder, FolderError, Lock};
-use crate::http::{self, Site};
-use crate::nodes::NodeUrl;
+use crate::http::{self, NETWORKS_MAX, Network, Site};
 use crate::rtc::{self, Engine};
 use crate::storage::{OpenError, Place, Storage};
 use crate::watch::Registry;
 use crate::websocket;
-
-/// First and longest wait before a node that could not be looked up is tried again. Guess.
-const LOOKUP_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +62,14 @@ pub enum StartError {
     /// The name for the new identity.
     #[error("{0}")]
     Name(NameError),
+    /// More addresses to listen on, or trusted proxies, than there can be.
+    #[error("too many {what}: at most {most}")]
+    TooMany {
+        /// Of which kind.
+        what: &'static str,
+        /// How many there can be.
+        most: usize,
+    },
     /// The public URL is not one.
     #[error("the public URL must be http://HOST… or https://HOST…, not {0}")]
     PublicUrl(String),
@@ -92,9 +96,10 @@ pub struct HostBuilder {
     folder: Option<PathBuf>,
     identity: Option<PeerId>,
     nodes: Vec<NodeUrl>,
-    udp: Option<Vec<SocketAddr>>,
-    http: Option<SocketAddr>,
+    udp: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
     public_url: Option<String>,
+    trusted: Vec<Network>,
     pages: Option<PathBuf>,
     package: Option<PathBuf>,
     config: Config,
@@ -145,24 +150,36 @@ impl HostBuilder {
         self
     }
 
-    /// Where to listen for data channels, instead of on a free port of every interface.
+    /// Where to listen for data channels, instead of on every interface. May be called up to 4 times. `[::]` takes
+    /// both families, unless an IPv4 address with its port is named as well. Port 0 is the one of the last start, which a
+    /// data folder keeps, or a free one.
     #[must_use]
     pub fn udp(mut self, address: SocketAddr) -> Self {
-        self.udp.get_or_insert_default().push(address);
+        self.udp.push(address);
         self
     }
 
-    /// Where to listen for HTTP: pages, the description of this node, WebSocket links. Not at all without it.
+    /// Where to listen for HTTP: pages, the description of this node, WebSocket links. Not at all without it. May be
+    /// called up to 4 times; `[::]` is understood as by [`udp`](HostBuilder::udp).
     #[must_use]
     pub fn http(mut self, address: SocketAddr) -> Self {
-        self.http = Some(address);
+        self.http.push(address);
         self
     }
 
-    /// How others reach the HTTP port, where that is not its own address (`https://node.example`).
+    /// How others reach the HTTP port, where that is not its own address (`https://node.example`). With a path
+    /// (`https://node.example/chat/`) everything is found below that, whether or not the proxy takes it away.
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = Some(url.into());
+        self
+    }
+
+    /// A reverse proxy before the HTTP port whose `X-Forwarded-For` or `Forwarded` tells who asks. Without it all who come
+    /// through one proxy count as one source of connections. May be called up to 64 times.
+    #[must_use]
+    pub fn trusted_proxy(mut self, network: Network) -> Self {
+        self.trusted.push(network);
         self
     }
 
@@ -225,6 +242,15 @@ impl HostBuilder {
     /// Opens everything that can fail.
     async fn open(self) -> Result<Opened, StartError> {
         self.config.check()?;
+        for (what, count, most) in [
+            ("addresses for HTTP", self.http.len(), BINDS_MAX),
+            ("addresses for UDP", self.udp.len(), BINDS_MAX),
+            ("trusted proxies", self.trusted.len(), NETWORKS_MAX),
+        ] {
+            if count > most {
+                return Err(StartError::TooMany { what, most });
+            }
+        }
         let kept = self.kept()?;
         let (outcomes, outcome) = mpsc::unbounded_channel();
         let reply = move |done| drop(outcomes.send(done));
@@ -238,30 +264,29 @@ impl HostBuilder {
             StartError::Store { path, error }
         })?;
         let public_url = self.parsed_public_url()?;
-        let listener = match self.http {
-            None => None,
-            Some(address) => {
-                let failed = |error| StartError::Listen { protocol: "TCP", address, error };
-                let listener = TcpListener::bind(address).await.map_err(failed)?;
-                Some((listener.local_addr().map_err(failed)?, listener))
-            }
-        };
-        let engine = bind(self.udp.clone(), kept.certificate.clone()).await?;
-        let fingerprint = Fingerprint::from_bytes(engine.fingerprint());
-        let udp = engine.local_addrs();
-        let http = listener.as_ref().map(|(address, _)| *address);
-        let addresses = addresses(&udp, fingerprint, http, public_url.as_ref());
+        let listeners = bind::listen(&self.http).map_err(|failed| failed.into_start("TCP"))?;
+        let http: Vec<SocketAddr> =
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let engine = bind::engine(&self.udp, &kept.certificate, kept.port, kept.lock.is_some());
+        let engine = engine.await.map_err(|failed| failed.into_start("UDP"))?;
+        self.keep_port(&kept, &engine)?;
+        let addresses = Arc::new(Addresses {
+            fingerprint: Fingerprint::from_bytes(engine.fingerprint()),
+            bound: engine.bound_addrs(),
+            http: http.clone(),
+            public_url,
+            local: RwLock::new(engine.local_addrs()),
+        });
         let about = Arc::new(About {
             identity: kept.identity.clone(),
             document: kept.identity.public_document(),
-            http,
-            addresses,
+            http: http.first().copied(),
+            addresses: addresses.clone(),
         });
         let site = Site {
             peer: about.identity.peer_id(),
-            fingerprint,
-            udp,
-            public_url,
+            addresses,
+            trusted: self.trusted.clone(),
             pages: self.pages.clone(),
             package: self.package.clone(),
         };
@@ -271,7 +296,8 @@ impl HostBuilder {
             storage,
             outcome,
             engine,
-            listener: listener.map(|(_, listener)| (listener, Arc::new(site))),
+            listeners,
+            site,
             about,
             config: self.config,
             nodes: self.nodes,
@@ -294,6 +320,7 @@ impl HostBuilder {
                 identity: identity.map_err(StartError::Name)?,
                 certificate: certificate.map_err(system)?,
                 place: Place::Memory,
+                port: None,
                 lock: None,
             });
         };
@@ -306,18 +333,29 @@ impl HostBuilder {
         let lock = folder.lock(peer)?;
         let certificate = folder.link_certificate(peer)?;
         let place = Place::File(folder.store_path(peer));
-        Ok(Kept { identity, certificate, place, lock: Some(lock) })
+        let port = folder.port(peer)?;
+        Ok(Kept { identity, certificate, place, port, lock: Some(lock) })
+    }
+
+    /// Keeps the UDP port for later starts: invitations and other members' memory name it.
+    fn keep_port(&self, kept: &Kept, engine: &Engine) -> Result<(), StartError> {
+        let port = engine.bound_addrs().first().map(SocketAddr::port);
+        if let (Some(root), Some(port)) = (&self.folder, port)
+            && kept.port != Some(port)
+        {
+            Folder::open(root)?.keep_port(kept.identity.peer_id(), port)?;
+        }
+        Ok(())
     }
 
     fn parsed_public_url(&self) -> Result<Option<Uri>, StartError> {
         let Some(text) = &self.public_url else { return Ok(None) };
-        let url: Option<Uri> = text.parse().ok();
-        let fits =
-            |url: &Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
-        match url.filter(fits) {
-            Some(url) => Ok(Some(url)),
-            None => Err(StartError::PublicUrl(text.clone())),
+        let wrong = || StartError::PublicUrl(text.clone());
+        let url: NodeUrl = text.parse().map_err(|_| wrong())?;
+        if !url.is_web() {
+            return Err(wrong());
         }
+        url.to_string().parse().map(Some).map_err(|_| wrong())
     }
 }
 
@@ -325,6 +363,8 @@ struct Kept {
     identity: Identity,
     certificate: rtc::Certificate,
     place: Place,
+    /// The UDP port of the last start.
+    port: Option<u16>,
     lock: Option<Lock>,
 }
 
@@ -334,7 +374,8 @@ struct Opened {
     storage: Storage,
     outcome: mpsc::UnboundedReceiver<crate::storage::Outcome>,
     engine: Engine,
-    listener: Option<(TcpListener, Arc<Site>)>,
+    listeners: Vec<TcpListener>,
+    site: Site,
     about: Arc<About>,
     config: Config,
     nodes: Vec<NodeUrl>,
@@ -350,18 +391,14 @@ impl Opened {
         let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);
         let (opened, open) = oneshot::channel();
         let (running, stopped) = watch::channel(());
-        let registry = Arc::new(Registry::new());
+        let registry = Arc::new(Registry::new(&self.nodes));
         let host = Host {
             requests: Requests::new(ask.clone(), stopped),
             registry: registry.clone(),
             about: self.about.clone(),
         };
-        let serving = self
-            .listener
-            .map(|(listener, site)| tokio::spawn(http::serve(listener, site, report.clone())));
-        // Weak: what looks for nodes must not keep the host alive.
-        let lookups: Vec<_> =
-            self.nodes.into_iter().map(|url| tokio::spawn(find(url, ask.downgrade()))).collect();
+        let serving = (!self.listeners.is_empty())
+            .then(|| tokio::spawn(http::serve(self.listeners, self.site, report.clone())));
         drop(ask);
         let driver = Driver::new(Parts {
             node,
@@ -373,6 +410,7 @@ impl Opened {
             reports,
             report,
             registry,
+            addresses: self.about.addresses.clone(),
             opened,
         });
         let telling = tokio::spawn(async move {
@@ -383,10 +421,10 @@ impl Opened {
             };
             let _ = started.send(result);
         });
-        driver.run(self.about.addresses.clone()).await;
+        driver.run(self.nodes).await;
         telling.abort();
-        for task in serving.into_iter().chain(lookups) {
-            task.abort();
+        if let Some(serving) = serving {
+            serving.abort();
         }
         // Last: only now may another process take over.
         drop(self.lock);
@@ -394,80 +432,8 @@ impl Opened {
     }
 }
 
-/// Looks a node up until it answers, and hands its addresses to our node, which keeps a link to it.
-async fn find(url: NodeUrl, requests: mpsc::WeakSender<Request>) {
-    let mut delay = LOOKUP_RETRY.0;
-    loop {
-        match url.look_up().await {
-            Ok(addresses) => {
-                let Some(requests) = requests.upgrade() else { return };
-                let (reply, done) = oneshot::channel();
-                let command = Box::new(Command::Connect { addresses });
-                let request = Request::Command { command, reply, delivery: None };
-                if requests.send(request).await.is_err() {
-                    return;
-                }
-                drop(requests);
-                match done.await {
-                    Ok(Ok(_)) | Err(_) => return,
-                    Ok(Err(error)) => tracing::warn!(%url, %error, "node not used"),
-                }
-            }
-            Err(error) => {
-                let seconds = delay.as_secs();
-                tracing::warn!(%url, %error, "node not reached; trying again in {seconds} s");
-            }
-        }
-        tokio::time::sleep(delay).await;
-        delay = (delay * 2).min(LOOKUP_RETRY.1);
+impl BindError {
+    fn into_start(self, protocol: &'static str) -> StartError {
+        StartError::Listen { protocol, address: self.address, error: self.error }
     }
-}
-
-async fn bind(
-    udp: Option<Vec<SocketAddr>>,
-    certificate: rtc::Certificate,
-) -> Result<Engine, StartError> {
-    let any_v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-    let Some(addresses) = udp else {
-        let both = rtc::Config::new(vec![any_v4, any_v6], certificate.clone());
-        if let Ok(engine) = Engine::bind(both).await {
-            return Ok(engine);
-        }
-        // Machines without IPv6.
-        let result = Engine::bind(rtc::Config::new(vec![any_v4], certificate)).await;
-        return result.map_err(|error| StartError::Listen {
-            protocol: "UDP",
-            address: any_v4,
-            error,
-        });
-    };
-    let address = addresses.first().copied().unwrap_or(any_v4);
-    let result = Engine::bind(rtc::Config::new(addresses, certificate)).await;
-    result.map_err(|error| StartError::Listen { protocol: "UDP", address, error })
-}
-
-/// Where we can be dialled without signalling.
-fn addresses(
-    udp: &[SocketAddr],
-    fingerprint: Fingerprint,
-    http: Option<SocketAddr>,
-    public_url: Option<&Uri>,
-) -> Vec<Address> {
-    let rtc = |socket: &SocketAddr| Address::Rtc { socket: *socket, fingerprint };
-    let mut addresses: Vec<Address> = udp.iter().map(rtc).collect();
-    addresses.truncate(ADDRESSES_MAX - 1);
-    let url = match (public_url, http) {
-        (Some(url), Some(_)) => Some(http::link_url(url)),
-        (None, Some(http)) if !http.ip().is_unspecified() => {
-            Some(format!("ws://{http}{}", websocket::PATH))
-        }
-        // On every interface: the same addresses as for UDP, the first of them.
-        (None, Some(http)) => udp.first().map(|socket| {
-            format!("ws://{}{}", SocketAddr::new(socket.ip(), http.port()), websocket::PATH)
-        }),
-        (_, None) => None,
-    };
-    addresses.extend(url.and_then(|url| url.parse().ok()));
-    addresses
 }

@@ -24,11 +24,14 @@ use peergraph_core::io::{
     Transport, Wake,
 };
 use peergraph_core::node::Node;
+use peergraph_core::node_url::NodeUrl;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
+use crate::lookup::{self, Failure};
 use crate::rtc::{Engine, Happened, RtcId};
 use crate::storage::{Outcome, Storage};
 use crate::watch::Registry;
@@ -44,6 +47,10 @@ pub(super) const REQUESTS_QUEUED_MAX: usize = 64;
 const REPORTS_PER_TURN: usize = 64;
 /// Time for leaving every graph properly. Guess: a few round trips and one commit.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Nodes that are not reached of which we know why, so that it is told once. Guess: as many as the core has names of.
+const CAUSES_MAX: usize = 64;
+/// How often the interfaces are looked at. Guess: a moved laptop is back soon, and looking takes microseconds.
+const INTERFACES_EVERY: Duration = Duration::from_secs(5);
 /// Longest sleep. A machine that was suspended wakes with a timer that slept along; the clock did not. Guess.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 
@@ -77,6 +84,11 @@ pub(super) struct Driver {
     /// For the sockets that we dial.
     report: mpsc::Sender<Report>,
     registry: Arc<Registry>,
+    addresses: Arc<Addresses>,
+    /// Why nodes could not be looked up when they were asked last, by the URL of their description.
+    causes: BTreeMap<String, String>,
+    /// When the interfaces are looked at next.
+    look: Instant,
 
     inputs: VecDeque<Input>,
     wake: Option<Wake>,
@@ -110,6 +122,8 @@ pub(super) struct Parts {
     pub(super) reports: mpsc::Receiver<Report>,
     pub(super) report: mpsc::Sender<Report>,
     pub(super) registry: Arc<Registry>,
+    /// Where we are reached.
+    pub(super) addresses: Arc<Addresses>,
     /// Told once: the store is read, or cannot be.
     pub(super) opened: oneshot::Sender<Result<(), StoreFault>>,
 }
@@ -120,6 +134,7 @@ enum Turn {
     Report(Option<Report>),
     Request(Option<Request>),
     Timer,
+    Interfaces,
 }
 
 impl Driver {
@@ -134,6 +149,9 @@ impl Driver {
             reports: parts.reports,
             report: parts.report,
             registry: parts.registry,
+            addresses: parts.addresses,
+            causes: BTreeMap::new(),
+            look: Instant::now() + INTERFACES_EVERY,
             inputs: VecDeque::new(),
             wake: None,
             waiting: BTreeMap::new(),
@@ -148,16 +166,22 @@ impl Driver {
         }
     }
 
-    /// Runs until all handles are gone or one asks for the end. `addresses` are those at which we can be dialled.
-    pub(super) async fn run(mut self, addresses: Vec<Address>) {
+    /// Runs until all handles are gone or one asks for the end. `nodes` are those that the application named.
+    pub(super) async fn run(mut self, nodes: Vec<NodeUrl>) {
         self.drain();
-        self.feed(Input::Addresses(addresses));
+        self.feed(Input::Addresses(self.addresses.own()));
+        for node in nodes {
+            // Nobody waits for it: how it goes is told as an event.
+            let (reply, _) = oneshot::channel();
+            self.command(Command::Connect { node }, reply, None);
+        }
         loop {
             match self.turn().await {
                 Turn::Storage(Some(outcome)) => self.stored(outcome),
                 Turn::Engine => self.channels(),
                 Turn::Report(Some(report)) => self.reported(report),
                 Turn::Timer => self.feed(Input::Timeout),
+                Turn::Interfaces => self.look_at_interfaces(),
                 Turn::Request(Some(Request::Command { command, reply, delivery })) => {
                     self.command(*command, reply, delivery);
                 }
@@ -175,12 +199,24 @@ impl Driver {
         let free = self.storage.waiting() < JOBS_WAITING_MAX;
         let asks = free && self.waiting.len() < REQUESTS_MAX;
         let sleep = tokio::time::sleep_until(self.alarm());
+        let look = tokio::time::sleep_until(self.look);
         tokio::select! {
             outcome = self.outcomes.recv() => Turn::Storage(outcome),
             () = self.engine.turn(), if free => Turn::Engine,
             report = self.reports.recv(), if free => Turn::Report(report),
             request = self.requests.recv(), if asks => Turn::Request(request),
             () = sleep => Turn::Timer,
+            () = look => Turn::Interfaces,
+        }
+    }
+
+    /// Tells the node where we are reached, if that has changed.
+    fn look_at_interfaces(&mut self) {
+        self.look = Instant::now() + INTERFACES_EVERY;
+        if self.addresses.moved(self.engine.local_addrs()) {
+            let addresses = self.addresses.own();
+            tracing::info!(?addresses, "the interfaces have changed");
+            self.feed(Input::Addresses(addresses));
         }
     }
 
@@ -287,6 +323,7 @@ impl Driver {
                     self.feed(Input::LinkDown { link });
                 }
             }
+            Report::LookedUp { url, found } => self.looked_up(url, found),
             // Of a socket that the node has closed.
             Report::Up { .. } | Report::Frame { .. } | Report::Buffered { .. } => {}
         }
@@ -319,6 +356,7 @@ impl Driver {
         loop {
             match self.node.poll() {
                 Output::Open { link, dial } => self.open(link, dial),
+                Output::LookUp { url } => self.look_up(url),
                 Output::Signal { link, signal } => self.signal(link, &signal),
                 Output::Send { link, bytes } => self.send(link, bytes),
                 Output::Close { link, reason } => self.close_link(link, reason),
@@ -337,6 +375,35 @@ impl Driver {
                 self.inputs.push_back(Input::Buffered { link, bytes });
             }
         }
+    }
+
+    fn look_up(&self, url: String) {
+        let report = self.report.clone();
+        tokio::spawn(async move {
+            let found = lookup::fetch(&url).await;
+            // The host may have ended meanwhile.
+            let _ = report.send(Report::LookedUp { url, found }).await;
+        });
+    }
+
+    /// Tells the node; and people, once for each cause in a row.
+    fn looked_up(&mut self, url: String, found: Result<Vec<String>, Failure>) {
+        let found = found.map_err(|Failure { fault, cause }| {
+            if self.causes.get(&url) != Some(&cause) {
+                tracing::warn!(
+                    "the node described at {url} is not reached: {cause}; it is tried again"
+                );
+                if self.causes.len() >= CAUSES_MAX {
+                    self.causes.pop_first();
+                }
+                self.causes.insert(url.clone(), cause);
+            }
+            fault
+        });
+        if found.is_ok() {
+            self.causes.remove(&url);
+        }
+        self.feed(Input::LookedUp { url, found });
     }
 
     fn open(&mut self, link: LinkId, dial: Dial) {
@@ -432,6 +499,7 @@ impl Driver {
             Event::PeerMisbehaved { link, fault } => {
                 tracing::warn!(link = link.0, ?fault, "a peer broke the protocol");
             }
+            Event::NamedNode { url, state } => tracing::debug!(%url, ?state, "named node"),
             Event::Status { id, held_by, .. } => self.status(*id, *held_by),
             Event::Record { .. }
             | Event::Expired { .. }
@@ -475,7 +543,9 @@ impl Driver {
                 Turn::Engine => self.channels(),
                 Turn::Report(Some(report)) => self.reported(report),
                 Turn::Timer => self.feed(Input::Timeout),
-                Turn::Storage(None) | Turn::Report(None) | Turn::Request(_) => break,
+                Turn::Storage(None) | Turn::Report(None) | Turn::Request(_) | Turn::Interfaces => {
+                    break;
+                }
             }
         }
         tracing::debug!(
@@ -510,6 +580,7 @@ fn name(event: &Event) -> &'static str {
         Event::Conflict { .. } => "conflict",
         Event::StoreFailed { .. } => "store failed",
         Event::Node { .. } => "node",
+        Event::NamedNode { .. } => "named node",
         Event::Withheld { .. } => "withheld",
         Event::TurnedAway { .. } => "turned away",
         Event::NotAdmitted { .. } => "not admitted",

@@ -50,9 +50,10 @@ pub(super) async fn answer(
             response
         }
         Ok(Found::Folder) => {
-            // Relative links in its index need the slash.
+            // Relative links in its index need the slash. So is this one: a proxy may have taken away what is before it.
             let mut response = text(StatusCode::PERMANENT_REDIRECT, "See the folder.\n");
-            match HeaderValue::from_str(&format!("{path}/")) {
+            let last = path.rsplit('/').next().unwrap_or_default();
+            match HeaderValue::from_str(&format!("{last}/")) {
                 Ok(to) => {
                     response.headers_mut().insert(header::LOCATION, to);
                     response

@@ -1,9 +1,12 @@
 use super::*;
-use crate::nodes::NodeUrl;
 use crate::websocket::Socket;
+use peergraph_core::id::Fingerprint;
 use peergraph_core::io::LinkId;
+use peergraph_core::io::LookupFault;
 use peergraph_core::limits::FRAME_BYTES_MAX;
+use peergraph_core::node_url::NodeUrl;
 use std::fs;
+use std::sync::RwLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -16,6 +19,10 @@ struct Bench {
 
 impl Bench {
     async fn start() -> Self {
+        Self::with(None, &[]).await
+    }
+
+    async fn with(public_url: Option<&str>, trusted: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("pages/chat")).expect("made");
@@ -27,18 +34,25 @@ impl Bench {
         fs::write(at("package/peergraph_bg.wasm"), b"\0asm").expect("written");
         #[cfg(unix)]
         std::os::unix::fs::symlink(at("secret.txt"), at("pages/link.txt")).expect("linked");
+        let udp: Vec<SocketAddr> = vec!["127.0.0.1:4000".parse().expect("an address")];
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("bound");
+        let addresses = Addresses {
+            fingerprint: Fingerprint::from_bytes([2; 32]),
+            bound: udp.clone(),
+            http: vec![address],
+            public_url: public_url.map(|url| url.parse().expect("a URL")),
+            local: RwLock::new(udp),
+        };
         let site = Site {
             peer: PeerId::from_bytes([1; 32]),
-            fingerprint: Fingerprint::from_bytes([2; 32]),
-            udp: vec!["127.0.0.1:4000".parse().expect("an address")],
-            public_url: None,
+            addresses: Arc::new(addresses),
+            trusted: trusted.iter().map(|it| it.parse().expect("a network")).collect(),
             pages: Some(at("pages")),
             package: Some(at("package")),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let address = listener.local_addr().expect("bound");
         let (sender, reports) = mpsc::channel(websocket::REPORTS_MAX);
-        tokio::spawn(serve(listener, Arc::new(site), sender.clone()));
+        tokio::spawn(serve(vec![listener], site, sender.clone()));
         Self { address, reports, sender, _folder: folder }
     }
 
@@ -76,7 +90,9 @@ impl Bench {
                 }
                 Report::Up { link: LinkId(1) } => up = true,
                 Report::Up { .. } | Report::Frame { .. } => panic!("something else first"),
-                Report::Buffered { .. } | Report::Down { .. } => panic!("something else first"),
+                Report::Buffered { .. } | Report::Down { .. } | Report::LookedUp { .. } => {
+                    panic!("something else first")
+                }
             }
         }
         (ours, theirs.expect("accepted"))
@@ -86,7 +102,7 @@ impl Bench {
         loop {
             match self.report().await {
                 Report::Frame { link, bytes } => return (link, bytes),
-                Report::Buffered { .. } => {}
+                Report::Buffered { .. } | Report::LookedUp { .. } => {}
                 Report::Down { link } => panic!("{link:?} is down"),
                 Report::Accepted { .. } | Report::Up { .. } => panic!("something else first"),
             }
@@ -121,7 +137,7 @@ async fn pages_come_with_type_and_policy() {
     }
     assert!(bench.get("/sw.js").await.0.contains("service-worker-allowed: /"));
     let (head, _) = bench.get("/chat").await;
-    assert!(head.starts_with("http/1.1 308") && head.contains("location: /chat/"), "{head}");
+    assert!(head.starts_with("http/1.1 308") && head.contains("location: chat/"), "{head}");
 }
 
 #[tokio::test]
@@ -168,7 +184,9 @@ async fn description_is_understood_by_our_own_lookup() {
     assert_eq!(json["version"], 1);
     assert_eq!(json["peer"], PeerId::from_bytes([1; 32]).to_string());
     let url: NodeUrl = format!("http://{}", bench.address).parse().expect("a URL");
-    let addresses = url.look_up().await.expect("found");
+    let description = url.description().expect("a web URL");
+    let described = crate::lookup::fetch(&description).await.expect("found");
+    let addresses = url.addresses(&described).expect("usable");
     let fingerprint = Fingerprint::from_bytes([2; 32]);
     assert_eq!(
         addresses,
@@ -187,18 +205,94 @@ async fn lookup_of_something_else_says_so() {
     drop(listener);
     let look_up = async |text: String| {
         let url: NodeUrl = text.parse().expect("a URL");
-        url.look_up().await.expect_err("not a node").to_string()
+        let description = url.description().expect("a web URL");
+        crate::lookup::fetch(&description).await.expect_err("not a node").fault
     };
-    assert!(look_up(format!("http://{closed}")).await.contains("no connection"));
+    assert_eq!(look_up(format!("http://{closed}")).await, LookupFault::Unreachable);
+    assert_eq!(look_up(format!("http://{}/no", bench.address)).await, LookupFault::Status(404));
     // It speaks no TLS; what the text is depends on the trust that this machine has.
     look_up(format!("https://{}", bench.address)).await;
 }
 
-#[test]
-fn public_url_names_the_way_in() {
-    let url = |text: &str| link_url(&text.parse().expect("a URL"));
-    assert_eq!(url("https://node.example"), "wss://node.example/link");
-    assert_eq!(url("http://node.example:8080/p/"), "ws://node.example:8080/p/link");
+/// Whether or not the proxy takes away the path of the public URL.
+#[tokio::test]
+async fn everything_is_below_the_path_of_the_public_url_too() {
+    let bench = Bench::with(Some("https://node.example/pg/"), &[]).await;
+    for path in ["/.well-known/peergraph", "/pg/.well-known/peergraph"] {
+        let (head, body) = bench.get(path).await;
+        assert!(head.starts_with("http/1.1 200"), "{path}: {head}");
+        let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        // Who came over that name is not on this machine, whoever brought the request.
+        assert_eq!(json["addresses"], serde_json::json!(["wss://node.example/pg/link"]), "{path}");
+    }
+    for (path, found) in [("/pg/chat/", "<p>chat"), ("/pg/", "<p>front"), ("/chat/", "<p>chat")] {
+        assert_eq!(bench.get(path).await.1, found, "{path}");
+    }
+    assert!(bench.get("/pg/link").await.0.starts_with("http/1.1 426"));
+    assert!(bench.get("/pgx/").await.0.starts_with("http/1.1 404"));
+}
+
+#[tokio::test]
+async fn loopback_is_not_told_through_a_proxy() {
+    let bench = Bench::start().await;
+    for version in ["HTTP/1.0", "HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1"] {
+        let (head, body) = bench.ask(&format!("GET /.well-known/peergraph {version}")).await;
+        assert!(head.contains(" 200"), "{head}");
+        assert!(!body.contains("rtc://127.0.0.1"), "{body}");
+    }
+}
+
+/// Goal: who is refused is told so. Method: one source holds all the connections that it may have, then asks for more.
+#[tokio::test]
+async fn connection_too_many_is_answered_and_told_why() {
+    let bench = Bench::start().await;
+    let mut held = Vec::new();
+    for _ in 0..source::CONNECTIONS_PER_SOURCE_MAX {
+        held.push(TcpStream::connect(bench.address).await.expect("connected"));
+    }
+    let (head, body) = bench.get("/").await;
+    assert!(head.starts_with("http/1.1 503") && head.contains("retry-after"), "{head}");
+    assert!(body.contains("Too many connections"), "{body}");
+    drop(held);
+    let back = async {
+        while !bench.get("/").await.0.starts_with("http/1.1 200") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), back).await.expect("there is room again");
+}
+
+/// Goal: behind a trusted proxy every client has connections of its own. Method: all connections come from one address,
+/// which is trusted, and hold WebSockets of one client until it may have no more; another client is served.
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_are_counted_apart() {
+    let mut bench = Bench::with(None, &["127.0.0.0/8"]).await;
+    let upgrade = |client: &str| {
+        format!(
+            "GET /link HTTP/1.1\r\nHost: node.example\r\nX-Forwarded-For: {client}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+    };
+    let (mut held, mut sockets) = (Vec::new(), Vec::new());
+    let mut open = async |client: &str| {
+        let mut stream = TcpStream::connect(bench.address).await.expect("connected");
+        stream.write_all(upgrade(client).as_bytes()).await.expect("sent");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.expect("answered");
+        held.push(stream);
+        String::from_utf8_lossy(&status).into_owned()
+    };
+    let reports = &mut bench.reports;
+    for n in 0..source::CONNECTIONS_PER_SOURCE_MAX {
+        assert_eq!(open("192.0.2.1").await, "HTTP/1.1 101");
+        let Some(Report::Accepted { socket, name }) = reports.recv().await else {
+            panic!("something else first")
+        };
+        name.send(LinkId(n as u64)).expect("waited for");
+        sockets.push(socket);
+    }
+    assert_eq!(open("192.0.2.1").await, "HTTP/1.1 503");
+    assert_eq!(open("192.0.2.2").await, "HTTP/1.1 101");
 }
 
 #[tokio::test]
@@ -271,16 +365,4 @@ async fn the_door_for_links_is_no_page() {
         .ask("GET /link HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 12")
         .await;
     assert!(head.starts_with("http/1.1 426"), "{head}");
-}
-
-#[tokio::test]
-async fn one_source_gets_so_many_connections_and_no_more() {
-    let counts = Arc::new(Counts::default());
-    let from: IpAddr = "192.0.2.1".parse().expect("an address");
-    let seats: Vec<Seat> =
-        std::iter::from_fn(|| Seat::take(&counts, from)).take(CONNECTIONS_MAX).collect();
-    assert_eq!(seats.len(), CONNECTIONS_PER_SOURCE_MAX);
-    assert!(Seat::take(&counts, "192.0.2.2".parse().expect("an address")).is_some());
-    drop(seats);
-    assert!(counts.0.lock().expect("not poisoned").is_empty());
 }

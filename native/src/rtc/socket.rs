@@ -120,25 +120,13 @@ impl Port {
             && (self.is_wildcard() || self.bound.ip() == local.ip())
     }
 
-    /// The concrete addresses of this socket that another host may reach us at.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+    /// The concrete addresses of this socket, where `interfaces` are those of the machine.
+    pub(super) fn addresses(&self, interfaces: &[IpAddr]) -> Vec<SocketAddr> {
         if !self.is_wildcard() {
             return vec![self.bound];
         }
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-        let mut addresses: Vec<_> = interfaces
-            .into_iter()
-            .map(|interface| SocketAddr::new(interface.ip(), self.bound.port()))
-            .filter(|address| address.is_ipv4() == self.bound.is_ipv4())
-            .filter(|address| super::signal::is_usable(*address))
-            .collect();
-        // Loopback last, and only when there is nothing else: it means nothing elsewhere.
-        if addresses.iter().any(|address| !address.ip().is_loopback()) {
-            addresses.retain(|address| !address.ip().is_loopback());
-        }
-        addresses.sort_unstable();
-        addresses.dedup();
-        addresses
+        let mine = interfaces.iter().filter(|ip| ip.is_ipv4() == self.bound.is_ipv4());
+        mine.map(|ip| SocketAddr::new(*ip, self.bound.port())).collect()
     }
 
     /// The local address from which packets to `to` would leave.

@@ -1,8 +1,10 @@
 //! The program `peergraph`, from outside: exit codes, messages, and what wrong input does.
 
+mod between;
 mod groups;
 mod identities;
 mod input;
+mod meeting;
 mod together;
 
 use std::io::Write as _;

@@ -7,10 +7,10 @@ use std::process::{Child, ChildStdout, Stdio};
 use crate::{bob_joins, command, fails, folder, json, ok, one, run, run_with_input, text};
 
 /// A program that runs until this is dropped, and its lines.
-struct Running(Child, Lines<BufReader<ChildStdout>>);
+pub(crate) struct Running(Child, Lines<BufReader<ChildStdout>>);
 
 impl Running {
-    fn start(data: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, arguments: &[&str]) -> Self {
         let mut command = command(data);
         let command = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("runs");
@@ -19,14 +19,14 @@ impl Running {
     }
 
     /// A bootstrap node on loopback, and where it is.
-    fn node(data: &Path) -> (Self, String) {
+    pub(crate) fn node(data: &Path) -> (Self, String) {
         let serve = ["--json", "--name", "Node", "node", "--http", "127.0.0.1:0"];
         let mut node = Self::start(data, &serve);
         let url = node.line()["url"].as_str().expect("text").to_owned();
         (node, url)
     }
 
-    fn line(&mut self) -> serde_json::Value {
+    pub(crate) fn line(&mut self) -> serde_json::Value {
         json(&self.1.next().expect("it goes on").expect("text"))
     }
 }

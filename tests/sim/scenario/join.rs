@@ -39,7 +39,7 @@ fn run(setup: &Setup) -> Report {
     crowd.world.await_opened(away);
     // Who was away finds its way back by what it remembers; a browser is told of a door.
     if crowd.world.hosts()[away].kind == Kind::Browser {
-        let command = peergraph_core::io::Command::Connect { addresses: vec![rtc_address(0)] };
+        let command = peergraph_core::io::Command::Connect { node: rtc_address(0).into() };
         let _request = crowd.world.command(away, command);
     }
     catch_up(setup, &mut crowd, &mut meter, "away", away, from);

@@ -1,10 +1,11 @@
 //! What an application is told unasked, each an object with a `type`.
-use super::{GroupJs, MemberJs, NodeJs, RecordJs, to_js};
+use super::{GroupJs, MemberJs, NodeJs, RecordJs, texts, to_js};
 use crate::failure::Failure;
 use crate::host::{LinkState, News};
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId, RecordId};
-use peergraph_core::io::{CloseReason, Event, NodeChange, SyncPhase};
+use peergraph_core::io::{CloseReason, Event, NodeChange, NodeState, SyncPhase};
+use peergraph_core::node_url::NodeUrl;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -17,6 +18,7 @@ enum NewsJs {
     Withdrawn { group: String, id: String },
     Member { group: String, member: MemberJs },
     Presence { group: String, node: NodeJs, change: &'static str },
+    Node { url: String, state: &'static str, addresses: Vec<String>, error: Option<Failure> },
     Neighbour { group: String, link: f64, peer: String, node: String, up: bool },
     Sync { group: String, link: f64, phase: &'static str },
     Group { info: GroupJs },
@@ -98,6 +100,7 @@ fn core_news(event: Event) -> Option<NewsJs> {
                 NodeChange::Disconnected => "went",
             },
         },
+        Event::NamedNode { url, state } => named_node(&url, state),
         // The opening waits for the first; the second shows as a closed link with its reason.
         Event::Opened | Event::PeerMisbehaved { .. } => return None,
         // No browser has a security provider but ours; where another member has one, there is just no neighbour.
@@ -106,6 +109,20 @@ fn core_news(event: Event) -> Option<NewsJs> {
         }
         _ => return None,
     })
+}
+
+fn named_node(url: &NodeUrl, state: NodeState) -> NewsJs {
+    let url = url.to_string();
+    let (word, addresses, error) = match state {
+        NodeState::Trying => ("trying", Vec::new(), None),
+        NodeState::Known { addresses } => ("known", texts(addresses), None),
+        NodeState::Linked { .. } => ("linked", Vec::new(), None),
+        NodeState::Failed { fault } => {
+            let error = Failure::unreachable_node(&url, fault);
+            ("unreachable", Vec::new(), Some(error))
+        }
+    };
+    NewsJs::Node { url, state: word, addresses, error }
 }
 
 fn reason_word(reason: CloseReason) -> &'static str {

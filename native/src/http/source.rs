@@ -1,0 +1,313 @@
+//! Who is at the other end of a connection, and how many connections it may have.
+//!
+//! Behind a reverse proxy all connections come from the proxy. If the operator trusts it, the address that it names in
+//! `X-Forwarded-For` or `Forwarded` counts. Of several addresses the last one that is no trusted proxy counts: it was
+//! written by a proxy of ours, those before it by anybody. A client can add the header that the proxy does not write;
+//! so both must say the same, and otherwise the proxy itself counts as the source.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+
+use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::{Request, Version};
+
+/// Connections at once, WebSockets among them. Guess: as many as links of the core.
+pub(super) const CONNECTIONS_MAX: usize = peergraph_core::limits::LINKS_MAX;
+/// Connections at once of one source (an IPv4 address or an IPv6 /64). Guess: a class behind one router.
+pub(super) const CONNECTIONS_PER_SOURCE_MAX: usize = 512;
+/// Networks of proxies that can be trusted. Guess.
+pub(crate) const NETWORKS_MAX: usize = 64;
+/// Addresses of one header that are looked at, from the last. Guess.
+const HOPS_MAX: usize = 16;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The addresses that begin alike: `192.0.2.0/24`, `2001:db8::/32`, or one address alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    ip: IpAddr,
+    prefix: u8,
+}
+
+/// Text that is not a [`Network`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a network: expected an IP address, or one with the length of its prefix, such as 10.0.0.0/8"
+)]
+pub struct ParseNetworkError;
+
+impl FromStr for Network {
+    type Err = ParseNetworkError;
+
+    fn from_str(text: &str) -> Result<Self, ParseNetworkError> {
+        let (ip, prefix) = match text.split_once('/') {
+            Some((ip, prefix)) => (ip, Some(prefix)),
+            None => (text, None),
+        };
+        let ip: IpAddr = ip.parse().map_err(|_| ParseNetworkError)?;
+        let bits = if ip.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => bits,
+            Some(prefix) => prefix.parse().map_err(|_| ParseNetworkError)?,
+        };
+        if prefix > bits {
+            return Err(ParseNetworkError);
+        }
+        Ok(Self { ip, prefix })
+    }
+}
+
+impl Network {
+    /// Whether an address belongs to it.
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let differ = match (self.ip, ip.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+            _ => return false,
+        };
+        differ >= u32::from(self.prefix)
+    }
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    pub(super) ip: IpAddr,
+    /// Whether somebody stands between: a proxy, trusted or not.
+    pub(super) proxied: bool,
+    /// Whether a trusted proxy says that it was asked over HTTPS.
+    pub(super) tls: bool,
+}
+
+/// Reads who sent a request that came over a connection from `peer`.
+pub(super) fn client<B>(peer: IpAddr, request: &Request<B>, trusted: &[Network]) -> Client {
+    let peer = peer.to_canonical();
+    let headers = request.headers();
+    if !is_trusted(peer, trusted) {
+        // Clients of today speak 1.1; proxies speak 1.0 unless they are told otherwise, and say nothing of themselves.
+        let proxied = request.version() < Version::HTTP_11
+            || [FORWARDED_FOR, FORWARDED_PROTO, header::FORWARDED, header::VIA]
+                .iter()
+                .any(|name| headers.contains_key(name));
+        return Client { ip: peer, proxied, tls: false };
+    }
+    let elements = elements(headers);
+    let forwarded = elements.iter().copied().map(|element| parameter(element, "for"));
+    let forwarded = last_untrusted(forwarded, trusted);
+    let plain = values(headers, &FORWARDED_FOR);
+    let plain = last_untrusted(plain.into_iter().map(Some), trusted);
+    let ip = match (forwarded, plain) {
+        (Named::Nobody, Named::One(ip)) | (Named::One(ip), Named::Nobody) => Some(ip),
+        (Named::One(a), Named::One(b)) => (a == b).then_some(a),
+        _ => None,
+    };
+    let proto = values(headers, &FORWARDED_PROTO);
+    let proto = proto.first().copied().or_else(|| parameter(elements.first()?, "proto"));
+    let tls = proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
+    Client { ip: ip.unwrap_or(peer), proxied: true, tls }
+}
+
+pub(super) fn is_trusted(ip: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(ip))
+}
+
+/// What the headers of one kind say.
+enum Named {
+    Nobody,
+    One(IpAddr),
+    Unreadable,
+}
+
+/// The last address that is no trusted proxy. From the last on; `None` stands for an element without an address.
+fn last_untrusted<'a>(
+    named: impl DoubleEndedIterator<Item = Option<&'a str>>,
+    trusted: &[Network],
+) -> Named {
+    let mut result = Named::Nobody;
+    for text in named.rev().take(HOPS_MAX) {
+        let Some(ip) = text.and_then(address) else { return Named::Unreadable };
+        result = Named::One(ip);
+        if !is_trusted(ip, trusted) {
+            break;
+        }
+    }
+    result
+}
+
+/// The parts of all headers of one name, in order. Those that are not ASCII count as one part that cannot be read.
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
+    let text = |value: &'a header::HeaderValue| value.to_str().unwrap_or("?");
+    headers.get_all(name).iter().flat_map(|value| text(value).split(',')).map(str::trim).collect()
+}
+
+fn elements(headers: &HeaderMap) -> Vec<&str> {
+    values(headers, &header::FORWARDED)
+}
+
+/// The value of a parameter of one element of `Forwarded`. Source: RFC 7239.
+fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
+    element.split(';').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
+    })
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.split(']').next());
+    let ip = text.parse::<IpAddr>().ok();
+    let ip = ip.or_else(|| bare?.parse().ok());
+    let ip = ip.or_else(|| text.split_once(':')?.0.parse().ok());
+    ip.map(|ip| ip.to_canonical())
+}
+
+/// Connections by source.
+#[derive(Default)]
+pub(super) struct Counts(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    total: usize,
+    by_source: BTreeMap<IpAddr, usize>,
+}
+
+/// One place among [`CONNECTIONS_MAX`], or among those of a source, or both.
+pub(super) struct Seat {
+    counts: Arc<Counts>,
+    source: Option<IpAddr>,
+    total: usize,
+}
+
+impl Seat {
+    /// For a connection from somebody who is counted.
+    pub(super) fn take(counts: &Arc<Counts>, from: IpAddr) -> Option<Self> {
+        Self::new(counts, Some(source(from)), 1)
+    }
+
+    /// For a connection of a trusted proxy.
+    pub(super) fn of_proxy(counts: &Arc<Counts>) -> Option<Self> {
+        Self::new(counts, None, 1)
+    }
+
+    /// For a request that came through a trusted proxy.
+    pub(super) fn of_request(counts: &Arc<Counts>, from: IpAddr) -> Option<Self> {
+        Self::new(counts, Some(source(from)), 0)
+    }
+
+    fn new(counts: &Arc<Counts>, source: Option<IpAddr>, total: usize) -> Option<Self> {
+        let mut table = counts.0.lock().expect("no panic under this lock");
+        let mine = source.and_then(|source| table.by_source.get(&source)).copied().unwrap_or(0);
+        if table.total + total > CONNECTIONS_MAX || mine >= CONNECTIONS_PER_SOURCE_MAX {
+            return None;
+        }
+        table.total += total;
+        if let Some(source) = source {
+            table.by_source.insert(source, mine + 1);
+        }
+        drop(table);
+        Some(Self { counts: counts.clone(), source, total })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut table = self.counts.0.lock().expect("no panic under this lock");
+        table.total -= self.total;
+        let Some(source) = self.source else { return };
+        let left = table.by_source.get(&source).copied().unwrap_or(1) - 1;
+        if left == 0 {
+            table.by_source.remove(&source);
+        } else {
+            table.by_source.insert(source, left);
+        }
+    }
+}
+
+/// An IPv4 address, or an IPv6 /64.
+fn source(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn networks(texts: &[&str]) -> Vec<Network> {
+        texts.iter().map(|it| it.parse().expect("a network")).collect()
+    }
+
+    #[test]
+    fn networks_contain_what_begins_alike() {
+        let contains = |network: &str, it: &str| networks(&[network])[0].contains(ip(it));
+        assert!(contains("10.0.0.0/8", "10.255.1.2") && !contains("10.0.0.0/8", "11.0.0.1"));
+        assert!(contains("10.0.0.0/8", "::ffff:10.1.1.1"));
+        assert!(contains("192.0.2.1", "192.0.2.1") && !contains("192.0.2.1", "192.0.2.2"));
+        assert!(contains("2001:db8::/32", "2001:db8:1::1") && !contains("::/0", "192.0.2.1"));
+        assert!(contains("0.0.0.0/0", "192.0.2.1"));
+        for text in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "node.example", "10.0.0.0/-1"] {
+            assert_eq!(text.parse::<Network>(), Err(ParseNetworkError), "{text}");
+        }
+    }
+
+    #[test]
+    fn trusted_proxy_names_the_client_and_nobody_else_does() {
+        let trusted = networks(&["127.0.0.1", "10.0.0.0/8"]);
+        let seen = |peer: &str, headers: &[(&str, &str)]| {
+            let mut request = Request::builder();
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            client(ip(peer), &request.body(()).expect("a request"), &trusted).ip
+        };
+        let plain = "X-Forwarded-For";
+        for (peer, headers, expected) in [
+            ("127.0.0.1", &[(plain, "192.0.2.7")][..], "192.0.2.7"),
+            ("127.0.0.1", &[(plain, "1.1.1.1, 192.0.2.7, 10.0.0.3")], "192.0.2.7"),
+            ("127.0.0.1", &[(plain, "1.1.1.1"), (plain, "192.0.2.7:999")], "192.0.2.7"),
+            (
+                "127.0.0.1",
+                &[("Forwarded", "for=\"[2001:db8::1]:4711\";proto=https")],
+                "2001:db8::1",
+            ),
+            ("127.0.0.1", &[("Forwarded", "for=1.1.1.1, by=x;For=192.0.2.7")], "192.0.2.7"),
+            // The client wrote one of the two.
+            ("127.0.0.1", &[("Forwarded", "for=1.1.1.1"), (plain, "192.0.2.7")], "127.0.0.1"),
+            ("127.0.0.1", &[(plain, "192.0.2.7, unknown")], "127.0.0.1"),
+            ("127.0.0.1", &[("Forwarded", "proto=https"), (plain, "192.0.2.7")], "127.0.0.1"),
+            ("127.0.0.1", &[], "127.0.0.1"),
+            ("192.0.2.9", &[(plain, "192.0.2.7")], "192.0.2.9"),
+        ] {
+            assert_eq!(seen(peer, headers), ip(expected), "{peer} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn one_source_gets_so_many_connections_and_no_more() {
+        let counts = Arc::new(Counts::default());
+        let from = ip("192.0.2.1");
+        let seats: Vec<Seat> =
+            std::iter::from_fn(|| Seat::take(&counts, from)).take(CONNECTIONS_MAX).collect();
+        assert_eq!(seats.len(), CONNECTIONS_PER_SOURCE_MAX);
+        assert!(Seat::take(&counts, ip("192.0.2.2")).is_some());
+        drop(seats);
+        let all: Vec<Seat> =
+            std::iter::from_fn(|| Seat::of_proxy(&counts)).take(2 * CONNECTIONS_MAX).collect();
+        assert_eq!(all.len(), CONNECTIONS_MAX);
+        assert!(Seat::take(&counts, from).is_none());
+        assert!(Seat::of_request(&counts, from).is_some(), "its connection is counted already");
+        drop(all);
+        let table = counts.0.lock().expect("not poisoned");
+        assert!(table.by_source.is_empty() && table.total == 0);
+    }
+}

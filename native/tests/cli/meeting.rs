@@ -1,0 +1,203 @@
+//! People meet: by a link, through a node that is far away, behind a path or a redirect, and again after restarts.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::together::Running;
+use crate::{between, fails, folder, json, ok, one, run, run_with_input, text};
+
+/// How often a flow is repeated: `ROUNDS=20` for a proof.
+fn rounds() -> usize {
+    std::env::var("ROUNDS").ok().and_then(|it| it.parse().ok()).unwrap_or(2)
+}
+
+/// The socket of a URL of the form `http://IP:PORT`.
+fn socket(url: &str) -> SocketAddr {
+    url.trim_start_matches("http://").trim_end_matches('/').parse().expect("an address")
+}
+
+/// What a node says of itself to somebody on this machine.
+fn described(url: &str) -> serde_json::Value {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(socket(url)).expect("connected");
+    let host = socket(url);
+    let request =
+        format!("GET /.well-known/peergraph HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    json(answer.split_once("\r\n\r\n").expect("a head").1)
+}
+
+fn says(peer: &Path, group: &str, words: &str) {
+    let publish = ["publish", group, "chat.message", "--wait", "sent"];
+    ok(&run_with_input(peer, &publish, words.as_bytes()));
+}
+
+fn publish_here(peer: &Path, group: &str, words: &str) {
+    let publish = ["publish", group, "chat.message", "--wait", "stored"];
+    ok(&run_with_input(peer, &publish, words.as_bytes()));
+}
+
+/// Goal: a link names the node that its maker named, however far that is. Method: a node 150 ms away; the README's
+/// commands, in which Bob knows nothing but the link.
+#[test]
+fn link_made_by_a_command_leads_through_a_node_that_is_far() {
+    let (node, ada, bob) = (folder(), folder(), folder());
+    let (_node, url) = Running::node(node.path());
+    let far = between::slow(socket(&url), Duration::from_millis(150));
+    ok(&run(ada.path(), &["--node", &far, "group", "create", "Trip"]));
+    publish_here(ada.path(), "Trip", "hello");
+    let invited = run(ada.path(), &["group", "invite", "Trip"]);
+    let link = ok(&invited);
+    assert!(!text(&invited.stderr).contains("Warning"), "{}", text(&invited.stderr));
+    let mut adas = Running::start(ada.path(), &["--json", "watch", "Trip"]);
+    assert_eq!(adas.line()["payload"], "hello", "it runs");
+    let joined = run_with_input(bob.path(), &["--json", "group", "join"], link.as_bytes());
+    assert_eq!(one(&joined)["records"], 1);
+}
+
+#[test]
+fn link_without_a_node_comes_with_a_warning() {
+    let ada = folder();
+    ok(&run(ada.path(), &["group", "create", "Trip"]));
+    let invited = run(ada.path(), &["group", "invite", "Trip"]);
+    ok(&invited);
+    let said = text(&invited.stderr);
+    assert!(said.contains("no node is in this link") && said.contains("--node"), "{said}");
+
+    // One that is named and not there is said to be so, with its URL and why.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let url = format!("http://{}/", closed.local_addr().expect("bound"));
+    drop(closed);
+    let invited = run(ada.path(), &["--node", &url, "group", "invite", "Trip"]);
+    ok(&invited);
+    let said = text(&invited.stderr);
+    assert!(said.contains(&url) && said.contains("refused"), "{said}");
+    assert!(said.contains("is not reached"), "{said}");
+}
+
+/// Goal: a UDP port is the same at every start, so that addresses in links stay true. Method: two members alone on this
+/// machine, no node; the link was made by a command that has ended.
+#[test]
+fn addresses_in_a_link_outlive_the_command_that_made_it() {
+    let (ada, bob) = (folder(), folder());
+    ok(&run(ada.path(), &["group", "create", "Trip"]));
+    publish_here(ada.path(), "Trip", "hello");
+    let link = ok(&run(ada.path(), &["group", "invite", "Trip"]));
+    let mut adas = Running::start(ada.path(), &["--json", "watch", "Trip"]);
+    assert_eq!(adas.line()["payload"], "hello", "it runs");
+    let joined = run_with_input(bob.path(), &["--json", "group", "join"], link.as_bytes());
+    assert_eq!(one(&joined)["records"], 1);
+}
+
+/// Goal: `[::]` takes both families over TCP and UDP, and both are told the truth.
+#[test]
+fn ipv6_wildcard_is_reached_over_both_families() {
+    let node = folder();
+    let serve = ["--json", "--name", "Node", "node", "--http", "[::]:0"];
+    let mut running = Running::start(node.path(), &serve);
+    let url = running.line()["url"].as_str().expect("text").to_owned();
+    let port = socket(&url).port();
+    for host in ["127.0.0.1", "[::1]"] {
+        let url = format!("http://{host}:{port}");
+        let addresses = described(&url)["addresses"].clone();
+        let first = addresses[0].as_str().expect("an address").to_owned();
+        assert!(first.starts_with(&format!("rtc://{host}:")), "{addresses}");
+        // That address alone is enough: nobody falls back to the WebSocket.
+        let (ada, bob) = (folder(), folder());
+        ok(&run(ada.path(), &["--node", &first, "group", "create", "Trip"]));
+        publish_here(ada.path(), "Trip", "hello");
+        let link = ok(&run(ada.path(), &["group", "invite", "Trip"]));
+        let mut adas = Running::start(ada.path(), &["--json", "watch", "Trip"]);
+        assert_eq!(adas.line()["payload"], "hello", "it runs");
+        let join = ["--json", "--node", &first, "group", "join"];
+        assert_eq!(one(&run_with_input(bob.path(), &join, link.as_bytes()))["records"], 1);
+    }
+}
+
+/// Goal: a node below a path, and one behind redirects, is found by its URL. Method: the node knows its public URL, whose
+/// proxy takes the path away; members know the node by that URL and by ones that redirect to it.
+#[test]
+fn node_below_a_path_or_behind_a_redirect_is_found() {
+    let (node, ada, bob) = (folder(), folder(), folder());
+    let place = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let inside = place.local_addr().expect("bound");
+    drop(place);
+    let public = between::below_a_path(inside);
+    let serve = ["--json", "--name", "Node", "node", "--public-url", &public, "--http"];
+    let inside = inside.to_string();
+    let mut running = Running::start(node.path(), &[&serve[..], &[&inside]].concat());
+    assert_eq!(running.line()["url"], public.as_str());
+    ok(&run(ada.path(), &["--node", &public, "group", "create", "Trip"]));
+    publish_here(ada.path(), "Trip", "hello");
+    let link = ok(&run(ada.path(), &["group", "invite", "Trip", "--uses", "9"]));
+    let mut adas = Running::start(ada.path(), &["--json", "watch", "Trip"]);
+    assert_eq!(adas.line()["payload"], "hello", "it runs");
+    ok(&run_with_input(bob.path(), &["group", "join"], link.as_bytes()));
+    for status in [301, 302, 307, 308] {
+        let (cleo, url) = (folder(), between::redirect(status, &public));
+        let twice = between::redirect(308, &url);
+        ok(&run(cleo.path(), &["--node", &twice, "group", "join", link.trim()]));
+        says(cleo.path(), "Trip", "by a redirect");
+    }
+    // Round and round, and where there is no node.
+    let alone = folder();
+    for (url, why) in [
+        (between::redirect(302, "http://127.0.0.1:1"), "refused"),
+        (format!("{public}nothing/"), "404"),
+    ] {
+        ok(&run(alone.path(), &["group", "create", &url]));
+        let invited = run(alone.path(), &["--node", &url, "group", "invite", &url]);
+        ok(&invited);
+        assert!(text(&invited.stderr).contains(why), "{}", text(&invited.stderr));
+    }
+}
+
+#[test]
+fn port_that_there_is_not_is_wrong_usage() {
+    let ada = folder();
+    for url in ["http://127.0.0.1:99999", "https://[::1]:65536/", "http://127.0.0.1:0"] {
+        fails(&run(ada.path(), &["--node", url, "group", "list"]), 2, &["port"]);
+        fails(&run(ada.path(), &["node", "--public-url", url]), 2, &["port"]);
+    }
+}
+
+/// Goal: the README's commands, with a node 40 ms away (20 ms each way, TCP and UDP): all join, and meet again after
+/// restarts in any order, without being told of the node again. `ROUNDS=20` repeats it; times are printed.
+#[test]
+fn readme_flow_through_a_node_40_ms_away() {
+    let node = folder();
+    let (_node, near) = Running::node(node.path());
+    let far = between::far(socket(&near), &described(&near), Duration::from_millis(20));
+    for round in 0..rounds() {
+        let (ada, bob) = (folder(), folder());
+        let (ada, bob) = (ada.path(), bob.path());
+        ok(&run(ada, &["--node", &far, "group", "create", "Trip"]));
+        publish_here(ada, "Trip", "hello");
+        let link = ok(&run(ada, &["group", "invite", "Trip"]));
+        let watch = |who: &Path| {
+            let mut watch = Running::start(who, &["--json", "watch", "Trip"]);
+            assert_eq!(watch.line()["payload"], "hello", "it runs");
+            watch
+        };
+        let adas = watch(ada);
+        let begun = Instant::now();
+        let join = ["--json", "--name", "Bob", "group", "join"];
+        assert_eq!(one(&run_with_input(bob, &join, link.as_bytes()))["records"], 1);
+        let joined = begun.elapsed();
+        drop(adas);
+        // In one order, then in the other.
+        let mut met = Vec::new();
+        for (first, second) in [(ada, bob), (bob, ada)] {
+            let mut firsts = watch(first);
+            let begun = Instant::now();
+            let words = format!("round {round}, {} first", met.len());
+            says(second, "Trip", &words);
+            while firsts.line()["payload"] != words.as_str() {}
+            met.push(begun.elapsed());
+        }
+        println!("round {round}: joined in {joined:?}, met again in {met:?}");
+    }
+}
