@@ -2,7 +2,7 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `exile` (coming back), `internal`
-//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `withheld` (what the
+//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` and `upkeep` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
@@ -37,6 +37,7 @@ mod tree;
 mod upkeep;
 mod waste;
 mod withheld;
+mod writing;
 
 use crate::address::Address;
 use crate::cert::{self, CertError, Certificate, VerifiedChain};
@@ -54,7 +55,6 @@ use crate::policy::Grant;
 use crate::record::Attribute;
 use crate::roll::{Roll, Standing};
 use crate::storage::{self, Class, Commit};
-use crate::table::{Mixer, Table};
 use crate::time::{Place, Time, Timers, WallTime};
 use crate::wire::{self, kind};
 use bytes::Bytes;
@@ -129,8 +129,7 @@ pub(crate) struct Group {
     /// When we asked all neighbours for nothing.
     hurried: Option<Time>,
     budgets: sync::Budgets,
-    /// Records that are not durable yet.
-    writing: Table<RecordId, records::Writing>,
+    writing: writing::Writing,
     waste: waste::Waste,
     refused: refused::Refused,
     /// Versions of records that are deleted here only.
@@ -316,7 +315,7 @@ impl Group {
             awaited: announce::Awaited::default(),
             hurried: None,
             budgets: sync::Budgets::default(),
-            writing: Table::with_hasher(Mixer::new(table_secret)),
+            writing: writing::Writing::new(table_secret),
             waste: waste::Waste::default(),
             refused: refused::Refused::default(),
             hidden: BTreeMap::new(),

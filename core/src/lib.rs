@@ -26,7 +26,8 @@
 //!   [`Output::Idle`](io::Output::Idle) before the next. `handle` asserts it. The deadline rides on `Idle`.
 //! * The same seed and the same inputs give the same outputs, on every platform.
 //! * A peer's fault costs that peer its link, and nobody else anything. Network bytes never panic.
-//! * Nothing is acknowledged before the host says that it is durable.
+//! * A record that was checked travels on and is shown at once. It is acknowledged to others, answered to its publisher
+//!   and told as [`Stored`](io::Event::Stored) only when the host says that it is durable.
 //! * Everything is bounded; the bounds stand in [`limits`].
 //!
 //! # Where to read

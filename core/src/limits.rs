@@ -21,6 +21,10 @@ pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of records that the application published and that are not durable yet, per group. Guess: some batches of a
 /// disk. What is over it waits, see `group/publishing.rs`.
 pub const PUBLISH_WRITING_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of records that are passed on and shown before they are durable, per group. Guess: what a disk takes in one go, so
+/// that only bursts reach it. At the bound a record waits for the disk, in its order, before it is shown, and before it
+/// goes out if it is ours; see `group/writing.rs`.
+pub const AHEAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that wait for the fastest neighbour at which publications wait too, per group. Guess: keeps its transport
 /// busy, and is little in memory.
 pub const PUBLISH_BACKLOG_BYTES_MAX: usize = 1024 * 1024;

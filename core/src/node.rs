@@ -95,6 +95,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) node: NodeId,
     /// With which tables are hashed, see `table.rs`.
     pub(crate) table_secret: u64,
+    /// See [`next_version`](crate::record::next_version).
+    pub(crate) version_salt: u16,
     pub(crate) noise: &'a StaticKey,
     /// The identity's signature over the public half of `noise`.
     pub(crate) proof: &'a [u8; 64],
@@ -176,6 +178,7 @@ macro_rules! ctx {
             channel: &$node.channel,
             node: $node.id,
             table_secret: $node.table_secret,
+            version_salt: $node.table_secret as u16,
             noise: &$node.noise,
             proof: &$node.proof,
             addresses: &$node.addresses,

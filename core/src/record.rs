@@ -216,12 +216,17 @@ pub struct Order {
 
 /// Bits of a version below its milliseconds.
 const COUNTER_BITS: u32 = 16;
+/// Highest salt: half of the counter is left for changes in one millisecond.
+const SALT_MAX: u16 = u16::MAX >> 1;
 
-/// The version for a change made now that must stand over `seen` (0 where there is none): the peer time where that
-/// is higher, else one more than `seen`. Stays at the highest number once that is reached.
-pub fn next_version(peer_now: WallTime, seen: u64) -> u64 {
+/// The version for a change made now that must stand over `seen` (0 where there is none): the peer time and `salt` where
+/// that is higher, else one more than `seen`. Stays at the highest number once that is reached.
+///
+/// `salt` is where a node begins to count within a millisecond: at random, since two nodes of one peer, or one that lost
+/// its last version in a crash and whose clock was set back, could else sign two contents under one version.
+pub fn next_version(peer_now: WallTime, seen: u64, salt: u16) -> u64 {
     let now = peer_now.0.min(u64::MAX >> COUNTER_BITS) << COUNTER_BITS;
-    now.max(seen.saturating_add(1))
+    (now | u64::from(salt & SALT_MAX)).max(seen.saturating_add(1))
 }
 
 /// The peer time in a version, rounded down to the millisecond.

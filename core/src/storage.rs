@@ -11,7 +11,7 @@
 use crate::id::{GroupId, RecordId};
 use crate::io::{LinkId, Outbox, Output, RequestId, StoreId, StoreTask};
 use crate::limits;
-use crate::record::{Meta, Signed};
+use crate::record::Signed;
 use crate::table::{Mixer, Table};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -53,12 +53,16 @@ pub(crate) enum Commit {
 pub(crate) struct Written {
     pub(crate) class: Class,
     pub(crate) signed: Signed,
-    /// What stood there before, to go back to if the write fails.
-    pub(crate) before: Option<Meta>,
+    /// How long it is, encoded.
+    pub(crate) bytes: usize,
     /// Who sent it, and waits for an acknowledgement.
     pub(crate) from: Option<LinkId>,
     /// Which request waits for it.
     pub(crate) request: Option<RequestId>,
+    /// Whether it is shown and passed on already, see `group/writing.rs`.
+    pub(crate) ahead: bool,
+    /// Whether it is passed on already.
+    pub(crate) sent: bool,
 }
 
 /// What a storage operation was for.

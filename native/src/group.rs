@@ -53,8 +53,10 @@ impl Group {
     }
 
     /// Begins to publish a record: `group.publish("chat.message", "Hello").attribute("room", "general").await?`.
-    /// Resolves to the record when it is durable here. While the disk or every neighbour is behind it waits for its turn:
-    /// who awaits each, or uses a [`sink`](Group::sink), publishes as fast as that is taken.
+    /// It goes to the neighbours and to every [`watch`](Group::watch) at once, and resolves to the record when that is
+    /// durable here. If the disk refuses it, it is not here, but the neighbours that got it meanwhile have it, and bring it
+    /// back once there is room. While the disk or every neighbour is behind it waits for its turn: a program that awaits
+    /// each, or uses a [`sink`](Group::sink), publishes as fast as that is taken.
     pub fn publish(&self, kind: impl Into<String>, payload: impl Payload) -> Publish {
         Publish {
             group: self.clone(),

@@ -188,8 +188,8 @@ impl Feed {
     }
 }
 
-/// Records of a group: first what is stored, oldest change first, then what arrives. A deletion comes as a record
-/// that is `deleted`. Ends when the host does.
+/// Records of a group: first what is stored, oldest change first, then what arrives, before it is durable. A deletion
+/// comes as a record that is `deleted`. Ends when the host does.
 pub struct Watch(Pin<Box<dyn Stream<Item = Record> + Send>>);
 
 /// What happens in a host, as it happens. A listener that is more than 1,024 events late loses the oldest. Ends when

@@ -189,7 +189,7 @@ impl Members {
             let record = Record {
                 id: RecordId::new(author.peer_id(), kind().as_str(), number as u64),
                 kind: kind(),
-                version: next_version(created, 0),
+                version: next_version(created, 0, 0),
                 creator: author.peer_id(),
                 modifier: None,
                 created,

@@ -80,10 +80,13 @@ fn full_disk_is_an_error_and_loses_nothing() {
         world.host(hosts[0]).disk.quota = Some(used + 100);
         let answer = world.publish(hosts[0], group, draft("x".repeat(5_000)));
         assert_eq!(answer, Err(Error::Store(StoreFault::QuotaExceeded)));
+        // From here on what is published waits for the disk, and is nowhere when that refuses.
+        let answer = world.publish(hosts[0], group, draft("y".repeat(5_000)));
+        assert_eq!(answer, Err(Error::Store(StoreFault::QuotaExceeded)));
         world.run_for(Duration::from_secs(10));
-        for &host in &hosts {
-            assert_eq!(world.texts(host, group), ["early"], "what was refused is nowhere");
-        }
+        assert_eq!(world.texts(hosts[0], group), ["early"], "it is not here");
+        let there = world.texts(hosts[1], group);
+        assert_eq!(there, ["early".to_owned(), "x".repeat(5_000)], "the first was ahead");
         world.host(hosts[0]).disk.quota = None;
         world.say_to(hosts[0], group, "later", &hosts);
         world.crash(hosts[0]);

@@ -361,6 +361,15 @@ impl World {
         )
     }
 
+    /// Whether the application at `host` was told that a record with this id is durable there.
+    pub fn has_stored(&self, host: HostId, id: RecordId) -> bool {
+        let is_told = |records: &[(RecordId, u64)]| records.iter().any(|(stored, _)| *stored == id);
+        self.has_event(
+            host,
+            |event| matches!(event, Event::Stored { records, .. } if is_told(records)),
+        )
+    }
+
     /// Whether the application at `host` was told that a record was deleted.
     pub fn has_seen_deletion(&self, host: HostId, id: RecordId) -> bool {
         self.has_event(
@@ -374,13 +383,13 @@ impl World {
         self.hosts[host].events.iter().any(|(_, event)| what(event))
     }
 
-    /// Runs until every one of `hosts` was told of a record.
+    /// Runs until every one of `hosts` was told that a record is durable there.
     ///
     /// # Panics
     /// If that takes longer than [`DELIVERY_WITHIN`].
     pub fn await_record(&mut self, hosts: &[HostId], id: RecordId) {
         let missing = |world: &Self| -> Vec<HostId> {
-            hosts.iter().copied().filter(|&host| !world.has_seen(host, id)).collect()
+            hosts.iter().copied().filter(|&host| !world.has_stored(host, id)).collect()
         };
         self.run_until(DELIVERY_WITHIN, |world| missing(world).is_empty());
         let missing = missing(self);

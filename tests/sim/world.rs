@@ -241,6 +241,9 @@ impl World {
         this.done.clear();
         this.neighbours = 0;
         this.neighbour_links.clear();
+        if let Some(acknowledged) = &mut self.acknowledged {
+            acknowledged[host].crashed();
+        }
     }
 
     /// Leaves every group properly, then drops the node.
@@ -663,7 +666,14 @@ impl World {
                     delivery.seen(host, self.now, &record.payload);
                 }
                 if let Some(acknowledged) = &mut self.acknowledged {
-                    acknowledged[host].add(*group, record);
+                    acknowledged[host].shown(*group, record);
+                }
+            }
+            Event::Stored { group, records } => {
+                if let Some(acknowledged) = &mut self.acknowledged {
+                    for &(id, version) in records {
+                        acknowledged[host].stored(*group, id, version);
+                    }
                 }
             }
             Event::Expired { group, id } => {

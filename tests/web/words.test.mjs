@@ -4,7 +4,8 @@ import { test } from "node:test";
 import * as words from "../../examples/chat/words.js";
 
 test("the status of a message is told in words", () => {
-  assert.deepEqual(["stored", "sent", { heldBy: 3 }].map(words.statusWords), ["saved", "sent", "held by 3"]);
+  assert.deepEqual(["storing", "stored", "sent", { heldBy: 3 }].map(words.statusWords),
+    ["saving", "saved", "sent", "held by 3"]);
 });
 
 test("the connection is told by the paths of the neighbour links", () => {

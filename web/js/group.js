@@ -23,6 +23,8 @@ export class Group extends Base {
   #info;
   #closed = false;
   #held = new Map();
+  /** Records that were shown and are not durable yet, with their versions. Bounded by the module. */
+  #storing = new Map();
   #people = new Map();
   #namesAt = 0;
   #naming = null;
@@ -79,6 +81,7 @@ export class Group extends Base {
 
   async #put(draft, payload, signal) {
     const raw = await this.#ask(() => this.#handle.publish(this.id, draft, payload), signal);
+    this.#isStored(raw.id, BigInt(raw.version));
     return new GroupRecord(raw, this);
   }
 
@@ -242,9 +245,21 @@ export class Group extends Base {
     return this.#people.get(id) ?? "";
   }
 
-  statusOf(id) {
-    const held = this.#held.get(id) ?? 0;
+  statusOf(id, mine = true) {
+    if (this.#storing.has(id)) return "storing";
+    const held = mine ? this.#held.get(id) ?? 0 : 0;
     return held === 0 ? "stored" : held === 1 ? "sent" : Object.freeze({ heldBy: held });
+  }
+
+  /** A version of a record is durable. Whether that changes its status. */
+  #isStored(id, version) {
+    return this.#storing.get(id) <= version && this.#storing.delete(id);
+  }
+
+  /** The details of the events that tell of the records that became durable. */
+  stored(records) {
+    return records.filter(([id, version]) => this.#isStored(id, BigInt(version)))
+      .map(([id]) => ({ group: this, id, status: this.statusOf(id) }));
   }
 
   /** Looks names up where a creator is unknown. */
@@ -294,7 +309,11 @@ export class Group extends Base {
   details(news) {
     const group = this;
     switch (news.type) {
-      case "record": return { group, record: new GroupRecord(news.record, this) };
+      case "record": {
+        const record = new GroupRecord(news.record, this);
+        this.#storing.set(record.id, record.version);
+        return { group, record };
+      }
       case "status": {
         this.#held.delete(news.id);
         this.#held.set(news.id, news.held);
@@ -304,6 +323,7 @@ export class Group extends Base {
       case "member": return { group, member: this.#member(news.member) };
       case "presence": return { group, node: this.#node(news.node), change: news.change };
       default: {
+        if (news.type === "withdrawn" || news.type === "expired") this.#storing.delete(news.id);
         const { type: _, group: __, ...rest } = news;
         return { group, ...rest };
       }

@@ -73,10 +73,10 @@ export interface Attributes {
 }
 
 /**
- * How far a record of ours got: durable on this device, held by one neighbour too, or by several.
- * Records of others are always `"stored"`.
+ * How far a record got: checked, and on its way to the disk of this device; durable there; and if it is ours, held by one
+ * neighbour too, or by several.
  */
-export type Status = "stored" | "sent" | { readonly heldBy: number };
+export type Status = "storing" | "stored" | "sent" | { readonly heldBy: number };
 
 /** Payload types by record type: `{ "chat.message": { text: string } }`. */
 export type Payloads = { [type: string]: any };
@@ -341,13 +341,19 @@ export class Peer<T = Payloads> extends EventTarget {
 
 /** Types of the events of a {@link Group}. */
 export interface GroupEvents<T = Payloads> {
-  /** A record is new, changed, or deleted (`record.deleted`). */
+  /**
+   * A record is new, changed, or deleted (`record.deleted`). It is checked, and not durable yet: `status` tells when it is,
+   * `withdrawn` that the storage refused it.
+   */
   record: CustomEvent<{ group: Group<T>; record: AnyRecord<T> }>;
-  /** A record of ours reached further. */
+  /** A record is durable here, or one of ours reached further. */
   status: CustomEvent<{ group: Group<T>; id: string; status: Status }>;
   /** A record is gone: its time has come. */
   expired: CustomEvent<{ group: Group<T>; id: string }>;
-  /** A record is gone: it relied on a membership that was revoked. */
+  /**
+   * A record is gone: it relied on a membership that was revoked, or the storage refused it after it was shown. Then an
+   * earlier version may stand again, see {@link Group.get}; neighbours that have it bring it back once there is room.
+   */
   withdrawn: CustomEvent<{ group: Group<T>; id: string }>;
   /** The group changed its properties, or our membership changed (`group.standing`). */
   group: CustomEvent<{ group: Group<T>; left: boolean }>;
@@ -396,7 +402,8 @@ export class Group<T = Payloads> extends EventTarget {
   readonly closed: boolean;
 
   /**
-   * Publishes a record. Done when it is durable here; the status of the record goes on from there. While the storage
+   * Publishes a record. It goes to the neighbours and to {@link watch} at once; done when it is durable here. If it
+   * fails because of the storage, the record is not here, but neighbours that got it meanwhile have it. While the storage
    * or every neighbour is behind, it waits for its turn: await it, and a program publishes as fast as it is taken.
    * `data` is a value that JSON can say, or bytes.
    */
@@ -418,7 +425,7 @@ export class Group<T = Payloads> extends EventTarget {
   /** One record, or `null`. */
   get(id: string, options?: Waits): Promise<AnyRecord<T> | null>;
   /**
-   * First what is stored, then what arrives: new, changed and deleted (`deleted`) records. Ends when
+   * First what is stored, then what arrives, before it is durable: new, changed and deleted (`deleted`) records. Ends when
    * the group is closed, or quietly when `signal` is aborted or the loop is left. A slow reader loses nothing but
    * intermediate versions.
    */

@@ -227,9 +227,16 @@ export class Peer extends Base {
     }
     const group = this.#groups.get(news.group);
     if (!group) return;
-    const detail = group.details(news);
-    group.dispatchEvent(new CustomEvent(news.type, { detail }));
-    this.#dispatch(news.type, detail);
+    if (news.type === "stored") {
+      for (const detail of group.stored(news.records)) this.#dispatchIn(group, "status", detail);
+    } else {
+      this.#dispatchIn(group, news.type, group.details(news));
+    }
+  }
+
+  #dispatchIn(group, type, detail) {
+    group.dispatchEvent(new CustomEvent(type, { detail }));
+    this.#dispatch(type, detail);
   }
 
   #dispatch(type, detail) {

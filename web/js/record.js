@@ -103,7 +103,7 @@ export class GroupRecord {
   }
 
   get status() {
-    return this.creator.me ? this.#group.statusOf(this.id) : "stored";
+    return this.#group.statusOf(this.id, this.creator.me);
   }
 }
 

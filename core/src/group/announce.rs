@@ -24,6 +24,7 @@
 use super::graph::Slot;
 use super::tree::{self, Publisher};
 use super::waste::units;
+use super::writing::Owed;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
 use crate::id::{PeerId, RecordId};
@@ -313,13 +314,9 @@ impl Group {
             if let Some((_, meta)) = self.meta(id)
                 && meta.version >= version
             {
-                let signer = meta.modifier().unwrap_or(meta.creator());
-                if meta.version == version && self.is_from(link, signer) {
-                    match self.writing.get_mut(&id).and_then(|it| it.announcers.as_mut()) {
-                        Some(announcers) if announcers.contains(&link) => {}
-                        Some(announcers) => announcers.push(link),
-                        None => self.ack(ctx, link, id, version, false),
-                    }
+                let maker = meta.modifier().unwrap_or(meta.creator());
+                if meta.version == version && self.is_from(link, maker) {
+                    self.ack_when_durable(ctx, link, id, version, false);
                 }
                 continue;
             }
@@ -384,13 +381,14 @@ impl Group {
         ctx: &Ctx<'_>,
         record: &Record,
         from: Option<LinkId>,
-        mut links: Vec<LinkId>,
+        owed: &[Owed],
     ) {
-        links.retain(|link| Some(*link) != from);
         let maker = record.modifier.unwrap_or(record.creator);
-        for link in from.into_iter().chain(links) {
+        let owed = owed.iter().filter(|owed| Some(owed.link) != from);
+        let owed = owed.map(|owed| (owed.link, owed.useful));
+        for (link, useful) in from.map(|from| (from, true)).into_iter().chain(owed) {
             if self.is_from(link, maker) {
-                self.ack(ctx, link, record.id, record.version, Some(link) == from);
+                self.ack(ctx, link, record.id, record.version, useful);
             }
         }
     }

@@ -52,9 +52,12 @@ impl Outgoing {
 }
 
 impl Group {
-    /// Queues a record for one neighbour.
+    /// Queues a record for one neighbour, unless it is queued as the last one already.
     pub(super) fn flood_to(&mut self, link: LinkId, record: Bytes) {
-        self.outgoing.entry(link).or_default().records.push(record);
+        let records = &mut self.outgoing.entry(link).or_default().records;
+        if records.last() != Some(&record) {
+            records.push(record);
+        }
     }
 
     /// Sends what this input queued.
@@ -116,13 +119,13 @@ impl Group {
                 (Accepted::Known(version), id) => {
                     let keeps = self.trees.keeps(Publisher::of(id), link);
                     self.used(link, keeps);
-                    self.ack(ctx, link, id, version, keeps);
+                    self.ack_when_durable(ctx, link, id, version, keeps);
                 }
                 (Accepted::Old, id) => {
                     // Its sender learns of ours; that is its acknowledgement.
                     self.used(link, false);
                     if !self.is_useless(link, id)
-                        && let Some(bytes) = ctx.storage.cached(self.id, id)
+                        && let Some(bytes) = self.bytes_at_hand(ctx, id)
                     {
                         excess = excess.and(self.note_waste(ctx, link, units(bytes.len())));
                         self.flood_to(link, bytes);
@@ -137,6 +140,23 @@ impl Group {
             }
         }
         result.map_err(fault).and(excess)
+    }
+
+    /// Acknowledges a record that we have: to its maker, who counts who holds it, not before it is durable.
+    pub(super) fn ack_when_durable(
+        &mut self,
+        ctx: &Ctx<'_>,
+        link: LinkId,
+        id: RecordId,
+        version: u64,
+        useful: bool,
+    ) {
+        let Some((_, meta)) = self.meta(id) else { return };
+        let maker = meta.modifier().unwrap_or(meta.creator());
+        let waits = self.is_from(link, maker) && self.writing.owe(link, id, version, useful);
+        if !waits {
+            self.ack(ctx, link, id, version, useful);
+        }
     }
 
     /// Notes an acknowledgement for the neighbour that sent a record.
@@ -192,7 +212,15 @@ impl Group {
         let Some(node) = self.slots.get(&link).map(|slot| slot.node) else { return };
         let Some(tracked) = self.tracked.get_mut(&id) else { return };
         if tracked.version == version && tracked.held_by.insert(node) {
-            let held_by = u32::try_from(tracked.held_by.len()).unwrap_or(u32::MAX);
+            self.tell_held(ctx, id);
+        }
+    }
+
+    /// Tells how many hold a record of ours, once we hold it ourselves.
+    pub(super) fn tell_held(&self, ctx: &mut Ctx<'_>, id: RecordId) {
+        let held_by = self.tracked.get(&id).map_or(0, |tracked| tracked.held_by.len());
+        if held_by > 0 && !self.writing.contains(id) {
+            let held_by = u32::try_from(held_by).unwrap_or(u32::MAX);
             let group = self.id;
             self.event(ctx, Event::Status { group, id, held_by });
         }

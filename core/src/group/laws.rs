@@ -118,7 +118,7 @@ impl Story {
         let record = Record {
             id: RecordId::new(creator, act.made, act.nth),
             kind: RecordType::new(act.kind).unwrap(),
-            version: next_version(modified, 0),
+            version: next_version(modified, 0, 0),
             creator,
             modifier: (act.step > 0).then(|| act.by.identity.peer_id()),
             created: NOW,
@@ -223,6 +223,7 @@ impl Replica {
                 channel: &self.channel,
                 node: NodeId(1),
                 table_secret: 0,
+                version_salt: 0,
                 noise: &self.noise,
                 proof: &[0; 64],
                 addresses: &[],

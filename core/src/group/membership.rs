@@ -301,7 +301,7 @@ impl Group {
         let record = Record {
             id,
             kind,
-            version: crate::record::next_version(now, seen),
+            version: self.next_version(ctx, Some((id, seen))),
             creator,
             modifier: before.is_some().then_some(signer),
             created,

@@ -259,7 +259,7 @@ impl Group {
         let record = Record {
             id,
             kind: kind_of(kind),
-            version: record::next_version(now, seen),
+            version: self.next_version(ctx, Some((id, seen))),
             creator: me,
             modifier: before.is_some().then_some(me),
             created,

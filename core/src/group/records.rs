@@ -9,8 +9,7 @@
 //!                       └─► withheld (`withheld.rs`)
 //! ```
 //!
-//! It is in the index and on its way to the neighbours at once; the application hears of it, and its sender gets the
-//! acknowledgement, when it is durable. Where the write fails the index goes back to what stood before.
+//! From there on it is in the index, and on its way to neighbours, application and disk: see `writing.rs`.
 use super::deferred::Waiting;
 use super::internal::Meaning;
 use super::{Group, TRACKED_MAX, Timer, Tracked};
@@ -19,7 +18,7 @@ use crate::error::{BadRecord, Error, Misbehaved};
 use crate::id::{Digest, PeerId, RecordId};
 use crate::io::{
     Cursor, Draft, Event, Filter, LinkId, MemberInfo, Output, Properties, Reply, RequestId,
-    StoreFault, StoreTask,
+    StoreTask,
 };
 use crate::limits;
 use crate::node::Ctx;
@@ -41,7 +40,7 @@ const EXPIRE_MAX: usize = 256;
 /// What became of a record that somebody sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accepted {
-    /// Stored; the acknowledgement follows when it is durable.
+    /// Taken in; the acknowledgement follows when it is durable.
     New,
     /// We have this very one.
     Known(u64),
@@ -74,15 +73,6 @@ pub(super) struct Candidate {
 pub(super) enum Examined {
     Settled(Accepted, RecordId),
     Candidate(Box<Candidate>),
-}
-
-/// A record that is on its way to the disk.
-#[derive(Default)]
-pub(super) struct Writing {
-    /// Writes that were not answered.
-    unanswered: u32,
-    /// Who announced it; none before it is passed on.
-    pub(super) announcers: Option<Vec<LinkId>>,
 }
 
 /// Which class a type belongs to.
@@ -262,7 +252,7 @@ impl Group {
         ids.find(|id| self.meta(*id).is_none()).expect("a store holds less than all ids")
     }
 
-    /// Puts a checked record into the index, on its way to the store, and on its way to the neighbours.
+    /// Puts a checked record into the index, and on its way to the disk, the neighbours and the application.
     pub(super) fn store_record(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -284,10 +274,8 @@ impl Group {
         if let (Some(tombstone), Some(hidden)) = (&tombstone, &before) {
             self.hides(ctx, tombstone, hidden.expires);
         }
-        // What is on its way to the disk itself may never get there, and is nothing to go back to.
-        let writing = self.writing.entry(id).or_default();
-        let before = before.filter(|_| writing.unanswered == 0);
-        writing.unanswered += 1;
+        let refuses = self.disk_refuses(ctx.now.mono);
+        let ahead = self.writing.begin((id, version), &bytes, before, refuses);
         ctx.storage.write(storage::record_key(self.id, class, id), Some(bytes.clone()));
         ctx.storage.remember(self.id, id, bytes.clone());
         let as_owner = chain.depth() == 0 && self.key.is_some();
@@ -295,10 +283,10 @@ impl Group {
         if ours {
             self.track(id, version);
         }
-        if from.is_some() || !ours {
-            let announcers = self.flood(ctx, &bytes, from);
-            if let Some(writing) = self.writing.get_mut(&id) {
-                writing.announcers = Some(announcers);
+        let sent = ahead || from.is_some() || !ours;
+        if sent {
+            for link in self.flood(ctx, &bytes, from) {
+                self.writing.owe(link, id, version, false);
             }
         }
         self.take_effect(ctx, record, meaning);
@@ -308,77 +296,17 @@ impl Group {
             self.learn_route(record, link);
         }
         let group = self.id;
-        if request.is_some() {
-            self.publishing.writing(bytes.len());
+        if ahead && class == Class::Application {
+            self.event(ctx, Event::Record { group, record: Box::new(record.clone()) });
         }
-        let written = Box::new(Written { class, signed, before, from, request });
+        let bytes = bytes.len();
+        if request.is_some() {
+            self.publishing.writing(bytes);
+        }
+        let written = Box::new(Written { class, signed, bytes, from, request, ahead, sent });
         self.commit(ctx, Commit::Record { group, written });
         if self.index(class).next_expiry().is_some_and(|(_, first)| first == id) {
             self.arm_expiry(ctx);
-        }
-    }
-
-    /// The record is durable.
-    pub(crate) fn durable(&mut self, ctx: &mut Ctx<'_>, written: Written) {
-        let Written { class, signed, from, request, .. } = written;
-        let (id, version) = (signed.record().id, signed.record().version);
-        let announcers = self.landed(id);
-        if request.is_some() {
-            self.publishing.written(signed.bytes().len());
-        }
-        let passed_on = announcers.is_some();
-        self.acknowledge(ctx, signed.record(), from, announcers.unwrap_or_default());
-        // Ours goes out only now: what others hold of us, we hold ourselves.
-        let ours = from.is_none() && !passed_on;
-        if ours && self.meta(id).is_some_and(|(_, meta)| meta.version == version) {
-            self.flood(ctx, signed.bytes(), None);
-        }
-        if class == Class::Application {
-            let record = Box::new(signed.into_record());
-            if let Some(request) = request {
-                let result = Ok(Reply::Record(record.clone()));
-                ctx.out.push_back(Output::Done { request, result });
-            }
-            let group = self.id;
-            self.event(ctx, Event::Record { group, record });
-        } else if let Some(request) = request {
-            ctx.out.push_back(Output::Done { request, result: Ok(Reply::Ok) });
-        }
-    }
-
-    /// A write of this record was answered. Says who announced it meanwhile, if it was passed on.
-    fn landed(&mut self, id: RecordId) -> Option<Vec<LinkId>> {
-        let writing = self.writing.get_mut(&id)?;
-        let announcers = writing.announcers.take();
-        writing.unanswered -= 1;
-        if writing.unanswered == 0 {
-            self.writing.remove(&id);
-        }
-        announcers
-    }
-
-    /// The record could not be written: the index goes back to what stood before.
-    pub(crate) fn not_durable(&mut self, ctx: &mut Ctx<'_>, written: Written, fault: StoreFault) {
-        let Written { class, signed, before, request, .. } = written;
-        let (id, version) = (signed.record().id, signed.record().version);
-        self.landed(id);
-        self.refused.note(ctx.now.mono, id, version);
-        self.lacks();
-        ctx.storage.forget(self.id, id);
-        self.forget_awaited(id);
-        let index = &mut self.indexes[class as usize];
-        if index.get(&id).is_some_and(|meta| meta.digest == signed.digest()) {
-            index.remove(&id);
-            if let Some(before) = before {
-                index.insert(before);
-            }
-        }
-        match request {
-            Some(request) => {
-                self.publishing.written(signed.bytes().len());
-                ctx.out.push_back(Output::Done { request, result: Err(Error::Store(fault)) });
-            }
-            None => self.event(ctx, Event::StoreFailed { fault }),
         }
     }
 
@@ -542,7 +470,7 @@ impl Group {
         let record = Record {
             id: held.map_or_else(|| self.free_id(me, &draft.kind, random), |meta| meta.id),
             kind: draft.kind,
-            version: record::next_version(now, held.map_or(0, |meta| meta.version)),
+            version: self.next_version(ctx, held.map(|meta| (meta.id, meta.version))),
             creator,
             modifier: held.is_some().then_some(me),
             created,
@@ -568,6 +496,14 @@ impl Group {
         Ok(())
     }
 
+    /// The version for a change of ours: above those of the record that we hold (`seen`) or that our disk refused, and, as
+    /// far as chance goes, unlike any that we sent and forgot in a crash.
+    pub(super) fn next_version(&self, ctx: &Ctx<'_>, seen: Option<(RecordId, u64)>) -> u64 {
+        let now = self.peer_time(ctx.now.wall);
+        let (id, held) = seen.unwrap_or_default();
+        record::next_version(now, held.max(self.refused.version(id)), ctx.version_salt)
+    }
+
     /// Follows how far a record of ours gets.
     fn track(&mut self, id: RecordId, version: u64) {
         let tracked = Tracked { version, held_by: Default::default() };
@@ -578,6 +514,14 @@ impl Group {
             && let Some(oldest) = self.tracked_order.pop_front()
         {
             self.tracked.remove(&oldest);
+        }
+    }
+
+    /// This version is not there, so nobody follows it.
+    pub(super) fn untrack(&mut self, id: RecordId, version: u64) {
+        if self.tracked.get(&id).is_some_and(|tracked| tracked.version == version) {
+            self.tracked.remove(&id);
+            self.tracked_order.retain(|other| *other != id);
         }
     }
 
@@ -620,7 +564,7 @@ impl Group {
         ids.truncate(limit);
         let next = more.then(|| ids.last().copied()).flatten();
         let records: Vec<_> =
-            ids.iter().map(|at| (at.id, ctx.storage.cached(self.id, at.id))).collect();
+            ids.iter().map(|at| (at.id, self.bytes_at_hand(ctx, at.id))).collect();
         let missing: Vec<Bytes> = records
             .iter()
             .filter(|(_, bytes)| bytes.is_none())

@@ -38,6 +38,11 @@ impl Refused {
             || self.versions.get(&id).is_some_and(|refused| *refused >= version)
     }
 
+    /// The highest version of a record that was refused lately; 0 if there is none.
+    pub(super) fn version(&self, id: RecordId) -> u64 {
+        self.versions.get(&id).copied().unwrap_or(0)
+    }
+
     fn forget(&mut self, now: Time) {
         while let Some(id) = self.until.pop_due(now) {
             self.versions.remove(&id);

@@ -357,7 +357,7 @@ impl Group {
     fn proof(&self, ctx: &Ctx<'_>, chain: &VerifiedChain) -> Vec<ByteVec> {
         let mut room = limits::MESSAGE_OVERHEAD_BYTES_MAX / 2;
         let records = self.roll.proof(chain).into_iter();
-        let records = records.filter_map(|id| ctx.storage.cached(self.id, id));
+        let records = records.filter_map(|id| self.bytes_at_hand(ctx, id));
         let fitting = records.take(limits::PAGE_MAX).take_while(|bytes| {
             let fits = bytes.len() <= room;
             room = room.saturating_sub(bytes.len());

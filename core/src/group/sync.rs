@@ -500,7 +500,7 @@ impl Group {
                     continue;
                 }
                 self.budgets.spend(ctx.now.mono, peer, units(meta.size as usize));
-                match ctx.storage.cached(self.id, id) {
+                match self.bytes_at_hand(ctx, id) {
                     Some(bytes) => self.flood_to(link, bytes),
                     None => missing.push(storage::record_key(self.id, class, id)),
                 }

@@ -16,14 +16,23 @@ use crate::time::WallTime;
 pub enum Event {
     /// The store is read; commands are answered from here on.
     Opened,
-    /// A record is new or changed, and durable here. Tombstones come too (`deleted`), internal records do not.
+    /// A record is new or changed: its signature and its signer's rights are checked, and it is on its way to the disk.
+    /// [`Stored`](Self::Stored) follows once it is durable, [`Withdrawn`](Self::Withdrawn) if the disk refuses it.
+    /// Tombstones come too (`deleted`), internal records do not.
     Record {
         /// The group.
         group: GroupId,
         /// The record.
         record: Box<Record>,
     },
-    /// A record of ours reached further.
+    /// Records that [`Record`](Self::Record) told are durable here.
+    Stored {
+        /// The group.
+        group: GroupId,
+        /// The records, with the versions that are durable, in the order in which they were told.
+        records: Vec<(RecordId, u64)>,
+    },
+    /// A record of ours reached further. Told only once the record is durable here too.
     Status {
         /// The group.
         group: GroupId,
@@ -39,7 +48,8 @@ pub enum Event {
         /// The record.
         id: RecordId,
     },
-    /// A record is gone: it relied on a membership that was revoked.
+    /// A record is gone: it relied on a membership that was revoked, or the disk refused a version that
+    /// [`Record`](Self::Record) had told; then an earlier version may stand again, and a later sync may bring it back.
     Withdrawn {
         /// The group.
         group: GroupId,

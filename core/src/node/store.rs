@@ -26,6 +26,7 @@ impl Node {
                     }
                 }
                 for group in self.groups.values_mut() {
+                    group.tell_stored(&mut ctx!(self));
                     group.settle_all(&mut ctx!(self), &mut self.links);
                 }
             }

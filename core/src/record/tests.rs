@@ -15,7 +15,7 @@ fn record(creator: PeerId, random: u64) -> Record {
     Record {
         id: RecordId::new(creator, "chat.message", random),
         kind: RecordType::new("chat.message").unwrap(),
-        version: next_version(WallTime(1_000), 0),
+        version: next_version(WallTime(1_000), 0, 0),
         creator,
         modifier: None,
         created: WallTime(1_000),
@@ -156,12 +156,15 @@ fn type_names_are_checked() {
 #[test]
 fn version_follows_peer_time_and_never_falls() {
     let noon = WallTime(1_700_000_000_000);
-    let first = next_version(noon, 0);
-    assert_eq!(version_time(first), noon);
-    assert_eq!(next_version(noon, first), first + 1);
-    assert_eq!(next_version(WallTime(0), first), first + 1);
-    assert_eq!(next_version(WallTime(u64::MAX), u64::MAX), u64::MAX);
-    assert_eq!(next_version(WallTime(u64::MAX), 0), u64::MAX << 16);
+    for salt in [0, 1, u16::MAX] {
+        let first = next_version(noon, 0, salt);
+        assert_eq!(version_time(first), noon);
+        assert_eq!(next_version(noon, first, salt), first + 1);
+        assert_eq!(next_version(WallTime(0), first, salt), first + 1);
+        assert_eq!(next_version(WallTime(u64::MAX), u64::MAX, salt), u64::MAX);
+    }
+    assert_eq!(next_version(WallTime(u64::MAX), 0, 0), u64::MAX << 16);
+    assert_ne!(next_version(noon, 0, 1), next_version(noon, 0, 2), "what chance tells apart");
 }
 
 /// The conflict order of the module head, step by step.

@@ -568,6 +568,7 @@ fn name(event: &Event) -> &'static str {
     match event {
         Event::Opened => "opened",
         Event::Record { .. } => "record",
+        Event::Stored { .. } => "stored",
         Event::Status { .. } => "status",
         Event::Expired { .. } => "expired",
         Event::Withdrawn { .. } => "withdrawn",

@@ -1,4 +1,4 @@
-//! Nothing acknowledged is lost: what a node called durable is there after any crash.
+//! Nothing acknowledged is lost: what a node called durable is there after any crash. What it only showed may be lost.
 use peergraph_core::id::{GroupId, RecordId};
 use peergraph_core::record::Record;
 use peergraph_core::time::WallTime;
@@ -8,30 +8,66 @@ use std::time::Duration;
 /// A record may go so much before its time: a host's clock is not the group's.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
+/// A version of a record, when it ends, and whether it is a deletion.
+type Version = (u64, WallTime, bool);
+
 /// What one host's application was told to be durable.
 #[derive(Debug, Default)]
 pub struct Acknowledged {
-    records: BTreeMap<(GroupId, RecordId), (u64, WallTime, bool)>,
+    records: BTreeMap<(GroupId, RecordId), Version>,
+    /// What was shown since the start, and not yet said to be durable, in that order.
+    shown: BTreeMap<(GroupId, RecordId), Vec<Version>>,
 }
 
 impl Acknowledged {
     /// The node said that this record is durable here.
     pub fn add(&mut self, group: GroupId, record: &Record) {
-        let entry = (record.version, record.expires, record.deleted);
-        let held = self.records.entry((group, record.id)).or_insert(entry);
-        if held.0 < record.version {
+        self.raise(group, record.id, (record.version, record.expires, record.deleted));
+    }
+
+    fn raise(&mut self, group: GroupId, id: RecordId, entry: Version) {
+        let held = self.records.entry((group, id)).or_insert(entry);
+        if held.0 < entry.0 {
             *held = entry;
         }
+    }
+
+    /// The node showed this record.
+    pub fn shown(&mut self, group: GroupId, record: &Record) {
+        let entry = (record.version, record.expires, record.deleted);
+        self.shown.entry((group, record.id)).or_default().push(entry);
+    }
+
+    /// The node said that this version of a record is durable here.
+    ///
+    /// # Panics
+    /// If it has not shown that.
+    pub fn stored(&mut self, group: GroupId, id: RecordId, version: u64) {
+        let shown =
+            self.shown.get_mut(&(group, id)).expect("a record is shown before it is stored");
+        let at = shown.iter().position(|entry| entry.0 == version);
+        let entry = shown.swap_remove(at.expect("a version is shown before it is stored"));
+        if shown.is_empty() {
+            self.shown.remove(&(group, id));
+        }
+        self.raise(group, id, entry);
     }
 
     /// The node said that this record's time has come.
     pub fn expired(&mut self, group: GroupId, id: RecordId) {
         self.records.remove(&(group, id));
+        self.shown.remove(&(group, id));
+    }
+
+    /// The node is gone, and what it only showed may be.
+    pub fn crashed(&mut self) {
+        self.shown.clear();
     }
 
     /// The group was left, with its records.
     pub fn left(&mut self, group: GroupId) {
         self.records.retain(|(of, _), _| *of != group);
+        self.shown.retain(|(of, _), _| *of != group);
     }
 
     /// How many.

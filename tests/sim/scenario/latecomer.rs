@@ -47,11 +47,12 @@ fn run(setup: &Setup) -> Report {
     let host = &crowd.world.hosts()[latecomer];
     let equal = crowd.delivery().last_seen(latecomer).saturating_sub(host.clock.started);
     meter.note("equal_ms", equal as f64 / 1e3);
-    meter.note("bytes_needed", host.disk.iter().map(|(_, value)| value.len() as f64).sum());
     meter.note("round_trips", crowd.world.round_trips(latecomer, 0) as f64);
     // Others than the first may still be bringing what it has.
     crowd.world.run_for(AFTERWARDS);
-    let traffic = crowd.world.hosts()[latecomer].traffic;
+    let host = &crowd.world.hosts()[latecomer];
+    meter.note("bytes_needed", host.disk.iter().map(|(_, value)| value.len() as f64).sum());
+    let traffic = host.traffic;
     meter.note("bytes", (traffic.0 + traffic.1) as f64);
     meter.note("bytes_in", traffic.1 as f64);
     let reach = crowd.delivery().reach(0, crowd.published(), &[latecomer]);

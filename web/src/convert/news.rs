@@ -13,6 +13,7 @@ use wasm_bindgen::prelude::*;
 #[serde(tag = "type", rename_all = "lowercase")]
 enum NewsJs {
     Record { group: String, record: RecordJs },
+    Stored { group: String, records: Vec<(String, u64)> },
     Status { group: String, id: String, held: u32 },
     Expired { group: String, id: String },
     Withdrawn { group: String, id: String },
@@ -55,6 +56,10 @@ fn core_news(event: Event) -> Option<NewsJs> {
     Some(match event {
         Event::Record { group: id, record } => {
             NewsJs::Record { group: group(id), record: (*record).into() }
+        }
+        Event::Stored { group: in_group, records } => {
+            let records = records.into_iter().map(|(id, version)| (record_id(id), version));
+            NewsJs::Stored { group: group(in_group), records: records.collect() }
         }
         Event::Status { group: in_group, id, held_by } => {
             NewsJs::Status { group: group(in_group), id: record_id(id), held: held_by }
