@@ -20,6 +20,7 @@
 //!    classifier has the host form of that [peer name](crate::name) as second one. There are no others. Its
 //!    subject key identifier is the first 20 bytes of that peer id.
 //! 8. Our own extension says its kind; for memberships only, a known role and at most 16 application roles, sorted;
+//!    the digest of the issuer's certificate;
 //!    for roots only, the [`Policy`] of the group, where it is not the default. It is not critical, so that other
 //!    programs can read the certificate; we insist on it all the same.
 //! 9. Basic constraints and key usage are critical and agree with kind and role: roots, inviting members and
@@ -35,7 +36,9 @@
 //!
 //! 12. It has 2 to 24 certificates: the root, and then memberships, each issued by the one before.
 //! 13. The root is one by rule 11, and its key's peer id is the group id.
-//! 14. The issuer's name and key identifier are the subject's name and key identifier of the one before.
+//! 14. The issuer's name and key identifier are the subject's name and key identifier of the one before, and the
+//!     digest of the issuer's certificate is the digest of the one before. So the digest of a membership
+//!     ([`Certificate::id`]) names its whole chain, the root and its policy included.
 //! 15. The signature is by the key of the one before.
 //! 16. Who holds the one before may issue this one ([`Policy::may_issue`]): administrators issue any role, inviting
 //!     members issue inviting and plain members with application roles of their own, plain members none, unless the
@@ -45,7 +48,7 @@
 //! 19. No peer is in a chain twice, and the group's own key is the root only.
 //! 20. The clock: [`VerifiedChain::covers`] a moment from 5 minutes before the leaf begins to 5 minutes after it
 //!     ends, by the judge's own clock. Identities do not expire.
-use crate::id::{PeerId, Serial};
+use crate::id::{CertificateId, PeerId, Serial};
 use crate::identity::{PublicKey, Verify};
 use crate::name::PeerName;
 use crate::policy::{Grant, Policy};
@@ -329,7 +332,12 @@ impl Certificate {
         &self.parsed.issuer
     }
 
-    /// Its serial number.
+    /// Its name: the digest of its bytes.
+    pub fn id(&self) -> CertificateId {
+        self.parsed.id
+    }
+
+    /// Its serial number, which other programs show. It was chosen by the issuer and decides nothing.
     pub fn serial(&self) -> Serial {
         self.parsed.serial
     }

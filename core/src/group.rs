@@ -565,7 +565,7 @@ impl Group {
         link: LinkId,
         chain: &[u8],
     ) -> Result<VerifiedChain, Misbehaved> {
-        let known = |serial| self.roll.chain(serial);
+        let known = |id| self.roll.chain(id);
         let certificates = cert::decode_chain_knowing(chain, known, ctx.checks.certificate)
             .map_err(|_| Misbehaved::Membership)?;
         let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
@@ -579,7 +579,7 @@ impl Group {
         certificates: &[Certificate],
         ctx: &Ctx<'_>,
     ) -> Result<VerifiedChain, CertError> {
-        let known = |serial| self.roll.chain(serial);
+        let known = |id| self.roll.chain(id);
         let chain = cert::verify_chain_knowing(certificates, self.id, ctx.checks.verify, known)?;
         Ok((ctx.config.share.membership)(chain))
     }

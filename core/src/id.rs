@@ -122,8 +122,15 @@ byte_id! {
     RecordId, 16
 }
 byte_id! {
-    /// Serial number of a certificate: 16 random bytes.
+    /// Serial number of a certificate: 16 bytes that its issuer chose. It decides nothing.
     Serial, 16
+}
+byte_id! {
+    /// A certificate: SHA-256 of its DER. Nobody chooses it. All 32 bytes, since with 16 an issuer could in 2^64 tries
+    /// make two certificates of one name, about which nodes that heard of either first would disagree.
+    ///
+    /// A membership names the certificate above it in the same way, so that its own name stands for its whole chain.
+    CertificateId, 32
 }
 byte_id! {
     /// SHA-256 of a DTLS certificate in DER.

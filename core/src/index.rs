@@ -9,7 +9,7 @@
 //! at the others. What it does not withstand: who may publish tens of thousands of records can, with much work,
 //! choose two sets of *own* records with one sum, and so keep stores apart in these until another record between
 //! them differs.
-use crate::id::{Digest, PeerId, RecordId};
+use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::io::Cursor;
 use crate::record::{Meta, RecordType};
 use crate::symbols::{self, Symbol, Symbols};
@@ -19,7 +19,7 @@ use hashbrown::HashTable;
 use sha2::{Digest as _, Sha256};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hash};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -73,7 +73,11 @@ impl Index {
     /// An empty index whose tables are hashed with this secret.
     pub fn new(secret: u64) -> Self {
         let mixer = Mixer::new(secret);
-        let shared = Shared { peers: Table::with_hasher(mixer), ..Shared::default() };
+        let shared = Shared {
+            peers: Table::with_hasher(mixer),
+            certificates: Table::with_hasher(mixer),
+            ..Shared::default()
+        };
         Self { mixer, shared, ..Self::default() }
     }
 
@@ -484,10 +488,11 @@ fn cut(hash: &[u8]) -> Fingerprint128 {
     std::array::from_fn(|i| hash[i])
 }
 
-/// One copy of each peer id and type for all records that name it.
+/// One copy of each peer id, certificate and type for all records that name it.
 #[derive(Clone, Debug, Default)]
 struct Shared {
     peers: Table<PeerId, Arc<PeerId>>,
+    certificates: Table<CertificateId, Arc<CertificateId>>,
     kinds: BTreeSet<RecordType>,
 }
 
@@ -496,16 +501,15 @@ const UNUSED_NAMES_MAX: usize = 1_024;
 
 impl Shared {
     fn adopt(&mut self, meta: &mut Meta) {
-        meta.creator = self.peer(&meta.creator);
-        meta.modifier = meta.modifier.as_ref().map(|peer| self.peer(peer));
+        meta.creator = one_copy(&mut self.peers, &meta.creator);
+        if let Some(modifier) = &mut meta.modifier {
+            *modifier = one_copy(&mut self.peers, modifier);
+        }
+        meta.certificate = one_copy(&mut self.certificates, &meta.certificate);
         match self.kinds.get(meta.kind.as_str()) {
             Some(kind) => meta.kind = kind.clone(),
             None => _ = self.kinds.insert(meta.kind.clone()),
         }
-    }
-
-    fn peer(&mut self, peer: &Arc<PeerId>) -> Arc<PeerId> {
-        Arc::clone(self.peers.entry(**peer).or_insert_with(|| Arc::clone(peer)))
     }
 
     /// Forgets names that no record uses, once there are more names than `records` can have by much.
@@ -513,8 +517,15 @@ impl Shared {
         if self.peers.len() > 2 * records + UNUSED_NAMES_MAX {
             self.peers.retain(|_, peer| Arc::strong_count(peer) > 1);
         }
+        if self.certificates.len() > records + UNUSED_NAMES_MAX {
+            self.certificates.retain(|_, certificate| Arc::strong_count(certificate) > 1);
+        }
         if self.kinds.len() > records + UNUSED_NAMES_MAX {
             self.kinds.retain(RecordType::is_shared);
         }
     }
+}
+
+fn one_copy<N: Copy + Eq + Hash>(known: &mut Table<N, Arc<N>>, name: &Arc<N>) -> Arc<N> {
+    Arc::clone(known.entry(**name).or_insert_with(|| Arc::clone(name)))
 }

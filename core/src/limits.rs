@@ -125,7 +125,7 @@ pub const TOMBSTONES_OUTLIVED_MAX: usize = 1_024;
 /// Records that wait for the membership of their signer, in total. Guess. Oldest out.
 pub const DEFERRED_MAX: usize = 1_024;
 /// The same, per unknown certificate. Guess. Oldest out.
-pub const DEFERRED_PER_SERIAL_MAX: usize = 64;
+pub const DEFERRED_PER_CERTIFICATE_MAX: usize = 64;
 /// Bytes of records that wait. Guess. Oldest out.
 pub const DEFERRED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records that a security provider did not let in and that are remembered, per group; deferred ones are kept whole within
@@ -241,5 +241,5 @@ const _: () = assert!(BUFFERED_LOW_BYTES < IN_TRANSPORT_BYTES_MAX);
 const _: () = assert!(IN_TRANSPORT_BYTES_MAX < PUBLISH_BACKLOG_BYTES_MAX);
 const _: () = assert!(PUBLISH_BACKLOG_BYTES_MAX + PUBLISH_WRITING_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_DEFAULT_MAX <= PAYLOAD_BYTES_MAX);
-const _: () = assert!(DEFERRED_PER_SERIAL_MAX <= DEFERRED_MAX);
+const _: () = assert!(DEFERRED_PER_CERTIFICATE_MAX <= DEFERRED_MAX);
 const _: () = assert!(SYMBOLS_MESSAGE_MAX * 16 < MESSAGE_OVERHEAD_BYTES_MAX);

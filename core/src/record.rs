@@ -12,7 +12,7 @@
 //! **Versions** are hybrid logical clocks: 48 bits milliseconds of peer time, 16 bits counter
 //! ([`next_version`]).
 use crate::cert::VerifiedChain;
-use crate::id::{Digest, GroupId, PeerId, RecordId, Serial};
+use crate::id::{CertificateId, Digest, GroupId, PeerId, RecordId};
 use crate::identity::{Domain, GroupKey, Identity, PublicKey};
 use crate::time::WallTime;
 use crate::verify::{Claim, verify_all};
@@ -82,7 +82,7 @@ pub struct Record {
     /// The content.
     pub payload: Bytes,
     /// The certificate on which the signature relies.
-    pub serial: Serial,
+    pub certificate: CertificateId,
     /// Ed25519 over all of it and the group id.
     pub signature: [u8; 64],
 }

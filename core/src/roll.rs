@@ -7,13 +7,13 @@
 //! # Seniority
 //!
 //! A certificate that is nearer to the root is senior; of two at the same distance the one that begins earlier, then
-//! the one of the lower peer id, then the one of the lower serial. The group's own key is above all.
+//! the one of the lower peer id, then the one of the lower digest. The group's own key is above all.
 //!
 //! # Revocation
 //!
 //! 1. The group's own key revokes anybody. An administrator revokes administrators junior to itself and everybody who
 //!    is not an administrator. Everybody revokes itself: that is leaving.
-//! 2. By serial, one certificate is revoked. By peer, all that a peer has or will be issued, until the revocation is
+//! 2. By its digest, one certificate is revoked. By peer, all that a peer has or will be issued, until the revocation is
 //!    deleted by who made it.
 //! 3. Revocations take effect in the order of seniority of their signers' certificates; of one signer, that of itself
 //!    first, then the lower version, then the lower digest. One that relies on a certificate which is revoked by those
@@ -34,11 +34,13 @@
 //!    group that was cut in parts can for a while have more members by one link than it allows, and has not once the
 //!    parts have met.
 use crate::cert::{Certificate, Role, VerifiedChain};
-use crate::id::{Digest, PeerId, RecordId, Serial};
+use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::identity::PublicKey;
 use crate::time::WallTime;
 use std::collections::{BTreeMap, BTreeSet};
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -96,7 +98,7 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// One certificate.
-    Serial(Serial),
+    Certificate(CertificateId),
     /// All certificates of a peer.
     Peer(PeerId),
 }
@@ -104,7 +106,7 @@ pub enum Target {
 impl Target {
     fn names(&self, certificate: &Certificate) -> bool {
         match *self {
-            Self::Serial(serial) => certificate.serial() == serial,
+            Self::Certificate(id) => certificate.id() == id,
             Self::Peer(peer) => certificate.peer_id() == peer,
         }
     }
@@ -128,7 +130,7 @@ struct Rank {
     depth: usize,
     begins: WallTime,
     peer: PeerId,
-    serial: Serial,
+    id: CertificateId,
 }
 
 impl Rank {
@@ -137,7 +139,7 @@ impl Rank {
             depth,
             begins: certificate.not_before(),
             peer: certificate.peer_id(),
-            serial: certificate.serial(),
+            id: certificate.id(),
         }
     }
 }
@@ -157,7 +159,7 @@ pub(crate) struct Revocation {
     pub(crate) target: Target,
     pub(crate) reason: Reason,
     /// Certificates issued directly under the target's that stay.
-    pub(crate) standing: BTreeSet<Serial>,
+    pub(crate) standing: BTreeSet<CertificateId>,
     /// Beginnings of the digests of the records that stay, sorted.
     pub(crate) kept: Kept,
 }
@@ -224,7 +226,7 @@ pub(crate) struct Redemption {
     /// Who came.
     pub(crate) peer: PeerId,
     /// The certificate that it was issued.
-    pub(crate) serial: Serial,
+    pub(crate) certificate: CertificateId,
     pub(crate) version: u64,
 }
 
@@ -232,15 +234,15 @@ pub(crate) struct Redemption {
 #[derive(Clone, Debug)]
 pub(crate) struct Roll {
     owner: VerifiedChain,
-    chains: BTreeMap<Serial, VerifiedChain>,
-    serials: BTreeMap<PeerId, BTreeSet<Serial>>,
+    chains: BTreeMap<CertificateId, VerifiedChain>,
+    certificates: BTreeMap<PeerId, BTreeSet<CertificateId>>,
     revocations: BTreeMap<RecordId, Revocation>,
     redemptions: BTreeMap<RecordId, Redemption>,
     /// What of them has effect, by what it hits, in the order of rule 3. Derived.
-    by_serial: BTreeMap<Serial, Vec<RecordId>>,
+    by_certificate: BTreeMap<CertificateId, Vec<RecordId>>,
     by_peer: BTreeMap<PeerId, Vec<RecordId>>,
     /// Certificates that an invitation had no use left for. Derived.
-    surplus: BTreeSet<Serial>,
+    surplus: BTreeSet<CertificateId>,
 }
 
 impl Roll {
@@ -249,10 +251,10 @@ impl Roll {
         Self {
             owner,
             chains: BTreeMap::new(),
-            serials: BTreeMap::new(),
+            certificates: BTreeMap::new(),
             revocations: BTreeMap::new(),
             redemptions: BTreeMap::new(),
-            by_serial: BTreeMap::new(),
+            by_certificate: BTreeMap::new(),
             by_peer: BTreeMap::new(),
             surplus: BTreeSet::new(),
         }
@@ -263,33 +265,33 @@ impl Roll {
         &self.owner
     }
 
-    /// The membership with this serial; the group's own key for that of the root.
-    pub(crate) fn chain(&self, serial: Serial) -> Option<&VerifiedChain> {
-        if serial == self.owner.serial() {
+    /// The membership with this certificate; the group's own key for that of the root.
+    pub(crate) fn chain(&self, certificate: CertificateId) -> Option<&VerifiedChain> {
+        if certificate == self.owner.id() {
             return Some(&self.owner);
         }
-        self.chains.get(&serial)
+        self.chains.get(&certificate)
     }
 
     /// Notes a membership. Whether it was not known.
     pub(crate) fn add(&mut self, chain: VerifiedChain) -> bool {
-        let known = self.chains.contains_key(&chain.serial());
+        let known = self.chains.contains_key(&chain.id());
         if !known {
-            self.serials.entry(chain.peer()).or_default().insert(chain.serial());
-            self.chains.insert(chain.serial(), chain);
+            self.certificates.entry(chain.peer()).or_default().insert(chain.id());
+            self.chains.insert(chain.id(), chain);
         }
         !known
     }
 
     /// Forgets memberships that have ended before `now`: no record relies on them any more.
     pub(crate) fn forget_ended(&mut self, now: WallTime) {
-        let serials = &mut self.serials;
-        self.chains.retain(|serial, chain| {
+        let certificates = &mut self.certificates;
+        self.chains.retain(|id, chain| {
             let stays = chain.not_after() >= now;
-            if !stays && let Some(others) = serials.get_mut(&chain.peer()) {
-                others.remove(serial);
+            if !stays && let Some(others) = certificates.get_mut(&chain.peer()) {
+                others.remove(id);
                 if others.is_empty() {
-                    serials.remove(&chain.peer());
+                    certificates.remove(&chain.peer());
                 }
             }
             stays
@@ -298,13 +300,13 @@ impl Roll {
 
     /// Everybody who has, or had, a membership.
     pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> {
-        self.serials.keys().copied()
+        self.certificates.keys().copied()
     }
 
     /// The memberships of one peer.
     pub(crate) fn of_peer(&self, peer: PeerId) -> impl Iterator<Item = &VerifiedChain> {
-        let serials = self.serials.get(&peer).into_iter().flatten();
-        serials.filter_map(|serial| self.chains.get(serial))
+        let certificates = self.certificates.get(&peer).into_iter().flatten();
+        certificates.filter_map(|id| self.chains.get(id))
     }
 
     /// The membership of a peer that counts: one that stands and is valid at `now` before others, then the one that
@@ -314,7 +316,7 @@ impl Roll {
             let good = self.standing(chain, now) == Standing::Member;
             let grant = chain.grant();
             let grants = (grant.role, grant.app_roles.len());
-            (good, grants, chain.not_before(), chain.not_after(), chain.serial())
+            (good, grants, chain.not_before(), chain.not_after(), chain.id())
         };
         self.of_peer(peer).max_by_key(key)
     }
@@ -338,8 +340,10 @@ impl Roll {
             let acts = self.revocations.iter().filter(|(_, act)| act.digest == by.digest);
             return acts.map(|(&id, _)| id).collect();
         }
-        let serials: Vec<Serial> = chain.certificates().iter().map(Certificate::serial).collect();
-        let mut own = self.redemptions.values().filter(|used| serials.contains(&used.serial));
+        let certificates: Vec<CertificateId> =
+            chain.certificates().iter().map(Certificate::id).collect();
+        let mut own =
+            self.redemptions.values().filter(|used| certificates.contains(&used.certificate));
         let Some(invitation) = own.next().map(|used| used.invitation) else { return Vec::new() };
         let of = self.redemptions.iter().filter(|(_, used)| used.invitation == invitation);
         of.map(|(&id, _)| id).collect()
@@ -354,22 +358,26 @@ impl Roll {
     }
 
     /// The memberships that do not stand if a revocation of `target` that lets `standing` stand has effect.
-    pub(crate) fn under(&self, target: Target, standing: &BTreeSet<Serial>) -> BTreeSet<Serial> {
+    pub(crate) fn under(
+        &self,
+        target: Target,
+        standing: &BTreeSet<CertificateId>,
+    ) -> BTreeSet<CertificateId> {
         let falls = |chain: &VerifiedChain| {
             let certificates = chain.certificates();
             (1..certificates.len()).any(|depth| {
                 let below = certificates.get(depth + 1);
                 target.names(&certificates[depth])
-                    && !below.is_some_and(|below| standing.contains(&below.serial()))
+                    && !below.is_some_and(|below| standing.contains(&below.id()))
             })
         };
-        self.chains.values().filter(|chain| falls(chain)).map(VerifiedChain::serial).collect()
+        self.chains.values().filter(|chain| falls(chain)).map(VerifiedChain::id).collect()
     }
 
     /// The certificates that `target` issued itself.
-    pub(crate) fn issued_under(&self, target: Target) -> BTreeSet<Serial> {
+    pub(crate) fn issued_under(&self, target: Target) -> BTreeSet<CertificateId> {
         let pairs = self.chains.values().flat_map(|chain| chain.certificates().windows(2).skip(1));
-        pairs.filter(|pair| target.names(&pair[0])).map(|pair| pair[1].serial()).collect()
+        pairs.filter(|pair| target.names(&pair[0])).map(|pair| pair[1].id()).collect()
     }
 
     /// The revocation that a record carries.
@@ -377,7 +385,7 @@ impl Roll {
         self.revocations.get(&id)
     }
 
-    /// The revocations of one peer that `signer` made, by serial or by peer.
+    /// The revocations of one peer that `signer` made, by certificate or by peer.
     pub(crate) fn revocations_of(&self, peer: PeerId, signer: PeerId) -> Vec<RecordId> {
         let wanted =
             |act: &Revocation| act.target_chain.peer() == peer && act.signer.peer() == signer;
@@ -411,7 +419,7 @@ impl Roll {
             return true;
         }
         if let Some(redemption) = self.redemptions.remove(&id) {
-            self.surplus.remove(&redemption.serial);
+            self.surplus.remove(&redemption.certificate);
             self.count(redemption.invitation);
             return true;
         }
@@ -447,9 +455,9 @@ impl Roll {
         for (_, used) in used {
             came.insert(used.peer);
             if came.len() > used.uses as usize {
-                self.surplus.insert(used.serial);
+                self.surplus.insert(used.certificate);
             } else {
-                self.surplus.remove(&used.serial);
+                self.surplus.remove(&used.certificate);
             }
         }
     }
@@ -465,7 +473,7 @@ impl Roll {
 
     /// Finds anew which revocations have effect.
     fn judge(&mut self) {
-        self.by_serial.clear();
+        self.by_certificate.clear();
         self.by_peer.clear();
         let mut ordered: Vec<_> =
             self.revocations.iter().map(|(&id, act)| (act.order(), id)).collect();
@@ -481,7 +489,7 @@ impl Roll {
             return;
         };
         match act.target {
-            Target::Serial(serial) => self.by_serial.entry(serial).or_default().push(id),
+            Target::Certificate(named) => self.by_certificate.entry(named).or_default().push(id),
             Target::Peer(peer) => self.by_peer.entry(peer).or_default().push(id),
         }
     }
@@ -493,16 +501,17 @@ impl Roll {
         before: Option<&'a Order>,
     ) -> impl Iterator<Item = Hit<'a>> {
         let certificates = chain.certificates();
-        let quiet = self.by_serial.is_empty() && self.by_peer.is_empty() && self.surplus.is_empty();
+        let quiet =
+            self.by_certificate.is_empty() && self.by_peer.is_empty() && self.surplus.is_empty();
         let depths = if quiet { 1..1 } else { 1..certificates.len() };
         depths.filter_map(move |depth| {
             let certificate = &certificates[depth];
-            if self.surplus.contains(&certificate.serial()) {
+            if self.surplus.contains(&certificate.id()) {
                 return Some(Hit::Surplus);
             }
             let by = self.decides(certificate, depth, before)?;
             let below = certificates.get(depth + 1);
-            let stands = below.is_some_and(|below| by.standing.contains(&below.serial()));
+            let stands = below.is_some_and(|below| by.standing.contains(&below.id()));
             (!stands).then_some(Hit::Revoked(by))
         })
     }
@@ -514,9 +523,9 @@ impl Roll {
         depth: usize,
         before: Option<&Order>,
     ) -> Option<&Revocation> {
-        let by_serial = self.by_serial.get(&certificate.serial());
+        let by_certificate = self.by_certificate.get(&certificate.id());
         let by_peer = self.by_peer.get(&certificate.peer_id());
-        let acts = by_serial.into_iter().chain(by_peer).flatten();
+        let acts = by_certificate.into_iter().chain(by_peer).flatten();
         acts.filter_map(|id| self.revocations.get(id))
             .filter(|act| may_hit(&act.signer, certificate, depth))
             .map(|act| (act.order(), act))

@@ -63,7 +63,7 @@ pub use peergraph_core;
 pub use peergraph_core::address::Address;
 pub use peergraph_core::cert::{Certificate, Role};
 pub use peergraph_core::error::Error;
-pub use peergraph_core::id::{GroupId, PeerId, RecordId, Serial};
+pub use peergraph_core::id::{CertificateId, GroupId, PeerId, RecordId};
 pub use peergraph_core::identity::{Identity, read_public_document};
 pub use peergraph_core::invitation::Invitation;
 pub use peergraph_core::io::{

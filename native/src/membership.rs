@@ -166,7 +166,7 @@ impl Group {
         self.requests.ask(Command::Issue { group: self.id(), peer, grant }).await.map(drop)
     }
 
-    /// Begins to take away all memberships of a peer, or one by its serial. What they published and whom they let in
+    /// Begins to take away all memberships of a peer, or one by its certificate. What they published and whom they let in
     /// stays unless something else is said, as far as this node knows of it.
     ///
     /// ```no_run

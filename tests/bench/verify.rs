@@ -9,7 +9,7 @@ use crate::{median, seconds};
 use bytes::Bytes;
 use ed25519_batch::{Signature, VerifyingKey, verify_batch};
 use peergraph_core::cert::{self, Certificate, Role, Subject, VerifiedChain};
-use peergraph_core::id::{GroupId, RecordId, Serial};
+use peergraph_core::id::{CertificateId, GroupId, RecordId};
 use peergraph_core::identity::{self, GroupKey, Identity};
 use peergraph_core::io::{Event, SyncPhase};
 use peergraph_core::policy::Policy;
@@ -198,7 +198,7 @@ impl Members {
                 deleted: false,
                 attributes: Vec::new(),
                 payload: Bytes::from(vec![b'.'; PAYLOAD_BYTES]),
-                serial: chain.serial(),
+                certificate: chain.id(),
                 signature: [0; 64],
             };
             record.sign(chain.group(), author).claim(chain)
@@ -252,16 +252,16 @@ struct Chains<'a> {
     encoded: Vec<Vec<u8>>,
     group: GroupId,
     /// All of them, and their issuer's.
-    all: BTreeMap<Serial, &'a VerifiedChain>,
-    issuer: BTreeMap<Serial, &'a VerifiedChain>,
+    all: BTreeMap<CertificateId, &'a VerifiedChain>,
+    issuer: BTreeMap<CertificateId, &'a VerifiedChain>,
 }
 
 impl<'a> Chains<'a> {
     fn of(members: &'a Members) -> Self {
         let encode = |chain: &VerifiedChain| cert::encode_chain(chain.certificates());
         let chains = &members.chains;
-        let issuer = BTreeMap::from([(members.issuer.serial(), &members.issuer)]);
-        let all = chains.iter().map(|chain| (chain.serial(), chain)).chain(issuer.clone());
+        let issuer = BTreeMap::from([(members.issuer.id(), &members.issuer)]);
+        let all = chains.iter().map(|chain| (chain.id(), chain)).chain(issuer.clone());
         Self {
             encoded: chains.iter().map(encode).collect(),
             group: members.issuer.group(),
@@ -281,14 +281,14 @@ impl<'a> Chains<'a> {
     }
 
     fn issuer_known(&self) {
-        self.verify(|serial| self.issuer.get(&serial).copied());
+        self.verify(|id| self.issuer.get(&id).copied());
     }
 
     fn known(&self) {
-        self.verify(|serial| self.all.get(&serial).copied());
+        self.verify(|id| self.all.get(&id).copied());
     }
 
-    fn verify(&self, known: impl Fn(Serial) -> Option<&'a VerifiedChain>) {
+    fn verify(&self, known: impl Fn(CertificateId) -> Option<&'a VerifiedChain>) {
         for bytes in &self.encoded {
             let certificates = cert::decode_chain_knowing(bytes, &known, cert::read_certificate)
                 .expect("it was encoded");

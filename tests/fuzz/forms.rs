@@ -3,7 +3,7 @@ use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use peergraph_core::address::Address;
 use peergraph_core::cert::{self, Certificate, Role, Subject, VerifiedChain};
-use peergraph_core::id::{GroupId, PeerId, RecordId, Serial};
+use peergraph_core::id::{CertificateId, GroupId, PeerId, RecordId};
 use peergraph_core::identity::{self, GroupKey, Identity, PublicKey};
 use peergraph_core::invitation::{Invitation, InvitationKind};
 use peergraph_core::limits::{CERTIFICATE_BYTES_MAX, CHAIN_MAX, PAYLOAD_BYTES_DEFAULT_MAX};
@@ -227,7 +227,7 @@ pub(crate) fn record_seeds() -> Vec<Vec<u8>> {
             attribute("truth", Value::Boolean(true)),
         ],
         payload: Bytes::from_static(b"hello"),
-        serial: Serial::from_bytes([0x41; 16]),
+        certificate: CertificateId::from_bytes([0x41; 32]),
         signature: [0; 64],
     };
     let plain = Record { modifier: None, modified: NOW, attributes: Vec::new(), ..full.clone() };

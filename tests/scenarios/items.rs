@@ -17,11 +17,11 @@ fn c37_groups_are_made_opened_and_deleted() {
         let [ada, bob] = hosts[..] else { panic!("two hosts") };
         let other = world.create_group(ada, "talk");
         assert_ne!(group, other, "each group has a key of its own");
-        let serial = world.members(bob, group).into_iter().map(|member| member.serial);
+        let serial = world.members(bob, group).into_iter().map(|member| member.certificate);
         let serials: Vec<_> = serial.collect();
         let invitation = world.invite_bearer(ada, group, 1, Duration::from_secs(600));
         assert_eq!(world.join(bob, invitation), Ok(group));
-        let again = world.members(bob, group).into_iter().map(|member| member.serial);
+        let again = world.members(bob, group).into_iter().map(|member| member.certificate);
         assert!(again.eq(serials), "nothing changed");
         world.say_to(ada, group, "hello", &hosts);
         world.stop(bob);

@@ -16,7 +16,7 @@ fn fault_of(pretence: Pretence) -> BadRecord {
         Pretence::ForeignId => BadRecord::ForeignId,
         Pretence::Counterfeit | Pretence::OtherGroup => BadRecord::Signature,
         Pretence::Impersonate
-        | Pretence::BorrowSerial
+        | Pretence::BorrowCertificate
         | Pretence::Outlive
         | Pretence::Predate
         | Pretence::Issue

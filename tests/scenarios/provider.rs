@@ -5,7 +5,7 @@ use peergraph_core::cert::VerifiedChain;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId, RecordId};
 use peergraph_core::io::{Command, Draft, Event, Invite};
-use peergraph_core::limits::DEFERRED_PER_SERIAL_MAX;
+use peergraph_core::limits::DEFERRED_PER_CERTIFICATE_MAX;
 use peergraph_core::provider::{Channel, Meeting, Provider, Verdict, Why};
 use peergraph_core::record::{Attribute, Record, Value};
 use peergraph_tests::story::draft;
@@ -145,7 +145,7 @@ fn deferred_records_are_bounded_and_none_is_lost() {
     each_seed("deferred_records_are_bounded_and_none_is_lost", 10, |world| {
         let provider = Arc::new(Strict::default());
         let (group, [ada, bob, _]) = group_with(world, &provider);
-        let many = 2 * DEFERRED_PER_SERIAL_MAX;
+        let many = 2 * DEFERRED_PER_CERTIFICATE_MAX;
         for number in 0..many {
             world.say(ada, group, &format!("later {number}"));
         }
@@ -156,7 +156,7 @@ fn deferred_records_are_bounded_and_none_is_lost() {
         revalidate(world, bob, group);
         let all = world.texts(ada, group);
         let at_once = world.records(bob, group).len();
-        assert_eq!(at_once, DEFERRED_PER_SERIAL_MAX, "those that were kept whole");
+        assert_eq!(at_once, DEFERRED_PER_CERTIFICATE_MAX, "those that were kept whole");
         world.run_for(Duration::from_secs(10));
         assert_eq!(world.texts(bob, group), all, "the others were asked for");
         nobody_is_blamed(world);

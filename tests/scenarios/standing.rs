@@ -2,7 +2,7 @@
 use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::error::Error;
-use peergraph_core::id::{GroupId, PeerId, Serial};
+use peergraph_core::id::{CertificateId, GroupId, PeerId};
 use peergraph_core::io::{Command, Event, Invite, Keep, MemberInfo, Properties, Reply};
 use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::roll::{Reason, Standing, Target};
@@ -383,7 +383,7 @@ fn renewed_membership_reaches_a_member_that_was_away_when_it_ended() {
         let bob = world.native("bob");
         world.let_in(ada, group, bob, &[ada]);
         introduce(world, group, &[ada, bob]);
-        let first: Serial = group_serial(world, ada, group, bob);
+        let first: CertificateId = group_serial(world, ada, group, bob);
         world.stop(bob);
         world.run_for(HOUR + HOUR / 4);
         world.start(bob);
@@ -395,7 +395,7 @@ fn renewed_membership_reaches_a_member_that_was_away_when_it_ended() {
     });
 }
 
-fn group_serial(world: &mut World, at: HostId, group: GroupId, who: HostId) -> Serial {
+fn group_serial(world: &mut World, at: HostId, group: GroupId, who: HostId) -> CertificateId {
     let who = peer(world, who);
-    member(world, at, group, who).expect("a member").serial
+    member(world, at, group, who).expect("a member").certificate
 }

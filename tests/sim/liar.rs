@@ -10,7 +10,7 @@ use crate::adversary::{distort, garbage};
 use crate::host::{HostId, Slot};
 use crate::world::World;
 use bytes::Bytes;
-use peergraph_core::id::{GroupId, PeerId, RecordId, Serial};
+use peergraph_core::id::{CertificateId, GroupId, PeerId, RecordId};
 use peergraph_core::limits::{FRAME_BYTES_MAX, PAGE_MAX};
 use peergraph_core::record::{Record, RecordType, Signed};
 use peergraph_core::time::WallTime;
@@ -186,7 +186,7 @@ fn fresh(own: &Record, id: RecordId, version: u64) -> Record {
 }
 
 /// The end of a record, by whom it does not belong to.
-fn tombstone(record: Record, modifier: PeerId, serial: Serial, version: u64) -> Record {
+fn tombstone(record: Record, modifier: PeerId, certificate: CertificateId, version: u64) -> Record {
     let modified = WallTime(version >> 16).max(record.created.after(Duration::from_secs(1)));
     Record {
         modifier: Some(modifier),
@@ -195,7 +195,7 @@ fn tombstone(record: Record, modifier: PeerId, serial: Serial, version: u64) -> 
         deleted: true,
         attributes: Vec::new(),
         payload: Bytes::new(),
-        serial,
+        certificate,
         ..record
     }
 }
@@ -330,7 +330,7 @@ impl World {
             modifier: Some(me),
             modified: now.max(record.created.after(second)),
             version: version.max(record.version + 1),
-            serial: own.serial,
+            certificate: own.certificate,
             ..record.clone()
         };
         Some(match act {

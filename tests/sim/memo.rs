@@ -5,7 +5,7 @@
 //! times. One CI run goes without it, so that the shortcut cannot hide anything.
 use bytes::Bytes;
 use peergraph_core::cert::{CertError, Certificate, VerifiedChain};
-use peergraph_core::id::{Digest, Serial};
+use peergraph_core::id::{CertificateId, Digest};
 use peergraph_core::identity::{PublicKey, verify};
 use peergraph_core::node::Share;
 use peergraph_core::provider::Curve;
@@ -30,7 +30,7 @@ thread_local! {
     static SEEN: Memo<[u8; 32], bool> = Memo::default();
     static READ: Memo<Bytes, Certificate> = Memo::default();
     static RECORDS: Memo<Digest, Bytes> = Memo::default();
-    static MEMBERSHIPS: Memo<Serial, VerifiedChain> = Memo::default();
+    static MEMBERSHIPS: Memo<CertificateId, VerifiedChain> = Memo::default();
     static PUBLIC: Memo<[u8; 32], [u8; 32]> = Memo::default();
     static AGREED: Memo<[[u8; 32]; 2], Option<[u8; 32]>> = Memo::default();
 }
@@ -97,11 +97,7 @@ pub(crate) const SHARE: Share = Share {
         ..SHARED_BYTES_MAX => once(&RECORDS, *digest, || Bytes::copy_from_slice(bytes)),
         SHARED_BYTES_MAX.. => bytes.clone(),
     },
-    membership: |chain| {
-        let known = once(&MEMBERSHIPS, chain.serial(), || chain.clone());
-        // Who issues a certificate chooses its serial.
-        if known == chain { known } else { chain }
-    },
+    membership: |chain| once(&MEMBERSHIPS, chain.id(), || chain.clone()),
 };
 
 /// Reads a certificate, once for each on this thread. All nodes share the copy. One that cannot be read is read again

@@ -278,7 +278,7 @@ export class Group extends Base {
     return Object.freeze({
       id: raw.id, name: raw.name, role: raw.role, roles: Object.freeze(raw.roles),
       standing: raw.standing, revoked: this.#revoked(raw), me: raw.id === this.#peer.id,
-      online: raw.nodes.length > 0, nodes: Object.freeze(raw.nodes), serial: raw.serial,
+      online: raw.nodes.length > 0, nodes: Object.freeze(raw.nodes), certificate: raw.certificate,
       issuer: this.#signer(raw.issuer), expires: new Date(raw.expires),
     });
   }

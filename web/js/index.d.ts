@@ -457,8 +457,8 @@ export class Group<T = Payloads> extends EventTarget {
    * longer. What is not given stays as the member has it; of a peer id, that is `"member"` without other roles.
    */
   promote(member: Member | string, grant?: { role?: Role; roles?: readonly string[] } & Waits): Promise<void>;
-  /** Takes away all memberships of a member or peer id, or one by its serial. */
-  revoke(member: Member | string | { serial: string }, options?: RevokeOptions): Promise<void>;
+  /** Takes away all memberships of a member or peer id, or one by its certificate. */
+  revoke(member: Member | string | { certificate: string }, options?: RevokeOptions): Promise<void>;
   /** Takes back what we revoked of a member or peer id. */
   reinstate(member: Member | string, options?: Waits): Promise<void>;
 
@@ -642,8 +642,8 @@ export interface Member {
   readonly standing: Standing;
   /** By whom its membership was revoked, where it was. */
   readonly revoked: Revoked | null;
-  /** Serial of the certificate that says all this, who issued it, and when it ends. */
-  readonly serial: string;
+  /** The certificate that says all this, who issued it, and when it ends. */
+  readonly certificate: string;
   readonly issuer: Signer;
   readonly expires: Date;
   /** Whether it is us. */

@@ -48,9 +48,10 @@ export function encodeRevocation(target, { reason = "unspecified", records = "ke
     if (value !== "keep" && value !== "drop") throw badArgument(`${name} is "keep" or "drop"`);
     return value === "keep";
   };
-  const serial = target?.serial !== undefined && target.id === undefined ? target.serial : null;
+  const certificate =
+    target?.certificate !== undefined && target.id === undefined ? target.certificate : null;
   return {
-    peer: serial === null ? peerOf(target) : null, serial, reason: String(reason),
+    peer: certificate === null ? peerOf(target) : null, certificate, reason: String(reason),
     keepRecords: kept("records", records), keepMembers: kept("members", members),
   };
 }

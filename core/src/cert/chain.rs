@@ -1,7 +1,7 @@
 //! Chains: rules 12–20 of the parent module.
-use super::profile::Kind;
+use super::profile::{Kind, certificate_id};
 use super::{CertError, Certificate, ReadCertificate, Role, read_certificate, verify_root};
-use crate::id::{GroupId, PeerId, Serial};
+use crate::id::{CertificateId, GroupId, PeerId};
 use crate::identity::{PublicKey, Verify};
 use crate::limits::{CERTIFICATE_CLOCK_SKEW, CHAIN_MAX};
 use crate::policy::{Grant, Policy};
@@ -83,9 +83,9 @@ impl VerifiedChain {
         self.root().policy()
     }
 
-    /// Serial number of the leaf.
-    pub fn serial(&self) -> Serial {
-        self.leaf().serial()
+    /// The name of the leaf, which stands for the whole chain.
+    pub fn id(&self) -> CertificateId {
+        self.leaf().id()
     }
 
     /// When the membership begins.
@@ -156,16 +156,16 @@ pub fn verify_chain(
     verify_chain_knowing(certificates, group, verify, |_| None)
 }
 
-/// The same, where some chains were verified before: those that end at a certificate of this one, by its serial. Their
+/// The same, where some chains were verified before: those that end at a certificate of this one, by its name. Their
 /// signatures are not checked again, and their certificates are shared.
 pub fn verify_chain_knowing<'a>(
     certificates: &[Certificate],
     group: GroupId,
     verify: Verify,
-    known: impl Fn(Serial) -> Option<&'a VerifiedChain>,
+    known: impl Fn(CertificateId) -> Option<&'a VerifiedChain>,
 ) -> Result<VerifiedChain, CertError> {
     let proven = (1..=certificates.len()).rev().find_map(|count| {
-        let known = known(certificates[count - 1].serial())?;
+        let known = known(certificates[count - 1].id())?;
         (known.certificates() == &certificates[..count] && known.group() == group).then_some(known)
     });
     if let Some(known) = proven.filter(|known| known.certificates().len() == certificates.len()) {
@@ -211,7 +211,10 @@ fn check_link(
 ) -> Result<Grant, CertError> {
     let (above, below) = (&issuer.parsed, &certificate.parsed);
     let grant = certificate.grant().ok_or(CertError::Kind)?;
-    if below.issuer != above.subject || below.issuer_key_id != Some(above.key_id()) {
+    if below.issuer != above.subject
+        || below.issuer_key_id != Some(above.key_id())
+        || below.above != Some(issuer.id())
+    {
         return Err(CertError::Issuer);
     }
     if let Some(above) = issuer_grant {
@@ -245,7 +248,7 @@ pub fn decode_chain(bytes: &[u8]) -> Result<Vec<Certificate>, CertError> {
 /// chains.
 pub fn decode_chain_knowing<'a>(
     bytes: &[u8],
-    known: impl Fn(Serial) -> Option<&'a VerifiedChain>,
+    known: impl Fn(CertificateId) -> Option<&'a VerifiedChain>,
     read: ReadCertificate,
 ) -> Result<Vec<Certificate>, CertError> {
     let mut decoder = minicbor::Decoder::new(bytes);
@@ -273,7 +276,7 @@ pub(crate) fn read_chain(
 
 fn read_chain_knowing<'a>(
     decoder: &mut minicbor::Decoder<'_>,
-    known: impl Fn(Serial) -> Option<&'a VerifiedChain>,
+    known: impl Fn(CertificateId) -> Option<&'a VerifiedChain>,
     read: ReadCertificate,
 ) -> Result<Vec<Certificate>, CertError> {
     let count = decoder.array().ok().flatten().ok_or(CertError::Encoding)?;
@@ -283,19 +286,10 @@ fn read_chain_knowing<'a>(
     let mut certificates = Vec::new();
     for _ in 0..count {
         let der = decoder.bytes().map_err(|_| CertError::Encoding)?;
-        let parsed = peek_serial(der).and_then(&known).map(VerifiedChain::leaf);
-        certificates.push(match parsed.filter(|certificate| certificate.der() == der) {
-            Some(certificate) => certificate.clone(),
+        certificates.push(match known(certificate_id(der)) {
+            Some(chain) => chain.leaf().clone(),
             None => read(der)?,
         });
     }
     Ok(certificates)
-}
-
-/// The serial of a certificate, from the place where those of our profile have it: behind the heads of the whole and of
-/// its signed part, of four bytes each, and the version.
-fn peek_serial(der: &[u8]) -> Option<Serial> {
-    const BEFORE: [u8; 7] = [0xa0, 3, 2, 1, 2, 2, Serial::BYTES as u8];
-    let rest = der.get(8..)?.strip_prefix(&BEFORE)?;
-    rest.first_chunk().map(|serial| Serial::from_bytes(*serial))
 }

@@ -98,6 +98,7 @@ fn forged(chain: &VerifiedChain, issuer: &crate::identity::Identity, kind: Kind)
     let template = Template {
         app_roles: &[],
         policy: None,
+        above: Some(above.id()),
         kind,
         serial: [1; 16],
         issuer: above.name(),
@@ -161,6 +162,7 @@ fn openssl_refuses_expired_foreign_and_overlong_chains() {
     let template = Template {
         app_roles: &[],
         policy: None,
+        above: Some(zoe.id()),
         kind: Kind::Member(Role::Member),
         serial: [2; 16],
         issuer: "Zoe",

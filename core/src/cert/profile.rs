@@ -3,7 +3,7 @@
 //! Names are built from parts and read as parts, never as `CN=…` text. Signatures are read with
 //! `BitString::as_bytes`, which looks at the unused bits.
 use super::{CertError, Role};
-use crate::id::{PeerId, Serial};
+use crate::id::{CertificateId, Digest, PeerId, Serial};
 use crate::identity::{PublicKey, check_name};
 use crate::limits::CERTIFICATE_BYTES_MAX;
 use crate::name::PeerName;
@@ -99,6 +99,9 @@ struct KindExtension {
     app_roles: Option<Vec<String>>,
     /// Of roots only; absent for the default.
     policy: Option<OctetString>,
+    /// Of memberships only, and always: the digest of the certificate above.
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
+    above: Option<OctetString>,
 }
 
 /// RFC 5280 §4.1.2 without the unique identifiers, which nobody may use.
@@ -126,11 +129,14 @@ struct Signed {
 
 /// What a certificate says, read from bytes that follow rules 1–10.
 pub(super) struct Parsed {
+    pub(super) id: CertificateId,
     pub(super) kind: Kind,
     /// Empty but for memberships.
     pub(super) app_roles: Vec<String>,
     /// The default but for roots.
     pub(super) policy: Policy,
+    /// Of memberships only, and always.
+    pub(super) above: Option<CertificateId>,
     pub(super) serial: Serial,
     pub(super) issuer: String,
     pub(super) subject: String,
@@ -171,14 +177,16 @@ impl Parsed {
         let peer = key.peer_id();
         let (not_before, not_after) = parse_validity(&tbs.validity)?;
         let extensions = Extensions::parse(tbs.extensions.as_deref().unwrap_or_default())?;
-        let KindExtension { kind, role, app_roles, policy } =
+        let KindExtension { kind, role, app_roles, policy, above } =
             read(extensions.ours, false).ok_or(CertError::Role)?;
         let kind = Kind::from_numbers(kind, role).ok_or(CertError::Role)?;
         let peer_name = extensions.peer_name(peer, kind)?;
         Ok(Self {
+            id: certificate_id(der),
             kind,
             app_roles: parse_app_roles(kind, app_roles)?,
             policy: parse_policy(kind, policy)?,
+            above: parse_above(kind, above)?,
             serial: parse_serial(&tbs.serial)?,
             issuer: parse_name(&tbs.issuer)?,
             subject: parse_name(&tbs.subject)?,
@@ -205,6 +213,7 @@ pub(super) struct Template<'a> {
     pub(super) kind: Kind,
     pub(super) app_roles: &'a [String],
     pub(super) policy: Option<Vec<u8>>,
+    pub(super) above: Option<CertificateId>,
     pub(super) serial: [u8; 16],
     pub(super) issuer: &'a str,
     pub(super) subject: &'a str,
@@ -279,6 +288,7 @@ impl Template<'_> {
             role,
             app_roles: (!self.app_roles.is_empty()).then(|| self.app_roles.to_vec()),
             policy: self.policy.as_deref().map(OctetString::new).transpose()?,
+            above: self.above.map(|id| OctetString::new(*id.as_bytes())).transpose()?,
         };
         extensions.push(extension(OURS, false, &ours)?);
         Ok(extensions)
@@ -442,6 +452,23 @@ fn parse_policy(kind: Kind, policy: Option<OctetString>) -> Result<Policy, CertE
         (Kind::Root, Some(bytes)) => Policy::from_bytes(bytes.as_bytes()),
         (Kind::Member(_) | Kind::Identity, Some(_)) => Err(CertError::Policy),
     }
+}
+
+/// Rule 8.
+fn parse_above(kind: Kind, above: Option<OctetString>) -> Result<Option<CertificateId>, CertError> {
+    match (kind, above) {
+        (Kind::Member(_), Some(id)) => {
+            let id = id.as_bytes().try_into().map_err(|_| CertError::Role)?;
+            Ok(Some(CertificateId::from_bytes(id)))
+        }
+        (Kind::Root | Kind::Identity, None) => Ok(None),
+        (Kind::Member(_), None) | (Kind::Root | Kind::Identity, Some(_)) => Err(CertError::Role),
+    }
+}
+
+/// The name of the certificate with these bytes.
+pub(super) fn certificate_id(der: &[u8]) -> CertificateId {
+    CertificateId::from_bytes(*Digest::of(der).as_bytes())
 }
 
 /// Rules 2 and 4.

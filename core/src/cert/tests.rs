@@ -94,6 +94,7 @@ impl Group {
         let mut template = Template {
             app_roles: &[],
             policy: None,
+            above: Some(issuer.id()),
             kind: Kind::Member(Role::Member),
             serial: SERIAL,
             issuer: issuer.name(),
@@ -106,6 +107,7 @@ impl Group {
             path_len: None,
         };
         edit(&mut template);
+        template.above = template.above.filter(|_| matches!(template.kind, Kind::Member(_)));
         Certificate::from_der(template.to_der(|tbs| self.ada.sign_certificate(tbs))).unwrap()
     }
 }
@@ -156,7 +158,7 @@ fn member_of_a_member_has_a_chain_that_holds() {
     assert_eq!((chain.role(), chain.depth()), (Role::Member, 2));
     assert_eq!((chain.not_before(), chain.not_after()), (NOW, NOW.after(DAY * 28)));
     assert_eq!((chain.root(), chain.leaf().issuer_name()), (&group.root, "Ada"));
-    assert!(chain.certificates().iter().all(|certificate| certificate.der().len() < 450));
+    assert!(chain.certificates().iter().all(|certificate| certificate.der().len() < 500));
     assert_eq!(group.refusal(|_| ()), None);
 }
 
@@ -229,8 +231,21 @@ fn rule_13_chains_of_other_groups_are_refused() {
     let mut der = group.root.der().to_vec();
     let last = der.len() - 1;
     der[last] ^= 1;
-    let forged = [Certificate::from_der(der).unwrap(), chain[1].clone()];
-    assert_eq!(verify_chain(&forged, group.id(), verify), Err(CertError::Signature));
+    let forged = Certificate::from_der(der).unwrap();
+    assert_eq!(verify_root(&forged, verify), Err(CertError::Signature));
+    let issued_by_the_other = [forged, chain[1].clone()];
+    assert_eq!(verify_chain(&issued_by_the_other, group.id(), verify), Err(CertError::Issuer));
+}
+
+/// One key makes two roots: a certificate that was issued under one has no place under the other, though issuer and key
+/// are the same. So whoever has the group's key changes the policy for nobody.
+#[test]
+fn rule_14_a_certificate_belongs_to_one_root() {
+    let group = group();
+    let (name, end) = (group.root.name(), group.root.not_after());
+    let again = issue_root(&group.key, name, [9; 16], group.root.not_before(), end);
+    let chain = [again, group.ada_chain.leaf().clone()];
+    assert_eq!(verify_chain(&chain, group.id(), verify), Err(CertError::Issuer));
 }
 
 #[test]
@@ -288,6 +303,7 @@ fn rule_16_is_judged_by_the_verifier_too() {
         let template = Template {
             app_roles: &[],
             policy: None,
+            above: Some(bobs.leaf().id()),
             kind: Kind::Member(Role::Administrator),
             serial: SERIAL,
             issuer: "Bob",
@@ -365,6 +381,7 @@ fn rule_19_circles_are_refused_and_never_issued() {
         let template = Template {
             app_roles: &[],
             policy: None,
+            above: Some(bobs.leaf().id()),
             kind: Kind::Member(Role::Member),
             serial: SERIAL,
             issuer: "Bob",
@@ -503,7 +520,7 @@ fn known_chains_spare_signatures_and_change_no_verdict() {
     let ada = &group.ada_chain;
     let bob = join(&group.ada, ada, &identity(2, "Bob"), Role::Member);
     let knowing = |bytes: &[u8], known: &[&VerifiedChain]| {
-        let known = |serial| known.iter().find(|chain| chain.serial() == serial).copied();
+        let known = |id| known.iter().find(|chain| chain.id() == id).copied();
         let certificates = decode_chain_knowing(bytes, known, read_certificate)?;
         CHECKED.store(0, Ordering::Relaxed);
         let chain = verify_chain_knowing(&certificates, group.id(), counting, known)?;

@@ -14,7 +14,7 @@
 use super::{Group, OpenInvitation};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::BadRecord;
-use crate::id::{PeerId, Serial};
+use crate::id::{CertificateId, PeerId};
 use crate::identity::{PublicKey, check_name};
 use crate::io;
 use crate::limits;
@@ -65,7 +65,7 @@ struct RedemptionSays {
     #[n(2)]
     peer: PeerId,
     #[n(3)]
-    serial: Serial,
+    certificate: CertificateId,
 }
 
 /// Payload of a revocation record.
@@ -74,10 +74,10 @@ struct RedemptionSays {
 struct RevocationSays {
     /// One certificate; without it all of the peer that the target's chain ends with.
     #[n(0)]
-    serial: Option<Serial>,
+    certificate: Option<CertificateId>,
     #[n(1)]
     reason: Reason,
-    /// Serials, one after another.
+    /// Digests of certificates, one after another.
     #[cbor(n(2), with = "minicbor::bytes")]
     standing: Vec<u8>,
     /// Beginnings of digests, one after another, sorted.
@@ -134,8 +134,8 @@ impl OpenInvitation {
 
 /// The payload of a redemption.
 pub(super) fn redemption_payload(used: &Redemption) -> Vec<u8> {
-    let Redemption { invitation, uses, peer, serial, .. } = *used;
-    wire::encode(&RedemptionSays { invitation, uses, peer, serial })
+    let Redemption { invitation, uses, peer, certificate, .. } = *used;
+    wire::encode(&RedemptionSays { invitation, uses, peer, certificate })
 }
 
 /// The payload of a revocation.
@@ -143,12 +143,12 @@ pub(super) fn revocation_payload(act: &Revocation) -> Vec<u8> {
     let below_root =
         |chain: &VerifiedChain| cert::encode_chain(chain.certificates().get(1..).unwrap_or(&[]));
     wire::encode(&RevocationSays {
-        serial: match act.target {
-            Target::Serial(serial) => Some(serial),
+        certificate: match act.target {
+            Target::Certificate(id) => Some(id),
             Target::Peer(_) => None,
         },
         reason: act.reason,
-        standing: act.standing.iter().flat_map(Serial::as_bytes).copied().collect(),
+        standing: act.standing.iter().flat_map(CertificateId::as_bytes).copied().collect(),
         kept: act.kept.to_bytes(),
         signer: below_root(&act.signer),
         target: below_root(&act.target_chain),
@@ -163,7 +163,7 @@ impl Group {
         signed: &Signed,
     ) -> Result<Option<(VerifiedChain, Meaning)>, BadRecord> {
         let record = signed.record();
-        let relied_on = || self.roll.chain(record.serial).cloned();
+        let relied_on = || self.roll.chain(record.certificate).cloned();
         if record.deleted {
             let says =
                 if record.kind.is_reserved() { Meaning::TakenBack } else { Meaning::Nothing };
@@ -172,7 +172,7 @@ impl Group {
         let (chain, meaning) = match record.kind.as_str() {
             RecordType::MEMBERSHIP => {
                 let issued = self.read_chain(ctx, &record.payload, false)?;
-                let own = issued.serial() == record.serial;
+                let own = issued.id() == record.certificate;
                 let chain = if own { Some(issued.clone()) } else { relied_on() };
                 (chain, Meaning::Membership(issued))
             }
@@ -195,7 +195,7 @@ impl Group {
         bytes: &[u8],
         below_root: bool,
     ) -> Result<VerifiedChain, BadRecord> {
-        let known = |serial| self.roll.chain(serial);
+        let known = |id| self.roll.chain(id);
         let mut certificates =
             cert::decode_chain_knowing(bytes, known, ctx.checks.certificate).map_err(bad)?;
         if below_root {
@@ -212,17 +212,18 @@ impl Group {
         let says: RevocationSays = decode(&record.payload)?;
         let signer = self.read_chain(ctx, &says.signer, true)?;
         let target_chain = self.read_chain(ctx, &says.target, true)?;
-        if signer.serial() != record.serial {
+        if signer.id() != record.certificate {
             return Err(BadRecord::Certificate);
         }
-        let (serials, []) = says.standing.as_chunks() else { return Err(BadRecord::Encoding) };
+        let (standing, []) = says.standing.as_chunks() else { return Err(BadRecord::Encoding) };
         let kept = Kept::from_bytes(&says.kept).ok_or(BadRecord::Encoding)?;
-        if serials.len() > limits::REVOCATION_STANDING_MAX
+        if standing.len() > limits::REVOCATION_STANDING_MAX
             || kept.len() > limits::REVOCATION_KEPT_MAX
         {
             return Err(BadRecord::PayloadTooLong);
         }
-        let target = says.serial.map_or(Target::Peer(target_chain.peer()), Target::Serial);
+        let target =
+            says.certificate.map_or(Target::Peer(target_chain.peer()), Target::Certificate);
         let act = Revocation {
             version: record.version,
             digest: signed.digest(),
@@ -230,7 +231,7 @@ impl Group {
             target_chain,
             target,
             reason: says.reason,
-            standing: serials.iter().map(|serial| Serial::from_bytes(*serial)).collect(),
+            standing: standing.iter().map(|id| CertificateId::from_bytes(*id)).collect(),
             kept,
         };
         if act.is_allowed() { Ok(act) } else { Err(BadRecord::NotSenior) }
@@ -303,8 +304,8 @@ fn check_internal(
         (RecordType::MEMBERSHIP, Meaning::Membership(issued)) => {
             let issuer = issued.certificates().len().checked_sub(2);
             let issuer = issuer.and_then(|at| issued.certificates().get(at));
-            let by_issuer = issuer.map(Certificate::serial) == Some(chain.serial());
-            let by_member = issued.serial() == chain.serial();
+            let by_issuer = issuer.map(Certificate::id) == Some(chain.id());
+            let by_member = issued.id() == chain.id();
             if by_issuer || by_member { Ok(()) } else { Err(BadRecord::NotIssuer) }
         }
         (RecordType::INVITATION, Meaning::Invitation(open)) => {
@@ -349,9 +350,9 @@ fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
 }
 
 fn read_redemption(record: &Record) -> Result<Meaning, BadRecord> {
-    let RedemptionSays { invitation, uses, peer, serial } = decode(&record.payload)?;
+    let RedemptionSays { invitation, uses, peer, certificate } = decode(&record.payload)?;
     let version = record.version;
-    Ok(Meaning::Redemption(Redemption { invitation, uses, peer, serial, version }))
+    Ok(Meaning::Redemption(Redemption { invitation, uses, peer, certificate, version }))
 }
 
 fn decode<'b, T: Decode<'b, ()>>(payload: &'b [u8]) -> Result<T, BadRecord> {

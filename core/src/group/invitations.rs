@@ -240,8 +240,8 @@ impl Group {
             }
         };
         let Some(leaf) = issued.last() else { return Ok(()) };
-        let (serial, ends) = (leaf.serial(), leaf.not_after());
-        let used = Redemption { invitation: key, uses, peer, serial, version: 0 };
+        let (certificate, ends) = (leaf.id(), leaf.not_after());
+        let used = Redemption { invitation: key, uses, peer, certificate, version: 0 };
         self.publish_internal(
             ctx,
             kind_of(RecordType::REDEMPTION),

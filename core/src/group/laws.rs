@@ -22,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
+mod attacks;
+
 const NOW: WallTime = WallTime(1_800_000_000_000);
 const HOUR: Duration = Duration::from_secs(3_600);
 const SEEDS: u64 = 100;
@@ -130,7 +132,7 @@ impl Story {
                 true => Bytes::new(),
                 false => Bytes::copy_from_slice(&act.content.to_be_bytes()),
             },
-            serial: act.by.chain.serial(),
+            certificate: act.by.chain.id(),
             signature: [0; 64],
         };
         record.sign(self.group(), &act.by.identity)

@@ -310,7 +310,7 @@ impl Group {
             deleted,
             attributes: Vec::new(),
             payload: Bytes::copy_from_slice(payload),
-            serial: chain.serial(),
+            certificate: chain.id(),
             signature: [0; 64],
         };
         let signed = match &self.key {
@@ -336,7 +336,7 @@ pub(super) enum Signer {
 
 /// The record in which a member shows its own membership.
 fn membership_id(chain: &VerifiedChain) -> RecordId {
-    let random = chain.serial().as_bytes().first_chunk::<8>().copied().unwrap_or_default();
+    let random = chain.id().as_bytes().first_chunk::<8>().copied().unwrap_or_default();
     RecordId::new(chain.peer(), RecordType::MEMBERSHIP, u64::from_be_bytes(random))
 }
 

@@ -268,7 +268,7 @@ impl Group {
             deleted,
             attributes,
             payload: payload.into(),
-            serial: chain.serial(),
+            certificate: chain.id(),
             signature: [0; 64],
         };
         record.check(self.payload_bytes_max())?;

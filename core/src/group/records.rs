@@ -185,7 +185,7 @@ impl Group {
             let maker = record.modifier.unwrap_or(record.creator);
             let by_maker = from.is_some_and(|link| self.is_from(link, maker));
             let waiting = Waiting { record: signed.bytes().clone(), from };
-            self.deferred.add(record.serial, waiting, by_maker);
+            self.deferred.add(record.certificate, waiting, by_maker);
             return Ok(Examined::Settled(Accepted::Later, id));
         };
         self.check_rights(record, &chain, &meaning)?;
@@ -234,10 +234,10 @@ impl Group {
             }
         }
         let new_member =
-            if let Meaning::Membership(issued) = &meaning { Some(issued.serial()) } else { None };
+            if let Meaning::Membership(issued) = &meaning { Some(issued.id()) } else { None };
         self.store_record(ctx, signed, &chain, meaning, from, None);
-        if let Some(serial) = new_member {
-            for Waiting { record, from } in self.deferred.take(serial) {
+        if let Some(certificate) = new_member {
+            for Waiting { record, from } in self.deferred.take(certificate) {
                 let from = from.filter(|&link| self.is_neighbour(link));
                 // A bad one is simply dropped.
                 let _ = self.accept_all(ctx, vec![record], from);
@@ -425,7 +425,7 @@ impl Group {
     ) -> Result<(), Error> {
         let chain = self.valid_chain(ctx)?;
         let chain = chain.clone();
-        let (serial, not_after) = (chain.serial(), chain.not_after());
+        let (certificate, not_after) = (chain.id(), chain.not_after());
         if draft.kind.is_reserved() {
             return Err(BadRecord::Type.into());
         }
@@ -479,7 +479,7 @@ impl Group {
             deleted: draft.delete,
             attributes: draft.attributes,
             payload: draft.payload,
-            serial,
+            certificate,
             signature: [0; 64],
         };
         record.check(self.payload_bytes_max())?;
@@ -590,7 +590,7 @@ impl Group {
             name: chain.name().to_owned(),
             grant: chain.grant().clone(),
             standing: self.roll.standing(chain, now),
-            serial: chain.serial(),
+            certificate: chain.id(),
             issuer: chain.issuer().unwrap_or(peer),
             expires: chain.not_after(),
             nodes: self.present_of.get(&peer).into_iter().flatten().copied().collect(),

@@ -8,7 +8,7 @@ use super::membership::{Internal, Signer, kind_of};
 use super::{Group, SlotState, Timer};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
-use crate::id::{Digest, PeerId, RecordId, Serial};
+use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::io::{CloseReason, Event, Keep, LinkId, RequestId};
 use crate::limits;
 use crate::link::Links;
@@ -91,7 +91,7 @@ impl Group {
         request: RequestId,
     ) -> Result<(), Error> {
         let chain = match target {
-            Target::Serial(serial) => self.roll.chain(serial).filter(|chain| chain.depth() > 0),
+            Target::Certificate(id) => self.roll.chain(id).filter(|chain| chain.depth() > 0),
             Target::Peer(peer) => self.roll.best_of(peer, ctx.now.wall),
         };
         let chain = chain.ok_or(Error::UnknownMember)?.clone();
@@ -133,7 +133,7 @@ impl Group {
         let signer = if as_owner { self.roll.owner() } else { self.valid_chain(ctx)? }.clone();
         let target = match by_peer {
             true => Target::Peer(chain.peer()),
-            false => Target::Serial(chain.serial()),
+            false => Target::Certificate(chain.id()),
         };
         let standing = if keep.members { self.roll.issued_under(target) } else { BTreeSet::new() };
         let kept = if keep.records { self.kept(target, &standing) } else { Kept::default() };
@@ -143,7 +143,7 @@ impl Group {
             return Err(Error::TooMuchToKeep);
         }
         let until = match target {
-            Target::Serial(_) => chain.not_after().after(limits::CERTIFICATE_CLOCK_SKEW),
+            Target::Certificate(_) => chain.not_after().after(limits::CERTIFICATE_CLOCK_SKEW),
             Target::Peer(_) => self.root.not_after(),
         };
         let act = Revocation {
@@ -164,10 +164,10 @@ impl Group {
 
     /// The records in the store that rely on what a revocation of `target` takes away, those by which others could
     /// still be let in left out.
-    fn kept(&self, target: Target, standing: &BTreeSet<Serial>) -> Kept {
+    fn kept(&self, target: Target, standing: &BTreeSet<CertificateId>) -> Kept {
         let under = self.roll.under(target, standing);
         let invites = |meta: &Meta| meta.kind.as_str() == RecordType::INVITATION && !meta.deleted;
-        let relies = |meta: &&Meta| under.contains(&meta.serial) && !invites(meta);
+        let relies = |meta: &&Meta| under.contains(&meta.certificate()) && !invites(meta);
         let classes = [Class::Membership, Class::Application];
         let metas = classes.iter().flat_map(|&class| self.index(class).iter());
         Kept::new(metas.filter(relies).map(|meta| meta.digest))
@@ -205,7 +205,7 @@ impl Group {
         // All that stand, or an earlier one would go on. The one with which we sign comes last: what it signs then does
         // not hold. Where there is too much to keep, leaving without it would take it from the others.
         let mut all = self.standing_of(ctx, chain.peer());
-        all.sort_by_key(|held| held.serial() == chain.serial());
+        all.sort_by_key(|held| held.id() == chain.id());
         let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
         for held in all {
             let (reason, keep) = (Reason::Left, Keep::ALL);
@@ -243,7 +243,7 @@ impl Group {
         for class in Class::ALL {
             let holds = |meta: &Meta| {
                 self.roll.act(meta.id).map_or_else(
-                    || match self.roll.chain(meta.serial) {
+                    || match self.roll.chain(meta.certificate()) {
                         Some(chain) => self.roll.admits(chain, &meta.digest),
                         None => true,
                     },
@@ -373,7 +373,7 @@ impl Group {
         let was = self.own_standing;
         let best = self.roll.best_of(ours.peer(), now).unwrap_or(ours).clone();
         let standing = self.roll.standing(&best, now);
-        let changed = best.serial() != ours.serial();
+        let changed = best.id() != ours.id();
         if !changed && standing == was {
             return;
         }

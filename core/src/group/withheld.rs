@@ -5,7 +5,7 @@
 //! link again (a sync would bring it each time) before it is requested.
 use super::{Group, SlotState};
 use crate::error::Misbehaved;
-use crate::id::{Digest, RecordId, Serial};
+use crate::id::{CertificateId, Digest, RecordId};
 use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::link::Links;
@@ -29,7 +29,7 @@ pub(super) struct Withheld {
     records: BTreeMap<u64, Entry>,
     ages: BTreeMap<(RecordId, Digest), u64>,
     /// Those that are kept whole, by age, and the certificates that they rely on.
-    whole: BTreeMap<u64, Serial>,
+    whole: BTreeMap<u64, CertificateId>,
     whole_bytes: usize,
     count: u64,
 }
@@ -89,7 +89,7 @@ impl Withheld {
         }
         self.records.insert(age, entry);
         if whole {
-            self.keep(age, record.serial, signed.bytes());
+            self.keep(age, record.certificate, signed.bytes());
         }
         while self.records.len() > limits::WITHHELD_MAX
             && let Some((&oldest, _)) = self.records.first_key_value()
@@ -99,17 +99,17 @@ impl Withheld {
     }
 
     /// Keeps a record whole. Where there are too many, the oldest of its signer's, or of all, is no longer.
-    fn keep(&mut self, age: u64, serial: Serial, bytes: &Bytes) {
+    fn keep(&mut self, age: u64, certificate: CertificateId, bytes: &Bytes) {
         if bytes.len() > limits::DEFERRED_BYTES_MAX / 8 {
             return;
         }
         if let Some(entry) = self.records.get_mut(&age) {
             entry.bytes = Some(bytes.clone());
-            self.whole.insert(age, serial);
+            self.whole.insert(age, certificate);
             self.whole_bytes += bytes.len();
         }
-        let theirs = || self.whole.iter().filter(|(_, other)| **other == serial);
-        if theirs().count() > limits::DEFERRED_PER_SERIAL_MAX
+        let theirs = || self.whole.iter().filter(|(_, other)| **other == certificate);
+        if theirs().count() > limits::DEFERRED_PER_CERTIFICATE_MAX
             && let Some((&oldest, _)) = theirs().next()
         {
             self.cut(oldest);
@@ -321,7 +321,7 @@ mod tests {
 
     const NOW: WallTime = WallTime(1_800_000_000_000);
 
-    fn signed(identity: &Identity, number: u64, serial: u8, bytes: usize) -> Signed {
+    fn signed(identity: &Identity, number: u64, certificate: u8, bytes: usize) -> Signed {
         let creator: PeerId = identity.peer_id();
         let record = Record {
             id: RecordId::new(creator, "note", number),
@@ -335,7 +335,7 @@ mod tests {
             deleted: false,
             attributes: Vec::new(),
             payload: vec![0; bytes].into(),
-            serial: Serial::from_bytes([serial; 16]),
+            certificate: CertificateId::from_bytes([certificate; 32]),
             signature: [0; 64],
         };
         record.sign_with(crate::id::GroupId::from(creator), |_| [0; 64])
@@ -353,7 +353,7 @@ mod tests {
         for number in 0..100 {
             withheld.add(&signed(&ada, number, 1, 10), true);
         }
-        assert_eq!(withheld.whole.len(), limits::DEFERRED_PER_SERIAL_MAX);
+        assert_eq!(withheld.whole.len(), limits::DEFERRED_PER_CERTIFICATE_MAX);
         assert!(withheld.records.values().take(36).all(|entry| entry.bytes.is_none()));
         // Many, and large ones.
         for number in 0..200 {

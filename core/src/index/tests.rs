@@ -16,7 +16,7 @@ pub(crate) fn meta(nth: u64, modified: u64, version: u64) -> Meta {
         digest: Digest::of(&[nth, modified, version].map(u64::to_be_bytes).concat()),
         size: 300,
         deleted: false,
-        serial: crate::id::Serial::default(),
+        certificate: Arc::new(CertificateId::default()),
         kind: RecordType::new(["a", "b"][nth as usize % 2]).unwrap(),
         creator: Arc::new(creator),
         modifier: None,

@@ -2,7 +2,7 @@
 use super::{LinkId, LookupFault, StoreFault};
 use crate::address::Address;
 use crate::error::Misbehaved;
-use crate::id::{GroupId, NodeId, PeerId, RecordId, Serial};
+use crate::id::{CertificateId, GroupId, NodeId, PeerId, RecordId};
 use crate::node_url::{BadDescription, NodeUrl};
 use crate::policy::{Grant, Policy};
 use crate::provider::Verdict;
@@ -279,8 +279,8 @@ pub struct MemberInfo {
     pub grant: Grant,
     /// Whether it is a member.
     pub standing: Standing,
-    /// Serial of the certificate that says so.
-    pub serial: Serial,
+    /// The certificate that says so.
+    pub certificate: CertificateId,
     /// Who issued that certificate; the group's own key has the group's id.
     pub issuer: PeerId,
     /// When that certificate ends.

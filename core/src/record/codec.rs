@@ -4,7 +4,7 @@
 //! record    = [header, signature: bytes(64), payload: bytes]
 //! header    = [format: 1, id: bytes(16), version: bytes(8, big-endian), type: text, creator: bytes(32),
 //!              modifier: bytes(32) / null, created: uint, modified: uint, expires: uint, deleted: bool,
-//!              attributes: [*attribute], serial: bytes(16)]
+//!              attributes: [*attribute], certificate: bytes(32)]
 //! attribute = [name: text, kind: uint, value]          kind 0 text, 1 int, 2 float64, 3 uint (date), 4 bool
 //!
 //! byte      0     1     2     3     4 … 19    20    21 … 28
@@ -18,7 +18,7 @@
 //! number is refused: what is signed must be understood whole.
 use super::{Attribute, Record, RecordType, Value};
 use crate::error::BadRecord;
-use crate::id::{Digest, GroupId, PeerId, RecordId, Serial};
+use crate::id::{CertificateId, Digest, GroupId, PeerId, RecordId};
 use crate::identity::Domain;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::time::WallTime;
@@ -56,7 +56,7 @@ fn write_header<W: Write>(e: &mut Encoder<W>, record: &Record) -> Written<W> {
     e.u64(record.created.0)?.u64(record.modified.0)?.u64(record.expires.0)?;
     e.bool(record.deleted)?;
     write_attributes(e, &record.attributes)?;
-    e.encode(record.serial)?.ok()
+    e.encode(record.certificate)?.ok()
 }
 
 pub(super) fn attributes_bytes(list: &[Attribute]) -> usize {
@@ -111,7 +111,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Record, usize), BadRecord> {
     let [created, modified, expires] = [d.u64()?, d.u64()?, d.u64()?].map(WallTime);
     let deleted = d.bool()?;
     let attributes = read_attributes(&mut d)?;
-    let serial = d.decode::<Serial>()?;
+    let certificate = d.decode::<CertificateId>()?;
     let header_end = d.position();
     let signature = d.bytes()?.try_into().map_err(|_| BadRecord::Encoding)?;
     let payload = bytes.slice_ref(d.bytes()?);
@@ -127,7 +127,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Record, usize), BadRecord> {
         deleted,
         attributes,
         payload,
-        serial,
+        certificate,
         signature,
     };
     // One form only: the bytes are those that we would write, to the last.

@@ -1,12 +1,12 @@
 //! What stays in memory of every record.
 use super::{Order, RecordType, Signed};
-use crate::id::{Digest, PeerId, RecordId, Serial};
+use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::io::Cursor;
 use crate::time::WallTime;
 use std::sync::Arc;
 
-/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 136 bytes; the
-/// peers and the type are shared where an [`Index`](crate::index::Index) holds it.
+/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 128 bytes; the
+/// peers, the certificate and the type are shared where an [`Index`](crate::index::Index) holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Which.
@@ -25,15 +25,19 @@ pub struct Meta {
     pub size: u32,
     /// Whether it is a tombstone.
     pub deleted: bool,
-    /// The certificate on which it relies.
-    pub serial: Serial,
     /// Its type.
     pub kind: RecordType,
+    pub(crate) certificate: Arc<CertificateId>,
     pub(crate) creator: Arc<PeerId>,
     pub(crate) modifier: Option<Arc<PeerId>>,
 }
 
 impl Meta {
+    /// The certificate on which it relies.
+    pub fn certificate(&self) -> CertificateId {
+        *self.certificate
+    }
+
     /// Who made it.
     pub fn creator(&self) -> PeerId {
         *self.creator
@@ -77,7 +81,7 @@ impl From<&Signed> for Meta {
             digest: signed.digest(),
             size: u32::try_from(signed.bytes().len()).unwrap_or(u32::MAX),
             deleted: record.deleted,
-            serial: record.serial,
+            certificate: Arc::new(record.certificate),
             kind: record.kind.clone(),
             creator: Arc::new(record.creator),
             modifier: record.modifier.map(Arc::new),

@@ -24,7 +24,7 @@ fn record(creator: PeerId, random: u64) -> Record {
         deleted: false,
         attributes: vec![Attribute { name: "author".into(), value: Value::String("Ada".into()) }],
         payload: Bytes::from_static(b"hello"),
-        serial: Serial::from_bytes([5; 16]),
+        certificate: CertificateId::from_bytes([5; 32]),
         signature: [0; 64],
     }
 }

@@ -79,7 +79,7 @@ fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Revocation {
         digest: digest(n),
         signer: signer.clone(),
         target_chain: target.clone(),
-        target: Target::Serial(target.serial()),
+        target: Target::Certificate(target.id()),
         reason: Reason::Misconduct,
         standing: BTreeSet::new(),
         kept: Kept::default(),
@@ -148,8 +148,8 @@ fn rule_5_who_was_let_in_falls_unless_the_revocation_lets_it_stand() {
     falls.revoke(id(1), act(1, &cast.owner, a));
     assert!(!stands(&falls, a) && !stands(&falls, i) && !stands(&falls, m));
     let mut stay = cast.roll();
-    let standing = stay.issued_under(Target::Serial(a.serial()));
-    assert_eq!(standing, BTreeSet::from([i.serial()]));
+    let standing = stay.issued_under(Target::Certificate(a.id()));
+    assert_eq!(standing, BTreeSet::from([i.id()]));
     stay.revoke(id(1), Revocation { standing, ..act(1, &cast.owner, a) });
     assert!(!stands(&stay, a) && stands(&stay, i) && stands(&stay, m));
     // What a revoked administrator issues afterwards, however dated, was not on the list.
@@ -164,7 +164,7 @@ fn rule_7_the_first_redemptions_count_whatever_the_order_in_which_they_come() {
         invitation: key,
         uses: 2,
         peer: cast.members[at].peer(),
-        serial: cast.members[at].serial(),
+        certificate: cast.members[at].id(),
         version,
     };
     let all = [(id(1), used(0, 30)), (id(2), used(1, 10)), (id(3), used(2, 20))];

@@ -1,6 +1,6 @@
 //! Standings and reasons in one word each, the same in every host.
 use super::{Reason, Standing, Target};
-use crate::id::{PeerId, Serial};
+use crate::id::{CertificateId, PeerId};
 use std::fmt;
 use std::str::FromStr;
 
@@ -66,9 +66,9 @@ impl From<PeerId> for Target {
     }
 }
 
-impl From<Serial> for Target {
-    fn from(serial: Serial) -> Self {
-        Self::Serial(serial)
+impl From<CertificateId> for Target {
+    fn from(certificate: CertificateId) -> Self {
+        Self::Certificate(certificate)
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use futures::StreamExt as _;
-use peergraph::{Event, Events, Grant, Group, MemberInfo, PeerId, Reason, Role, Serial, Target};
+use peergraph::{
+    CertificateId, Event, Events, Grant, Group, MemberInfo, PeerId, Reason, Role, Target,
+};
 use serde_json::json;
 
 use super::group::{MEET_WAIT, change, has_others, meets};
@@ -28,8 +30,8 @@ pub(crate) struct PromoteArguments {
 pub(crate) struct RevokeArguments {
     /// Id, beginning of the id, or name
     group: String,
-    /// Whose: name, peer id, or the beginning of the peer id; or the serial of one membership
-    #[arg(value_name = "PEER|SERIAL")]
+    /// Whose: name, peer id, or the beginning of the peer id; or the certificate of one membership
+    #[arg(value_name = "PEER|CERTIFICATE")]
     target: String,
     /// Why, for everybody to read: unspecified, key-lost, misconduct or left
     #[arg(long, default_value = "unspecified")]
@@ -132,9 +134,9 @@ pub(super) async fn revoke(global: &Global, arguments: RevokeArguments) -> Resul
     change(global, &arguments.group, async |group| {
         let members = list(group).await?;
         let member = find_member(&members, &arguments.target);
-        let target = match (&member, arguments.target.parse::<Serial>()) {
+        let target = match (&member, arguments.target.parse::<CertificateId>()) {
             (Ok(member), _) => Target::Peer(member.peer),
-            (Err(_), Ok(serial)) => Target::Serial(serial),
+            (Err(_), Ok(certificate)) => Target::Certificate(certificate),
             (Err(_), Err(_)) => Target::Peer(member?.peer),
         };
         let mut revoke = group.revoke(target).reason(arguments.reason);
@@ -147,8 +149,8 @@ pub(super) async fn revoke(global: &Global, arguments: RevokeArguments) -> Resul
         revoke.await.context("revoking the membership")?;
         let peer = match target {
             Target::Peer(peer) => Some(peer),
-            Target::Serial(serial) => {
-                let owner = members.iter().find(|member| member.serial == serial);
+            Target::Certificate(certificate) => {
+                let owner = members.iter().find(|member| member.certificate == certificate);
                 owner.map(|member| member.peer)
             }
         };
@@ -230,7 +232,7 @@ mod tests {
             name: name.to_owned(),
             grant: Role::Member.into(),
             standing: Standing::Member,
-            serial: Serial::from_bytes([first_byte; 16]),
+            certificate: CertificateId::from_bytes([first_byte; 32]),
             issuer: PeerId::from_bytes([9; 32]),
             expires: WallTime(0),
             nodes: Vec::new(),

@@ -174,7 +174,7 @@ pub(super) fn member_json(member: &MemberInfo) -> serde_json::Value {
         "role": member.grant.role.to_string(),
         "app_roles": member.grant.app_roles,
         "standing": standing_json(member.standing),
-        "serial": member.serial.to_string(),
+        "certificate": member.certificate.to_string(),
         "issuer": member.issuer.to_string(),
         "expires": member.expires.0,
         "nodes": member.nodes.iter().map(|node| node.to_string()).collect::<Vec<_>>(),
@@ -201,7 +201,7 @@ pub(super) fn node_text(node: &NodeInfo, name: &str) -> String {
 
 /// A member as a line; `name_of` tells who the others in it are.
 pub(super) fn member_text(member: &MemberInfo, name_of: impl Fn(PeerId) -> String) -> String {
-    let MemberInfo { peer, name, grant, serial, .. } = member;
+    let MemberInfo { peer, name, grant, certificate, .. } = member;
     let (role, issuer) = (grant_text(grant), name_of(member.issuer));
     let here = if member.nodes.is_empty() { "away" } else { "here" };
     let standing = if member.standing == Standing::Member {
@@ -209,7 +209,10 @@ pub(super) fn member_text(member: &MemberInfo, name_of: impl Fn(PeerId) -> Strin
     } else {
         standing_text(member.standing, name_of)
     };
-    format!("{peer}  {}  {role}, {standing}, issued by {issuer}, serial {serial}", plain(name))
+    format!(
+        "{peer}  {}  {role}, {standing}, issued by {issuer}, certificate {certificate}",
+        plain(name)
+    )
 }
 
 /// `{"is": "revoked", "by": …, "reason": "misconduct"}`.

@@ -180,9 +180,9 @@ fn members_are_promoted_revoked_reinstated_and_told_why_not() {
     fails(&quick(&["group", "revoke", "Trip", "Bob", "--reason", "bored"]), 2, &["misconduct"]);
     fails(&quick(&["group", "set", "Trip"]), 2, &["--rename"]);
 
-    // He may revoke himself, by his serial, which is leaving with the group kept.
-    let serial = me["serial"].as_str().expect("text");
-    let revoke = ["group", "revoke", "Trip", serial, "--reason", "key-lost"];
+    // He may revoke himself, by his certificate, which is leaving with the group kept.
+    let certificate = me["certificate"].as_str().expect("text");
+    let revoke = ["group", "revoke", "Trip", certificate, "--reason", "key-lost"];
     let gone = one(&quick(&revoke));
     let standing = serde_json::json!({ "is": "revoked", "by": peer, "reason": "key-lost" });
     assert_eq!(gone["standing"], standing);

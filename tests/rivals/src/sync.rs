@@ -6,7 +6,7 @@
 //! time a store is built and compared, again it is compared with another peer's.
 use bytes::Bytes;
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
-use peergraph_core::id::{GroupId, RecordId, Serial};
+use peergraph_core::id::{CertificateId, GroupId, RecordId};
 use peergraph_core::identity::Identity;
 use peergraph_core::index::Index;
 use peergraph_core::limits::PAGE_MAX;
@@ -135,7 +135,7 @@ fn records(options: &Options) -> Vec<Meta> {
             deleted: false,
             attributes: Vec::new(),
             payload: Bytes::new(),
-            serial: Serial::from_bytes([1; 16]),
+            certificate: CertificateId::from_bytes([1; 32]),
             signature: [0; 64],
         }
     };

@@ -231,7 +231,7 @@ mod tests {
     use super::*;
     use crate::chance::Chance;
     use crate::clock::WORLD_BEGINS;
-    use peergraph_core::id::Serial;
+    use peergraph_core::id::CertificateId;
     use peergraph_core::identity::Identity;
     use peergraph_core::io::{StoreId, StoreTask};
 
@@ -250,7 +250,7 @@ mod tests {
             deleted: false,
             attributes: Vec::new(),
             payload: Bytes::copy_from_slice(text.as_bytes()),
-            serial: Serial::from_bytes([1; 16]),
+            certificate: CertificateId::from_bytes([1; 32]),
             signature: [0; 64],
         };
         record.sign(GROUP, ada)

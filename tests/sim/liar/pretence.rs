@@ -8,7 +8,7 @@ use memchr::memmem;
 use peergraph_core::cert::{
     Certificate, Role, Subject, decode_chain, encode_chain, issue_by_owner, issue_root,
 };
-use peergraph_core::id::{GroupId, RecordId, Serial};
+use peergraph_core::id::{CertificateId, GroupId, RecordId};
 use peergraph_core::identity::{GroupKey, Identity};
 use peergraph_core::policy::Policy;
 use peergraph_core::record::{Record, RecordType};
@@ -26,7 +26,7 @@ pub enum Pretence {
     /// The same, who names its own: only the signature is the liar's.
     Counterfeit,
     /// An own record that names another's certificate.
-    BorrowSerial,
+    BorrowCertificate,
     /// A record that was signed for another group.
     OtherGroup,
     /// An own record that ends after the certificate that it names.
@@ -61,7 +61,7 @@ impl Pretence {
         Self::ForeignId,
         Self::Impersonate,
         Self::Counterfeit,
-        Self::BorrowSerial,
+        Self::BorrowCertificate,
         Self::OtherGroup,
         Self::Outlive,
         Self::Predate,
@@ -114,7 +114,7 @@ impl World {
         let others: Vec<_> =
             chains.into_iter().filter(|chain| leaf(chain).peer_id() != me).collect();
         let theirs = (!others.is_empty()).then(|| self.chance.of(&others).clone())?;
-        let (them, their_serial) = (leaf(&theirs).peer_id(), leaf(&theirs).serial());
+        let (them, their_certificate) = (leaf(&theirs).peer_id(), leaf(&theirs).id());
         let random = self.chance.any();
         let kind = own.kind.as_str();
         let (id, their_id) = (RecordId::new(me, kind, random), RecordId::new(them, kind, random));
@@ -131,9 +131,15 @@ impl World {
             Pretence::Counterfeit => {
                 // Or the certificate would not cover it.
                 let expires = new.expires.min(leaf(&theirs).not_after());
-                Record { id: their_id, creator: them, serial: their_serial, expires, ..new }
+                Record {
+                    id: their_id,
+                    creator: them,
+                    certificate: their_certificate,
+                    expires,
+                    ..new
+                }
             }
-            Pretence::BorrowSerial => Record { serial: their_serial, ..new },
+            Pretence::BorrowCertificate => Record { certificate: their_certificate, ..new },
             Pretence::OtherGroup => {
                 let elsewhere = GroupKey::generate(self.chance.bytes32()).group_id();
                 return Some((new, elsewhere));
@@ -147,7 +153,7 @@ impl World {
                 let record = self.application_record(host, |record| record.creator != me)?;
                 // What outlives the liar's membership is refused for that alone.
                 let expires = record.expires.min(leaf(&ours).not_after());
-                Record { expires, ..super::tombstone(record, me, own.serial, version) }
+                Record { expires, ..super::tombstone(record, me, own.certificate, version) }
             }
             Pretence::Unjoin => {
                 let records = self.hosts[host].disk.records(group);
@@ -155,7 +161,7 @@ impl World {
                     record.creator == me && record.kind.as_str() == RecordType::MEMBERSHIP
                 };
                 let record = records.into_iter().find(is_own)?;
-                super::tombstone(record, me, own.serial, version)
+                super::tombstone(record, me, own.certificate, version)
             }
             Pretence::Rename => {
                 internal(RecordType::PROPERTIES, map(0, &[text("mine"), text(""), vec![0x18, 99]]))
@@ -166,9 +172,9 @@ impl World {
                 internal(RecordType::INVITATION, map(0, &fields))
             }
             Pretence::Redeem => {
-                let (peer, serial) =
-                    (byte_string(them.as_bytes()), byte_string(their_serial.as_bytes()));
-                internal(RecordType::REDEMPTION, map(0, &[key(), vec![1], peer, serial]))
+                let (peer, certificate) =
+                    (byte_string(them.as_bytes()), byte_string(their_certificate.as_bytes()));
+                internal(RecordType::REDEMPTION, map(0, &[key(), vec![1], peer, certificate]))
             }
             Pretence::Revoke => {
                 let nothing = || byte_string(&[]);
@@ -227,8 +233,8 @@ impl World {
         let mut record = || {
             let id = RecordId::new(own.creator, own.kind.as_str(), self.chance.any());
             let bytes = self.chance.bytes32();
-            let serial = Serial::from_bytes(std::array::from_fn(|i| bytes[i]));
-            Record { serial, ..fresh(&own, id, version) }
+            let certificate = CertificateId::from_bytes(bytes);
+            Record { certificate, ..fresh(&own, id, version) }
         };
         (0..count).map(|_| record()).collect()
     }

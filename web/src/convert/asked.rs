@@ -153,7 +153,7 @@ impl InviteJs {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RevokeJs {
     peer: Option<String>,
-    serial: Option<String>,
+    certificate: Option<String>,
     reason: String,
     keep_records: bool,
     keep_members: bool,
@@ -161,9 +161,9 @@ pub(crate) struct RevokeJs {
 
 impl RevokeJs {
     pub(crate) fn into_parts(self) -> Result<(Target, Reason, Keep), Failure> {
-        let target = match (&self.peer, &self.serial) {
+        let target = match (&self.peer, &self.certificate) {
             (Some(peer), _) => Target::Peer(parse(peer)?),
-            (None, Some(serial)) => Target::Serial(parse(serial)?),
+            (None, Some(certificate)) => Target::Certificate(parse(certificate)?),
             (None, None) => return Err(Failure::bad_argument("nobody to revoke")),
         };
         let keep = Keep { records: self.keep_records, members: self.keep_members };

@@ -174,7 +174,7 @@ pub(crate) struct MemberJs {
     roles: Vec<String>,
     #[serde(flatten)]
     standing: StandingJs,
-    serial: String,
+    certificate: String,
     issuer: String,
     expires: f64,
     nodes: Vec<String>,
@@ -188,7 +188,7 @@ impl From<MemberInfo> for MemberJs {
             role: info.grant.role.to_string(),
             roles: info.grant.app_roles,
             standing: info.standing.into(),
-            serial: info.serial.to_string(),
+            certificate: info.certificate.to_string(),
             issuer: info.issuer.to_string(),
             expires: ms(info.expires),
             nodes: texts(info.nodes),

@@ -249,6 +249,7 @@ fn below(
         let template = Template {
             app_roles: &[],
             policy: None,
+            above: Some(above.id()),
             host: None,
             kind,
             serial: [0x40 | level as u8; 16],

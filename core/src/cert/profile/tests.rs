@@ -28,6 +28,11 @@ fn replace(tbs: &mut Tbs, id: ObjectIdentifier, value: &impl der::Encode) {
     find(tbs, id).extn_value = OctetString::new(value.to_der().unwrap()).unwrap();
 }
 
+/// The digest of some certificate.
+fn above() -> OctetString {
+    OctetString::new([7; 32]).unwrap()
+}
+
 fn remove(tbs: &mut Tbs, id: ObjectIdentifier) {
     tbs.extensions.as_mut().unwrap().retain(|extension| extension.extn_id != id);
 }
@@ -216,8 +221,20 @@ fn rule_8_missing_and_unknown_kinds_and_roles_are_refused() {
     let refused = Some(CertError::Role);
     for (kind, role) in [(0, None), (4, None), (1, None), (1, Some(3)), (2, Some(0)), (3, Some(2))]
     {
-        let extension = KindExtension { kind, role, app_roles: None, policy: None };
+        let above = (kind == 1).then(above);
+        let extension = KindExtension { kind, role, app_roles: None, policy: None, above };
         assert_eq!(refusal(|tbs| replace(tbs, OURS, &extension)), refused, "{kind} {role:?}");
+    }
+    // Memberships name the certificate above them, by all of its digest, and others name none.
+    let short = OctetString::new([7; 31]).unwrap();
+    for (kind, role, above) in [
+        (1, Some(0), None),
+        (1, Some(0), Some(short)),
+        (2, None, Some(above())),
+        (3, None, Some(above())),
+    ] {
+        let extension = KindExtension { kind, role, app_roles: None, policy: None, above };
+        assert_eq!(refusal(|tbs| replace(tbs, OURS, &extension)), refused, "{kind}");
     }
     assert_eq!(refusal(|tbs| remove(tbs, OURS)), refused);
     assert_eq!(refusal(|tbs| find(tbs, OURS).critical = true), refused);
@@ -236,7 +253,8 @@ fn rule_9_constraints_that_disagree_with_the_role_are_refused() {
         assert_eq!(refusal(|tbs| find(tbs, id).critical = false), refused);
     }
     let role = Some(Role::Administrator.number());
-    let administrator = KindExtension { kind: 1, role, app_roles: None, policy: None };
+    let above = Some(above());
+    let administrator = KindExtension { kind: 1, role, app_roles: None, policy: None, above };
     assert_eq!(refusal(|tbs| replace(tbs, OURS, &administrator)), refused);
 }
 
