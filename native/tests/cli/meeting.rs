@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::together::Running;
-use crate::{between, fails, folder, json, ok, one, run, run_with_input, text};
+use crate::{between, command, fails, folder, json, ok, one, run, run_with_input, text};
 
 /// How often a flow is repeated: `ROUNDS=20` for a proof.
 fn rounds() -> usize {
@@ -200,4 +200,95 @@ fn readme_flow_through_a_node_40_ms_away() {
         }
         println!("round {round}: joined in {joined:?}, met again in {met:?}");
     }
+}
+
+/// The same as a program would do it, with an invitation made the moment after the start.
+#[test]
+fn rust_flow_through_a_node_40_ms_away() {
+    use futures::StreamExt as _;
+    use peergraph::{Host, InviteOptions, Role};
+    let node = folder();
+    let (_node, near) = Running::node(node.path());
+    let far = between::far(socket(&near), &described(&near), Duration::from_millis(20));
+    let start = async |name: &str, data: &Path, node: Option<&str>| {
+        let mut host = Host::builder().name(name).data(data);
+        if let Some(node) = node {
+            host = host.node(node.parse().expect("a URL"));
+        }
+        host.start().await.expect("starts")
+    };
+    let flow = async |round: usize| {
+        let (adas, bobs) = (folder(), folder());
+        let ada = start("Ada", adas.path(), Some(&far)).await;
+        let group = ada.create_group("Trip").await.expect("made");
+        let invitation = group.invite(InviteOptions::bearer(Role::Member)).await.expect("invited");
+        let bob = start("Bob", bobs.path(), None).await;
+        let begun = Instant::now();
+        let joined = bob.join(invitation.to_text()).await.expect("joined");
+        let took = begun.elapsed();
+        group.publish("note", "hello").await.expect("published");
+        assert_eq!(joined.watch("note").next().await.expect("it goes on").payload, "hello");
+        // Both restart, in either order; whoever comes second publishes.
+        let mut met = Vec::new();
+        let (mut ada, mut bob) = (ada, bob);
+        for ada_first in [true, false] {
+            for host in [&ada, &bob] {
+                host.shutdown().await.expect("ends");
+            }
+            if ada_first {
+                ada = start("Ada", adas.path(), Some(&far)).await;
+                bob = start("Bob", bobs.path(), None).await;
+            } else {
+                bob = start("Bob", bobs.path(), None).await;
+                ada = start("Ada", adas.path(), Some(&far)).await;
+            }
+            let (first, second) = if ada_first { (&ada, &bob) } else { (&bob, &ada) };
+            let begun = Instant::now();
+            let words = format!("{ada_first}");
+            let [first, second] = [first, second].map(|host| host.groups());
+            let (first, second) = (first.await.expect("listed"), second.await.expect("listed"));
+            let mut watch = first[0].watch("note");
+            second[0].publish("note", words.clone()).await.expect("published");
+            while watch.next().await.expect("it goes on").payload != words.as_bytes() {}
+            met.push(begun.elapsed());
+        }
+        println!("round {round}: joined in {took:?}, met again in {met:?}");
+        for host in [ada, bob] {
+            host.shutdown().await.expect("ends");
+        }
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    for round in 0..rounds() {
+        let patience = Duration::from_secs(300);
+        let flow = async { tokio::time::timeout(patience, flow(round)).await.expect("in time") };
+        runtime.block_on(flow);
+    }
+}
+
+/// Goal: who waits for a member that does not come can leave. Method: the invitation leads to a program that has ended.
+#[cfg(unix)]
+#[test]
+fn join_that_nobody_answers_ends_when_it_is_told_to() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let (ada, bob) = (folder(), folder());
+    ok(&run(ada.path(), &["group", "create", "Trip"]));
+    let link = ok(&run(ada.path(), &["group", "invite", "Trip"]));
+    let join = ["--timeout", "1h", "-v", "group", "join", link.trim()];
+    let mut command = command(bob.path());
+    let mut joining = command.args(join).stderr(Stdio::piped()).spawn().expect("runs");
+    let mut said = BufReader::new(joining.stderr.take().expect("piped")).lines();
+    let mut until = |part: &str| loop {
+        let line = said.next().expect("it goes on").expect("text");
+        if line.contains(part) {
+            return;
+        }
+    };
+    until("link begun");
+    let pid = joining.id().to_string();
+    assert!(
+        Command::new("kill").args(["-INT", &pid]).status().expect("there is a `kill`").success()
+    );
+    until("interrupted");
+    assert_eq!(joining.wait().expect("ended").code(), Some(1));
 }
