@@ -155,12 +155,37 @@ fn node_below_a_path_or_behind_a_redirect_is_found() {
     }
 }
 
+/// Goal: a node listens wherever it is told to.
+#[test]
+fn node_listens_at_several_addresses() {
+    let node = folder();
+    let serve = ["--json", "node", "--http", "127.0.0.1:0", "--http", "[::1]:0", "--udp"];
+    let mut running = Running::start(node.path(), &[&serve[..], &["127.0.0.1:0"]].concat());
+    let ready = running.line();
+    let bound: Vec<_> = ready["http"].as_array().expect("a list").iter().collect();
+    assert_eq!(bound.len(), 2, "{ready}");
+    for address in bound {
+        let url = format!("http://{}", address.as_str().expect("text"));
+        let addresses = described(&url)["addresses"].clone();
+        let rtc = addresses[0].as_str().expect("an address");
+        assert!(rtc.starts_with("rtc://127.0.0.1:"), "UDP is IPv4 alone: {addresses}");
+        let socket = addresses[1].as_str().expect("an address");
+        assert_eq!(socket, format!("{}/link", url.replacen("http", "ws", 1)));
+    }
+    drop(running);
+    let many: Vec<&str> = [["--http", "127.0.0.1:0"]; 5].concat();
+    fails(&run(node.path(), &[&["node"], &many[..]].concat()), 1, &["at most 4"]);
+}
+
 #[test]
 fn port_that_there_is_not_is_wrong_usage() {
     let ada = folder();
     for url in ["http://127.0.0.1:99999", "https://[::1]:65536/", "http://127.0.0.1:0"] {
         fails(&run(ada.path(), &["--node", url, "group", "list"]), 2, &["port"]);
         fails(&run(ada.path(), &["node", "--public-url", url]), 2, &["port"]);
+    }
+    for proxy in ["10.0.0.0/33", "node.example"] {
+        fails(&run(ada.path(), &["node", "--trusted-proxy", proxy]), 2, &["not a network"]);
     }
 }
 
