@@ -132,13 +132,21 @@ impl Folder {
         &self.root
     }
 
-    /// The nodes that were remembered, oldest first. Lines that are no URL of a node are skipped.
+    /// The nodes that were remembered, oldest first. Lines that are no URL of a node are logged and skipped.
     ///
     /// # Errors
     /// [`FolderError::Io`].
     pub fn nodes(&self) -> Result<Vec<NodeUrl>, FolderError> {
         let text = read_text(&self.root.join("nodes"))?.unwrap_or_default();
-        Ok(text.lines().filter_map(|line| line.trim().parse().ok()).collect())
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let read = |line: &str| match line.parse::<NodeUrl>() {
+            Ok(url) => Some(url),
+            Err(error) => {
+                tracing::warn!(line, %error, "a line of the file `nodes` is skipped");
+                None
+            }
+        };
+        Ok(lines.filter_map(read).collect())
     }
 
     /// Remembers a node for later starts. Answers whether it was not known yet.

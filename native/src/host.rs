@@ -44,7 +44,7 @@ pub struct Host {
 struct About {
     identity: Identity,
     document: String,
-    http: Option<SocketAddr>,
+    http: Vec<SocketAddr>,
     addresses: Arc<Addresses>,
 }
 
@@ -113,7 +113,13 @@ impl Host {
     /// Where HTTP is served, with the real port; the first of several.
     #[must_use]
     pub fn http_address(&self) -> Option<SocketAddr> {
-        self.about.http
+        self.about.http.first().copied()
+    }
+
+    /// Where HTTP is served, with the real ports; for `[::]` one address of each family.
+    #[must_use]
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.about.http
     }
 
     /// Where this host can be dialled without signalling, best first. Changes with the interfaces of the machine.

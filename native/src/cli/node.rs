@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use futures::StreamExt as _;
-use peergraph::{Event, Network, NodeUrl};
+use peergraph::{Event, Network, NodeUrl, ParseNodeUrlError};
 use serde_json::json;
 
 use super::{Global, output, stop_signal};
@@ -20,7 +20,7 @@ pub(crate) struct NodeArguments {
     #[arg(long, value_name = "ADDR", value_parser = socket)]
     udp: Vec<SocketAddr>,
     /// How others reach the HTTP port, such as https://node.example
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = web_url)]
     public_url: Option<NodeUrl>,
     /// A reverse proxy that says in X-Forwarded-For or Forwarded who asks, such as 127.0.0.1 or 10.0.0.0/8; repeatable
     #[arg(long, value_name = "ADDR|NET")]
@@ -35,6 +35,19 @@ pub(crate) struct NodeArguments {
 
 fn socket(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080")
+}
+
+/// The URL of a node that browsers open.
+fn web_url(text: &str) -> Result<NodeUrl, String> {
+    let url: NodeUrl = text.parse().map_err(|error: ParseNodeUrlError| error.to_string())?;
+    let wrong = || "expected http://HOST… or https://HOST…".to_owned();
+    if url.is_web() { Ok(url) } else { Err(wrong()) }
+}
+
+/// Whether browsers on other machines are served pages from which they cannot join: WebRTC needs HTTPS there.
+fn is_insecure(url: &str, bound: &[SocketAddr]) -> bool {
+    let elsewhere = bound.iter().any(|it| !it.ip().is_loopback());
+    elsewhere && !url.starts_with("https://")
 }
 
 /// An address that a browser on this machine opens: pages of another than loopback may not use WebRTC without HTTPS.
@@ -54,6 +67,7 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
             bail!("serving pages: {} is not a folder; build the pages first", folder.display());
         }
     }
+    let serves_pages = arguments.pages.is_some();
     let folder = global.folder()?;
     let udp = if arguments.udp.is_empty() { &arguments.http } else { &arguments.udp };
     let mut builder = global.host(&folder)?.rendezvous(true);
@@ -87,6 +101,7 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
         output::line(json!({
             "event": "ready",
             "url": url,
+            "http": host.http_addresses().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "peer": host.peer_id().to_string(),
             "name": host.name(),
             "addresses": addresses,
@@ -102,6 +117,12 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
             output::line(format!("  member of {} ({})", output::plain(group.name()), group.id()))?;
         }
         output::line("Ctrl-C ends it.")?;
+    }
+    if serves_pages && is_insecure(&url, host.http_addresses()) {
+        note!(
+            "Browsers on other machines open these pages over HTTPS only: put a reverse proxy with a certificate before \
+             this node, and name it with --public-url https://…"
+        );
     }
     let mut events = host.events();
     let telling = async {

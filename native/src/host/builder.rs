@@ -280,7 +280,7 @@ impl HostBuilder {
         let about = Arc::new(About {
             identity: kept.identity.clone(),
             document: kept.identity.public_document(),
-            http: http.first().copied(),
+            http,
             addresses: addresses.clone(),
         });
         let site = Site {

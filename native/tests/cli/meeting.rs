@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::together::Running;
-use crate::{between, fails, folder, json, ok, one, run, run_with_input, text};
+use crate::{between, command, fails, folder, json, ok, one, run, run_with_input, text};
 
 /// How often a flow is repeated: `ROUNDS=20` for a proof.
 fn rounds() -> usize {
@@ -155,12 +155,37 @@ fn node_below_a_path_or_behind_a_redirect_is_found() {
     }
 }
 
+/// Goal: a node listens wherever it is told to.
+#[test]
+fn node_listens_at_several_addresses() {
+    let node = folder();
+    let serve = ["--json", "node", "--http", "127.0.0.1:0", "--http", "[::1]:0", "--udp"];
+    let mut running = Running::start(node.path(), &[&serve[..], &["127.0.0.1:0"]].concat());
+    let ready = running.line();
+    let bound: Vec<_> = ready["http"].as_array().expect("a list").iter().collect();
+    assert_eq!(bound.len(), 2, "{ready}");
+    for address in bound {
+        let url = format!("http://{}", address.as_str().expect("text"));
+        let addresses = described(&url)["addresses"].clone();
+        let rtc = addresses[0].as_str().expect("an address");
+        assert!(rtc.starts_with("rtc://127.0.0.1:"), "UDP is IPv4 alone: {addresses}");
+        let socket = addresses[1].as_str().expect("an address");
+        assert_eq!(socket, format!("{}/link", url.replacen("http", "ws", 1)));
+    }
+    drop(running);
+    let many: Vec<&str> = [["--http", "127.0.0.1:0"]; 5].concat();
+    fails(&run(node.path(), &[&["node"], &many[..]].concat()), 1, &["at most 4"]);
+}
+
 #[test]
 fn port_that_there_is_not_is_wrong_usage() {
     let ada = folder();
     for url in ["http://127.0.0.1:99999", "https://[::1]:65536/", "http://127.0.0.1:0"] {
         fails(&run(ada.path(), &["--node", url, "group", "list"]), 2, &["port"]);
         fails(&run(ada.path(), &["node", "--public-url", url]), 2, &["port"]);
+    }
+    for proxy in ["10.0.0.0/33", "node.example"] {
+        fails(&run(ada.path(), &["node", "--trusted-proxy", proxy]), 2, &["not a network"]);
     }
 }
 
@@ -200,4 +225,95 @@ fn readme_flow_through_a_node_40_ms_away() {
         }
         println!("round {round}: joined in {joined:?}, met again in {met:?}");
     }
+}
+
+/// The same as a program would do it, with an invitation made the moment after the start.
+#[test]
+fn rust_flow_through_a_node_40_ms_away() {
+    use futures::StreamExt as _;
+    use peergraph::{Host, InviteOptions, Role};
+    let node = folder();
+    let (_node, near) = Running::node(node.path());
+    let far = between::far(socket(&near), &described(&near), Duration::from_millis(20));
+    let start = async |name: &str, data: &Path, node: Option<&str>| {
+        let mut host = Host::builder().name(name).data(data);
+        if let Some(node) = node {
+            host = host.node(node.parse().expect("a URL"));
+        }
+        host.start().await.expect("starts")
+    };
+    let flow = async |round: usize| {
+        let (adas, bobs) = (folder(), folder());
+        let ada = start("Ada", adas.path(), Some(&far)).await;
+        let group = ada.create_group("Trip").await.expect("made");
+        let invitation = group.invite(InviteOptions::bearer(Role::Member)).await.expect("invited");
+        let bob = start("Bob", bobs.path(), None).await;
+        let begun = Instant::now();
+        let joined = bob.join(invitation.to_text()).await.expect("joined");
+        let took = begun.elapsed();
+        group.publish("note", "hello").await.expect("published");
+        assert_eq!(joined.watch("note").next().await.expect("it goes on").payload, "hello");
+        // Both restart, in either order; whoever comes second publishes.
+        let mut met = Vec::new();
+        let (mut ada, mut bob) = (ada, bob);
+        for ada_first in [true, false] {
+            for host in [&ada, &bob] {
+                host.shutdown().await.expect("ends");
+            }
+            if ada_first {
+                ada = start("Ada", adas.path(), Some(&far)).await;
+                bob = start("Bob", bobs.path(), None).await;
+            } else {
+                bob = start("Bob", bobs.path(), None).await;
+                ada = start("Ada", adas.path(), Some(&far)).await;
+            }
+            let (first, second) = if ada_first { (&ada, &bob) } else { (&bob, &ada) };
+            let begun = Instant::now();
+            let words = format!("{ada_first}");
+            let [first, second] = [first, second].map(|host| host.groups());
+            let (first, second) = (first.await.expect("listed"), second.await.expect("listed"));
+            let mut watch = first[0].watch("note");
+            second[0].publish("note", words.clone()).await.expect("published");
+            while watch.next().await.expect("it goes on").payload != words.as_bytes() {}
+            met.push(begun.elapsed());
+        }
+        println!("round {round}: joined in {took:?}, met again in {met:?}");
+        for host in [ada, bob] {
+            host.shutdown().await.expect("ends");
+        }
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    for round in 0..rounds() {
+        let patience = Duration::from_secs(300);
+        let flow = async { tokio::time::timeout(patience, flow(round)).await.expect("in time") };
+        runtime.block_on(flow);
+    }
+}
+
+/// Goal: who waits for a member that does not come can leave. Method: the invitation leads to a program that has ended.
+#[cfg(unix)]
+#[test]
+fn join_that_nobody_answers_ends_when_it_is_told_to() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let (ada, bob) = (folder(), folder());
+    ok(&run(ada.path(), &["group", "create", "Trip"]));
+    let link = ok(&run(ada.path(), &["group", "invite", "Trip"]));
+    let join = ["--timeout", "1h", "-v", "group", "join", link.trim()];
+    let mut command = command(bob.path());
+    let mut joining = command.args(join).stderr(Stdio::piped()).spawn().expect("runs");
+    let mut said = BufReader::new(joining.stderr.take().expect("piped")).lines();
+    let mut until = |part: &str| loop {
+        let line = said.next().expect("it goes on").expect("text");
+        if line.contains(part) {
+            return;
+        }
+    };
+    until("link begun");
+    let pid = joining.id().to_string();
+    assert!(
+        Command::new("kill").args(["-INT", &pid]).status().expect("there is a `kill`").success()
+    );
+    until("interrupted");
+    assert_eq!(joining.wait().expect("ended").code(), Some(1));
 }
