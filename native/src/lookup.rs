@@ -116,11 +116,8 @@ fn parse(body: &[u8]) -> Result<Vec<String>, String> {
     if description.version != 1 {
         return Err(format!("version {}", description.version));
     }
-    let texts = description.addresses.into_iter().filter_map(|it| match it {
-        serde_json::Value::String(text) => Some(text),
-        _ => None,
-    });
-    Ok(texts.take(DESCRIBED_MAX).collect())
+    let texts = description.addresses.iter().filter_map(serde_json::Value::as_str);
+    Ok(texts.take(DESCRIBED_MAX).map(str::to_owned).collect())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn record(
     Record {
         id: RecordId::new(creator, kind, nth),
         kind: RecordType::new(kind).unwrap(),
-        version: next_version(NOW, 0),
+        version: next_version(NOW, 0, 0),
         creator,
         modifier: None,
         created: NOW,
