@@ -134,7 +134,8 @@ impl Host {
     }
 
     /// Joins the group of an invitation: a link (`https://…#…`), or the text after its `#`. Done when the membership
-    /// is held and durable; records arrive after that.
+    /// is held and durable; records arrive after that. If the page of the link is a node, it is used, and kept in the
+    /// data folder ([`Folder::nodes`]).
     ///
     /// # Errors
     /// [`JoinError`].
@@ -156,10 +157,17 @@ impl Host {
 
     async fn join_by(&self, link: &str, password: Option<Password>) -> Result<Group, JoinError> {
         let invitation = parse_invitation(link).map_err(JoinError::Invitation)?;
+        let page = page_of(link);
+        if let Some(page) = &page {
+            self.connect(page.clone()).await?;
+        }
         let command = Command::Join { invitation, password };
         let Reply::Group(info) = self.requests.ask(command).await? else {
             unreachable!("{WRONG_REPLY}")
         };
+        if let Some(page) = page {
+            self.requests.keep(page).await?;
+        }
         Ok(self.group_handle(info))
     }
 
@@ -191,6 +199,7 @@ impl Host {
     /// # Errors
     /// [`CommandError`]. That a node is not reached is no error: it is tried again.
     pub async fn connect(&self, node: NodeUrl) -> Result<(), CommandError> {
+        self.registry.trying(&node);
         self.requests.ask(Command::Connect { node }).await.map(drop)
     }
 
@@ -233,6 +242,12 @@ pub fn parse_invitation(link: &str) -> Result<Invitation, InvitationError> {
     Invitation::from_text(text)
 }
 
+/// The page that a link opens, if it can be a node.
+fn page_of(link: &str) -> Option<NodeUrl> {
+    let (page, _) = link.trim().split_once('#')?;
+    page.parse().ok().filter(NodeUrl::is_web)
+}
+
 /// Asks the loop.
 #[derive(Clone, Debug)]
 pub(crate) struct Requests {
@@ -266,6 +281,12 @@ impl Requests {
         let request = Request::Command { command: Box::new(command), reply, delivery };
         self.sender.send(request).await.map_err(|_| CommandError::Stopped)?;
         Ok(done.await.map_err(|_| CommandError::Stopped)??)
+    }
+
+    /// Keeps a node for later starts, once it is known that it is one.
+    async fn keep(&self, node: NodeUrl) -> Result<(), CommandError> {
+        let sent = self.sender.send(Request::Keep(node)).await;
+        sent.map_err(|_| CommandError::Stopped)
     }
 
     /// Publishes when there is room, and waits until that is durable.

@@ -74,6 +74,19 @@ impl Registry {
         }
     }
 
+    /// A node is named from here on.
+    pub(crate) fn trying(&self, url: &NodeUrl) {
+        let mut nodes = self.nodes.lock().expect("no panic under this lock");
+        if nodes.len() < NODES_MAX {
+            nodes.entry(url.clone()).or_insert(NodeState::Trying);
+        }
+    }
+
+    /// How far a node is that was named.
+    pub(crate) fn node(&self, url: &NodeUrl) -> Option<NodeState> {
+        self.nodes.lock().expect("no panic under this lock").get(url).cloned()
+    }
+
     /// The nodes that were named, and how far each is.
     pub(crate) fn nodes(&self) -> Vec<(NodeUrl, NodeState)> {
         let nodes = self.nodes.lock().expect("no panic under this lock");

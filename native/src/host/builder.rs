@@ -269,7 +269,7 @@ impl HostBuilder {
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let engine = bind::engine(&self.udp, &kept.certificate, kept.port, kept.lock.is_some());
         let engine = engine.await.map_err(|failed| failed.into_start("UDP"))?;
-        self.keep_port(&kept, &engine)?;
+        Self::keep_port(&kept, &engine)?;
         let addresses = Arc::new(Addresses {
             fingerprint: Fingerprint::from_bytes(engine.fingerprint()),
             bound: engine.bound_addrs(),
@@ -291,6 +291,7 @@ impl HostBuilder {
             package: self.package.clone(),
         };
         Ok(Opened {
+            folder: kept.folder,
             identity: kept.identity,
             lock: kept.lock,
             storage,
@@ -320,6 +321,7 @@ impl HostBuilder {
                 identity: identity.map_err(StartError::Name)?,
                 certificate: certificate.map_err(system)?,
                 place: Place::Memory,
+                folder: None,
                 port: None,
                 lock: None,
             });
@@ -334,16 +336,17 @@ impl HostBuilder {
         let certificate = folder.link_certificate(peer)?;
         let place = Place::File(folder.store_path(peer));
         let port = folder.port(peer)?;
-        Ok(Kept { identity, certificate, place, port, lock: Some(lock) })
+        let folder = Some(folder);
+        Ok(Kept { identity, certificate, place, folder, port, lock: Some(lock) })
     }
 
     /// Keeps the UDP port for later starts: invitations and other members' memory name it.
-    fn keep_port(&self, kept: &Kept, engine: &Engine) -> Result<(), StartError> {
+    fn keep_port(kept: &Kept, engine: &Engine) -> Result<(), StartError> {
         let port = engine.bound_addrs().first().map(SocketAddr::port);
-        if let (Some(root), Some(port)) = (&self.folder, port)
+        if let (Some(folder), Some(port)) = (&kept.folder, port)
             && kept.port != Some(port)
         {
-            Folder::open(root)?.keep_port(kept.identity.peer_id(), port)?;
+            folder.keep_port(kept.identity.peer_id(), port)?;
         }
         Ok(())
     }
@@ -363,12 +366,14 @@ struct Kept {
     identity: Identity,
     certificate: rtc::Certificate,
     place: Place,
+    folder: Option<Folder>,
     /// The UDP port of the last start.
     port: Option<u16>,
     lock: Option<Lock>,
 }
 
 struct Opened {
+    folder: Option<Folder>,
     identity: Identity,
     lock: Option<Lock>,
     storage: Storage,
@@ -411,6 +416,7 @@ impl Opened {
             report,
             registry,
             addresses: self.about.addresses.clone(),
+            folder: self.folder,
             opened,
         });
         let telling = tokio::spawn(async move {

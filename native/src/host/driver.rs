@@ -20,8 +20,8 @@ use peergraph_core::address::Address;
 use peergraph_core::error::Error;
 use peergraph_core::id::{Fingerprint, RecordId};
 use peergraph_core::io::{
-    CloseReason, Command, Dial, Event, Input, LinkId, Output, Reply, RequestId, StoreFault,
-    Transport, Wake,
+    CloseReason, Command, Dial, Event, Input, LinkId, NodeState, Output, Reply, RequestId,
+    StoreFault, Transport, Wake,
 };
 use peergraph_core::node::Node;
 use peergraph_core::node_url::NodeUrl;
@@ -31,6 +31,7 @@ use tokio::time::Instant;
 use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
+use crate::folder::Folder;
 use crate::lookup::{self, Failure};
 use crate::rtc::{Engine, Happened, RtcId};
 use crate::storage::{Outcome, Storage};
@@ -49,6 +50,8 @@ const REPORTS_PER_TURN: usize = 64;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Nodes that are not reached of which we know why, so that it is told once. Guess: as many as the core has names of.
 const CAUSES_MAX: usize = 64;
+/// Pages of links that are not yet known to be nodes, or not. Guess. The first one goes.
+const PAGES_MAX: usize = 16;
 /// How often the interfaces are looked at. Guess: a moved laptop is back soon, and looking takes microseconds.
 const INTERFACES_EVERY: Duration = Duration::from_secs(5);
 /// Longest sleep. A machine that was suspended wakes with a timer that slept along; the clock did not. Guess.
@@ -63,6 +66,8 @@ pub(crate) enum Request {
         /// Told when the record that the command publishes is held by a neighbour.
         delivery: Option<Delivery>,
     },
+    /// Keep a node in the data folder, once it is known that it is one.
+    Keep(NodeUrl),
     /// Leave, then end.
     Shutdown,
 }
@@ -85,6 +90,9 @@ pub(super) struct Driver {
     report: mpsc::Sender<Report>,
     registry: Arc<Registry>,
     addresses: Arc<Addresses>,
+    folder: Option<Folder>,
+    /// Pages of links that are kept in the folder if they turn out to be nodes.
+    pages: BTreeSet<NodeUrl>,
     /// Why nodes could not be looked up when they were asked last, by the URL of their description.
     causes: BTreeMap<String, String>,
     /// When the interfaces are looked at next.
@@ -124,6 +132,8 @@ pub(super) struct Parts {
     pub(super) registry: Arc<Registry>,
     /// Where we are reached.
     pub(super) addresses: Arc<Addresses>,
+    /// Where nodes are kept.
+    pub(super) folder: Option<Folder>,
     /// Told once: the store is read, or cannot be.
     pub(super) opened: oneshot::Sender<Result<(), StoreFault>>,
 }
@@ -150,6 +160,8 @@ impl Driver {
             report: parts.report,
             registry: parts.registry,
             addresses: parts.addresses,
+            folder: parts.folder,
+            pages: BTreeSet::new(),
             causes: BTreeMap::new(),
             look: Instant::now() + INTERFACES_EVERY,
             inputs: VecDeque::new(),
@@ -185,6 +197,7 @@ impl Driver {
                 Turn::Request(Some(Request::Command { command, reply, delivery })) => {
                     self.command(*command, reply, delivery);
                 }
+                Turn::Request(Some(Request::Keep(node))) => self.keep(node),
                 Turn::Request(Some(Request::Shutdown) | None) => break,
                 Turn::Storage(None) | Turn::Report(None) => {
                     unreachable!("the loop holds a sender of each channel, or the thread behind it")
@@ -386,6 +399,33 @@ impl Driver {
         });
     }
 
+    fn keep(&mut self, page: NodeUrl) {
+        if self.pages.len() >= PAGES_MAX {
+            self.pages.pop_first();
+        }
+        let state = self.registry.node(&page);
+        self.pages.insert(page.clone());
+        if let Some(state) = state {
+            self.keep_known(&page, &state);
+        }
+    }
+
+    /// Keeps a page that is a node.
+    fn keep_known(&mut self, page: &NodeUrl, state: &NodeState) {
+        let known = matches!(state, NodeState::Known { .. } | NodeState::Linked { .. });
+        if !known || !self.pages.remove(page) {
+            return;
+        }
+        let Some(folder) = self.folder.clone() else { return };
+        let page = page.clone();
+        // On a thread of its own: the disk may be slow. The runtime waits for it when the host ends.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = folder.remember_node(&page) {
+                tracing::warn!(%page, %error, "the node of the link is not kept");
+            }
+        });
+    }
+
     /// Tells the node; and people, once for each cause in a row.
     fn looked_up(&mut self, url: String, found: Result<Vec<String>, Failure>) {
         let found = found.map_err(|Failure { fault, cause }| {
@@ -499,7 +539,10 @@ impl Driver {
             Event::PeerMisbehaved { link, fault } => {
                 tracing::warn!(link = link.0, ?fault, "a peer broke the protocol");
             }
-            Event::NamedNode { url, state } => tracing::debug!(%url, ?state, "named node"),
+            Event::NamedNode { url, state } => {
+                tracing::debug!(%url, ?state, "named node");
+                self.keep_known(url, state);
+            }
             Event::Status { id, held_by, .. } => self.status(*id, *held_by),
             Event::Record { .. }
             | Event::Expired { .. }

@@ -78,6 +78,38 @@ fn link_without_a_node_comes_with_a_warning() {
     assert!(said.contains("is not reached"), "{said}");
 }
 
+/// Goal: who joined by a link finds the others after they have restarted, without being told of the node again. Method:
+/// Bob's only knowledge of the node is the link; then Ada's program starts again, and Bob publishes.
+#[test]
+fn node_of_the_link_is_remembered() {
+    let (node, ada, bob) = (folder(), folder(), folder());
+    let (_node, url) = Running::node(node.path());
+    ok(&run(ada.path(), &["--node", &url, "group", "create", "Trip"]));
+    publish_here(ada.path(), "Trip", "hello");
+    let link = ok(&run(ada.path(), &["group", "invite", "Trip"]));
+    let watch = || {
+        let mut adas = Running::start(ada.path(), &["--json", "watch", "Trip"]);
+        assert_eq!(adas.line()["payload"], "hello", "it runs");
+        adas
+    };
+    let adas = watch();
+    ok(&run_with_input(bob.path(), &["group", "join"], link.as_bytes()));
+    drop(adas);
+    // Ada is nowhere where she was.
+    let identities = ada.path().join("identities");
+    let identity = std::fs::read_dir(identities).expect("a folder").next().expect("Ada's");
+    std::fs::remove_file(identity.expect("readable").path().join("port")).expect("it was kept");
+    let mut adas = watch();
+    says(bob.path(), "Trip", "still here");
+    loop {
+        if adas.line()["payload"] == "still here" {
+            break;
+        }
+    }
+    let kept = std::fs::read_to_string(bob.path().join("nodes")).expect("kept for all groups");
+    assert!(kept.contains(&url), "{kept}");
+}
+
 /// Goal: a UDP port is the same at every start, so that addresses in links stay true. Method: two members alone on this
 /// machine, no node; the link was made by a command that has ended.
 #[test]
