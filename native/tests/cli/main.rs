@@ -3,6 +3,7 @@
 mod groups;
 mod identities;
 mod input;
+mod qr;
 mod together;
 
 use std::io::Write as _;
