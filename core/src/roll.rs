@@ -233,7 +233,8 @@ pub(crate) struct Redemption {
 /// The certificates of a group, and what has become of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Roll {
-    owner: VerifiedChain,
+    /// Nothing while a newcomer has not seen the root.
+    owner: Option<VerifiedChain>,
     chains: BTreeMap<CertificateId, VerifiedChain>,
     certificates: BTreeMap<PeerId, BTreeSet<CertificateId>>,
     revocations: BTreeMap<RecordId, Revocation>,
@@ -247,9 +248,17 @@ pub(crate) struct Roll {
 
 impl Roll {
     /// The roll of a group of which nothing but the root is known.
+    #[cfg(test)]
     pub(crate) fn new(owner: VerifiedChain) -> Self {
+        let mut roll = Self::unknown();
+        roll.know_owner(owner);
+        roll
+    }
+
+    /// The roll of a group of which not even the root is known.
+    pub(crate) fn unknown() -> Self {
         Self {
-            owner,
+            owner: None,
             chains: BTreeMap::new(),
             certificates: BTreeMap::new(),
             revocations: BTreeMap::new(),
@@ -261,14 +270,23 @@ impl Roll {
     }
 
     /// The group's own key.
+    ///
+    /// # Panics
+    /// Before [`know_owner`](Self::know_owner): only newcomers are without it.
     pub(crate) fn owner(&self) -> &VerifiedChain {
-        &self.owner
+        self.owner.as_ref().expect("members know the root")
+    }
+
+    /// The root of the group is known from here on.
+    pub(crate) fn know_owner(&mut self, owner: VerifiedChain) {
+        self.owner = Some(owner);
     }
 
     /// The membership with this certificate; the group's own key for that of the root.
     pub(crate) fn chain(&self, certificate: CertificateId) -> Option<&VerifiedChain> {
-        if certificate == self.owner.id() {
-            return Some(&self.owner);
+        let owner = self.owner.as_ref().filter(|owner| owner.id() == certificate);
+        if owner.is_some() {
+            return owner;
         }
         self.chains.get(&certificate)
     }
@@ -326,7 +344,7 @@ impl Roll {
         match self.hits(chain, None).next() {
             Some(Hit::Revoked(by)) => Standing::Revoked { by: by.signer.peer(), reason: by.reason },
             Some(Hit::Surplus) => {
-                Standing::Revoked { by: self.owner.peer(), reason: Reason::UsedUp }
+                Standing::Revoked { by: self.owner().peer(), reason: Reason::UsedUp }
             }
             None if chain.covers(now) => Standing::Member,
             None => Standing::Expired,

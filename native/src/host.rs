@@ -8,7 +8,7 @@ use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
-use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, NodeState, Reply};
+use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, NodeState, Preview, Reply};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
@@ -133,9 +133,22 @@ impl Host {
         CreateGroup::new(self.clone(), name.into())
     }
 
-    /// Joins the group of an invitation: a link (`https://…#…`), or the text after its `#`. Done when the membership
-    /// is held and durable; records arrive after that. If the page of the link is a node, it is used, and kept in the
-    /// data folder ([`Folder::nodes`]).
+    /// Asks a member what an invitation is about: names, role, expiry, uses left. Nothing is joined or redeemed, and a join
+    /// need not wait for it.
+    ///
+    /// # Errors
+    /// [`CommandError`]; [`Error::NobodyToAsk`] if no member is reached within some twenty seconds.
+    pub async fn preview(&self, invitation: &Invitation) -> Result<Preview, CommandError> {
+        let command = Command::Preview { invitation: invitation.clone() };
+        let Reply::Preview(preview) = self.requests.ask(command).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(*preview)
+    }
+
+    /// Joins the group of an invitation: a link (`https://…#…`), its text, or anything that holds it. Done when the
+    /// membership is held and durable; records arrive after that. If the page of the link is a node, it is used, and
+    /// kept in the data folder ([`Folder::nodes`]).
     ///
     /// # Errors
     /// [`JoinError`].
@@ -232,14 +245,12 @@ impl Host {
     }
 }
 
-/// Reads an invitation from a link, or from the text after its `#`.
+/// Reads an invitation from a link, its text, or anything that holds it.
 ///
 /// # Errors
 /// [`InvitationError`].
 pub fn parse_invitation(link: &str) -> Result<Invitation, InvitationError> {
-    let text = link.trim();
-    let text = text.split_once('#').map_or(text, |(_, fragment)| fragment);
-    Invitation::from_text(text)
+    Invitation::from_text(link)
 }
 
 /// The page that a link opens, if it can be a node.
