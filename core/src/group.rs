@@ -4,7 +4,7 @@
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` and `upkeep` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
-//! `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
+//! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
@@ -20,6 +20,7 @@ mod invitations;
 #[cfg(test)]
 mod laws;
 mod membership;
+mod newest;
 mod password;
 mod peer_time;
 mod presence;

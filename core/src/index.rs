@@ -154,6 +154,12 @@ impl Index {
         self.range(Cursor::default(), None)
     }
 
+    /// All records, in the reverse of that order.
+    pub fn newest(&self) -> impl Iterator<Item = &Meta> {
+        let entries = self.chunks.iter().rev().flat_map(|chunk| chunk.entries.iter().rev());
+        entries.map(|entry| self.slots.get(entry.slot))
+    }
+
     /// The records after `cursor`, in order; all where there is none.
     pub fn after(&self, cursor: Option<Cursor>) -> impl Iterator<Item = &Meta> {
         let from = cursor.unwrap_or_default();

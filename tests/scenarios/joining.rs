@@ -43,6 +43,42 @@ fn bearer_invitation_is_redeemed_after_a_trip_through_its_text() {
     });
 }
 
+/// Goal: a newcomer sees what is new before stores are compared, and nothing twice. Method: the order of what its
+/// application is told, in groups small and large.
+#[test]
+fn newcomer_is_shown_the_newest_records_before_any_comparison() {
+    each_seed("newcomer_is_shown_the_newest_records_before_any_comparison", 30, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let count = *world.chance.of(&[1, 20, 200]);
+        for number in 0..count {
+            world.say(ada, group, &format!("{number}"));
+        }
+        let invitation = world.invite_bearer(ada, group, 1, HOUR);
+        let bob = world.native("bob");
+        assert_eq!(world.join(bob, invitation), Ok(group));
+        world.await_synced(bob);
+        world.run_for(Duration::from_secs(5));
+        let events = world.hosts()[bob].events.iter();
+        let mut before = 0;
+        for (_, event) in events.clone() {
+            match event {
+                Event::Record { .. } => before += 1,
+                Event::Sync { .. } => break,
+                _ => {}
+            }
+        }
+        assert!(before > 0 && before <= count, "{before} of {count} come first");
+        assert!(before == count || before >= 20, "{before} of {count} come first");
+        let told = events.filter(|(_, event)| matches!(event, Event::Record { .. })).count();
+        assert_eq!(told, count, "each is shown once");
+        assert_eq!(world.records(ada, group), world.records(bob, group));
+        let last = world.records(bob, group).pop().expect("some");
+        assert_eq!(last.payload, format!("{}", count - 1).as_bytes());
+        assert_eq!(world.counts.misbehaved, 0);
+    });
+}
+
 #[test]
 fn bearer_invitation_is_redeemed_through_another_member() {
     each_seed("bearer_invitation_is_redeemed_through_another_member", 50, |world| {

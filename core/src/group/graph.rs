@@ -241,7 +241,8 @@ impl Group {
         if !self.admit_at(ctx, links, link, chain) {
             return Ok(());
         }
-        let node = self.slots.get(&link).map(|slot| slot.node).ok_or(Misbehaved::Unexpected)?;
+        let slot = self.slots.get(&link).ok_or(Misbehaved::Unexpected)?;
+        let (node, newcomer) = (slot.node, slot.state == SlotState::Guest);
         // The same node over a second link: it gave up the first, whatever we still think of it.
         let stale = self.neighbours().find(|(other, slot)| *other != link && slot.node == node);
         if let Some((stale, _)) = stale {
@@ -268,6 +269,9 @@ impl Group {
         };
         self.send(ctx, links, link, kind::WELCOME, &welcome);
         self.neighbour_up(ctx, links, link, false, addresses);
+        if newcomer {
+            self.give_newest(ctx, link);
+        }
         Ok(())
     }
 

@@ -367,7 +367,7 @@ pub(super) enum Signer {
 }
 
 /// The record in which a member shows its own membership.
-fn membership_id(chain: &VerifiedChain) -> RecordId {
+pub(super) fn membership_id(chain: &VerifiedChain) -> RecordId {
     let random = chain.id().as_bytes().first_chunk::<8>().copied().unwrap_or_default();
     RecordId::new(chain.peer(), RecordType::MEMBERSHIP, u64::from_be_bytes(random))
 }

@@ -12,9 +12,10 @@
 //! ```
 //!
 //! `GIVEN` travels behind the records that answer a `WANT`. A side says `SYNC_END` when the comparison is over, all its
-//! `WANT`s are answered, and all that it owes is on its way; a class is done when both have said so. Records come as
-//! ordinary floods and travel on as such. While a neighbour reads slowly, what it is owed stays on disk. Whatever
-//! arrived before a link was lost stays, so that the next sync costs what is left.
+//! `WANT`s are answered, and all that it owes is on its way; a class is done when both have said so. At the end of the last
+//! class, what came in any of them is durable: no other class waits for a disk. Records come as ordinary floods and travel
+//! on as such. While a neighbour reads slowly, what it is owed stays on disk. Whatever arrived before a link was lost
+//! stays, so that the next sync costs what is left.
 //!
 //! The end also tells who holds the other's own records: those that were not given, since they were there before, unless
 //! it says that a disk refused some. Those that are given are acknowledged one by one, when they are durable.
@@ -330,15 +331,18 @@ impl Group {
         Ok(())
     }
 
-    /// Says that we want and owe nothing more, once what we got is durable, and goes on when both ends have said so.
+    /// Says that we want and owe nothing more, and goes on when both ends have said so. The last class waits until what we
+    /// got in all of them is durable.
     fn settle(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         let sync = &mut slot.sync;
         let Some(class) = sync.class else { return };
         if sync.compared && sync.wants == 0 && !sync.end_sent {
-            let barrier = *sync.barrier.get_or_insert(ctx.storage.barrier());
-            if !ctx.storage.is_durable(barrier) {
-                return;
+            if class.next().is_none() {
+                let barrier = *sync.barrier.get_or_insert(ctx.storage.barrier());
+                if !ctx.storage.is_durable(barrier) {
+                    return;
+                }
             }
             sync.end_sent = true;
             let lacks = sync.lacks.then_some(true);

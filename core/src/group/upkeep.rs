@@ -180,11 +180,17 @@ impl Group {
     /// Whether an offer to somebody at a rendezvous would help.
     pub(crate) fn wants_more(&self, ctx: &Ctx<'_>, links: &Links) -> bool {
         let minimum = if self.ready { ctx.config.neighbours.minimum } else { 1 };
-        let promising = self.promising(ctx.now, links);
+        let living = self.living(ctx.now, links).count();
+        // Who waits at an address of an invitation, or of earlier times, may be no member.
+        let uncertain =
+            |link: &LinkId| matches!(ctx.plans.get(link), Some(Plan::Member { node: None, .. }));
+        let counts =
+            |link: &&LinkId| !links.is_doubted(ctx.now, **link) && (living > 0 || !uncertain(link));
+        let promising = self.attempts.keys().filter(counts).count();
         !self.is_abandoned()
             && !self.has_seen_enough()
             && promising < limits::ATTEMPTS_MAX
-            && self.living(ctx.now, links).count() + promising < minimum
+            && living + promising < minimum
     }
 
     /// Notes a link that is being opened for this graph.

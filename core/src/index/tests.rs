@@ -53,6 +53,7 @@ fn compare(index: &Index, model: &BTreeMap<RecordId, Meta>, bounds: (Cursor, Opt
     all.sort_by_key(Meta::cursor);
     assert_eq!(index.len(), all.len());
     assert!(index.iter().eq(&all));
+    assert!(index.newest().eq(all.iter().rev()));
     assert!(all.iter().all(|meta| index.get(&meta.id) == Some(meta)));
     let expiry = all.iter().map(|meta| (meta.expires, meta.id)).min();
     assert_eq!(index.next_expiry(), expiry);
