@@ -348,7 +348,7 @@ impl Group {
         if let Some(key) = saved.key {
             group.key = Some(GroupKey::from_bytes(&key).ok()?);
         }
-        group.roll.add(chain.clone());
+        group.roll.choose(chain.clone(), 0);
         group.chain = Some(chain);
         group.ready = saved.ready;
         group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);

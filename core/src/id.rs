@@ -181,6 +181,12 @@ impl RecordId {
         *self == Self::bound([a, b, c, d, e], creator, kind)
     }
 
+    /// What it was made of besides creator and type.
+    pub fn random(&self) -> u64 {
+        let [_, _, _, a, b, c, d, e, ..] = self.0;
+        u64::from_be_bytes([0, 0, 0, a, b, c, d, e])
+    }
+
     /// The part that is the same in all ids of one creator, and now and then in those of two.
     pub fn creator_bits(&self) -> [u8; 3] {
         let [a, b, c, ..] = self.0;

@@ -434,9 +434,10 @@ impl BearerSecret {
         identity::public_key(&SigningKey::from_bytes(&self.seed))
     }
 
-    /// Proves, over the link with this handshake hash, that `peer` holds the invitation.
-    pub fn prove(&self, handshake_hash: &[u8; 32], peer: PeerId) -> [u8; 64] {
-        identity::sign(&SigningKey::from_bytes(&self.seed), &proof_message(handshake_hash, peer))
+    /// Proves to everybody in `group` that `peer` holds the invitation.
+    pub fn prove(&self, group: GroupId, peer: PeerId) -> [u8; 64] {
+        let message = Domain::Redemption.message(&proof_message(group, &self.public_key(), peer));
+        identity::sign(&SigningKey::from_bytes(&self.seed), &message)
     }
 }
 
@@ -453,18 +454,29 @@ impl fmt::Debug for BearerSecret {
     }
 }
 
-/// Whether `proof` shows that `peer`, at the other end of the link with this handshake hash, holds the bearer
-/// invitation with the public key `key`.
-pub fn check_proof(
-    key: &PublicKey,
-    handshake_hash: &[u8; 32],
-    peer: PeerId,
-    proof: &[u8; 64],
-    verify: Verify,
-) -> bool {
-    verify(key, &proof_message(handshake_hash, peer), proof)
+/// What shows everybody in a group that a newcomer came by an invitation: its link's key and the newcomer's own have both
+/// signed that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The invitation's public key.
+    pub key: PublicKey,
+    /// By that key.
+    pub by_link: [u8; 64],
+    /// By the newcomer's.
+    pub by_newcomer: [u8; 64],
 }
 
-fn proof_message(handshake_hash: &[u8; 32], peer: PeerId) -> Vec<u8> {
-    Domain::Redemption.message(&[&handshake_hash[..], peer.as_bytes()].concat())
+impl Proof {
+    /// Whether it shows that the holder of the key `newcomer` came into `group` by the invitation.
+    #[must_use]
+    pub fn holds(&self, group: GroupId, newcomer: &PublicKey, verify: Verify) -> bool {
+        let message = proof_message(group, &self.key, newcomer.peer_id());
+        let message = Domain::Redemption.message(&message);
+        verify(&self.key, &message, &self.by_link) && verify(newcomer, &message, &self.by_newcomer)
+    }
+}
+
+/// What both keys sign under their domain.
+pub(crate) fn proof_message(group: GroupId, key: &PublicKey, newcomer: PeerId) -> Vec<u8> {
+    [&group.as_bytes()[..], key.as_bytes(), newcomer.as_bytes()].concat()
 }

@@ -318,9 +318,12 @@ pub(crate) struct Redeem {
     /// Public key of the invitation.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) invitation: Vec<u8>,
-    /// By that key, over the handshake hash and the sender's peer id.
+    /// By that key, over the group, itself and the sender's peer id.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) proof: Vec<u8>,
+    /// By the sender's key, over the same.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) consent: Vec<u8>,
 }
 
 /// The answer: a membership.

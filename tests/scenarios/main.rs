@@ -4,6 +4,7 @@
 // Stories look for one event or answer among all.
 #![allow(clippy::wildcard_enum_match_arm)]
 mod adversary;
+mod authority;
 mod campaign;
 mod chat;
 mod crash;

@@ -10,7 +10,9 @@ use crate::adversary::{distort, garbage};
 use crate::host::{HostId, Slot};
 use crate::world::World;
 use bytes::Bytes;
-use peergraph_core::id::{CertificateId, GroupId, PeerId, RecordId};
+use peergraph_core::id::{CertificateId, Digest, GroupId, NodeId, PeerId, RecordId};
+use peergraph_core::identity::{Domain, PublicKey};
+use peergraph_core::invitation::BearerSecret;
 use peergraph_core::limits::{FRAME_BYTES_MAX, PAGE_MAX};
 use peergraph_core::record::{Record, RecordType, Signed};
 use peergraph_core::time::WallTime;
@@ -200,7 +202,144 @@ fn tombstone(record: Record, modifier: PeerId, certificate: CertificateId, versi
     }
 }
 
+/// A record of the core's own types that a member makes up.
+#[derive(Clone, Debug)]
+pub struct Claim<'a> {
+    /// Its type.
+    pub kind: &'a str,
+    /// What makes its id.
+    pub random: u64,
+    /// What it says.
+    pub payload: Bytes,
+    /// The version that it takes the place of, if it is no new record.
+    pub replaces: Option<&'a Record>,
+    /// Whether it takes that back.
+    pub deleted: bool,
+    /// How long it lives.
+    pub lifetime: Duration,
+}
+
+/// Who came by an invitation, as a redemption says that a liar makes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// One whom the liar lets in, and who agrees. Its proof holds if the link's secret is 32 sevens.
+    Puppet,
+    /// The same without a proof.
+    Unproved,
+    /// Another member, with the certificate that it has.
+    Another(PeerId),
+}
+
 impl World {
+    /// An invitation that `host` makes up.
+    pub fn invitation_by(
+        &mut self,
+        host: HostId,
+        group: GroupId,
+        key: PublicKey,
+        uses: u8,
+    ) -> Option<Signed> {
+        let expires = self.hosts[host].clock.wall(self.now).after(Duration::from_secs(3_600));
+        let fields = [
+            byte_string(key.as_bytes()),
+            vec![0],
+            vec![ARRAY],
+            vec![uses],
+            [&[NUMBER], &expires.0.to_be_bytes()[..]].concat(),
+        ];
+        let payload = pretence::map(0, &fields);
+        let random = u64::from(uses) << 24 | self.chance.any() % (1 << 24);
+        let lifetime = Duration::from_secs(86_400);
+        let kind = RecordType::INVITATION;
+        let claim = Claim { kind, random, payload, replaces: None, deleted: false, lifetime };
+        self.claim(host, group, &claim)
+    }
+
+    /// A redemption that `host` makes up, of an invitation with this id and key.
+    pub fn redemption_by(
+        &mut self,
+        host: HostId,
+        group: GroupId,
+        invitation: RecordId,
+        key: PublicKey,
+        came: Came,
+    ) -> Option<Signed> {
+        let (issued, who) = match came {
+            Came::Puppet | Came::Unproved => self.puppet_of(host, group)?,
+            Came::Another(peer) => {
+                let leaf = self.leaves(host, group).into_iter().find(|it| it.peer_id() == peer)?;
+                (leaf, adapt::identity(&self.hosts[host]))
+            }
+        };
+        let newcomer = issued.peer_id();
+        let by_link = BearerSecret::from_bytes([7; 32]).prove(group, newcomer);
+        let message = [&group.as_bytes()[..], key.as_bytes(), newcomer.as_bytes()].concat();
+        let by_newcomer = who.sign(Domain::Redemption, &message);
+        let proofs =
+            [&[ARRAY | 2][..], &byte_string(&by_link), &byte_string(&by_newcomer)].concat();
+        let mut fields = vec![byte_string(invitation.as_bytes()), byte_string(issued.der())];
+        if came != Came::Unproved {
+            fields.extend([byte_string(key.as_bytes()), proofs]);
+        }
+        let payload = pretence::map(0, &fields);
+        let of = Digest::of(&[&invitation.as_bytes()[..], newcomer.as_bytes()].concat());
+        let random = u64::from_le_bytes(*of.as_bytes().first_chunk()?);
+        let lifetime = Duration::from_secs(86_400);
+        let kind = RecordType::REDEMPTION;
+        let claim = Claim { kind, random, payload, replaces: None, deleted: false, lifetime };
+        self.claim(host, group, &claim)
+    }
+
+    /// A record of the core's own types, made up by `host`, relying on the membership under which it published last. Nothing
+    /// where it has published nothing.
+    pub fn claim(&mut self, host: HostId, group: GroupId, claim: &Claim<'_>) -> Option<Signed> {
+        let me = self.hosts[host].peer_id();
+        let records = self.hosts[host].disk.records(group).into_iter();
+        let ours = records.filter(|record| record.creator == me && !record.kind.is_reserved());
+        let own = ours.max_by_key(|record| record.version)?;
+        let now = self.hosts[host].clock.wall(self.now);
+        let seen = claim.replaces.map_or(0, |record| record.version);
+        let created = claim.replaces.map_or(now, |record| record.created);
+        let changed = claim.replaces.is_some();
+        let modified = if changed { now.max(created.after(Duration::from_millis(1))) } else { now };
+        let ends = claim.replaces.map_or(WallTime(0), |record| record.expires);
+        let record = Record {
+            id: RecordId::new(me, claim.kind, claim.random),
+            kind: RecordType::new(claim.kind).expect("a good name"),
+            version: peergraph_core::record::next_version(now, seen),
+            creator: me,
+            modifier: changed.then_some(me),
+            created,
+            modified,
+            expires: modified.after(claim.lifetime).max(ends).min(own.expires),
+            deleted: claim.deleted,
+            attributes: Vec::new(),
+            payload: claim.payload.clone(),
+            certificate: own.certificate,
+            signature: [0; 64],
+        };
+        Some(record.sign(group, &adapt::identity(&self.hosts[host])))
+    }
+
+    /// `host` says to `to`, over a link on which they speak of a graph, that node `from` signals to node `target`.
+    pub fn signal_in_the_name_of(
+        &mut self,
+        (host, to): (HostId, HostId),
+        (from, target): (NodeId, NodeId),
+        attempt: u64,
+        offer: &[u8],
+    ) -> bool {
+        let links = self.graph_links(host);
+        let Some(&(_, slot)) = links.iter().find(|(other, _)| *other == to) else { return false };
+        let mut body = Vec::new();
+        for word in [from.0, target.0, attempt] {
+            body.extend(word.to_be_bytes());
+        }
+        body.extend([0, 0, 0, 1, 0]);
+        body.extend_from_slice(offer);
+        self.inject(host, to, message(SIGNAL, slot, &body))
+    }
+
     /// `host` lies in a group, once, to whom it has wires to. False where it could not: it has no wire, or no record of the kind
     /// that the lie is about.
     pub fn lie(&mut self, host: HostId, group: GroupId, act: Act) -> bool {
