@@ -123,6 +123,8 @@ pub(crate) struct Group {
     referrals: VecDeque<wire::Referral>,
     routes: BTreeMap<NodeId, LinkId>,
     signals_seen: signal::Seen,
+    /// Nodes to which signals came to nothing.
+    swallowed: BTreeSet<NodeId>,
     outgoing: BTreeMap<LinkId, flood::Outgoing>,
     trees: tree::Trees,
     awaited: announce::Awaited,
@@ -311,6 +313,7 @@ impl Group {
             referrals: VecDeque::new(),
             routes: BTreeMap::new(),
             signals_seen: signal::Seen::default(),
+            swallowed: BTreeSet::new(),
             outgoing: BTreeMap::new(),
             trees: tree::Trees::default(),
             awaited: announce::Awaited::default(),
@@ -343,6 +346,9 @@ impl Group {
         let root = Certificate::from_der(&saved.root).ok()?;
         let certificates = cert::decode_chain(&saved.chain).ok()?;
         let chain = cert::verify_chain(&certificates, id, verify).ok()?;
+        if *chain.root() != root {
+            return None;
+        }
         let mut group =
             Self::new(table_secret, saved.name, VerifiedChain::owner(&root, verify).ok()?);
         if let Some(key) = saved.key {
@@ -521,7 +527,11 @@ impl Group {
             (kind::CONNECT, SlotState::Connecting) if slot.opener => {}
             (
                 kind::CONNECT,
-                SlotState::Opened | SlotState::Guest | SlotState::Idle | SlotState::Connecting,
+                SlotState::Opened
+                | SlotState::Guest
+                | SlotState::Idle
+                | SlotState::Refused
+                | SlotState::Connecting,
             ) => {
                 self.on_connect(ctx, links, link, body)?;
             }
@@ -548,9 +558,9 @@ impl Group {
             // What was under way when the neighbourhood ended is normal.
             (
                 kind::FLOOD..=kind::SYNC_END | kind::GIVEN..=kind::REQUEST,
-                SlotState::Idle | SlotState::Connecting,
+                SlotState::Idle | SlotState::Refused | SlotState::Connecting,
             ) => {}
-            (kind::SIGNAL | kind::DISCONNECT, _) => {}
+            (kind::REFUSE, SlotState::Refused) | (kind::SIGNAL | kind::DISCONNECT, _) => {}
             (known, _) if known <= kind::REQUEST => return Err(Misbehaved::Unexpected),
             // A later version's.
             _ => {}
@@ -580,6 +590,10 @@ impl Group {
         certificates: &[Certificate],
         ctx: &Ctx<'_>,
     ) -> Result<VerifiedChain, CertError> {
+        // One group has one root, whatever else its key has signed.
+        if certificates.first() != Some(&self.root) {
+            return Err(CertError::OtherGroup);
+        }
         let known = |id| self.roll.chain(id);
         let chain = cert::verify_chain_knowing(certificates, self.id, ctx.checks.verify, known)?;
         Ok((ctx.config.share.membership)(chain))

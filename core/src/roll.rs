@@ -81,6 +81,12 @@ pub enum Standing {
     },
 }
 
+impl Standing {
+    pub(crate) fn is_member(self) -> bool {
+        self == Self::Member
+    }
+}
+
 /// Why a membership was revoked.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, minicbor::Encode, minicbor::Decode,

@@ -386,9 +386,9 @@ fn member_or_none(
     world.members(at, group).into_iter().find(|member| member.peer == who)
 }
 
-fn presence(node: NodeId) -> Bytes {
-    let number = [&[0x1b], &node.0.to_be_bytes()[..]].concat();
-    map(&[number, vec![0x80]])
+/// What the presence of a node says of itself, with no address.
+fn presence(nonce: &[u8]) -> Bytes {
+    map(&[[&[0x50], nonce].concat(), vec![0x80]])
 }
 
 fn listed(world: &mut World, at: HostId, group: GroupId, node: NodeId) -> Option<NodeInfo> {
@@ -397,7 +397,6 @@ fn listed(world: &mut World, at: HostId, group: GroupId, node: NodeId) -> Option
 
 /// B3. Eve says that she is Bob's node, then that she is not.
 #[test]
-#[ignore = "red until node ids are bound to peers"]
 fn b3_presence_speaks_for_ones_own_node_only() {
     tell("b3_presence_speaks_for_ones_own_node_only", 3, |world, wrong| {
         let (group, hosts) = world.group_of(&["ada", "bob", "cem", "eve"]);
@@ -408,6 +407,13 @@ fn b3_presence_speaks_for_ones_own_node_only() {
         world.run_for(SOON);
         world.host(eve).liar = true;
         let bobs = world.node_id(bob);
+        let (disk, bobs_peer) = (&world.hosts()[cem].disk, peer(world, bob));
+        let is_his = |record: &Record| {
+            record.creator == bobs_peer && record.kind.as_str() == RecordType::PRESENCE
+        };
+        let his = disk.records(group).into_iter().find(is_his).expect("he says that he is here");
+        // A map whose first value is a byte string of 16.
+        let nonce = his.payload[3..19].to_vec();
         let names: BTreeMap<PeerId, &str> =
             [("ada", ada), ("bob", bob), ("cem", cem), ("eve", eve)]
                 .into_iter()
@@ -427,7 +433,7 @@ fn b3_presence_speaks_for_ones_own_node_only() {
         let lifetime = Duration::from_secs(300);
         let mut last: Option<Record> = None;
         let mut say = |world: &mut World, deleted: bool| {
-            let payload = if deleted { Bytes::new() } else { presence(bobs) };
+            let payload = if deleted { Bytes::new() } else { presence(&nonce) };
             let claim =
                 Claim { kind, random: bobs.0, payload, replaces: last.as_ref(), deleted, lifetime };
             let signed = world.claim(eve, group, &claim).expect("eve has published");
@@ -478,7 +484,6 @@ fn b3_presence_speaks_for_ones_own_node_only() {
 
 /// B4. Eve introduces herself with Bob's node id to Ada, who is the only one whom Bob reaches.
 #[test]
-#[ignore = "red until node ids are bound to peers"]
 fn b4_neighbour_is_not_dropped_for_one_who_claims_its_node() {
     tell("b4_neighbour_is_not_dropped_for_one_who_claims_its_node", 3, |world, wrong| {
         let (group, hosts) = world.group_of(&["ada", "bob", "cem", "eve"]);
@@ -516,7 +521,8 @@ fn b4_neighbour_is_not_dropped_for_one_who_claims_its_node() {
         let began = world.time().as_micros() as u64;
         world.start_as(eve, bob);
         world.await_opened(eve);
-        assert_eq!(world.node_id(eve), bob_node, "eve says that she is bob's node");
+        // She shows the nonce of Bob's node.
+        assert_ne!(world.node_id(eve), bob_node, "it makes another node of her");
         world.point(eve, ada);
         let dropped = world.run_until(SOON * 2, |world| !lost(world, ada, bobs, began).is_empty());
         saw!(
@@ -600,7 +606,6 @@ fn apart(world: &mut World) -> (GroupId, [HostId; 4]) {
 
 /// B5. Eve signals to Ada as if she were Bob's node.
 #[test]
-#[ignore = "red until node ids are bound to peers"]
 fn b5_answer_to_a_signal_does_not_go_to_who_only_says_whose_it_is() {
     tell("b5_answer_to_a_signal_does_not_go_to_who_only_says_whose_it_is", 3, |world, wrong| {
         let (group, [ada, bob, cem, eve]) = apart(world);
@@ -610,8 +615,13 @@ fn b5_answer_to_a_signal_does_not_go_to_who_only_says_whose_it_is() {
         saw!(world, "neighbours of ada {near:?} (bob {bob}, cem {cem}, eve {eve})");
         let attempt = 0x0bad_0bad_0bad_0bad;
         let before = world.recording().frames().len();
-        let said =
-            world.signal_in_the_name_of((eve, ada), (bobs, adas), attempt, &offer_of(eve, attempt));
+        let said = world.signal_in_the_name_of(
+            group,
+            (eve, ada),
+            (bobs, adas),
+            attempt,
+            &offer_of(eve, attempt),
+        );
         world.run_for(Duration::from_secs(5));
         let words = [adas.0, bobs.0, attempt].map(u64::to_be_bytes).concat();
         let answers = world.recording().frames().into_iter().skip(before).filter(|frame| {
@@ -632,14 +642,13 @@ fn b5_answer_to_a_signal_does_not_go_to_who_only_says_whose_it_is() {
 /// B5. How long Ada and Bob take to each other once they can: with Eve honest, with Eve who carries no signals, with Eve who
 /// says that she is the other one, and with Eve who does both.
 #[test]
-#[ignore = "red until node ids are bound to peers"]
 fn b5_offers_reach_whom_they_are_for() {
     tell("b5_offers_reach_whom_they_are_for", 3, |first, wrong| {
         let seed = first.seed();
         let mut took = Vec::new();
         for (swallows, lies) in [(false, false), (true, false), (false, true), (true, true)] {
             let world = &mut world("b5_offers_reach_whom_they_are_for", seed);
-            let (_, [ada, bob, _, eve]) = apart(world);
+            let (group, [ada, bob, _, eve]) = apart(world);
             world.host(eve).liar = true;
             world.host(eve).swallows_signals = swallows;
             let (adas, bobs) = (world.node_id(ada), world.node_id(bob));
@@ -649,7 +658,13 @@ fn b5_offers_reach_whom_they_are_for() {
                     for _ in 0..4 {
                         attempt += 1;
                         let offer = offer_of(eve, attempt);
-                        world.signal_in_the_name_of((eve, to), (from, target), attempt, &offer);
+                        world.signal_in_the_name_of(
+                            group,
+                            (eve, to),
+                            (from, target),
+                            attempt,
+                            &offer,
+                        );
                     }
                 }
             };

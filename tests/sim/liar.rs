@@ -10,8 +10,8 @@ use crate::adversary::{distort, garbage};
 use crate::host::{HostId, Slot};
 use crate::world::World;
 use bytes::Bytes;
-use peergraph_core::id::{CertificateId, Digest, GroupId, NodeId, PeerId, RecordId};
-use peergraph_core::identity::{Domain, PublicKey};
+use peergraph_core::id::{CertificateId, Digest, GroupId, NodeId, NodeNonce, PeerId, RecordId};
+use peergraph_core::identity::{Domain, Identity, PublicKey};
 use peergraph_core::invitation::BearerSecret;
 use peergraph_core::limits::{FRAME_BYTES_MAX, PAGE_MAX};
 use peergraph_core::record::{Record, RecordType, Signed};
@@ -126,13 +126,12 @@ const ANNOUNCE: u8 = 49;
 const REQUEST: u8 = 50;
 /// The class of what applications publish, as syncs number it.
 const APPLICATION: u8 = 2;
-/// Heads of CBOR: an array of up to 23 items, one of many, a map of one, of two, of three, of six, false, true, a number of 8 bytes.
+/// Heads of CBOR: an array of up to 23 items, one of many, a map of one, of two, of three, false, true, a number of 8 bytes.
 const ARRAY: u8 = 0x80;
 const LONG_ARRAY: u8 = 0x99;
 const MAP_OF_ONE: u8 = 0xa1;
 const MAP_OF_TWO: u8 = 0xa2;
 const MAP_OF_THREE: u8 = 0xa3;
-const MAP_OF_SIX: u8 = 0xa6;
 const FALSE: u8 = 0xf4;
 const TRUE: u8 = 0xf5;
 const NUMBER: u8 = 0x1b;
@@ -173,11 +172,21 @@ fn flood_often(slot: u16, record: &Signed) -> Bytes {
     message(FLOOD, slot, &[&[LONG_ARRAY], &length[..], &record.repeat(count)].concat())
 }
 
-/// An offer from one node to another.
-fn signal(slot: u16, from: u64, to: u64, attempt: u64, offer: &[u8]) -> Bytes {
-    let number = |number: u64| [&[NUMBER], &number.to_be_bytes()[..]].concat();
-    let nodes = [&[0][..], &number(from), &[1], &number(to), &[2], &number(attempt)].concat();
-    let body = [&[MAP_OF_SIX], &nodes[..], &[3, 0, 4, 0, 5], &byte_string(offer)].concat();
+/// A signal from a node of `who` to another. The names that it gives are the liar's to choose, the signature is its own.
+fn signal(
+    slot: u16,
+    who: &Identity,
+    (group, nonce): (GroupId, NodeNonce),
+    (from, to): (NodeId, NodeId),
+    attempt: u64,
+    offer: &[u8],
+) -> Bytes {
+    let words = [from.0, to.0, attempt].map(u64::to_be_bytes).concat();
+    let number = 1_u32.to_be_bytes();
+    let signed = [group.as_bytes(), &words[..], &number, offer].concat();
+    let signature = who.sign(Domain::Signal, &signed);
+    let origin = [&who.public_key().as_bytes()[..], nonce.as_bytes(), &signature].concat();
+    let body = [&words[..], &number, &[0], &origin, offer].concat();
     message(SIGNAL, slot, &body)
 }
 
@@ -324,6 +333,7 @@ impl World {
     /// `host` says to `to`, over a link on which they speak of a graph, that node `from` signals to node `target`.
     pub fn signal_in_the_name_of(
         &mut self,
+        group: GroupId,
         (host, to): (HostId, HostId),
         (from, target): (NodeId, NodeId),
         attempt: u64,
@@ -331,13 +341,10 @@ impl World {
     ) -> bool {
         let links = self.graph_links(host);
         let Some(&(_, slot)) = links.iter().find(|(other, _)| *other == to) else { return false };
-        let mut body = Vec::new();
-        for word in [from.0, target.0, attempt] {
-            body.extend(word.to_be_bytes());
-        }
-        body.extend([0, 0, 0, 1, 0]);
-        body.extend_from_slice(offer);
-        self.inject(host, to, message(SIGNAL, slot, &body))
+        let who = adapt::identity(&self.hosts[host]);
+        let of = (group, NodeNonce::default());
+        let frame = signal(slot, &who, of, (from, target), attempt, offer);
+        self.inject(host, to, frame)
     }
 
     /// `host` lies in a group, once, to whom it has wires to. False where it could not: it has no wire, or no record of the kind
@@ -401,8 +408,13 @@ impl World {
                 message(REQUEST, slot, &wish.repeat((FRAME_ROOM / wish.len()).min(PAGE_MAX)))
             }
             Act::Chatter => {
-                let [from, nobody, attempt] = [(); 3].map(|()| self.chance.any());
-                signal(slot, from, nobody, attempt, b"let me in")
+                let [nobody, attempt] = [(); 2].map(|()| self.chance.any());
+                let who = adapt::identity(&self.hosts[host]);
+                // A node of its own, as anybody has as many as it likes.
+                let nonce =
+                    NodeNonce::from_bytes(std::array::from_fn(|i| attempt.to_be_bytes()[i % 8]));
+                let ends = (NodeId::of(me, nonce), NodeId(nobody));
+                signal(slot, &who, (group, nonce), ends, attempt, b"let me in")
             }
             Act::Pester => Bytes::from_static(&[0, PING]),
             Act::Nag => message(REQUEST, slot, &[]),

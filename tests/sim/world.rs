@@ -190,8 +190,8 @@ impl World {
         self.start_from(host, seed);
     }
 
-    /// Starts a node that says that it is the node which runs on another host, with its own identity. A node's id is the first
-    /// that it makes of its seed.
+    /// Starts a node that shows the nonce of the node which runs on another host, with its own identity. A nonce is the first
+    /// that a node makes of its seed.
     ///
     /// # Panics
     /// If one runs there.

@@ -252,7 +252,11 @@ impl Group {
         self.verify_chain(&certificates, ctx).map_err(bad)
     }
 
-    fn read_revocation(&self, ctx: &Ctx<'_>, signed: &Signed) -> Result<Revocation, BadRecord> {
+    pub(super) fn read_revocation(
+        &self,
+        ctx: &Ctx<'_>,
+        signed: &Signed,
+    ) -> Result<Revocation, BadRecord> {
         let record = signed.record();
         let says: RevocationSays = decode(&record.payload)?;
         let signer = self.read_chain(ctx, &says.signer, true)?;

@@ -330,8 +330,7 @@ impl Group {
         let granted: Granted = wire::decode(body)?;
         let certificates =
             cert::decode_chain(&granted.chain).map_err(|_| Misbehaved::Membership)?;
-        let chain = cert::verify_chain(&certificates, self.id, ctx.checks.verify)
-            .map_err(|_| Misbehaved::Membership)?;
+        let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
         if chain.peer() != ctx.identity.peer_id() || !chain.covers(ctx.now.wall) {
             return Err(Misbehaved::Membership);
         }

@@ -365,7 +365,7 @@ impl Group {
         }
         if !stands {
             self.refuse_standing(ctx, links, link);
-            self.set_state(link, SlotState::Idle);
+            self.set_state(link, SlotState::Refused);
         }
         stands && self.lets_near(ctx, links, link)
     }
@@ -395,8 +395,9 @@ impl Group {
             // What it showed may be older than what we know of it.
             renewed: best.filter(stands).map(|chain| cert::encode_chain(chain.certificates())),
             why: None,
+            chain: None,
         };
-        self.send(ctx, links, link, wire::kind::REFUSE, &refuse);
+        self.refuse(ctx, links, link, refuse);
     }
 
     /// The records by which a membership does not stand, those that are at hand and fit into a message.
@@ -447,8 +448,13 @@ impl Group {
         links: &mut Links,
         refuse: Refuse,
     ) -> Result<(), Misbehaved> {
-        // What it shows must hold like any record; what does not is its fault.
-        let proof = refuse.proof.into_iter().map(|bytes| Vec::from(bytes).into()).collect();
+        if refuse.proof.len() > limits::PAGE_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        // What it shows must hold like any record; what does not is its fault. It is an argument, not mail: what is not
+        // about us stays outside.
+        let proof = refuse.proof.into_iter().map(|bytes| Vec::from(bytes).into());
+        let proof = proof.filter(|bytes| self.is_about_us(ctx, bytes)).collect();
         self.accept_all(ctx, proof, None).1.map_err(super::records::fault)?;
         if let Some(renewed) = refuse.renewed {
             let certificates = cert::decode_chain(&renewed).map_err(|_| Misbehaved::Membership)?;
@@ -461,6 +467,21 @@ impl Group {
         }
         self.choose_own_chain(ctx, links);
         Ok(())
+    }
+
+    /// Whether a record can be a reason why our membership does not stand.
+    fn is_about_us(&self, ctx: &Ctx<'_>, bytes: &bytes::Bytes) -> bool {
+        let Ok(signed) = Signed::decode(bytes.clone()) else { return false };
+        let Some(ours) = &self.chain else { return false };
+        match signed.record().kind.as_str() {
+            RecordType::REVOCATION => {
+                let hits =
+                    |act: Revocation| ours.certificates().iter().any(|it| act.target.names(it));
+                self.read_revocation(ctx, &signed).is_ok_and(hits)
+            }
+            RecordType::REDEMPTION | RecordType::INVITATION => true,
+            _ => false,
+        }
     }
 
     /// Renews the memberships that we issued and that end soon, with the key that issued them; and what revokes others.

@@ -3,7 +3,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests look for one event among all")]
 use super::*;
 use crate::cert::{Certificate, encode_chain};
-use crate::id::Fingerprint;
+use crate::id::{Fingerprint, NodeNonce};
 use crate::identity::{Domain, Identity};
 use crate::invitation::{InvitationKind, proof_message};
 use crate::io::{
@@ -149,7 +149,7 @@ impl Stranger {
             version: wire::VERSION,
             certificate,
             signature,
-            node: NodeId(7),
+            nonce: NodeNonce::default(),
             rendezvous: None,
         }));
         self.hash = handshake.finish().0;

@@ -22,7 +22,7 @@ pub enum Target {
 }
 
 impl Target {
-    pub(super) fn names(&self, certificate: &Certificate) -> bool {
+    pub(crate) fn names(&self, certificate: &Certificate) -> bool {
         match *self {
             Self::Certificate(id) => certificate.id() == id,
             Self::Peer(peer) => certificate.peer_id() == peer,
