@@ -20,7 +20,7 @@
 //!    classifier has the host form of that [peer name](crate::name) as second one. There are no others. Its
 //!    subject key identifier is the first 20 bytes of that peer id.
 //! 8. Our own extension says its kind; for memberships only, a known role and at most 16 application roles, sorted;
-//!    the digest of the issuer's certificate;
+//!    the digest of the issuer's certificate and, if they are renewed, since when their line of renewals goes back;
 //!    for roots only, the [`Policy`] of the group, where it is not the default. It is not critical, so that other
 //!    programs can read the certificate; we insist on it all the same.
 //! 9. Basic constraints and key usage are critical and agree with kind and role: roots, inviting members and
@@ -350,6 +350,11 @@ impl Certificate {
     /// When it ends. Whole seconds.
     pub fn not_after(&self) -> WallTime {
         self.parsed.not_after
+    }
+
+    /// When it begins or, where it renews another one, when the first of them began. Whole seconds.
+    pub fn since(&self) -> WallTime {
+        self.parsed.since
     }
 
     /// What it is for.

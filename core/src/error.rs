@@ -229,6 +229,8 @@ pub enum Misbehaved {
     IdentityProof,
     /// Membership certificates that do not hold for the group or the identity.
     Membership,
+    /// A connection signal that the node which it comes from did not sign.
+    Signal,
     /// A record that breaks a rule.
     Record(BadRecord),
     /// More or larger items than a message may carry.

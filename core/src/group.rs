@@ -135,6 +135,8 @@ pub(crate) struct Group {
     referrals: VecDeque<wire::Referral>,
     routes: BTreeMap<NodeId, LinkId>,
     signals_seen: signal::Seen,
+    /// Nodes to which signals came to nothing.
+    swallowed: BTreeSet<NodeId>,
     outgoing: BTreeMap<LinkId, flood::Outgoing>,
     trees: tree::Trees,
     awaited: announce::Awaited,
@@ -341,6 +343,7 @@ impl Group {
             referrals: VecDeque::new(),
             routes: BTreeMap::new(),
             signals_seen: signal::Seen::default(),
+            swallowed: BTreeSet::new(),
             outgoing: BTreeMap::new(),
             trees: tree::Trees::default(),
             awaited: announce::Awaited::default(),
@@ -395,7 +398,7 @@ impl Group {
         if let Some(key) = saved.key {
             group.key = Some(GroupKey::from_bytes(&key).ok()?);
         }
-        group.roll.add(chain.clone());
+        group.roll.choose(chain.clone(), 0);
         group.chain = Some(chain);
         group.ready = saved.ready;
         group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
@@ -582,7 +585,11 @@ impl Group {
             (kind::CONNECT, SlotState::Connecting) if slot.opener => {}
             (
                 kind::CONNECT,
-                SlotState::Opened | SlotState::Guest | SlotState::Idle | SlotState::Connecting,
+                SlotState::Opened
+                | SlotState::Guest
+                | SlotState::Idle
+                | SlotState::Refused
+                | SlotState::Connecting,
             ) => {
                 self.on_connect(ctx, links, link, body)?;
             }
@@ -609,9 +616,9 @@ impl Group {
             // What was under way when the neighbourhood ended is normal.
             (
                 kind::FLOOD..=kind::SYNC_END | kind::GIVEN..=kind::REQUEST,
-                SlotState::Idle | SlotState::Connecting,
+                SlotState::Idle | SlotState::Refused | SlotState::Connecting,
             ) => {}
-            (kind::SIGNAL | kind::DISCONNECT, _) => {}
+            (kind::REFUSE, SlotState::Refused) | (kind::SIGNAL | kind::DISCONNECT, _) => {}
             (known, _) if known <= kind::REQUEST => return Err(Misbehaved::Unexpected),
             // A later version's.
             _ => {}
@@ -653,6 +660,8 @@ impl Group {
         certificates: &[Certificate],
         ctx: &Ctx<'_>,
     ) -> Result<VerifiedChain, CertError> {
+        // One group has one root, whatever else its key has signed.
+        self.check_root(certificates).map_err(|_| CertError::OtherGroup)?;
         let known = |id| self.roll.chain(id);
         let chain = cert::verify_chain_knowing(certificates, self.id, ctx.checks.verify, known)?;
         Ok((ctx.config.share.membership)(chain))

@@ -133,6 +133,10 @@ byte_id! {
     CertificateId, 32
 }
 byte_id! {
+    /// What a node's id is made of besides its peer id: 16 fresh random bytes at each open. Shown with it.
+    NodeNonce, 16
+}
+byte_id! {
     /// SHA-256 of a DTLS certificate in DER.
     Fingerprint, 32
 }
@@ -205,6 +209,12 @@ impl RecordId {
         *self == Self::bound([a, b, c, d, e], creator, kind)
     }
 
+    /// What it was made of besides creator and type.
+    pub fn random(&self) -> u64 {
+        let [_, _, _, a, b, c, d, e, ..] = self.0;
+        u64::from_be_bytes([0, 0, 0, a, b, c, d, e])
+    }
+
     /// The part that is the same in all ids of one creator, and now and then in those of two.
     pub fn creator_bits(&self) -> [u8; 3] {
         let [a, b, c, ..] = self.0;
@@ -224,13 +234,24 @@ impl From<GroupId> for PeerId {
     }
 }
 
-/// One running instance of an identity: 64 fresh random bits at each open. The lowest one in a connected
-/// graph is the graph's signature.
+/// One running instance of an identity: 64 bits of a hash of the peer id and a fresh nonce. Another identity's node has this
+/// id after 2^64 tries, so that a node id stands for both. The lowest one in a connected graph is the graph's signature.
 #[derive(
     Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode,
 )]
 #[cbor(transparent)]
 pub struct NodeId(#[n(0)] pub u64);
+
+impl NodeId {
+    /// The id of the node that `peer` opened with this nonce.
+    pub fn of(peer: PeerId, nonce: NodeNonce) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"peergraph node\0");
+        hash.update(peer.0);
+        hash.update(nonce.0);
+        Self(Digest(hash.finalize().into()).short())
+    }
+}
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -113,13 +113,16 @@ pub enum Domain {
     Record,
     /// Use of a bearer invitation by a newcomer.
     Redemption,
+    /// A connection signal that members carry.
+    Signal,
     /// Whatever an application signs.
     Application,
 }
 
 impl Domain {
     /// Every purpose that there is.
-    pub const ALL: [Self; 4] = [Self::Handshake, Self::Record, Self::Redemption, Self::Application];
+    pub const ALL: [Self; 5] =
+        [Self::Handshake, Self::Record, Self::Redemption, Self::Signal, Self::Application];
 
     /// What stands before every message of this domain, less the zero byte between them.
     pub const fn bytes(self) -> &'static [u8] {
@@ -127,6 +130,7 @@ impl Domain {
             Self::Handshake => b"peergraph handshake",
             Self::Record => b"peergraph record",
             Self::Redemption => b"peergraph redemption",
+            Self::Signal => b"peergraph signal",
             Self::Application => b"peergraph application",
         }
     }

@@ -3,8 +3,8 @@
 //! A **bound** invitation carries a membership that was issued to one identity; it is useless to others, and
 //! can be used while no inviter is online. A **bearer** invitation carries a secret: whoever holds the link
 //! can ask an inviting member for a membership. The secret's public key stands in a signed record of the group, so
-//! that the group never holds the secret. The newcomer proves that it has the secret by signing the handshake
-//! hash of the link and its own peer id ([`BearerSecret::prove`]): nobody else can use that proof. A **password**
+//! that the group never holds the secret. The newcomer proves that it has the secret by signing the group
+//! and its own peer id with it and with its own key ([`Proof`]): nobody else can use that proof. A **password**
 //! invitation holds no secret: the newcomer proves the password to its maker (`password.rs`).
 //!
 //! # Text
@@ -43,7 +43,8 @@ mod short;
 #[cfg(test)]
 mod tests;
 
-pub use secret::{BearerSecret, check_proof};
+pub(crate) use secret::proof_message;
+pub use secret::{BearerSecret, Proof};
 
 /// What lets somebody join. Whoever sees a bearer one can use it: `Debug` does not show the secret,
 /// [`to_text`](Self::to_text) and [`to_link`](Self::to_link) do.

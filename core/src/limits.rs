@@ -202,8 +202,18 @@ pub const MEMBERSHIP_LIFETIME: Duration = Duration::from_secs(31_536_000);
 pub const ROOT_LIFETIME: Duration = Duration::from_secs(20 * 31_536_000);
 /// Invitations of one group that are open at once. Guess. A further one is an error.
 pub const INVITATIONS_MAX: usize = 1_000;
-/// Revocations of one group. Guess. A further one is refused, and an error for its maker.
+/// Invitations that one member holds open at once. Guess. A further one is an error for its maker, and others ignore it.
+pub const INVITATIONS_PER_MEMBER_MAX: usize = 100;
+/// Revocations of one group, those by its own key left out, which are never refused. Guess. The seniors' come first; one
+/// beyond has no effect, and is an error for its maker.
 pub const REVOCATIONS_MAX: usize = 10_000;
+/// The same of one signer, its earliest first. Guess.
+pub const REVOCATIONS_PER_SIGNER_MAX: usize = 1_000;
+/// Records that all revocations of one signer keep. Guess: 8 MB of digests.
+pub const REVOCATIONS_KEPT_PER_SIGNER_MAX: usize = 400_000;
+/// Revocations that one signer has of one target. Guess: their ids are made of 40 bits of the target's digest, and two
+/// targets may have these in common.
+pub const REVOCATIONS_PER_TARGET_MAX: u8 = 4;
 /// Redemptions of one group. Guess: as many as members. A further one is refused.
 pub const REDEMPTIONS_MAX: usize = 100_000;
 /// Records that one revocation keeps. Guess: 800 KB of digests. More is an error for its maker; others drop it.

@@ -497,7 +497,7 @@ impl Link {
                     version: wire::VERSION,
                     certificate: ctx.identity.certificate().der().to_vec(),
                     signature: ctx.proof.to_vec(),
-                    node: ctx.node,
+                    nonce: ctx.nonce,
                     rendezvous: ctx.config.rendezvous.then_some(true),
                 })
             };
@@ -542,7 +542,7 @@ fn introduced(
     }
     Ok(Ready {
         peer,
-        node: introduction.node,
+        node: NodeId::of(peer, introduction.nonce),
         rendezvous: introduction.rendezvous.unwrap_or(false),
         hash: [0; 32],
         direct,

@@ -9,7 +9,7 @@ use crate::conduct::Conduct;
 use crate::dial::{Dialer, Due};
 use crate::error::{Error, Misbehaved};
 use crate::group::{Group, Plan, Verdict};
-use crate::id::{Digest, GroupId, NodeId};
+use crate::id::{Digest, GroupId, NodeId, NodeNonce};
 use crate::identity::{Domain, Identity};
 use crate::io::{
     CloseReason, Command, Dial, Event, Input, LinkId, Outbox, Output, Reply, RequestId, Transport,
@@ -21,7 +21,7 @@ use crate::noise::StaticKey;
 use crate::provider::{Channel, Checks, Membership, Provider};
 use crate::record::{Record, RecordType, Signed};
 use crate::rendezvous::Tables;
-use crate::signalling::Ways;
+use crate::signalling::{Over, Ways};
 use crate::storage::Storage;
 use crate::time::{Now, Time};
 use crate::wire::{self, Message, kind};
@@ -93,6 +93,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) checks: Checks,
     pub(crate) channel: &'a Channel,
     pub(crate) node: NodeId,
+    /// What makes that id ours.
+    pub(crate) nonce: NodeNonce,
     /// With which tables are hashed, see `table.rs`.
     pub(crate) table_secret: u64,
     /// See [`next_version`](crate::record::next_version).
@@ -136,6 +138,7 @@ pub struct Node {
     channel: Channel,
     identity: Identity,
     id: NodeId,
+    nonce: NodeNonce,
     noise: StaticKey,
     proof: [u8; 64],
     rng: ChaCha12Rng,
@@ -177,6 +180,7 @@ macro_rules! ctx {
             checks: $node.checks,
             channel: &$node.channel,
             node: $node.id,
+            nonce: $node.nonce,
             table_secret: $node.table_secret,
             version_salt: $node.table_secret as u16,
             noise: &$node.noise,
@@ -206,7 +210,10 @@ impl Node {
         let mut tables = rng.clone();
         tables.set_stream(1);
         let table_secret = tables.next_u64();
-        let id = NodeId(rng.next_u64());
+        let mut nonce = [0; NodeNonce::BYTES];
+        rng.fill_bytes(&mut nonce);
+        let nonce = NodeNonce::from_bytes(nonce);
+        let id = NodeId::of(identity.peer_id(), nonce);
         let mut secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut secret[..]);
         let (checks, channel) = (config.provider.checks(), config.provider.channel());
@@ -218,6 +225,7 @@ impl Node {
             channel,
             identity,
             id,
+            nonce,
             noise,
             proof,
             rng,
@@ -445,7 +453,11 @@ impl Node {
     /// is here, and we have too few neighbours: the search for one who crashed, or is cut off, goes through the whole
     /// graph in vain.
     fn forget_link(&mut self, link: LinkId, opened: bool, twin: Option<NodeId>) {
-        self.ways.remove(link);
+        if let Some(Over::Graph { group, to }) = self.ways.remove(link)
+            && let Some(group) = self.groups.get_mut(&group)
+        {
+            group.signalled(to, opened);
+        }
         self.tables.link_down(link);
         for group in self.groups.values_mut() {
             group.link_down(&mut ctx!(self), &mut self.links, link);

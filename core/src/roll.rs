@@ -6,49 +6,63 @@
 //!
 //! # Seniority
 //!
-//! A certificate that is nearer to the root is senior; of two at the same distance the one that begins earlier, then
-//! the one of the lower peer id, then the one of the lower digest. The group's own key is above all.
+//! A certificate that is nearer to the root is senior; of two at the same distance the one whose line of renewals began
+//! earlier, then the one of the lower peer id, then the one of the lower digest. The group's own key is above all.
 //!
 //! # Revocation
 //!
 //! 1. The group's own key revokes anybody. An administrator revokes administrators junior to itself and everybody who
-//!    is not an administrator. Everybody revokes itself: that is leaving.
+//!    is not an administrator. Everybody revokes its own memberships: that is leaving. An act changes nothing for a
+//!    membership over which its signer has no such power, wherever that stands ([`authority`]).
 //! 2. By its digest, one certificate is revoked. By peer, all that a peer has or will be issued, until the revocation is
-//!    deleted by who made it.
+//!    deleted by who made it. Who leaves does so by certificate, and touches nothing that hangs on it.
 //! 3. Revocations take effect in the order of seniority of their signers' certificates; of one signer, that of itself
 //!    first, then the lower version, then the lower digest. One that relies on a certificate which is revoked by those
-//!    before it has effect only if they kept it.
+//!    before it has effect only if they kept it. In this order each signer has a share of acts, and all together have;
+//!    what is beyond has no effect. The group's own key has as many as it needs.
 //! 4. Of several that hit one certificate the first in that order decides.
 //! 5. A membership *stands* if none of the certificates of its chain is revoked; but a certificate issued under a
 //!    revoked one is not touched if the revocation lets it stand.
 //! 6. A record that relies on a membership which does not stand *holds* only if each revocation that hits its chain
-//!    kept it. What a revoked member signs later, however it dates it, was not kept.
+//!    kept it. What a revoked member signs later, however it dates it, was not kept. Who leaves keeps what it said before,
+//!    by version, and all by which others would lose.
 //!
 //! Two administrators who revoke each other: the senior's act is effective, the junior's is not even valid (rule 1).
-//! There are no circles: who is revoked by an effective act is junior to its signer, or is that signer.
+//! There are no circles: who is revoked by an effective act is junior to its signer, or is that signer. A revocation is a
+//! record like others, and ends with the membership of its signer: who has expired cannot date one back.
 //!
 //! # Redemptions
 //!
-//! 7. Of one invitation by link the first n redemptions count, by version and id of their records, different peers
-//!    each; the certificates that the others were issued do not stand, and nothing that relies on them holds. So a
-//!    group that was cut in parts can for a while have more members by one link than it allows, and has not once the
-//!    parts have met.
-use crate::cert::{Certificate, Role, VerifiedChain};
-use crate::id::{CertificateId, Digest, PeerId, RecordId};
-use crate::identity::PublicKey;
+//! 7. Of one invitation the first n redemptions count, of different peers each: the seniors' before the juniors', then by
+//!    version and id of their records. One beyond them does not stand where who let in enough before it could have
+//!    revoked it. So a group that was cut in parts can for a while have more members by one link than it allows, and has
+//!    not once the parts have met and an administrator was among those who let in. Redemptions of others than
+//!    administrators take nobody's membership.
+//!
+//! # Choice
+//!
+//! 8. A membership is an offer until its subject has signed with it. Of several that stand, the one that its subject signed
+//!    for last counts.
+use crate::cert::{Certificate, VerifiedChain};
+use crate::id::{CertificateId, PeerId, RecordId};
+use crate::limits;
 use crate::time::WallTime;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
 mod attacks;
+mod authority;
+mod redemptions;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use authority::Target;
+pub(crate) use authority::{Kept, Redemption, Revocation, Said, may_revoke};
+use authority::{Order, Power, place, power};
+pub(crate) use redemptions::Offer;
+use redemptions::Redemptions;
 pub use words::ParseReasonError;
-
-/// Bytes of a digest in the list of what a revocation keeps. To find two records with one such name takes 2^80 tries.
-pub(crate) const KEPT_BYTES: usize = 20;
 
 /// Whether somebody is a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +79,12 @@ pub enum Standing {
         /// Why.
         reason: Reason,
     },
+}
+
+impl Standing {
+    pub(crate) fn is_member(self) -> bool {
+        self == Self::Member
+    }
 }
 
 /// Why a membership was revoked.
@@ -94,156 +114,38 @@ pub enum Reason {
     UsedUp,
 }
 
-/// What is revoked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
-    /// One certificate.
-    Certificate(CertificateId),
-    /// All certificates of a peer.
-    Peer(PeerId),
-}
-
-impl Target {
-    fn names(&self, certificate: &Certificate) -> bool {
-        match *self {
-            Self::Certificate(id) => certificate.id() == id,
-            Self::Peer(peer) => certificate.peer_id() == peer,
-        }
-    }
-}
-
-/// Whether who holds `signer` may revoke `target`: rule 1.
-pub(crate) fn may_revoke(signer: &VerifiedChain, target: &VerifiedChain) -> bool {
-    may_hit(signer, target.leaf(), target.depth())
-}
-
-fn may_hit(signer: &VerifiedChain, certificate: &Certificate, depth: usize) -> bool {
-    let own = signer.peer() == certificate.peer_id();
-    let above = certificate.role() < Some(Role::Administrator)
-        || Rank::of(signer.leaf(), signer.depth()) < Rank::of(certificate, depth);
-    depth > 0 && (own || signer.role() == Role::Administrator && above)
-}
-
-/// A place in the order of seniority; lower is senior.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    depth: usize,
-    begins: WallTime,
-    peer: PeerId,
-    id: CertificateId,
-}
-
-impl Rank {
-    fn of(certificate: &Certificate, depth: usize) -> Self {
-        Self {
-            depth,
-            begins: certificate.not_before(),
-            peer: certificate.peer_id(),
-            id: certificate.id(),
-        }
-    }
-}
-
-/// The order in which revocations take effect: rule 3.
-type Order = (bool, Rank, bool, u64, Digest);
-
-/// A revocation that a record of the group carries.
-#[derive(Clone, Debug)]
-pub(crate) struct Revocation {
-    pub(crate) version: u64,
-    pub(crate) digest: Digest,
-    /// On what it relies.
-    pub(crate) signer: VerifiedChain,
-    /// What shows that the signer is above the target.
-    pub(crate) target_chain: VerifiedChain,
-    pub(crate) target: Target,
-    pub(crate) reason: Reason,
-    /// Certificates issued directly under the target's that stay.
-    pub(crate) standing: BTreeSet<CertificateId>,
-    /// Beginnings of the digests of the records that stay, sorted.
-    pub(crate) kept: Kept,
-}
-
-impl Revocation {
-    /// Rule 1, on the certificate that the revocation shows. Others of the same peer are judged one by one.
-    pub(crate) fn is_allowed(&self) -> bool {
-        self.target.names(self.target_chain.leaf()) && may_revoke(&self.signer, &self.target_chain)
-    }
-
-    fn is_own(&self) -> bool {
-        self.signer.peer() == self.target_chain.peer()
-    }
-
-    /// Rule 3. Those of administrators come before those by which others leave.
-    fn order(&self) -> Order {
-        let plain = self.signer.role() < Role::Administrator;
-        let rank = Rank::of(self.signer.leaf(), self.signer.depth());
-        (plain, rank, !self.is_own(), self.version, self.digest)
-    }
-}
-
-/// The records that a revocation keeps.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Kept(Vec<[u8; KEPT_BYTES]>);
-
-impl Kept {
-    pub(crate) fn new(digests: impl IntoIterator<Item = Digest>) -> Self {
-        let mut names: Vec<_> = digests.into_iter().map(Self::name).collect();
-        names.sort_unstable();
-        names.dedup();
-        Self(names)
-    }
-
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote: sorted, each once.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (names, []) = bytes.as_chunks() else { return None };
-        names.windows(2).all(|pair| pair[0] < pair[1]).then(|| Self(names.to_vec()))
-    }
-
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        self.0.concat()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn contains(&self, digest: &Digest) -> bool {
-        self.0.binary_search(&Self::name(*digest)).is_ok()
-    }
-
-    fn name(digest: Digest) -> [u8; KEPT_BYTES] {
-        *digest.as_bytes().first_chunk().expect("20 of 32 bytes")
-    }
-}
-
-/// Use of an invitation by link, as the record of who let the newcomer in says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Redemption {
-    pub(crate) invitation: PublicKey,
-    /// How many the invitation is good for.
-    pub(crate) uses: u32,
-    /// Who came.
-    pub(crate) peer: PeerId,
-    /// The certificate that it was issued.
-    pub(crate) certificate: CertificateId,
-    pub(crate) version: u64,
-}
-
 /// The certificates of a group, and what has become of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Roll {
     /// Nothing while a newcomer has not seen the root.
     owner: Option<VerifiedChain>,
     chains: BTreeMap<CertificateId, VerifiedChain>,
-    certificates: BTreeMap<PeerId, BTreeSet<CertificateId>>,
+    of_peers: BTreeMap<PeerId, BTreeSet<CertificateId>>,
+    /// Memberships with which their subjects have signed, and when they chose them: the version of that record.
+    chosen: BTreeMap<CertificateId, u64>,
     revocations: BTreeMap<RecordId, Revocation>,
-    redemptions: BTreeMap<RecordId, Redemption>,
-    /// What of them has effect, by what it hits, in the order of rule 3. Derived.
+    /// How many revocations rely on each peer. Derived.
+    relied_on: BTreeMap<PeerId, usize>,
+    /// Acts and kept records of each signer but the group's own key. Derived.
+    shares: BTreeMap<PeerId, Share>,
+    /// What of the revocations has effect, by what it hits, in the order of rule 3. Derived.
     by_certificate: BTreeMap<CertificateId, Vec<RecordId>>,
     by_peer: BTreeMap<PeerId, Vec<RecordId>>,
-    /// Certificates that an invitation had no use left for. Derived.
-    surplus: BTreeSet<CertificateId>,
+    redemptions: Redemptions,
+}
+
+/// How much one signer has revoked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    acts: usize,
+    kept: usize,
+}
+
+impl Share {
+    fn fits(self) -> bool {
+        self.acts <= limits::REVOCATIONS_PER_SIGNER_MAX
+            && self.kept <= limits::REVOCATIONS_KEPT_PER_SIGNER_MAX
+    }
 }
 
 impl Roll {
@@ -260,12 +162,14 @@ impl Roll {
         Self {
             owner: None,
             chains: BTreeMap::new(),
-            certificates: BTreeMap::new(),
+            of_peers: BTreeMap::new(),
+            chosen: BTreeMap::new(),
             revocations: BTreeMap::new(),
-            redemptions: BTreeMap::new(),
+            relied_on: BTreeMap::new(),
+            shares: BTreeMap::new(),
             by_certificate: BTreeMap::new(),
             by_peer: BTreeMap::new(),
-            surplus: BTreeSet::new(),
+            redemptions: Redemptions::default(),
         }
     }
 
@@ -293,50 +197,109 @@ impl Roll {
 
     /// Notes a membership. Whether it was not known.
     pub(crate) fn add(&mut self, chain: VerifiedChain) -> bool {
-        let known = self.chains.contains_key(&chain.id());
+        let known = chain.depth() == 0 || self.chains.contains_key(&chain.id());
         if !known {
-            self.certificates.entry(chain.peer()).or_default().insert(chain.id());
+            self.of_peers.entry(chain.peer()).or_default().insert(chain.id());
             self.chains.insert(chain.id(), chain);
         }
         !known
     }
 
+    /// Notes that the subject of a membership signed with it, in a record of this version. Whether that is news.
+    pub(crate) fn choose(&mut self, chain: VerifiedChain, version: u64) -> bool {
+        let id = chain.id();
+        self.add(chain);
+        let before = self.chosen.insert(id, version);
+        if let Some(before) = before.filter(|before| *before > version) {
+            self.chosen.insert(id, before);
+        }
+        before.is_none_or(|before| before < version)
+    }
+
     /// Forgets memberships that have ended before `now`: no record relies on them any more.
     pub(crate) fn forget_ended(&mut self, now: WallTime) {
-        let certificates = &mut self.certificates;
+        let (of_peers, chosen) = (&mut self.of_peers, &mut self.chosen);
         self.chains.retain(|id, chain| {
             let stays = chain.not_after() >= now;
-            if !stays && let Some(others) = certificates.get_mut(&chain.peer()) {
+            if !stays && let Some(others) = of_peers.get_mut(&chain.peer()) {
+                chosen.remove(id);
                 others.remove(id);
                 if others.is_empty() {
-                    certificates.remove(&chain.peer());
+                    of_peers.remove(&chain.peer());
                 }
             }
             stays
         });
     }
 
-    /// Everybody who has, or had, a membership.
+    /// Everybody who has, or had, a membership and has signed with it.
     pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> {
-        self.certificates.keys().copied()
+        let came =
+            |ids: &BTreeSet<CertificateId>| ids.iter().any(|id| self.chosen.contains_key(id));
+        self.of_peers.iter().filter(move |(_, ids)| came(ids)).map(|(&peer, _)| peer)
     }
 
-    /// The memberships of one peer.
+    /// The memberships of one peer, offers among them.
     pub(crate) fn of_peer(&self, peer: PeerId) -> impl Iterator<Item = &VerifiedChain> {
-        let certificates = self.certificates.get(&peer).into_iter().flatten();
-        certificates.filter_map(|id| self.chains.get(id))
+        let ids = self.of_peers.get(&peer).into_iter().flatten();
+        ids.filter_map(|id| self.chains.get(id))
     }
 
-    /// The membership of a peer that counts: one that stands and is valid at `now` before others, then the one that
-    /// grants most, then the latest. (Whoever takes a grant back revokes it; validity begins with whole seconds.)
+    /// The membership of a peer that counts: one that stands and is valid at `now` before others, then the one that the
+    /// peer chose last; of offers only, the one that grants most, then the latest.
     pub(crate) fn best_of(&self, peer: PeerId, now: WallTime) -> Option<&VerifiedChain> {
         let key = |chain: &&VerifiedChain| {
             let good = self.standing(chain, now) == Standing::Member;
             let grant = chain.grant();
             let grants = (grant.role, grant.app_roles.len());
-            (good, grants, chain.not_before(), chain.not_after(), chain.id())
+            let chosen = self.chosen.get(&chain.id());
+            (good, chosen, grants, chain.not_before(), chain.not_after(), chain.id())
         };
         self.of_peer(peer).max_by_key(key)
+    }
+
+    /// The name by which a peer goes: that in the membership which it chose last.
+    pub(crate) fn name_of(&self, peer: PeerId) -> Option<&str> {
+        let chosen = self.of_peer(peer).filter(|chain| self.chosen.contains_key(&chain.id()));
+        chosen.max_by_key(|chain| (self.chosen.get(&chain.id()), chain.id())).map(|it| it.name())
+    }
+
+    /// The membership that the holder of `ours` should use: rule 8. An offer in another name than the two that it goes by
+    /// is none. One of those that stand is left only for one that the holder itself chose, on another device; or for one
+    /// that lasts longer and grants no less, by the same issuer or by who could have taken the old one away.
+    pub(crate) fn offer<'a>(
+        &'a self,
+        ours: &'a VerifiedChain,
+        name: &str,
+        now: WallTime,
+    ) -> &'a VerifiedChain {
+        let stands = |chain: &VerifiedChain| self.standing(chain, now) == Standing::Member;
+        let in_our_name = |chain: &&VerifiedChain| [ours.name(), name].contains(&chain.name());
+        let chosen = |chain: &VerifiedChain| self.chosen.get(&chain.id());
+        let improves = |chain: &VerifiedChain| {
+            let more = chain.grant() != ours.grant() || chain.not_after() > ours.not_after();
+            more && chain.grant().includes(ours.grant()) && follows(chain, ours)
+        };
+        let lost = !stands(ours);
+        let takes = |chain: &&VerifiedChain| {
+            lost || chosen(chain) > chosen(ours) || chosen(chain).is_none() && improves(chain)
+        };
+        let candidates = self.of_peer(ours.peer()).filter(in_our_name);
+        let candidates = candidates.filter(|chain| stands(chain)).filter(takes);
+        let key = |chain: &&VerifiedChain| {
+            let grants = (chain.grant().role, chain.grant().app_roles.len());
+            (follows(chain, ours), grants, chain.not_after(), chain.id())
+        };
+        candidates.max_by_key(key).unwrap_or(ours)
+    }
+
+    /// Whether an offer by the issuer of `chain`, which lasts longer, waits for its subject.
+    pub(crate) fn is_renewed(&self, chain: &VerifiedChain) -> bool {
+        self.of_peer(chain.peer()).any(|other| {
+            other.issuer() == chain.issuer()
+                && other.not_after() > chain.not_after()
+                && other.grant().includes(chain.grant())
+        })
     }
 
     /// Whether a membership stands at `now`.
@@ -353,24 +316,20 @@ impl Roll {
 
     /// The records by which a membership does not stand, to show them to who does not know.
     pub(crate) fn proof(&self, chain: &VerifiedChain) -> Vec<RecordId> {
-        let Some(hit) = self.hits(chain, None).next() else { return Vec::new() };
-        if let Hit::Revoked(by) = hit {
-            let acts = self.revocations.iter().filter(|(_, act)| act.digest == by.digest);
-            return acts.map(|(&id, _)| id).collect();
+        match self.hits(chain, None).next() {
+            None => Vec::new(),
+            Some(Hit::Revoked(by)) => {
+                let acts = self.revocations.iter().filter(|(_, act)| act.digest == by.digest);
+                acts.map(|(&id, _)| id).collect()
+            }
+            Some(Hit::Surplus) => self.redemptions.proof(chain),
         }
-        let certificates: Vec<CertificateId> =
-            chain.certificates().iter().map(Certificate::id).collect();
-        let mut own =
-            self.redemptions.values().filter(|used| certificates.contains(&used.certificate));
-        let Some(invitation) = own.next().map(|used| used.invitation) else { return Vec::new() };
-        let of = self.redemptions.iter().filter(|(_, used)| used.invitation == invitation);
-        of.map(|(&id, _)| id).collect()
     }
 
     /// Whether a record that relies on a membership holds: rule 6. The clock is the caller's.
-    pub(crate) fn admits(&self, chain: &VerifiedChain, digest: &Digest) -> bool {
+    pub(crate) fn admits(&self, chain: &VerifiedChain, said: &Said) -> bool {
         self.hits(chain, None).all(|hit| match hit {
-            Hit::Revoked(by) => by.kept.contains(digest),
+            Hit::Revoked(by) => by.keeps(said),
             Hit::Surplus => false,
         })
     }
@@ -398,95 +357,123 @@ impl Roll {
         pairs.filter(|pair| target.names(&pair[0])).map(|pair| pair[1].id()).collect()
     }
 
+    /// Whether all memberships of a peer are revoked, whatever it is issued.
+    pub(crate) fn is_banned(&self, peer: PeerId) -> bool {
+        self.by_peer.contains_key(&peer)
+    }
+
     /// The revocation that a record carries.
     pub(crate) fn act(&self, id: RecordId) -> Option<&Revocation> {
         self.revocations.get(&id)
     }
 
-    /// The revocations of one peer that `signer` made, by certificate or by peer.
-    pub(crate) fn revocations_of(&self, peer: PeerId, signer: PeerId) -> Vec<RecordId> {
-        let wanted =
-            |act: &Revocation| act.target_chain.peer() == peer && act.signer.peer() == signer;
-        self.revocations.iter().filter(|(_, act)| wanted(act)).map(|(&id, _)| id).collect()
-    }
-
-    /// How many revocations are known.
-    pub(crate) fn revocations(&self) -> usize {
-        self.revocations.len()
+    /// All revocations that are known.
+    pub(crate) fn acts(&self) -> impl Iterator<Item = (RecordId, &Revocation)> {
+        self.revocations.iter().map(|(&id, act)| (id, act))
     }
 
     /// Notes a revocation, in the place of an earlier one of this record.
     pub(crate) fn revoke(&mut self, id: RecordId, revocation: Revocation) {
         for chain in [&revocation.signer, &revocation.target_chain] {
-            if chain.depth() > 0 {
-                self.add(chain.clone());
-            }
+            self.add(chain.clone());
         }
-        // Others are touched only if one of their signers is hit, or if it takes the place of an earlier one.
-        let mut signers = self.revocations.values().flat_map(|act| act.signer.certificates());
-        let alone = !signers.any(|certificate| revocation.target.names(certificate))
-            && !self.revocations.contains_key(&id);
+        // Others are touched only if one of their signers is hit, if it takes the place of an earlier one, or if some have
+        // no share any more.
+        let mut alone = !self.relied_on.contains_key(&revocation.target_chain.peer());
+        if let Some(before) = self.revocations.remove(&id) {
+            self.count(&before, false);
+            alone = false;
+        }
+        self.count(&revocation, true);
+        alone &= self.everything_fits(revocation.signer.peer());
         self.revocations.insert(id, revocation);
         if alone { self.take_effect(id) } else { self.judge() }
     }
 
-    /// Forgets a revocation or redemption: its record was deleted, or has ended. Whether there was one.
+    /// Keeps the derived sums.
+    fn count(&mut self, act: &Revocation, comes: bool) {
+        for certificate in &act.signer.certificates()[1..] {
+            let relied_on = self.relied_on.entry(certificate.peer_id()).or_default();
+            *relied_on = if comes { *relied_on + 1 } else { *relied_on - 1 };
+            if *relied_on == 0 {
+                self.relied_on.remove(&certificate.peer_id());
+            }
+        }
+        if act.signer.depth() == 0 {
+            return;
+        }
+        let share = self.shares.entry(act.signer.peer()).or_default();
+        let (acts, kept) = (1, act.kept.len());
+        *share = match comes {
+            true => Share { acts: share.acts + acts, kept: share.kept + kept },
+            false => Share { acts: share.acts - acts, kept: share.kept - kept },
+        };
+        if share.acts == 0 {
+            self.shares.remove(&act.signer.peer());
+        }
+    }
+
+    fn everything_fits(&self, signer: PeerId) -> bool {
+        let share = self.shares.get(&signer).copied().unwrap_or_default();
+        share.fits() && self.revocations.len() <= limits::REVOCATIONS_MAX
+    }
+
+    /// Forgets what a record said: it was deleted, or has ended. Whether somebody's standing may depend on it.
     pub(crate) fn forget(&mut self, id: RecordId) -> bool {
-        if self.revocations.remove(&id).is_some() {
+        if let Some(act) = self.revocations.remove(&id) {
+            self.count(&act, false);
             self.judge();
             return true;
         }
-        if let Some(redemption) = self.redemptions.remove(&id) {
-            self.surplus.remove(&redemption.certificate);
-            self.count(redemption.invitation);
-            return true;
-        }
-        false
+        self.redemptions.forget(id)
     }
 
-    /// Notes that an invitation was used.
-    /// Whether somebody's membership does not stand because of it.
+    /// The uses of invitations.
+    pub(crate) fn redemptions(&self) -> &Redemptions {
+        &self.redemptions
+    }
+
+    /// Notes that an invitation is open. Whether somebody's standing may depend on it.
+    pub(crate) fn open(&mut self, id: RecordId, offer: Offer) -> bool {
+        self.redemptions.open(id, offer)
+    }
+
+    /// Notes that an invitation was used. Whether somebody's membership does not stand because of it.
     pub(crate) fn redeem(&mut self, id: RecordId, redemption: Redemption) -> bool {
-        let before = self.surplus.clone();
-        self.redemptions.insert(id, redemption);
-        self.count(redemption.invitation);
-        before != self.surplus
-    }
-
-    /// How many redemptions are known.
-    pub(crate) fn redemptions(&self) -> usize {
-        self.redemptions.len()
-    }
-
-    /// The peers that came by an invitation.
-    pub(crate) fn redeemed(&self, invitation: PublicKey) -> BTreeSet<PeerId> {
-        let of = self.redemptions.values().filter(|used| used.invitation == invitation);
-        of.map(|used| used.peer).collect()
-    }
-
-    /// Rule 7.
-    fn count(&mut self, invitation: PublicKey) {
-        let mut used: Vec<(&RecordId, &Redemption)> =
-            self.redemptions.iter().filter(|(_, used)| used.invitation == invitation).collect();
-        used.sort_by_key(|(id, used)| (used.version, **id));
-        let mut came = BTreeSet::new();
-        for (_, used) in used {
-            came.insert(used.peer);
-            if came.len() > used.uses as usize {
-                self.surplus.insert(used.certificate);
-            } else {
-                self.surplus.remove(&used.certificate);
-            }
-        }
+        self.add(redemption.newcomer.clone());
+        self.redemptions.redeem(id, redemption)
     }
 
     /// Whether a revocation has effect: rule 3.
     pub(crate) fn has_effect(&self, act: &Revocation) -> bool {
         let order = act.order();
-        self.hits(&act.signer, Some(&order)).all(|hit| match hit {
-            Hit::Revoked(by) => by.kept.contains(&act.digest),
-            Hit::Surplus => false,
-        })
+        let said = Said { digest: act.digest, version: act.version, for_others: false };
+        self.has_share(act, &order)
+            && self.hits(&act.signer, Some(&order)).all(|hit| match hit {
+                Hit::Revoked(by) => by.keeps(&said),
+                Hit::Surplus => false,
+            })
+    }
+
+    /// Whether a revocation is within the shares of rule 3.
+    fn has_share(&self, act: &Revocation, order: &Order) -> bool {
+        let signer = act.signer.peer();
+        let known = self.shares.get(&signer).copied().unwrap_or_default();
+        // One that is not known yet would be one more.
+        let more = Share { acts: known.acts + 1, kept: known.kept + act.kept.len() };
+        let few = more.fits() && self.revocations.len() < limits::REVOCATIONS_MAX;
+        if act.signer.depth() == 0 || few {
+            return true;
+        }
+        let (mut own, mut all) = (Share { acts: 1, kept: act.kept.len() }, 1);
+        let others = self.revocations.values().filter(|other| other.signer.depth() > 0);
+        for other in others.filter(|other| other.order() < *order) {
+            all += 1;
+            if other.signer.peer() == signer {
+                own = Share { acts: own.acts + 1, kept: own.kept + other.kept.len() };
+            }
+        }
+        own.fits() && all <= limits::REVOCATIONS_MAX
     }
 
     /// Finds anew which revocations have effect.
@@ -520,37 +507,42 @@ impl Roll {
     ) -> impl Iterator<Item = Hit<'a>> {
         let certificates = chain.certificates();
         let quiet =
-            self.by_certificate.is_empty() && self.by_peer.is_empty() && self.surplus.is_empty();
+            self.by_certificate.is_empty() && self.by_peer.is_empty() && self.redemptions.are_few();
         let depths = if quiet { 1..1 } else { 1..certificates.len() };
         depths.filter_map(move |depth| {
-            let certificate = &certificates[depth];
-            if self.surplus.contains(&certificate.id()) {
+            if self.redemptions.is_surplus(certificates[depth].id()) {
                 return Some(Hit::Surplus);
             }
-            let by = self.decides(certificate, depth, before)?;
-            let below = certificates.get(depth + 1);
-            let stands = below.is_some_and(|below| by.standing.contains(&below.id()));
-            (!stands).then_some(Hit::Revoked(by))
+            let by = self.decides(certificates, depth, before)?;
+            (!by.lets_stand(certificates, depth)).then_some(Hit::Revoked(by))
         })
     }
 
     /// Rule 4.
     fn decides(
         &self,
-        certificate: &Certificate,
+        certificates: &[Certificate],
         depth: usize,
         before: Option<&Order>,
     ) -> Option<&Revocation> {
-        let by_certificate = self.by_certificate.get(&certificate.id());
-        let by_peer = self.by_peer.get(&certificate.peer_id());
+        let by_certificate = self.by_certificate.get(&certificates[depth].id());
+        let by_peer = self.by_peer.get(&certificates[depth].peer_id());
         let acts = by_certificate.into_iter().chain(by_peer).flatten();
         acts.filter_map(|id| self.revocations.get(id))
-            .filter(|act| may_hit(&act.signer, certificate, depth))
+            .filter(|act| act.hits(certificates, depth))
             .map(|act| (act.order(), act))
             .filter(|(order, _)| before.is_none_or(|before| order < before))
             .min_by_key(|(order, _)| *order)
             .map(|(_, act)| act)
     }
+}
+
+/// Whether an offer is by the issuer of `ours`, or by who could have taken that away.
+fn follows(offer: &VerifiedChain, ours: &VerifiedChain) -> bool {
+    let certificates = offer.certificates();
+    let above = certificates.len() - 2;
+    let issuer = (&certificates[above], above);
+    offer.issuer() == ours.issuer() || power(issuer, place(ours)) == Some(Power::Senior)
 }
 
 enum Hit<'a> {

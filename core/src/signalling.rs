@@ -106,10 +106,10 @@ impl Ways {
         Some(*way)
     }
 
-    /// Forgets a link.
-    pub(crate) fn remove(&mut self, link: LinkId) {
-        if let Some(way) = self.by_link.remove(&link) {
-            self.by_attempt.remove(&(way.over.other_end(), way.attempt));
-        }
+    /// Forgets a link. Answers who carried its signals.
+    pub(crate) fn remove(&mut self, link: LinkId) -> Option<Over> {
+        let way = self.by_link.remove(&link)?;
+        self.by_attempt.remove(&(way.over.other_end(), way.attempt));
+        Some(way.over)
     }
 }

@@ -13,8 +13,8 @@
 //! each frame is sealed after it. Unknown kinds and unknown fields are skipped, so that later versions can add both.
 use crate::address::Address;
 use crate::error::Misbehaved;
-use crate::id::{Digest, GroupId, NodeId, PeerId, PeerPrefix, RecordId};
-use crate::identity::PublicKey;
+use crate::id::{Digest, GroupId, NodeId, NodeNonce, PeerId, PeerPrefix, RecordId};
+use crate::identity::{Domain, PublicKey, Verify};
 use crate::limits;
 use crate::reconcile::Step;
 use bytes::Bytes;
@@ -165,8 +165,9 @@ pub(crate) struct Introduction {
     /// By the identity, over the Noise static key.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub(crate) signature: Vec<u8>,
+    /// What the node's id is made of besides the peer id.
     #[n(3)]
-    pub(crate) node: NodeId,
+    pub(crate) nonce: NodeNonce,
     /// Whether this node serves as rendezvous.
     #[n(4)]
     pub(crate) rendezvous: Option<bool>,
@@ -269,12 +270,15 @@ pub(crate) struct Refuse {
     /// With [`Reason::NotAdmitted`]: for people, at most [`FRIENDLY_NAME_MAX`](limits::FRIENDLY_NAME_MAX) characters.
     #[n(4)]
     pub(crate) why: Option<String>,
+    /// The membership of who refuses.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub(crate) chain: Option<Vec<u8>>,
 }
 
 impl Refuse {
     /// For a reason that says all.
     pub(crate) fn because(reason: Reason, referrals: Vec<Referral>) -> Self {
-        Self { reason, referrals, proof: Vec::new(), renewed: None, why: None }
+        Self { reason, referrals, proof: Vec::new(), renewed: None, why: None, chain: None }
     }
 }
 
@@ -323,9 +327,12 @@ pub(crate) struct Redeem {
     /// Public key of the invitation.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) invitation: Vec<u8>,
-    /// By that key, over the handshake hash and the sender's peer id.
+    /// By that key, over the group, itself and the sender's peer id.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) proof: Vec<u8>,
+    /// By the sender's key, over the same.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) consent: Vec<u8>,
 }
 
 /// The answer: a membership.
@@ -504,7 +511,7 @@ pub(crate) struct OfClass {
     pub(crate) lacks: Option<bool>,
 }
 
-/// A connection signal, carried over the graph from node to node.
+/// A connection signal, carried over the graph from node to node, and signed by the one that it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signal {
     pub(crate) from: NodeId,
@@ -513,21 +520,52 @@ pub(crate) struct Signal {
     /// Counts the signals of one attempt and sender, so that copies are recognised.
     pub(crate) number: u32,
     pub(crate) hops: u8,
+    pub(crate) origin: Origin,
     pub(crate) signal: Bytes,
 }
 
-/// Encodes a signal: from, to and attempt (8 bytes each), number (4), hops (1), then the signal itself. Not CBOR, since
-/// where a graph has broken most messages are these, and most of these are copies that are dropped for their name.
+/// What shows that a signal comes from the node that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The key of its identity.
+    pub(crate) key: [u8; 32],
+    pub(crate) nonce: NodeNonce,
+    pub(crate) signature: [u8; 64],
+}
+
+impl Signal {
+    /// What the origin signs, under its domain: everything but the hops.
+    pub(crate) fn message(&self, group: GroupId) -> Vec<u8> {
+        let Self { from, to, attempt, number, signal, .. } = self;
+        let words = [from.0, to.0, *attempt].map(u64::to_be_bytes);
+        [group.as_bytes(), &words.concat()[..], &number.to_be_bytes(), signal].concat()
+    }
+
+    /// Whether the node that it names signed it.
+    pub(crate) fn is_genuine(&self, group: GroupId, verify: Verify) -> bool {
+        let Some(key) = PublicKey::from_bytes(&self.origin.key) else { return false };
+        let message = Domain::Signal.message(&self.message(group));
+        self.from == NodeId::of(key.peer_id(), self.origin.nonce)
+            && verify(&key, &message, &self.origin.signature)
+    }
+}
+
+/// Encodes a signal: from, to and attempt (8 bytes each), number (4), hops (1), key (32), nonce (16), signature (64), then
+/// the signal itself. Not CBOR, since where a graph has broken most messages are these, and most of these are copies that
+/// are dropped for their name.
 pub(crate) fn signal(slot: u16, signal: &Signal) -> Message {
-    let Signal { from, to, attempt, number, hops, signal } = signal;
+    let Signal { from, to, attempt, number, hops, origin, signal } = signal;
     let [high, low] = slot.to_be_bytes();
-    let mut bytes = Vec::with_capacity(4 + 29 + signal.len());
+    let mut bytes = Vec::with_capacity(4 + 29 + 112 + signal.len());
     bytes.extend_from_slice(&[WHOLE, kind::SIGNAL, high, low]);
     for word in [from.0, to.0, *attempt] {
         bytes.extend(word.to_be_bytes());
     }
     bytes.extend(number.to_be_bytes());
     bytes.push(*hops);
+    bytes.extend_from_slice(&origin.key);
+    bytes.extend_from_slice(origin.nonce.as_bytes());
+    bytes.extend_from_slice(&origin.signature);
     bytes.extend_from_slice(signal);
     Message(bytes.into())
 }
@@ -541,12 +579,16 @@ pub(crate) fn decode_signal(body: &Bytes) -> Result<Signal, Misbehaved> {
         let (attempt, rest) = rest.split_first_chunk()?;
         let (number, rest) = rest.split_first_chunk()?;
         let (&hops, rest) = rest.split_first()?;
+        let (&key, rest) = rest.split_first_chunk()?;
+        let (&nonce, rest) = rest.split_first_chunk()?;
+        let (&signature, rest) = rest.split_first_chunk()?;
         Some(Signal {
             from: NodeId(word(from)),
             to: NodeId(word(to)),
             attempt: word(attempt),
             number: u32::from_be_bytes(*number),
             hops,
+            origin: Origin { key, nonce: NodeNonce::from_bytes(nonce), signature },
             signal: body.slice_ref(rest),
         })
     };
@@ -739,6 +781,11 @@ mod tests {
             attempt: 3,
             number: u32::MAX - 4,
             hops: 5,
+            origin: Origin {
+                key: [7; 32],
+                nonce: NodeNonce::from_bytes([8; 16]),
+                signature: [9; 64],
+            },
             signal: vec![6; bytes].into(),
         };
         let encoded = |signal: &Signal| super::signal(2, signal).frame().slice(4..);
@@ -754,6 +801,42 @@ mod tests {
         assert_eq!(decode_signal(&long), Err(Misbehaved::TooMuch));
         let message = super::signal(0x0203, &signal(0));
         assert_eq!(message.bytes()[..3], [kind::SIGNAL, 2, 3]);
+    }
+
+    /// A signal is that of its node in its group only, whatever else is changed; how far it has come may be.
+    #[test]
+    fn signal_of_another_node_group_or_content_is_not_genuine() {
+        use crate::identity::{Identity, verify};
+        use crate::time::WallTime;
+        let [bob, eve] = [1, 2].map(|n| {
+            Identity::generate([n; 32], [n; 16], "who", WallTime(1_800_000_000_000)).unwrap()
+        });
+        let (group, nonce) = (GroupId::from_bytes([3; 32]), NodeNonce::from_bytes([4; 16]));
+        let signed = |who: &Identity, from| {
+            let key = *who.public_key().as_bytes();
+            let origin = Origin { key, nonce, signature: [0; 64] };
+            let signal = Bytes::from_static(b"offer");
+            let mut signal =
+                Signal { from, to: NodeId(5), attempt: 6, number: 7, hops: 0, origin, signal };
+            signal.origin.signature = who.sign(Domain::Signal, &signal.message(group));
+            signal
+        };
+        let good = signed(&bob, NodeId::of(bob.peer_id(), nonce));
+        let genuine = |signal: &Signal| signal.is_genuine(group, verify);
+        assert!(genuine(&good) && genuine(&Signal { hops: 9, ..good.clone() }));
+        assert!(!good.is_genuine(GroupId::from_bytes([8; 32]), verify));
+        assert!(!genuine(&signed(&eve, good.from)), "nobody has another's node id");
+        let other = Origin { nonce: NodeNonce::default(), ..good.origin };
+        for changed in [
+            Signal { from: NodeId(1), ..good.clone() },
+            Signal { to: NodeId(1), ..good.clone() },
+            Signal { attempt: 1, ..good.clone() },
+            Signal { number: 1, ..good.clone() },
+            Signal { origin: other, ..good.clone() },
+            Signal { signal: Bytes::from_static(b"answer"), ..good.clone() },
+        ] {
+            assert!(!genuine(&changed), "{changed:?}");
+        }
     }
 
     #[test]

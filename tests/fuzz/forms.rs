@@ -3,7 +3,9 @@ use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use peergraph_core::address::Address;
 use peergraph_core::cert::{self, Certificate, Role, Subject, VerifiedChain};
-use peergraph_core::id::{CertificateId, Fingerprint, GroupId, PeerId, PeerPrefix, RecordId, RootPin};
+use peergraph_core::id::{
+    CertificateId, Fingerprint, GroupId, PeerId, PeerPrefix, RecordId, RootPin,
+};
 use peergraph_core::identity::{self, GroupKey, Identity, PublicKey};
 use peergraph_core::invitation::{BearerSecret, Invitation, InvitationKind};
 use peergraph_core::limits::{CERTIFICATE_BYTES_MAX, CHAIN_MAX, PAYLOAD_BYTES_DEFAULT_MAX};

@@ -5,6 +5,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 mod adversary;
 mod ahead;
+mod authority;
 mod campaign;
 mod chat;
 mod crash;

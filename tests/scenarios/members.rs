@@ -20,9 +20,10 @@ fn fault_of(pretence: Pretence) -> BadRecord {
         | Pretence::Outlive
         | Pretence::Predate
         | Pretence::Issue
+        | Pretence::Redeem
         | Pretence::Squat => BadRecord::Certificate,
         Pretence::Bury | Pretence::Unjoin => BadRecord::Modifier,
-        Pretence::Rename | Pretence::Invite | Pretence::Redeem => BadRecord::Right,
+        Pretence::Rename | Pretence::Invite => BadRecord::Right,
         Pretence::Revoke => BadRecord::NotSenior,
         Pretence::Present => BadRecord::NotIssuer,
         Pretence::NoSuchType => BadRecord::Type,

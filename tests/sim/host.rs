@@ -68,6 +68,10 @@ pub struct Host {
     pub liar: bool,
     /// Whether it does not heed it when others refuse it.
     pub heedless: bool,
+    /// Whether it keeps signals to itself that it should carry on, or heed.
+    pub swallows_signals: bool,
+    /// From what its node that runs, or ran last, was made.
+    pub(crate) seed: [u8; 32],
     /// Its clocks.
     pub clock: Clock,
     /// Its disk.
@@ -120,6 +124,8 @@ impl Host {
             rate_max: u64::MAX,
             liar: false,
             heedless: false,
+            swallows_signals: false,
+            seed: [0; 32],
             clock,
             disk: Disk::default(),
             node: None,

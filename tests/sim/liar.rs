@@ -10,7 +10,9 @@ use crate::adversary::{distort, garbage};
 use crate::host::{HostId, Slot};
 use crate::world::World;
 use bytes::Bytes;
-use peergraph_core::id::{CertificateId, GroupId, PeerId, RecordId};
+use peergraph_core::id::{CertificateId, Digest, GroupId, NodeId, NodeNonce, PeerId, RecordId};
+use peergraph_core::identity::{Domain, Identity, PublicKey};
+use peergraph_core::invitation::BearerSecret;
 use peergraph_core::limits::{FRAME_BYTES_MAX, PAGE_MAX};
 use peergraph_core::record::{Record, RecordType, Signed};
 use peergraph_core::time::WallTime;
@@ -124,13 +126,12 @@ const ANNOUNCE: u8 = 49;
 const REQUEST: u8 = 50;
 /// The class of what applications publish, as syncs number it.
 const APPLICATION: u8 = 2;
-/// Heads of CBOR: an array of up to 23 items, one of many, a map of one, of two, of three, of six, false, true, a number of 8 bytes.
+/// Heads of CBOR: an array of up to 23 items, one of many, a map of one, of two, of three, false, true, a number of 8 bytes.
 const ARRAY: u8 = 0x80;
 const LONG_ARRAY: u8 = 0x99;
 const MAP_OF_ONE: u8 = 0xa1;
 const MAP_OF_TWO: u8 = 0xa2;
 const MAP_OF_THREE: u8 = 0xa3;
-const MAP_OF_SIX: u8 = 0xa6;
 const FALSE: u8 = 0xf4;
 const TRUE: u8 = 0xf5;
 const NUMBER: u8 = 0x1b;
@@ -171,11 +172,21 @@ fn flood_often(slot: u16, record: &Signed) -> Bytes {
     message(FLOOD, slot, &[&[LONG_ARRAY], &length[..], &record.repeat(count)].concat())
 }
 
-/// An offer from one node to another.
-fn signal(slot: u16, from: u64, to: u64, attempt: u64, offer: &[u8]) -> Bytes {
-    let number = |number: u64| [&[NUMBER], &number.to_be_bytes()[..]].concat();
-    let nodes = [&[0][..], &number(from), &[1], &number(to), &[2], &number(attempt)].concat();
-    let body = [&[MAP_OF_SIX], &nodes[..], &[3, 0, 4, 0, 5], &byte_string(offer)].concat();
+/// A signal from a node of `who` to another. The names that it gives are the liar's to choose, the signature is its own.
+fn signal(
+    slot: u16,
+    who: &Identity,
+    (group, nonce): (GroupId, NodeNonce),
+    (from, to): (NodeId, NodeId),
+    attempt: u64,
+    offer: &[u8],
+) -> Bytes {
+    let words = [from.0, to.0, attempt].map(u64::to_be_bytes).concat();
+    let number = 1_u32.to_be_bytes();
+    let signed = [group.as_bytes(), &words[..], &number, offer].concat();
+    let signature = who.sign(Domain::Signal, &signed);
+    let origin = [&who.public_key().as_bytes()[..], nonce.as_bytes(), &signature].concat();
+    let body = [&words[..], &number, &[0], &origin, offer].concat();
     message(SIGNAL, slot, &body)
 }
 
@@ -200,7 +211,142 @@ fn tombstone(record: Record, modifier: PeerId, certificate: CertificateId, versi
     }
 }
 
+/// A record of the core's own types that a member makes up.
+#[derive(Clone, Debug)]
+pub struct Claim<'a> {
+    /// Its type.
+    pub kind: &'a str,
+    /// What makes its id.
+    pub random: u64,
+    /// What it says.
+    pub payload: Bytes,
+    /// The version that it takes the place of, if it is no new record.
+    pub replaces: Option<&'a Record>,
+    /// Whether it takes that back.
+    pub deleted: bool,
+    /// How long it lives.
+    pub lifetime: Duration,
+}
+
+/// Who came by an invitation, as a redemption says that a liar makes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// One whom the liar lets in, and who agrees. Its proof holds if the link's secret is 32 sevens.
+    Puppet,
+    /// The same without a proof.
+    Unproved,
+    /// Another member, with the certificate that it has.
+    Another(PeerId),
+}
+
 impl World {
+    /// An invitation that `host` makes up.
+    pub fn invitation_by(
+        &mut self,
+        host: HostId,
+        group: GroupId,
+        key: PublicKey,
+        uses: u8,
+    ) -> Option<Signed> {
+        let expires = self.hosts[host].clock.wall(self.now).after(Duration::from_secs(3_600));
+        let fields = [
+            byte_string(key.as_bytes()),
+            vec![0],
+            vec![ARRAY],
+            vec![uses],
+            [&[NUMBER], &expires.0.to_be_bytes()[..]].concat(),
+        ];
+        let payload = pretence::map(0, &fields);
+        let random = u64::from(uses) << 24 | self.chance.any() % (1 << 24);
+        let lifetime = Duration::from_secs(86_400);
+        let kind = RecordType::INVITATION;
+        let claim = Claim { kind, random, payload, replaces: None, deleted: false, lifetime };
+        self.claim(host, group, &claim)
+    }
+
+    /// A redemption that `host` makes up, of an invitation with this id and key.
+    pub fn redemption_by(
+        &mut self,
+        host: HostId,
+        group: GroupId,
+        invitation: RecordId,
+        key: PublicKey,
+        came: Came,
+    ) -> Option<Signed> {
+        let (issued, who) = match came {
+            Came::Puppet | Came::Unproved => self.puppet_of(host, group)?,
+            Came::Another(peer) => {
+                let leaf = self.leaves(host, group).into_iter().find(|it| it.peer_id() == peer)?;
+                (leaf, adapt::identity(&self.hosts[host]))
+            }
+        };
+        let newcomer = issued.peer_id();
+        let by_link = BearerSecret::from_bytes([7; 16]).prove(group, newcomer);
+        let message = [&group.as_bytes()[..], key.as_bytes(), newcomer.as_bytes()].concat();
+        let by_newcomer = who.sign(Domain::Redemption, &message);
+        let proofs =
+            [&[ARRAY | 2][..], &byte_string(&by_link), &byte_string(&by_newcomer)].concat();
+        let mut fields = vec![byte_string(invitation.as_bytes()), byte_string(issued.der())];
+        if came != Came::Unproved {
+            fields.extend([byte_string(key.as_bytes()), proofs]);
+        }
+        let payload = pretence::map(0, &fields);
+        let of = Digest::of(&[&invitation.as_bytes()[..], newcomer.as_bytes()].concat());
+        let random = u64::from_le_bytes(*of.as_bytes().first_chunk()?);
+        let lifetime = Duration::from_secs(86_400);
+        let kind = RecordType::REDEMPTION;
+        let claim = Claim { kind, random, payload, replaces: None, deleted: false, lifetime };
+        self.claim(host, group, &claim)
+    }
+
+    /// A record of the core's own types, made up by `host`, relying on the membership under which it published last. Nothing
+    /// where it has published nothing.
+    pub fn claim(&mut self, host: HostId, group: GroupId, claim: &Claim<'_>) -> Option<Signed> {
+        let me = self.hosts[host].peer_id();
+        let records = self.hosts[host].disk.records(group).into_iter();
+        let ours = records.filter(|record| record.creator == me && !record.kind.is_reserved());
+        let own = ours.max_by_key(|record| record.version)?;
+        let now = self.hosts[host].clock.wall(self.now);
+        let seen = claim.replaces.map_or(0, |record| record.version);
+        let created = claim.replaces.map_or(now, |record| record.created);
+        let changed = claim.replaces.is_some();
+        let modified = if changed { now.max(created.after(Duration::from_millis(1))) } else { now };
+        let ends = claim.replaces.map_or(WallTime(0), |record| record.expires);
+        let record = Record {
+            id: RecordId::new(me, claim.kind, claim.random),
+            kind: RecordType::new(claim.kind).expect("a good name"),
+            version: peergraph_core::record::next_version(now, seen, 0),
+            creator: me,
+            modifier: changed.then_some(me),
+            created,
+            modified,
+            expires: modified.after(claim.lifetime).max(ends).min(own.expires),
+            deleted: claim.deleted,
+            attributes: Vec::new(),
+            payload: claim.payload.clone(),
+            certificate: own.certificate,
+            signature: [0; 64],
+        };
+        Some(record.sign(group, &adapt::identity(&self.hosts[host])))
+    }
+
+    /// `host` says to `to`, over a link on which they speak of a graph, that node `from` signals to node `target`.
+    pub fn signal_in_the_name_of(
+        &mut self,
+        group: GroupId,
+        (host, to): (HostId, HostId),
+        (from, target): (NodeId, NodeId),
+        attempt: u64,
+        offer: &[u8],
+    ) -> bool {
+        let links = self.graph_links(host);
+        let Some(&(_, slot)) = links.iter().find(|(other, _)| *other == to) else { return false };
+        let who = adapt::identity(&self.hosts[host]);
+        let of = (group, NodeNonce::default());
+        let frame = signal(slot, &who, of, (from, target), attempt, offer);
+        self.inject(host, to, frame)
+    }
+
     /// `host` lies in a group, once, to whom it has wires to. False where it could not: it has no wire, or no record of the kind
     /// that the lie is about.
     pub fn lie(&mut self, host: HostId, group: GroupId, act: Act) -> bool {
@@ -262,8 +408,13 @@ impl World {
                 message(REQUEST, slot, &wish.repeat((FRAME_ROOM / wish.len()).min(PAGE_MAX)))
             }
             Act::Chatter => {
-                let [from, nobody, attempt] = [(); 3].map(|()| self.chance.any());
-                signal(slot, from, nobody, attempt, b"let me in")
+                let [nobody, attempt] = [(); 2].map(|()| self.chance.any());
+                let who = adapt::identity(&self.hosts[host]);
+                // A node of its own, as anybody has as many as it likes.
+                let nonce =
+                    NodeNonce::from_bytes(std::array::from_fn(|i| attempt.to_be_bytes()[i % 8]));
+                let ends = (NodeId::of(me, nonce), NodeId(nobody));
+                signal(slot, &who, (group, nonce), ends, attempt, b"let me in")
             }
             Act::Pester => Bytes::from_static(&[0, PING]),
             Act::Nag => message(REQUEST, slot, &[]),

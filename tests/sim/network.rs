@@ -28,6 +28,8 @@ const SDP_BYTES: usize = 512;
 const REFUSE: u8 = 37;
 /// That by which two ends compare their stores.
 const SYNC: u8 = 44;
+/// That of an offer or answer which members carry.
+const SIGNAL: u8 = 47;
 
 /// What the network between hosts is like.
 #[derive(Clone, Copy, Debug)]
@@ -554,6 +556,9 @@ impl World {
             return;
         }
         if let Some(link) = end.link {
+            if self.hosts[end.host as HostId].swallows_signals && bytes.starts_with(&[0, SIGNAL]) {
+                return;
+            }
             self.hosts[end.host as HostId].traffic.1 += bytes.len() as u64;
             self.handle(end.host as HostId, Input::Frame { link, bytes });
         }

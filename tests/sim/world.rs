@@ -187,9 +187,24 @@ impl World {
     /// # Panics
     /// If one runs there.
     pub fn start(&mut self, host: HostId) {
-        assert!(!self.hosts[host].is_up(), "host {host} has a node already");
         let seed = self.chance.bytes32();
+        self.start_from(host, seed);
+    }
+
+    /// Starts a node that shows the nonce of the node which runs on another host, with its own identity. A nonce is the first
+    /// that a node makes of its seed.
+    ///
+    /// # Panics
+    /// If one runs there.
+    pub fn start_as(&mut self, host: HostId, other: HostId) {
+        let seed = self.hosts[other].seed;
+        self.start_from(host, seed);
+    }
+
+    fn start_from(&mut self, host: HostId, seed: [u8; 32]) {
+        assert!(!self.hosts[host].is_up(), "host {host} has a node already");
         let this = &mut self.hosts[host];
+        this.seed = seed;
         this.clock.started = self.now;
         this.incarnation += 1;
         this.wanted = u64::MAX;
@@ -416,6 +431,11 @@ impl World {
     /// If nothing is.
     pub fn recording(&self) -> &Recording {
         self.recording.as_ref().expect("a host is recorded")
+    }
+
+    /// From what everything here is drawn.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Virtual time since the world began.

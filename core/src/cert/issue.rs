@@ -1,7 +1,7 @@
 //! Issuing: each function makes what the rules of the parent module accept, or says why not.
 use super::chain::ISSUED_EARLY;
 use super::profile::{END_OF_TIME, Kind, Template, whole_seconds};
-use super::{CertError, Certificate, VerifiedChain, verify_identity, verify_root};
+use super::{CertError, Certificate, Role, VerifiedChain, verify_identity, verify_root};
 use crate::identity::{self, GroupKey, Identity, PublicKey, check_name};
 use crate::limits::CHAIN_MAX;
 use crate::policy::{Grant, Policy};
@@ -27,6 +27,7 @@ pub(crate) fn issue_identity(
         app_roles: &[],
         policy: None,
         above: None,
+        since: None,
         serial,
         issuer: name,
         subject: name,
@@ -63,6 +64,7 @@ pub fn issue_root(
         app_roles: &[],
         policy: policy.to_bytes(),
         above: None,
+        since: None,
         serial,
         issuer: name,
         subject: name,
@@ -81,6 +83,8 @@ pub fn issue_root(
 pub struct Subject<'a> {
     key: PublicKey,
     name: &'a str,
+    /// The membership that it has.
+    held: Option<&'a VerifiedChain>,
 }
 
 impl<'a> Subject<'a> {
@@ -90,12 +94,22 @@ impl<'a> Subject<'a> {
     /// As [`verify_identity`].
     pub fn of_identity(certificate: &'a Certificate) -> Result<Self, CertError> {
         verify_identity(certificate, identity::verify)?;
-        Ok(Self { key: certificate.subject_key(), name: certificate.name() })
+        Ok(Self { key: certificate.subject_key(), name: certificate.name(), held: None })
     }
 
-    /// Who has a membership already, for another one.
+    /// Who has a membership already, for another one: an administrator that stays one, as near to the root as before,
+    /// keeps its seniority.
     pub fn of_member(chain: &'a VerifiedChain) -> Self {
-        Self { key: chain.key(), name: chain.name() }
+        Self { key: chain.key(), name: chain.name(), held: Some(chain) }
+    }
+
+    /// Since when the line of a certificate that is renewed at this depth goes back.
+    fn since(&self, grant: &Grant, depth: usize) -> Option<WallTime> {
+        let held = self.held.filter(|held| held.depth() == depth);
+        let stays = |held: &&VerifiedChain| {
+            held.role() == Role::Administrator && grant.role == Role::Administrator
+        };
+        held.filter(stays).map(|held| held.leaf().since())
     }
 }
 
@@ -112,7 +126,7 @@ pub fn issue_by_owner(
     if verify_root(root, identity::verify)? != key.group_id() {
         return Err(CertError::OtherGroup);
     }
-    let order = Order { subject, grant, serial, not_before, not_after, longest: None };
+    let order = Order { subject, grant, serial, not_before, not_after, longest: None, depth: 1 };
     order.issue_under(root, |tbs| key.sign_certificate(tbs))
 }
 
@@ -141,7 +155,8 @@ pub fn issue_member(
         return Err(CertError::Cycle);
     }
     let longest = Some(chain.policy().membership_lifetime + ISSUED_EARLY);
-    let order = Order { subject, grant, serial, not_before, not_after, longest };
+    let depth = chain.depth() + 1;
+    let order = Order { subject, grant, serial, not_before, not_after, longest, depth };
     order.issue_under(chain.leaf(), |tbs| issuer.sign_certificate(tbs))
 }
 
@@ -153,6 +168,8 @@ struct Order<'a> {
     not_before: WallTime,
     not_after: WallTime,
     longest: Option<Duration>,
+    /// How far below the root it will be.
+    depth: usize,
 }
 
 impl Order<'_> {
@@ -176,11 +193,13 @@ impl Order<'_> {
         if not_before >= not_after {
             return Err(CertError::Validity);
         }
+        let since = self.subject.since(self.grant, self.depth);
         let template = Template {
             kind,
             app_roles: &self.grant.app_roles,
             policy: None,
             above: Some(issuer.id()),
+            since: since.filter(|since| *since < not_before),
             serial: self.serial,
             issuer: issuer.name(),
             subject: self.subject.name,

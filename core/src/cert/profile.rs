@@ -102,6 +102,9 @@ struct KindExtension {
     /// Of memberships only, and always: the digest of the certificate above.
     #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
     above: Option<OctetString>,
+    /// Of renewed memberships only: the second when the first of the line began.
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    since: Option<u64>,
 }
 
 /// RFC 5280 §4.1.2 without the unique identifiers, which nobody may use.
@@ -137,6 +140,8 @@ pub(super) struct Parsed {
     pub(super) policy: Policy,
     /// Of memberships only, and always.
     pub(super) above: Option<CertificateId>,
+    /// Its beginning, or that of the first of its line of renewals.
+    pub(super) since: WallTime,
     pub(super) serial: Serial,
     pub(super) issuer: String,
     pub(super) subject: String,
@@ -177,7 +182,7 @@ impl Parsed {
         let peer = key.peer_id();
         let (not_before, not_after) = parse_validity(&tbs.validity)?;
         let extensions = Extensions::parse(tbs.extensions.as_deref().unwrap_or_default())?;
-        let KindExtension { kind, role, app_roles, policy, above } =
+        let KindExtension { kind, role, app_roles, policy, above, since } =
             read(extensions.ours, false).ok_or(CertError::Role)?;
         let kind = Kind::from_numbers(kind, role).ok_or(CertError::Role)?;
         let peer_name = extensions.peer_name(peer, kind)?;
@@ -187,6 +192,7 @@ impl Parsed {
             app_roles: parse_app_roles(kind, app_roles)?,
             policy: parse_policy(kind, policy)?,
             above: parse_above(kind, above)?,
+            since: parse_since(kind, since, not_before)?,
             serial: parse_serial(&tbs.serial)?,
             issuer: parse_name(&tbs.issuer)?,
             subject: parse_name(&tbs.subject)?,
@@ -214,6 +220,7 @@ pub(super) struct Template<'a> {
     pub(super) app_roles: &'a [String],
     pub(super) policy: Option<Vec<u8>>,
     pub(super) above: Option<CertificateId>,
+    pub(super) since: Option<WallTime>,
     pub(super) serial: [u8; 16],
     pub(super) issuer: &'a str,
     pub(super) subject: &'a str,
@@ -289,6 +296,7 @@ impl Template<'_> {
             app_roles: (!self.app_roles.is_empty()).then(|| self.app_roles.to_vec()),
             policy: self.policy.as_deref().map(OctetString::new).transpose()?,
             above: self.above.map(|id| OctetString::new(*id.as_bytes())).transpose()?,
+            since: self.since.map(|since| since.0 / 1_000),
         };
         extensions.push(extension(OURS, false, &ours)?);
         Ok(extensions)
@@ -464,6 +472,18 @@ fn parse_above(kind: Kind, above: Option<OctetString>) -> Result<Option<Certific
         (Kind::Root | Kind::Identity, None) => Ok(None),
         (Kind::Member(_), None) | (Kind::Root | Kind::Identity, Some(_)) => Err(CertError::Role),
     }
+}
+
+/// Rule 8.
+fn parse_since(
+    kind: Kind,
+    since: Option<u64>,
+    not_before: WallTime,
+) -> Result<WallTime, CertError> {
+    let Some(since) = since else { return Ok(not_before) };
+    let since = WallTime(since.saturating_mul(1_000));
+    let renewed = matches!(kind, Kind::Member(_)) && since < not_before;
+    if renewed { Ok(since) } else { Err(CertError::Validity) }
 }
 
 /// The name of the certificate with these bytes.

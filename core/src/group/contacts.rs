@@ -13,7 +13,7 @@ use super::presence::Said;
 use super::signature::Claim;
 use super::{Group, Timer};
 use crate::address::Address;
-use crate::id::{Digest, NodeId, PeerId, RecordId};
+use crate::id::{Digest, NodeId, NodeNonce, PeerId, RecordId};
 use crate::limits;
 use crate::node::Ctx;
 use crate::record::{Record, RecordType};
@@ -40,8 +40,9 @@ const CONTACTS_BAND: usize = 5;
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct Says {
+    /// With the peer id it makes the node's id.
     #[n(0)]
-    node: NodeId,
+    nonce: NodeNonce,
     /// Its own id where it holds the signature.
     #[n(1)]
     signature: NodeId,
@@ -154,7 +155,7 @@ impl Group {
         let Some(signature) = seen.filter(|_| self.neighbours().next().is_some()) else { return };
         let rendezvous = ctx.named.addresses().take(limits::ADDRESSES_MAX).cloned().collect();
         let addresses = ctx.addresses.to_vec();
-        let says = Says { node: ctx.node, signature, addresses, rendezvous, beats };
+        let says = Says { nonce: ctx.nonce, signature, addresses, rendezvous, beats };
         let id = record_of(ctx.identity.peer_id(), ctx.node);
         let payload = wire::encode(&says);
         let new = self.own_contact.replace(id).is_none();
@@ -197,11 +198,12 @@ impl Group {
     fn read_contact(&self, ctx: &Ctx<'_>, record: &Record) -> Option<Contact> {
         let mut says: Says = wire::decode(&record.payload).ok()?;
         let peer = record.creator;
+        let node = NodeId::of(peer, says.nonce);
         let of_peer = self.contacts.values().filter(|contact| contact.peer == peer).count();
         let room = of_peer < limits::CONTACTS_PER_PEER_MAX
             && self.contacts.len() < limits::CONTACTS_MAX
             || self.contacts.contains_key(&record.id);
-        if record.id != record_of(peer, says.node) || !room {
+        if record.id != record_of(peer, node) || !room {
             return None;
         }
         says.addresses.truncate(limits::ADDRESSES_MAX);
@@ -209,9 +211,9 @@ impl Group {
         // A record that took long shows no more life than it had.
         let age = self.peer_time(ctx.now.wall).0.saturating_sub(record.modified.0);
         let heard = ctx.now.mono.as_micros().saturating_sub(age.saturating_mul(1_000));
-        let claims = says.beats.filter(|_| says.signature == says.node);
+        let claims = says.beats.filter(|_| says.signature == node);
         Some(Contact {
-            node: says.node,
+            node,
             peer,
             signature: says.signature,
             addresses: says.addresses,

@@ -10,6 +10,9 @@
 //!     └─► Looking (no join yet: `preview.rs`)
 //! ```
 //!
+//! Whoever refuses shows its membership too; one that does not stand, or does not show that it does, is `Refused`, not
+//! `Idle`: it may ask again, and nothing else that it says is heard.
+//!
 //! Above the maximum we refuse, with referrals, unless who asks has nobody: then a neighbour makes room. How many there
 //! are otherwise is the matter of upkeep (`upkeep.rs`). Source: reference 3.3–3.6.
 use super::announce::Late;
@@ -74,6 +77,8 @@ pub(crate) enum SlotState {
     Guest,
     /// They could not grant our membership; others may, through them.
     GuestOf,
+    /// One of us was refused, and the other end has shown no membership that stands. It may show one.
+    Refused,
     /// Members both, not neighbours.
     Idle,
     /// Neighbours.
@@ -221,7 +226,8 @@ impl Group {
 
     /// Asks again over a link on which one of us was refused before. Where both ask at once, `message` decides.
     pub(super) fn connect_idle(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        if self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Idle) {
+        let asks = |slot: &Slot| matches!(slot.state, SlotState::Idle | SlotState::Refused);
+        if self.slots.get(&link).is_some_and(asks) {
             self.connect_on(ctx, links, link);
         }
     }
@@ -257,7 +263,7 @@ impl Group {
         if full(self) {
             let referrals = self.referrals(ctx, node);
             self.set_state(link, SlotState::Idle);
-            self.send(ctx, links, link, kind::REFUSE, &Refuse::because(Reason::Busy, referrals));
+            self.refuse(ctx, links, link, Refuse::because(Reason::Busy, referrals));
             return Ok(());
         }
         let Some(ours) = &self.chain else { return Err(Misbehaved::Unexpected) };
@@ -312,7 +318,21 @@ impl Group {
             self.neighbour_down(ctx, link);
         }
         self.repair.probed(link, true);
-        self.set_state(link, SlotState::Idle);
+        // Who refuses us shows who it is, or is not listened to.
+        let chain = match &refuse.chain {
+            Some(chain) => Some(self.verify_membership(ctx, links, link, chain)?),
+            None => None,
+        };
+        let now = ctx.now.wall;
+        let is_member = chain.as_ref().is_some_and(|it| self.roll.standing(it, now).is_member());
+        self.set_state(link, if is_member { SlotState::Idle } else { SlotState::Refused });
+        if !is_member {
+            self.maintain(ctx, links, false);
+            return Ok(());
+        }
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.chain = chain;
+        }
         if refuse.reason == Reason::NotStanding {
             return self.on_not_standing(ctx, links, refuse);
         }
@@ -322,6 +342,19 @@ impl Group {
         self.add_referrals(ctx, refuse.referrals)?;
         self.maintain(ctx, links, false);
         Ok(())
+    }
+
+    /// Refuses the other end, and shows that we may.
+    pub(super) fn refuse(
+        &self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        refuse: Refuse,
+    ) {
+        let chain = self.chain.as_ref();
+        let chain = chain.map(|chain| crate::cert::encode_chain(chain.certificates()));
+        self.send(ctx, links, link, kind::REFUSE, &Refuse { chain, ..refuse });
     }
 
     pub(super) fn on_disconnect(

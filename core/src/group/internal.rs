@@ -14,8 +14,9 @@
 use super::{Group, OpenInvitation};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::BadRecord;
-use crate::id::{CertificateId, PeerId};
+use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::identity::{PublicKey, check_name};
+use crate::invitation::Proof;
 use crate::io;
 use crate::limits;
 use crate::node::Ctx;
@@ -24,6 +25,7 @@ use crate::record::{Record, RecordType, Signed};
 use crate::roll::{Kept, Reason, Redemption, Revocation, Target};
 use crate::time::WallTime;
 use crate::wire;
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 /// Payload of a properties record.
@@ -54,18 +56,21 @@ struct InvitationSays {
     expires: u64,
 }
 
-/// Payload of a redemption record.
+/// Payload of a redemption record. One by password has no proof, and counts if who made the invitation signs it.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct RedemptionSays {
     #[n(0)]
-    invitation: PublicKey,
-    #[n(1)]
-    uses: u32,
+    invitation: RecordId,
+    /// The membership that the newcomer was issued, below that on which the record relies.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    certificate: Vec<u8>,
+    /// The invitation's key.
     #[n(2)]
-    peer: PeerId,
+    key: Option<PublicKey>,
+    /// What that and the newcomer's own signed.
     #[n(3)]
-    certificate: CertificateId,
+    proof: Option<[ByteArray<64>; 2]>,
 }
 
 /// Payload of a revocation record.
@@ -89,6 +94,9 @@ struct RevocationSays {
     /// The target's.
     #[cbor(n(5), with = "minicbor::bytes")]
     target: Vec<u8>,
+    /// Which of the few that the signer has of this target.
+    #[n(6)]
+    nth: u8,
 }
 
 /// What a record says to the core.
@@ -100,7 +108,7 @@ pub(super) enum Meaning {
     Properties(io::Properties),
     Membership(VerifiedChain),
     Invitation(Box<OpenInvitation>),
-    Redemption(Redemption),
+    Redemption(Box<Redemption>),
     Revocation(Box<Revocation>),
 }
 
@@ -133,13 +141,45 @@ impl OpenInvitation {
 }
 
 /// The payload of a redemption.
-pub(super) fn redemption_payload(used: &Redemption) -> Vec<u8> {
-    let Redemption { invitation, uses, peer, certificate, .. } = *used;
-    wire::encode(&RedemptionSays { invitation, uses, peer, certificate })
+pub(super) fn redemption_payload(
+    invitation: RecordId,
+    issued: &Certificate,
+    proof: Option<&Proof>,
+) -> Vec<u8> {
+    wire::encode(&RedemptionSays {
+        invitation,
+        certificate: issued.der().to_vec(),
+        key: proof.map(|proof| proof.key),
+        proof: proof.map(|proof| [proof.by_link, proof.by_newcomer].map(ByteArray::from)),
+    })
 }
 
+/// The id of the record in which `signer` says that it let `newcomer` in: one for each invitation.
+pub(super) fn redemption_id(signer: PeerId, invitation: RecordId, newcomer: PeerId) -> RecordId {
+    let of = Digest::of(&[&invitation.as_bytes()[..], newcomer.as_bytes()].concat());
+    RecordId::new(signer, RecordType::REDEMPTION, of.short())
+}
+
+/// The id of the `nth` record in which `signer` revokes `target`.
+pub(super) fn revocation_id(signer: PeerId, target: Target, nth: u8) -> RecordId {
+    let number = target.number().wrapping_add(u64::from(nth));
+    RecordId::new(signer, RecordType::REVOCATION, number)
+}
+
+/// The id of an invitation. Its uses stand in it, as far as they fit, so that whoever made it changes them for nobody who
+/// has come by it.
+pub(super) fn invitation_id(inviter: PeerId, uses: u32, random: u64) -> RecordId {
+    let uses = u64::from(uses).min(USES_IN_ID_MAX);
+    let random = uses << USES_SHIFT | random % (1 << USES_SHIFT);
+    RecordId::new(inviter, RecordType::INVITATION, random)
+}
+
+/// Where the uses of an invitation stand in the random part of its id, and the highest that do.
+const USES_SHIFT: u32 = 24;
+const USES_IN_ID_MAX: u64 = 0xffff;
+
 /// The payload of a revocation.
-pub(super) fn revocation_payload(act: &Revocation) -> Vec<u8> {
+pub(super) fn revocation_payload(act: &Revocation, nth: u8) -> Vec<u8> {
     let below_root =
         |chain: &VerifiedChain| cert::encode_chain(chain.certificates().get(1..).unwrap_or(&[]));
     wire::encode(&RevocationSays {
@@ -152,6 +192,7 @@ pub(super) fn revocation_payload(act: &Revocation) -> Vec<u8> {
         kept: act.kept.to_bytes(),
         signer: below_root(&act.signer),
         target: below_root(&act.target_chain),
+        nth,
     })
 }
 
@@ -182,7 +223,11 @@ impl Group {
             }
             RecordType::PROPERTIES => (relied_on(), read_properties(&record.payload)?),
             RecordType::INVITATION => (relied_on(), read_invitation(record)?),
-            RecordType::REDEMPTION => (relied_on(), read_redemption(record)?),
+            RecordType::REDEMPTION => {
+                let Some(chain) = relied_on() else { return Ok(None) };
+                let used = self.read_redemption(ctx, record, &chain)?;
+                (Some(chain), Meaning::Redemption(Box::new(used)))
+            }
             _ => (relied_on(), Meaning::Nothing),
         };
         Ok(chain.map(|chain| (chain, meaning)))
@@ -207,7 +252,11 @@ impl Group {
         self.verify_chain(&certificates, ctx).map_err(bad)
     }
 
-    fn read_revocation(&self, ctx: &Ctx<'_>, signed: &Signed) -> Result<Revocation, BadRecord> {
+    pub(super) fn read_revocation(
+        &self,
+        ctx: &Ctx<'_>,
+        signed: &Signed,
+    ) -> Result<Revocation, BadRecord> {
         let record = signed.record();
         let says: RevocationSays = decode(&record.payload)?;
         let signer = self.read_chain(ctx, &says.signer, true)?;
@@ -224,6 +273,11 @@ impl Group {
         }
         let target =
             says.certificate.map_or(Target::Peer(target_chain.peer()), Target::Certificate);
+        if says.nth >= limits::REVOCATIONS_PER_TARGET_MAX
+            || record.id != revocation_id(signer.peer(), target, says.nth)
+        {
+            return Err(BadRecord::ForeignId);
+        }
         let act = Revocation {
             version: record.version,
             digest: signed.digest(),
@@ -237,6 +291,40 @@ impl Group {
         if act.is_allowed() { Ok(act) } else { Err(BadRecord::NotSenior) }
     }
 
+    fn read_redemption(
+        &self,
+        ctx: &Ctx<'_>,
+        record: &Record,
+        signer: &VerifiedChain,
+    ) -> Result<Redemption, BadRecord> {
+        let says: RedemptionSays = decode(&record.payload)?;
+        let issued = (ctx.checks.certificate)(&says.certificate).map_err(bad)?;
+        let certificates = [signer.certificates(), &[issued]].concat();
+        let newcomer = self.verify_chain(&certificates, ctx).map_err(bad)?;
+        if record.id != redemption_id(signer.peer(), says.invitation, newcomer.peer()) {
+            return Err(BadRecord::ForeignId);
+        }
+        let proof = match (says.key, says.proof) {
+            (Some(key), Some([by_link, by_newcomer])) => {
+                let (by_link, by_newcomer) = (by_link.into(), by_newcomer.into());
+                Some(Proof { key, by_link, by_newcomer })
+            }
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(BadRecord::Encoding),
+        };
+        let holds = |proof: &Proof| proof.holds(self.id, &newcomer.key(), ctx.checks.verify);
+        if proof.as_ref().is_some_and(|proof| !holds(proof)) {
+            return Err(BadRecord::Signature);
+        }
+        Ok(Redemption {
+            invitation: says.invitation,
+            signer: signer.clone(),
+            newcomer,
+            proved: proof.map(|proof| proof.key),
+            version: record.version,
+        })
+    }
+
     /// Who may sign what, by the policy and the role that `chain` proves.
     pub(super) fn check_rights(
         &self,
@@ -248,9 +336,10 @@ impl Group {
         if chain.peer() != signer {
             return Err(BadRecord::Certificate);
         }
-        // A revocation may outlive who made it, or it would end before what it revokes.
+        // No act outlives the membership of its signer, or one who has expired could date another one back. A revocation
+        // lasts as long as others may still believe that this membership, or that of the same time which it revokes, holds.
         let until = match record.kind.as_str() {
-            RecordType::REVOCATION => self.root().not_after(),
+            RecordType::REVOCATION => chain.not_after().after(limits::CERTIFICATE_CLOCK_SKEW),
             _ => chain.not_after(),
         };
         // The clock of its signer may be ahead of that of its issuer by the tolerated skew.
@@ -300,6 +389,8 @@ fn check_internal(
         return if lasting.contains(&kind) { Err(BadRecord::Modifier) } else { Ok(()) };
     }
     match (kind, meaning) {
+        // Those who came by it did so on these terms.
+        (RecordType::INVITATION, _) if record.modifier.is_some() => Err(BadRecord::Modifier),
         (RecordType::PROPERTIES, _) if !owner => Err(BadRecord::Right),
         (RecordType::MEMBERSHIP, Meaning::Membership(issued)) => {
             let issuer = issued.certificates().len().checked_sub(2);
@@ -337,7 +428,8 @@ pub(super) fn read_properties(payload: &[u8]) -> Result<Meaning, BadRecord> {
 pub(super) fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
     let says: InvitationSays = decode(&record.payload)?;
     let grant = Grant::new(says.role, says.app_roles).map_err(bad)?;
-    if says.uses == 0 {
+    let id = invitation_id(record.creator, says.uses, record.id.random());
+    if says.uses == 0 || record.id != id {
         return Err(BadRecord::Encoding);
     }
     Ok(Meaning::Invitation(Box::new(OpenInvitation {
@@ -347,12 +439,6 @@ pub(super) fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
         uses: says.uses,
         expires: WallTime(says.expires),
     })))
-}
-
-fn read_redemption(record: &Record) -> Result<Meaning, BadRecord> {
-    let RedemptionSays { invitation, uses, peer, certificate } = decode(&record.payload)?;
-    let version = record.version;
-    Ok(Meaning::Redemption(Redemption { invitation, uses, peer, certificate, version }))
 }
 
 fn decode<'b, T: Decode<'b, ()>>(payload: &'b [u8]) -> Result<T, BadRecord> {

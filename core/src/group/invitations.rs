@@ -1,19 +1,19 @@
 //! Invitations, on both sides.
 //!
 //! **By link.** The maker publishes a record that names the invitation's public key, role, uses and expiry; the link
-//! carries the secret key. A newcomer opens the graph on a link (it knows the group id), and proves the secret over the
-//! handshake hash and its own peer id. Any member checks the proof; one that may issue such a membership does, and
-//! publishes a redemption record, which is durable before the certificate goes out. Others refer to those who may and
-//! carry the signals there. The same identity redeems twice for one use. How uses are counted across partitions says
-//! `roll.rs`, rule 7.
-use super::internal::redemption_payload;
+//! carries the secret key. A newcomer opens the graph on a link (it knows the group id), and signs with the secret, and with
+//! its own key, that it comes to this group by this invitation. Any member checks the proof; one that may issue such a
+//! membership does, and publishes a redemption record with both signatures, which is durable before the certificate goes
+//! out. Others refer to those who may and carry the signals there. An identity that redeems again is given what it has; one
+//! that was revoked is given nothing. How uses are counted across partitions says `roll.rs`, rule 7.
+use super::internal::{invitation_id, redemption_id, redemption_payload};
 use super::membership::{Internal, Signer, kind_of};
 use super::{Group, OpenInvitation, SlotState};
 use crate::address::Address;
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
-use crate::id::{PeerPrefix, RecordId};
-use crate::identity::PublicKey;
+use crate::id::{PeerId, PeerPrefix, RecordId};
+use crate::identity::{Domain, PublicKey};
 use crate::invitation::{self, BearerSecret, Invitation, InvitationKind};
 use crate::io::{Event, InvitationInfo, Invite, LinkId, RequestId};
 use crate::limits;
@@ -23,11 +23,12 @@ use crate::node_url::NodeUrl;
 use crate::policy::Grant;
 use crate::provider::Verdict;
 use crate::record::RecordType;
-use crate::roll::Redemption;
+use crate::roll::{Reason, Standing};
 use crate::storage::Commit;
 use crate::time::WallTime;
 use crate::wire::{self, Granted, NotGranted, Redeem, kind};
 use bytes::Bytes;
+use rand_chacha::rand_core::Rng as _;
 use std::time::Duration;
 
 impl Group {
@@ -113,19 +114,30 @@ impl Group {
         if expires > chain.not_after() {
             return Err(Error::BadInvite("it would outlive your own membership"));
         }
-        if self.invitations.len() >= limits::INVITATIONS_MAX {
+        let inviter = ctx.identity.peer_id();
+        if !self.has_room_for_invitation(inviter) {
             return Err(Error::BadInvite("too many invitations are open"));
         }
-        let inviter = ctx.identity.peer_id();
         let open = OpenInvitation { key, inviter, grant, uses, expires };
-        let until = Some(self.peer_time(expires));
+        let random = ctx.rng.next_u64();
+        let mut ids = (0..).map(|n| invitation_id(inviter, uses, random.wrapping_add(n)));
+        // A member has few of them.
+        let id = ids.find(|id| self.meta(*id).is_none());
+        // The record stays as long as it can, for those who came by it to be counted.
         let record = self.publish_internal(
             ctx,
             kind_of(RecordType::INVITATION),
             &open.to_payload(),
-            Internal { until, ..Internal::default() },
+            Internal { id, ..Internal::default() },
         );
         Ok(record.record().id)
+    }
+
+    /// Whether a member may hold one more invitation open.
+    pub(super) fn has_room_for_invitation(&self, inviter: PeerId) -> bool {
+        let theirs = self.invitations.values().filter(|open| open.inviter == inviter).count();
+        theirs < limits::INVITATIONS_PER_MEMBER_MAX
+            && self.invitations.len() < limits::INVITATIONS_MAX
     }
 
     /// Whose key issues a membership with `grant`: ours, or the group's own where we may not and have it.
@@ -144,7 +156,7 @@ impl Group {
             inviter: open.inviter,
             grant: open.grant.clone(),
             uses: open.uses,
-            used: self.times_used(open.key),
+            used: self.times_used(id),
             expires: open.expires,
         };
         self.invitations.iter().map(info).collect()
@@ -173,10 +185,13 @@ impl Group {
         link: LinkId,
         secret: &BearerSecret,
     ) {
-        let Some(ready) = links.ready(link) else { return };
+        let (key, me) = (secret.public_key(), ctx.identity.peer_id());
+        let message = invitation::proof_message(self.id, &key, me);
+        let consent = ctx.config.provider.sign(ctx.identity, Domain::Redemption, &message);
         let redeem = Redeem {
-            invitation: secret.public_key().as_bytes().to_vec(),
-            proof: secret.prove(&ready.hash, ctx.identity.peer_id()).to_vec(),
+            invitation: key.as_bytes().to_vec(),
+            proof: secret.prove(self.id, me).to_vec(),
+            consent: consent.to_vec(),
         };
         self.set_state(link, SlotState::Redeeming);
         self.send(ctx, links, link, kind::REDEEM, &redeem);
@@ -199,23 +214,20 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let redeem: Redeem = wire::decode(body)?;
-        let ready = links.ready(link).ok_or(Misbehaved::Unexpected)?;
-        let (peer, hash) = (ready.peer, ready.hash);
-        let key: Option<&[u8; 32]> = redeem.invitation.as_slice().try_into().ok();
-        let key = key.and_then(PublicKey::from_bytes);
-        let proof: Option<[u8; 64]> = redeem.proof.as_slice().try_into().ok();
-        let (Some(key), Some(proof)) = (key, proof) else { return Err(Misbehaved::Redemption) };
-        if !invitation::check_proof(&key, &hash, peer, &proof, ctx.checks.verify) {
+        let newcomer = links.ready(link).ok_or(Misbehaved::Unexpected)?.certificate.subject_key();
+        let proof = read_proof(&redeem).ok_or(Misbehaved::Redemption)?;
+        if !proof.holds(self.id, &newcomer, ctx.checks.verify) {
             return Err(Misbehaved::Redemption);
         }
-        let found = self.invitations.iter().find(|(_, open)| open.key == key).map(|(&id, _)| id);
+        let found =
+            self.invitations.iter().find(|(_, open)| open.key == proof.key).map(|(&id, _)| id);
         let Some(invitation) = found else {
             self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::ask(Vec::new()));
             return Ok(());
         };
         // From here on it is known to hold the secret: signals of its are carried.
         self.set_state(link, SlotState::Guest);
-        self.let_in(ctx, links, link, invitation)
+        self.let_in(ctx, links, link, invitation, Some(&proof))
     }
 
     /// Issues a membership to the newcomer at the other end of `link`, who has proved its invitation.
@@ -225,6 +237,7 @@ impl Group {
         links: &mut Links,
         link: LinkId,
         invitation: RecordId,
+        proof: Option<&invitation::Proof>,
     ) -> Result<(), Misbehaved> {
         let ready = links.ready(link).ok_or(Misbehaved::Unexpected)?;
         let (peer, node, identity) = (ready.peer, ready.node, ready.certificate.clone());
@@ -237,16 +250,29 @@ impl Group {
             return Ok(());
         }
         let Some(open) = self.invitations.get(&invitation) else { return Ok(()) };
-        let (key, uses, grant) = (open.key, open.uses, open.grant.clone());
-        let expired = open.expires < ctx.now.wall;
-        let came = self.roll.redeemed(key);
-        if expired || !came.contains(&peer) && came.len() >= uses as usize {
-            self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::over());
-            return Ok(());
+        let (uses, mut grant, expired) =
+            (open.uses as usize, open.grant.clone(), open.expires < ctx.now.wall);
+        let came = self.roll.redemptions().came(invitation);
+        match self.returns(ctx, invitation, peer) {
+            Returns::Newcomer if expired || !came.contains(&peer) && came.len() >= uses => {
+                self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::over());
+                return Ok(());
+            }
+            Returns::Revoked => {
+                self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::over());
+                return Ok(());
+            }
+            Returns::Member(chain) if chain.name() == identity.name() => {
+                self.hand_over(ctx, link, chain.certificates());
+                return Ok(());
+            }
+            // It goes by another name by now.
+            Returns::Member(chain) => grant = chain.grant().clone(),
+            Returns::Newcomer => {}
         }
         let subject = cert::Subject::of_identity(&identity).map_err(|_| Misbehaved::Redemption)?;
         let issued = match self.issue(ctx, subject, &grant, Signer::Member) {
-            Ok(issued) if self.roll.redemptions() < limits::REDEMPTIONS_MAX => issued,
+            Ok(issued) if self.roll.redemptions().len() < limits::REDEMPTIONS_MAX => issued,
             Ok(_) | Err(_) => {
                 let answer = NotGranted::ask(self.referrals_to_issuers_of(ctx, &grant));
                 self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
@@ -254,18 +280,42 @@ impl Group {
             }
         };
         let Some(leaf) = issued.last() else { return Ok(()) };
-        let (certificate, ends) = (leaf.id(), leaf.not_after());
-        let used = Redemption { invitation: key, uses, peer, certificate, version: 0 };
+        let id = redemption_id(ctx.identity.peer_id(), invitation, peer);
         self.publish_internal(
             ctx,
             kind_of(RecordType::REDEMPTION),
-            &redemption_payload(&used),
-            Internal { until: Some(ends), ..Internal::default() },
+            &redemption_payload(invitation, leaf, proof),
+            Internal { id: Some(id), until: Some(leaf.not_after()), ..Internal::default() },
         );
-        let slot = self.slots.get(&link).map_or(0, |slot| slot.number);
-        let chain = cert::encode_chain(&issued);
-        self.commit(ctx, Commit::Grant { group: self.id, link, slot, chain });
+        self.hand_over(ctx, link, &issued);
         Ok(())
+    }
+
+    /// Gives a newcomer its membership once all that was written before is durable.
+    fn hand_over(&self, ctx: &mut Ctx<'_>, link: LinkId, certificates: &[cert::Certificate]) {
+        let slot = self.slots.get(&link).map_or(0, |slot| slot.number);
+        let chain = cert::encode_chain(certificates);
+        self.commit(ctx, Commit::Grant { group: self.id, link, slot, chain });
+    }
+
+    /// What a peer is that redeems an invitation.
+    fn returns(&self, ctx: &Ctx<'_>, invitation: RecordId, peer: PeerId) -> Returns {
+        if self.roll.is_banned(peer) {
+            return Returns::Revoked;
+        }
+        let now = ctx.now.wall;
+        let best = self.roll.best_of(peer, now);
+        let first = self.roll.redemptions().first(invitation, peer);
+        let standing = |chain: &VerifiedChain| self.roll.standing(chain, now);
+        match (best.map(standing), first.map(standing)) {
+            (Some(Standing::Member), _) => best.cloned().map_or(Returns::Newcomer, Returns::Member),
+            // Who left of its own accord may come back.
+            (Some(Standing::Revoked { reason: Reason::Left, .. }), _) => Returns::Newcomer,
+            (Some(Standing::Revoked { .. }), _) | (_, Some(Standing::Revoked { .. })) => {
+                Returns::Revoked
+            }
+            (Some(Standing::Expired) | None, _) => Returns::Newcomer,
+        }
     }
 
     /// The use is durable: the certificate goes out.
@@ -292,10 +342,12 @@ impl Group {
         let granted: Granted = wire::decode(body)?;
         let certificates =
             cert::decode_chain(&granted.chain).map_err(|_| Misbehaved::Membership)?;
-        self.check_root(&certificates)?;
-        let chain = cert::verify_chain(&certificates, self.id, ctx.checks.verify)
-            .map_err(|_| Misbehaved::Membership)?;
+        let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
         if chain.peer() != ctx.identity.peer_id() || !chain.covers(ctx.now.wall) {
+            return Err(Misbehaved::Membership);
+        }
+        // Nobody else names us.
+        if chain.name() != ctx.identity.name() {
             return Err(Misbehaved::Membership);
         }
         if let Some((request, _)) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) {
@@ -334,4 +386,21 @@ impl Group {
         self.maintain(ctx, links, false);
         Ok(())
     }
+}
+
+/// What a peer is that redeems an invitation.
+enum Returns {
+    /// A member, with this membership.
+    Member(VerifiedChain),
+    /// One whose membership was taken away.
+    Revoked,
+    /// Nobody yet, or no longer.
+    Newcomer,
+}
+
+fn read_proof(redeem: &Redeem) -> Option<invitation::Proof> {
+    let key = PublicKey::from_bytes(redeem.invitation.as_slice().try_into().ok()?)?;
+    let by_link = redeem.proof.as_slice().try_into().ok()?;
+    let by_newcomer = redeem.consent.as_slice().try_into().ok()?;
+    Some(invitation::Proof { key, by_link, by_newcomer })
 }

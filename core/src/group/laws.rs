@@ -4,7 +4,7 @@ use super::Group;
 use crate::cert::{self, Role, Subject, VerifiedChain};
 use crate::dial::Dialer;
 use crate::error::BadRecord;
-use crate::id::{Digest, GroupId, NodeId, RecordId};
+use crate::id::{Digest, GroupId, NodeId, NodeNonce, RecordId};
 use crate::identity::{self, GroupKey, Identity};
 use crate::io::{Event, Outbox, Output};
 use crate::node::{Config, Ctx};
@@ -23,6 +23,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 mod attacks;
+mod authority;
 
 const NOW: WallTime = WallTime(1_800_000_000_000);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -224,6 +225,7 @@ impl Replica {
                 checks: Checks::default(),
                 channel: &self.channel,
                 node: NodeId(1),
+                nonce: NodeNonce::default(),
                 table_secret: 0,
                 version_salt: 0,
                 noise: &self.noise,

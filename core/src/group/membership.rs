@@ -31,6 +31,8 @@ pub(super) struct Internal {
     pub(super) until: Option<WallTime>,
     /// Whether the group's own key signs it.
     pub(super) as_owner: bool,
+    /// On which of our memberships it relies; where there is none, on the one that we use.
+    pub(super) under: Option<VerifiedChain>,
     /// Whether it takes back what stands there.
     pub(super) deleted: bool,
     /// Who waits for it.
@@ -67,7 +69,7 @@ impl Group {
             VerifiedChain::owner(&root, ctx.checks.verify).expect("a root of our own making holds");
         let mut group = Self::new(ctx.table_secret, name, owner);
         group.key = Some(key);
-        group.roll.add(chain.clone());
+        group.roll.choose(chain.clone(), 0);
         group.chain = Some(chain);
         group.ready = true;
         group.save(ctx);
@@ -196,11 +198,13 @@ impl Group {
         chain: VerifiedChain,
         request: RequestId,
     ) {
-        self.roll.add(chain.clone());
+        self.roll.choose(chain.clone(), 0);
         self.chain = Some(chain);
         self.timers.clear(Timer::Joining);
         self.answer_previews_as_member(ctx);
         self.joining = None;
+        // Whom we let in from now on we renew.
+        self.timers.set(Timer::Renew, ctx.now.mono);
         self.save(ctx);
         self.commit(ctx, Commit::Group { group: self.id, request: Some(request) });
     }
@@ -299,7 +303,14 @@ impl Group {
     ) -> Result<(), Error> {
         let Some((_, meta)) = self.meta(id) else { return Err(Error::UnknownRecord) };
         let (kind, until) = (meta.kind.clone(), Some(meta.expires));
-        let how = Internal { id: Some(id), until, as_owner, deleted: true, request };
+        let how = Internal {
+            id: Some(id),
+            until,
+            as_owner,
+            deleted: true,
+            request,
+            ..Internal::default()
+        };
         self.publish_internal(ctx, kind, &[], how);
         Ok(())
     }
@@ -312,11 +323,12 @@ impl Group {
         payload: &[u8],
         how: Internal,
     ) -> Signed {
-        let Internal { id, until, as_owner, deleted, request } = how;
+        let Internal { id, until, as_owner, under, deleted, request } = how;
         if kind.as_str() != RecordType::MEMBERSHIP {
             self.publish_membership_once(ctx);
         }
         let own = self.chain.as_ref().expect("only members publish");
+        let own = under.as_ref().unwrap_or(own);
         let chain = if as_owner { self.roll.owner() } else { own }.clone();
         let signer = chain.peer();
         let id = id.unwrap_or_else(|| self.free_id(signer, &kind, ctx.rng.next_u64()));
@@ -326,7 +338,7 @@ impl Group {
         let modified =
             if before.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
         let last = match kind.as_str() {
-            RecordType::REVOCATION => self.root().not_after(),
+            RecordType::REVOCATION => chain.not_after().after(limits::CERTIFICATE_CLOCK_SKEW),
             _ => chain.not_after(),
         };
         let expires = until.unwrap_or(last).min(last);

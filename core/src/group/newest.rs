@@ -7,7 +7,7 @@
 //! A newcomer is who has proved an invitation on this very link: it has no records. Nobody else is sent any unasked.
 use super::Group;
 use super::membership::membership_id;
-use crate::id::{RecordId, Serial};
+use crate::id::{CertificateId, RecordId};
 use crate::io::LinkId;
 use crate::node::Ctx;
 use crate::storage::Class;
@@ -24,21 +24,21 @@ impl Group {
         let now = self.peer_time(ctx.now.wall);
         let index = self.index(Class::Application);
         let live = index.newest().filter(|meta| !meta.deleted && meta.expires > now);
-        let newest: Vec<(RecordId, Serial)> =
-            live.take(NEWEST_MAX).map(|meta| (meta.id, meta.serial)).collect();
+        let newest: Vec<(RecordId, CertificateId)> =
+            live.take(NEWEST_MAX).map(|meta| (meta.id, meta.certificate())).collect();
         let mut left = NEWEST_BYTES_MAX;
         let mut known = BTreeSet::new();
         let mut records = Vec::new();
-        for (id, serial) in newest {
+        for (id, certificate) in newest {
             let Some(bytes) = self.bytes_at_hand(ctx, id) else { continue };
-            let signer = self.roll.chain(serial).filter(|_| !known.contains(&serial));
+            let signer = self.roll.chain(certificate).filter(|_| !known.contains(&certificate));
             let membership = signer.and_then(|chain| self.bytes_at_hand(ctx, membership_id(chain)));
             let membership_bytes = membership.as_ref().map_or(0, |bytes| bytes.len());
             if bytes.len() + membership_bytes > left {
                 break;
             }
             left -= bytes.len() + membership_bytes;
-            known.insert(serial);
+            known.insert(certificate);
             records.push((membership, bytes));
         }
         // The oldest of them first, as they were published.

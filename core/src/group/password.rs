@@ -131,7 +131,7 @@ impl Group {
         if let Some(throttle) = self.passwords.throttles.get_mut(&invitation) {
             throttle.succeeded(newcomer);
         }
-        self.let_in(ctx, links, link, invitation)
+        self.let_in(ctx, links, link, invitation, None)
     }
 
     /// A join comes to its end without a membership.

@@ -11,7 +11,7 @@ use super::membership::kind_of;
 use super::signature::LOST_AFTER;
 use super::{Group, Present, Timer};
 use crate::error::Error;
-use crate::id::{NodeId, PeerId, RecordId};
+use crate::id::{NodeId, NodeNonce, PeerId, RecordId};
 use crate::io::{Event, LinkId, NodeChange, NodeInfo};
 use crate::limits;
 use crate::node::Ctx;
@@ -37,8 +37,9 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::fro
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct Presence {
+    /// With the peer id it makes the node's id: nobody says of another's node that it is here.
     #[n(0)]
-    node: NodeId,
+    nonce: NodeNonce,
     #[n(1)]
     addresses: Vec<crate::address::Address>,
 }
@@ -78,7 +79,7 @@ impl Group {
         }
         let Ok(mut presence) = wire::decode::<Presence>(&record.payload) else { return };
         presence.addresses.truncate(limits::ADDRESSES_MAX);
-        let node = presence.node;
+        let node = NodeId::of(record.creator, presence.nonce);
         if node != ctx.node {
             self.know(ctx, &presence.addresses);
             if self.peer_time(ctx.now.wall) < record.modified.after(LOST_AFTER) {
@@ -176,7 +177,7 @@ impl Group {
     }
 
     fn publish_presence(&mut self, ctx: &mut Ctx<'_>) {
-        let presence = Presence { node: ctx.node, addresses: ctx.addresses.to_vec() };
+        let presence = Presence { nonce: ctx.nonce, addresses: ctx.addresses.to_vec() };
         let id = RecordId::new(ctx.identity.peer_id(), RecordType::PRESENCE, ctx.node.0);
         let said = Said {
             attributes: self.own_attributes.clone(),

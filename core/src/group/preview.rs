@@ -297,8 +297,8 @@ impl Group {
     ) -> Result<Preview, Error> {
         self.valid_chain(ctx)?;
         let id = What::of(invitation).and_then(|it| self.record_of_invitation(it.name, it.inviter));
-        let open = id.and_then(|id| self.invitations.get(&id));
-        let open = open.map(|open| OpenPreview {
+        let open = id.and_then(|id| Some((id, self.invitations.get(&id)?)));
+        let open = open.map(|(id, open)| OpenPreview {
             inviter: open.inviter,
             inviter_name: {
                 let chain = self.roll.best_of(open.inviter, ctx.now.wall);
@@ -306,7 +306,7 @@ impl Group {
             },
             grant: open.grant.clone(),
             uses: Some(open.uses),
-            used: self.times_used(open.key),
+            used: self.times_used(id),
             expires: open.expires,
         });
         Ok(Preview {
@@ -371,19 +371,20 @@ impl Group {
             signed.record().kind.as_str() == RecordType::INVITATION && !signed.record().deleted
         };
         let invitation = records.iter().filter_map(read).find(is_invitation);
-        let signer = invitation.as_ref().and_then(|it| self.roll.chain(it.record().serial));
-        let open = invitation.as_ref().and_then(|it| self.invitations.get(&it.record().id));
+        let signer = invitation.as_ref().and_then(|it| self.roll.chain(it.record().certificate));
+        let open = invitation.as_ref().map(|it| it.record().id);
+        let open = open.filter(|id| self.invitations.contains_key(id));
         let shown = Shown {
             chain: cert::encode_chain(chain.certificates()),
             signer: signer.map(|chain| cert::encode_chain(chain.certificates())),
             records: records.iter().map(|bytes| ByteVec::from(bytes.to_vec())).collect(),
-            used: open.map_or(0, |open| self.times_used(open.key)),
+            used: open.map_or(0, |id| self.times_used(id)),
         };
         self.send(ctx, links, link, kind::SHOWN, &shown);
     }
 
-    pub(super) fn times_used(&self, key: PublicKey) -> u32 {
-        u32::try_from(self.roll.redeemed(key).len()).unwrap_or(u32::MAX)
+    pub(super) fn times_used(&self, invitation: RecordId) -> u32 {
+        u32::try_from(self.roll.redemptions().came(invitation).len()).unwrap_or(u32::MAX)
     }
 
     // --- the newcomer --------------------------------------------------------------------------------------
@@ -515,7 +516,7 @@ fn check_signed(checks: Checks, signed: &Signed, signer: &VerifiedChain) -> Resu
     if creator != signer.peer() || record.modifier.is_some_and(|it| it != creator) {
         return Err(Misbehaved::Record(BadRecord::Modifier));
     }
-    if record.serial != signer.serial() || !record.id.fits(creator, record.kind.as_str()) {
+    if record.certificate != signer.id() || !record.id.fits(creator, record.kind.as_str()) {
         return Err(Misbehaved::Record(BadRecord::Certificate));
     }
     (checks.verify_all)(&[signed.claim(signer)])

@@ -12,7 +12,7 @@
 //! From there on it is in the index, and on its way to neighbours, application and disk: see `writing.rs`.
 use super::deferred::Waiting;
 use super::internal::Meaning;
-use super::{Group, TRACKED_MAX, Timer, Tracked};
+use super::{Group, OpenInvitation, TRACKED_MAX, Timer, Tracked};
 use crate::cert::VerifiedChain;
 use crate::error::{BadRecord, Error, Misbehaved};
 use crate::id::{Digest, PeerId, RecordId};
@@ -25,6 +25,7 @@ use crate::node::Ctx;
 use crate::policy::Act;
 use crate::provider::Verdict;
 use crate::record::{self, Meta, Record, RecordType, Signed};
+use crate::roll::{Offer, Said};
 use crate::storage::{self, Class, Commit, Page, Pending, Written};
 use crate::time::WallTime;
 use bytes::Bytes;
@@ -192,12 +193,11 @@ impl Group {
         let holds = if let Meaning::Revocation(act) = &meaning {
             self.roll.has_effect(act)
         } else {
-            self.roll.admits(&chain, &signed.digest())
+            let (kind, digest) = (&record.kind, signed.digest());
+            self.roll.admits(&chain, &said(&chain, record.creator, kind, record.version, digest))
         };
-        let full = matches!(&meaning, Meaning::Revocation(_))
-            && self.roll.revocations() >= limits::REVOCATIONS_MAX
-            || matches!(&meaning, Meaning::Redemption(_))
-                && self.roll.redemptions() >= limits::REDEMPTIONS_MAX;
+        let full = matches!(&meaning, Meaning::Redemption(_))
+            && self.roll.redemptions().len() >= limits::REDEMPTIONS_MAX;
         if !holds || full {
             return Ok(Examined::Settled(Accepted::Refused, id));
         }
@@ -233,8 +233,11 @@ impl Group {
                 return Accepted::Withheld(signed.digest());
             }
         }
-        let new_member =
-            if let Meaning::Membership(issued) = &meaning { Some(issued.id()) } else { None };
+        let new_member = match &meaning {
+            Meaning::Membership(issued) => Some(issued.id()),
+            Meaning::Redemption(used) => Some(used.newcomer.id()),
+            _ => None,
+        };
         self.store_record(ctx, signed, &chain, meaning, from, None);
         if let Some(certificate) = new_member {
             for Waiting { record, from } in self.deferred.take(certificate) {
@@ -328,7 +331,11 @@ impl Group {
             Meaning::Properties(properties) => self.adopt(ctx, properties),
             Meaning::Membership(issued) => {
                 let peer = issued.peer();
-                if self.roll.add(issued) {
+                let news = match record.certificate == issued.id() {
+                    true => self.roll.choose(issued, record.version),
+                    false => self.roll.add(issued),
+                };
+                if news {
                     if peer == ctx.identity.peer_id() {
                         self.standing_changed(ctx);
                     }
@@ -336,12 +343,16 @@ impl Group {
                 }
             }
             Meaning::Invitation(open) => {
-                if self.invitations.len() < limits::INVITATIONS_MAX {
+                let OpenInvitation { key, inviter, uses, expires, .. } = *open;
+                if self.roll.open(record.id, Offer { key, inviter, uses }) {
+                    self.standing_changed(ctx);
+                }
+                if expires >= ctx.now.wall && self.has_room_for_invitation(inviter) {
                     self.invitations.insert(record.id, *open);
                 }
             }
             Meaning::Redemption(used) => {
-                if self.roll.redeem(record.id, used) {
+                if self.roll.redeem(record.id, *used) {
                     self.standing_changed(ctx);
                 }
             }
@@ -587,7 +598,7 @@ impl Group {
         let chain = self.roll.best_of(peer, now)?;
         Some(MemberInfo {
             peer,
-            name: chain.name().to_owned(),
+            name: self.roll.name_of(peer).unwrap_or(chain.name()).to_owned(),
             grant: chain.grant().clone(),
             standing: self.roll.standing(chain, now),
             certificate: chain.id(),
@@ -659,6 +670,18 @@ pub(crate) fn answer_page(ctx: &mut Ctx<'_>, page: Page, read: Vec<Option<Bytes>
         .collect();
     let result = Ok(Reply::Records { records, next: page.next });
     ctx.out.push_back(Output::Done { request: page.request, result });
+}
+
+/// What the roll has to know of a record.
+pub(super) fn said(
+    chain: &VerifiedChain,
+    creator: PeerId,
+    kind: &RecordType,
+    version: u64,
+    digest: Digest,
+) -> Said {
+    let of_others = [RecordType::MEMBERSHIP, RecordType::REDEMPTION].contains(&kind.as_str());
+    Said { digest, version, for_others: of_others || creator != chain.peer() }
 }
 
 /// A record that breaks a rule costs its sender the link.

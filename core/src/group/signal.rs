@@ -1,7 +1,8 @@
 //! Carrying connection signals: the offers of members that have no link yet travel over the graph.
 //!
 //! A signal goes to a node by the way on which that node was heard of: the link over which its presence, or an earlier
-//! signal of its, came first. Where no way is known it goes to every neighbour, once. Newcomers that have proved an
+//! signal of its, came first. Whose signal it is shows its signature, and who passes on a forged one is to blame. Where no
+//! way is known, or the last signals to that node came to nothing, it goes to every neighbour, once. Newcomers that have proved an
 //! invitation, and members that were refused for lack of room, may send signals too; that is how they find others.
 use super::{Group, SlotState};
 use crate::error::Misbehaved;
@@ -41,10 +42,14 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Whether it is the first time.
-    fn first(&mut self, name: Name) -> bool {
+    fn knows(&self, name: Name) -> bool {
+        self.names.contains(&name)
+    }
+
+    /// Notes a genuine one: the name of one that is not could be another's.
+    fn note(&mut self, name: Name) {
         if !self.names.insert(name) {
-            return false;
+            return;
         }
         self.order.push_back(name);
         if self.order.len() > SEEN_MAX
@@ -52,7 +57,6 @@ impl Seen {
         {
             self.names.remove(&oldest);
         }
-        true
     }
 }
 
@@ -65,9 +69,14 @@ impl Group {
         body: &Bytes,
     ) -> Result<Verdict, Misbehaved> {
         let mut signal = wire::decode_signal(body)?;
-        if !self.signals_seen.first((signal.from, signal.attempt, signal.number)) {
+        let name = (signal.from, signal.attempt, signal.number);
+        if self.signals_seen.knows(name) {
             return Ok(Verdict::Carried);
         }
+        if !signal.is_genuine(self.id, ctx.checks.verify) {
+            return Err(Misbehaved::Signal);
+        }
+        self.signals_seen.note(name);
         if signal.from != ctx.node {
             self.learn(signal.from, link);
         }
@@ -83,7 +92,7 @@ impl Group {
 
     /// Sends a signal of ours.
     pub(crate) fn send_signal(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, signal: &Signal) {
-        self.signals_seen.first((signal.from, signal.attempt, signal.number));
+        self.signals_seen.note((signal.from, signal.attempt, signal.number));
         self.pass_on(ctx, links, signal, None);
     }
 
@@ -95,7 +104,10 @@ impl Group {
         except: Option<LinkId>,
     ) {
         let straight = self.slots.iter().find(|(_, slot)| slot.node == signal.to);
-        let way = straight.map(|(&link, _)| link).or_else(|| self.routes.get(&signal.to).copied());
+        let known = self.routes.get(&signal.to).copied();
+        // What came to nothing may have been swallowed on that way.
+        let known = known.filter(|_| except.is_some() || !self.swallowed.contains(&signal.to));
+        let way = straight.map(|(&link, _)| link).or(known);
         let carries = |group: &Self, link: LinkId| {
             Some(link) != except
                 && group.slots.get(&link).is_some_and(|slot| slot.state.carries_signals())
@@ -116,6 +128,15 @@ impl Group {
             {
                 links.send(ctx.now, link, &wire::signal(slot.number, signal), ctx.out);
             }
+        }
+    }
+
+    /// What became of a link for which our signals went to a node.
+    pub(crate) fn signalled(&mut self, to: NodeId, opened: bool) {
+        if opened {
+            self.swallowed.remove(&to);
+        } else if self.swallowed.len() < ROUTES_MAX {
+            self.swallowed.insert(to);
         }
     }
 

@@ -3,8 +3,9 @@
 //! When a revocation takes effect, here or at any node: the links to who does not stand any more are closed, what does
 //! not hold leaves the index and the disk, and stores are compared again, since a revocation may also bring
 //! something back. We hear of our own like everybody else, or from a node that refuses us because of it.
-use super::internal::revocation_payload;
+use super::internal::{revocation_id, revocation_payload};
 use super::membership::{Internal, Signer, kind_of};
+use super::records::said;
 use super::{Group, SlotState, Timer};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
@@ -17,6 +18,7 @@ use crate::policy::Grant;
 use crate::record::{Meta, RecordType, Signed};
 use crate::roll::{Kept, Reason, Revocation, Standing, Target, may_revoke};
 use crate::storage::{self, Class};
+use crate::time::WallTime;
 use crate::wire::{self, Refuse};
 use minicbor::bytes::ByteVec;
 use std::collections::BTreeSet;
@@ -29,6 +31,12 @@ const RENEW_EVERY: std::ops::RangeInclusive<Duration> =
 const RENEWALS_LOOKED_FOR: u32 = 16;
 /// A membership is renewed when less than this part of its life is left. Guess.
 const RENEWED_AT: u32 = 4;
+/// A revocation by another is signed anew when it ends sooner than this part of a membership's life. Guess: later than its
+/// signer would have done it.
+const TAKEN_OVER_AT: u32 = 8;
+/// A revocation is signed anew only if it then lasts longer by more than this. Guess: certificates end with whole seconds,
+/// and peer time moves.
+const EVEN_LONGER: Duration = Duration::from_secs(60);
 /// Memberships renewed in one go. Guess: each is a record for everybody.
 const RENEWED_MAX: usize = 64;
 
@@ -45,13 +53,16 @@ impl Group {
         let held = self.roll.best_of(peer, ctx.now.wall).ok_or(Error::UnknownMember)?.clone();
         let mut beyond = self.standing_of(ctx, peer);
         beyond.retain(|chain| !grant.includes(chain.grant()));
-        for chain in &beyond {
-            // What it has beyond that must go, or it would go on using it.
-            self.check_senior(ctx, chain)?;
-        }
-        self.publish_issued(ctx, &held, &grant, Some(request))?;
-        for chain in &beyond {
-            self.publish_revocation(ctx, chain, false, Reason::Superseded, Keep::ALL, None)?;
+        // What it has beyond that must go, or it would go on using it. Nothing is given that cannot be taken.
+        let (reason, keep) = (Reason::Superseded, Keep::ALL);
+        let acts: Result<Vec<Revocation>, Error> =
+            beyond.iter().map(|chain| self.prepare(ctx, chain, false, reason, keep)).collect();
+        let acts = acts?;
+        // Where the group's own key is, chains stay short.
+        let signer = if self.key.is_some() { Signer::Owner } else { Signer::Member };
+        self.publish_issued(ctx, &held, &grant, signer, Some(request))?;
+        for act in acts {
+            self.publish_revocation(ctx, act, None);
         }
         Ok(())
     }
@@ -68,11 +79,10 @@ impl Group {
         ctx: &mut Ctx<'_>,
         held: &VerifiedChain,
         grant: &Grant,
+        signer: Signer,
         request: Option<RequestId>,
     ) -> Result<(), Error> {
-        // Where the group's own key is, chains stay short.
-        let as_owner = self.key.is_some();
-        let signer = if as_owner { Signer::Owner } else { Signer::Member };
+        let as_owner = signer == Signer::Owner;
         let certificates = self.issue(ctx, cert::Subject::of_member(held), grant, signer)?;
         let payload = cert::encode_chain(&certificates);
         let until = certificates.last().map(Certificate::not_after);
@@ -96,70 +106,102 @@ impl Group {
         };
         let chain = chain.ok_or(Error::UnknownMember)?.clone();
         let by_peer = matches!(target, Target::Peer(_));
-        self.publish_revocation(ctx, &chain, by_peer, reason, keep, Some(request))?;
+        let act = self.prepare(ctx, &chain, by_peer, reason, keep)?;
+        self.publish_revocation(ctx, act, Some(request));
         Ok(())
     }
 
     /// Whether we may revoke a membership, ourselves or with the group's own key.
     fn check_senior(&self, ctx: &Ctx<'_>, target: &VerifiedChain) -> Result<(), Error> {
-        if self.key.is_some() {
+        if self.key.is_some() || ctx.identity.peer_id() == target.peer() {
             return Ok(());
         }
         let signer = self.valid_chain(ctx)?;
-        let own = signer.peer() == target.peer();
         match () {
-            () if own || may_revoke(signer, target) => Ok(()),
+            () if may_revoke(signer, target) => Ok(()),
             () if signer.role() < Role::Administrator => Err(Error::NotAllowed),
             () => Err(Error::NotSenior),
         }
     }
 
-    fn publish_revocation(
-        &mut self,
-        ctx: &mut Ctx<'_>,
+    /// Makes a revocation, if we may.
+    fn prepare(
+        &self,
+        ctx: &Ctx<'_>,
         chain: &VerifiedChain,
         by_peer: bool,
         reason: Reason,
         keep: Keep,
-        request: Option<RequestId>,
-    ) -> Result<Signed, Error> {
+    ) -> Result<Revocation, Error> {
         self.check_senior(ctx, chain)?;
-        if self.roll.revocations() >= limits::REVOCATIONS_MAX {
-            return Err(Error::TooManyRecords);
-        }
-        let own = self.chain.as_ref().is_some_and(|ours| ours.peer() == chain.peer());
-        // Whoever has the group's own key acts as the group, but leaves as itself.
-        let as_owner = self.key.is_some() && !own;
-        let signer = if as_owner { self.roll.owner() } else { self.valid_chain(ctx)? }.clone();
-        let target = match by_peer {
+        let own = ctx.identity.peer_id() == chain.peer();
+        // Whoever has the group's own key acts as the group, but leaves as itself. Who leaves relies on what it leaves: so
+        // the act lasts as long as that.
+        let signer = match (own, self.key.is_some()) {
+            (true, _) => chain,
+            (false, true) => self.roll.owner(),
+            (false, false) => self.valid_chain(ctx)?,
+        };
+        let target = match by_peer && !own {
             true => Target::Peer(chain.peer()),
             false => Target::Certificate(chain.id()),
         };
-        let standing = if keep.members { self.roll.issued_under(target) } else { BTreeSet::new() };
-        let kept = if keep.records { self.kept(target, &standing) } else { Kept::default() };
+        let members = keep.members && !own;
+        let standing = if members { self.roll.issued_under(target) } else { BTreeSet::new() };
+        let records = keep.records && !own;
+        let kept = if records { self.kept(target, &standing) } else { Kept::default() };
         if standing.len() > limits::REVOCATION_STANDING_MAX
             || kept.len() > limits::REVOCATION_KEPT_MAX
         {
             return Err(Error::TooMuchToKeep);
         }
-        let until = match target {
-            Target::Certificate(_) => chain.not_after().after(limits::CERTIFICATE_CLOCK_SKEW),
-            Target::Peer(_) => self.root().not_after(),
-        };
         let act = Revocation {
-            version: 0,
+            // Later than all that we have made.
+            version: u64::MAX,
             digest: Digest::default(),
-            signer,
+            signer: signer.clone(),
             target_chain: chain.clone(),
             target,
             reason,
             standing,
             kept,
         };
-        let payload = revocation_payload(&act);
-        let until = Some(self.peer_time(until).min(self.root().not_after()));
-        let how = Internal { until, request, as_owner, ..Internal::default() };
-        Ok(self.publish_internal(ctx, kind_of(RecordType::REVOCATION), &payload, how))
+        if self.roll.has_effect(&act) { Ok(act) } else { Err(Error::TooManyRecords) }
+    }
+
+    fn publish_revocation(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        act: Revocation,
+        request: Option<RequestId>,
+    ) -> Signed {
+        let as_owner = act.signer.depth() == 0;
+        let signer = act.signer.peer();
+        // The record of ours about this target, or a free one.
+        let of_target = |nth: &u8| {
+            let id = revocation_id(signer, act.target, *nth);
+            let known = self.roll.act(id);
+            known.map_or_else(
+                || self.meta(id).is_none_or(|(_, meta)| meta.deleted),
+                |known| known.target == act.target,
+            )
+        };
+        let nth = (0..limits::REVOCATIONS_PER_TARGET_MAX).find(of_target).unwrap_or_default();
+        let id = Some(revocation_id(signer, act.target, nth));
+        let until = Some(self.peer_time(self.needed_until(&act)));
+        let under = (!as_owner).then(|| act.signer.clone());
+        let how = Internal { id, until, request, as_owner, under, ..Internal::default() };
+        let payload = revocation_payload(&act, nth);
+        self.publish_internal(ctx, kind_of(RecordType::REVOCATION), &payload, how)
+    }
+
+    /// Until when a revocation is needed, by our clock.
+    fn needed_until(&self, act: &Revocation) -> WallTime {
+        let until = match act.target {
+            Target::Certificate(_) => act.target_chain.not_after(),
+            Target::Peer(_) => self.root().not_after(),
+        };
+        until.after(limits::CERTIFICATE_CLOCK_SKEW)
     }
 
     /// The records in the store that rely on what a revocation of `target` takes away, those by which others could
@@ -181,12 +223,13 @@ impl Group {
         request: RequestId,
     ) -> Result<(), Error> {
         let me = self.valid_chain(ctx)?.peer();
+        let is_ours = |act: &Revocation| {
+            act.signer.peer() == me || act.signer.depth() == 0 && self.key.is_some()
+        };
+        let ours = self.roll.acts().filter(|(_, act)| act.target_chain.peer() == peer);
+        let ours = ours.filter(|(_, act)| is_ours(act));
         let mut ids: Vec<(RecordId, bool)> =
-            self.roll.revocations_of(peer, me).into_iter().map(|id| (id, false)).collect();
-        if self.key.is_some() {
-            let owner = self.roll.owner().peer();
-            ids.extend(self.roll.revocations_of(peer, owner).into_iter().map(|id| (id, true)));
-        }
+            ours.map(|(id, act)| (id, act.signer.depth() == 0)).collect();
         let last = ids.pop().ok_or(Error::UnknownMember)?;
         self.will_call_back(peer);
         for (id, as_owner) in ids {
@@ -202,16 +245,14 @@ impl Group {
         if !self.membership_published() {
             return;
         }
-        // All that stand, or an earlier one would go on. The one with which we sign comes last: what it signs then does
-        // not hold. Where there is too much to keep, leaving without it would take it from the others.
-        let mut all = self.standing_of(ctx, chain.peer());
-        all.sort_by_key(|held| held.id() == chain.id());
+        // All that stand, or an earlier one would go on.
+        let all = self.standing_of(ctx, chain.peer());
         let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
         for held in all {
-            let (reason, keep) = (Reason::Left, Keep::ALL);
-            let Ok(signed) = self.publish_revocation(ctx, &held, false, reason, keep, None) else {
-                return;
+            let Ok(act) = self.prepare(ctx, &held, false, Reason::Left, Keep::ALL) else {
+                continue;
             };
+            let signed = self.publish_revocation(ctx, act, None);
             // To every neighbour at once: nobody could ask us for it later.
             for &link in &neighbours {
                 self.flood_to(link, signed.bytes().clone());
@@ -244,7 +285,11 @@ impl Group {
             let holds = |meta: &Meta| {
                 self.roll.act(meta.id).map_or_else(
                     || match self.roll.chain(meta.certificate()) {
-                        Some(chain) => self.roll.admits(chain, &meta.digest),
+                        Some(chain) => {
+                            let creator = meta.creator();
+                            let said = said(chain, creator, &meta.kind, meta.version, meta.digest);
+                            self.roll.admits(chain, &said)
+                        }
                         None => true,
                     },
                     |act| self.roll.has_effect(act),
@@ -285,10 +330,11 @@ impl Group {
             .iter()
             .filter(|(_, slot)| slot.state.is_member())
             .filter(|(_, slot)| {
-                let best = self.roll.best_of(slot.peer, now);
-                // A member that has published nothing is on no record; its chain was judged when it connected.
-                let chain = best.or(slot.chain.as_ref());
-                chain.is_some_and(|chain| self.roll.standing(chain, now) != Standing::Member)
+                // A member that has published nothing is on no record; it has shown its chain when it connected.
+                let known = self.roll.best_of(slot.peer, now).into_iter().chain(&slot.chain);
+                let mut known = known.peekable();
+                let stands = |chain| self.roll.standing(chain, now) == Standing::Member;
+                known.peek().is_some() && !known.any(stands)
             })
             .map(|(&link, _)| link)
             .collect();
@@ -319,7 +365,7 @@ impl Group {
         }
         if !stands {
             self.refuse_standing(ctx, links, link);
-            self.set_state(link, SlotState::Idle);
+            self.set_state(link, SlotState::Refused);
         }
         stands && self.lets_near(ctx, links, link)
     }
@@ -349,8 +395,9 @@ impl Group {
             // What it showed may be older than what we know of it.
             renewed: best.filter(stands).map(|chain| cert::encode_chain(chain.certificates())),
             why: None,
+            chain: None,
         };
-        self.send(ctx, links, link, wire::kind::REFUSE, &refuse);
+        self.refuse(ctx, links, link, refuse);
     }
 
     /// The records by which a membership does not stand, those that are at hand and fit into a message.
@@ -371,7 +418,7 @@ impl Group {
         let now = ctx.now.wall;
         let Some(ours) = &self.chain else { return };
         let was = self.own_standing;
-        let best = self.roll.best_of(ours.peer(), now).unwrap_or(ours).clone();
+        let best = self.roll.offer(ours, ctx.identity.name(), now).clone();
         let standing = self.roll.standing(&best, now);
         let changed = best.id() != ours.id();
         if !changed && standing == was {
@@ -383,6 +430,10 @@ impl Group {
         let info = self.info();
         self.event(ctx, Event::Group(info));
         if standing == Standing::Member {
+            if changed {
+                // An offer counts once we have signed with it.
+                self.publish_membership_once(ctx);
+            }
             self.maintain(ctx, links, false);
         } else {
             self.quit_graph(ctx, links);
@@ -397,8 +448,13 @@ impl Group {
         links: &mut Links,
         refuse: Refuse,
     ) -> Result<(), Misbehaved> {
-        // What it shows must hold like any record; what does not is its fault.
-        let proof = refuse.proof.into_iter().map(|bytes| Vec::from(bytes).into()).collect();
+        if refuse.proof.len() > limits::PAGE_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        // What it shows must hold like any record; what does not is its fault. It is an argument, not mail: what is not
+        // about us stays outside.
+        let proof = refuse.proof.into_iter().map(|bytes| Vec::from(bytes).into());
+        let proof = proof.filter(|bytes| self.is_about_us(ctx, bytes)).collect();
         self.accept_all(ctx, proof, None).1.map_err(super::records::fault)?;
         if let Some(renewed) = refuse.renewed {
             let certificates = cert::decode_chain(&renewed).map_err(|_| Misbehaved::Membership)?;
@@ -413,28 +469,87 @@ impl Group {
         Ok(())
     }
 
-    /// Renews the memberships that we issued and that end soon.
+    /// Whether a record can be a reason why our membership does not stand.
+    fn is_about_us(&self, ctx: &Ctx<'_>, bytes: &bytes::Bytes) -> bool {
+        let Ok(signed) = Signed::decode(bytes.clone()) else { return false };
+        let Some(ours) = &self.chain else { return false };
+        match signed.record().kind.as_str() {
+            RecordType::REVOCATION => {
+                let hits =
+                    |act: Revocation| ours.certificates().iter().any(|it| act.target.names(it));
+                self.read_revocation(ctx, &signed).is_ok_and(hits)
+            }
+            RecordType::REDEMPTION | RecordType::INVITATION => true,
+            _ => false,
+        }
+    }
+
+    /// Renews the memberships that we issued and that end soon, with the key that issued them; and what revokes others.
     pub(super) fn renew(&mut self, ctx: &mut Ctx<'_>) {
         let life = self.root().policy().membership_lifetime;
         let wait = (life / RENEWALS_LOOKED_FOR).clamp(*RENEW_EVERY.start(), *RENEW_EVERY.end());
         self.timers.set(Timer::Renew, ctx.now.mono.after(wait));
         let Ok(ours) = self.valid_chain(ctx) else { return };
-        let (me, until, now) = (ours.peer(), ours.not_after(), ctx.now.wall);
+        let (me, group) = (ours.peer(), self.roll.owner().peer());
+        let (ours_until, owner_until, now) =
+            (ours.not_after(), self.root().not_after(), ctx.now.wall);
+        let signer = |chain: &VerifiedChain| match chain.issuer() {
+            Some(issuer) if issuer == me && chain.not_after() < ours_until => Some(Signer::Member),
+            Some(issuer) if issuer == group && chain.not_after() < owner_until => {
+                self.key.as_ref().map(|_| Signer::Owner)
+            }
+            Some(_) | None => None,
+        };
         let due = |chain: &VerifiedChain| {
             let life = chain.not_after().0.saturating_sub(chain.not_before().0);
             let left = chain.not_after().0.saturating_sub(now.0);
             left < life / u64::from(RENEWED_AT)
         };
         let best = self.roll.peers().filter_map(|peer| self.roll.best_of(peer, now));
-        let ending: Vec<VerifiedChain> = best
-            .filter(|chain| chain.issuer() == Some(me) && chain.not_after() < until && due(chain))
+        let ending: Vec<(VerifiedChain, Signer)> = best
+            .filter(|chain| due(chain) && !self.roll.is_renewed(chain))
             .filter(|chain| self.roll.standing(chain, now) == Standing::Member)
+            .filter_map(|chain| Some((chain.clone(), signer(chain)?)))
             .take(RENEWED_MAX)
-            .cloned()
             .collect();
-        for chain in ending {
+        for (chain, signer) in ending {
             // Where the policy has it otherwise, it ends.
-            let _ = self.publish_issued(ctx, &chain, &chain.grant().clone(), None);
+            let _ = self.publish_issued(ctx, &chain, &chain.grant().clone(), signer, None);
+        }
+        self.renew_revocations(ctx, life);
+    }
+
+    /// Signs anew what revokes others and ends before they do: a revocation ends with the membership of who signed it.
+    /// The signer does so once it is renewed, and others who may take over later, if it has not.
+    fn renew_revocations(&mut self, ctx: &mut Ctx<'_>, life: Duration) {
+        let Ok(ours) = self.valid_chain(ctx) else { return };
+        let signer = if self.key.is_some() { self.roll.owner() } else { ours };
+        let signer_until = signer.not_after().after(limits::CERTIFICATE_CLOCK_SKEW);
+        let (signer, now) = (signer.clone(), self.peer_time(ctx.now.wall));
+        let ends = |id: &RecordId| self.index(Class::Membership).get(id).map(|meta| meta.expires);
+        let due = |(id, act): &(RecordId, &Revocation)| {
+            let Some(until) = ends(id) else { return false };
+            let parts = if act.signer.peer() == signer.peer() { RENEWED_AT } else { TAKEN_OVER_AT };
+            let longer = until.after(EVEN_LONGER) < self.needed_until(act).min(signer_until);
+            longer && until < now.after(life / parts)
+        };
+        let lasts = |(id, act): &(RecordId, &Revocation)| {
+            let later = |(other, its): (RecordId, &Revocation)| {
+                its.target == act.target && ends(&other) > ends(id)
+            };
+            self.roll.acts().any(later)
+        };
+        let again: Vec<Revocation> = self
+            .roll
+            .acts()
+            .filter(|entry| due(entry) && entry.1.signer.peer() != entry.1.target_chain.peer())
+            .filter(|(_, act)| may_revoke(&signer, &act.target_chain) && self.roll.has_effect(act))
+            .filter(|entry| !lasts(entry))
+            .take(RENEWED_MAX)
+            .map(|(_, act)| Revocation { signer: signer.clone(), ..act.clone() })
+            .collect();
+        for act in again {
+            self.publish_revocation(ctx, act, None);
         }
     }
 }

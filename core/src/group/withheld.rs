@@ -13,7 +13,7 @@ use crate::node::Ctx;
 use crate::provider::{Meeting, Verdict};
 use crate::record::Signed;
 use crate::time::WallTime;
-use crate::wire::{self, Reason, Refuse, kind};
+use crate::wire::{self, Reason, Refuse};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -243,7 +243,7 @@ impl Group {
         let reason = if why.is_some() { Reason::NotAdmitted } else { Reason::PutOff };
         self.not_soon(ctx, link, reason);
         let refuse = Refuse { why, ..Refuse::because(reason, Vec::new()) };
-        self.send(ctx, links, link, kind::REFUSE, &refuse);
+        self.refuse(ctx, links, link, refuse);
         let group = self.id;
         self.event(ctx, Event::TurnedAway { group, peer, node, verdict });
     }

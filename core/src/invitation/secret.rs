@@ -1,5 +1,5 @@
 //! The secret of an invitation by link, and how it is proved.
-use crate::id::PeerId;
+use crate::id::{GroupId, PeerId};
 use crate::identity::{self, Domain, PublicKey, Verify};
 use ed25519_dalek::SigningKey;
 use sha2::{Digest as _, Sha256};
@@ -31,9 +31,10 @@ impl BearerSecret {
         identity::public_key(&self.key())
     }
 
-    /// Proves, over the link with this handshake hash, that `peer` holds the invitation.
-    pub fn prove(&self, handshake_hash: &[u8; 32], peer: PeerId) -> [u8; 64] {
-        identity::sign(&self.key(), &proof_message(handshake_hash, peer))
+    /// Proves to everybody in `group` that `peer` holds the invitation.
+    pub fn prove(&self, group: GroupId, peer: PeerId) -> [u8; 64] {
+        let message = Domain::Redemption.message(&proof_message(group, &self.public_key(), peer));
+        identity::sign(&self.key(), &message)
     }
 
     fn key(&self) -> SigningKey {
@@ -56,18 +57,29 @@ impl fmt::Debug for BearerSecret {
     }
 }
 
-/// Whether `proof` shows that `peer`, at the other end of the link with this handshake hash, holds the bearer
-/// invitation with the public key `key`.
-pub fn check_proof(
-    key: &PublicKey,
-    handshake_hash: &[u8; 32],
-    peer: PeerId,
-    proof: &[u8; 64],
-    verify: Verify,
-) -> bool {
-    verify(key, &proof_message(handshake_hash, peer), proof)
+/// What shows everybody in a group that a newcomer came by an invitation: its link's key and the newcomer's own have both
+/// signed that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The invitation's public key.
+    pub key: PublicKey,
+    /// By that key.
+    pub by_link: [u8; 64],
+    /// By the newcomer's.
+    pub by_newcomer: [u8; 64],
 }
 
-fn proof_message(handshake_hash: &[u8; 32], peer: PeerId) -> Vec<u8> {
-    Domain::Redemption.message(&[&handshake_hash[..], peer.as_bytes()].concat())
+impl Proof {
+    /// Whether it shows that the holder of the key `newcomer` came into `group` by the invitation.
+    #[must_use]
+    pub fn holds(&self, group: GroupId, newcomer: &PublicKey, verify: Verify) -> bool {
+        let message = proof_message(group, &self.key, newcomer.peer_id());
+        let message = Domain::Redemption.message(&message);
+        verify(&self.key, &message, &self.by_link) && verify(newcomer, &message, &self.by_newcomer)
+    }
+}
+
+/// What both keys sign under their domain.
+pub(crate) fn proof_message(group: GroupId, key: &PublicKey, newcomer: PeerId) -> Vec<u8> {
+    [&group.as_bytes()[..], key.as_bytes(), newcomer.as_bytes()].concat()
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 const NOW: WallTime = WallTime(1_800_000_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
-const HASH: [u8; 32] = [6; 32];
 const PAGE: &str = "https://node.example/chat/";
 
 fn identity(n: u8, name: &str) -> Identity {
@@ -196,20 +195,29 @@ fn bound_invitations_that_are_not_genuine_are_refused() {
 }
 
 #[test]
-fn proof_holds_for_its_link_and_peer_and_secret_only() {
+fn proof_holds_for_its_group_peer_and_secret_only_and_needs_both_keys() {
     let secret = BearerSecret::from_bytes([1; 16]);
-    let (key, peer) = (secret.public_key(), PeerId::from_bytes([2; 32]));
-    let proof = secret.prove(&HASH, peer);
-    assert!(check_proof(&key, &HASH, peer, &proof, verify));
-    assert!(!check_proof(&key, &[7; 32], peer, &proof, verify));
-    assert!(!check_proof(&key, &HASH, PeerId::from_bytes([3; 32]), &proof, verify));
-    let other = BearerSecret::from_bytes([4; 16]).public_key();
-    assert!(!check_proof(&other, &HASH, peer, &proof, verify));
-    // An application's signature over the same bytes is no proof.
-    let eve = identity(1, "Eve");
-    let message = [&HASH[..], peer.as_bytes()].concat();
-    let signature = eve.sign(Domain::Application, &message);
-    assert!(!check_proof(&eve.public_key(), &HASH, peer, &signature, verify));
+    let bob = Identity::generate([2; 32], [0; 16], "Bob", NOW).unwrap();
+    let eve = Identity::generate([3; 32], [0; 16], "Eve", NOW).unwrap();
+    let (group, other) = (GroupId::from_bytes([4; 32]), GroupId::from_bytes([5; 32]));
+    let key = secret.public_key();
+    let proof_of = |who: &Identity, domain| Proof {
+        key,
+        by_link: secret.prove(group, who.peer_id()),
+        by_newcomer: who.sign(domain, &proof_message(group, &key, who.peer_id())),
+    };
+    let proof = proof_of(&bob, Domain::Redemption);
+    assert!(proof.holds(group, &bob.public_key(), verify));
+    assert!(!proof.holds(other, &bob.public_key(), verify));
+    assert!(!proof.holds(group, &eve.public_key(), verify));
+    assert!(!proof_of(&bob, Domain::Application).holds(group, &bob.public_key(), verify));
+    let by_newcomer = proof_of(&eve, Domain::Redemption).by_newcomer;
+    assert!(!Proof { by_newcomer, ..proof }.holds(group, &bob.public_key(), verify));
+    let another = BearerSecret::from_bytes([6; 16]);
+    let by_link = another.prove(group, bob.peer_id());
+    assert!(!Proof { by_link, ..proof }.holds(group, &bob.public_key(), verify));
+    let key = another.public_key();
+    assert!(!Proof { key, ..proof }.holds(group, &bob.public_key(), verify));
 }
 
 #[test]

@@ -3,9 +3,9 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests look for one event among all")]
 use super::*;
 use crate::cert::{Certificate, encode_chain};
-use crate::id::Fingerprint;
-use crate::identity::Identity;
-use crate::invitation::InvitationKind;
+use crate::id::{Fingerprint, NodeNonce};
+use crate::identity::{Domain, Identity};
+use crate::invitation::{InvitationKind, proof_message};
 use crate::io::{
     Command, Event, Input, Invite, Output, Reply, RequestId, StoreReply, StoreTask, Transport,
 };
@@ -152,7 +152,7 @@ impl Stranger {
             version: wire::VERSION,
             certificate,
             signature,
-            node: NodeId(7),
+            nonce: NodeNonce::default(),
             rendezvous: None,
         }));
         self.hash = handshake.finish().0;
@@ -288,7 +288,7 @@ fn anothers_tag_opens_nothing_on_another_channel() {
 }
 
 #[test]
-fn anothers_redemption_does_not_hold_on_another_channel() {
+fn anothers_redemption_does_not_hold() {
     let mut ada = Ada::new();
     let group = ada.group();
     let grant = cert::Role::Member.into();
@@ -297,20 +297,23 @@ fn anothers_redemption_does_not_hold_on_another_channel() {
         panic!("an invitation")
     };
     let InvitationKind::Bearer { secret, .. } = invitation.kind else { panic!("a bearer's") };
-    let redeem = |hash: &[u8; 32], n| {
-        let proof = secret.prove(hash, someone(n).peer_id()).to_vec();
-        let invitation = secret.public_key().as_bytes().to_vec();
-        wire::graph_message(kind::REDEEM, 2, &Redeem { invitation, proof })
+    let redeem = |n| {
+        let (key, bob) = (secret.public_key(), someone(n));
+        let proof = secret.prove(group, bob.peer_id()).to_vec();
+        let message = proof_message(group, &key, bob.peer_id());
+        let consent = bob.sign(Domain::Redemption, &message).to_vec();
+        let invitation = key.as_bytes().to_vec();
+        wire::graph_message(kind::REDEEM, 2, &Redeem { invitation, proof, consent })
     };
     let bob = Stranger::honest(&mut ada, 2);
     // A member to whom bob redeems it, by mistake or not, cannot use what he shows.
     let eve = Stranger::honest(&mut ada, 3);
     eve.open(&mut ada, group);
-    eve.send(&mut ada, redeem(&bob.hash, 2).bytes());
+    eve.send(&mut ada, redeem(2).bytes());
     assert_eq!(ada.faults(), [Misbehaved::Redemption]);
     ada.events.clear();
     bob.open(&mut ada, group);
-    bob.send(&mut ada, redeem(&bob.hash, 2).bytes());
+    bob.send(&mut ada, redeem(2).bytes());
     assert_eq!(ada.faults(), []);
     assert_eq!(ada.frames.last().map(|frame| frame[1]), Some(kind::GRANTED));
 }

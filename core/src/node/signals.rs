@@ -3,10 +3,11 @@ use super::{Ctx, Node};
 use crate::error::Misbehaved;
 use crate::group::Plan;
 use crate::id::{Digest, GroupId};
+use crate::identity::Domain;
 use crate::io::{Dial, LinkId, Output};
 use crate::limits;
 use crate::signalling::Over;
-use crate::wire::{self, Carry, Seats, Signal, Sit, kind};
+use crate::wire::{self, Carry, Origin, Seats, Signal, Sit, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 
@@ -121,8 +122,14 @@ impl Node {
             }
             Over::Graph { group, to } => {
                 let Some(group) = self.groups.get_mut(&group) else { return };
-                let signal =
-                    Signal { from: self.id, to, attempt, number: way.sent, hops: 0, signal };
+                let key = *self.identity.public_key().as_bytes();
+                let origin = Origin { key, nonce: self.nonce, signature: [0; 64] };
+                let number = way.sent;
+                let mut signal =
+                    Signal { from: self.id, to, attempt, number, hops: 0, origin, signal };
+                let message = signal.message(group.id);
+                signal.origin.signature =
+                    self.config.provider.sign(&self.identity, Domain::Signal, &message);
                 group.send_signal(&mut ctx!(self), &mut self.links, &signal);
             }
         }

@@ -1,7 +1,9 @@
 //! Attacks on the roll by members who sign by hand. Each once broke a promise.
 use super::*;
+use crate::cert::Role;
 use crate::cert::tests::{issue_first, issue_member, issue_root};
 use crate::cert::verify_chain;
+use crate::id::Digest;
 use crate::identity::{GroupKey, Identity, verify};
 use std::time::Duration;
 
@@ -63,6 +65,11 @@ fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Revocation {
     }
 }
 
+/// Whether a record that relies on a membership, made in the seventh step, holds.
+fn admits(roll: &Roll, chain: &VerifiedChain, record: &[u8]) -> bool {
+    roll.admits(chain, &Said { digest: Digest::of(record), version: 7, for_others: false })
+}
+
 fn id(n: u64) -> RecordId {
     RecordId::new(PeerId::default(), "a", n)
 }
@@ -96,7 +103,7 @@ fn revoked_inviter_does_not_come_back_by_a_serial_that_stands() {
         "P stands {} Q stands {} Q's records are admitted {}",
         stands(&roll, &p),
         stands(&roll, &q),
-        roll.admits(&q, &Digest::of(b"later"))
+        admits(&roll, &q, b"later")
     );
 }
 
@@ -120,7 +127,88 @@ fn the_roll_is_a_function_of_the_set_of_memberships() {
     let says = rolls.each_ref().map(|roll| {
         let chain = roll.chain(a.id()).unwrap();
         let known = roll.best_of(a.peer(), NOW.after(DAY)).is_some();
-        (chain.peer() == a.peer(), known, roll.admits(chain, &Digest::of(b"Ada's record")))
+        (chain.peer() == a.peer(), known, admits(roll, chain, b"Ada's record"))
     });
     assert_eq!(says[0], says[1], "(serial is Ada's, Ada is known, Ada's records hold)");
+}
+
+/// An inviting member may revoke nobody; by leaving it must not take others with it.
+#[test]
+fn who_leaves_takes_nobody_along() {
+    let w = World::new();
+    let (mallory, bob) = (who(1, "Mallory"), who(2, "Bob"));
+    let m = w.first(&mallory, Role::Inviting, [1; 16], NOW);
+    let b = w.below(&mallory, &m, &bob, Role::Inviting, [2; 16], NOW);
+    let mut roll = Roll::new(w.owner.clone());
+    roll.add(m.clone());
+    roll.add(b.clone());
+    assert!(!may_revoke(&m, &b));
+    let leaves = act(1, &m, &m);
+    if leaves.is_allowed() {
+        roll.revoke(id(1), leaves);
+    }
+    let holds = admits(&roll, &b, b"an old record of Bob's");
+    assert!(
+        stands(&roll, &b) && holds,
+        "Bob stands {}, his records hold {holds}",
+        stands(&roll, &b)
+    );
+}
+
+/// Whoever lets in may not rename members, nor take their application roles.
+#[test]
+fn an_inviting_member_changes_nobody_elses_membership() {
+    let w = World::new();
+    let (mallory, bob) = (who(1, "Mallory"), who(2, "Bob"));
+    let m = w.first(&mallory, Role::Inviting, [1; 16], NOW);
+    let grant = crate::policy::Grant::new(Role::Member, vec!["editor".into()]).unwrap();
+    let subject = cert_subject(&bob);
+    let c = crate::cert::issue_by_owner(
+        &w.key,
+        &w.root,
+        subject,
+        &grant,
+        [2; 16],
+        NOW,
+        NOW.after(DAY * 365),
+    )
+    .unwrap();
+    let b = w.verified(&[w.root.clone(), c]);
+    // Same key, another name, one role more, no application role.
+    let renamed = bob.reissue("a liar", "", [7; 16], NOW).unwrap();
+    let theirs = w.below(&mallory, &m, &renamed, Role::Inviting, [8; 16], NOW.after(DAY / 2));
+    let mut roll = Roll::new(w.owner.clone());
+    roll.choose(b.clone(), 1);
+    [&m, &theirs].into_iter().for_each(|chain| assert!(roll.add(chain.clone())));
+    assert_eq!(roll.offer(&b, "Bob", NOW.after(DAY)), &b, "nor does Bob himself change");
+    let best = roll.best_of(b.peer(), NOW.after(DAY)).unwrap();
+    assert!(
+        best.name() == "Bob" && best.grant().includes(&grant),
+        "everybody sees {:?} {:?}",
+        best.name(),
+        best.grant()
+    );
+}
+
+fn cert_subject(of: &Identity) -> crate::cert::Subject<'_> {
+    crate::cert::Subject::of_identity(of.certificate()).unwrap()
+}
+
+/// One who leaves does not use up the revocations of all.
+#[test]
+fn one_who_leaves_leaves_once() {
+    let w = World::new();
+    let m = w.first(&who(1, "Mallory"), Role::Member, [1; 16], NOW);
+    let mut roll = Roll::new(w.owner.clone());
+    roll.add(m.clone());
+    let kept = Kept::new((2..=500).map(|n: u64| Digest::of(&n.to_be_bytes())));
+    roll.revoke(id(1), Revocation { kept, ..act(1, &m, &m) });
+    for n in 2..=500 {
+        let more = act(n, &m, &m);
+        if more.is_allowed() && roll.has_effect(&more) {
+            roll.revoke(id(n), more);
+        }
+    }
+    let effect = roll.revocations.values().filter(|act| roll.has_effect(act)).count();
+    assert_eq!(effect, 1, "revocations of one plain member that stay for good");
 }

@@ -6,10 +6,11 @@ use crate::world::World;
 use bytes::Bytes;
 use memchr::memmem;
 use peergraph_core::cert::{
-    Certificate, Role, Subject, decode_chain, encode_chain, issue_by_owner, issue_root,
+    Certificate, Role, Subject, decode_chain, encode_chain, issue_by_owner, issue_member,
+    issue_root, verify_chain,
 };
-use peergraph_core::id::{CertificateId, GroupId, RecordId};
-use peergraph_core::identity::{GroupKey, Identity};
+use peergraph_core::id::{CertificateId, Digest, GroupId, RecordId};
+use peergraph_core::identity::{GroupKey, Identity, verify};
 use peergraph_core::policy::Policy;
 use peergraph_core::record::{Record, RecordType};
 use std::time::Duration;
@@ -85,7 +86,7 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 /// The bytes of a map whose keys are the numbers from `first` on.
-fn map(first: u8, values: &[Vec<u8>]) -> Bytes {
+pub(super) fn map(first: u8, values: &[Vec<u8>]) -> Bytes {
     let mut bytes = vec![0xa0 | values.len() as u8];
     for (key, value) in (first..).zip(values) {
         bytes.push(key);
@@ -169,18 +170,25 @@ impl World {
             Pretence::Invite => {
                 let role = vec![2];
                 let fields = [key(), role, vec![0x80], vec![5], number(new.expires.0)];
-                internal(RecordType::INVITATION, map(0, &fields))
+                let record = internal(RecordType::INVITATION, map(0, &fields));
+                let random = 5 << 24 | random % (1 << 24);
+                Record { id: RecordId::new(me, RecordType::INVITATION, random), ..record }
             }
             Pretence::Redeem => {
-                let (peer, certificate) =
-                    (byte_string(them.as_bytes()), byte_string(their_certificate.as_bytes()));
-                internal(RecordType::REDEMPTION, map(0, &[key(), vec![1], peer, certificate]))
+                let invitation = RecordId::new(me, RecordType::INVITATION, 1 << 24);
+                let key = leaf(&ours).subject_key();
+                let came = super::Came::Another(them);
+                let signed = self.redemption_by(host, group, invitation, key, came)?;
+                return Some((signed.into_record(), group));
             }
             Pretence::Revoke => {
                 let nothing = || byte_string(&[]);
                 let (signer, target) = (below_root(&ours), below_root(&theirs));
-                let fields = [vec![2], nothing(), nothing(), signer, target];
-                internal(RecordType::REVOCATION, map(1, &fields))
+                let fields = [vec![2], nothing(), nothing(), signer, target, vec![0]];
+                let record = internal(RecordType::REVOCATION, map(1, &fields));
+                let of = Digest::of(them.as_bytes());
+                let random = u64::from_le_bytes(*of.as_bytes().first_chunk()?);
+                Record { id: RecordId::new(me, RecordType::REVOCATION, random), ..record }
             }
             Pretence::Issue => {
                 let mut chain = ours.clone();
@@ -196,6 +204,34 @@ impl World {
             Pretence::NoSuchType => internal("peergraph.nothing", Bytes::new()),
         };
         Some((record, group))
+    }
+
+    /// The leaves of all memberships on the disk of a host.
+    pub(super) fn leaves(&self, host: HostId, group: GroupId) -> Vec<Certificate> {
+        self.chains(host, group).iter().map(|chain| leaf(chain).clone()).collect()
+    }
+
+    /// A member that `host` makes up and lets in, below the membership with which it published last.
+    pub(super) fn puppet_of(
+        &mut self,
+        host: HostId,
+        group: GroupId,
+    ) -> Option<(Certificate, Identity)> {
+        let me = self.hosts[host].peer_id();
+        let records = self.hosts[host].disk.records(group).into_iter();
+        let ours = records.filter(|record| record.creator == me && !record.kind.is_reserved());
+        let own = ours.max_by_key(|record| record.version)?;
+        let chains = self.chains(host, group).into_iter();
+        let chain = chains.into_iter().find(|chain| leaf(chain).id() == own.certificate)?;
+        let chain = verify_chain(&chain, group, verify).ok()?;
+        let now = self.hosts[host].clock.wall(self.now);
+        let (secret, serial) = (self.chance.bytes32(), [1; 16]);
+        let puppet = Identity::generate(secret, serial, "puppet", now).ok()?;
+        let subject = Subject::of_identity(puppet.certificate()).ok()?;
+        let (issuer, end) = (adapt::identity(&self.hosts[host]), now.after(DAY * 2));
+        let role = Role::Member.into();
+        let issued = issue_member(&issuer, &chain, subject, &role, serial, now, end).ok()?;
+        Some((issued, puppet))
     }
 
     /// The membership of somebody else, encoded.

@@ -222,7 +222,8 @@ fn rule_8_missing_and_unknown_kinds_and_roles_are_refused() {
     for (kind, role) in [(0, None), (4, None), (1, None), (1, Some(3)), (2, Some(0)), (3, Some(2))]
     {
         let above = (kind == 1).then(above);
-        let extension = KindExtension { kind, role, app_roles: None, policy: None, above };
+        let extension =
+            KindExtension { kind, role, app_roles: None, policy: None, above, since: None };
         assert_eq!(refusal(|tbs| replace(tbs, OURS, &extension)), refused, "{kind} {role:?}");
     }
     // Memberships name the certificate above them, by all of its digest, and others name none.
@@ -233,7 +234,8 @@ fn rule_8_missing_and_unknown_kinds_and_roles_are_refused() {
         (2, None, Some(above())),
         (3, None, Some(above())),
     ] {
-        let extension = KindExtension { kind, role, app_roles: None, policy: None, above };
+        let extension =
+            KindExtension { kind, role, app_roles: None, policy: None, above, since: None };
         assert_eq!(refusal(|tbs| replace(tbs, OURS, &extension)), refused, "{kind}");
     }
     assert_eq!(refusal(|tbs| remove(tbs, OURS)), refused);
@@ -254,7 +256,8 @@ fn rule_9_constraints_that_disagree_with_the_role_are_refused() {
     }
     let role = Some(Role::Administrator.number());
     let above = Some(above());
-    let administrator = KindExtension { kind: 1, role, app_roles: None, policy: None, above };
+    let administrator =
+        KindExtension { kind: 1, role, app_roles: None, policy: None, above, since: None };
     assert_eq!(refusal(|tbs| replace(tbs, OURS, &administrator)), refused);
 }
 
