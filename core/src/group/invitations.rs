@@ -3,8 +3,9 @@
 //! **By link.** The maker publishes a record that names the invitation's public key, role, uses and expiry; the link
 //! carries the secret key. A newcomer opens the graph on a link (it knows the group id), and proves the secret over the
 //! handshake hash and its own peer id. Any member checks the proof; one that may issue such a membership does, and
-//! publishes a redemption record, which is durable before the certificate goes out. Others refer to those who may and
-//! carry the signals there. The same identity redeems twice for one use. How uses are counted across partitions says
+//! publishes a redemption record, which is durable before the certificate goes out: unlike a record that is only late, a
+//! use that a crash forgot could be made once more, and nobody would see it. Others refer to those who may and carry the
+//! signals there. The same identity redeems twice for one use. How uses are counted across partitions says
 //! `roll.rs`, rule 7.
 use super::internal::redemption_payload;
 use super::membership::{Internal, Signer, kind_of};
