@@ -3,9 +3,9 @@
 //! **By link.** The maker publishes a record that names the invitation's public key, role, uses and expiry; the link
 //! carries the secret key. A newcomer opens the graph on a link (it knows the group id), and proves the secret over the
 //! handshake hash and its own peer id. Any member checks the proof; one that may issue such a membership does, and
-//! publishes a redemption record, which is durable before the certificate goes out. Others refer to those who may and
-//! carry the signals there. The same identity redeems twice for one use. How uses are counted across partitions says
-//! `roll.rs`, rule 7.
+//! publishes a redemption record, which is durable before the certificate goes out. With it comes the root certificate,
+//! which must be the one that the link pins. Others refer to those who may and carry the signals there. The same identity
+//! redeems twice for one use. How uses are counted across partitions says `roll.rs`, rule 7.
 use super::internal::redemption_payload;
 use super::membership::{Internal, Signer, kind_of};
 use super::{Group, OpenInvitation, SlotState};
