@@ -1,7 +1,7 @@
 //! One group as this node holds it: who we are in it, its records, and its graph.
 //!
 //! Each file below is one part of it, all working on [`Group`]:
-//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `standing` (revoking, and what follows), `exile` (coming back), `internal`
+//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` and `upkeep` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has

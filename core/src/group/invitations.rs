@@ -4,7 +4,8 @@
 //! carries the secret key. A newcomer opens the graph on a link (it knows the group id), and signs with the secret, and with
 //! its own key, that it comes to this group by this invitation. Any member checks the proof; one that may issue such a
 //! membership does, and publishes a redemption record with both signatures, which is durable before the certificate goes
-//! out: a use that a crash forgot could be made once more, and nobody would see it. Others refer to those who may and carry
+//! out: a use that a crash forgot could be made once more, and nobody would see it. With it comes the root
+//! certificate, which must be the one that the link pins. Others refer to those who may and carry
 //! the signals there. An identity that redeems again is given what it has; one that was revoked is given nothing. How uses
 //! are counted across partitions says `roll.rs`, rule 7.
 use super::internal::{invitation_id, redemption_id, redemption_payload};

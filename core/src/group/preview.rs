@@ -225,7 +225,7 @@ impl Group {
 
     /// The time is over: for who asked, or for a preview that nobody followed.
     pub(super) fn stop_looking(&mut self, ctx: &mut Ctx<'_>) {
-        self.fail_previews(ctx, |tried| Error::NobodyToAsk(tried));
+        self.fail_previews(ctx, Error::NobodyToAsk);
         if self.is_looked_at() {
             self.joining = None;
         }

@@ -149,7 +149,7 @@ impl<'a> Symbols<'a> {
 
 /// Decodes symbols; of the last one only the bits that make whole bytes.
 fn decode_group(symbols: &[u8]) -> Vec<u8> {
-    if symbols.len() % 4 == 0 {
+    if symbols.len().is_multiple_of(4) {
         return BASE64URL_NOPAD.decode(symbols).unwrap_or_default();
     }
     let mut whole = symbols.to_vec();

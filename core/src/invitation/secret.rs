@@ -38,7 +38,8 @@ impl BearerSecret {
     }
 
     fn key(&self) -> SigningKey {
-        let hash = Sha256::new().chain_update(b"peergraph invitation\0").chain_update(&*self.seed);
+        let hash =
+            Sha256::new().chain_update(b"peergraph invitation\0").chain_update(&self.seed[..]);
         let expanded = Zeroizing::new(<[u8; 32]>::from(hash.finalize()));
         SigningKey::from_bytes(&expanded)
     }

@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn every_module_is_drawn_where_it_stands() {
-        let text = "https://example.org/#pgi1";
+        let text = "https://example.org/#pgi2";
         let code = QrCode::encode_text(text, QrCodeEcc::Low).expect("holds");
         let drawn = half_blocks(text, false).expect("holds");
         let lines: Vec<Vec<char>> = drawn.lines().map(|line| line.chars().collect()).collect();

@@ -152,7 +152,7 @@ fn lies_about_an_invitation_cost_the_link() {
     let foreign = story.invitation(&secret(), Role::Member);
     let foreign = Record { creator: story.bob_chain.peer(), ..foreign }.sign(group, &story.ada);
     assert_eq!(bad(foreign), Misbehaved::Record(BadRecord::Modifier));
-    let nobody = Shown { signer: None, ..story.shown(&[good.clone()]) };
+    let nobody = Shown { signer: None, ..story.shown(std::slice::from_ref(&good)) };
     assert_eq!(story.read(&nobody), Err(Misbehaved::Membership));
     let garbage = Shown { records: vec![vec![1, 2, 3].into()], ..story.shown(&[]) };
     assert_eq!(story.read(&garbage), Err(Misbehaved::Record(BadRecord::Encoding)));
