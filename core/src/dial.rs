@@ -98,6 +98,11 @@ impl Dialer {
         self.targets.iter().flat_map(|target| &target.addresses)
     }
 
+    /// The nodes, in the order in which they were named.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodeUrl> {
+        self.targets.iter().map(|target| &target.url)
+    }
+
     /// Whether an address is one of a named node.
     pub(crate) fn names(&self, address: &Address) -> bool {
         self.addresses().any(|named| named == address)

@@ -59,6 +59,12 @@ pub enum Error {
     /// Nobody who can redeem the invitation was found in time.
     #[error("no member who can let you in was found; try again when the inviter is online")]
     NobodyFound,
+    /// Nobody who can tell what the invitation is about was found in time. Where one was looked for, for people.
+    #[error(
+        "what this invitation is about needs a reachable member, and none was reached{}; you can join all the same",
+        tried(.0)
+    )]
+    NobodyToAsk(Vec<String>),
     /// The inviter says that the invitation is used up, expired or revoked.
     #[error("the invitation is not accepted any more; ask for a new one")]
     InvitationUsedUp,
@@ -97,6 +103,15 @@ pub enum Error {
     Busy,
 }
 
+/// Where somebody was looked for, in words.
+fn tried(places: &[String]) -> String {
+    if places.is_empty() {
+        ": the link names no node and no address".to_owned()
+    } else {
+        format!(": tried {}", places.join(", "))
+    }
+}
+
 /// No source: the message has it already.
 impl From<BadRecord> for Error {
     fn from(bad: BadRecord) -> Self {
@@ -125,6 +140,7 @@ impl Error {
             Self::InvitationForAnother => "invitation-for-another",
             Self::InvitationInvalid(_) => "invitation-invalid",
             Self::NobodyFound => "nobody-found",
+            Self::NobodyToAsk(_) => "nobody-to-ask",
             Self::InvitationUsedUp => "invitation-used-up",
             Self::WrongPassword => "wrong-password",
             Self::TooManyTries(_) => "too-many-tries",

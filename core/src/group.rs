@@ -23,6 +23,7 @@ mod membership;
 mod password;
 mod peer_time;
 mod presence;
+mod preview;
 mod publishing;
 mod records;
 mod refresh;
@@ -41,7 +42,7 @@ mod withheld;
 use crate::address::Address;
 use crate::cert::{self, CertError, Certificate, VerifiedChain};
 use crate::error::Misbehaved;
-use crate::id::{GroupId, NodeId, PeerId, RecordId};
+use crate::id::{GroupId, NodeId, PeerId, RecordId, RootPin};
 use crate::identity::{GroupKey, PublicKey, Verify};
 use crate::index::Index;
 use crate::invitation::BearerSecret;
@@ -49,6 +50,7 @@ use crate::io::{Event, GroupInfo, LinkId, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::node_url::NodeUrl;
 use crate::password::Secret;
 use crate::policy::Grant;
 use crate::record::Attribute;
@@ -66,6 +68,7 @@ use std::time::Duration;
 use peer_time::PeerTime;
 
 pub(crate) use graph::{Plan, SlotState};
+pub(crate) use preview::preview_of_bound;
 pub(crate) use records::answer_page;
 pub(crate) use signal::Verdict;
 
@@ -74,7 +77,10 @@ pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) name: String,
     comment: String,
-    root: Certificate,
+    /// What `root` hashes to. Known before it.
+    pin: RootPin,
+    /// Nothing while a newcomer has not seen it.
+    root: Option<Certificate>,
     /// The group's own key; its creator has it.
     key: Option<GroupKey>,
     /// Our membership; none while joining.
@@ -88,6 +94,8 @@ pub(crate) struct Group {
     own_standing: Standing,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
     known: VecDeque<Vec<Address>>,
+    /// Nodes that the invitation named: where to begin as well.
+    nodes: Vec<NodeUrl>,
 
     // records
     indexes: [Index; 3],
@@ -114,6 +122,9 @@ pub(crate) struct Group {
     /// When we published last and the random part of that record's id: what we publish in one millisecond keeps its
     /// order, in which stores are read.
     last_published: (WallTime, u64),
+
+    /// Links over which a newcomer is being told what its invitation is about.
+    showing: BTreeSet<LinkId>,
 
     // graph
     slots: BTreeMap<LinkId, graph::Slot>,
@@ -197,13 +208,15 @@ timers! {
     Save "save group",
     Sync "go on with syncs",
     Turn "compare stores with the next neighbour",
+    Preview "give up looking at an invitation",
 }
 
-/// A join that is under way.
+/// A join that is under way, or what an invitation says is asked for.
 struct Joining {
-    request: RequestId,
-    proof: Proof,
+    /// Nothing if nobody wants to join yet.
+    wanted: Option<(RequestId, Proof)>,
     addresses: Vec<Address>,
+    preview: preview::Looking,
 }
 
 /// What a newcomer has to prove.
@@ -271,15 +284,30 @@ struct Saved {
     hidden: Option<Vec<(RecordId, u64)>>,
     #[n(16)]
     peer_time_base: Option<i64>,
+    #[n(17)]
+    pin: Option<RootPin>,
+    /// As text.
+    #[n(18)]
+    nodes: Option<Vec<String>>,
 }
 
 impl Group {
     fn new(table_secret: u64, name: String, owner: VerifiedChain) -> Self {
+        let pin = RootPin::of(owner.root().der());
+        let mut group = Self::unknown(table_secret, owner.group(), pin);
+        group.name = name;
+        group.know_root(owner);
+        group
+    }
+
+    /// A group of which nothing but its name is known.
+    fn unknown(table_secret: u64, id: GroupId, pin: RootPin) -> Self {
         Self {
-            id: owner.group(),
-            name,
+            id,
+            name: String::new(),
             comment: String::new(),
-            root: owner.root().clone(),
+            pin,
+            root: None,
             key: None,
             chain: None,
             ready: false,
@@ -288,8 +316,9 @@ impl Group {
             peer_time: PeerTime::default(),
             own_standing: Standing::Member,
             known: VecDeque::new(),
+            nodes: Vec::new(),
             indexes: std::array::from_fn(|_| Index::new(table_secret)),
-            roll: Roll::new(owner),
+            roll: Roll::unknown(),
             present: BTreeMap::new(),
             present_of: BTreeMap::new(),
             invitations: BTreeMap::new(),
@@ -305,6 +334,7 @@ impl Group {
             presence_forced: false,
             own_contact: None,
             last_published: (WallTime(0), 0),
+            showing: BTreeSet::new(),
             slots: BTreeMap::new(),
             attempts: BTreeMap::new(),
             tried: BTreeMap::new(),
@@ -332,6 +362,20 @@ impl Group {
         }
     }
 
+    /// The root is known from here on.
+    fn know_root(&mut self, owner: VerifiedChain) {
+        if self.name.is_empty() {
+            owner.root().name().clone_into(&mut self.name);
+        }
+        self.root = Some(owner.root().clone());
+        self.roll.know_owner(owner);
+    }
+
+    /// The root certificate. Only newcomers are without it, and nothing that they do asks for it.
+    fn root(&self) -> &Certificate {
+        self.root.as_ref().expect("members know the root")
+    }
+
     /// Restores a group from its saved form. `None` if it does not hold; the store is ours, so that means damage.
     pub(crate) fn restore(
         id: GroupId,
@@ -343,6 +387,9 @@ impl Group {
         let root = Certificate::from_der(&saved.root).ok()?;
         let certificates = cert::decode_chain(&saved.chain).ok()?;
         let chain = cert::verify_chain(&certificates, id, verify).ok()?;
+        if *chain.root() != root || saved.pin.is_some_and(|pin| pin != RootPin::of(root.der())) {
+            return None;
+        }
         let mut group =
             Self::new(table_secret, saved.name, VerifiedChain::owner(&root, verify).ok()?);
         if let Some(key) = saved.key {
@@ -353,6 +400,8 @@ impl Group {
         group.ready = saved.ready;
         group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
         group.known = saved.known.into();
+        let nodes = saved.nodes.unwrap_or_default();
+        group.nodes = nodes.iter().filter_map(|url| url.parse().ok()).collect();
         for (id, secret) in saved.passwords.unwrap_or_default() {
             group.passwords.known.insert(id, Secret::from_bytes(secret.into()));
         }
@@ -366,13 +415,15 @@ impl Group {
     fn save(&mut self, ctx: &mut Ctx<'_>) {
         let Some(chain) = &self.chain else { return };
         let saved = Saved {
-            root: self.root.der().to_vec(),
+            root: self.root().der().to_vec(),
             name: self.name.clone(),
             key: self.key.as_ref().map(|key| key.to_bytes().to_vec()),
             chain: cert::encode_chain(chain.certificates()),
             ready: self.ready,
             peer_time_shift: self.peer_time.shift_ms(),
             peer_time_base: Some(self.peer_time.base_ms()),
+            pin: Some(self.pin),
+            nodes: Some(self.nodes.iter().map(ToString::to_string).collect()),
             known: self.known.iter().cloned().collect(),
             passwords: Some(
                 self.password_secrets().into_iter().map(|(id, it)| (id, it.into())).collect(),
@@ -408,7 +459,7 @@ impl Group {
             name: self.name.clone(),
             comment: self.comment.clone(),
             presence_max: self.presence_max,
-            policy: self.root.policy().clone(),
+            policy: self.root().policy().clone(),
             owner: self.key.is_some(),
             grant: chain.map_or(cert::Role::Member.into(), |chain| chain.grant().clone()),
             standing: self.own_standing,
@@ -421,6 +472,11 @@ impl Group {
             nodes: self.size(),
             clock_shift_ms: self.peer_time.shift_ms(),
         }
+    }
+
+    /// The nodes that the invitation named, by which we came.
+    pub(crate) fn nodes(&self) -> &[NodeUrl] {
+        &self.nodes
     }
 
     /// Whether we hold a membership.
@@ -436,7 +492,8 @@ impl Group {
 
     /// Longest payload of an application's record.
     fn payload_bytes_max(&self) -> usize {
-        self.root.policy().payload_bytes_max as usize
+        let default = limits::PAYLOAD_BYTES_DEFAULT_MAX;
+        self.root.as_ref().map_or(default, |root| root.policy().payload_bytes_max as usize)
     }
 
     /// What the graph calls now.
@@ -475,15 +532,15 @@ impl Group {
                 Timer::Save => self.save(ctx),
                 Timer::Sync => self.resume_syncs(ctx, links),
                 Timer::Turn => self.look_at_turns(ctx, links),
+                Timer::Preview => self.stop_looking(ctx),
             }
         }
     }
 
     /// Whether joining has taken too long.
-    pub(crate) fn gave_up_joining(&self, now: Time) -> Option<RequestId> {
-        let joining = self.joining.as_ref()?;
-        let due = self.timers.at(Timer::Joining).is_some_and(|at| at <= now);
-        due.then_some(joining.request)
+    pub(crate) fn gave_up_joining(&self, now: Time) -> bool {
+        let wanted = self.joining.as_ref().is_some_and(|joining| joining.wanted.is_some());
+        wanted && self.timers.at(Timer::Joining).is_some_and(|at| at <= now)
     }
 
     /// Takes one message of this graph.
@@ -513,6 +570,10 @@ impl Group {
             (kind::PROVE_PASSWORD, SlotState::Guest) => {
                 self.on_prove_password(ctx, links, link, body)?;
             }
+            (kind::LOOK, SlotState::Opened | SlotState::Guest) => {
+                self.on_look(ctx, links, link, body)?;
+            }
+            (kind::SHOWN, _) if self.looks_on(link) => self.on_shown(ctx, links, link, body)?,
             (kind::GRANTED, SlotState::Redeeming) => self.on_granted(ctx, links, link, body)?,
             (kind::NOT_GRANTED, SlotState::Redeeming) => {
                 self.on_not_granted(ctx, links, link, body)?;
@@ -569,9 +630,21 @@ impl Group {
         let known = |serial| self.roll.chain(serial);
         let certificates = cert::decode_chain_knowing(chain, known, ctx.checks.certificate)
             .map_err(|_| Misbehaved::Membership)?;
+        self.check_root(&certificates)?;
         let peer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
         if chain.peer() == peer { Ok(chain) } else { Err(Misbehaved::Membership) }
+    }
+
+    /// Whether certificates begin with the root that we know, or were told of: the group's key could sign another, with
+    /// another policy.
+    fn check_root(&self, certificates: &[Certificate]) -> Result<(), Misbehaved> {
+        let root = certificates.first().ok_or(Misbehaved::Membership)?;
+        let same = match &self.root {
+            Some(ours) => ours == root,
+            None => RootPin::of(root.der()) == self.pin,
+        };
+        if same { Ok(()) } else { Err(Misbehaved::Membership) }
     }
 
     /// Checks a chain, as far as it was not checked before.

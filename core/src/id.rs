@@ -133,6 +133,30 @@ byte_id! {
     /// SHA-256 of some content.
     Digest, 32
 }
+byte_id! {
+    /// The first half of a peer id, where the whole takes too much room. To make an identity that has a given one takes
+    /// 2^128 tries.
+    PeerPrefix, 16
+}
+byte_id! {
+    /// The first half of the SHA-256 of a group's root certificate in DER: what a newcomer knows of it beforehand. To make
+    /// another root that has a given one takes 2^128 tries; for the owner of the group as well.
+    RootPin, 16
+}
+
+impl PeerPrefix {
+    /// That of a peer.
+    pub fn of(peer: PeerId) -> Self {
+        Self(*peer.0.first_chunk().expect("16 of 32 bytes"))
+    }
+}
+
+impl RootPin {
+    /// That of a root certificate in DER.
+    pub fn of(der: &[u8]) -> Self {
+        Self(*Digest::of(der).0.first_chunk().expect("16 of 32 bytes"))
+    }
+}
 
 impl Digest {
     /// SHA-256 of `bytes`.

@@ -25,12 +25,14 @@
 //! `io/event.rs`.
 mod command;
 mod event;
+mod preview;
 
 pub use command::{Command, Cursor, Draft, Filter, Invite, Keep, Properties, Reply};
 pub use event::{
     Event, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeChange, NodeFault, NodeInfo,
     NodeState, SyncPhase,
 };
+pub use preview::{OpenPreview, Preview};
 
 use crate::address::Address;
 use crate::error::{Error, Misbehaved};

@@ -219,6 +219,10 @@ pub const APP_ROLES_MAX: usize = 16;
 pub const APP_ROLE_MAX: usize = 32;
 /// Rights of a policy. Guess: they travel in the root certificate. A policy with more is refused.
 pub const RIGHTS_MAX: usize = 32;
+/// Nodes that an invitation names. Guess: two operators, and a spare. The rest is ignored.
+pub const INVITATION_NODES_MAX: usize = 4;
+/// Previews of invitations that a node keeps a link for. Guess. A further one is refused as busy.
+pub const PREVIEWS_MAX: usize = 8;
 /// Characters of an invitation link. Guess: fits a QR code of version 40-L (2,953 bytes).
 pub const INVITATION_TEXT_MAX: usize = 2_800;
 

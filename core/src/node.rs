@@ -614,12 +614,15 @@ impl Node {
             .collect();
         for id in groups {
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            if let Some(request) = group.gave_up_joining(self.now.mono) {
-                self.groups.remove(&id);
-                self.done(request, Err(Error::NobodyFound));
-                continue;
+            if group.gave_up_joining(self.now.mono) {
+                group.abandon(&mut ctx!(self), &Error::NobodyFound);
+            } else {
+                group.timeout(&mut ctx!(self), &mut self.links);
             }
-            group.timeout(&mut ctx!(self), &mut self.links);
+            if group.is_abandoned() {
+                group.close_slots(&mut self.links);
+                self.groups.remove(&id);
+            }
         }
     }
 

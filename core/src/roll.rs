@@ -231,7 +231,8 @@ pub(crate) struct Redemption {
 /// The certificates of a group, and what has become of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Roll {
-    owner: VerifiedChain,
+    /// Nothing while a newcomer has not seen the root.
+    owner: Option<VerifiedChain>,
     chains: BTreeMap<Serial, VerifiedChain>,
     serials: BTreeMap<PeerId, BTreeSet<Serial>>,
     revocations: BTreeMap<RecordId, Revocation>,
@@ -245,9 +246,17 @@ pub(crate) struct Roll {
 
 impl Roll {
     /// The roll of a group of which nothing but the root is known.
+    #[cfg(test)]
     pub(crate) fn new(owner: VerifiedChain) -> Self {
+        let mut roll = Self::unknown();
+        roll.know_owner(owner);
+        roll
+    }
+
+    /// The roll of a group of which not even the root is known.
+    pub(crate) fn unknown() -> Self {
         Self {
-            owner,
+            owner: None,
             chains: BTreeMap::new(),
             serials: BTreeMap::new(),
             revocations: BTreeMap::new(),
@@ -259,14 +268,23 @@ impl Roll {
     }
 
     /// The group's own key.
+    ///
+    /// # Panics
+    /// Before [`know_owner`](Self::know_owner): only newcomers are without it.
     pub(crate) fn owner(&self) -> &VerifiedChain {
-        &self.owner
+        self.owner.as_ref().expect("members know the root")
+    }
+
+    /// The root of the group is known from here on.
+    pub(crate) fn know_owner(&mut self, owner: VerifiedChain) {
+        self.owner = Some(owner);
     }
 
     /// The membership with this serial; the group's own key for that of the root.
     pub(crate) fn chain(&self, serial: Serial) -> Option<&VerifiedChain> {
-        if serial == self.owner.serial() {
-            return Some(&self.owner);
+        let owner = self.owner.as_ref().filter(|owner| owner.serial() == serial);
+        if owner.is_some() {
+            return owner;
         }
         self.chains.get(&serial)
     }
@@ -324,7 +342,7 @@ impl Roll {
         match self.hits(chain, None).next() {
             Some(Hit::Revoked(by)) => Standing::Revoked { by: by.signer.peer(), reason: by.reason },
             Some(Hit::Surplus) => {
-                Standing::Revoked { by: self.owner.peer(), reason: Reason::UsedUp }
+                Standing::Revoked { by: self.owner().peer(), reason: Reason::UsedUp }
             }
             None if chain.covers(now) => Standing::Member,
             None => Standing::Expired,

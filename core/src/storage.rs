@@ -71,6 +71,8 @@ pub(crate) enum Pending {
     Page(Page),
     /// Records for a neighbour, by id.
     Give { group: GroupId, link: LinkId },
+    /// Records for a newcomer who asks what its invitation is about, besides those that stand here.
+    Show { group: GroupId, link: LinkId, records: Vec<Bytes> },
     /// Own records that end soon, to publish them anew.
     Refresh { group: GroupId },
     /// Deleting the records of a group that was left.

@@ -13,7 +13,8 @@
 //! each frame is sealed after it. Unknown kinds and unknown fields are skipped, so that later versions can add both.
 use crate::address::Address;
 use crate::error::Misbehaved;
-use crate::id::{Digest, GroupId, NodeId, PeerId, RecordId};
+use crate::id::{Digest, GroupId, NodeId, PeerId, PeerPrefix, RecordId};
+use crate::identity::PublicKey;
 use crate::limits;
 use crate::reconcile::Step;
 use bytes::Bytes;
@@ -86,6 +87,8 @@ pub(crate) mod kind {
     pub(crate) const ANSWER_PASSWORD: u8 = 58;
     pub(crate) const PROVE_PASSWORD: u8 = 59;
     pub(crate) const DECLINE: u8 = 60;
+    pub(crate) const LOOK: u8 = 61;
+    pub(crate) const SHOWN: u8 = 62;
 
     /// A message that names no record is shorter: its kind, a slot, the short id of one.
     const RECORD_NAMED_BYTES: usize = 1 + 2 + 8;
@@ -136,6 +139,8 @@ pub fn kind_name(kind: u8) -> &'static str {
         kind::ANSWER_PASSWORD => "answer password",
         kind::PROVE_PASSWORD => "prove password",
         kind::DECLINE => "decline",
+        kind::LOOK => "look",
+        kind::SHOWN => "shown",
         _ => "other",
     }
 }
@@ -344,6 +349,38 @@ pub(crate) struct NotGranted {
     /// Passwords were tried too often: how long to wait.
     #[n(2)]
     pub(crate) wait_ms: Option<u64>,
+}
+
+/// Asks what an invitation is about. See `group/preview.rs`.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Look {
+    /// Public key of an invitation by link.
+    #[n(0)]
+    pub(crate) key: Option<PublicKey>,
+    /// Record of one by password.
+    #[n(1)]
+    pub(crate) id: Option<RecordId>,
+    #[n(2)]
+    pub(crate) inviter: PeerPrefix,
+}
+
+/// The answer.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Shown {
+    /// The sender's membership chain, encoded.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) chain: Vec<u8>,
+    /// That of who signed the invitation.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) signer: Option<Vec<u8>>,
+    /// The invitation, if it is open, and the properties of the group.
+    #[n(2)]
+    pub(crate) records: Vec<minicbor::bytes::ByteVec>,
+    /// How often it was used.
+    #[n(3)]
+    pub(crate) used: u32,
 }
 
 /// Begins to prove a password. See `password.rs`.

@@ -23,7 +23,7 @@ let library = null;
 let peer = null;
 /** The group on the screen: `{ group, members, neighbours, opened, messages, ended }`. */
 let view = null;
-/** Of whom to show an invitation: the text of the link that opened this page. */
+/** Of whom to show an invitation: the link that opened this page, or what was pasted. */
 let invitation = takeInvitation();
 /** The node that served this page. */
 let node = { reachable: true, peer: null };
@@ -34,9 +34,10 @@ const graph = makeGraph();
 
 /** Takes the invitation out of the address bar, history and screenshots. */
 function takeInvitation() {
-  const text = location.hash.slice(1);
-  if (text) history.replaceState(history.state, "", location.pathname + location.search);
-  return text;
+  // The whole link: that this page is a part of its node is not said twice.
+  const link = location.hash.length > 1 ? location.href : "";
+  if (link) history.replaceState(history.state, "", location.pathname + location.search);
+  return link;
 }
 
 async function load() {
@@ -97,10 +98,10 @@ async function enter() {
   showGroup(groups.find((group) => group.id === remembered(GROUP_KEY)) ?? groups[0]);
 }
 
-/** What an invitation is for; throws where it is of no use to us. Genuine or not: joining finds out. */
-async function preview(link) {
+/** What an invitation says by itself; throws where it is of no use to us. Genuine or not: joining finds out. */
+async function read(link) {
   const details = await library.readInvitation(link);
-  if (details.expires <= new Date()) {
+  if (details.expires && details.expires <= new Date()) {
     throw new Error(`it was good until ${details.expires.toLocaleString()}; ask for a new one`);
   }
   if (details.invitee && details.invitee.id !== peer.id) {
@@ -113,19 +114,28 @@ async function preview(link) {
 /** Shows the invitation that opened this page, or was pasted. */
 async function showInvitation() {
   try {
-    const details = await preview(invitation);
+    const details = await read(invitation);
     const mine = (await peer.groups()).find((group) => group.id === details.group);
     if (mine?.standing === "member") {
       invitation = "";
       showGroup(mine);
       return;
     }
+    // Names come from a member: they are shown when they arrive, and joining does not wait for them.
+    const stop = new AbortController();
+    const told = peer.preview(invitation, { signal: stop.signal });
     // Whoever is out comes back as a newcomer.
     const accept = async (password) => {
+      stop.abort();
       if (mine) await mine.leave();
       await join(password);
     };
-    showInvited(details, { accept, again: Boolean(mine), decline: () => { invitation = ""; enter(); } });
+    const decline = () => {
+      stop.abort();
+      invitation = "";
+      enter();
+    };
+    showInvited({ ...details, name: details.name ?? mine?.name ?? null }, { accept, again: Boolean(mine), decline, told });
   } catch (error) {
     invitation = "";
     beginHere();
@@ -167,7 +177,7 @@ function beginHere() {
     create: async (name) => showGroup(await peer.createGroup({ name })),
     look: async (link) => {
       // Errors are told in the form.
-      await preview(link);
+      await read(link);
       invitation = link;
       await showInvitation();
     },
@@ -374,9 +384,9 @@ $("leave").addEventListener("close", async () => {
 $("notice-action").addEventListener("click", () => location.reload());
 // An invitation pasted into the address bar of this very page.
 addEventListener("hashchange", () => {
-  const text = takeInvitation();
-  if (!text) return;
-  invitation = text;
+  const link = takeInvitation();
+  if (!link) return;
+  invitation = link;
   if (peer) showInvitation();
 });
 

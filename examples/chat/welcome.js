@@ -1,9 +1,9 @@
 // First visit, a new group, an invitation: the forms before a chat.
 import { $, el, setText, show } from "./dom.js";
-import { errorWords, roleWords, untilWords } from "./words.js";
+import { errorWords, invitedWords } from "./words.js";
 
-/** Longest invitation that is worth looking at. Characters. The core's bound, with room for a page's address. */
-const LINK_CHARS_MAX = 8_000;
+/** Longest text that is worth looking at for an invitation. Characters. The core's bound. */
+const LINK_CHARS_MAX = 140_000;
 
 /** Asks for a name, and resolves with it. `invited`: whether an invitation waits to be shown. */
 export function askName(invited) {
@@ -53,24 +53,21 @@ export function begin({ name, create, look, back }) {
 }
 
 /**
- * Shows what an invitation is for. `accept(password)` joins, `decline()` leads away. `again`: whether we were in that group, and
- * have its messages here.
+ * Shows what an invitation is for: what the link says at once, and the rest when `told` brings it. `accept(password)` joins,
+ * `decline()` leads away. `again`: whether we were in that group, and have its messages here.
  */
-export function showInvited({ kind, group, name, inviter, role, roles, invitee, expires }, { accept, again, decline }) {
+export function showInvited(details, { accept, again, decline, told }) {
   section("invited");
   heading("You are invited", "");
-  setText($("invited-title"), name);
-  $("invited-fields").replaceChildren(
-    // Nobody vouches for this name.
-    ...field("Says it is from", inviter || "nobody"),
-    ...field("You may", role ? roleWords(role, roles) : "what the group allows"),
-    ...field("Meant for", invitee ? `You, ${invitee.name}` : kind === "password" ? "Who knows the password" : "Whoever has the link"),
-    ...field("Good", `for ${untilWords(expires).replace(/^in /, "")}`),
-    ...field("Group key", group, "code"));
-  setText($("invited-words"), again
-    ? "You were in this group. What is here of it is removed first, and comes again from the others."
-    : "Everybody in the group will see your name, and what you write.");
-  const needed = kind === "password";
+  const draw = (preview, asking) => {
+    const { title, fields, words } = invitedWords(details, preview, { again, asking });
+    setText($("invited-title"), title);
+    $("invited-fields").replaceChildren(...fields.flatMap(([name, value, kind]) => field(name, value, kind)));
+    setText($("invited-words"), words);
+  };
+  draw(null, true);
+  told.then((preview) => draw(preview, false), () => draw(null, false));
+  const needed = details.kind === "password";
   $("invited-password").value = "";
   $("invited-password-field").hidden = !needed;
   $("invited").onsubmit = guarded("invited-error", "Joining …", async () => {

@@ -106,6 +106,30 @@ export function invitationWords({ role, uses, used, expires, inviter }, now) {
   return `${used} of ${uses} used, ends ${untilWords(expires, now)}, ${who}${role === "member" ? "" : `, ${roleMark(role)}`}`;
 }
 
+/**
+ * What an invitation is for: title, fields and a sentence. `details` is what the link says; `preview` what a member says of
+ * it, once it has; `asking`: whether that may still come.
+ */
+export function invitedWords({ kind, group, name, inviterName, role, roles, invitee, expires }, preview, { again, asking, now }) {
+  const open = preview?.open;
+  const unknown = asking ? "Asking a member …" : "Nobody is here to tell";
+  const may = open?.role ?? role;
+  const end = open?.expires ?? expires;
+  const fields = [
+    ["From", open ? open.inviter.name || open.inviter.id : inviterName ? `${inviterName}, it says` : unknown],
+    ["You may", may ? roleWords(may, open?.roles ?? roles ?? []) : "what the group allows"],
+    ["Meant for", invitee ? `You, ${invitee.name}` : kind === "password" ? "Who knows the password" : "Whoever has the link"],
+    ["Good", end ? `for ${untilWords(end, now).replace(/^in /, "")}` : "as long as the inviter says"],
+  ];
+  if (typeof open?.left === "number") fields.push(["Left", `${open.left} of ${open.uses} ${open.uses === 1 ? "use" : "uses"}`]);
+  fields.push(["Group key", group, "code"]);
+  let words = "Everybody in the group will see your name, and what you write.";
+  if (preview && !open) words = "A member says that this invitation is not open any more. Ask for a new one, or try all the same.";
+  else if (open?.left === 0) words = "This invitation is used up: somebody else came by it. Ask for a new one, or try all the same.";
+  else if (again) words = "You were in this group. What is here of it is removed first, and comes again from the others.";
+  return { title: preview?.name ?? name ?? "A group", fields, words };
+}
+
 /** The line at the top of the chat while the node is gone. Empty when there is nothing to say. */
 export function nodeNotice({ reachable, state }) {
   if (reachable || state === "out") return "";

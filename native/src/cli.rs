@@ -110,7 +110,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Identity(command) => identity::run(&global, command),
         Command::Cert(command) => cert::run(&global, command),
         Command::Group(command) => group::run(&global, *command).await,
-        Command::Invitation(command) => invitation::run(&global, command),
+        Command::Invitation(command) => invitation::run(&global, command).await,
         Command::Publish(arguments) => records::publish(&global, arguments).await,
         Command::Delete(arguments) => records::delete(&global, arguments).await,
         Command::Records(arguments) => records::records(&global, arguments).await,

@@ -8,7 +8,7 @@ use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
-use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, NodeState, Reply};
+use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, NodeState, Preview, Reply};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
@@ -133,9 +133,22 @@ impl Host {
         CreateGroup::new(self.clone(), name.into())
     }
 
-    /// Joins the group of an invitation: a link (`https://…#…`), or the text after its `#`. Done when the membership
-    /// is held and durable; records arrive after that. If the page of the link is a node, it is used, and kept in the
-    /// data folder ([`Folder::nodes`]).
+    /// Asks a member what an invitation is about: names, role, expiry, uses left. Nothing is joined or redeemed, and a join
+    /// need not wait for it.
+    ///
+    /// # Errors
+    /// [`CommandError`]; [`Error::NobodyToAsk`] if no member is reached within some twenty seconds.
+    pub async fn preview(&self, invitation: &Invitation) -> Result<Preview, CommandError> {
+        let command = Command::Preview { invitation: invitation.clone() };
+        let Reply::Preview(preview) = self.requests.ask(command).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(*preview)
+    }
+
+    /// Joins the group of an invitation: a link (`https://…#…`), its text, or anything that holds it. Done when the membership
+    /// is held and durable; records arrive after that. The nodes in the link, and its page if that is a node, are used, and
+    /// kept in the data folder ([`Folder::nodes`](crate::Folder::nodes)).
     ///
     /// # Errors
     /// [`JoinError`].
@@ -157,16 +170,20 @@ impl Host {
 
     async fn join_by(&self, link: &str, password: Option<Password>) -> Result<Group, JoinError> {
         let invitation = parse_invitation(link).map_err(JoinError::Invitation)?;
-        let page = page_of(link);
-        if let Some(page) = &page {
+        let mut nodes = invitation.nodes.clone();
+        if let Some(page) = page_of(link, &nodes) {
             self.connect(page.clone()).await?;
+            nodes.push(page);
+        }
+        for node in &invitation.nodes {
+            self.registry.trying(node);
         }
         let command = Command::Join { invitation, password };
         let Reply::Group(info) = self.requests.ask(command).await? else {
             unreachable!("{WRONG_REPLY}")
         };
-        if let Some(page) = page {
-            self.requests.keep(page).await?;
+        for node in nodes {
+            self.requests.keep(node).await?;
         }
         Ok(self.group_handle(info))
     }
@@ -232,20 +249,20 @@ impl Host {
     }
 }
 
-/// Reads an invitation from a link, or from the text after its `#`.
+/// Reads an invitation from a link, its text, or anything that holds it.
 ///
 /// # Errors
 /// [`InvitationError`].
 pub fn parse_invitation(link: &str) -> Result<Invitation, InvitationError> {
-    let text = link.trim();
-    let text = text.split_once('#').map_or(text, |(_, fragment)| fragment);
-    Invitation::from_text(text)
+    Invitation::from_text(link)
 }
 
-/// The page that a link opens, if it can be a node.
-fn page_of(link: &str) -> Option<NodeUrl> {
+/// The page that a link opens, if it can be a node and is not a page of one that the link names.
+fn page_of(link: &str, nodes: &[NodeUrl]) -> Option<NodeUrl> {
     let (page, _) = link.trim().split_once('#')?;
-    page.parse().ok().filter(NodeUrl::is_web)
+    let page: NodeUrl = page.parse().ok().filter(NodeUrl::is_web)?;
+    let text = page.to_string();
+    (!nodes.iter().any(|node| text.starts_with(&node.to_string()))).then_some(page)
 }
 
 /// Asks the loop.

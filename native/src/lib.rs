@@ -12,7 +12,7 @@
 //!     Host::builder().name("Ada").data("./ada").node("https://node.example".parse()?).start().await?;
 //! let group = host.create_group("Trip to Lisbon").await?;
 //! let invitation = group.invite(InviteOptions::bearer(Role::Member).uses(5)).await?;
-//! println!("https://node.example/#{}", invitation.to_text());
+//! println!("{}", invitation.to_link("https://node.example/"));
 //! group.publish("chat.message", "Hello").attribute("room", "general").await?;
 //! let mut messages = group.watch("chat.message");
 //! while let Some(record) = messages.next().await {
@@ -68,7 +68,7 @@ pub use peergraph_core::identity::{Identity, read_public_document};
 pub use peergraph_core::invitation::Invitation;
 pub use peergraph_core::io::{
     Event, Filter, GroupInfo, InvitationInfo, LinkInfo, LookupFault, MemberInfo, NodeFault,
-    NodeInfo, NodeState,
+    NodeInfo, NodeState, OpenPreview, Preview,
 };
 pub use peergraph_core::name::{NameError, PeerName};
 pub use peergraph_core::node::{BadConfig, Neighbours, UnfitNeighbours};

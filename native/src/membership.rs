@@ -116,7 +116,9 @@ impl Group {
         SetProperties { group: self.clone(), name: None, comment: None, presence_max: None }
     }
 
-    /// Makes an invitation. [`Invitation::to_text`] of a bearer one is a secret: whoever reads it can join.
+    /// Makes an invitation. [`Invitation::to_link`] and [`Invitation::to_text`] of a bearer one are secret: whoever reads
+    /// them can join. Both are short, as are those of one by password; a bound one carries certificates, and is sent as a
+    /// text or file of some thousand characters.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -324,7 +326,7 @@ impl InviteOptions {
         Self(Invite::Password { grant, password, uses, expires_in })
     }
 
-    /// One identity; useless to others, and usable while no inviter is online.
+    /// One identity; useless to others, and usable while no inviter is online. Its text is long: it carries certificates.
     #[must_use]
     pub fn bound(identity: Certificate, grant: impl Into<Grant>) -> Self {
         Self(Invite::Bound { identity, grant: grant.into() })

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use peergraph::peergraph_core::id::NodeId;
-use peergraph::peergraph_core::invitation::InvitationKind;
 use peergraph::{
     Certificate, CommandError, Delivery, Error, Event, Filter, Folder, Grant, Group, Host,
     HostBuilder, InviteOptions, JoinError, MemberInfo, Neighbours, Password, PeerId, Reason,
@@ -56,7 +55,7 @@ async fn see(watch: &mut Watch, payload: &str) -> Record {
 async fn bearer(group: &Group, uses: u32) -> String {
     let options = InviteOptions::bearer(Role::Member).uses(uses);
     let invitation = group.invite(options).await.expect("invited");
-    format!("https://node.example/#{}", invitation.to_text())
+    invitation.to_link("https://page.example/chat/")
 }
 
 async fn payloads(group: &Group) -> Vec<String> {
@@ -265,6 +264,29 @@ async fn invitation_made_before_a_restart_lets_people_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn preview_tells_names_and_uses_and_a_join_follows() {
+    let ada = node("Ada").await;
+    let group = ada.create_group("Trip").await.expect("made");
+    let link = bearer(&group, 2).await;
+    assert!(link.len() <= 220, "{} characters: {link}", link.len());
+    let touched = format!("Here is the link: <{link}>, see you!");
+    let invitation = peergraph::parse_invitation(&touched).expect("read");
+    let bob = builder("Bob").start().await.expect("starts");
+    let preview = soon("told", bob.preview(&invitation)).await.expect("told");
+    let open = preview.open.clone().expect("open");
+    assert_eq!((preview.name.as_str(), open.inviter_name.as_str()), ("Trip", "Ada"));
+    assert_eq!((open.inviter, open.left()), (ada.peer_id(), Some(2)));
+    assert!(bob.groups().await.expect("listed").is_empty());
+    let joined = soon("joined", bob.join(&link)).await.expect("joined");
+    assert_eq!((joined.id(), joined.name()), (group.id(), "Trip"));
+    // Nobody is there: that is said, and soon enough.
+    ada.shutdown().await.expect("ends");
+    let cleo = builder("Cleo").start().await.expect("starts");
+    let error = soon("answered", cleo.preview(&invitation)).await.expect_err("nobody is there");
+    assert!(error.to_string().contains("tried"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bound_invitation_is_for_one_identity() {
     let ada = node("Ada").await;
     let group = ada.create_group("Trip").await.expect("made");
@@ -425,14 +447,11 @@ async fn revoked_member_is_told_why_loses_its_records_and_can_be_reinstated() {
 async fn withdrawn_invitation_lets_nobody_in_and_who_leaves_is_gone_for_all() {
     let ada = node("Ada").await;
     let group = ada.create_group("Trip").await.expect("made");
-    let (good, bad) = (bearer(&group, 1).await, bearer(&group, 1).await);
+    let good = bearer(&group, 1).await;
+    let bad = group.invite(InviteOptions::bearer(Role::Member)).await.expect("invited");
+    let id = bad.id().expect("its maker knows it");
     let open = group.invitations().await.expect("listed");
     assert_eq!(open.len(), 2);
-    let InvitationKind::Bearer { id, .. } =
-        peergraph::parse_invitation(&bad).expect("an invitation").kind
-    else {
-        panic!("a bearer invitation")
-    };
     group.withdraw(id).await.expect("withdrawn");
     assert_eq!(group.invitations().await.expect("listed").len(), 1);
     let again = group.withdraw(id).await;

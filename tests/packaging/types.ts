@@ -15,7 +15,10 @@ export async function use(signal: AbortSignal): Promise<string[]> {
   await few.close();
   const group: Group<Trip> = await peer.createGroup({ name: "Trip to Lisbon" });
   const { link } = await group.invite({ role: "member", uses: 5, expiresIn: "7d" });
-  const { policy, role } = await readInvitation(link);
+  const { role } = await readInvitation(link);
+  const { policy, open } = await peer.preview(link, { signal });
+  const left: number | null = open?.left ?? null;
+  if (left === 0) return [];
   const same = await peer.join(link);
   await peer.createGroup({ name: "Like it", policy });
   // @ts-expect-error: members invite nobody.

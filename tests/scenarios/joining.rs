@@ -1,10 +1,12 @@
 //! Invitations: who gets in, who does not, and what they are told.
 use crate::each_seed;
 use peergraph_core::cert::{CertError, Role};
-use peergraph_core::error::Error;
+use peergraph_core::error::{Error, Misbehaved};
+use peergraph_core::id::RootPin;
 use peergraph_core::invitation::Invitation;
-use peergraph_core::io::Invite;
-use peergraph_tests::host::rtc_address;
+use peergraph_core::io::{Command, Event, Invite};
+use peergraph_tests::World;
+use peergraph_tests::host::{node_url, rtc_address};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -116,20 +118,166 @@ fn invitation_that_names_another_group_is_refused() {
         let forged = Invitation { kind: of_talk.kind, ..of_work };
         let answer = world.join(bob, forged);
         assert!(matches!(answer, Err(Error::InvitationInvalid(_))), "{answer:?}");
-        let renamed =
-            Invitation { name: "bank".to_owned(), ..of_talk_again(world, ada, talk, bob) };
-        let answer = world.join(bob, renamed);
-        assert_eq!(answer, Err(Error::InvitationInvalid(CertError::Name)));
+        let again = world.invite_bound(ada, talk, bob, Role::Member);
+        let unpinned = Invitation { root: RootPin::from_bytes([1; 16]), ..again };
+        let answer = world.join(bob, unpinned);
+        assert_eq!(answer, Err(Error::InvitationInvalid(CertError::OtherGroup)));
     });
 }
 
-fn of_talk_again(
-    world: &mut peergraph_tests::World,
-    owner: usize,
-    group: peergraph_core::id::GroupId,
-    guest: usize,
-) -> Invitation {
-    world.invite_bound(owner, group, guest, Role::Member)
+#[test]
+fn root_that_is_not_the_pinned_one_is_believed_by_nobody() {
+    each_seed("root_that_is_not_the_pinned_one_is_believed_by_nobody", 20, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        // The same group key, another root: as where its owner signs two.
+        let invitation = world.invite_bearer(ada, group, 2, HOUR);
+        let unpinned = Invitation { root: RootPin::from_bytes([1; 16]), ..invitation.clone() };
+        let bob = world.native("bob");
+        assert_eq!(
+            world.preview(bob, unpinned.clone()).err().map(|it| it.code()),
+            Some("nobody-to-ask")
+        );
+        let blamed = |event: &Event| {
+            matches!(event, Event::PeerMisbehaved { fault: Misbehaved::Membership, .. })
+        };
+        assert!(world.has_event(bob, blamed));
+        assert_eq!(world.join(bob, unpinned), Err(Error::NobodyFound));
+        let cleo = world.native("cleo");
+        assert_eq!(world.join(cleo, invitation), Ok(group), "a link that pins it");
+    });
+}
+
+#[test]
+fn link_with_the_url_of_a_node_alone_leads_in_and_is_remembered() {
+    each_seed("link_with_the_url_of_a_node_alone_leads_in_and_is_remembered", 30, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let mut invitation = world.invite_bearer(ada, group, 1, HOUR);
+        invitation.addresses.clear();
+        invitation.nodes = vec![node_url(ada)];
+        let link = invitation.to_link("https://n0.world.example/chat/");
+        assert!(link.len() < 160, "{link}");
+        let bob = world.native("bob");
+        let read = Invitation::from_text(&link).expect("it was written by us");
+        assert_eq!(read.nodes, [node_url(ada)]);
+        assert_eq!(world.join(bob, read), Ok(group));
+        world.await_synced(bob);
+        // After a restart he looks the node up again.
+        let looked_up = |world: &World| {
+            let events = world.hosts()[bob].events.iter();
+            let named = |event: &Event| matches!(event, Event::NamedNode { url, .. } if *url == node_url(ada));
+            events.filter(|(_, event)| named(event)).count()
+        };
+        world.stop(bob);
+        let before = looked_up(world);
+        world.start(bob);
+        assert!(world.run_until(HOUR, |world| looked_up(world) > before));
+        world.await_synced(bob);
+    });
+}
+
+#[test]
+fn preview_tells_what_the_group_is_and_spends_no_use() {
+    each_seed("preview_tells_what_the_group_is_and_spends_no_use", 50, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let text = world.invite_bearer(ada, group, 1, HOUR).to_text();
+        let invitation = Invitation::from_text(&text).expect("it was written by us");
+        let bob = world.native("bob");
+        for _ in 0..3 {
+            let preview = world.preview(bob, invitation.clone()).expect("Ada is there");
+            assert_eq!((preview.group, preview.name.as_str()), (group, "talk"));
+            let open = preview.open.expect("it is open");
+            assert_eq!(
+                (open.inviter, open.inviter_name.as_str()),
+                (world.hosts()[ada].peer_id(), "ada")
+            );
+            assert_eq!((open.left(), open.grant.role), (Some(1), Role::Member));
+            assert_eq!(Some(open.expires), invitation.expires);
+        }
+        assert_eq!(group_count(world, bob), 0, "to look is not to join");
+        assert_eq!(world.join(bob, invitation.clone()), Ok(group));
+        world.await_synced(bob);
+        let preview = world.preview(ada, invitation.clone()).expect("it is her group");
+        assert_eq!(preview.open.and_then(|open| open.left()), Some(0));
+        // Somebody else is told that it is used up before trying.
+        let cleo = world.native("cleo");
+        let preview = world.preview(cleo, invitation).expect("Ada is there");
+        assert_eq!(preview.open.and_then(|open| open.left()), Some(0));
+    });
+}
+
+#[test]
+fn preview_blocks_no_join_and_a_join_no_preview() {
+    each_seed("preview_blocks_no_join_and_a_join_no_preview", 50, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let invitation = world.invite_bearer(ada, group, 2, HOUR);
+        for (name, look_first) in [("bob", true), ("cleo", false)] {
+            let guest = world.native(name);
+            let look = Command::Preview { invitation: invitation.clone() };
+            let join = Command::Join { invitation: invitation.clone(), password: None };
+            let commands = if look_first { [look, join] } else { [join, look] };
+            let requests = commands.map(|command| world.command(guest, command));
+            for request in requests {
+                let within = Duration::from_secs(30);
+                assert!(world.run_until(within, |world| world.is_answered(guest, request)));
+                let answer = world.answer(guest, request);
+                assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
+            }
+            world.await_synced(guest);
+        }
+    });
+}
+
+#[test]
+fn preview_without_anybody_says_where_it_looked() {
+    each_seed("preview_without_anybody_says_where_it_looked", 20, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let invitation = world.invite_bearer(ada, group, 1, HOUR);
+        world.stop(ada);
+        let bob = world.native("bob");
+        let Err(error) = world.preview(bob, invitation.clone()) else { panic!("nobody is there") };
+        assert!(error.to_string().contains(&rtc_address(ada).to_string()), "{error}");
+        let nowhere = Invitation { addresses: Vec::new(), ..invitation.clone() };
+        let Err(error) = world.preview(bob, nowhere) else { panic!("nobody is there") };
+        assert!(error.to_string().contains("no node"), "{error}");
+        // It is over then: a join begins anew, and finds her when she is back.
+        world.start(ada);
+        assert_eq!(world.join(bob, invitation), Ok(group));
+    });
+}
+
+#[test]
+fn preview_of_a_withdrawn_invitation_says_that_it_is_not_open() {
+    each_seed("preview_of_a_withdrawn_invitation_says_that_it_is_not_open", 20, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let invitation = world.invite_bearer(ada, group, 1, HOUR);
+        let id = invitation.id().expect("its maker knows it");
+        let withdrawn = world.ask(ada, Command::Withdraw { group, invitation: id });
+        assert!(withdrawn.is_ok(), "{withdrawn:?}");
+        let bob = world.native("bob");
+        let preview = world.preview(bob, invitation).expect("Ada is there");
+        assert_eq!((preview.name.as_str(), preview.open), ("talk", None));
+    });
+}
+
+#[test]
+fn preview_of_a_bound_invitation_needs_nobody() {
+    each_seed("preview_of_a_bound_invitation_needs_nobody", 5, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let bob = world.native("bob");
+        let invitation = world.invite_bound(ada, group, bob, Role::Inviting);
+        world.crash(ada);
+        let preview = world.preview(bob, invitation).expect("it says all itself");
+        let open = preview.open.expect("open");
+        assert_eq!((open.grant.role, open.uses), (Role::Inviting, None));
+        assert_eq!((preview.name.as_str(), open.inviter_name.as_str()), ("talk", "ada"));
+    });
 }
 
 #[test]
@@ -146,8 +294,8 @@ fn bearer_invitation_waits_for_an_inviter_and_then_says_that_nobody_was_found() 
     });
 }
 
-fn group_count(world: &mut peergraph_tests::World, host: usize) -> usize {
-    use peergraph_core::io::{Command, Reply};
+fn group_count(world: &mut World, host: usize) -> usize {
+    use peergraph_core::io::Reply;
     match world.ask(host, Command::Groups) {
         Ok(Reply::Groups(groups)) => groups.len(),
         other => panic!("groups answered {other:?}"),

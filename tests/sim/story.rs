@@ -10,7 +10,7 @@ use peergraph_core::id::{GroupId, NodeId, RecordId};
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{
     Command, Cursor, Draft, Event, Filter, GroupInfo, Invite, LinkInfo, MemberInfo, NodeInfo,
-    Reply, RequestId,
+    Preview, Reply, RequestId,
 };
 use peergraph_core::policy::Policy;
 use peergraph_core::record::{Record, RecordType};
@@ -157,6 +157,20 @@ impl World {
         match self.ask_within(host, Command::Join { invitation, password: None }, JOIN_WITHIN)? {
             Reply::Group(info) => Ok(info.id),
             other => panic!("join answered {other:?}"),
+        }
+    }
+
+    /// Asks what an invitation is about, and waits for the answer.
+    ///
+    /// # Errors
+    /// As the node says.
+    ///
+    /// # Panics
+    /// If the answer is of another kind, or none comes in time.
+    pub fn preview(&mut self, host: HostId, invitation: Invitation) -> Result<Preview, Error> {
+        match self.ask_within(host, Command::Preview { invitation }, JOIN_WITHIN)? {
+            Reply::Preview(preview) => Ok(*preview),
+            other => panic!("preview answered {other:?}"),
         }
     }
 

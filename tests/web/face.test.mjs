@@ -245,7 +245,8 @@ test("a group has a policy, properties, roles and invitations that can be read a
     await group.set({ name: "Nightly", comment: "What happened" });
     await changed;
     const invitation = await group.invite({ roles: ["editor"], uses: 3, expiresIn: "1h" });
-    const read = await readInvitation(invitation.link);
+    const read = await readInvitation(`Join us: <${invitation.link}>!`);
+    const told = await peer.preview(invitation.link);
     const [open] = await group.invitations();
     await invitation.withdraw();
     const left = (await group.invitations()).length;
@@ -253,7 +254,9 @@ test("a group has a policy, properties, roles and invitations that can be read a
     const result = {
       policy: group.policy, same: JSON.stringify(again.policy) === JSON.stringify(group.policy),
       group: [group.name, group.comment, group.owner, group.role, group.roles, group.standing, group.revoked],
-      read: [read.kind, read.name, read.inviter, read.role, read.invitee, read.policy.invite, read.group === group.id],
+      read: [read.kind, read.name, read.role, read.roles, read.invitee, read.policy, read.group === group.id],
+      link: [invitation.link.length <= 220, peer.id.startsWith(read.inviter.slice(0, -1))],
+      told: [told.name, told.toldBy === peer.id, told.open.inviter.name, told.open.roles, told.open.left, told.policy.invite],
       open: [open.id === invitation.id, open.inviter.me, open.role, open.roles, open.uses, open.used],
       left,
       me: [me.me, me.role, me.roles, me.standing, me.issuer.owner, me.expires > new Date(), me.serial.length],
@@ -269,7 +272,9 @@ test("a group has a policy, properties, roles and invitations that can be read a
     },
     same: true,
     group: ["Nightly", "What happened", true, "administrator", [], "member", null],
-    read: ["bearer", "Daily", "Ada", "member", null, "administrator", true],
+    read: ["bearer", null, "member", null, null, null, true],
+    link: [true, true],
+    told: ["Nightly", true, "Ada", ["editor"], 3, "administrator"],
     open: [true, true, "member", ["editor"], 3, 0],
     left: 0,
     me: [true, "administrator", [], "member", true, true, 26],

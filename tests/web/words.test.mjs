@@ -38,6 +38,24 @@ test("an open invitation is told in one line", () => {
   assert.equal(words.invitationWords({ ...invitation, role: "member", inviter: { me: true } }, 0), "1 of 5 used, ends in 1 hour, yours");
 });
 
+test("an invitation is told by what the link says, and by a member", () => {
+  const link = { kind: "bearer", group: "g", name: null, inviterName: null, role: "member", roles: null, invitee: null, expires: new Date(3_600_000) };
+  const field = (told, name) => told.fields.find(([it]) => it === name)?.[1];
+  const first = words.invitedWords(link, null, { again: false, asking: true, now: 0 });
+  assert.deepEqual([first.title, field(first, "From"), field(first, "Good")], ["A group", "Asking a member …", "for 1 hour"]);
+  assert.match(field(words.invitedWords(link, null, { asking: false, now: 0 }), "From"), /Nobody is here/);
+  const open = { inviter: { id: "a", name: "Ada" }, role: "member", roles: ["editor"], uses: 5, left: 2, expires: link.expires };
+  const told = words.invitedWords(link, { name: "Chess", open }, { again: false, now: 0 });
+  assert.deepEqual([told.title, field(told, "From"), field(told, "Left")], ["Chess", "Ada", "2 of 5 uses"]);
+  assert.equal(field(told, "You may"), "Read and write (editor)");
+  assert.match(words.invitedWords(link, { name: "Chess", open: { ...open, left: 0 } }, { now: 0 }).words, /used up/);
+  assert.match(words.invitedWords(link, { name: "Chess", open: null }, { now: 0 }).words, /not open any more/);
+  const bound = { ...link, kind: "bound", name: "Chess", inviterName: "Ada", roles: [], invitee: { id: "b", name: "Bob" } };
+  const said = words.invitedWords(bound, null, { again: true, asking: true, now: 0 });
+  assert.deepEqual([said.title, field(said, "From"), field(said, "Meant for")], ["Chess", "Ada, it says", "You, Bob"]);
+  assert.match(said.words, /You were in this group/);
+});
+
 test("a node that is gone is told together with what still works", () => {
   for (const state of ["direct", "relayed", "alone", "looking"]) {
     assert.equal(words.nodeNotice({ reachable: true, state }), "");

@@ -148,15 +148,15 @@ export class Group extends Base {
       grant: encodeGrant(role, roles), uses, expiresInMs: spanMs(expiresIn), identity: options.for ?? null,
       password: options.password === undefined ? null : String(options.password),
     };
-    const made = await this.#ask(() => this.#handle.invite(this.id, wanted), signal);
-    page.hash = made.text;
+    page.hash = "";
+    const made = await this.#ask(() => this.#handle.invite(this.id, wanted, page.href), signal);
     const peer = this.#peer;
     return Object.freeze({
       id: made.id ?? null,
-      link: page.href,
+      link: made.link,
       text: made.text,
-      expires: new Date(made.expires),
-      qr: () => peer.qr(page.href),
+      expires: made.expires == null ? null : new Date(made.expires),
+      qr: () => peer.qr(made.link),
       withdraw: async (options = {}) => {
         if (!made.id) {
           throw new PeergraphError("unknown-invitation", "a bound invitation is a membership already",

@@ -101,6 +101,8 @@ export type ErrorCode =
   | "invitation-for-another"
   | "invitation-invalid"
   | "nobody-found"
+  /** No member who can tell what the invitation is about was reached. */
+  | "nobody-to-ask"
   | "invitation-used-up"
   | "password-needed"
   | "too-many-tries"
@@ -305,7 +307,12 @@ export class Peer<T = Payloads> extends EventTarget {
 
   /** Makes a group, with this identity as its owner and first administrator. */
   createGroup(options: { name: string; policy?: Policy } & Waits): Promise<Group<T>>;
-  /** Joins by a link, or its text. Done when a membership is held; a group that one is in is done at once. */
+  /**
+   * Asks a member what an invitation is about. Nothing is joined or redeemed, and a join need not wait for it. Fails with
+   * `"nobody-to-ask"` if no member is reached within some twenty seconds.
+   */
+  preview(link: string | URL, options?: Waits): Promise<InvitationPreview>;
+  /** Joins by a link, its text, or anything that holds it. Done when a membership is held; a group that one is in is done at once. */
   join(link: string | URL, options?: { password?: string } & Waits): Promise<Group<T>>;
   /** All groups of this identity. */
   groups(options?: Waits): Promise<Group<T>[]>;
@@ -540,13 +547,13 @@ export interface RevokeOptions extends Waits {
   members?: "keep" | "drop";
 }
 
-/** Whoever reads a bearer invitation can join. */
+/** Whoever reads a bearer invitation can join. Links are short, but for bound ones, which carry certificates. */
 export interface Invitation {
   /** For {@link Group.withdraw}; `null` for bound ones, which are memberships already. */
   readonly id: string | null;
   /** Page and fragment. */
   readonly link: string;
-  /** The fragment alone. */
+  /** What can be used without the page: it names the node that a link leaves to its page. */
   readonly text: string;
   /** When it ends. */
   readonly expires: Date;
@@ -569,29 +576,65 @@ export interface OpenInvitation {
   withdraw(options?: Waits): Promise<void>;
 }
 
-/** What an invitation says, to be shown before joining. Nothing of it is verified yet: joining finds out. */
-export interface InvitationPreview {
+/**
+ * What an invitation says by itself, to be shown at once. Nothing of it is verified yet. Links are short: names, roles of
+ * the application and the policy are in a bound invitation only; {@link Peer.preview} asks a member for those of others.
+ */
+export interface InvitationSummary {
   /** `"bound"`: for one identity. `"bearer"`: for whoever holds it. `"password"`: for who knows the password too. */
   readonly kind: "bound" | "bearer" | "password";
   /** Group id. */
   readonly group: string;
-  /** Name of the group: show it as text, like the inviter's. */
-  readonly name: string;
+  /** Name of the group: show it as text, like the inviter's. `null` if it does not say. */
+  readonly name: string | null;
+  /** 26 characters for the first half of the inviter's peer id: all but the last are its beginning. */
   readonly inviter: string;
+  readonly inviterName: string | null;
   readonly role: Role | null;
-  /** Application roles. */
-  readonly roles: readonly string[];
+  /** Application roles; `null` if it does not say. */
+  readonly roles: readonly string[] | null;
   /** For whom it is; `null`: for whoever holds it. */
   readonly invitee: { readonly id: string; readonly name: string } | null;
-  readonly expires: Date;
-  /** Where members or nodes can be dialled. */
+  /** When it ends; `null` if it does not say. */
+  readonly expires: Date | null;
+  /** URLs of nodes at which members can be found. */
+  readonly nodes: readonly string[];
+  /** Where the inviter can be dialled. */
   readonly addresses: readonly string[];
-  /** What the creator of the group decided. */
-  readonly policy: Required<Policy>;
+  /** What the creator of the group decided; `null` if it does not say. */
+  readonly policy: Required<Policy> | null;
 }
 
-/** What an invitation says: a link, or its text. Needs no {@link Peer}. Fails with `"bad-invitation"`. */
-export function readInvitation(link: string | URL): Promise<InvitationPreview>;
+/**
+ * What an invitation is about, as a member tells it. Names, policy and roles are as signed by the owner and the inviter;
+ * whether it is open, and what is left of it, is that member's word.
+ */
+export interface InvitationPreview {
+  /** Group id. */
+  readonly group: string;
+  /** Name of the group: show it as text, like the inviter's. */
+  readonly name: string;
+  /** What the creator of the group decided. */
+  readonly policy: Required<Policy>;
+  /** The member who told it. */
+  readonly toldBy: string;
+  /** `null`: it was withdrawn or has ended, or that member has not heard of it yet. */
+  readonly open: {
+    readonly inviter: { readonly id: string; readonly name: string };
+    readonly role: Role;
+    readonly roles: readonly string[];
+    /** How many may join by it, and how many still can; `null` for a bound one. */
+    readonly uses: number | null;
+    readonly left: number | null;
+    readonly expires: Date;
+  } | null;
+}
+
+/**
+ * What an invitation says: a link, its text, or anything that holds one, such as a whole mail. Needs no {@link Peer}, and
+ * tells nobody. Fails with `"bad-invitation"`.
+ */
+export function readInvitation(link: string | URL): Promise<InvitationSummary>;
 
 /** A signed record. The object is a snapshot, but for `status`. */
 export interface GroupRecord<D = any, K extends string = string> {

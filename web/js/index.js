@@ -5,7 +5,7 @@ import { PeergraphError, badArgument, checkSignal, closedError, errorOf, waitFor
 import { Group } from "./group.js";
 import { STORAGE, bytesOf, identities, peerName, verify } from "./identities.js";
 import { checkBrowser, load } from "./load.js";
-import { decodeInvitation, encodePolicy } from "./membership.js";
+import { decodeInvitation, decodePreview, encodePolicy } from "./membership.js";
 import { Nodes } from "./nodes.js";
 import { GroupRecord } from "./record.js";
 
@@ -129,6 +129,10 @@ export class Peer extends Base {
   async join(link, { password, signal } = {}) {
     const joining = () => this.#handle.join(String(link), password === undefined ? undefined : String(password));
     return this.#group(await this.#ask(joining, signal));
+  }
+
+  async preview(link, { signal } = {}) {
+    return decodePreview(await this.#ask(() => this.#handle.preview(String(link)), signal));
   }
 
   async groups({ signal } = {}) {

@@ -62,11 +62,23 @@ export function peerOf(member) {
   return id;
 }
 
-/** What an invitation says. Its times and policy become those of applications. */
+const dateOf = (ms) => (ms == null ? null : new Date(ms));
+const frozen = (value) => (value ? Object.freeze(value) : null);
+
+/** What an invitation says by itself. Its times and policy become those of applications. */
 export function decodeInvitation(raw) {
   return Object.freeze({
-    ...raw, expires: new Date(raw.expires), roles: Object.freeze(raw.roles),
-    invitee: raw.invitee ? Object.freeze(raw.invitee) : null, addresses: Object.freeze(raw.addresses),
-    policy: decodePolicy(raw.policy),
+    ...raw, expires: dateOf(raw.expires), roles: frozen(raw.roles), invitee: frozen(raw.invitee),
+    nodes: Object.freeze(raw.nodes), addresses: Object.freeze(raw.addresses),
+    policy: raw.policy ? decodePolicy(raw.policy) : null,
   });
+}
+
+/** What a member says that an invitation is about. */
+export function decodePreview(raw) {
+  const open = raw.open && {
+    ...raw.open, inviter: Object.freeze(raw.open.inviter), roles: Object.freeze(raw.open.roles),
+    uses: raw.open.uses ?? null, left: raw.open.left ?? null, expires: dateOf(raw.open.expires),
+  };
+  return Object.freeze({ ...raw, policy: decodePolicy(raw.policy), open: frozen(open) });
 }

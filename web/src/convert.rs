@@ -13,7 +13,7 @@ pub(crate) use asked::{
 pub(crate) use news::news;
 pub(crate) use told::{
     GroupJs, LinkJs, MemberJs, NodeJs, OpenInvitationJs, PageJs, RecordJs, identity, invitation,
-    peer_name, summary,
+    peer_name, preview, summary,
 };
 
 use crate::failure::Failure;

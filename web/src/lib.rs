@@ -171,12 +171,25 @@ impl PeerHandle {
         }))
     }
 
-    /// Makes an invitation.
-    pub fn invite(&self, group: &str, invite: JsValue) -> Promise {
-        self.ask(parse(group).and_then(|group| {
+    /// Makes an invitation, whose link opens a page.
+    pub fn invite(&self, group: &str, invite: JsValue, page: String) -> Promise {
+        let command = parse(group).and_then(|group| {
             let invite = from_js::<convert::InviteJs>(invite)?.into_invite()?;
             Ok(Command::Invite { group, invite })
-        }))
+        });
+        let host = self.host.clone();
+        future_to_promise(async move {
+            let Reply::Invitation(invitation) = host.ask(command?).await? else {
+                return Err(Failure::internal("unknown reply").into());
+            };
+            Ok(convert::invitation(&invitation, &page))
+        })
+    }
+
+    /// Asks a member what an invitation is about.
+    pub fn preview(&self, text: &str) -> Promise {
+        let invitation = Invitation::from_text(text).map_err(Failure::from);
+        self.ask(invitation.map(|invitation| Command::Preview { invitation }))
     }
 
     /// The invitations that are open.
@@ -256,7 +269,7 @@ fn reply(reply: Reply) -> Result<JsValue, Failure> {
         Reply::Ok => JsValue::UNDEFINED,
         Reply::Group(info) => to_js(&convert::GroupJs::from(info)),
         Reply::Groups(groups) => list::<convert::GroupJs, _>(groups),
-        Reply::Invitation(invitation) => convert::invitation(&invitation),
+        Reply::Preview(preview) => convert::preview(*preview),
         Reply::Record(record) => to_js(&convert::RecordJs::from(*record)),
         Reply::Records { records, next } => to_js(&convert::PageJs::new(records, next)),
         Reply::Members(members) => list::<convert::MemberJs, _>(members),

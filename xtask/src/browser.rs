@@ -53,6 +53,23 @@ pub(crate) fn need_fortunes() {
     }
 }
 
+/// The programs with which a test takes a picture of a QR code and reads it.
+pub(crate) fn need_qr_reader() -> Result<()> {
+    let missing = || {
+        let (convert, reader) =
+            (shell::find_program(&["convert"]), shell::find_program(&["zbarimg"]));
+        convert.is_none() || reader.is_none()
+    };
+    if missing() && may_install() {
+        say("installing Debian's packages imagemagick and zbar-tools");
+        install(&["imagemagick", "zbar-tools"])?;
+    }
+    if missing() {
+        bail!("no `convert` or `zbarimg`: `sudo apt-get install imagemagick zbar-tools`");
+    }
+    Ok(())
+}
+
 fn may_install() -> bool {
     let root = shell::output(shell::command("id").arg("-u")).is_ok_and(|id| id == "0");
     root && shell::find_program(&["apt-get"]).is_some()

@@ -5,8 +5,9 @@
 //!  Opening ──OPENED──► Connecting ──WELCOME──┐   Opened ──CONNECT──► Neighbour
 //!     │                    │                 ▼      │
 //!     │  (no membership)   └──REFUSE──► Idle │      └──REDEEM──► Guest ──CONNECT──► Neighbour
-//!     └─► Redeeming ──GRANTED─► Connecting   Neighbour
-//!              └──NOT_GRANTED─► GuestOf
+//!     ├─► Redeeming ──GRANTED─► Connecting   Neighbour
+//!     │        └──NOT_GRANTED─► GuestOf
+//!     └─► Looking (no join yet: `preview.rs`)
 //! ```
 //!
 //! Above the maximum we refuse, with referrals, unless who asks has nobody: then a neighbour makes room. How many there
@@ -63,6 +64,8 @@ pub(crate) enum SlotState {
     Opening,
     /// They asked for it, and know the group.
     Opened,
+    /// We asked what our invitation is about.
+    Looking,
     /// We proved our invitation.
     Redeeming,
     /// We asked to become a neighbour.
@@ -187,6 +190,7 @@ impl Group {
         if self.is_member() {
             self.connect_on(ctx, links, link);
         } else {
+            self.look_on(ctx, links, link);
             self.prove_on(ctx, links, link);
         }
         Ok(())
@@ -386,6 +390,7 @@ impl Group {
     /// A link is gone.
     pub(crate) fn link_down(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         self.passwords.link_down(link);
+        self.look_no_more_on(link);
         if let Some(Some(node)) = self.attempts.remove(&link) {
             // Nobody answers there: somebody else's turn.
             self.referrals.retain(|referral| referral.node != node);
@@ -408,7 +413,9 @@ impl Group {
 
     /// Whether this graph needs `link` to stay.
     pub(crate) fn needs(&self, link: LinkId) -> bool {
-        let guest = |slot: &Slot| slot.state == SlotState::GuestOf && self.joining.is_some();
+        let guest = |slot: &Slot| {
+            matches!(slot.state, SlotState::GuestOf | SlotState::Looking) && self.joining.is_some()
+        };
         self.is_neighbour(link) || self.slots.get(&link).is_some_and(guest)
     }
 

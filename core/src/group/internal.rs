@@ -202,7 +202,7 @@ impl Group {
             if certificates.is_empty() {
                 return Ok(self.roll.owner().clone());
             }
-            certificates.insert(0, self.root.clone());
+            certificates.insert(0, self.root().clone());
         }
         self.verify_chain(&certificates, ctx).map_err(bad)
     }
@@ -249,7 +249,7 @@ impl Group {
         }
         // A revocation may outlive who made it, or it would end before what it revokes.
         let until = match record.kind.as_str() {
-            RecordType::REVOCATION => self.root.not_after(),
+            RecordType::REVOCATION => self.root().not_after(),
             _ => chain.not_after(),
         };
         // The clock of its signer may be ahead of that of its issuer by the tolerated skew.
@@ -324,7 +324,7 @@ fn check_internal(
     }
 }
 
-fn read_properties(payload: &[u8]) -> Result<Meaning, BadRecord> {
+pub(super) fn read_properties(payload: &[u8]) -> Result<Meaning, BadRecord> {
     let PropertiesSay { name, comment, presence_max } = decode(payload)?;
     let properties = io::Properties { name, comment, presence_max };
     if !properties.is_legal() {
@@ -333,7 +333,7 @@ fn read_properties(payload: &[u8]) -> Result<Meaning, BadRecord> {
     Ok(Meaning::Properties(properties))
 }
 
-fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
+pub(super) fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
     let says: InvitationSays = decode(&record.payload)?;
     let grant = Grant::new(says.role, says.app_roles).map_err(bad)?;
     if says.uses == 0 {

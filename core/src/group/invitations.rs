@@ -8,16 +8,18 @@
 //! `roll.rs`, rule 7.
 use super::internal::redemption_payload;
 use super::membership::{Internal, Signer, kind_of};
-use super::{Group, OpenInvitation, Proof, SlotState};
+use super::{Group, OpenInvitation, SlotState};
+use crate::address::Address;
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
-use crate::id::RecordId;
+use crate::id::{PeerPrefix, RecordId};
 use crate::identity::PublicKey;
 use crate::invitation::{self, BearerSecret, Invitation, InvitationKind};
 use crate::io::{Event, InvitationInfo, Invite, LinkId, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::node_url::NodeUrl;
 use crate::policy::Grant;
 use crate::provider::Verdict;
 use crate::record::RecordType;
@@ -34,7 +36,8 @@ impl Group {
         &mut self,
         ctx: &mut Ctx<'_>,
         invite: Invite,
-        addresses: Vec<crate::address::Address>,
+        nodes: Vec<NodeUrl>,
+        addresses: Vec<Address>,
     ) -> Result<Invitation, Error> {
         let chain = self.valid_chain(ctx)?.clone();
         let (grant, expires) = match &invite {
@@ -44,22 +47,29 @@ impl Group {
                 (grant.clone(), ctx.now.wall.after(*expires_in))
             }
         };
+        // A link says it in seconds, and must not end before its record.
+        let expires = WallTime(expires.0.div_ceil(1000).saturating_mul(1000));
         let grant = Grant::new(grant.role, grant.app_roles).map_err(|_| {
             Error::BadInvite("a role of the application has 1 to 32 of a-z, 0-9, '-'")
         })?;
         let signer = self.signer_for(&chain, &grant)?;
+        let inviter = match signer {
+            Signer::Member => PeerPrefix::of(chain.peer()),
+            Signer::Owner => PeerPrefix::of(self.id.into()),
+        };
         let kind = match invite {
             Invite::Bound { identity, .. } => {
                 let subject = cert::Subject::of_identity(&identity)
                     .map_err(|_| Error::BadInvite("that is not an identity certificate"))?;
                 let chain = self.issue(ctx, subject, &grant, signer)?;
-                InvitationKind::Bound { for_peer: identity.peer_id(), chain }
+                let inviter = ctx.identity.name().to_owned();
+                InvitationKind::Bound { for_peer: identity.peer_id(), chain, inviter }
             }
             Invite::Bearer { uses, .. } => {
                 let secret = BearerSecret::from_bytes(ctx.random_bytes());
                 let open = (secret.public_key(), grant.clone(), uses, expires);
                 let id = self.open_invitation(ctx, &chain, signer, open)?;
-                InvitationKind::Bearer { id, secret, grant }
+                InvitationKind::Bearer { id: Some(id), secret, role: grant.role }
             }
             Invite::Password { uses, password, .. } => {
                 if !chain.policy().passwords {
@@ -71,17 +81,16 @@ impl Group {
                 let id = self.open_invitation(ctx, &chain, signer, open)?;
                 self.passwords.known.insert(id, password.secret(self.id, id));
                 self.save(ctx);
-                InvitationKind::Password { id, grant }
+                InvitationKind::Password { id, role: grant.role }
             }
         };
         Ok(Invitation {
             group: self.id,
-            // The name that the certificate vouches for; properties may have another by now.
-            name: self.root.name().to_owned(),
-            inviter: ctx.identity.name().to_owned(),
-            root: self.root.clone(),
+            root: self.pin,
+            inviter,
+            nodes,
             addresses,
-            expires,
+            expires: Some(expires),
             kind,
         })
     }
@@ -135,7 +144,7 @@ impl Group {
             inviter: open.inviter,
             grant: open.grant.clone(),
             uses: open.uses,
-            used: u32::try_from(self.roll.redeemed(open.key).len()).unwrap_or(u32::MAX),
+            used: self.times_used(open.key),
             expires: open.expires,
         };
         self.invitations.iter().map(info).collect()
@@ -157,9 +166,14 @@ impl Group {
     }
 
     /// Proves the invitation to a member, over this very link.
-    pub(super) fn redeem_on(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        let (Some(joining), Some(ready)) = (&self.joining, links.ready(link)) else { return };
-        let Proof::Link(secret) = &joining.proof else { return };
+    pub(super) fn redeem_on(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        secret: &BearerSecret,
+    ) {
+        let Some(ready) = links.ready(link) else { return };
         let redeem = Redeem {
             invitation: secret.public_key().as_bytes().to_vec(),
             proof: secret.prove(&ready.hash, ctx.identity.peer_id()).to_vec(),
@@ -278,13 +292,15 @@ impl Group {
         let granted: Granted = wire::decode(body)?;
         let certificates =
             cert::decode_chain(&granted.chain).map_err(|_| Misbehaved::Membership)?;
+        self.check_root(&certificates)?;
         let chain = cert::verify_chain(&certificates, self.id, ctx.checks.verify)
             .map_err(|_| Misbehaved::Membership)?;
         if chain.peer() != ctx.identity.peer_id() || !chain.covers(ctx.now.wall) {
             return Err(Misbehaved::Membership);
         }
-        if let Some(joining) = &self.joining {
-            let request = joining.request;
+        if let Some((request, _)) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) {
+            let request = *request;
+            self.learn_root(ctx, chain.root())?;
             self.become_member(ctx, chain, request);
         }
         self.connect_on(ctx, links, link);

@@ -1,6 +1,5 @@
 //! Becoming a member, and what members issue and publish in the group's name or their own.
-use super::{Group, Joining, Proof, Timer};
-use crate::address::Address;
+use super::{Group, Joining, Proof, SlotState, Timer, preview};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
 use crate::id::RecordId;
@@ -8,6 +7,7 @@ use crate::identity::GroupKey;
 use crate::invitation::{Invitation, InvitationKind};
 use crate::io::{Event, Output, Properties, Reply, RequestId};
 use crate::limits;
+use crate::link::Links;
 use crate::node::Ctx;
 use crate::password::Password;
 use crate::policy::{Grant, Policy};
@@ -125,38 +125,69 @@ impl Group {
         request: RequestId,
     ) -> Result<Self, Error> {
         invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
-        let owner = VerifiedChain::owner(&invitation.root, ctx.checks.verify)
-            .map_err(Error::InvitationInvalid)?;
-        let mut group = Self::new(ctx.table_secret, invitation.name, owner);
-        group.known = invitation.addresses.iter().map(|address| vec![address.clone()]).collect();
-        match invitation.kind {
-            InvitationKind::Bound { chain, .. } => {
-                let chain = cert::verify_chain(&chain, group.id, ctx.checks.verify)
-                    .map_err(Error::InvitationInvalid)?;
-                group.become_member(ctx, chain, request);
-            }
-            InvitationKind::Bearer { secret, .. } => {
-                group.begin_joining(ctx, request, Proof::Link(secret), invitation.addresses);
-            }
-            InvitationKind::Password { id, .. } => {
-                let secret = password.ok_or(Error::PasswordNeeded)?.secret(group.id, id);
-                let proof = Proof::Password(id, secret);
-                group.begin_joining(ctx, request, proof, invitation.addresses);
-            }
+        let mut group = Self::newcomer(ctx, &invitation);
+        if matches!(invitation.kind, InvitationKind::Bound { .. }) {
+            let chain = invitation.verified(ctx.checks.verify).map_err(Error::InvitationInvalid)?;
+            let owner = VerifiedChain::owner(chain.root(), ctx.checks.verify)
+                .map_err(Error::InvitationInvalid)?;
+            group.know_root(owner);
+            group.become_member(ctx, chain, request);
+        } else {
+            let addresses = invitation.addresses.clone();
+            let preview = preview::Looking::default();
+            group.joining = Some(Joining { wanted: None, addresses, preview });
+            group.want(ctx, invitation, password, request)?;
         }
         group.timers.set(Timer::Maintain, ctx.now.mono);
         Ok(group)
     }
 
-    fn begin_joining(
+    /// A group of which we know what a short invitation says.
+    pub(super) fn newcomer(ctx: &Ctx<'_>, invitation: &Invitation) -> Self {
+        let mut group = Self::unknown(ctx.table_secret, invitation.group, invitation.root);
+        group.known = invitation.addresses.iter().map(|address| vec![address.clone()]).collect();
+        group.nodes.clone_from(&invitation.nodes);
+        group
+    }
+
+    /// A preview of this invitation is under way, or was shown: now we want to join, over the links that there are.
+    pub(crate) fn join_after_looking(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        invitation: Invitation,
+        password: Option<Password>,
+        request: RequestId,
+    ) -> Result<(), Error> {
+        invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
+        self.want(ctx, invitation, password, request)?;
+        let looking = self.slots.iter().filter(|(_, slot)| slot.state == SlotState::Looking);
+        for link in looking.map(|(&link, _)| link).collect::<Vec<_>>() {
+            self.prove_on(ctx, links, link);
+        }
+        self.timers.set(Timer::Maintain, ctx.now.mono);
+        Ok(())
+    }
+
+    fn want(
         &mut self,
         ctx: &Ctx<'_>,
+        invitation: Invitation,
+        password: Option<Password>,
         request: RequestId,
-        proof: Proof,
-        addresses: Vec<Address>,
-    ) {
-        self.joining = Some(Joining { request, proof, addresses });
+    ) -> Result<(), Error> {
+        let proof = match invitation.kind {
+            InvitationKind::Bound { .. } => return Err(Error::Busy),
+            InvitationKind::Bearer { secret, .. } => Proof::Link(secret),
+            InvitationKind::Password { id, .. } => {
+                Proof::Password(id, password.ok_or(Error::PasswordNeeded)?.secret(self.id, id))
+            }
+        };
+        if let Some(joining) = &mut self.joining {
+            joining.wanted = Some((request, proof));
+        }
         self.timers.set(Timer::Joining, ctx.now.mono.after(JOIN_TIMEOUT));
+        Ok(())
     }
 
     pub(super) fn become_member(
@@ -167,8 +198,9 @@ impl Group {
     ) {
         self.roll.add(chain.clone());
         self.chain = Some(chain);
-        self.joining = None;
         self.timers.clear(Timer::Joining);
+        self.answer_previews_as_member(ctx);
+        self.joining = None;
         self.save(ctx);
         self.commit(ctx, Commit::Group { group: self.id, request: Some(request) });
     }
@@ -208,7 +240,7 @@ impl Group {
         let serial = ctx.random_bytes();
         let (above, certificate) = match (signer, &self.key) {
             (Signer::Owner, Some(key)) => {
-                let root = &self.root;
+                let root = self.root();
                 let issued =
                     cert::issue_by_owner(key, root, subject, grant, serial, not_before, not_after);
                 (std::slice::from_ref(root), issued)
@@ -294,7 +326,7 @@ impl Group {
         let modified =
             if before.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
         let last = match kind.as_str() {
-            RecordType::REVOCATION => self.root.not_after(),
+            RecordType::REVOCATION => self.root().not_after(),
             _ => chain.not_after(),
         };
         let expires = until.unwrap_or(last).min(last);

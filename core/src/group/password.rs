@@ -100,7 +100,7 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         let AnswerPassword { message, proof, chain } = wire::decode(body)?;
         let asked = self.passwords.asked.remove(&link).ok_or(Misbehaved::Unexpected)?;
-        // Genuine first: only then does a wrong proof mean a wrong password.
+        // Genuine first, by the pinned root: only then does a wrong proof mean a wrong password.
         let chain = self.verify_membership(ctx, links, link, &chain)?;
         if !chain.covers(ctx.now.wall) {
             return Err(Misbehaved::Membership);
@@ -136,10 +136,14 @@ impl Group {
 
     /// A join comes to its end without a membership.
     pub(super) fn fail_joining(&mut self, ctx: &mut Ctx<'_>, error: Error) {
-        if let Some(joining) = self.joining.take() {
+        let Some(joining) = &mut self.joining else { return };
+        if let Some((request, _)) = joining.wanted.take() {
             self.timers.clear(Timer::Joining);
-            let result = Err(error);
-            ctx.out.push_back(Output::Done { request: joining.request, result });
+            ctx.out.push_back(Output::Done { request, result: Err(error) });
+        }
+        // Who still wants to know what the invitation is about is told; whoever joins again finds the links there.
+        if !self.has_waiting_previews() {
+            self.joining = None;
         }
     }
 
@@ -150,9 +154,14 @@ impl Group {
 
     /// Proves what this newcomer has to prove.
     pub(super) fn prove_on(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        let Some(joining) = &self.joining else { return };
-        match &joining.proof {
-            Proof::Link(_) => self.redeem_on(ctx, links, link),
+        let Some((_, proof)) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) else {
+            return;
+        };
+        match proof {
+            Proof::Link(secret) => {
+                let secret = secret.clone();
+                self.redeem_on(ctx, links, link, &secret);
+            }
             Proof::Password(invitation, secret) => {
                 let (invitation, secret) = (*invitation, secret.clone());
                 self.ask_password(ctx, links, link, invitation, &secret);

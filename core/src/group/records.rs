@@ -657,7 +657,7 @@ impl Group {
     /// that nobody has lengthened their lives.
     fn defers_expiry(&self, class: Class) -> bool {
         class == Class::Application
-            && self.root.policy().defer_expiry
+            && self.root().policy().defer_expiry
             && !self.neighbours().any(|(_, slot)| slot.synced)
     }
 

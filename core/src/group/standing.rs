@@ -144,7 +144,7 @@ impl Group {
         }
         let until = match target {
             Target::Serial(_) => chain.not_after().after(limits::CERTIFICATE_CLOCK_SKEW),
-            Target::Peer(_) => self.root.not_after(),
+            Target::Peer(_) => self.root().not_after(),
         };
         let act = Revocation {
             version: 0,
@@ -157,7 +157,7 @@ impl Group {
             kept,
         };
         let payload = revocation_payload(&act);
-        let until = Some(self.peer_time(until).min(self.root.not_after()));
+        let until = Some(self.peer_time(until).min(self.root().not_after()));
         let how = Internal { until, request, as_owner, ..Internal::default() };
         Ok(self.publish_internal(ctx, kind_of(RecordType::REVOCATION), &payload, how))
     }
@@ -415,7 +415,7 @@ impl Group {
 
     /// Renews the memberships that we issued and that end soon.
     pub(super) fn renew(&mut self, ctx: &mut Ctx<'_>) {
-        let life = self.root.policy().membership_lifetime;
+        let life = self.root().policy().membership_lifetime;
         let wait = (life / RENEWALS_LOOKED_FOR).clamp(*RENEW_EVERY.start(), *RENEW_EVERY.end());
         self.timers.set(Timer::Renew, ctx.now.mono.after(wait));
         let Ok(ours) = self.valid_chain(ctx) else { return };

@@ -90,7 +90,7 @@ impl Group {
 
     /// Looks for neighbours where there are too few, drops one where there are too many.
     pub(crate) fn maintain(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, on_timer: bool) {
-        if self.is_abandoned() {
+        if self.is_abandoned() || self.has_seen_enough() {
             return;
         }
         if on_timer {
@@ -182,6 +182,7 @@ impl Group {
         let minimum = if self.ready { ctx.config.neighbours.minimum } else { 1 };
         let promising = self.promising(ctx.now, links);
         !self.is_abandoned()
+            && !self.has_seen_enough()
             && promising < limits::ATTEMPTS_MAX
             && self.living(ctx.now, links).count() + promising < minimum
     }
@@ -363,7 +364,7 @@ impl Group {
 
     /// The nodes that are present of members who may issue such a membership.
     pub(super) fn referrals_to_issuers_of(&self, ctx: &Ctx<'_>, grant: &Grant) -> Vec<Referral> {
-        let policy = self.root.policy();
+        let policy = self.root().policy();
         let issues = |peer: PeerId| {
             let best = self.roll.best_of(peer, ctx.now.wall);
             best.is_some_and(|chain| policy.may_issue(chain.grant(), grant))

@@ -1,5 +1,5 @@
 //! What the application asks, and what it is answered.
-use super::{GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo};
+use super::{GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview};
 use crate::cert::Certificate;
 use crate::id::{GroupId, PeerId, RecordId};
 use crate::invitation::Invitation;
@@ -85,6 +85,13 @@ pub enum Command {
         invitation: Invitation,
         /// For one by password.
         password: Option<Password>,
+    },
+    /// Ask a member what an invitation is about, without joining or redeeming: members are looked for as by a join,
+    /// which can follow at any time and does not wait for this. Done within some twenty seconds; without a member that
+    /// can be reached, [`Error::NobodyToAsk`](crate::error::Error::NobodyToAsk). → [`Reply::Preview`]
+    Preview {
+        /// The invitation.
+        invitation: Invitation,
     },
     /// Publish a new record, replace one, or delete one. Done when durable here; while the disk, or every neighbour,
     /// is behind, it waits for its turn first. → [`Reply::Record`]
@@ -276,6 +283,8 @@ pub enum Reply {
     Groups(Vec<GroupInfo>),
     /// An invitation. For bearer ones: whoever reads it can join.
     Invitation(Invitation),
+    /// What an invitation is about.
+    Preview(Box<Preview>),
     /// The record as it was stored.
     Record(Box<Record>),
     /// A page of records in the order of (modified, id), tombstones and internal records left out.

@@ -2,12 +2,18 @@
 use super::{Closing, Ctx, Node, WAITING_MAX};
 use crate::address::Address;
 use crate::error::Error;
-use crate::group::{Group, Plan};
+use crate::group::{Group, Plan, preview_of_bound};
 use crate::identity;
+use crate::invitation::{Invitation, InvitationKind};
 use crate::io::{Command, LinkId, LinkInfo, Output, Reply, RequestId};
 use crate::limits;
+use crate::node_url::NodeUrl;
+use crate::password::Password;
 use crate::storage;
 use crate::wire::{self, Sit, kind};
+
+/// Places that an error names. Guess: more than people read.
+const PLACES_MAX: usize = 12;
 
 impl Node {
     pub(super) fn done(&mut self, request: RequestId, result: Result<Reply, Error>) {
@@ -42,25 +48,14 @@ impl Node {
                 return Ok(());
             }
             Command::Join { invitation, password } => {
-                if let Some(group) = self.groups.get(&invitation.group) {
-                    if !group.is_member() {
-                        return Err(Error::Busy);
-                    }
-                    let info = group.info();
-                    self.done(request, Ok(Reply::Group(info)));
-                    return Ok(());
-                }
-                self.room_for_a_group()?;
-                let group = Group::join(&mut ctx!(self), invitation, password, request)?;
-                self.dialer.hurry(self.now);
-                self.add_group(group);
-                return Ok(());
+                return self.join(invitation, password, request);
             }
+            Command::Preview { invitation } => return self.preview(&invitation, request),
             Command::Invite { group, invite } => {
-                let addresses = self.addresses.iter().chain(self.dialer.addresses());
-                let addresses = addresses.take(limits::ADDRESSES_MAX).cloned().collect();
+                let nodes = self.dialer.nodes().take(limits::INVITATION_NODES_MAX);
+                let (nodes, addresses) = (nodes.cloned().collect(), self.addresses.clone());
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                Reply::Invitation(group.invite(&mut ctx!(self), invite, addresses)?)
+                Reply::Invitation(group.invite(&mut ctx!(self), invite, nodes, addresses)?)
             }
             Command::SetProperties { group, properties } => {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
@@ -130,6 +125,7 @@ impl Node {
             }
             Command::Leave { group } => {
                 let mut left = self.groups.remove(&group).ok_or(Error::UnknownGroup)?;
+                left.abandon(&mut ctx!(self), &Error::UnknownGroup);
                 left.resign(&mut ctx!(self));
                 left.leave_graph(&mut ctx!(self), &mut self.links);
                 left.refuse_waiting(&mut ctx!(self), &Error::UnknownGroup);
@@ -148,6 +144,7 @@ impl Node {
             Command::Close => {
                 self.closing = Some(Closing { request, done: false });
                 for group in self.groups.values_mut() {
+                    group.abandon(&mut ctx!(self), &Error::Closing);
                     group.leave_graph(&mut ctx!(self), &mut self.links);
                     group.refuse_waiting(&mut ctx!(self), &Error::Closing);
                 }
@@ -156,6 +153,86 @@ impl Node {
         };
         self.done(request, Ok(reply));
         Ok(())
+    }
+
+    fn join(
+        &mut self,
+        invitation: Invitation,
+        password: Option<Password>,
+        request: RequestId,
+    ) -> Result<(), Error> {
+        let nodes = invitation.nodes.clone();
+        if let Some(group) = self.groups.get_mut(&invitation.group) {
+            if group.is_member() {
+                let info = group.info();
+                self.done(request, Ok(Reply::Group(info)));
+                return Ok(());
+            }
+            if group.is_looked_at_by(&invitation) {
+                let (ctx, links) = (&mut ctx!(self), &mut self.links);
+                group.join_after_looking(ctx, links, invitation, password, request)?;
+                self.find_members_at(nodes);
+                return Ok(());
+            }
+            if !group.is_looked_at() {
+                return Err(Error::Busy);
+            }
+            // A preview gives way to a join by another invitation.
+            group.abandon(&mut ctx!(self), &Error::Busy);
+            group.close_slots(&mut self.links);
+            self.groups.remove(&invitation.group);
+        }
+        self.room_for_a_group()?;
+        let group = Group::join(&mut ctx!(self), invitation, password, request)?;
+        self.find_members_at(nodes);
+        self.add_group(group);
+        Ok(())
+    }
+
+    /// Asks a member what an invitation is about.
+    fn preview(&mut self, invitation: &Invitation, request: RequestId) -> Result<(), Error> {
+        if matches!(invitation.kind, InvitationKind::Bound { .. }) {
+            let preview = preview_of_bound(&ctx!(self), invitation)?;
+            self.done(request, Ok(Reply::Preview(Box::new(preview))));
+            return Ok(());
+        }
+        let tried = self.places_of(invitation);
+        match self.groups.get_mut(&invitation.group) {
+            Some(group) if group.is_member() => {
+                let preview = group.preview_here(&ctx!(self), invitation)?;
+                self.done(request, Ok(Reply::Preview(Box::new(preview))));
+            }
+            Some(group) => {
+                let (ctx, links) = (&mut ctx!(self), &mut self.links);
+                group.look_too(ctx, links, invitation, tried, request)?;
+            }
+            None => {
+                let previews = self.groups.values().filter(|group| group.is_looked_at()).count();
+                if previews >= limits::PREVIEWS_MAX {
+                    return Err(Error::Busy);
+                }
+                self.room_for_a_group()?;
+                let group = Group::look(&ctx!(self), invitation, tried, request);
+                self.find_members_at(invitation.nodes.clone());
+                self.add_group(group);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where members are looked for by an invitation, for people.
+    fn places_of(&self, invitation: &Invitation) -> Vec<String> {
+        let named = self.dialer.nodes().filter(|node| !invitation.nodes.contains(node));
+        let nodes = invitation.nodes.iter().chain(named).map(ToString::to_string);
+        nodes.chain(invitation.addresses.iter().map(ToString::to_string)).take(PLACES_MAX).collect()
+    }
+
+    /// Dials the nodes that an invitation names, and those that the application named, at once.
+    fn find_members_at(&mut self, nodes: Vec<NodeUrl>) {
+        for node in nodes.into_iter().take(limits::INVITATION_NODES_MAX) {
+            self.dialer.add(self.now, node);
+        }
+        self.dialer.hurry(self.now);
     }
 
     pub(super) fn room_for_a_group(&self) -> Result<(), Error> {

@@ -52,6 +52,15 @@ impl Node {
                     group.given(&mut ctx!(self), &mut self.links, link, values);
                 }
             }
+            (Pending::Show { group, link, mut records }, result) => {
+                // What cannot be read is not shown.
+                if let Ok(StoreReply::Values(values)) = result {
+                    records.extend(values.into_iter().flatten());
+                }
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.show(&mut ctx!(self), &mut self.links, link, records);
+                }
+            }
             (Pending::Refresh { group }, result) => {
                 // What cannot be read is tried again.
                 if let Ok(StoreReply::Values(values)) = result
@@ -144,6 +153,10 @@ impl Node {
     pub(super) fn opened(&mut self) {
         for group in self.groups.values_mut() {
             group.start(&mut ctx!(self));
+        }
+        let nodes: Vec<_> = self.groups.values().flat_map(|group| group.nodes().to_vec()).collect();
+        for node in nodes {
+            self.dialer.add(self.now, node);
         }
         self.outbox.push_back(Output::Event(Event::Opened));
         for (request, command) in self.waiting.take().unwrap_or_default() {

@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use peergraph::peergraph_core::identity::verify;
 use peergraph::peergraph_core::invitation::InvitationKind;
-use peergraph::{Certificate, Grant, Invitation, InvitationInfo, InviteOptions, PeerId, WallTime};
+use peergraph::{
+    Certificate, Grant, Invitation, InvitationInfo, InviteOptions, OpenPreview, PeerId, Preview,
+    WallTime,
+};
 use serde_json::json;
 
 use super::found::{nodes_settled, warn_of_nodes};
@@ -22,6 +25,10 @@ pub(crate) enum InvitationCommand {
         /// The link, or a file that holds it; `-` reads it from standard input, which `ps` does not show
         #[arg(default_value = "-", value_name = "LINK|FILE")]
         link: String,
+        /// Also ask a member for what the link does not hold: names, roles, uses left. It joins nothing, but connects, as
+        /// the identity of this data folder
+        #[arg(long)]
+        preview: bool,
     },
 }
 
@@ -76,19 +83,23 @@ pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Resul
             Some(page) => page.clone(),
             None => default_page(global)?,
         };
-        let link = format!("{}#{}", page.trim_end_matches('#'), invitation.to_text());
+        let link = invitation.to_link(&page);
+        // The invitation is open by now: whatever else fails, its link is printed.
+        print_link(global, &invitation, &link, &grant)?;
         if arguments.qr {
             use std::io::IsTerminal as _;
-            note!("{}", qr::half_blocks(&link, std::io::stderr().is_terminal())?);
+            match qr::half_blocks(&link, std::io::stderr().is_terminal()) {
+                Ok(code) => note!("{code}"),
+                Err(error) => note!("No QR code: {error}."),
+            }
         }
-        print_link(global, &invitation, &link, &grant)?;
         warn_of_nodes(host, &invitation);
         let who = match &invitation.kind {
             InvitationKind::Bound { .. } => return Ok(()),
             InvitationKind::Bearer { .. } => "a member who may invite",
             InvitationKind::Password { .. } => "you, who know the password,",
         };
-        let (group, id) = (group.id(), id_of(&invitation).unwrap_or_default());
+        let (group, id) = (group.id(), invitation.id().map(|id| id.to_string()).unwrap_or_default());
         note!(
             "To let people in, {who} must be online, such as `peergraph watch` or `peergraph node` with this data \
              folder. To take the link back: peergraph group withdraw {group} {id}"
@@ -105,21 +116,11 @@ fn print_link(global: &Global, invitation: &Invitation, link: &str, grant: &Gran
     output::line(json!({
         "link": link,
         "text": invitation.to_text(),
-        "id": id_of(invitation),
+        "id": invitation.id().map(|id| id.to_string()),
         "role": grant.role.to_string(),
         "app_roles": grant.app_roles,
-        "expires": invitation.expires.0,
+        "expires": invitation.expires.map(|end| end.0),
     }))
-}
-
-/// The record that announces it; bound ones are announced nowhere.
-fn id_of(invitation: &Invitation) -> Option<String> {
-    match &invitation.kind {
-        InvitationKind::Bearer { id, .. } | InvitationKind::Password { id, .. } => {
-            Some(id.to_string())
-        }
-        InvitationKind::Bound { .. } => None,
-    }
 }
 
 fn default_page(global: &Global) -> Result<String> {
@@ -134,14 +135,37 @@ fn read_document(file: &str) -> Result<Certificate> {
     Certificate::from_pem(&text).with_context(|| format!("reading the identity in {file} ({hint})"))
 }
 
-pub(super) fn run(global: &Global, command: InvitationCommand) -> Result<()> {
-    let InvitationCommand::Show { link } = command;
+pub(super) async fn run(global: &Global, command: InvitationCommand) -> Result<()> {
+    let InvitationCommand::Show { link, preview } = command;
     let invitation = read_invitation(&link)?;
-    if global.json {
-        output::line(shown_json(&invitation))
-    } else {
-        output::fields(&shown_fields(&invitation))
+    if !global.json {
+        output::fields(&shown_fields(&invitation))?;
     }
+    let preview = if preview {
+        Some(ask(global, &invitation).await.context("asking a member what the invitation is about"))
+    } else {
+        None
+    };
+    if global.json {
+        let mut shown = shown_json(&invitation);
+        if let Some(Ok(preview)) = &preview {
+            shown["preview"] = preview_json(preview);
+        }
+        output::line(shown)?;
+    } else if let Some(Ok(preview)) = &preview {
+        output::fields(&preview_fields(preview))?;
+    }
+    preview.transpose().map(drop)
+}
+
+async fn ask(global: &Global, invitation: &Invitation) -> Result<Preview> {
+    with_host(global, async |host| {
+        match tokio::time::timeout(global.timeout, host.preview(invitation)).await {
+            Ok(preview) => Ok(preview?),
+            Err(_) => bail!("no member was reached within {} s", global.timeout.as_secs()),
+        }
+    })
+    .await
 }
 
 /// Reads an invitation from standard input, from the text itself, or from a file.
@@ -176,6 +200,7 @@ fn now() -> WallTime {
 fn shown_json(invitation: &Invitation) -> serde_json::Value {
     let summary = invitation.summary();
     let fault = fault(invitation);
+    let texts = |texts: Vec<String>| json!(texts);
     json!({
         "kind": match &invitation.kind {
             InvitationKind::Bound { .. } => "bound",
@@ -184,43 +209,97 @@ fn shown_json(invitation: &Invitation) -> serde_json::Value {
         },
         "group": summary.group.to_string(),
         "name": summary.name,
-        "inviter": summary.inviter,
-        "role": summary.grant.as_ref().map(|grant| grant.role.to_string()),
-        "app_roles": summary.grant.map(|grant| grant.app_roles).unwrap_or_default(),
+        "inviter": summary.inviter.to_string(),
+        "inviter_name": summary.inviter_name,
+        "role": summary.role.map(|role| role.to_string()),
+        "app_roles": summary.app_roles,
         "invitee": summary.invitee.map(|(peer, name)| json!({ "peer": peer.to_string(), "name": name })),
-        "expires": summary.expires.0,
-        "addresses": summary.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "policy": policy::policy_json(invitation.root.policy()),
+        "expires": summary.expires.map(|end| end.0),
+        "nodes": texts(summary.nodes.iter().map(ToString::to_string).collect()),
+        "addresses": texts(summary.addresses.iter().map(ToString::to_string).collect()),
+        "policy": invitation.policy().map(policy::policy_json),
         "usable": fault.is_none(),
         "fault": fault,
     })
 }
 
 fn shown_fields(invitation: &Invitation) -> Vec<(&'static str, String)> {
+    const ASK: &str = "a member tells it: add --preview";
     let summary = invitation.summary();
-    let role = match &summary.grant {
-        Some(grant) => output::with_roles(&grant.role.to_string(), &grant.app_roles),
-        None => "what the group allows".to_owned(),
+    let name = summary.name.as_deref().map_or_else(|| ASK.to_owned(), output::plain);
+    let inviter = summary.inviter.to_string();
+    // The last character of a half id holds bits that the whole one has not.
+    let inviter = format!("{}…", &inviter[..inviter.len() - 1]);
+    let from = match &summary.inviter_name {
+        Some(name) => format!("{}, says the invitation ({inviter})", output::plain(name)),
+        None => inviter,
+    };
+    let role = match (&summary.role, &summary.app_roles) {
+        (Some(role), Some(roles)) => output::with_roles(&role.to_string(), roles),
+        (Some(role), None) => format!("{role}, says the invitation"),
+        (None, _) => "what the group allows".to_owned(),
     };
     let meant_for = match &summary.invitee {
         Some((peer, name)) => format!("{} ({peer}) alone", output::plain(name)),
         None if summary.password => "whoever has the link and knows the password".to_owned(),
         None => "whoever has the link".to_owned(),
     };
+    let end = summary.expires.map_or_else(|| ASK.to_owned(), output::time);
     let mut fields = vec![
-        ("Group", output::plain(&summary.name)),
+        ("Group", name),
         ("Group id", summary.group.to_string()),
-        ("From", format!("{}, says the invitation", output::plain(&summary.inviter))),
+        ("From", from),
         ("Meant for", meant_for),
         ("You will be", role),
-        ("Good until", output::time(summary.expires)),
+        ("Good until", end),
     ];
+    fields.extend(summary.nodes.iter().map(|node| ("Node", output::plain(&node.to_string()))));
     let addresses = summary.addresses.iter();
     fields.extend(addresses.map(|address| ("Address", output::plain(&address.to_string()))));
-    fields.extend(policy::policy_fields(invitation.root.policy()));
+    fields.extend(invitation.policy().map(policy::policy_fields).into_iter().flatten());
     let fault = fault(invitation)
         .unwrap_or_else(|| "yes, as far as one can tell without the group".to_owned());
     fields.push(("Usable", fault));
+    fields
+}
+
+fn preview_json(preview: &Preview) -> serde_json::Value {
+    let open = preview.open.as_ref();
+    json!({
+        "name": preview.name,
+        "policy": policy::policy_json(&preview.policy),
+        "told_by": preview.told_by.to_string(),
+        "open": open.is_some(),
+        "inviter": open.map(|open| json!({ "peer": open.inviter.to_string(), "name": open.inviter_name })),
+        "role": open.map(|open| open.grant.role.to_string()),
+        "app_roles": open.map(|open| open.grant.app_roles.clone()),
+        "expires": open.map(|open| open.expires.0),
+        "uses": open.and_then(|open| open.uses),
+        "left": open.and_then(OpenPreview::left),
+    })
+}
+
+fn preview_fields(preview: &Preview) -> Vec<(&'static str, String)> {
+    let mut fields = vec![
+        ("A member says", format!("{}…", &preview.told_by.to_string()[..8])),
+        ("Group", output::plain(&preview.name)),
+    ];
+    match &preview.open {
+        None => fields.push(("Invitation", "not open, or not heard of there".to_owned())),
+        Some(open) => {
+            let left = match (open.left(), open.uses) {
+                (Some(left), Some(uses)) => format!("{left} of {uses}"),
+                _ => "the one that it is for".to_owned(),
+            };
+            fields.extend([
+                ("From", format!("{} ({})", output::plain(&open.inviter_name), open.inviter)),
+                ("You will be", output::grant_text(&open.grant)),
+                ("Good until", output::time(open.expires)),
+                ("Uses left", left),
+            ]);
+        }
+    }
+    fields.extend(policy::policy_fields(&preview.policy));
     fields
 }
 

@@ -57,6 +57,24 @@ mod tests {
         );
     }
 
+    /// What decided for base64url in invitations: an alphabet of QR codes saves one version, and costs a fifth of length.
+    #[test]
+    fn longest_short_link_has_53_modules() {
+        let page = "https://node.example/chat/#pgi2";
+        let text = |count: usize| "aB3-".repeat(count.div_ceil(4))[..count].to_owned();
+        let link = format!("{page}{}", text(220 - page.len()));
+        let code = QrCode::encode_text(&link, QrCodeEcc::Low).expect("holds");
+        assert_eq!((link.len(), code.size()), (220, 53));
+        // The same 141 bytes in base 32, in capitals.
+        let capitals = "ABC2".repeat(57)[..226].to_owned();
+        let segments = [
+            qrcodegen::QrSegment::make_bytes(page.as_bytes()),
+            qrcodegen::QrSegment::make_alphanumeric(&capitals),
+        ];
+        let code = QrCode::encode_segments(&segments, QrCodeEcc::Low).expect("holds");
+        assert_eq!((page.len() + capitals.len(), code.size()), (257, 49));
+    }
+
     #[test]
     fn what_does_not_fit_is_an_error_with_a_way_out() {
         let error = half_blocks(&"x".repeat(2_954), false).expect_err("fails");

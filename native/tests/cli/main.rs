@@ -5,6 +5,7 @@ mod groups;
 mod identities;
 mod input;
 mod meeting;
+mod qr;
 mod together;
 
 use std::io::Write as _;

@@ -2,7 +2,9 @@
 use super::{AttributeJs, PolicyJs, cursor_text, ms, texts, to_js};
 use peergraph_core::cert::Certificate;
 use peergraph_core::invitation::{Invitation, InvitationKind};
-use peergraph_core::io::{Cursor, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo};
+use peergraph_core::io::{
+    Cursor, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview,
+};
 use peergraph_core::name::PeerName;
 use peergraph_core::record::Record;
 use peergraph_core::roll::Standing;
@@ -63,48 +65,47 @@ impl From<Standing> for StandingJs {
     }
 }
 
-/// An invitation as text, and when it ends.
-pub(crate) fn invitation(invitation: &Invitation) -> JsValue {
+/// An invitation as link and text, and when it ends.
+pub(crate) fn invitation(invitation: &Invitation, page: &str) -> JsValue {
     #[derive(Serialize)]
     struct InvitationJs {
+        link: String,
         text: String,
-        expires: f64,
-        bound: bool,
+        expires: Option<f64>,
         id: Option<String>,
     }
-    let id = match &invitation.kind {
-        InvitationKind::Bearer { id, .. } | InvitationKind::Password { id, .. } => {
-            Some(id.to_string())
-        }
-        InvitationKind::Bound { .. } => None,
-    };
     to_js(&InvitationJs {
+        link: invitation.to_link(page),
         text: invitation.to_text(),
-        expires: ms(invitation.expires),
-        bound: matches!(invitation.kind, InvitationKind::Bound { .. }),
-        id,
+        expires: invitation.expires.map(ms),
+        id: invitation.id().map(|id| id.to_string()),
     })
 }
 
-/// What people are shown before they join.
+/// A person that a certificate names.
+#[derive(Serialize)]
+struct PersonJs {
+    id: String,
+    name: String,
+}
+
+/// What an invitation says by itself.
 pub(crate) fn summary(invitation: &Invitation) -> JsValue {
     #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
     struct SummaryJs {
         kind: &'static str,
         group: String,
-        name: String,
+        name: Option<String>,
         inviter: String,
+        inviter_name: Option<String>,
         role: Option<String>,
-        roles: Vec<String>,
+        roles: Option<Vec<String>>,
         invitee: Option<PersonJs>,
-        expires: f64,
+        expires: Option<f64>,
+        nodes: Vec<String>,
         addresses: Vec<String>,
-        policy: PolicyJs,
-    }
-    #[derive(Serialize)]
-    struct PersonJs {
-        id: String,
-        name: String,
+        policy: Option<PolicyJs>,
     }
     let summary = invitation.summary();
     let kind = match &invitation.kind {
@@ -116,13 +117,52 @@ pub(crate) fn summary(invitation: &Invitation) -> JsValue {
         kind,
         group: summary.group.to_string(),
         name: summary.name,
-        inviter: summary.inviter,
-        role: summary.grant.as_ref().map(|grant| grant.role.to_string()),
-        roles: summary.grant.map(|grant| grant.app_roles).unwrap_or_default(),
+        inviter: summary.inviter.to_string(),
+        inviter_name: summary.inviter_name,
+        role: summary.role.map(|role| role.to_string()),
+        roles: summary.app_roles,
         invitee: summary.invitee.map(|(id, name)| PersonJs { id: id.to_string(), name }),
-        expires: ms(summary.expires),
+        expires: summary.expires.map(ms),
+        nodes: texts(summary.nodes),
         addresses: texts(summary.addresses),
-        policy: invitation.root.policy().into(),
+        policy: invitation.policy().map(Into::into),
+    })
+}
+
+/// What a member says that an invitation is about.
+pub(crate) fn preview(preview: Preview) -> JsValue {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct PreviewJs {
+        group: String,
+        name: String,
+        policy: PolicyJs,
+        told_by: String,
+        open: Option<OpenJs>,
+    }
+    #[derive(Serialize)]
+    struct OpenJs {
+        inviter: PersonJs,
+        role: String,
+        roles: Vec<String>,
+        uses: Option<u32>,
+        left: Option<u32>,
+        expires: f64,
+    }
+    let open = preview.open.map(|open| OpenJs {
+        left: open.left(),
+        inviter: PersonJs { id: open.inviter.to_string(), name: open.inviter_name },
+        role: open.grant.role.to_string(),
+        roles: open.grant.app_roles,
+        uses: open.uses,
+        expires: ms(open.expires),
+    });
+    to_js(&PreviewJs {
+        group: preview.group.to_string(),
+        name: preview.name,
+        policy: (&preview.policy).into(),
+        told_by: preview.told_by.to_string(),
+        open,
     })
 }
 

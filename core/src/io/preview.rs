@@ -1,0 +1,47 @@
+//! What an invitation is about, as a member tells it.
+use crate::id::{GroupId, PeerId};
+use crate::policy::{Grant, Policy};
+use crate::time::WallTime;
+
+/// What an invitation is about: told by a member, over a link, before anybody joins.
+///
+/// Names, policy and grant are as signed by the group's own key, the inviter and those above. Whether it is still open, and
+/// how many have used it, is that member's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// The group.
+    pub group: GroupId,
+    /// Its name, as its owner set it last; that of the root certificate if the member has no other.
+    pub name: String,
+    /// What its creator decided.
+    pub policy: Policy,
+    /// The member who told it; the invitee's own node for a bound invitation, or a group that it is in.
+    pub told_by: PeerId,
+    /// The invitation. Nothing if the member knows of none that is open: it was withdrawn or has ended, or the member has
+    /// not heard of it yet.
+    pub open: Option<OpenPreview>,
+}
+
+/// An invitation that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenPreview {
+    /// Who made it.
+    pub inviter: PeerId,
+    /// The inviter's friendly name, as its membership says. Chosen by its owner: show it as text.
+    pub inviter_name: String,
+    /// What newcomers may do.
+    pub grant: Grant,
+    /// How many may join by it; nothing for a bound one.
+    pub uses: Option<u32>,
+    /// How many did, as far as the member knows.
+    pub used: u32,
+    /// When it ends.
+    pub expires: WallTime,
+}
+
+impl OpenPreview {
+    /// How many can still join by it; nothing for a bound one.
+    pub fn left(&self) -> Option<u32> {
+        self.uses.map(|uses| uses.saturating_sub(self.used))
+    }
+}
