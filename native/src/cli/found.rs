@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use peergraph::{Host, Invitation, NodeState, NodeUrl};
 
-/// How long an invitation waits for the nodes in it to be looked up. Guess: the slowest of good networks.
+/// How long an invitation waits for the nodes in it to be looked up. Guess: the slowest of good
+/// networks.
 const NODES_WAIT: Duration = Duration::from_secs(5);
 /// After which it says what it waits for. Guess.
 const SILENT_WAIT: Duration = Duration::from_secs(1);
