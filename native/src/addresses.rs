@@ -1,9 +1,10 @@
 //! Which of its addresses a host tells, and to whom.
 //!
-//! Members, invitations and referrals get [`Addresses::own`]: what is true for everybody. Whoever asks the HTTP port
-//! gets [`Addresses::told`], which knows more: by which host the asker came, and whether it is on this machine. The
-//! address by which somebody came leads here even where no interface has it, as behind a port forward; so data channels
-//! are told at it, if a UDP socket takes its family.
+//! Members, invitations and referrals get [`Addresses::own`]: what is true for everybody. Whoever
+//! asks the HTTP port gets [`Addresses::told`], which knows more: by which host the asker came, and
+//! whether it is on this machine. The address by which somebody came leads here even where no
+//! interface has it, as behind a port forward; so data channels are told at it, if a UDP socket
+//! takes its family.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::RwLock;
@@ -68,8 +69,8 @@ impl Addresses {
         self.list(udp, url)
     }
 
-    /// One address of the HTTP port: its own, or for a wildcard the best one of UDP in its family. A loopback one only if
-    /// UDP has no other.
+    /// One address of the HTTP port: its own, or for a wildcard the best one of UDP in its family.
+    /// A loopback one only if UDP has no other.
     fn reached_http(&self, udp: &[SocketAddr]) -> Option<SocketAddr> {
         let elsewhere = udp.iter().any(|it| !it.ip().is_loopback());
         let reached = |bound: &SocketAddr| {
@@ -116,7 +117,8 @@ impl Addresses {
         }
     }
 
-    /// The port of a UDP socket that takes packets to this address, perhaps through a forwarded port.
+    /// The port of a UDP socket that takes packets to this address, perhaps through a forwarded
+    /// port.
     fn port_for(&self, ip: IpAddr) -> Option<u16> {
         let takes = |bound: &&SocketAddr| {
             let (own, family) = (bound.ip(), bound.is_ipv4() == ip.is_ipv4());
@@ -205,7 +207,8 @@ mod tests {
         assert_eq!(told(&host, "127.0.0.1", true), expected);
         assert_eq!(told(&host, "localhost", true)[0], "rtc://127.0.0.1:7");
         assert_eq!(told(&host, "node.example", false)[..1], ["rtc://192.0.2.2:7"]);
-        // A proxy before us asks as if it came from here; the public URL says that its clients do not.
+        // A proxy before us asks as if it came from here; the public URL says that its clients do
+        // not.
         let public = Some("https://node.example/pg/");
         let host = at(&["127.0.0.1:7"], &["127.0.0.1:7"], &["127.0.0.1:80"], public);
         assert_eq!(told(&host, "127.0.0.1", false), ["wss://node.example/pg/link"]);

@@ -1,8 +1,8 @@
 //! Opening ports. TCP and UDP take the same families, and a data folder keeps its UDP port.
 //!
 //! `[::]` means every address of both families: two sockets with one port, so that no address is ever mapped into the
-//! other family, whatever the system's default is. Where an IPv4 address with that port is named as well, `[::]` means
-//! IPv6 alone.
+//! other family, whatever the system's default is. Where an IPv4 address with that port is named as
+//! well, `[::]` means IPv6 alone.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,14 +14,16 @@ use tokio::net::TcpListener;
 use crate::folder;
 use crate::rtc::{self, Engine};
 
-/// Addresses of each protocol that can be named. Guess; with what `[::]` adds, as many as the engine's sockets.
+/// Addresses of each protocol that can be named. Guess; with what `[::]` adds, as many as the
+/// engine's sockets.
 pub(crate) const BINDS_MAX: usize = 4;
 /// Connections that wait to be accepted. Source: what tokio takes.
 const BACKLOG: i32 = 1_024;
-/// Ports that are tried for sockets that share one. Guess: one in four is free on the busiest machine.
+/// Ports that are tried for sockets that share one. Guess: one in four is free on the busiest
+/// machine.
 const TRIES: usize = 16;
-/// From where a data folder takes its UDP port: below what any system gives to outgoing sockets (Linux from 32,768 on,
-/// others from 49,152 on), so that it is free at the next start as well.
+/// From where a data folder takes its UDP port: below what any system gives to outgoing sockets
+/// (Linux from 32,768 on, others from 49,152 on), so that it is free at the next start as well.
 const KEPT_PORTS: Range<u16> = 20_000..32_768;
 
 /// An address that could not be listened on.
@@ -70,8 +72,8 @@ fn listen_at(address: SocketAddr) -> Result<TcpListener, BindError> {
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        // Connections of an earlier process that are not yet forgotten do not hold the port. (Windows means something
-        // else by it.)
+        // Connections of an earlier process that are not yet forgotten do not hold the port.
+        // (Windows means something else by it.)
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
@@ -82,8 +84,9 @@ fn listen_at(address: SocketAddr) -> Result<TcpListener, BindError> {
     open().map_err(|error| BindError { address, error })
 }
 
-/// Opens the UDP sockets of data channels: at `binds`, or at every address of both families. A port that nobody chose
-/// is `kept`, the one of an earlier start, if it is free; then one that can be kept, if `keeps`.
+/// Opens the UDP sockets of data channels: at `binds`, or at every address of both families. A port
+/// that nobody chose is `kept`, the one of an earlier start, if it is free; then one that can be
+/// kept, if `keeps`.
 pub(crate) async fn engine(
     binds: &[SocketAddr],
     certificate: &rtc::Certificate,

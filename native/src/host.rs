@@ -146,9 +146,9 @@ impl Host {
         Ok(*preview)
     }
 
-    /// Joins the group of an invitation: a link (`https://…#…`), its text, or anything that holds it. Done when the
-    /// membership is held and durable; records arrive after that. If the page of the link is a node, it is used, and
-    /// kept in the data folder ([`Folder::nodes`]).
+    /// Joins the group of an invitation: a link (`https://…#…`), its text, or anything that holds it. Done when the membership
+    /// is held and durable; records arrive after that. The nodes in the link, and its page if that is a node, are used, and
+    /// kept in the data folder ([`Folder::nodes`](crate::Folder::nodes)).
     ///
     /// # Errors
     /// [`JoinError`].
@@ -170,16 +170,20 @@ impl Host {
 
     async fn join_by(&self, link: &str, password: Option<Password>) -> Result<Group, JoinError> {
         let invitation = parse_invitation(link).map_err(JoinError::Invitation)?;
-        let page = page_of(link);
-        if let Some(page) = &page {
+        let mut nodes = invitation.nodes.clone();
+        if let Some(page) = page_of(link, &nodes) {
             self.connect(page.clone()).await?;
+            nodes.push(page);
+        }
+        for node in &invitation.nodes {
+            self.registry.trying(node);
         }
         let command = Command::Join { invitation, password };
         let Reply::Group(info) = self.requests.ask(command).await? else {
             unreachable!("{WRONG_REPLY}")
         };
-        if let Some(page) = page {
-            self.requests.keep(page).await?;
+        for node in nodes {
+            self.requests.keep(node).await?;
         }
         Ok(self.group_handle(info))
     }
@@ -253,10 +257,12 @@ pub fn parse_invitation(link: &str) -> Result<Invitation, InvitationError> {
     Invitation::from_text(link)
 }
 
-/// The page that a link opens, if it can be a node.
-fn page_of(link: &str) -> Option<NodeUrl> {
+/// The page that a link opens, if it can be a node and is not a page of one that the link names.
+fn page_of(link: &str, nodes: &[NodeUrl]) -> Option<NodeUrl> {
     let (page, _) = link.trim().split_once('#')?;
-    page.parse().ok().filter(NodeUrl::is_web)
+    let page: NodeUrl = page.parse().ok().filter(NodeUrl::is_web)?;
+    let text = page.to_string();
+    (!nodes.iter().any(|node| text.starts_with(&node.to_string()))).then_some(page)
 }
 
 /// Asks the loop.

@@ -1,5 +1,5 @@
-//! Fetching the description of a node: one HTTP request, and those to which it is redirected. When to ask, and what the
-//! answer means, the core decides.
+//! Fetching the description of a node: one HTTP request, and those to which it is redirected. When
+//! to ask, and what the answer means, the core decides.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Redirects of one look-up. Guess: a site that moved, to HTTPS, to another name, below a path.
 const REDIRECTS_MAX: usize = 5;
-/// How the path of every description ends. A redirect elsewhere is not followed, since it would be a request of its
-/// sender's choice into the network of this machine.
+/// How the path of every description ends. A redirect elsewhere is not followed, since it would be
+/// a request of its sender's choice into the network of this machine.
 const DESCRIPTION_PATH: &str = "/.well-known/peergraph";
 
 /// A description that could not be fetched.

@@ -1,10 +1,12 @@
 //! What a command has reached, what it has not, and what to do about it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use peergraph::{Host, Invitation, NodeState, NodeUrl};
 
-/// How long an invitation waits for the nodes in it to be looked up. Guess: the slowest of good networks.
+/// How long an invitation waits for the nodes in it to be looked up. Guess: the slowest of good
+/// networks.
 const NODES_WAIT: Duration = Duration::from_secs(5);
 /// After which it says what it waits for. Guess.
 const SILENT_WAIT: Duration = Duration::from_secs(1);
@@ -33,18 +35,14 @@ pub(super) async fn nodes_settled(host: &Host) {
 
 /// Warns about an invitation that leads to nobody as it stands.
 pub(super) fn warn_of_nodes(host: &Host, invitation: &Invitation) {
-    let states = host.nodes();
-    let in_link = |(_, state): &(NodeUrl, NodeState)| match state {
-        NodeState::Known { addresses } => {
-            addresses.iter().any(|address| invitation.addresses.contains(address))
-        }
-        NodeState::Linked { .. } => true,
-        NodeState::Trying | NodeState::Failed { .. } => false,
-    };
-    if states.iter().any(in_link) {
+    let states: BTreeMap<NodeUrl, NodeState> = host.nodes().into_iter().collect();
+    let named = &invitation.nodes;
+    // What is an address already is not looked up.
+    let leads = |url: &NodeUrl| !url.is_web() || states.get(url).is_some_and(is_reached);
+    if named.iter().any(leads) {
         return;
     }
-    if states.is_empty() {
+    if named.is_empty() {
         note!(
             "Warning: no node is in this link. It works only while a program with this data folder runs on this machine, \
              and for those who can reach this machine. Name a node that both sides reach (--node URL), and make another \
@@ -52,10 +50,14 @@ pub(super) fn warn_of_nodes(host: &Host, invitation: &Invitation) {
         );
         return;
     }
-    for (url, state) in states {
-        note!("Warning: the node {url} {}; it is not in this link.", state_text(&state));
+    for url in named {
+        let state = states.get(url).unwrap_or(&NodeState::Trying);
+        note!("Warning: the node {url} in this link {}.", state_text(state));
     }
-    note!("Make another link once a node is reached, or name one with --node URL.");
+    note!(
+        "The link works once that node is reached, or for those who can reach this machine while a program with this data \
+         folder runs on it."
+    );
 }
 
 fn is_reached(state: &NodeState) -> bool {

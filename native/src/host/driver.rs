@@ -91,7 +91,7 @@ pub(super) struct Driver {
     registry: Arc<Registry>,
     addresses: Arc<Addresses>,
     folder: Option<Folder>,
-    /// Pages of links that are kept in the folder if they turn out to be nodes.
+    /// Nodes and pages of links that are kept in the folder if they turn out to be nodes.
     pages: BTreeSet<NodeUrl>,
     /// Why nodes could not be looked up when they were asked last, by the URL of their description.
     causes: BTreeMap<String, String>,

@@ -1,9 +1,11 @@
 //! Who is at the other end of a connection, and how many connections it may have.
 //!
-//! Behind a reverse proxy all connections come from the proxy. If the operator trusts it, the address that it names in
+//! Behind a reverse proxy all connections come from the proxy. If the operator trusts it, the
+//! address that it names in
 //! `X-Forwarded-For` or `Forwarded` counts. Of several addresses the last one that is no trusted proxy counts: it was
-//! written by a proxy of ours, those before it by anybody. A client can add the header that the proxy does not write;
-//! so both must say the same, and otherwise the proxy itself counts as the source.
+//! written by a proxy of ours, those before it by anybody. A client can add the header that the
+//! proxy does not write; so both must say the same, and otherwise the proxy itself counts as the
+//! source.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,7 +17,8 @@ use hyper::{Request, Version};
 
 /// Connections at once, WebSockets among them. Guess: as many as links of the core.
 pub(super) const CONNECTIONS_MAX: usize = peergraph_core::limits::LINKS_MAX;
-/// Connections at once of one source (an IPv4 address or an IPv6 /64). Guess: a class behind one router.
+/// Connections at once of one source (an IPv4 address or an IPv6 /64). Guess: a class behind one
+/// router.
 pub(super) const CONNECTIONS_PER_SOURCE_MAX: usize = 512;
 /// Networks of proxies that can be trusted. Guess.
 pub(crate) const NETWORKS_MAX: usize = 64;
@@ -88,7 +91,8 @@ pub(super) fn client<B>(peer: IpAddr, request: &Request<B>, trusted: &[Network])
     let peer = peer.to_canonical();
     let headers = request.headers();
     if !is_trusted(peer, trusted) {
-        // Clients of today speak 1.1; proxies speak 1.0 unless they are told otherwise, and say nothing of themselves.
+        // Clients of today speak 1.1; proxies speak 1.0 unless they are told otherwise, and say
+        // nothing of themselves.
         let proxied = request.version() < Version::HTTP_11
             || [FORWARDED_FOR, FORWARDED_PROTO, header::FORWARDED, header::VIA]
                 .iter()
@@ -122,7 +126,8 @@ enum Named {
     Unreadable,
 }
 
-/// The last address that is no trusted proxy. From the last on; `None` stands for an element without an address.
+/// The last address that is no trusted proxy. From the last on; `None` stands for an element
+/// without an address.
 fn last_untrusted<'a>(
     named: impl DoubleEndedIterator<Item = Option<&'a str>>,
     trusted: &[Network],
@@ -138,7 +143,8 @@ fn last_untrusted<'a>(
     result
 }
 
-/// The parts of all headers of one name, in order. Those that are not ASCII count as one part that cannot be read.
+/// The parts of all headers of one name, in order. Those that are not ASCII count as one part that
+/// cannot be read.
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     let text = |value: &'a header::HeaderValue| value.to_str().unwrap_or("?");
     headers.get_all(name).iter().flat_map(|value| text(value).split(',')).map(str::trim).collect()

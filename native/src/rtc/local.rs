@@ -1,16 +1,18 @@
 //! Which of our addresses others are told, best first.
 //!
-//! An address is of use to others if it means the same to them: never an unspecified or link-local one, and a loopback
-//! one only if there is no other, since everybody whom it reaches is on this machine then. Public addresses come
-//! first, then the one that packets to the world leave from, then those of other private networks, such as a bridge
-//! for containers. The families alternate, so that a reader who takes the first few has both.
+//! An address is of use to others if it means the same to them: never an unspecified or link-local
+//! one, and a loopback one only if there is no other, since everybody whom it reaches is on this
+//! machine then. Public addresses come first, then the one that packets to the world leave from,
+//! then those of other private networks, such as a bridge for containers. The families alternate,
+//! so that a reader who takes the first few has both.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use super::signal;
 
-/// Where the probes of [`routed`] point to: any address of the world. Source: RFC 5737 and RFC 3849, nobody's.
+/// Where the probes of [`routed`] point to: any address of the world. Source: RFC 5737 and RFC
+/// 3849, nobody's.
 const WORLD: [&str; 2] = ["192.0.2.1:9", "[2001:db8::1]:9"];
 
 /// How far an address is understood.
@@ -29,8 +31,8 @@ pub(super) fn interfaces() -> Vec<IpAddr> {
     found.into_iter().filter(if_addrs::Interface::is_oper_up).map(|it| it.ip()).collect()
 }
 
-/// The addresses that packets to the world leave from, at most one of each family. Connecting a UDP socket sends
-/// nothing; it makes the system choose a route.
+/// The addresses that packets to the world leave from, at most one of each family. Connecting a UDP
+/// socket sends nothing; it makes the system choose a route.
 pub(super) fn routed() -> Vec<IpAddr> {
     let probe = |to: &str| {
         let to: SocketAddr = to.parse().ok()?;

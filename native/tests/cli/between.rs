@@ -1,5 +1,5 @@
-//! What stands between a node and those who use it: distance, a reverse proxy with a path, a redirect. Threads that end
-//! with the test process.
+//! What stands between a node and those who use it: distance, a reverse proxy with a path, a
+//! redirect. Threads that end with the test process.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write as _};
@@ -22,7 +22,8 @@ enum Does {
     Describe(Duration, SocketAddr, String),
 }
 
-/// A reverse proxy at `/pg/` of a site that has nothing else, before the node that listens at `node`.
+/// A reverse proxy at `/pg/` of a site that has nothing else, before the node that listens at
+/// `node`.
 pub(crate) fn below_a_path(node: SocketAddr) -> String {
     format!("http://{}/pg/", front(Does::Below("/pg".to_owned(), node)))
 }
@@ -37,7 +38,8 @@ pub(crate) fn slow(node: SocketAddr, delay: Duration) -> String {
     format!("http://{}/", front(Does::Delay(delay, node)))
 }
 
-/// TCP and UDP to the node take so long each way. `described` is the description that the node itself gives.
+/// TCP and UDP to the node take so long each way. `described` is the description that the node
+/// itself gives.
 pub(crate) fn far(node: SocketAddr, described: &serde_json::Value, delay: Duration) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = listener.local_addr().expect("bound");

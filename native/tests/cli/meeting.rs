@@ -1,4 +1,5 @@
-//! People meet: by a link, through a node that is far away, behind a path or a redirect, and again after restarts.
+//! People meet: by a link, through a node that is far away, behind a path or a redirect, and again
+//! after restarts.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -40,8 +41,8 @@ fn publish_here(peer: &Path, group: &str, words: &str) {
     ok(&run_with_input(peer, &publish, words.as_bytes()));
 }
 
-/// Goal: a link names the node that its maker named, however far that is. Method: a node 150 ms away; the README's
-/// commands, in which Bob knows nothing but the link.
+/// Goal: a link names the node that its maker named, however far that is. Method: a node 150 ms
+/// away; the README's commands, in which Bob knows nothing but the link.
 #[test]
 fn link_made_by_a_command_leads_through_a_node_that_is_far() {
     let (node, ada, bob) = (folder(), folder(), folder());
@@ -78,8 +79,9 @@ fn link_without_a_node_comes_with_a_warning() {
     assert!(said.contains("is not reached"), "{said}");
 }
 
-/// Goal: who joined by a link finds the others after they have restarted, without being told of the node again. Method:
-/// Bob's only knowledge of the node is the link; then Ada's program starts again, and Bob publishes.
+/// Goal: who joined by a link finds the others after they have restarted, without being told of the
+/// node again. Method: Bob's only knowledge of the node is the link; then Ada's program starts
+/// again, and Bob publishes.
 #[test]
 fn node_of_the_link_is_remembered() {
     let (node, ada, bob) = (folder(), folder(), folder());
@@ -110,8 +112,8 @@ fn node_of_the_link_is_remembered() {
     assert!(kept.contains(&url), "{kept}");
 }
 
-/// Goal: a UDP port is the same at every start, so that addresses in links stay true. Method: two members alone on this
-/// machine, no node; the link was made by a command that has ended.
+/// Goal: a UDP port is the same at every start, so that addresses in links stay true. Method: two
+/// members alone on this machine, no node; the link was made by a command that has ended.
 #[test]
 fn addresses_in_a_link_outlive_the_command_that_made_it() {
     let (ada, bob) = (folder(), folder());
@@ -149,8 +151,9 @@ fn ipv6_wildcard_is_reached_over_both_families() {
     }
 }
 
-/// Goal: a node below a path, and one behind redirects, is found by its URL. Method: the node knows its public URL, whose
-/// proxy takes the path away; members know the node by that URL and by ones that redirect to it.
+/// Goal: a node below a path, and one behind redirects, is found by its URL. Method: the node knows
+/// its public URL, whose proxy takes the path away; members know the node by that URL and by ones
+/// that redirect to it.
 #[test]
 fn node_below_a_path_or_behind_a_redirect_is_found() {
     let (node, ada, bob) = (folder(), folder(), folder());
@@ -221,8 +224,9 @@ fn port_that_there_is_not_is_wrong_usage() {
     }
 }
 
-/// Goal: the README's commands, with a node 40 ms away (20 ms each way, TCP and UDP): all join, and meet again after
-/// restarts in any order, without being told of the node again. `ROUNDS=20` repeats it; times are printed.
+/// Goal: the README's commands, with a node 40 ms away (20 ms each way, TCP and UDP): all join, and
+/// meet again after restarts in any order, without being told of the node again. `ROUNDS=20`
+/// repeats it; times are printed.
 #[test]
 fn readme_flow_through_a_node_40_ms_away() {
     let node = folder();
@@ -322,7 +326,8 @@ fn rust_flow_through_a_node_40_ms_away() {
     }
 }
 
-/// Goal: who waits for a member that does not come can leave. Method: the invitation leads to a program that has ended.
+/// Goal: who waits for a member that does not come can leave. Method: the invitation leads to a
+/// program that has ended.
 #[cfg(unix)]
 #[test]
 fn join_that_nobody_answers_ends_when_it_is_told_to() {

@@ -115,7 +115,7 @@ fn shows(story: &Story, by: &Signer, chain: &VerifiedChain) -> Signed {
         by,
         kind,
         id: RecordId::new(by.identity.peer_id(), kind, random),
-        version: next_version(NOW, 0),
+        version: next_version(NOW, 0, 0),
         payload: cert::encode_chain(chain.certificates()),
         times: [NOW, NOW, chain.not_after().min(by.chain.not_after())],
         creator: None,
@@ -134,7 +134,7 @@ impl World {
         let mallory = member(&story, 64, "Mallory", None, role);
         let by = (role != Role::Member).then_some(&mallory).unwrap_or(&eve);
         let guest = member(&story, 65, "Guest", Some(by), Role::Member);
-        let link = BearerSecret::from_bytes([7; 32]);
+        let link = BearerSecret::from_bytes([7; 16]);
         let mut world = Self {
             invitation: invitation_id(ada.identity.peer_id(), 2, 1),
             honest: vec![ada, bob, eve, dan],
@@ -159,7 +159,7 @@ impl World {
             said.push(shows(&self.story, by, &by.chain));
             let id = RecordId::new(by.identity.peer_id(), "other", 1);
             let times = [NOW, NOW, NOW.after(HOUR * 10)];
-            let version = next_version(NOW, 0);
+            let version = next_version(NOW, 0, 0);
             let payload = by.identity.name().into();
             let kind = "other";
             let saying =
@@ -183,7 +183,7 @@ impl World {
             by,
             kind: RecordType::INVITATION,
             id,
-            version: next_version(NOW, 0),
+            version: next_version(NOW, 0, 0),
             payload: open.to_payload(),
             times: [NOW, NOW, NOW.after(HOUR * 10)],
             creator: None,
@@ -203,8 +203,8 @@ impl World {
     fn any_version(&mut self) -> u64 {
         match self.below(3) {
             0 => self.below(100),
-            1 => next_version(self.any_time(), 0),
-            _ => next_version(NOW, 0) + self.below(5),
+            1 => next_version(self.any_time(), 0, 0),
+            _ => next_version(NOW, 0, 0) + self.below(5),
         }
     }
 
@@ -308,13 +308,13 @@ impl World {
         let (proved, own, version) = (self.below(2) == 0, self.below(2) == 0, self.any_version());
         let by = &self.mallory[by];
         let me = by.identity.peer_id();
-        let link = BearerSecret::from_bytes([if own { 9 } else { 7 }; 32]);
+        let link = BearerSecret::from_bytes([if own { 9 } else { 7 }; 16]);
         let key = link.public_key();
         let id = if own { invitation_id(me, uses, random) } else { self.invitation };
         let newcomer = chain.peer();
         let proof = Proof {
             key,
-            by_link: BearerSecret::from_bytes([9; 32]).prove(self.story.group(), newcomer),
+            by_link: BearerSecret::from_bytes([9; 16]).prove(self.story.group(), newcomer),
             by_newcomer: by.identity.sign(
                 identity::Domain::Redemption,
                 &proof_message(self.story.group(), &key, newcomer),

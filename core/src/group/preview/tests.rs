@@ -1,5 +1,6 @@
 //! What a member may answer, and what costs it the link.
 use super::*;
+use crate::group::internal::invitation_id;
 use crate::cert::tests::{issue_first, issue_member, issue_root};
 use crate::cert::{Role, verify_chain};
 use crate::id::RootPin;
@@ -65,7 +66,7 @@ impl Story {
             deleted: false,
             attributes: Vec::new(),
             payload: payload.into(),
-            serial: self.ada_chain.serial(),
+            certificate: self.ada_chain.id(),
             signature: [0; 64],
         }
     }
@@ -78,15 +79,16 @@ impl Story {
             uses: 5,
             expires: NOW.after(DAY),
         };
-        self.record(RecordType::INVITATION, self.ada.peer_id(), open.to_payload())
+        let id = invitation_id(self.ada.peer_id(), open.uses, 0);
+        Record { id, ..self.record(RecordType::INVITATION, self.ada.peer_id(), open.to_payload()) }
     }
 
     fn properties(&self, name: &str) -> Record {
         let owner: PeerId = self.key.group_id().into();
         let properties =
             Properties { name: name.to_owned(), comment: String::new(), presence_max: 5 };
-        let serial = self.ada_chain.root().serial();
-        Record { serial, ..self.record(RecordType::PROPERTIES, owner, properties.to_payload()) }
+        let certificate = self.ada_chain.root().id();
+        Record { certificate, ..self.record(RecordType::PROPERTIES, owner, properties.to_payload()) }
     }
 
     fn shown(&self, records: &[Signed]) -> Shown {
@@ -160,9 +162,9 @@ fn lies_about_an_invitation_cost_the_link() {
     let what = What { inviter: PeerPrefix::of(story.bob_chain.peer()), ..story.what };
     let bob = identity(2, "Bob");
     let open = story.invitation(&secret(), Role::Member);
-    let id = RecordId::new(bob.peer_id(), RecordType::INVITATION, 0);
-    let serial = story.bob_chain.serial();
-    let by_bob = Record { id, creator: bob.peer_id(), serial, ..open }.sign(group, &bob);
+    let id = invitation_id(bob.peer_id(), 5, 0);
+    let certificate = story.bob_chain.id();
+    let by_bob = Record { id, creator: bob.peer_id(), certificate, ..open }.sign(group, &bob);
     let signer = Some(cert::encode_chain(story.bob_chain.certificates()));
     let shown = Shown { signer, ..story.shown(&[by_bob]) };
     let read = story.newcomer().read_shown(Checks::default(), &shown, &story.bob_chain, what);
@@ -187,8 +189,8 @@ fn chain_that_is_too_long_is_not_verified() {
 fn roll_of_a_newcomer_knows_no_certificate() {
     let story = Story::new();
     let mut roll = Roll::unknown();
-    let serial = story.ada_chain.root().serial();
-    assert!(roll.chain(serial).is_none());
+    let id = story.ada_chain.root().id();
+    assert!(roll.chain(id).is_none());
     roll.know_owner(VerifiedChain::owner(story.ada_chain.root(), verify).unwrap());
-    assert!(roll.chain(serial).is_some());
+    assert!(roll.chain(id).is_some());
 }
