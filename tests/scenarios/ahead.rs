@@ -18,12 +18,11 @@ fn on_disk(world: &World, host: HostId, id: RecordId) -> bool {
 
 /// How many neighbours hold a record, as its publisher was told.
 fn held_by(world: &World, host: HostId, id: RecordId) -> u32 {
-    let events = world.hosts()[host].events.iter();
-    let told = events.filter_map(|(_, event)| match event {
+    let told = world.hosts()[host].events.iter().rev().find_map(|(_, event)| match event {
         Event::Status { id: of, held_by, .. } if *of == id => Some(*held_by),
         _ => None,
     });
-    told.last().unwrap_or(0)
+    told.unwrap_or(0)
 }
 
 fn shown(world: &World, host: HostId, text: &str) -> Option<Record> {
@@ -39,8 +38,9 @@ fn is_withdrawn(world: &World, host: HostId, id: RecordId) -> bool {
     world.has_event(host, |event| matches!(event, Event::Withdrawn { id: gone, .. } if *gone == id))
 }
 
-/// Goal: a hop costs no disk, and what is told about it stays true. Method: all disks take a second; a record crosses the
-/// graph in less, and at every step whoever counts as a holder has it on disk.
+/// Goal: a hop costs no disk, and what is told about it stays true. Method: all disks take a
+/// second; a record crosses the graph in less, and at every step whoever counts as a holder has it
+/// on disk.
 #[test]
 fn record_is_shown_before_and_acknowledged_after_the_disk() {
     each_seed("record_is_shown_before_and_acknowledged_after_the_disk", 50, |world| {
@@ -83,9 +83,9 @@ fn change(record: &Record, text: &str) -> Draft {
     Draft { id: Some(record.id), ..draft(text.to_owned()) }
 }
 
-/// Goal: a publisher that dies between sending and writing loses nothing that others have, and signs no two contents
-/// under one version. Method: it dies at any step of a publication, a change or a deletion; its clock may be set back
-/// meanwhile; it changes the record again.
+/// Goal: a publisher that dies between sending and writing loses nothing that others have, and
+/// signs no two contents under one version. Method: it dies at any step of a publication, a change
+/// or a deletion; its clock may be set back meanwhile; it changes the record again.
 #[test]
 fn publisher_that_dies_at_any_step_uses_no_version_twice() {
     let name = "publisher_that_dies_at_any_step_uses_no_version_twice";
@@ -134,8 +134,8 @@ fn publisher_that_dies_at_any_step_uses_no_version_twice() {
     });
 }
 
-/// Goal: a disk that refuses a record which is under way leaves nothing half done. Method: its publisher's disk is full;
-/// others have the record; once there is room it comes back by itself.
+/// Goal: a disk that refuses a record which is under way leaves nothing half done. Method: its
+/// publisher's disk is full; others have the record; once there is room it comes back by itself.
 #[test]
 fn record_that_the_publishers_disk_refuses_comes_back_by_sync() {
     each_seed("record_that_the_publishers_disk_refuses_comes_back_by_sync", 50, |world| {
@@ -178,15 +178,17 @@ fn record_that_the_publishers_disk_refuses_comes_back_by_sync() {
     });
 }
 
-/// Goal: what is not durable is bounded, and what is over it is late and not lost. Method: a disk that takes no write for a
-/// while, and more records than may go ahead of it.
+/// Payload of records that fill what may go ahead.
+const BYTES: usize = 200_000;
+
+/// Goal: what is not durable is bounded, and what is over it is late and not lost. Method: a disk
+/// that takes no write for a while, and more records than may go ahead of it.
 #[test]
 fn beyond_the_bound_records_wait_for_the_disk() {
     each_seed("beyond_the_bound_records_wait_for_the_disk", 5, |world| {
         let (group, hosts) = world.group_of(&["ada", "bob"]);
         world.run_for(Duration::from_secs(10));
         world.host(hosts[1]).disk.write_delay = (30_000_000, 30_000_000);
-        const BYTES: usize = 200_000;
         let count = 2 * limits::AHEAD_BYTES_MAX / BYTES;
         let payload = |n: usize| format!("{n:03}{}", ".".repeat(BYTES - 3));
         for number in 0..count {

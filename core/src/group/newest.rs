@@ -1,10 +1,12 @@
 //! What a newcomer sees first: the newest records, before any comparison of stores.
 //!
-//! A comparison of three classes takes some round trips, and a person who has just joined waits for them. So a member
-//! sends a newcomer that becomes its neighbour the newest records of applications at once, each behind the membership of
-//! its signer. The newcomer checks them as it checks any record, and the comparison that follows finds them there.
+//! A comparison of three classes takes some round trips, and a person who has just joined waits for
+//! them. So a member sends a newcomer that becomes its neighbour the newest records of applications
+//! at once, each behind the membership of its signer. The newcomer checks them as it checks any
+//! record, and the comparison that follows finds them there.
 //!
-//! A newcomer is who has proved an invitation on this very link: it has no records. Nobody else is sent any unasked.
+//! A newcomer is who has proved an invitation on this very link: it has no records. Nobody else is
+//! sent any unasked.
 use super::Group;
 use super::membership::membership_id;
 use crate::id::{CertificateId, RecordId};

@@ -5,20 +5,26 @@
 //!                └───  no:                                           disk ──► all of it
 //! ```
 //!
-//! A record goes **ahead** of the disk: it is passed on and shown as soon as it is accepted, or every hop would take as
-//! long as a disk does. What says that the record is held (acknowledgement, answer to its publisher, `Stored`, the end
-//! of a sync) waits for the disk. Until then its bytes stay here, for neighbours that ask.
+//! A record goes **ahead** of the disk: it is passed on and shown as soon as it is accepted, or
+//! every hop would take as long as a disk does. What says that the record is held (acknowledgement,
+//! answer to its publisher, `Stored`, the end of a sync) waits for the disk. Until then its bytes
+//! stay here, for neighbours that ask.
 //!
 //! | what happens | what follows |
 //! |---|---|
 //! | [`AHEAD_BYTES_MAX`](limits::AHEAD_BYTES_MAX) of the group are ahead | further records wait for the disk, in their order |
 //! | the disk refused a record lately (`refused.rs`) | the same |
-//! | the disk refuses a record that went ahead | it is taken back here: `Withdrawn`, and what the disk holds stands again; its publisher gets the error. Who has it from us keeps it, and a later sync brings it back |
-//! | we crash | the same; the next version of a record of ours differs from the lost one, see [`next_version`](crate::record::next_version) |
+//! | the disk refuses a record that went ahead | it is taken back here, see below |
+//! | we crash | it is not here at the next start, and the rest is the same |
 //!
-//! A record of others that waits is passed on at once all the same: its bytes are in memory, and no tree breaks at a
-//! slow disk. A comparison of stores counts records that are on their way, or neighbours would send them again; what
-//! became of them says the end of the sync.
+//! A record that is **taken back** is `Withdrawn`, and what the disk holds stands again; its
+//! publisher gets the error. The neighbours that have it keep it, and a later sync brings it back.
+//! The next version of ours differs from the lost one, see
+//! [`next_version`](crate::record::next_version).
+//!
+//! A record of others that waits is passed on at once all the same: its bytes are in memory, and no
+//! tree breaks at a slow disk. A comparison of stores counts records that are on their way, or
+//! neighbours would send them again; what became of them says the end of the sync.
 use super::Group;
 use crate::error::Error;
 use crate::id::RecordId;
@@ -68,8 +74,8 @@ impl Writing {
         Self { records, ahead_bytes: 0, waiting: 0, stored: Vec::new() }
     }
 
-    /// A version of a record is on its way; the index held `before`. Returns whether it goes ahead, which no record does
-    /// while the disk `refuses` any or an earlier one waits.
+    /// A version of a record is on its way; the index held `before`. Returns whether it goes ahead,
+    /// which no record does while the disk `refuses` any or an earlier one waits.
     pub(super) fn begin(
         &mut self,
         (id, version): (RecordId, u64),
@@ -96,7 +102,8 @@ impl Writing {
         ahead
     }
 
-    /// A neighbour is to learn when this version is durable. Returns whether it is on its way at all.
+    /// A neighbour is to learn when this version is durable. Returns whether it is on its way at
+    /// all.
     pub(super) fn owe(&mut self, link: LinkId, id: RecordId, version: u64, useful: bool) -> bool {
         let underway = self.records.get_mut(&id).filter(|underway| underway.version == version);
         let Some(Underway { owed, .. }) = underway else { return false };
@@ -121,7 +128,8 @@ impl Writing {
         self.records.contains_key(&id)
     }
 
-    /// A write was answered. Returns who is owed an acknowledgement of it, and what the disk held before.
+    /// A write was answered. Returns who is owed an acknowledgement of it, and what the disk held
+    /// before.
     fn landed(&mut self, written: &Written, durable: bool) -> (Vec<Owed>, Option<Meta>) {
         let record = written.signed.record();
         if written.ahead {

@@ -45,8 +45,6 @@ const OPEN_WITHIN: Duration = Duration::from_secs(20);
 const STRANGER_CHECKED_WITHIN: Duration = Duration::from_secs(5);
 /// Most messages taken from one link before the next link has its turn. Ours: 1 MiB.
 const READS_AT_ONCE: usize = 64;
-/// DTLS packets kept that came before the address of the other end was checked. Guess: a first flight. More are dropped.
-const HASTY_MAX: usize = 4;
 /// A packet's address is held for a link that was heard so lately: two keep-alives.
 const HEARD_LATELY: Duration = Duration::from_secs(4);
 
@@ -103,9 +101,6 @@ pub(super) struct Link {
     /// Send progress must be reported.
     pub(super) report: bool,
     checked: bool,
-    /// DTLS packets that came before that, in order. The stack would drop them, and a browser repeats its hello only after
-    /// 50 ms: it is ready as soon as we have answered its check, and we are only when it has answered ours.
-    hasty: Vec<TaggedBytesMut>,
     early_by: Duration,
     dead: bool,
     deadline: Instant,
@@ -171,7 +166,6 @@ impl Link {
             open: false,
             report: false,
             checked: false,
-            hasty: Vec::new(),
             early_by: Duration::ZERO,
             dead: false,
             deadline: now + OPEN_WITHIN,
@@ -293,20 +287,10 @@ impl Link {
             ecn: None,
             transport_protocol: TransportProtocol::UDP,
         };
-        let packet = TaggedBytesMut { now, transport, message: BytesMut::from(packet) };
-        // Source: RFC 7983 §7.
-        let is_dtls = packet.message.first().is_some_and(|first| (20..=63).contains(first));
-        if self.checked || !is_dtls {
-            self.read(packet);
-        } else if self.hasty.len() < HASTY_MAX {
-            self.hasty.push(packet);
-        }
-    }
-
-    fn read(&mut self, packet: TaggedBytesMut) {
+        let message = BytesMut::from(packet);
         let _ = self.guard(|link| {
             // A packet that is refused is one that is dropped.
-            let _ = link.connection.handle_read(packet);
+            let _ = link.connection.handle_read(TaggedBytesMut { now, transport, message });
             Ok(())
         });
     }
@@ -346,17 +330,9 @@ impl Link {
 
     /// The next event or message, of at most `budget` messages.
     pub(super) fn step(&mut self, budget: &mut Reads) -> Option<Step> {
-        loop {
-            while let Some(Some(event)) = self.guard(|link| Ok(link.connection.poll_event())) {
-                if let Some(step) = self.event(event) {
-                    return Some(step);
-                }
-            }
-            if !self.checked || self.hasty.is_empty() {
-                break;
-            }
-            for packet in std::mem::take(&mut self.hasty) {
-                self.read(packet);
+        while let Some(Some(event)) = self.guard(|link| Ok(link.connection.poll_event())) {
+            if let Some(step) = self.event(event) {
+                return Some(step);
             }
         }
         while self.open && !self.paused && budget.left() {
