@@ -25,6 +25,13 @@ impl Node {
         links.filter(|&id| self.links.ready(id).is_some_and(|ready| ready.rendezvous)).collect()
     }
 
+    /// Whether we took seats at the other end of a link. Whoever else names a table would learn from the answer that we are
+    /// in its group.
+    fn sits_at(&self, via: LinkId) -> bool {
+        let ours = self.links.get(via).is_some_and(|link| link.initiator);
+        ours && self.links.ready(via).is_some_and(|ready| ready.rendezvous)
+    }
+
     pub(super) fn group_of_table(&self, table: Digest) -> Option<GroupId> {
         self.groups.keys().copied().find(|&group| wire::table_of(group) == table)
     }
@@ -36,7 +43,9 @@ impl Node {
         if seats.len() > limits::PAGE_MAX || apart.len() > limits::PAGE_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        let Some(id) = self.group_of_table(table) else { return Ok(()) };
+        let Some(id) = self.group_of_table(table).filter(|_| self.sits_at(via)) else {
+            return Ok(());
+        };
         // One link joins two parts; the others follow from it.
         if let Some(&seat) = apart.first() {
             self.offer_to_seat(id, via, table, seat);
@@ -76,7 +85,7 @@ impl Node {
         if signal.len() > limits::SIGNAL_BYTES_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        if self.group_of_table(table).is_some() {
+        if self.sits_at(via) && self.group_of_table(table).is_some() {
             self.signal_from(Over::Table { via, table, seat }, seat, attempt, signal.into());
         }
         Ok(())
