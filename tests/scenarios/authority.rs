@@ -702,3 +702,63 @@ fn b5_offers_reach_whom_they_are_for() {
         }
     });
 }
+
+/// S6. Fay has a link for one use, and loses her disk. What she redeems again gives her what she had; once that was taken
+/// away, nothing.
+#[test]
+fn s6_who_redeems_again_is_given_what_it_has_and_nothing_once_that_is_revoked() {
+    let test = "s6_who_redeems_again_is_given_what_it_has_and_nothing_once_that_is_revoked";
+    tell(test, 10, |world, wrong| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let [ada, bob] = hosts[..] else { panic!("two hosts") };
+        let fay = world.native("fay");
+        let all = [ada, bob, fay];
+        let mut invitation = world.invite_bearer(ada, group, 1, HOUR);
+        invitation.addresses = vec![rtc_address(ada), rtc_address(bob)];
+        let join = |world: &mut World| {
+            let joined = world.join(fay, invitation.clone());
+            world.run_for(SOON);
+            joined
+        };
+        assert_eq!(join(world), Ok(group));
+        world.say_to(fay, group, "fay is here", &all);
+        let first = member(world, ada, group, fay).certificate;
+        let lose_disk = |world: &mut World| {
+            world.crash(fay);
+            drop(std::mem::take(&mut world.host(fay).disk));
+            world.run_for(SOON);
+            world.start(fay);
+            world.await_opened(fay);
+        };
+        for _ in 0..3 {
+            lose_disk(world);
+            if join(world) != Ok(group) {
+                wrong.push("she cannot come back".to_owned());
+            }
+        }
+        world.say_to(fay, group, "fay is back", &all);
+        let now = member(world, ada, group, fay).certificate;
+        if now != first {
+            wrong.push("she was given another certificate".to_owned());
+        }
+        let redemptions = world.hosts()[ada].disk.records(group).into_iter();
+        let redemptions = redemptions.filter(|it| it.kind.as_str() == RecordType::REDEMPTION);
+        let count = redemptions.count();
+        if count != 1 {
+            wrong.push(format!("{count} redemptions"));
+        }
+        let target = Target::Certificate(first);
+        let (reason, keep) = (Reason::Misconduct, Keep::ALL);
+        ok(world.ask(ada, Command::Revoke { group, target, reason, keep }));
+        world.run_for(SOON);
+        lose_disk(world);
+        let joined = join(world);
+        if joined.is_ok() {
+            wrong.push(format!("revoked, and back again: {joined:?}"));
+        }
+        let standing = member(world, bob, group, fay).standing;
+        if !matches!(standing, Standing::Revoked { .. }) {
+            wrong.push(format!("she is {standing:?} again"));
+        }
+    });
+}
