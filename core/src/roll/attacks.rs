@@ -1,8 +1,8 @@
 //! Attacks on the roll by members who sign by hand. Each once broke a promise.
 use super::*;
-use crate::cert::Role;
 use crate::cert::tests::{issue_first, issue_member, issue_root};
 use crate::cert::verify_chain;
+use crate::cert::{self, Role, Subject};
 use crate::id::Digest;
 use crate::identity::{GroupKey, Identity, verify};
 use std::time::Duration;
@@ -163,16 +163,9 @@ fn an_inviting_member_changes_nobody_elses_membership() {
     let m = w.first(&mallory, Role::Inviting, [1; 16], NOW);
     let grant = crate::policy::Grant::new(Role::Member, vec!["editor".into()]).unwrap();
     let subject = cert_subject(&bob);
-    let c = crate::cert::issue_by_owner(
-        &w.key,
-        &w.root,
-        subject,
-        &grant,
-        [2; 16],
-        NOW,
-        NOW.after(DAY * 365),
-    )
-    .unwrap();
+    let c =
+        cert::issue_by_owner(&w.key, &w.root, subject, &grant, [2; 16], NOW, NOW.after(DAY * 365))
+            .unwrap();
     let b = w.verified(&[w.root.clone(), c]);
     // Same key, another name, one role more, no application role.
     let renamed = bob.reissue("a liar", "", [7; 16], NOW).unwrap();
@@ -190,8 +183,8 @@ fn an_inviting_member_changes_nobody_elses_membership() {
     );
 }
 
-fn cert_subject(of: &Identity) -> crate::cert::Subject<'_> {
-    crate::cert::Subject::of_identity(of.certificate()).unwrap()
+fn cert_subject(of: &Identity) -> Subject<'_> {
+    Subject::of_identity(of.certificate()).unwrap()
 }
 
 /// One who leaves does not use up the revocations of all.
@@ -211,4 +204,55 @@ fn one_who_leaves_leaves_once() {
     }
     let effect = roll.revocations.values().filter(|act| roll.has_effect(act)).count();
     assert_eq!(effect, 1, "revocations of one plain member that stay for good");
+}
+
+/// Renewal keeps seniority: who began first is renewed first, and is junior to nobody who was not renewed yet. By another
+/// issuer farther from the root, or from a lesser role, rank begins anew.
+#[test]
+fn renewal_does_not_turn_seniority_round() {
+    let w = World::new();
+    let (ada, eve, bob) = (who(1, "Ada"), who(2, "Eve"), who(3, "Bob"));
+    let a = w.first(&ada, Role::Administrator, [1; 16], NOW);
+    let e = w.first(&eve, Role::Administrator, [2; 16], NOW.after(DAY));
+    let renewed = |chain: &VerifiedChain, role: Role| {
+        let (begin, end) = (NOW.after(DAY * 30), NOW.after(DAY * 365));
+        let subject = Subject::of_member(chain);
+        let grant = role.into();
+        let (key, root) = (&w.key, &w.root);
+        let c = cert::issue_by_owner(key, root, subject, &grant, [9; 16], begin, end);
+        w.verified(&[w.root.clone(), c.unwrap()])
+    };
+    let again = renewed(&a, Role::Administrator);
+    assert_eq!(again.leaf().since(), a.leaf().since());
+    assert!(may_revoke(&again, &e) && !may_revoke(&e, &again));
+    let and_again = renewed(&again, Role::Administrator);
+    assert!(may_revoke(&and_again, &e) && !may_revoke(&e, &and_again));
+    // Who was promoted since is junior to all who were there.
+    let member = w.first(&bob, Role::Inviting, [4; 16], NOW);
+    let promoted = renewed(&member, Role::Administrator);
+    assert!(may_revoke(&e, &promoted) && !may_revoke(&promoted, &e));
+}
+
+/// An administrator who makes more of itself does not use up what seniors revoke.
+#[test]
+fn juniors_have_a_share_and_seniors_come_first() {
+    let w = World::new();
+    let a = w.first(&who(1, "Ada"), Role::Administrator, [1; 16], NOW);
+    let m = w.first(&who(2, "Mallory"), Role::Administrator, [2; 16], NOW.after(DAY));
+    let mut roll = Roll::new(w.owner.clone());
+    [&a, &m].into_iter().for_each(|chain| assert!(roll.add(chain.clone())));
+    let puppet = who(3, "P");
+    let share = limits::REVOCATIONS_PER_SIGNER_MAX as u64;
+    let p = w.below(&who(2, "Mallory"), &m, &puppet, Role::Member, [3; 16], NOW.after(DAY));
+    // Latest first, so that each comes before all that are there.
+    for n in (0..share + 20).rev() {
+        let act = act(n + 10, &m, &p);
+        if roll.has_effect(&act) {
+            roll.revoke(id(n), act);
+        }
+    }
+    let effect = |roll: &Roll| roll.acts().filter(|(_, act)| roll.has_effect(act)).count() as u64;
+    assert_eq!(effect(&roll), share);
+    assert!(!roll.has_effect(&act(u64::MAX, &m, &p)), "one too many");
+    assert!(roll.has_effect(&act(u64::MAX, &a, &m)) && roll.has_effect(&act(1, &w.owner, &a)));
 }

@@ -211,3 +211,20 @@ fn who_leaves_takes_back_its_own_and_nothing_that_it_changed() {
     replica.with(|group, ctx| group.enforce(ctx, &mut links));
     assert_eq!(replica.held(), Held::from([(changed.record().id, changed.digest())]));
 }
+
+/// The group's key signs a second root, with another policy: what stands under it is another group's, though its certificates
+/// hold. And what a group that began with it holds does not open under this one.
+#[test]
+fn memberships_under_another_root_of_one_key_are_no_memberships() {
+    let story = Story::new(1);
+    let policy = Policy { rights: Vec::new(), ..Policy::default() };
+    let other = Story::under(1, &policy);
+    assert_eq!(other.group(), story.group());
+    assert_eq!(other.bob.chain.group(), story.bob.chain.group());
+    let mut replica = Replica::new(&story);
+    let shows = membership(&other, &other.bob, &other.bob.chain);
+    assert_eq!(replica.offer(&shows), Err(BadRecord::Certificate));
+    let certificates = other.bob.chain.certificates();
+    let verdict = replica.with(|group, ctx| group.verify_chain(certificates, ctx));
+    assert_eq!(verdict, Err(cert::CertError::OtherGroup));
+}
