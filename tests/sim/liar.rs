@@ -257,7 +257,7 @@ impl World {
             [&[NUMBER], &expires.0.to_be_bytes()[..]].concat(),
         ];
         let payload = pretence::map(0, &fields);
-        let random = u64::from(uses) << 24 | self.chance.any() % (1 << 24);
+        let random = (u64::from(uses) << 24) | (self.chance.any() % (1 << 24));
         let lifetime = Duration::from_secs(86_400);
         let kind = RecordType::INVITATION;
         let claim = Claim { kind, random, payload, replaces: None, deleted: false, lifetime };

@@ -170,7 +170,7 @@ pub(super) fn revocation_id(signer: PeerId, target: Target, nth: u8) -> RecordId
 /// has come by it.
 pub(super) fn invitation_id(inviter: PeerId, uses: u32, random: u64) -> RecordId {
     let uses = u64::from(uses).min(USES_IN_ID_MAX);
-    let random = uses << USES_SHIFT | random % (1 << USES_SHIFT);
+    let random = (uses << USES_SHIFT) | (random % (1 << USES_SHIFT));
     RecordId::new(inviter, RecordType::INVITATION, random)
 }
 

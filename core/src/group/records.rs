@@ -236,7 +236,11 @@ impl Group {
         let new_member = match &meaning {
             Meaning::Membership(issued) => Some(issued.id()),
             Meaning::Redemption(used) => Some(used.newcomer.id()),
-            _ => None,
+            Meaning::Nothing
+            | Meaning::TakenBack
+            | Meaning::Properties(_)
+            | Meaning::Invitation(_)
+            | Meaning::Revocation(_) => None,
         };
         self.store_record(ctx, signed, &chain, meaning, from, None);
         if let Some(certificate) = new_member {

@@ -171,7 +171,7 @@ impl World {
                 let role = vec![2];
                 let fields = [key(), role, vec![0x80], vec![5], number(new.expires.0)];
                 let record = internal(RecordType::INVITATION, map(0, &fields));
-                let random = 5 << 24 | random % (1 << 24);
+                let random = (5 << 24) | (random % (1 << 24));
                 Record { id: RecordId::new(me, RecordType::INVITATION, random), ..record }
             }
             Pretence::Redeem => {

@@ -132,7 +132,7 @@ impl World {
         let eve = member(&story, 62, "Eve", None, Role::Inviting);
         let dan = member(&story, 63, "Dan", Some(&eve), Role::Member);
         let mallory = member(&story, 64, "Mallory", None, role);
-        let by = (role != Role::Member).then_some(&mallory).unwrap_or(&eve);
+        let by = if role == Role::Member { &eve } else { &mallory };
         let guest = member(&story, 65, "Guest", Some(by), Role::Member);
         let link = BearerSecret::from_bytes([7; 16]);
         let mut world = Self {
