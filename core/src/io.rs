@@ -32,6 +32,8 @@ pub use event::{
     NodeState, SyncPhase,
 };
 
+pub use crate::reach::tried::Tried;
+
 use crate::address::Address;
 use crate::error::{Error, Misbehaved};
 use crate::id::Fingerprint;

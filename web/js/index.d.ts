@@ -101,6 +101,7 @@ export type ErrorCode =
   | "invitation-for-another"
   | "invitation-invalid"
   | "nobody-found"
+  | "too-many-nodes"
   | "invitation-used-up"
   | "password-needed"
   | "too-many-tries"

@@ -1,5 +1,5 @@
 //! Becoming a member, and what members issue and publish in the group's name or their own.
-use super::{Group, Joining, Proof, Timer};
+use super::{Group, Joining, Known, Proof, Timer};
 use crate::address::Address;
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
@@ -19,8 +19,9 @@ use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::time::Duration;
 
-/// How long a join looks for somebody who can let us in. Guess: several rounds of looking.
-const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a join looks for somebody who can let us in. Guess: twice what attempts that hang take, and less than the
+/// patience of a command, whose user is to read what was tried.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How the core publishes a record of its own. The default is a new one of ours, as long as our membership.
 #[derive(Default)]
@@ -128,7 +129,8 @@ impl Group {
         let owner = VerifiedChain::owner(&invitation.root, ctx.checks.verify)
             .map_err(Error::InvitationInvalid)?;
         let mut group = Self::new(ctx.table_secret, invitation.name, owner);
-        group.known = invitation.addresses.iter().map(|address| vec![address.clone()]).collect();
+        let known = invitation.addresses.iter().cloned();
+        group.known = known.map(|address| Known { peer: None, addresses: vec![address] }).collect();
         match invitation.kind {
             InvitationKind::Bound { chain, .. } => {
                 let chain = cert::verify_chain(&chain, group.id, ctx.checks.verify)

@@ -2,12 +2,15 @@
 use super::{Closing, Ctx, Node, WAITING_MAX};
 use crate::address::Address;
 use crate::error::Error;
-use crate::group::{Group, Plan};
+use crate::group::Group;
 use crate::identity;
 use crate::io::{Command, LinkId, LinkInfo, Output, Reply, RequestId};
 use crate::limits;
 use crate::storage;
 use crate::wire::{self, Sit, kind};
+
+/// Links on which a group that is being joined is asked for at once, the newest. Guess.
+const ASKED_MAX: usize = 32;
 
 impl Node {
     pub(super) fn done(&mut self, request: RequestId, result: Result<Reply, Error>) {
@@ -52,7 +55,7 @@ impl Node {
                 }
                 self.room_for_a_group()?;
                 let group = Group::join(&mut ctx!(self), invitation, password, request)?;
-                self.dialer.hurry(self.now);
+                self.dialer.hurry(self.now.mono);
                 self.add_group(group);
                 return Ok(());
             }
@@ -124,12 +127,18 @@ impl Node {
                 Reply::Ok
             }
             Command::Links => Reply::Links(self.links()),
+            Command::Explain { group } => {
+                if !self.groups.contains_key(&group) {
+                    return Err(Error::UnknownGroup);
+                }
+                Reply::Tried(Box::new(self.tried(group)))
+            }
             Command::Connect { node } => {
-                self.dialer.add(self.now, node);
+                self.dialer.name(self.now.mono, node).map_err(|_| Error::TooManyNodes)?;
                 Reply::Ok
             }
             Command::Leave { group } => {
-                let mut left = self.groups.remove(&group).ok_or(Error::UnknownGroup)?;
+                let mut left = self.forget_group(group).ok_or(Error::UnknownGroup)?;
                 left.resign(&mut ctx!(self));
                 left.leave_graph(&mut ctx!(self), &mut self.links);
                 left.refuse_waiting(&mut ctx!(self), &Error::UnknownGroup);
@@ -168,16 +177,15 @@ impl Node {
     /// A group begins: it is looked for on the links that we have.
     pub(super) fn add_group(&mut self, group: Group) {
         let id = group.id;
+        let mut links = self.dialer.named_links();
+        if !group.is_ready() {
+            // The inviter may be somebody to whom we have a link already.
+            let ready = self.links.iter().map(|(link, _)| link);
+            let ready = ready.filter(|&link| self.links.ready(link).is_some());
+            links.extend(ready.collect::<Vec<_>>().into_iter().rev().take(ASKED_MAX));
+        }
         self.groups.insert(id, Box::new(group));
-        let configured: Vec<LinkId> = self
-            .plans
-            .iter()
-            .filter(|(link, plan)| {
-                matches!(plan, Plan::Configured(_)) && self.links.ready(**link).is_some()
-            })
-            .map(|(&link, _)| link)
-            .collect();
-        for link in configured {
+        for link in links {
             self.open(id, link);
         }
         for link in self.rendezvous_links() {
