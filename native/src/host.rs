@@ -8,7 +8,7 @@ use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
-use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, Reply};
+use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, Reply, Tried};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
@@ -185,6 +185,17 @@ impl Host {
     /// [`CommandError`]. That a node is not reached is no error: it is tried again.
     pub async fn connect(&self, node: NodeUrl) -> Result<(), CommandError> {
         self.requests.ask(Command::Connect { node }).await.map(drop)
+    }
+
+    /// What a group did to find members since it had a neighbour last; also while a join is under way.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn explain(&self, group: GroupId) -> Result<Tried, CommandError> {
+        let Reply::Tried(tried) = self.requests.ask(Command::Explain { group }).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(*tried)
     }
 
     /// What happens from here on.
