@@ -1,6 +1,6 @@
 //! Errors: what the application sees, and everything that a peer can do wrong.
 use crate::cert::CertError;
-use crate::io::StoreFault;
+use crate::io::{StoreFault, Tried};
 
 /// Why a command failed. Each says what the caller can do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,9 +56,12 @@ pub enum Error {
     /// The invitation's certificates do not hold.
     #[error("this invitation is not genuine: {0}")]
     InvitationInvalid(CertError),
-    /// Nobody who can redeem the invitation was found in time.
-    #[error("no member who can let you in was found; try again when the inviter is online")]
-    NobodyFound,
+    /// Nobody who can redeem the invitation was found in time: what was tried, and what to do.
+    #[error("no member who can let you in was found: {0}")]
+    NobodyFound(Box<Tried>),
+    /// All places for named nodes are taken by nodes that are linked.
+    #[error("too many nodes are named; name fewer")]
+    TooManyNodes,
     /// Nobody who can tell what the invitation is about was found in time. Where one was looked for, for people.
     #[error(
         "what this invitation is about needs a reachable member, and none was reached{}; you can join all the same",
@@ -139,7 +142,8 @@ impl Error {
             Self::InvitationExpired => "invitation-expired",
             Self::InvitationForAnother => "invitation-for-another",
             Self::InvitationInvalid(_) => "invitation-invalid",
-            Self::NobodyFound => "nobody-found",
+            Self::NobodyFound(_) => "nobody-found",
+            Self::TooManyNodes => "too-many-nodes",
             Self::NobodyToAsk(_) => "nobody-to-ask",
             Self::InvitationUsedUp => "invitation-used-up",
             Self::WrongPassword => "wrong-password",

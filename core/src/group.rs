@@ -55,6 +55,7 @@ use crate::node::Ctx;
 use crate::node_url::NodeUrl;
 use crate::password::Secret;
 use crate::policy::Grant;
+use crate::reach::tried::Trace;
 use crate::record::Attribute;
 use crate::roll::{Roll, Standing};
 use crate::storage::{self, Class, Commit};
@@ -68,7 +69,7 @@ use std::time::Duration;
 
 use peer_time::PeerTime;
 
-pub(crate) use graph::{Plan, SlotState};
+pub(crate) use graph::SlotState;
 pub(crate) use preview::preview_of_bound;
 pub(crate) use records::answer_page;
 pub(crate) use signal::Verdict;
@@ -94,7 +95,7 @@ pub(crate) struct Group {
     /// What became of our membership, as the application was told.
     own_standing: Standing,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
-    known: VecDeque<Vec<Address>>,
+    known: VecDeque<Known>,
     /// Nodes that the invitation named: where to begin as well.
     nodes: Vec<NodeUrl>,
 
@@ -129,8 +130,12 @@ pub(crate) struct Group {
 
     // graph
     slots: BTreeMap<LinkId, graph::Slot>,
-    /// Links that we are opening for this graph, and to which node.
-    attempts: BTreeMap<LinkId, Option<NodeId>>,
+    /// Links that we are opening for this graph.
+    attempts: BTreeMap<LinkId, upkeep::Attempt>,
+    /// What we did to find somebody since we had a neighbour last.
+    pub(crate) trace: Trace,
+    /// Links on which a member asked for this graph while we did, before we have a membership.
+    asked_back: BTreeSet<LinkId>,
     tried: BTreeMap<NodeId, Time>,
     referrals: VecDeque<wire::Referral>,
     routes: BTreeMap<NodeId, LinkId>,
@@ -229,6 +234,15 @@ enum Proof {
     Password(RecordId, Secret),
 }
 
+/// Where somebody could be dialled in earlier times.
+#[derive(Clone)]
+struct Known {
+    /// Who said so; nobody we know if it stood in an invitation.
+    peer: Option<PeerId>,
+    /// Of one node.
+    addresses: Vec<Address>,
+}
+
 /// A node that says it is here.
 struct Present {
     peer: PeerId,
@@ -284,6 +298,9 @@ struct Saved {
     /// With their versions.
     #[n(9)]
     hidden: Option<Vec<(RecordId, u64)>>,
+    /// Whose addresses `known` are; no id where that is not known.
+    #[n(10)]
+    known_of: Option<Vec<PeerId>>,
     #[n(16)]
     peer_time_base: Option<i64>,
     #[n(17)]
@@ -339,6 +356,8 @@ impl Group {
             showing: BTreeSet::new(),
             slots: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            trace: Trace::default(),
+            asked_back: BTreeSet::new(),
             tried: BTreeMap::new(),
             referrals: VecDeque::new(),
             routes: BTreeMap::new(),
@@ -402,7 +421,11 @@ impl Group {
         group.chain = Some(chain);
         group.ready = saved.ready;
         group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
-        group.known = saved.known.into();
+        let mut peers = saved.known_of.unwrap_or_default().into_iter();
+        let peer_of = |peer: Option<PeerId>| peer.filter(|peer| *peer != PeerId::default());
+        let known = saved.known.into_iter();
+        group.known =
+            known.map(|addresses| Known { peer: peer_of(peers.next()), addresses }).collect();
         let nodes = saved.nodes.unwrap_or_default();
         group.nodes = nodes.iter().filter_map(|url| url.parse().ok()).collect();
         for (id, secret) in saved.passwords.unwrap_or_default() {
@@ -427,7 +450,8 @@ impl Group {
             peer_time_base: Some(self.peer_time.base_ms()),
             pin: Some(self.pin),
             nodes: Some(self.nodes.iter().map(ToString::to_string).collect()),
-            known: self.known.iter().cloned().collect(),
+            known: self.known.iter().map(|known| known.addresses.clone()).collect(),
+            known_of: Some(self.known.iter().map(|known| known.peer.unwrap_or_default()).collect()),
             passwords: Some(
                 self.password_secrets().into_iter().map(|(id, it)| (id, it.into())).collect(),
             ),
@@ -487,6 +511,11 @@ impl Group {
         self.chain.is_some()
     }
 
+    /// Whether a sync was ever completed, or we are the creator.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready
+    }
+
     /// Longest message that a neighbour may send.
     pub(crate) fn message_bytes_max(&self) -> usize {
         let payload = self.payload_bytes_max().max(limits::INTERNAL_PAYLOAD_BYTES_MAX);
@@ -523,7 +552,7 @@ impl Group {
                 Timer::Beat => self.beat(ctx, links),
                 Timer::Contact => self.publish_contact(ctx),
                 Timer::Standing => self.change_standing(ctx),
-                Timer::Repair => self.repair(ctx, links),
+                Timer::Repair => self.repair(ctx),
                 Timer::Expiry => self.expire(ctx),
                 Timer::Confirm => self.confirm_deletions(ctx),
                 Timer::Refresh => self.refresh(ctx),
@@ -560,7 +589,7 @@ impl Group {
         let neighbour = state == SlotState::Neighbour;
         match (message[0], state) {
             (kind::OPENED, SlotState::Opening) => self.on_opened(ctx, links, link, body)?,
-            (kind::NOT_OPENED, SlotState::Opening) => self.on_not_opened(links, link),
+            (kind::NOT_OPENED, SlotState::Opening) => self.on_not_opened(ctx, links, link),
             (kind::REDEEM, SlotState::Opened | SlotState::Guest) => {
                 self.on_redeem(ctx, links, link, body)?;
             }

@@ -34,6 +34,8 @@ pub use event::{
 };
 pub use preview::{OpenPreview, Preview};
 
+pub use crate::reach::tried::Tried;
+
 use crate::address::Address;
 use crate::error::{Error, Misbehaved};
 use crate::id::Fingerprint;

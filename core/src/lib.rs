@@ -12,8 +12,7 @@
 //!   ┌──────────────────────────── Node ───────────────────────────┐
 //!   │ link        handshake, frames, queue, silence               │
 //!   │ group       membership · records · graph · flood · sync     │
-//!   │ rendezvous  where those without a link find each other      │
-//!   │ dial        nodes that the application named                │
+//!   │ reach       dialling · rendezvous · signals                 │
 //!   │ storage     what is to become durable, what is to be read   │
 //!   └──────────────────────────────┬──────────────────────────────┘
 //!                                  ▼
@@ -40,7 +39,6 @@ mod budget;
 pub mod cert;
 mod conduct;
 pub mod config;
-mod dial;
 pub mod error;
 mod group;
 pub mod id;
@@ -57,11 +55,10 @@ mod noise;
 pub mod password;
 pub mod policy;
 pub mod provider;
+mod reach;
 pub mod reconcile;
 pub mod record;
-mod rendezvous;
 pub mod roll;
-mod signalling;
 mod storage;
 pub mod stored;
 pub mod symbols;

@@ -175,6 +175,12 @@ impl Links {
         self.links.keys().copied().find(|&id| self.ready(id).is_some_and(|r| r.node == node))
     }
 
+    /// The ready link to a node of a peer.
+    pub(crate) fn to(&self, node: NodeId, peer: PeerId) -> Option<LinkId> {
+        let leads = |ready: &Ready| ready.node == node && ready.peer == peer;
+        self.links.keys().copied().find(|&id| self.ready(id).is_some_and(leads))
+    }
+
     /// Forgets a link.
     pub(crate) fn remove(&mut self, link: LinkId) -> Option<Link> {
         let removed = self.links.remove(&link)?;

@@ -6,22 +6,23 @@
 use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::conduct::Conduct;
-use crate::dial::{Dialer, Due};
 use crate::error::{Error, Misbehaved};
-use crate::group::{Group, Plan, Verdict};
-use crate::id::{Digest, GroupId, NodeId, NodeNonce};
+use crate::group::{Group, Verdict};
+use crate::id::{Digest, GroupId, NodeId, NodeNonce, PeerId};
 use crate::identity::{Domain, Identity};
 use crate::io::{
     CloseReason, Command, Dial, Event, Input, LinkId, Outbox, Output, Reply, RequestId, Transport,
-    Wake,
+    Tried, Wake,
 };
 use crate::limits;
 use crate::link::{Checked, Links, Received};
 use crate::noise::StaticKey;
 use crate::provider::{Channel, Checks, Membership, Provider};
+use crate::reach::dial::{Dialer, Step, Want, Wish};
+use crate::reach::purpose::Purpose;
+use crate::reach::rendezvous::Tables;
+use crate::reach::signals::{Over, Ways};
 use crate::record::{Record, RecordType, Signed};
-use crate::rendezvous::Tables;
-use crate::signalling::{Over, Ways};
 use crate::storage::Storage;
 use crate::time::{Now, Time};
 use crate::wire::{self, Message, kind};
@@ -106,14 +107,18 @@ pub(crate) struct Ctx<'a> {
     pub(crate) addresses: &'a [Address],
     pub(crate) out: &'a mut Outbox,
     pub(crate) storage: &'a mut Storage,
-    pub(crate) plans: &'a mut BTreeMap<LinkId, Plan>,
+    pub(crate) purposes: &'a mut BTreeMap<LinkId, Purpose>,
     pub(crate) ways: &'a mut Ways,
     /// Groups that look for members at the rendezvous nodes.
     pub(crate) sit: &'a mut BTreeSet<GroupId>,
     /// Links to close at the end of this input, unless another graph needs them.
     pub(crate) unwanted: &'a mut BTreeMap<LinkId, CloseReason>,
-    /// Nodes that the application named.
-    pub(crate) named: &'a Dialer,
+    /// What is being dialled.
+    pub(crate) dialer: &'a Dialer,
+    /// Links that groups want from now on.
+    pub(crate) wishes: &'a mut Vec<Wish>,
+    /// Groups that have got a neighbour: they look for any member no longer.
+    pub(crate) settled: &'a mut BTreeSet<GroupId>,
 }
 
 impl Ctx<'_> {
@@ -149,13 +154,15 @@ pub struct Node {
     links: Links,
     conduct: Conduct,
     storage: Storage,
-    plans: BTreeMap<LinkId, Plan>,
+    purposes: BTreeMap<LinkId, Purpose>,
     ways: Ways,
     sit: BTreeSet<GroupId>,
     unwanted: BTreeMap<LinkId, CloseReason>,
     /// Each in a box: a map makes room for eleven at once, and nearly all nodes have one.
     groups: BTreeMap<GroupId, Box<Group>>,
     dialer: Dialer,
+    wishes: Vec<Wish>,
+    settled: BTreeSet<GroupId>,
     tables: Tables,
     /// Commands that came before the store was read.
     waiting: Option<Vec<(RequestId, Command)>>,
@@ -188,11 +195,13 @@ macro_rules! ctx {
             addresses: &$node.addresses,
             out: &mut $node.outbox,
             storage: &mut $node.storage,
-            plans: &mut $node.plans,
+            purposes: &mut $node.purposes,
             ways: &mut $node.ways,
             sit: &mut $node.sit,
             unwanted: &mut $node.unwanted,
-            named: &$node.dialer,
+            dialer: &$node.dialer,
+            wishes: &mut $node.wishes,
+            settled: &mut $node.settled,
         }
     };
 }
@@ -236,12 +245,14 @@ impl Node {
             conduct: Conduct::default(),
             storage: Storage::new(table_secret),
             table_secret,
-            plans: BTreeMap::new(),
+            purposes: BTreeMap::new(),
             ways: Ways::default(),
             sit: BTreeSet::new(),
             unwanted: BTreeMap::new(),
             groups: BTreeMap::new(),
-            dialer: Dialer::default(),
+            dialer: Dialer::new(table_secret),
+            wishes: Vec::new(),
+            settled: BTreeSet::new(),
             tables: Tables::default(),
             waiting: Some(Vec::new()),
             closing: None,
@@ -263,7 +274,7 @@ impl Node {
     /// Names a link that a stranger opened to us. Report [`Input::LinkUp`] next, before anything else.
     pub fn new_link(&mut self) -> LinkId {
         let link = self.links.create(self.now, false);
-        self.plans.insert(link, Plan::Accepted);
+        self.purposes.insert(link, Purpose::accepted());
         link
     }
 
@@ -286,11 +297,7 @@ impl Node {
             Input::Stored { op, result } => self.stored(op, result),
             Input::Command { request, command } => self.command(request, command),
             Input::Addresses(addresses) => self.set_addresses(addresses),
-            Input::LookedUp { url, found } => {
-                if let Some((url, state)) = self.dialer.looked_up(now, &url, found) {
-                    self.outbox.push_back(Output::Event(Event::NamedNode { url, state }));
-                }
-            }
+            Input::LookedUp { url, found } => self.dialer.looked_up(now.mono, &url, found),
         }
         self.timeouts();
         self.finish();
@@ -324,7 +331,7 @@ impl Node {
     fn link_up(&mut self, link: LinkId, transport: Transport) {
         let full = self.links.len() > limits::LINKS_MAX
             || self.links.half_open() > limits::HALF_OPEN_LINKS_MAX;
-        let stranger = matches!(self.plans.get(&link), Some(Plan::Accepted));
+        let stranger = self.purposes.get(&link).is_some_and(|purpose| purpose.accepted);
         if (full && stranger) || self.closing.is_some() {
             self.close(link, CloseReason::Full);
             return;
@@ -366,36 +373,53 @@ impl Node {
         }
         self.ways.arrived(link, node);
         if node == self.id {
+            self.leads_to(link, node);
             self.close(link, CloseReason::Myself);
             return;
         }
-        if let Some(twin) = self.links.twin(link)
-            && let Some(loser) = self.loser(link, twin)
-        {
-            let kept = if loser == link { twin } else { link };
-            let plan = self.plans.get(&loser).cloned();
-            self.close(loser, CloseReason::Duplicate);
-            // What the closed one was for, the kept one serves.
-            if let Some(Plan::Member { group, .. } | Plan::Offered { group }) = plan {
-                self.open(group, kept);
-            }
-            if loser == link {
-                return;
-            }
+        let won = self.dialer.ready(self.now.mono, link, node, peer);
+        for loser in won.losers {
+            self.close(loser, CloseReason::Unused);
         }
-        match self.plans.get(&link).cloned() {
-            Some(Plan::Configured(at)) => {
-                self.dialer.reached(at);
-                for group in self.groups.keys().copied().collect::<Vec<_>>() {
-                    self.open(group, link);
-                }
-            }
-            Some(Plan::Member { group, .. } | Plan::Offered { group }) => self.open(group, link),
-            Some(Plan::Accepted) | None => {}
-        }
-        if rendezvous && self.links.get(link).is_some_and(|link| link.initiator) {
+        let kept = self.keep_one(link);
+        self.serve(kept, won.wants.iter().any(|want| matches!(want, Want::Named(_))));
+        if rendezvous && kept == link && self.links.get(link).is_some_and(|link| link.initiator) {
             for group in self.groups.keys().copied().collect::<Vec<_>>() {
                 self.sit_at(group, link);
+            }
+        }
+    }
+
+    /// Where there are two links to one node, closes one. Answers the one that is kept.
+    fn keep_one(&mut self, link: LinkId) -> LinkId {
+        let Some(twin) = self.links.twin(link) else { return link };
+        let Some(loser) = self.loser(link, twin) else { return link };
+        if let Some(node) = self.links.ready(link).map(|ready| ready.node) {
+            self.leads_to(loser, node);
+        }
+        self.close(loser, CloseReason::Duplicate);
+        if loser == link { twin } else { link }
+    }
+
+    /// The address of a link led to `node`, which is ourselves or linked already: groups may forget it.
+    fn leads_to(&mut self, link: LinkId, node: NodeId) {
+        let Some(address) = self.dialer.address_of(link).cloned() else { return };
+        for group in self.groups.values_mut() {
+            group.leads_to(self.id, &address, node);
+        }
+    }
+
+    /// Uses a link for what it is for, and for every group that has nobody.
+    fn serve(&mut self, link: LinkId, named: bool) {
+        let ours = self.links.get(link).is_some_and(|link| link.initiator);
+        let purpose = self.purposes.get(&link).cloned().unwrap_or_default();
+        for id in self.groups.keys().copied().collect::<Vec<_>>() {
+            let lonely = |group: &Group| ours && group.is_lonely(self.now, &self.links);
+            let wanted = named
+                || purpose.groups.contains(&id)
+                || self.groups.get(&id).is_some_and(|group| lonely(group));
+            if wanted {
+                self.open(id, link);
             }
         }
     }
@@ -434,64 +458,157 @@ impl Node {
 
     /// The transport of a link is gone, or did not come to be.
     fn link_down(&mut self, link: LinkId) {
-        let opened = self.links.ready(link).is_some();
+        let end = self.links.ready(link).map(|ready| (ready.node, ready.peer));
         if self.links.remove(link).is_some() {
-            self.forget_link(link, opened, None);
+            self.forget_link(link, end);
         }
     }
 
     fn close(&mut self, link: LinkId, reason: CloseReason) {
-        let node = self.links.ready(link).map(|ready| ready.node);
-        let twin = node.filter(|_| matches!(reason, CloseReason::Duplicate | CloseReason::Myself));
+        let end = self.links.ready(link).map(|ready| (ready.node, ready.peer));
         if self.links.remove(link).is_some() {
             self.outbox.push_back(Output::Close { link, reason });
-            self.forget_link(link, node.is_some(), twin);
+            self.forget_link(link, end);
         }
     }
 
-    /// A link is no more. Where it never `opened`, its node is tried in another way; by signals only if it says that it
-    /// is here, and we have too few neighbours: the search for one who crashed, or is cut off, goes through the whole
-    /// graph in vain.
-    fn forget_link(&mut self, link: LinkId, opened: bool, twin: Option<NodeId>) {
+    /// A link is no more. If another one leads to the same node, that one takes over everything.
+    fn forget_link(&mut self, link: LinkId, end: Option<(NodeId, PeerId)>) {
+        let heir = end.and_then(|(node, peer)| self.links.to(node, peer));
+        let purpose = self.purposes.remove(&link).unwrap_or_default();
+        let mut moving = BTreeSet::new();
+        if let Some(heir) = heir {
+            moving = self.hand_over(link, heir, &purpose);
+        }
+        let missed = self.dialer.lost(self.now.mono, link).is_some();
         if let Some(Over::Graph { group, to }) = self.ways.remove(link)
             && let Some(group) = self.groups.get_mut(&group)
         {
-            group.signalled(to, opened);
+            group.signalled(to, end.is_some());
         }
         self.tables.link_down(link);
         for group in self.groups.values_mut() {
-            group.link_down(&mut ctx!(self), &mut self.links, link);
-        }
-        match self.plans.remove(&link) {
-            Some(Plan::Configured(at)) => self.dialer.lost(self.now, at, twin),
-            Some(Plan::Member { group, dialled, .. }) if opened => {
-                if let (Some(group), Some(twin)) = (self.groups.get_mut(&group), twin) {
-                    group.leads_to(&ctx!(self), &dialled, twin);
-                }
+            group.link_down(&mut ctx!(self), &mut self.links, link, heir.is_some());
+            if missed && purpose.groups.contains(&group.id) {
+                group.trace.unreached = group.trace.unreached.saturating_add(1);
             }
-            Some(Plan::Member { group, node, rest, .. }) => {
-                let Some(group) = self.groups.get_mut(&group) else { return };
-                if !rest.is_empty() {
-                    group.dial_addresses(&mut ctx!(self), &mut self.links, node, rest);
-                } else if let Some(node) = node
-                    && self.links.to_node(node).is_none()
-                    && group.is_present(node)
-                    && group.wants_more(&ctx!(self), &self.links)
-                {
-                    group.offer_to(&mut ctx!(self), &mut self.links, node);
-                }
-            }
-            Some(Plan::Offered { .. } | Plan::Accepted) | None => {}
         }
+        for group in moving {
+            self.open(group, heir.unwrap_or(link));
+        }
+    }
+
+    /// Gives what a link was for, what it carried for others, and the seats over it, to another link to the same node.
+    /// Answers the groups that are to be opened there.
+    fn hand_over(&mut self, from: LinkId, to: LinkId, purpose: &Purpose) -> BTreeSet<GroupId> {
+        let heir = self.purposes.entry(to).or_default();
+        heir.groups.extend(&purpose.groups);
+        self.dialer.moved(from, to);
+        self.tables.moved(from, to);
+        self.ways.moved(from, to);
+        let opened = self.groups.values().filter(|group| group.opened(from)).map(|group| group.id);
+        let mut moving: BTreeSet<GroupId> = opened.collect();
+        moving.extend(purpose.groups.iter().filter(|group| self.groups.contains_key(group)));
+        moving
     }
 
     /// Whether anything needs a link to stay.
     fn needs(&self, link: LinkId) -> bool {
         let rendezvous = self.links.ready(link).is_some_and(|ready| ready.rendezvous);
-        let configured = matches!(self.plans.get(&link), Some(Plan::Configured(_)));
         self.tables.needs(link)
-            || (configured && rendezvous)
+            || (rendezvous && self.dialer.is_named(link))
             || self.groups.values().any(|group| group.needs(link))
+    }
+
+    // --- dialling --------------------------------------------------------------------------------------
+
+    /// Does what the dialling plan says, until it says nothing more.
+    fn dial(&mut self) {
+        if self.closing.is_some() {
+            return;
+        }
+        for wish in std::mem::take(&mut self.wishes) {
+            self.dialer.wish(self.now.mono, wish, &self.addresses);
+        }
+        for group in std::mem::take(&mut self.settled) {
+            for link in self.dialer.end_race(Want::Any(group)) {
+                self.close(link, CloseReason::Unused);
+            }
+        }
+        while let Some(step) = self.dialer.next(self.now.mono, &self.addresses) {
+            match step {
+                Step::LookUp(url) => self.outbox.push_back(Output::LookUp { url }),
+                Step::Dial(address) => self.dial_address(address),
+                Step::End(link) => self.close(link, CloseReason::Silent),
+                Step::Share(want, link) => self.note_attempt(want, link),
+                Step::Serve(want, link) => self.serve_want(want, link),
+                Step::Vain(want) => self.in_vain(want),
+            }
+        }
+        for (url, state) in self.dialer.news() {
+            self.outbox.push_back(Output::Event(Event::NamedNode { url, state }));
+        }
+    }
+
+    fn dial_address(&mut self, address: Address) {
+        let full = self.links.len() >= limits::LINKS_MAX
+            || self.links.half_open() >= limits::HALF_OPEN_LINKS_MAX;
+        if full {
+            // Its race goes on with it after a while.
+            return;
+        }
+        let link = self.links.create(self.now, true);
+        let wants = self.dialer.dialled(self.now.mono, &address, link);
+        self.purposes.insert(link, Purpose::default());
+        for want in wants {
+            self.note_attempt(want, link);
+        }
+        self.outbox.push_back(Output::Open { link, dial: Dial::Address(address) });
+    }
+
+    /// A link is being dialled for this want.
+    fn note_attempt(&mut self, want: Want, link: LinkId) {
+        let Some(id) = want.group() else { return };
+        self.purposes.entry(link).or_default().groups.insert(id);
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.attempt(link, want);
+        }
+    }
+
+    /// A link that is there is what somebody waits for.
+    fn serve_want(&mut self, want: Want, link: LinkId) {
+        match want.group() {
+            Some(group) => {
+                self.purposes.entry(link).or_default().groups.insert(group);
+                self.open(group, link);
+            }
+            None => self.serve(link, true),
+        }
+    }
+
+    /// No address of a want answers. A member is offered a link over the graph then.
+    fn in_vain(&mut self, want: Want) {
+        if let Want::Member(group, node) = want
+            && let Some(group) = self.groups.get_mut(&group)
+        {
+            group.unreached(&mut ctx!(self), &mut self.links, node);
+        }
+    }
+
+    /// What a group did to find members.
+    fn tried(&self, group: GroupId) -> Tried {
+        let nodes = self.dialer.states().map(|(url, state)| (url.clone(), state.clone()));
+        let trace = self.groups.get(&group).map(|group| group.trace).unwrap_or_default();
+        trace.told(nodes.collect())
+    }
+
+    /// A group is no longer one of ours: nothing is dialled for it.
+    fn forget_group(&mut self, id: GroupId) -> Option<Box<Group>> {
+        let group = self.groups.remove(&id);
+        for link in self.dialer.leave(id) {
+            self.close(link, CloseReason::Unused);
+        }
+        group
     }
 
     // --- messages --------------------------------------------------------------------------------------
@@ -515,6 +632,12 @@ impl Node {
             kind::SIT | kind::CARRY | kind::RISE
                 if self.config.rendezvous && !self.is_client(link) =>
             {
+                // The other end may have moved here from another link, and we did not hear of it yet.
+                if !self.tables.needs(link)
+                    && let Some(twin) = self.links.twin(link)
+                {
+                    self.tables.moved(twin, link);
+                }
                 let (ctx, links) = (&mut ctx!(self), &mut self.links);
                 match kind {
                     kind::SIT => self.tables.sit(ctx, links, link, body)?,
@@ -545,7 +668,7 @@ impl Node {
         let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
         let verdict = group.message(&mut ctx!(self), &mut self.links, link, message, &body)?;
         if group.is_abandoned() {
-            self.groups.remove(&id);
+            self.forget_group(id);
         }
         if let Some(Verdict::Ours(signal)) = verdict {
             self.signal_for_us(id, signal);
@@ -578,8 +701,8 @@ impl Node {
                 joining = Some(*id);
             }
         }
-        if let Some(group) = joining {
-            self.open(group, link);
+        if let Some(group) = joining.and_then(|id| self.groups.get_mut(&id)) {
+            group.ask_back(&mut ctx!(self), &mut self.links, link);
         }
         Ok(())
     }
@@ -602,24 +725,6 @@ impl Node {
         if self.closing.is_some() {
             return;
         }
-        let (now, links) = (self.now, &self.links);
-        while let Some(due) = self.dialer.pop_due(now, |node| links.to_node(node).is_some()) {
-            let (at, address) = match due {
-                Due::LookUp(url) => {
-                    self.outbox.push_back(Output::LookUp { url });
-                    continue;
-                }
-                Due::Dial(at, address) => (at, address),
-            };
-            if self.addresses.contains(&address) {
-                continue;
-            }
-            let link = self.links.create(self.now, true);
-            self.plans.insert(link, Plan::Configured(at));
-            self.dialer.dialled(at, link);
-            self.outbox.push_back(Output::Open { link, dial: Dial::Address(address) });
-            break;
-        }
         let due = |group: &Group, now: Time| group.deadline().is_some_and(|(at, _)| at <= now);
         let groups: Vec<GroupId> = self
             .groups
@@ -630,19 +735,24 @@ impl Node {
         for id in groups {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             if group.gave_up_joining(self.now.mono) {
-                group.abandon(&mut ctx!(self), &Error::NobodyFound);
+                let error = Error::NobodyFound(Box::new(self.tried(id)));
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.abandon(&mut ctx!(self), &error);
+                }
             } else {
                 group.timeout(&mut ctx!(self), &mut self.links);
             }
-            if group.is_abandoned() {
+            if self.groups.get(&id).is_some_and(|group| group.is_abandoned())
+                && let Some(mut group) = self.forget_group(id)
+            {
                 group.close_slots(&mut self.links);
-                self.groups.remove(&id);
             }
         }
     }
 
     /// Sends what this input left to be sent.
     fn finish(&mut self) {
+        self.dial();
         for group in std::mem::take(&mut self.sit) {
             for link in self.rendezvous_links() {
                 self.sit_at(group, link);

@@ -245,7 +245,7 @@ fn is_broadcast(ip: IpAddr) -> bool {
 }
 
 /// The host of a URL, without brackets.
-fn host_of(url: &str) -> &str {
+pub(crate) fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     match authority.strip_prefix('[') {

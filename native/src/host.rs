@@ -8,7 +8,7 @@ use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
-use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, NodeState, Preview, Reply};
+use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, NodeState, Preview, Reply, Tried};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
@@ -224,6 +224,17 @@ impl Host {
     #[must_use]
     pub fn nodes(&self) -> Vec<(NodeUrl, NodeState)> {
         self.registry.nodes()
+    }
+
+    /// What a group did to find members since it had a neighbour last; also while a join is under way.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn explain(&self, group: GroupId) -> Result<Tried, CommandError> {
+        let Reply::Tried(tried) = self.requests.ask(Command::Explain { group }).await? else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(*tried)
     }
 
     /// What happens from here on.

@@ -20,6 +20,7 @@ mod partition;
 mod password;
 mod presence;
 mod provider;
+mod reach;
 mod records;
 mod rendezvous;
 mod replay;

@@ -438,6 +438,11 @@ impl World {
         self.seed
     }
 
+    /// Whether the number of the run is even: for stories of two orders.
+    pub fn seed_is_even(&self) -> bool {
+        self.seed.is_multiple_of(2)
+    }
+
     /// Virtual time since the world began.
     pub fn time(&self) -> Duration {
         Duration::from_micros(self.now)

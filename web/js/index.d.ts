@@ -103,6 +103,7 @@ export type ErrorCode =
   | "nobody-found"
   /** No member who can tell what the invitation is about was reached. */
   | "nobody-to-ask"
+  | "too-many-nodes"
   | "invitation-used-up"
   | "password-needed"
   | "too-many-tries"

@@ -105,7 +105,12 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(error.code(), error)
+        let mut failure = Self::new(error.code(), &error);
+        if let Error::NobodyFound(tried) = &error {
+            // What was tried has many parts; one of them says what to do.
+            failure.hint = tried.cure().to_owned();
+        }
+        failure
     }
 }
 

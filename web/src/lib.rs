@@ -233,6 +233,11 @@ impl PeerHandle {
         self.ask(parse(group).map(|group| Command::Leave { group }))
     }
 
+    /// What a group did to find members since it had a neighbour last, as text; also while a join is under way.
+    pub fn explain(&self, group: &str) -> Promise {
+        self.ask(parse(group).map(|group| Command::Explain { group }))
+    }
+
     /// Uses a node, or hurries with one that is used already. Answers its URL as events name it.
     pub fn connect(&self, node: &str) -> Result<String, JsValue> {
         let node: NodeUrl = parse(node)?;
@@ -276,6 +281,7 @@ fn reply(reply: Reply) -> Result<JsValue, Failure> {
         Reply::Links(links) => list::<convert::LinkJs, _>(links),
         Reply::Invitations(open) => list::<convert::OpenInvitationJs, _>(open),
         Reply::Nodes(nodes) => list::<convert::NodeJs, _>(nodes),
+        Reply::Tried(tried) => tried.to_string().into(),
         _ => return Err(Failure::internal("unknown reply")),
     })
 }

@@ -153,7 +153,7 @@ impl Group {
         let seen = if beats.is_some() { Some(ctx.node) } else { self.signature.current };
         // Alone, there is nobody to tell.
         let Some(signature) = seen.filter(|_| self.neighbours().next().is_some()) else { return };
-        let rendezvous = ctx.named.addresses().take(limits::ADDRESSES_MAX).cloned().collect();
+        let rendezvous = ctx.dialer.addresses().take(limits::ADDRESSES_MAX).cloned().collect();
         let addresses = ctx.addresses.to_vec();
         let says = Says { nonce: ctx.nonce, signature, addresses, rendezvous, beats };
         let id = record_of(ctx.identity.peer_id(), ctx.node);

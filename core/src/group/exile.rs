@@ -88,7 +88,7 @@ impl Group {
             match links.to_node(exile.node) {
                 Some(link) if self.slots.contains_key(&link) => self.connect_idle(ctx, links, link),
                 Some(link) => self.open_on(ctx, links, link),
-                None => drop(self.dial_addresses(ctx, links, Some(exile.node), exile.addresses)),
+                None => self.wish_for(ctx, exile.node, exile.addresses),
             }
         }
     }

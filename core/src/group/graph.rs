@@ -17,16 +17,19 @@
 //! are otherwise is the matter of upkeep (`upkeep.rs`). Source: reference 3.3–3.6.
 use super::announce::Late;
 use super::sync::Syncing;
+use super::upkeep::Attempt;
 use super::waste::InVain;
 use super::{Group, Timer};
 use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::error::Misbehaved;
-use crate::id::{Digest, GroupId, NodeId, PeerId, RecordId};
+use crate::id::{Digest, NodeId, PeerId, RecordId};
 use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::reach::dial::Want;
+use crate::reach::tried::Trace;
 use crate::time::Time;
 use crate::wire::{self, AckOf, Connect, Open, Reason, Refuse, Welcome, kind};
 use bytes::Bytes;
@@ -93,19 +96,6 @@ impl SlotState {
     pub(super) fn carries_signals(self) -> bool {
         matches!(self, Self::Idle | Self::Neighbour | Self::Guest | Self::GuestOf)
     }
-}
-
-/// What a link was opened for.
-#[derive(Clone, Debug)]
-pub(crate) enum Plan {
-    /// To a node that the application named: which of them.
-    Configured(usize),
-    /// To a member's address, which is `dialled`; the rest of its addresses are for when this one fails.
-    Member { group: GroupId, node: Option<NodeId>, dialled: Address, rest: Vec<Address> },
-    /// Over signals, as offerer.
-    Offered { group: GroupId },
-    /// Over signals, as answerer; or a stranger's.
-    Accepted,
 }
 
 impl Group {
@@ -201,10 +191,23 @@ impl Group {
         Ok(())
     }
 
-    pub(super) fn on_not_opened(&mut self, links: &mut Links, link: LinkId) {
+    /// A member asks for this graph, which we want to join: we ask back. If we have asked already, we ask again when it
+    /// has refused, since it does so where both ask at once.
+    pub(crate) fn ask_back(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        if self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Opening) {
+            self.asked_back.insert(link);
+        }
+        self.open_on(ctx, links, link);
+    }
+
+    pub(super) fn on_not_opened(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        self.trace.strangers = self.trace.strangers.saturating_add(1);
         self.attempts.remove(&link);
         if let Some(slot) = self.slots.remove(&link) {
             links.free_slot(link, slot.number);
+        }
+        if self.asked_back.remove(&link) {
+            self.open_on(ctx, links, link);
         }
     }
 
@@ -313,6 +316,7 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let refuse: Refuse = wire::decode(body)?;
+        self.trace.members = self.trace.members.saturating_add(1);
         self.attempts.remove(&link);
         if self.is_neighbour(link) {
             self.neighbour_down(ctx, link);
@@ -338,6 +342,10 @@ impl Group {
         }
         if matches!(refuse.reason, Reason::NotAdmitted | Reason::PutOff) {
             self.on_turned_away(ctx, link, &refuse)?;
+        }
+        if !refuse.referrals.is_empty() {
+            // There are members to turn to: places of earlier times are of no use while there are.
+            ctx.settled.insert(self.id);
         }
         self.add_referrals(ctx, refuse.referrals)?;
         self.maintain(ctx, links, false);
@@ -383,9 +391,12 @@ impl Group {
         addresses: Vec<Address>,
     ) {
         self.attempts.remove(&link);
+        self.trace = Trace::default();
+        ctx.settled.insert(self.id);
         self.lonely_rounds = 0;
         self.fruitless_rounds = 0;
-        self.know(ctx, &addresses);
+        let Some(peer) = self.slots.get(&link).map(|slot| slot.peer) else { return };
+        self.know(ctx, peer, &addresses);
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.state = SlotState::Neighbour;
         slot.opener = opener;
@@ -424,25 +435,42 @@ impl Group {
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: false });
     }
 
-    /// A link is gone.
-    pub(crate) fn link_down(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+    /// Whether we opened this graph on a link.
+    pub(crate) fn opened(&self, link: LinkId) -> bool {
+        self.slots.get(&link).is_some_and(|slot| slot.opener)
+    }
+
+    /// A link is gone. `moved`: another link to the same node takes its place.
+    pub(crate) fn link_down(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        moved: bool,
+    ) {
         self.passwords.link_down(link);
         self.look_no_more_on(link);
-        if let Some(Some(node)) = self.attempts.remove(&link) {
+        self.asked_back.remove(&link);
+        if let Some(Attempt::Node(node)) = self.attempts.remove(&link)
+            && !moved
+            && !ctx.dialer.is_racing(Want::Member(self.id, node))
+        {
             // Nobody answers there: somebody else's turn.
             self.referrals.retain(|referral| referral.node != node);
             self.soon(ctx);
         }
-        self.repair.probed(link, false);
+        self.repair.probed(link, moved);
         let lost = self.is_neighbour(link);
         if lost {
             self.neighbour_down(ctx, link);
             self.soon(ctx);
+        }
+        if lost && !moved {
             self.ask_neighbours(ctx, links);
         }
         if let Some(slot) = self.slots.remove(&link) {
             self.forget_routes(link);
-            if lost {
+            if lost && !moved {
                 self.miss(ctx, slot.node, slot.addresses, Vec::new());
             }
         }

@@ -369,6 +369,7 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let answer: NotGranted = wire::decode(body)?;
+        self.trace.members = self.trace.members.saturating_add(1);
         self.attempts.remove(&link);
         if answer.over {
             // Whoever says so knows the group. A lie ends this attempt; the invitation can be used again.

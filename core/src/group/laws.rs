@@ -2,7 +2,6 @@
 //! ends with the same ones. A replica here is a real [`Group`] that takes real signed records.
 use super::Group;
 use crate::cert::{self, Role, Subject, VerifiedChain};
-use crate::dial::Dialer;
 use crate::error::BadRecord;
 use crate::id::{Digest, GroupId, NodeId, NodeNonce, RecordId};
 use crate::identity::{self, GroupKey, Identity};
@@ -11,8 +10,9 @@ use crate::node::{Config, Ctx};
 use crate::noise::StaticKey;
 use crate::policy::{Grant, Policy, Right};
 use crate::provider::{Channel, Checks, Curve};
+use crate::reach::dial::Dialer;
+use crate::reach::signals::Ways;
 use crate::record::{Meta, Order, Record, RecordType, Signed, next_version};
-use crate::signalling::Ways;
 use crate::storage::{Class, Storage};
 use crate::time::{Now, Time, WallTime};
 use bytes::Bytes;
@@ -233,11 +233,13 @@ impl Replica {
                 addresses: &[],
                 out: &mut out,
                 storage: &mut self.storage,
-                plans: &mut BTreeMap::new(),
+                purposes: &mut BTreeMap::new(),
                 ways: &mut Ways::default(),
                 sit: &mut BTreeSet::new(),
                 unwanted: &mut BTreeMap::new(),
-                named: &Dialer::default(),
+                dialer: &Dialer::default(),
+                wishes: &mut Vec::new(),
+                settled: &mut BTreeSet::new(),
             },
         );
         for output in out {

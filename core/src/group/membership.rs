@@ -1,5 +1,5 @@
 //! Becoming a member, and what members issue and publish in the group's name or their own.
-use super::{Group, Joining, Proof, SlotState, Timer, preview};
+use super::{Group, Joining, Known, Proof, SlotState, Timer, preview};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
 use crate::id::RecordId;
@@ -19,8 +19,9 @@ use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::time::Duration;
 
-/// How long a join looks for somebody who can let us in. Guess: several rounds of looking.
-const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a join looks for somebody who can let us in. Guess: twice what attempts that hang take, and less than the
+/// patience of a command, whose user is to read what was tried.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How the core publishes a record of its own. The default is a new one of ours, as long as our membership.
 #[derive(Default)]
@@ -147,7 +148,8 @@ impl Group {
     /// A group of which we know what a short invitation says.
     pub(super) fn newcomer(ctx: &Ctx<'_>, invitation: &Invitation) -> Self {
         let mut group = Self::unknown(ctx.table_secret, invitation.group, invitation.root);
-        group.known = invitation.addresses.iter().map(|address| vec![address.clone()]).collect();
+        let known = invitation.addresses.iter().cloned();
+        group.known = known.map(|address| Known { peer: None, addresses: vec![address] }).collect();
         group.nodes.clone_from(&invitation.nodes);
         group
     }

@@ -81,7 +81,7 @@ impl Group {
         presence.addresses.truncate(limits::ADDRESSES_MAX);
         let node = NodeId::of(record.creator, presence.nonce);
         if node != ctx.node {
-            self.know(ctx, &presence.addresses);
+            self.know(ctx, record.creator, &presence.addresses);
             if self.peer_time(ctx.now.wall) < record.modified.after(LOST_AFTER) {
                 self.repair.found(node);
             }

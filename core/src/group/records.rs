@@ -12,10 +12,11 @@
 //! From there on it is in the index, and on its way to neighbours, application and disk: see `writing.rs`.
 use super::deferred::Waiting;
 use super::internal::Meaning;
-use super::{Group, OpenInvitation, TRACKED_MAX, Timer, Tracked};
+use super::{Group, Known, OpenInvitation, TRACKED_MAX, Timer, Tracked};
+use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::error::{BadRecord, Error, Misbehaved};
-use crate::id::{Digest, PeerId, RecordId};
+use crate::id::{Digest, Fingerprint, PeerId, RecordId};
 use crate::io::{
     Cursor, Draft, Event, Filter, LinkId, MemberInfo, Output, Properties, Reply, RequestId,
     StoreTask,
@@ -74,6 +75,14 @@ pub(super) struct Candidate {
 pub(super) enum Examined {
     Settled(Accepted, RecordId),
     Candidate(Box<Candidate>),
+}
+
+/// The certificate that an address names.
+fn certificate(address: &Address) -> Option<Fingerprint> {
+    match address {
+        Address::Rtc { fingerprint, .. } => Some(*fingerprint),
+        Address::WebSocket { .. } => None,
+    }
 }
 
 /// Which class a type belongs to.
@@ -395,17 +404,22 @@ impl Group {
         }
     }
 
-    /// Remembers where a member was reached or says it can be, for the next start.
-    pub(super) fn know(&mut self, ctx: &mut Ctx<'_>, addresses: &[crate::address::Address]) {
-        if addresses.is_empty() || self.known.back().is_some_and(|last| last == addresses) {
+    /// Remembers where a member was reached or says it can be, for the next start. A set of the same peer that names the
+    /// same certificate is an older one of the same node, and forgotten.
+    pub(super) fn know(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, addresses: &[Address]) {
+        if addresses.is_empty() || self.known.back().is_some_and(|it| it.addresses == addresses) {
             return;
         }
-        let before = self.known.len();
-        self.known.retain(|known| known != addresses);
-        if self.known.len() == before {
+        let certificates: Vec<Fingerprint> = addresses.iter().filter_map(certificate).collect();
+        let older = |known: &Known| {
+            let mut named = known.addresses.iter().filter_map(certificate);
+            known.peer == Some(peer) && named.any(|it| certificates.contains(&it))
+        };
+        if !self.known.iter().any(|known| known.addresses == addresses) {
             self.repair.learned();
         }
-        self.known.push_back(addresses.to_vec());
+        self.known.retain(|known| known.addresses != addresses && !older(known));
+        self.known.push_back(Known { peer: Some(peer), addresses: addresses.to_vec() });
         if self.known.len() > limits::KNOWN_ADDRESSES_MAX {
             self.known.pop_front();
         }

@@ -10,13 +10,13 @@
 //!
 //! Who asks to become a neighbour says which signature it sees. Where that is another one, room is made: the link
 //! joins two parts. Sync runs over it both ways, what it brings floods on, and the lower signature stands.
-use super::{Group, Timer};
+use super::{Group, Known, Timer};
 use crate::address::Address;
 use crate::id::NodeId;
 use crate::io::{Event, LinkId};
 use crate::limits;
-use crate::link::Links;
 use crate::node::Ctx;
+use crate::reach::dial::{Source, Want, Wish};
 use crate::time::Time;
 use crate::wire;
 use rand_chacha::rand_core::Rng as _;
@@ -82,6 +82,11 @@ impl Repair {
         self.missing.remove(&node);
     }
 
+    /// A node that is missing is being dialled.
+    pub(super) fn probe_begun(&mut self, link: LinkId, node: NodeId) {
+        self.probes.insert(link, node);
+    }
+
     /// A link is usable, refused or gone.
     pub(super) fn probed(&mut self, link: LinkId, reached: bool) {
         if let Some(node) = self.probes.remove(&link)
@@ -135,7 +140,7 @@ impl Group {
     }
 
     /// Tries one of those that are missing.
-    pub(super) fn repair(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+    pub(super) fn repair(&mut self, ctx: &mut Ctx<'_>) {
         if !self.is_contact() {
             return;
         }
@@ -151,14 +156,14 @@ impl Group {
         // Contacts of other parts sit at the same tables.
         ctx.sit.insert(self.id);
         if self.repair.patrols_rest.is_none_or(|until| until <= now) {
-            self.patrol(ctx, links);
+            self.patrol(ctx);
         }
         let wait = if self.repair.missing.is_empty() {
             (self.repair.since, self.repair.vain) = (None, 0);
             PATROL_EVERY
         } else {
             let since = *self.repair.since.get_or_insert(now);
-            self.probe(ctx, links);
+            self.probe(ctx);
             self.repair.pace(now.since(since))
         };
         let wait = Self::jitter(ctx, wait);
@@ -166,7 +171,7 @@ impl Group {
     }
 
     /// Dials whom we tried least.
-    fn probe(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+    fn probe(&mut self, ctx: &mut Ctx<'_>) {
         self.repair.vain = self.repair.vain.saturating_add(1);
         let vain = self.repair.vain;
         // One who crashed is missed too; several at once look like a part of the graph.
@@ -190,13 +195,12 @@ impl Group {
         let way = if missing.addresses.is_empty() { ways[1] } else { ways[least % 2] };
         let way = if way.is_empty() { ways[0] } else { way };
         let address = way[least / 2 % way.len()].clone();
-        if let Some(link) = self.dial_addresses(ctx, links, None, vec![address]) {
-            self.repair.probes.insert(link, node);
-        }
+        let (want, source) = (Want::Missing(self.id, node), Source::Told);
+        ctx.wishes.push(Wish { want, source, addresses: vec![address] });
     }
 
     /// Dials an address of earlier times at which nobody of our part is known to be, nor anybody who had to go.
-    pub(super) fn patrol(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+    pub(super) fn patrol(&mut self, ctx: &mut Ctx<'_>) {
         let of_contacts = self.contacts.values().flat_map(|contact| &contact.addresses);
         let of_present = self.present.values().flat_map(|present| &present.addresses);
         let of_neighbours = self.neighbours().flat_map(|(_, slot)| &slot.addresses);
@@ -205,21 +209,25 @@ impl Group {
             .chain(of_neighbours)
             .chain(self.exiles.addresses())
             .collect();
-        let elsewhere = |addresses: &&Vec<Address>| {
-            !addresses.iter().any(|address| here.contains(&address) || ctx.named.names(address))
+        let elsewhere = |known: &&Known| {
+            !known
+                .addresses
+                .iter()
+                .any(|address| here.contains(&address) || ctx.dialer.names(address))
         };
-        let known: Vec<&Vec<Address>> = self.known.iter().filter(elsewhere).collect();
+        let known: Vec<&Known> = self.known.iter().filter(elsewhere).collect();
         if known.is_empty() {
             return;
         }
-        let addresses = known[self.repair.patrols % known.len()].clone();
+        let addresses = known[self.repair.patrols % known.len()].addresses.clone();
         self.repair.patrols += 1;
         if self.repair.patrols.is_multiple_of(known.len()) {
             let turns = (self.repair.patrols / known.len()).min(16);
             let rest = PATROL_EVERY.saturating_mul(1 << turns).min(PATROL_REST_MAX);
             self.repair.patrols_rest = Some(ctx.now.mono.after(rest));
         }
-        self.dial_addresses(ctx, links, None, addresses);
+        let (want, source) = (Want::Patrol(self.id), Source::Remembered);
+        ctx.wishes.push(Wish { want, source, addresses });
     }
 
     /// What a rendezvous node may know of our part of the graph: a number that is the same in one part, and tells

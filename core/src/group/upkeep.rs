@@ -4,7 +4,7 @@
 //! goes, one at a time, once it is old enough. A node joins with one link, and looks for more when its first sync is
 //! complete. Who does not answer is not counted. Source: reference 3.3–3.6; numbers in
 //! [`Neighbours`](crate::config::Neighbours).
-use super::graph::{Plan, Slot, SlotState};
+use super::graph::{Slot, SlotState};
 use super::{Group, Present, Timer};
 use crate::address::Address;
 use crate::error::Misbehaved;
@@ -14,10 +14,13 @@ use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::policy::Grant;
+use crate::reach::dial::{Source, Want, Wish};
+use crate::reach::purpose::Purpose;
 use crate::roll::Standing;
 use crate::time::Now;
 use crate::wire::{Reason, Referral, Refuse, kind};
 use rand_chacha::rand_core::Rng as _;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A node is not tried again for this long. Guess.
@@ -36,6 +39,19 @@ const PRUNED_AFTER: Duration = Duration::from_secs(300);
 const ROOM_MADE_AFTER: Duration = Duration::from_secs(5);
 /// Rounds without anybody after which the application is asked for an address. Guess.
 const LONELY_ROUNDS_MAX: u32 = 4;
+/// Offers to seats under way while there is no neighbour. Guess: one of them may be gone, or behind a firewall.
+const OFFERS_MAX: usize = 2;
+
+/// To whom a link is being opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// This node.
+    Node(NodeId),
+    /// Whoever has a seat at a rendezvous node.
+    Seat,
+    /// Whoever is at an address.
+    Place,
+}
 
 impl Group {
     /// Whoever has nobody asks those again who refused it when it had others: for one who is alone there is room. They
@@ -51,7 +67,7 @@ impl Group {
         let mut idle: Vec<_> = idle.map(|(&link, slot)| (slot.since, link, slot.node)).collect();
         idle.sort_unstable();
         for (_, link, node) in idle.into_iter().take(limits::ATTEMPTS_MAX) {
-            self.attempts.insert(link, Some(node));
+            self.attempts.insert(link, Attempt::Node(node));
             self.connect_idle(ctx, links, link);
         }
     }
@@ -77,9 +93,36 @@ impl Group {
         self.neighbours().map(|(link, _)| link).filter(move |link| !links.is_doubted(now, *link))
     }
 
-    /// Attempts that are not doubted.
-    fn promising(&self, now: Now, links: &Links) -> usize {
-        self.attempts.keys().filter(|link| !links.is_doubted(now, **link)).count()
+    /// Who may become a neighbour: links under way that are not doubted, those to one node once, and nodes that are about
+    /// to be dialled. `places`: also those to addresses of earlier times, where nobody knows who is there.
+    fn promising(&self, ctx: &Ctx<'_>, links: &Links, places: bool) -> usize {
+        let hopeful = self.attempts.iter().filter(|(link, _)| !links.is_doubted(ctx.now, **link));
+        let mut nodes = BTreeSet::new();
+        let mut others = 0;
+        for (_, attempt) in hopeful {
+            match *attempt {
+                Attempt::Node(node) => drop(nodes.insert(node)),
+                Attempt::Seat => others += 1,
+                Attempt::Place => others += usize::from(places),
+            }
+        }
+        nodes.extend(ctx.wishes.iter().filter_map(|wish| match wish.want {
+            Want::Member(group, node) if group == self.id => Some(node),
+            Want::Member(..) | Want::Named(_) | Want::Any(_) => None,
+            Want::Patrol(_) | Want::Missing(..) => None,
+        }));
+        nodes.len() + others
+    }
+
+    /// Links that we offered to seats and that are not doubted.
+    fn offers(&self, ctx: &Ctx<'_>, links: &Links) -> usize {
+        let hopeful = self.attempts.iter().filter(|(link, _)| !links.is_doubted(ctx.now, **link));
+        hopeful.filter(|(_, attempt)| **attempt == Attempt::Seat).count()
+    }
+
+    /// Whether there is nobody on whom we count.
+    pub(crate) fn is_lonely(&self, now: Now, links: &Links) -> bool {
+        !self.is_abandoned() && self.living(now, links).next().is_none()
     }
 
     /// Maintenance follows shortly; a little later than at once, so that what happens together is seen together.
@@ -110,7 +153,7 @@ impl Group {
         if have == 0 {
             self.ask_idle(ctx, links);
         }
-        let promising = self.promising(ctx.now, links);
+        let promising = self.promising(ctx, links, !(on_timer && have == 0));
         let coming = have + promising;
         let minimum = if self.ready { wish.minimum } else { 1 };
         let wanted = match () {
@@ -140,16 +183,17 @@ impl Group {
         if on_timer && self.joining.is_some() {
             self.redeem_again(ctx, links);
         }
-        if wanted > 0 && have < minimum {
+        if (wanted > 0 && have < minimum) || (on_timer && have == 0) {
             ctx.sit.insert(self.id);
-            // Whoever is present is a candidate; addresses of earlier times are for when nobody is. With few
-            // neighbours each has its turn once: who has come back in order is missed by nobody.
-            if on_timer && self.attempts.is_empty() {
-                if have == 0 {
-                    self.dial_known(ctx, links);
-                } else if self.fruitless_rounds as usize <= self.known.len() {
-                    self.patrol(ctx, links);
-                }
+            // Whoever has nobody tries all ways at once: who is said to be present may be gone. With few neighbours each
+            // address of earlier times has its turn once: who has come back in order is missed by nobody.
+            if on_timer && have == 0 && (promising == 0 || self.lonely_rounds <= 1) {
+                self.dial_known(ctx);
+            } else if on_timer
+                && self.attempts.is_empty()
+                && self.fruitless_rounds as usize <= self.known.len()
+            {
+                self.patrol(ctx);
             }
         }
         if on_timer && have > wish.ideal {
@@ -177,25 +221,48 @@ impl Group {
         }
     }
 
-    /// Whether an offer to somebody at a rendezvous would help.
+    /// Whether an offer to somebody at a rendezvous would help. Whoever has nobody does not wait for what else it tries.
     pub(crate) fn wants_more(&self, ctx: &Ctx<'_>, links: &Links) -> bool {
+        if self.is_abandoned() || self.has_seen_enough() {
+            return false;
+        }
+        let have = self.living(ctx.now, links).count();
+        if have == 0 {
+            return self.offers(ctx, links) < OFFERS_MAX;
+        }
         let minimum = if self.ready { ctx.config.neighbours.minimum } else { 1 };
-        let living = self.living(ctx.now, links).count();
-        // Who waits at an address of an invitation, or of earlier times, may be no member.
-        let uncertain =
-            |link: &LinkId| matches!(ctx.plans.get(link), Some(Plan::Member { node: None, .. }));
-        let counts =
-            |link: &&LinkId| !links.is_doubted(ctx.now, **link) && (living > 0 || !uncertain(link));
-        let promising = self.attempts.keys().filter(counts).count();
-        !self.is_abandoned()
-            && !self.has_seen_enough()
-            && promising < limits::ATTEMPTS_MAX
-            && living + promising < minimum
+        let promising = self.promising(ctx, links, true);
+        promising < limits::ATTEMPTS_MAX && have + promising < minimum
     }
 
-    /// Notes a link that is being opened for this graph.
-    pub(crate) fn attempt(&mut self, link: LinkId, node: Option<NodeId>) {
-        self.attempts.insert(link, node);
+    /// Notes a link that is being dialled for this graph.
+    pub(crate) fn attempt(&mut self, link: LinkId, want: Want) {
+        self.trace.addresses = self.trace.addresses.saturating_add(1);
+        let attempt = match want {
+            Want::Member(_, node) => Attempt::Node(node),
+            Want::Missing(_, node) => {
+                self.repair.probe_begun(link, node);
+                Attempt::Place
+            }
+            Want::Any(_) | Want::Patrol(_) | Want::Named(_) => Attempt::Place,
+        };
+        self.attempts.insert(link, attempt);
+    }
+
+    /// Notes a link that is being offered for this graph: to a node, or to whoever has a seat.
+    pub(crate) fn offered(&mut self, link: LinkId, to: Option<NodeId>) {
+        self.trace.offers = self.trace.offers.saturating_add(1);
+        self.attempts.insert(link, to.map_or(Attempt::Seat, Attempt::Node));
+    }
+
+    /// None of a member's addresses answers. It is offered a link by signals only if it says that it is here, and we have
+    /// too few neighbours: the search for one who crashed, or is cut off, goes through the whole graph in vain.
+    pub(crate) fn unreached(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, node: NodeId) {
+        self.referrals.retain(|referral| referral.node != node);
+        self.soon(ctx);
+        if links.to_node(node).is_none() && self.is_present(node) && self.wants_more(ctx, links) {
+            self.offer_to(ctx, links, node);
+        }
     }
 
     /// A node to connect to, at random: mostly one that we were referred to, sometimes one that is present.
@@ -204,7 +271,8 @@ impl Group {
         let fits = |node: NodeId, addresses: &[Address]| {
             node != ctx.node
                 && !self.tried.contains_key(&node)
-                && !self.attempts.values().any(|&n| n == Some(node))
+                && !self.attempts.values().any(|attempt| *attempt == Attempt::Node(node))
+                && !ctx.dialer.is_racing(Want::Member(self.id, node))
                 && !self.slots.values().any(|slot| slot.node == node)
                 && (signals || !addresses.is_empty() || links.to_node(node).is_some())
         };
@@ -235,15 +303,21 @@ impl Group {
     ) {
         self.tried.insert(node, ctx.now.mono);
         if let Some(link) = links.to_node(node) {
-            self.attempts.insert(link, Some(node));
+            self.attempts.insert(link, Attempt::Node(node));
             self.open_on(ctx, links, link);
             return;
         }
         if addresses.is_empty() {
             self.offer_to(ctx, links, node);
         } else {
-            self.dial_addresses(ctx, links, Some(node), addresses);
+            self.wish_for(ctx, node, addresses);
         }
+    }
+
+    /// Has a member's addresses dialled.
+    pub(super) fn wish_for(&self, ctx: &mut Ctx<'_>, node: NodeId, addresses: Vec<Address>) {
+        let (want, source) = (Want::Member(self.id, node), Source::Told);
+        ctx.wishes.push(Wish { want, source, addresses });
     }
 
     /// Offers a link to a node over the graph.
@@ -254,64 +328,40 @@ impl Group {
         let link = links.create(ctx.now, true);
         let attempt = ctx.rng.next_u64();
         ctx.ways.offer_over_graph(link, self.id, node, attempt);
-        ctx.plans.insert(link, Plan::Offered { group: self.id });
-        self.attempts.insert(link, Some(node));
+        ctx.purposes.insert(link, Purpose::of([self.id]));
+        self.offered(link, Some(node));
         ctx.out.push_back(Output::Open { link, dial: Dial::Offer });
     }
 
-    /// Dials the first of a node's addresses, if there is room for a link.
-    pub(crate) fn dial_addresses(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        links: &mut Links,
-        node: Option<NodeId>,
-        mut addresses: Vec<Address>,
-    ) -> Option<LinkId> {
-        if addresses.is_empty() || links.len() >= limits::LINKS_MAX {
-            return None;
-        }
-        let address = addresses.remove(0);
-        if ctx.addresses.contains(&address) {
-            return None;
-        }
-        let link = links.create(ctx.now, true);
-        let dialled = address.clone();
-        ctx.plans.insert(link, Plan::Member { group: self.id, node, dialled, rest: addresses });
-        self.attempts.insert(link, node);
-        ctx.out.push_back(Output::Open { link, dial: Dial::Address(address) });
-        Some(link)
-    }
-
-    /// Tries addresses of earlier times, the newest first with some luck; not those of our neighbours.
-    fn dial_known(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        let mut known: Vec<Vec<Address>> = self.known.iter().rev().cloned().collect();
-        if let Some(joining) = &self.joining {
-            known.extend(joining.addresses.iter().map(|address| vec![address.clone()]));
-            known.dedup();
-        }
-        // Later rounds begin elsewhere, so that every address has its turn.
-        let turn = self.lonely_rounds as usize * limits::ATTEMPTS_MAX;
+    /// Has the addresses of earlier times dialled, the newest first, and those of the invitation before them; not those of
+    /// our neighbours, and not those of named nodes, which are dialled already.
+    fn dial_known(&mut self, ctx: &mut Ctx<'_>) {
+        let invited = self.joining.iter().flat_map(|joining| &joining.addresses);
+        let known = self.known.iter().rev().flat_map(|known| &known.addresses);
         let joined: Vec<&Address> =
             self.neighbours().flat_map(|(_, slot)| &slot.addresses).collect();
-        known.retain(|addresses| !addresses.iter().any(|address| joined.contains(&address)));
-        let count = known.len();
-        if count > 0 {
-            known.rotate_left(turn % count);
+        let mut addresses: Vec<Address> = Vec::new();
+        for address in invited.chain(known) {
+            let elsewhere = joined.contains(&address) || ctx.dialer.names(address);
+            if !elsewhere && !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
         }
-        // Nodes that the application named are dialled already.
-        known.retain(|addresses| !addresses.iter().any(|address| ctx.named.names(address)));
-        for addresses in known.into_iter().take(limits::ATTEMPTS_MAX) {
-            self.dial_addresses(ctx, links, None, addresses);
+        if addresses.is_empty() {
+            return;
         }
+        // Until the first sync all that is known stands in the invitation, or was heard from who let us in.
+        let source = if self.ready { Source::Remembered } else { Source::Invited };
+        ctx.wishes.push(Wish { want: Want::Any(self.id), source, addresses });
     }
 
-    /// An address led to `node`, which is ourselves, or linked already. It is of no use where that is a neighbour and does
-    /// not name it.
-    pub(crate) fn leads_to(&mut self, ctx: &Ctx<'_>, address: &Address, node: NodeId) {
+    /// An address led to `node`, which is ourselves (`own`), or linked already. It is of no use if that is a neighbour
+    /// and does not name it.
+    pub(crate) fn leads_to(&mut self, own: NodeId, address: &Address, node: NodeId) {
         let unnamed = |slot: &Slot| slot.node == node && !slot.addresses.contains(address);
         let unnamed = self.neighbours().any(|(_, slot)| unnamed(slot));
-        if unnamed || node == ctx.node {
-            self.known.retain(|known| !known.contains(address));
+        if unnamed || node == own {
+            self.known.retain(|known| !known.addresses.contains(address));
         }
     }
 

@@ -1,5 +1,5 @@
 //! What the application asks, and what it is answered.
-use super::{GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview};
+use super::{GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview, Tried};
 use crate::cert::Certificate;
 use crate::id::{GroupId, PeerId, RecordId};
 use crate::invitation::Invitation;
@@ -140,6 +140,12 @@ pub enum Command {
     },
     /// The links of this node. → [`Reply::Links`]
     Links,
+    /// What a group did to find members since it had a neighbour last; also while a join is under way. →
+    /// [`Reply::Tried`]
+    Explain {
+        /// The group.
+        group: GroupId,
+    },
     /// Keep a link to this node, and find members through it: a rendezvous node, or a member. It is looked up, dialled,
     /// tried again with growing delay until close, and looked up again when it has moved;
     /// [`Event::NamedNode`](super::Event::NamedNode) tells how that goes. → [`Reply::Ok`]
@@ -300,6 +306,8 @@ pub enum Reply {
     Nodes(Vec<NodeInfo>),
     /// Links, by id.
     Links(Vec<LinkInfo>),
+    /// To [`Command::Explain`].
+    Tried(Box<Tried>),
     /// Open invitations, by record id.
     Invitations(Vec<InvitationInfo>),
 }

@@ -2,7 +2,7 @@
 use super::{Closing, Ctx, Node, WAITING_MAX};
 use crate::address::Address;
 use crate::error::Error;
-use crate::group::{Group, Plan, preview_of_bound};
+use crate::group::{Group, preview_of_bound};
 use crate::identity;
 use crate::invitation::{Invitation, InvitationKind};
 use crate::io::{Command, LinkId, LinkInfo, Output, Reply, RequestId};
@@ -14,6 +14,8 @@ use crate::wire::{self, Sit, kind};
 
 /// Places that an error names. Guess: more than people read.
 const PLACES_MAX: usize = 12;
+/// Links on which a group that is being joined is asked for at once, the newest. Guess.
+const ASKED_MAX: usize = 32;
 
 impl Node {
     pub(super) fn done(&mut self, request: RequestId, result: Result<Reply, Error>) {
@@ -119,12 +121,18 @@ impl Node {
                 Reply::Ok
             }
             Command::Links => Reply::Links(self.links()),
+            Command::Explain { group } => {
+                if !self.groups.contains_key(&group) {
+                    return Err(Error::UnknownGroup);
+                }
+                Reply::Tried(Box::new(self.tried(group)))
+            }
             Command::Connect { node } => {
-                self.dialer.add(self.now, node);
+                self.dialer.name(self.now.mono, node).map_err(|_| Error::TooManyNodes)?;
                 Reply::Ok
             }
             Command::Leave { group } => {
-                let mut left = self.groups.remove(&group).ok_or(Error::UnknownGroup)?;
+                let mut left = self.forget_group(group).ok_or(Error::UnknownGroup)?;
                 left.abandon(&mut ctx!(self), &Error::UnknownGroup);
                 left.resign(&mut ctx!(self));
                 left.leave_graph(&mut ctx!(self), &mut self.links);
@@ -180,7 +188,7 @@ impl Node {
             // A preview gives way to a join by another invitation.
             group.abandon(&mut ctx!(self), &Error::Busy);
             group.close_slots(&mut self.links);
-            self.groups.remove(&invitation.group);
+            self.forget_group(invitation.group);
         }
         self.room_for_a_group()?;
         let group = Group::join(&mut ctx!(self), invitation, password, request)?;
@@ -230,9 +238,10 @@ impl Node {
     /// Dials the nodes that an invitation names, and those that the application named, at once.
     fn find_members_at(&mut self, nodes: Vec<NodeUrl>) {
         for node in nodes.into_iter().take(limits::INVITATION_NODES_MAX) {
-            self.dialer.add(self.now, node);
+            // If all places are taken by linked nodes, members are looked for there.
+            let _ = self.dialer.name(self.now.mono, node);
         }
-        self.dialer.hurry(self.now);
+        self.dialer.hurry(self.now.mono);
     }
 
     pub(super) fn room_for_a_group(&self) -> Result<(), Error> {
@@ -245,16 +254,15 @@ impl Node {
     /// A group begins: it is looked for on the links that we have.
     pub(super) fn add_group(&mut self, group: Group) {
         let id = group.id;
+        let mut links = self.dialer.named_links();
+        if !group.is_ready() {
+            // The inviter may be somebody to whom we have a link already.
+            let ready = self.links.iter().map(|(link, _)| link);
+            let ready = ready.filter(|&link| self.links.ready(link).is_some());
+            links.extend(ready.collect::<Vec<_>>().into_iter().rev().take(ASKED_MAX));
+        }
         self.groups.insert(id, Box::new(group));
-        let configured: Vec<LinkId> = self
-            .plans
-            .iter()
-            .filter(|(link, plan)| {
-                matches!(plan, Plan::Configured(_)) && self.links.ready(**link).is_some()
-            })
-            .map(|(&link, _)| link)
-            .collect();
-        for link in configured {
+        for link in links {
             self.open(id, link);
         }
         for link in self.rendezvous_links() {

@@ -1,12 +1,12 @@
 //! Rendezvous and signals: how links come to be between nodes that have none.
 use super::{Ctx, Node};
 use crate::error::Misbehaved;
-use crate::group::Plan;
 use crate::id::{Digest, GroupId};
 use crate::identity::Domain;
 use crate::io::{Dial, LinkId, Output};
 use crate::limits;
-use crate::signalling::Over;
+use crate::reach::purpose::Purpose;
+use crate::reach::signals::Over;
 use crate::wire::{self, Carry, Origin, Seats, Signal, Sit, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
@@ -46,6 +46,9 @@ impl Node {
         let Some(id) = self.group_of_table(table).filter(|_| self.sits_at(via)) else {
             return Ok(());
         };
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.trace.seats = group.trace.seats.max(seats.len() as u32);
+        }
         // One link joins two parts; the others follow from it.
         if let Some(&seat) = apart.first() {
             self.offer_to_seat(id, via, table, seat);
@@ -72,9 +75,9 @@ impl Node {
         let link = self.links.create(self.now, true);
         let attempt = self.rng.next_u64();
         self.ways.add(link, Over::Table { via, table, seat }, attempt);
-        self.plans.insert(link, Plan::Offered { group: id });
+        self.purposes.insert(link, Purpose::of([id]));
         if let Some(group) = self.groups.get_mut(&id) {
-            group.attempt(link, None);
+            group.offered(link, None);
         }
         self.outbox.push_back(Output::Open { link, dial: Dial::Offer });
     }
@@ -110,7 +113,7 @@ impl Node {
             return;
         }
         let link = self.links.create(self.now, false);
-        self.plans.insert(link, Plan::Accepted);
+        self.purposes.insert(link, Purpose::accepted());
         self.ways.add(link, over, attempt);
         self.outbox.push_back(Output::Open { link, dial: Dial::Answer });
         self.outbox.push_back(Output::Signal { link, signal });

@@ -157,7 +157,8 @@ impl Node {
         }
         let nodes: Vec<_> = self.groups.values().flat_map(|group| group.nodes().to_vec()).collect();
         for node in nodes {
-            self.dialer.add(self.now, node);
+            // If all places are taken by linked nodes, members are looked for there.
+            let _ = self.dialer.name(self.now.mono, node);
         }
         self.outbox.push_back(Output::Event(Event::Opened));
         for (request, command) in self.waiting.take().unwrap_or_default() {

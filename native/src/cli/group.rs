@@ -272,9 +272,9 @@ async fn join(
     let group = match joined {
         Ok(group) => group.context("joining the group")?,
         Err(_) => bail!(
-            "joining the group: nobody let us in within {} s; is the inviter online?\n{}",
+            "joining the group: nobody let us in within {} s: {}",
             global.timeout.as_secs(),
-            found(host).await
+            explain(host, link).await
         ),
     };
     // Who was in it before is in it at once, as it was.
@@ -305,6 +305,15 @@ async fn join(
         ),
     }
     print(global, &group).await
+}
+
+/// What was tried to join by a link.
+async fn explain(host: &Host, link: &str) -> String {
+    let Ok(invitation) = parse_invitation(link) else { return String::new() };
+    match host.explain(invitation.group).await {
+        Ok(tried) => tried.to_string(),
+        Err(error) => error.to_string(),
+    }
 }
 
 /// Waits until a newcomer has what the group holds, and a neighbour has its membership: who goes before that is known

@@ -1,8 +1,8 @@
 //! What a member may answer, and what costs it the link.
 use super::*;
-use crate::group::internal::invitation_id;
 use crate::cert::tests::{issue_first, issue_member, issue_root};
 use crate::cert::{Role, verify_chain};
+use crate::group::internal::invitation_id;
 use crate::id::RootPin;
 use crate::identity::{GroupKey, Identity, verify};
 use crate::invitation::BearerSecret;
@@ -88,7 +88,10 @@ impl Story {
         let properties =
             Properties { name: name.to_owned(), comment: String::new(), presence_max: 5 };
         let certificate = self.ada_chain.root().id();
-        Record { certificate, ..self.record(RecordType::PROPERTIES, owner, properties.to_payload()) }
+        Record {
+            certificate,
+            ..self.record(RecordType::PROPERTIES, owner, properties.to_payload())
+        }
     }
 
     fn shown(&self, records: &[Signed]) -> Shown {

@@ -106,6 +106,17 @@ impl Ways {
         Some(*way)
     }
 
+    /// Signals that went over one link to a rendezvous node go over another.
+    pub(crate) fn moved(&mut self, from: LinkId, to: LinkId) {
+        for way in self.by_link.values_mut() {
+            if let Over::Table { via, .. } = &mut way.over
+                && *via == from
+            {
+                *via = to;
+            }
+        }
+    }
+
     /// Forgets a link. Answers who carried its signals.
     pub(crate) fn remove(&mut self, link: LinkId) -> Option<Over> {
         let way = self.by_link.remove(&link)?;

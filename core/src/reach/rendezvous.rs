@@ -105,6 +105,26 @@ impl Tables {
         Ok(())
     }
 
+    /// Whether a table has a seat of `link`.
+    pub(crate) fn sits(&self, link: LinkId, table: Digest) -> bool {
+        self.by_link.get(&link).is_some_and(|own| own.contains_key(&table))
+    }
+
+    /// Another link to the same node takes over the seats of one, but for tables at which it has one.
+    pub(crate) fn moved(&mut self, from: LinkId, to: LinkId) {
+        for (table, number) in self.by_link.remove(&from).unwrap_or_default() {
+            if self.sits(to, table) {
+                self.free(table, number);
+                continue;
+            }
+            self.by_link.entry(to).or_default().insert(table, number);
+            if let Some(seat) = self.tables.get_mut(&table).and_then(|seats| seats.get_mut(&number))
+            {
+                seat.link = to;
+            }
+        }
+    }
+
     /// Frees the seats of a lost link.
     pub(crate) fn link_down(&mut self, link: LinkId) {
         for (table, seat) in self.by_link.remove(&link).unwrap_or_default() {

@@ -1,0 +1,12 @@
+//! Reach: how two nodes that have no link get one.
+//!
+//! `dial` tries addresses, `named` knows the nodes that were written down, `order` says which address comes first,
+//! `rendezvous` and `signals` carry the offers of nodes that cannot be dialled. Each is a machine that returns plain
+//! values; only the node holds two of them.
+pub(crate) mod dial;
+mod named;
+mod order;
+pub(crate) mod purpose;
+pub(crate) mod rendezvous;
+pub(crate) mod signals;
+pub(crate) mod tried;

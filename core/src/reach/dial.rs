@@ -1,0 +1,556 @@
+//! The dialling plan: one for everything that wants a link.
+//!
+//! Whoever wants a link hands in a [`Wish`]: for what ([`Want`]), the addresses that may lead there, and where they come
+//! from ([`Source`]). Each want is a race (RFC 8305): a new attempt every [`STAGGER`], sooner if the last one failed, never
+//! later because one hangs. An address is dialled once however many want it, and all of them are served when it answers.
+//! When one attempt of a race wins, the others are ended unless another want needs them.
+//!
+//! ```text
+//!   wish ──► race { left: addresses in order, running: attempts } ──every 250 ms──► Step::Dial
+//!                 │ all failed ──► Step::Vain                        │
+//!                 └ one won ──► Won { wants served, links to close } ◄── ready
+//! ```
+//!
+//! Bounds: [`RACE_MAX`] attempts of a race at a time, [`CANDIDATES_MAX`] addresses of a race, and a share of attempts for
+//! each source, so that what members tell cannot crowd out what the application names. An attempt that hangs is ended
+//! after [`ATTEMPT_MAX`], or after [`HANGS_AFTER`] if its place in the race is wanted.
+use super::named::{Due, Name, Named, TooMany};
+use super::order::{Past, Place, order, place};
+use crate::address::Address;
+use crate::id::{GroupId, NodeId, PeerId};
+use crate::io::{LinkId, LookupFault, NodeState};
+use crate::node_url::NodeUrl;
+use crate::time::{Deadlines, Time};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Time between two attempts of a race. Source: RFC 8305, section 8, the recommended Connection Attempt Delay.
+const STAGGER: Duration = Duration::from_millis(250);
+/// A WebSocket is not begun earlier than this after its race if data channels are under way: where those work they win.
+/// Guess: six round trips of 100 ms, which ICE, DTLS and SCTP take.
+const SOCKET_AFTER: Duration = Duration::from_millis(600);
+/// After a link of a race is usable, and the race goes on since it may not lead to a member, the next attempt waits so
+/// long. Guess: a few round trips.
+const REST: Duration = Duration::from_secs(1);
+/// An attempt is ended after this. Guess: five seconds of ICE checks, and as much for DTLS and the handshake.
+const ATTEMPT_MAX: Duration = Duration::from_secs(10);
+/// An attempt is ended after this if others wait for its place in the race. Guess: what ICE may take.
+const HANGS_AFTER: Duration = Duration::from_secs(5);
+/// Attempts of one race at a time. Guess: as many as addresses of one node.
+const RACE_MAX: usize = 8;
+/// Addresses of one race. Guess: all that a group remembers, twice. Further ones are ignored.
+const CANDIDATES_MAX: usize = 64;
+/// Races at a time. Guess: a few for each of many groups. A further one is ignored; its group asks again.
+const RACES_MAX: usize = 512;
+/// Addresses of which the past is known. Guess. The one touched longest ago is forgotten.
+const PASTS_MAX: usize = 512;
+
+/// What a link is wanted for. The order is the one in which wants are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Want {
+    /// A node that the application or an invitation named.
+    Named(Name),
+    /// Any member of a group, which has no neighbour: the race goes on until it has.
+    Any(GroupId),
+    /// One node of a group.
+    Member(GroupId, NodeId),
+    /// Somebody of another part of the graph, at a place of earlier times.
+    Patrol(GroupId),
+    /// A node that is missing.
+    Missing(GroupId, NodeId),
+}
+
+impl Want {
+    /// For which group it is; a named node is for all.
+    pub(crate) fn group(self) -> Option<GroupId> {
+        match self {
+            Self::Named(_) => None,
+            Self::Any(group)
+            | Self::Member(group, _)
+            | Self::Patrol(group)
+            | Self::Missing(group, _) => Some(group),
+        }
+    }
+}
+
+/// Where addresses come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    /// The application, or an invitation: named nodes.
+    Named,
+    /// An invitation.
+    Invited,
+    /// What was learnt from members in earlier times.
+    Remembered,
+    /// What members tell: presence, referrals, contacts.
+    Told,
+}
+
+impl Source {
+    /// Attempts of this source at a time. Guesses; together well under the links that may be half open.
+    const fn share(self) -> usize {
+        match self {
+            Self::Named => 32,
+            Self::Invited => 24,
+            Self::Remembered | Self::Told => 16,
+        }
+    }
+
+    /// Whether it may name WebSockets of this machine and of the local network wherever they are.
+    fn is_trusted(self) -> bool {
+        matches!(self, Self::Named | Self::Invited)
+    }
+}
+
+/// A link that is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) want: Want,
+    pub(crate) source: Source,
+    pub(crate) addresses: Vec<Address>,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Fetch a description.
+    LookUp(String),
+    /// Dial an address; call [`Dialer::dialled`] with the link.
+    Dial(Address),
+    /// End an attempt that hangs; call [`Dialer::lost`].
+    End(LinkId),
+    /// An attempt that is under way is for this want too.
+    Share(Want, LinkId),
+    /// A link that is there serves a want.
+    Serve(Want, LinkId),
+    /// No address of a want answers.
+    Vain(Want),
+}
+
+/// A usable link and what follows from it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Won {
+    /// What it serves.
+    pub(crate) wants: Vec<Want>,
+    /// Attempts that nothing wants any longer.
+    pub(crate) losers: Vec<LinkId>,
+    /// The address that led to it.
+    pub(crate) address: Option<Address>,
+}
+
+/// The machine.
+#[derive(Default)]
+pub(crate) struct Dialer {
+    named: Named,
+    races: BTreeMap<Want, Race>,
+    due: Deadlines<Want>,
+    attempts: BTreeMap<LinkId, Attempt>,
+    ends: Deadlines<LinkId>,
+    /// Links that lead to an address: attempts, and usable ones.
+    links: BTreeMap<Address, LinkId>,
+    /// Addresses that lead to usable links.
+    led: BTreeMap<LinkId, Led>,
+    pasts: BTreeMap<Address, (Past, Time)>,
+    steps: VecDeque<Step>,
+    /// States of named nodes that the application was told.
+    told: BTreeMap<Name, NodeState>,
+}
+
+struct Race {
+    source: Source,
+    begun: Time,
+    left: VecDeque<Address>,
+    running: BTreeSet<LinkId>,
+}
+
+struct Attempt {
+    address: Address,
+    source: Source,
+    begun: Time,
+    wants: BTreeSet<Want>,
+}
+
+/// A usable link.
+struct Led {
+    node: NodeId,
+    peer: PeerId,
+    /// The addresses that led to it.
+    addresses: BTreeSet<Address>,
+}
+
+impl Dialer {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { named: Named::new(seed), ..Self::default() }
+    }
+
+    // --- named nodes ---------------------------------------------------------------------------------
+
+    /// Keeps a link to a node from here on, or hurries with one that is named already.
+    pub(crate) fn name(&mut self, now: Time, url: NodeUrl) -> Result<(), TooMany> {
+        if let Some(gone) = self.named.add(now, url)? {
+            self.told.remove(&gone);
+            let ended = self.end_race(Want::Named(gone));
+            self.steps.extend(ended.into_iter().map(Step::End));
+        }
+        Ok(())
+    }
+
+    /// Somebody waits: named nodes that are not reached are tried at once.
+    pub(crate) fn hurry(&mut self, now: Time) {
+        self.named.hurry(now);
+    }
+
+    /// A description was fetched, or not.
+    pub(crate) fn looked_up(
+        &mut self,
+        now: Time,
+        url: &str,
+        found: Result<Vec<String>, LookupFault>,
+    ) {
+        if let Some(Due::Dial(name, addresses)) = self.named.looked_up(now, url, found) {
+            self.race_named(now, name, addresses);
+        }
+    }
+
+    fn race_named(&mut self, now: Time, name: Name, addresses: Vec<Address>) {
+        self.wish(now, Wish { want: Want::Named(name), source: Source::Named, addresses }, &[]);
+    }
+
+    /// Addresses of all named nodes.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.named.addresses()
+    }
+
+    /// The named nodes, the oldest first.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodeUrl> {
+        self.named.states().map(|(_, url, _)| url)
+    }
+
+    /// Whether an address is one of a named node.
+    pub(crate) fn names(&self, address: &Address) -> bool {
+        self.addresses().any(|named| named == address)
+    }
+
+    /// How far each named node is.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (&NodeUrl, &NodeState)> {
+        self.named.states().map(|(_, url, state)| (url, state))
+    }
+
+    /// States that the application was not told yet.
+    pub(crate) fn news(&mut self) -> Vec<(NodeUrl, NodeState)> {
+        let mut news = Vec::new();
+        for (name, url, state) in self.named.states() {
+            if self.told.get(&name) != Some(state) {
+                self.told.insert(name, state.clone());
+                news.push((url.clone(), state.clone()));
+            }
+        }
+        news
+    }
+
+    /// The address at which a link was dialled.
+    pub(crate) fn address_of(&self, link: LinkId) -> Option<&Address> {
+        let attempt = self.attempts.get(&link).map(|attempt| &attempt.address);
+        attempt.or_else(|| self.led.get(&link)?.addresses.first())
+    }
+
+    /// Whether a link leads to a named node.
+    pub(crate) fn is_named(&self, link: LinkId) -> bool {
+        self.named.is_linked(link)
+    }
+
+    /// The links to named nodes.
+    pub(crate) fn named_links(&self) -> Vec<LinkId> {
+        self.named.links().collect()
+    }
+
+    // --- wishes --------------------------------------------------------------------------------------
+
+    /// Takes a wish, or adds its addresses to the race that is under way. `own` are our addresses.
+    pub(crate) fn wish(&mut self, now: Time, wish: Wish, own: &[Address]) {
+        let Wish { want, source, mut addresses } = wish;
+        addresses.retain(|address| !own.contains(address) && self.may_dial(source, address, own));
+        if let Some(&link) = addresses
+            .iter()
+            .find_map(|address| self.links.get(address).filter(|link| self.led.contains_key(link)))
+        {
+            let losers = self.serve(now, want, link);
+            self.steps.push_back(Step::Serve(want, link));
+            self.steps.extend(losers.into_iter().map(Step::End));
+            if !matches!(want, Want::Any(_)) {
+                return;
+            }
+        }
+        if !self.races.contains_key(&want) && self.races.len() >= RACES_MAX {
+            self.steps.push_back(Step::Vain(want));
+            return;
+        }
+        let race = self.races.entry(want).or_insert_with(|| {
+            let (left, running) = (VecDeque::new(), BTreeSet::new());
+            Race { source, begun: now, left, running }
+        });
+        race.source = race.source.min(source);
+        let running: Vec<&Address> = race
+            .running
+            .iter()
+            .filter_map(|link| self.attempts.get(link).map(|attempt| &attempt.address))
+            .collect();
+        for address in addresses {
+            let known = race.left.contains(&address)
+                || running.contains(&&address)
+                || self.links.get(&address).is_some_and(|link| self.led.contains_key(link));
+            if !known && race.left.len() < CANDIDATES_MAX {
+                race.left.push_back(address);
+            }
+        }
+        let pasts = &self.pasts;
+        let past = |address: &Address| pasts.get(address).map_or(Past::Unknown, |(past, _)| *past);
+        race.left = order(std::mem::take(&mut race.left).into(), past);
+        self.due.set_earlier(want, now);
+    }
+
+    /// Law 3: WebSockets of this machine and of the local network only if we are told so by whom we trust, or are there
+    /// ourselves.
+    fn may_dial(&self, source: Source, address: &Address, own: &[Address]) -> bool {
+        let Address::WebSocket { .. } = address else { return true };
+        let at = place(address);
+        source.is_trusted()
+            || at == Place::Public
+            || own.iter().chain(self.addresses()).any(|here| place(here) == at)
+    }
+
+    /// Whether a want has a race under way.
+    pub(crate) fn is_racing(&self, want: Want) -> bool {
+        self.races.contains_key(&want)
+    }
+
+    /// Nothing wants this any longer. Answers the attempts that are to be ended.
+    pub(crate) fn end_race(&mut self, want: Want) -> Vec<LinkId> {
+        let Some(race) = self.races.remove(&want) else { return Vec::new() };
+        self.due.clear(want);
+        let mut losers = Vec::new();
+        for link in race.running {
+            let Some(attempt) = self.attempts.get_mut(&link) else { continue };
+            attempt.wants.remove(&want);
+            if attempt.wants.is_empty() {
+                losers.push(link);
+            }
+        }
+        losers
+    }
+
+    /// Ends all races of a group.
+    pub(crate) fn leave(&mut self, group: GroupId) -> Vec<LinkId> {
+        let wants: Vec<Want> =
+            self.races.keys().copied().filter(|want| want.group() == Some(group)).collect();
+        wants.into_iter().flat_map(|want| self.end_race(want)).collect()
+    }
+
+    // --- what to do ----------------------------------------------------------------------------------
+
+    /// When to call [`Dialer::next`].
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let race = self.due.next().map(|(at, _)| at);
+        let end = self.ends.next().map(|(at, _)| at);
+        let now = (!self.steps.is_empty()).then_some(Time::ZERO);
+        race.into_iter().chain(end).chain(self.named.deadline()).chain(now).min()
+    }
+
+    /// The next thing to do. Call until there is none.
+    pub(crate) fn next(&mut self, now: Time, own: &[Address]) -> Option<Step> {
+        loop {
+            if let Some(step) = self.steps.pop_front() {
+                return Some(step);
+            }
+            if let Some(link) = self.ends.pop_due(now) {
+                return Some(Step::End(link));
+            }
+            match self.named.next(now) {
+                Some(Due::LookUp(url)) => return Some(Step::LookUp(url)),
+                Some(Due::Dial(name, mut addresses)) => {
+                    addresses.retain(|address| !own.contains(address));
+                    self.race_named(now, name, addresses);
+                }
+                None => {}
+            }
+            let want = self.due.pop_due(now)?;
+            if let Some(step) = self.go_on(now, want) {
+                return Some(step);
+            }
+        }
+    }
+
+    /// The next step of a race.
+    fn go_on(&mut self, now: Time, want: Want) -> Option<Step> {
+        let race = self.races.get_mut(&want)?;
+        let Some(first) = race.left.front() else {
+            if !race.running.is_empty() {
+                return None;
+            }
+            self.end_race(want);
+            if let Want::Named(name) = want {
+                self.named.in_vain(now, name);
+            }
+            return Some(Step::Vain(want));
+        };
+        // Somebody else dials it already.
+        if let Some(&link) = self.links.get(first)
+            && let Some(attempt) = self.attempts.get_mut(&link)
+        {
+            attempt.wants.insert(want);
+            race.running.insert(link);
+            race.left.pop_front();
+            self.due.set(want, now);
+            return Some(Step::Share(want, link));
+        }
+        if race.running.len() >= RACE_MAX {
+            return self.make_room(now, want);
+        }
+        let socket = matches!(first, Address::WebSocket { .. });
+        let socket_at = race.begun.after(SOCKET_AFTER);
+        if socket && now < socket_at && self.has_channels(want) {
+            self.due.set(want, socket_at);
+            return None;
+        }
+        let source = self.races.get(&want)?.source;
+        let under_way = self.attempts.values().filter(|attempt| attempt.source == source).count();
+        if under_way >= source.share() {
+            self.due.set(want, now.after(STAGGER));
+            return None;
+        }
+        let address = self.races.get(&want)?.left.front()?.clone();
+        self.due.set(want, now.after(STAGGER));
+        Some(Step::Dial(address))
+    }
+
+    /// Whether a race has data channels under way.
+    fn has_channels(&self, want: Want) -> bool {
+        let channel = |link: &LinkId| {
+            let attempt = self.attempts.get(link);
+            attempt.is_some_and(|attempt| matches!(attempt.address, Address::Rtc { .. }))
+        };
+        self.races.get(&want).is_some_and(|race| race.running.iter().any(channel))
+    }
+
+    /// A race has as many attempts as it may: the oldest ends once it hangs.
+    fn make_room(&mut self, now: Time, want: Want) -> Option<Step> {
+        let race = self.races.get(&want)?;
+        let begun = |link: &LinkId| self.attempts.get(link).map(|attempt| attempt.begun);
+        let (oldest, begun) = race
+            .running
+            .iter()
+            .filter_map(|link| Some((*link, begun(link)?)))
+            .min_by_key(|it| it.1)?;
+        if now.since(begun) < HANGS_AFTER {
+            self.due.set(want, begun.after(HANGS_AFTER));
+            return None;
+        }
+        Some(Step::End(oldest))
+    }
+
+    /// An address is being dialled. Answers all that want it.
+    pub(crate) fn dialled(&mut self, now: Time, address: &Address, link: LinkId) -> Vec<Want> {
+        let mut wants = BTreeSet::new();
+        let mut source = Source::Told;
+        for (&want, race) in &mut self.races {
+            let before = race.left.len();
+            race.left.retain(|left| left != address);
+            if race.left.len() < before {
+                race.running.insert(link);
+                source = source.min(race.source);
+                wants.insert(want);
+            }
+        }
+        self.links.insert(address.clone(), link);
+        self.ends.set(link, now.after(ATTEMPT_MAX));
+        let all = wants.iter().copied().collect();
+        let address = address.clone();
+        self.attempts.insert(link, Attempt { address, source, begun: now, wants });
+        all
+    }
+
+    // --- what became of it ---------------------------------------------------------------------------
+
+    /// The handshake of a link is complete, and shows who is there.
+    pub(crate) fn ready(&mut self, now: Time, link: LinkId, node: NodeId, peer: PeerId) -> Won {
+        let Some(attempt) = self.attempts.remove(&link) else { return Won::default() };
+        self.ends.clear(link);
+        self.note(now, &attempt.address, Past::Good);
+        let addresses = BTreeSet::from([attempt.address.clone()]);
+        self.led.insert(link, Led { node, peer, addresses });
+        let wants: Vec<Want> = attempt.wants.into_iter().collect();
+        let losers = wants.iter().flat_map(|&want| self.serve(now, want, link)).collect();
+        Won { wants, losers, address: Some(attempt.address) }
+    }
+
+    /// A usable link is what a want waits for. Answers the attempts that are to be ended.
+    fn serve(&mut self, now: Time, want: Want, link: LinkId) -> Vec<LinkId> {
+        match want {
+            Want::Any(_) => {
+                // Whether a member is there shows only later.
+                if let Some(race) = self.races.get_mut(&want) {
+                    race.running.remove(&link);
+                    self.due.set(want, now.after(REST));
+                }
+                Vec::new()
+            }
+            Want::Named(name) => {
+                if let Some(led) = self.led.get(&link) {
+                    self.named.linked(now, name, link, led.node, led.peer);
+                }
+                self.end_race(want)
+            }
+            Want::Member(..) | Want::Patrol(_) | Want::Missing(..) => self.end_race(want),
+        }
+    }
+
+    /// A link is gone, or did not come to be. Answers the address that it was dialled at, and whether that failed.
+    pub(crate) fn lost(&mut self, now: Time, link: LinkId) -> Option<Address> {
+        self.named.lost(now, link);
+        if let Some(led) = self.led.remove(&link) {
+            for address in led.addresses {
+                self.links.remove(&address);
+            }
+        }
+        let attempt = self.attempts.remove(&link)?;
+        self.ends.clear(link);
+        self.links.remove(&attempt.address);
+        // One that nothing wanted any longer did not fail.
+        if attempt.wants.is_empty() {
+            return None;
+        }
+        self.note(now, &attempt.address, Past::Bad);
+        for want in attempt.wants {
+            if let Some(race) = self.races.get_mut(&want) {
+                race.running.remove(&link);
+                self.due.set(want, now);
+            }
+        }
+        Some(attempt.address)
+    }
+
+    /// Another link to the same node takes the place of one.
+    pub(crate) fn moved(&mut self, from: LinkId, to: LinkId) {
+        self.named.moved(from, to);
+        let Some(led) = self.led.remove(&from) else { return };
+        for address in &led.addresses {
+            self.links.insert(address.clone(), to);
+        }
+        let (node, peer) = (led.node, led.peer);
+        let none = || Led { node, peer, addresses: BTreeSet::new() };
+        self.led.entry(to).or_insert_with(none).addresses.extend(led.addresses);
+    }
+
+    fn note(&mut self, now: Time, address: &Address, past: Past) {
+        self.pasts.insert(address.clone(), (past, now));
+        if self.pasts.len() > PASTS_MAX {
+            let oldest = self.pasts.iter().min_by_key(|(_, (_, at))| *at);
+            if let Some(oldest) = oldest.map(|(address, _)| address.clone()) {
+                self.pasts.remove(&oldest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

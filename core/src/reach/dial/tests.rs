@@ -1,0 +1,350 @@
+//! Laws of the machine: order, pace, bounds, shares, named nodes.
+use super::*;
+use crate::id::Fingerprint;
+
+const NODE: NodeId = NodeId(7);
+
+fn at(ms: u64) -> Time {
+    Time::from_micros(ms * 1_000)
+}
+
+fn rtc(n: u8) -> Address {
+    let fingerprint = Fingerprint::from_bytes([n; 32]);
+    Address::Rtc { socket: format!("192.0.2.{n}:1").parse().expect("a socket"), fingerprint }
+}
+
+fn group(n: u8) -> GroupId {
+    GroupId::from_bytes([n; 32])
+}
+
+fn wish(want: Want, source: Source, addresses: Vec<Address>) -> Wish {
+    Wish { want, source, addresses }
+}
+
+/// A machine and what it did, with links that are numbered as they are dialled.
+struct Bench {
+    dialer: Dialer,
+    now: Time,
+    links: u64,
+    dialled: Vec<(u64, Address, LinkId)>,
+    ended: Vec<LinkId>,
+    vain: Vec<Want>,
+    looked_up: Vec<String>,
+    served: Vec<(Want, LinkId)>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            dialer: Dialer::new(1),
+            now: Time::ZERO,
+            links: 0,
+            dialled: Vec::new(),
+            ended: Vec::new(),
+            vain: Vec::new(),
+            looked_up: Vec::new(),
+            served: Vec::new(),
+        }
+    }
+
+    fn wish(&mut self, want: Want, source: Source, addresses: Vec<Address>) {
+        self.dialer.wish(self.now, wish(want, source, addresses), &[]);
+        self.pump();
+    }
+
+    fn pump(&mut self) {
+        while let Some(step) = self.dialer.next(self.now, &[]) {
+            match step {
+                Step::LookUp(url) => self.looked_up.push(url),
+                Step::Dial(address) => {
+                    self.links += 1;
+                    let link = LinkId(self.links);
+                    self.dialer.dialled(self.now, &address, link);
+                    self.dialled.push((self.now.as_micros() / 1_000, address, link));
+                }
+                Step::End(link) => {
+                    self.dialer.lost(self.now, link);
+                    self.ended.push(link);
+                }
+                Step::Share(..) => {}
+                Step::Serve(want, link) => self.served.push((want, link)),
+                Step::Vain(want) => self.vain.push(want),
+            }
+        }
+    }
+
+    /// Lets time pass to `ms`, deadline by deadline.
+    fn run_to(&mut self, ms: u64) {
+        while let Some(next) = self.dialer.deadline().filter(|&next| next <= at(ms)) {
+            self.now = self.now.max(next);
+            self.pump();
+        }
+        self.now = at(ms);
+    }
+
+    fn fail(&mut self, link: LinkId) {
+        self.dialer.lost(self.now, link);
+        self.pump();
+    }
+
+    fn win(&mut self, link: LinkId) -> Won {
+        let won = self.dialer.ready(self.now, link, NODE, PeerId::default());
+        for &loser in &won.losers {
+            self.dialer.lost(self.now, loser);
+            self.ended.push(loser);
+        }
+        self.pump();
+        won
+    }
+
+    fn times(&self) -> Vec<u64> {
+        self.dialled.iter().map(|(ms, ..)| *ms).collect()
+    }
+}
+
+#[test]
+fn hanging_attempts_delay_nobody() {
+    let mut bench = Bench::new();
+    bench.wish(Want::Any(group(1)), Source::Invited, (1..=8).map(rtc).collect());
+    bench.run_to(2_000);
+    assert_eq!(bench.times(), [0, 250, 500, 750, 1_000, 1_250, 1_500, 1_750]);
+    assert!(bench.vain.is_empty());
+}
+
+#[test]
+fn failed_attempt_is_followed_at_once() {
+    let mut bench = Bench::new();
+    bench.wish(Want::Any(group(1)), Source::Invited, (1..=4).map(rtc).collect());
+    bench.run_to(100);
+    bench.fail(LinkId(1));
+    assert_eq!(bench.times(), [0, 100]);
+    bench.run_to(360);
+    assert_eq!(bench.times(), [0, 100, 350]);
+}
+
+#[test]
+fn more_addresses_than_may_run_have_their_turn_when_the_oldest_hang() {
+    let mut bench = Bench::new();
+    bench.wish(Want::Any(group(1)), Source::Invited, (1..=20).map(rtc).collect());
+    bench.run_to(4_999);
+    assert_eq!(bench.dialled.len(), RACE_MAX);
+    bench.run_to(60_000);
+    assert_eq!(bench.dialled.len(), 20, "each once");
+    assert_eq!(bench.ended.len(), 20, "none for ever");
+    assert_eq!(bench.vain, [Want::Any(group(1))]);
+    assert_eq!(bench.dialer.deadline(), None);
+}
+
+#[test]
+fn socket_waits_for_data_channels_and_not_for_ones_that_failed() {
+    let socket: Address = "wss://n.example/link".parse().expect("an address");
+    let mut bench = Bench::new();
+    bench.wish(Want::Any(group(1)), Source::Invited, vec![socket.clone(), rtc(1)]);
+    bench.run_to(1_000);
+    assert_eq!(bench.times(), [0, 600]);
+    assert_eq!(bench.dialled[1].1, socket);
+    let mut bench = Bench::new();
+    bench.wish(Want::Any(group(1)), Source::Invited, vec![socket, rtc(1)]);
+    bench.run_to(10);
+    bench.fail(LinkId(1));
+    assert_eq!(bench.times(), [0, 10]);
+}
+
+#[test]
+fn address_is_dialled_once_for_all_who_want_it() {
+    let mut bench = Bench::new();
+    let wants = [Want::Any(group(1)), Want::Member(group(2), NODE), Want::Member(group(3), NODE)];
+    for want in wants {
+        bench.wish(want, Source::Told, vec![rtc(1)]);
+    }
+    assert_eq!(bench.dialled.len(), 1);
+    let won = bench.win(LinkId(1));
+    assert_eq!(won.wants, wants);
+    // While the link is there, it serves whoever comes later.
+    bench.wish(Want::Member(group(4), NODE), Source::Told, vec![rtc(2), rtc(1)]);
+    assert_eq!(bench.served, [(Want::Member(group(4), NODE), LinkId(1))]);
+    assert_eq!(bench.dialled.len(), 1);
+    bench.dialer.lost(bench.now, LinkId(1));
+    bench.wish(Want::Member(group(5), NODE), Source::Told, vec![rtc(1)]);
+    assert_eq!(bench.dialled.len(), 2);
+}
+
+#[test]
+fn race_ends_with_its_winner_unless_another_want_needs_the_loser() {
+    let mut bench = Bench::new();
+    bench.wish(Want::Member(group(1), NODE), Source::Told, vec![rtc(1), rtc(2), rtc(3)]);
+    bench.run_to(600);
+    bench.wish(Want::Member(group(2), NodeId(8)), Source::Told, vec![rtc(2)]);
+    assert_eq!(bench.win(LinkId(1)).losers, [LinkId(3)]);
+    bench.run_to(20_000);
+    assert_eq!(bench.vain, [Want::Member(group(2), NodeId(8))], "it hung");
+    assert_eq!(bench.dialled.len(), 3);
+}
+
+#[test]
+fn race_for_any_member_goes_on_until_it_is_ended() {
+    let mut bench = Bench::new();
+    bench.wish(Want::Any(group(1)), Source::Invited, vec![rtc(1), rtc(2)]);
+    bench.win(LinkId(1));
+    bench.run_to(REST.as_millis() as u64);
+    assert_eq!(bench.times(), [0, 1_000]);
+    assert_eq!(bench.dialer.end_race(Want::Any(group(1))), [LinkId(2)]);
+}
+
+#[test]
+fn what_members_tell_crowds_out_nothing() {
+    let mut bench = Bench::new();
+    for n in 0..100_u8 {
+        let wants = Want::Member(group(1), NodeId(u64::from(n)));
+        bench.wish(wants, Source::Told, vec![rtc(n)]);
+    }
+    assert_eq!(bench.dialled.len(), Source::Told.share());
+    bench.dialer.name(bench.now, rtc(200).into()).expect("room");
+    bench.pump();
+    assert_eq!(bench.dialled.last().map(|(_, address, _)| address.clone()), Some(rtc(200)));
+    for n in 0..2 * RACES_MAX as u64 {
+        bench.wish(Want::Member(group(2), NodeId(n)), Source::Told, vec![rtc(201)]);
+    }
+    assert!(bench.dialer.races.len() <= RACES_MAX);
+}
+
+#[test]
+fn members_cannot_have_us_knock_in_our_own_network() {
+    let near: Address = "ws://192.168.1.1/link".parse().expect("an address");
+    let here: Address = "ws://localhost:631/".parse().expect("an address");
+    let far: Address = "wss://node.example/link".parse().expect("an address");
+    let given = vec![near.clone(), here.clone(), far.clone()];
+    let mut bench = Bench::new();
+    bench.wish(Want::Member(group(1), NODE), Source::Told, given.clone());
+    bench.run_to(2_000);
+    let dialled = |bench: &Bench| -> Vec<Address> {
+        bench.dialled.iter().map(|(_, address, _)| address.clone()).collect()
+    };
+    assert_eq!(dialled(&bench), [far]);
+    // Who is there itself has members there.
+    let own = ["ws://192.168.1.7/link".parse().expect("an address")];
+    bench.dialer.wish(bench.now, wish(Want::Patrol(group(1)), Source::Told, given.clone()), &own);
+    bench.run_to(4_000);
+    assert_eq!(dialled(&bench)[1..], [near]);
+    bench.wish(Want::Any(group(1)), Source::Invited, given);
+    bench.run_to(6_000);
+    assert!(dialled(&bench).contains(&here));
+}
+
+#[test]
+fn addresses_that_failed_come_last() {
+    let mut bench = Bench::new();
+    bench.wish(Want::Patrol(group(1)), Source::Remembered, vec![rtc(1)]);
+    bench.fail(LinkId(1));
+    bench.wish(Want::Any(group(1)), Source::Remembered, vec![rtc(1), rtc(2), rtc(3)]);
+    bench.run_to(1_000);
+    let order: Vec<Address> = bench.dialled[1..].iter().map(|it| it.1.clone()).collect();
+    assert_eq!(order, [rtc(2), rtc(3), rtc(1)]);
+}
+
+#[test]
+fn named_node_is_looked_up_dialled_and_looked_up_again() {
+    let mut bench = Bench::new();
+    let url: NodeUrl = "https://node.example/".parse().expect("a URL");
+    let description = url.description().expect("a web URL");
+    let mut told = Vec::new();
+    bench.dialer.name(bench.now, url.clone()).expect("room");
+    bench.pump();
+    told.extend(bench.dialer.news());
+    assert_eq!(bench.looked_up.len(), 1);
+    bench.dialer.looked_up(bench.now, &description, Err(LookupFault::Timeout));
+    told.extend(bench.dialer.news());
+    bench.run_to(1_500);
+    assert_eq!(bench.looked_up.len(), 2, "within a second and a quarter");
+    let found = vec![rtc(1).to_string(), "wss://node.example/link".to_owned()];
+    bench.dialer.looked_up(bench.now, &description, Ok(found.clone()));
+    bench.pump();
+    assert_eq!(bench.dialled[0].1, rtc(1));
+    bench.win(LinkId(1));
+    told.extend(bench.dialer.news());
+    assert!(bench.dialer.is_named(LinkId(1)));
+    // Lost after a while: dialled at once where it was, then looked up since it may have moved.
+    bench.run_to(60_000);
+    assert_eq!(bench.looked_up.len(), 2);
+    bench.fail(LinkId(1));
+    assert_eq!(bench.dialled.len(), 2);
+    bench.fail(LinkId(2));
+    bench.fail(LinkId(3));
+    bench.run_to(62_000);
+    assert_eq!(bench.looked_up.len(), 3);
+    told.extend(bench.dialer.news());
+    let words: Vec<&NodeState> = told.iter().map(|(_, state)| state).collect();
+    assert!(matches!(
+        words[..],
+        [
+            NodeState::Trying,
+            NodeState::Failed { .. },
+            NodeState::Linked { .. },
+            NodeState::Failed { .. }
+        ]
+    ));
+}
+
+#[test]
+fn node_that_stays_away_is_tried_ever_more_rarely_and_at_once_when_somebody_waits() {
+    let mut bench = Bench::new();
+    bench.dialer.name(bench.now, rtc(1).into()).expect("room");
+    bench.pump();
+    for _ in 0..600 {
+        if let Some(&(ms, _, link)) = bench.dialled.last()
+            && ms == bench.now.as_micros() / 1_000
+        {
+            bench.fail(link);
+        }
+        let next = bench.dialer.deadline().expect("it is tried again");
+        bench.run_to(next.as_micros().div_ceil(1_000));
+        if bench.now > at(600_000) {
+            break;
+        }
+    }
+    let tries = bench.dialled.len();
+    assert!((20..40).contains(&tries), "{tries} tries in ten minutes");
+    if let Some(&(_, _, link)) = bench.dialled.last() {
+        bench.fail(link);
+    }
+    bench.dialer.hurry(bench.now);
+    bench.pump();
+    assert_eq!(bench.dialled.len(), tries + 1);
+}
+
+#[test]
+fn further_node_takes_the_place_of_none_that_is_linked() {
+    let mut bench = Bench::new();
+    let names = |n: u8| NodeUrl::from(rtc(n));
+    for n in 0..64 {
+        bench.dialer.name(bench.now, names(n)).expect("room");
+        bench.pump();
+        let link = LinkId(bench.links);
+        if n != 5 {
+            bench.win(link);
+        }
+    }
+    bench.dialer.name(bench.now, names(64)).expect("node 5 makes room");
+    bench.pump();
+    // What the link of the one that went reports concerns nobody.
+    bench.fail(LinkId(6));
+    bench.win(LinkId(65));
+    assert!((1..=65).all(|link| bench.dialer.is_named(LinkId(link)) == (link != 6)));
+    assert_eq!(bench.dialer.name(bench.now, names(65)), Err(TooMany));
+    assert_eq!(bench.dialer.states().count(), 64);
+}
+
+#[test]
+fn link_that_takes_over_serves_what_the_other_did() {
+    let mut bench = Bench::new();
+    bench.dialer.name(bench.now, rtc(1).into()).expect("room");
+    bench.pump();
+    bench.win(LinkId(1));
+    bench.dialer.moved(LinkId(1), LinkId(9));
+    bench.fail(LinkId(1));
+    assert!(bench.dialer.is_named(LinkId(9)));
+    bench.run_to(100_000);
+    assert_eq!(bench.dialled.len(), 1);
+    bench.wish(Want::Member(group(1), NODE), Source::Told, vec![rtc(1)]);
+    assert_eq!(bench.served, [(Want::Member(group(1), NODE), LinkId(9))]);
+}
