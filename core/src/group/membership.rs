@@ -8,6 +8,7 @@ use crate::identity::GroupKey;
 use crate::invitation::{Invitation, InvitationKind};
 use crate::io::{Event, Output, Properties, Reply, RequestId};
 use crate::limits;
+use crate::link::Links;
 use crate::node::Ctx;
 use crate::password::Password;
 use crate::policy::{Grant, Policy};
@@ -146,6 +147,25 @@ impl Group {
         }
         group.timers.set(Timer::Maintain, ctx.now.mono);
         Ok(group)
+    }
+
+    /// Goes on with a later try, over the links that the earlier one has found.
+    pub(crate) fn join_again(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, later: Self) {
+        self.fail_joining(ctx, Error::Busy);
+        self.known = later.known;
+        self.joining = later.joining;
+        self.timers.set(Timer::Maintain, ctx.now.mono);
+        let Some(chain) = later.chain else {
+            self.timers.set(Timer::Joining, ctx.now.mono.after(JOIN_TIMEOUT));
+            self.redeem_again(ctx, links);
+            return;
+        };
+        self.roll.add(chain.clone());
+        self.chain = Some(chain);
+        self.save(ctx);
+        for link in self.hosts() {
+            self.connect_on(ctx, links, link);
+        }
     }
 
     fn begin_joining(

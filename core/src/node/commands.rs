@@ -42,17 +42,21 @@ impl Node {
                 return Ok(());
             }
             Command::Join { invitation, password } => {
-                if let Some(group) = self.groups.get(&invitation.group) {
-                    if !group.is_member() {
-                        return Err(Error::Busy);
-                    }
+                let under_way = self.groups.get(&invitation.group);
+                if let Some(group) = under_way.filter(|group| group.is_member()) {
                     let info = group.info();
                     self.done(request, Ok(Reply::Group(info)));
                     return Ok(());
                 }
-                self.room_for_a_group()?;
+                if under_way.is_none() {
+                    self.room_for_a_group()?;
+                }
                 let group = Group::join(&mut ctx!(self), invitation, password, request)?;
                 self.dialer.hurry(self.now);
+                if let Some(earlier) = self.groups.get_mut(&group.id) {
+                    earlier.join_again(&mut ctx!(self), &mut self.links, group);
+                    return Ok(());
+                }
                 self.add_group(group);
                 return Ok(());
             }
