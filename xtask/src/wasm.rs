@@ -208,12 +208,13 @@ fn bind(module: &Module, compiled: &Path, version: &str, profile: Profile) -> Re
     fs::read(compiled)
         .with_context(|| format!("cannot read {}", compiled.display()))?
         .hash(&mut hasher);
+    let program = tool(version, "wasm-glue", &[])?;
+    fs::read(&program)?.hash(&mut hasher);
     let made_from = format!("{version} {:016x}", hasher.finish());
     if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_from) {
         say("the module has not changed: its glue is kept");
         return Ok(out);
     }
-    let program = tool(version, "wasm-glue", &[])?;
     say("making the glue");
     empty(&out)?;
     let sections = if profile == Profile::Dev { "names" } else { "bare" };
@@ -234,6 +235,8 @@ fn assemble(glue: &Path) -> Result<PathBuf> {
     let mut files = vec![web.join("package.json"), web.join("README.md")];
     files.extend(["LICENSE-APACHE", "LICENSE-MIT"].map(|name| root.join(name)));
     files.extend(WEB.files().map(|name| glue.join(name)));
+    // For bundlers that take no files along, and for a page in one file.
+    files.push(glue.join(format!("{}_inline.js", WEB.name)));
     let written = fs::read_dir(web.join("js")).context("web/js has the hand-written part")?;
     for file in written {
         let path = file?.path();
