@@ -255,7 +255,7 @@ fn assemble(glue: &Path) -> Result<PathBuf> {
         }
         fs::copy(file, to).with_context(|| format!("cannot copy {}", file.display()))?;
     }
-    for needed in ["index.js", "index.d.ts"] {
+    for needed in ["index.js", "index.d.ts", "inline.js", "inline.d.ts"] {
         ensure!(package.join(needed).exists(), "web/js/{needed} is missing");
     }
     say(format!("web/pkg holds the npm package: {} files", files.len()));
