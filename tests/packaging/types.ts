@@ -82,3 +82,9 @@ export function isLocked(error: unknown): boolean {
   if (code === "no-such-code") return false;
   return code === "locked";
 }
+
+/** What state libraries keep of a group: plain values. */
+export async function figures(group: Group<Trip>): Promise<string> {
+  const { records, nodes, signature, clockShiftMs } = await group.info();
+  return JSON.stringify([records + nodes + clockShiftMs, signature, group.statusOf("a")]);
+}

@@ -226,11 +226,16 @@ test("a peer keeps to the neighbours that it was told to have", async (t) => {
     await group.publish("note", "to all");
     const texts = await Promise.all(heard);
     const count = (await group.neighbours()).length;
+    const figures = await group.info();
     for (const { peer } of [...others, { peer: ada }]) await peer.close();
-    return { texts, count };
+    return { texts, count, figures };
   });
   assert.deepEqual(seen.texts, Array(6).fill("to all"));
   assert.ok(seen.count >= 1 && seen.count <= 4, `${seen.count} neighbours`);
+  const { records, neighbours, nodes, signature } = seen.figures;
+  assert.equal(records, 1);
+  assert.ok(neighbours >= 1 && neighbours <= 4 && nodes >= 1, JSON.stringify(seen.figures));
+  assert.ok(signature === null || /^[a-z2-7]+$/.test(signature));
 });
 
 test("a group has a policy, properties, roles and invitations that can be read and closed", async (t) => {
@@ -253,6 +258,7 @@ test("a group has a policy, properties, roles and invitations that can be read a
     const result = {
       policy: group.policy, same: JSON.stringify(again.policy) === JSON.stringify(group.policy),
       group: [group.name, group.comment, group.owner, group.role, group.roles, group.standing, group.revoked],
+      figures: await group.info(),
       read: [read.kind, read.name, read.inviter, read.role, read.invitee, read.policy.invite, read.group === group.id],
       open: [open.id === invitation.id, open.inviter.me, open.role, open.roles, open.uses, open.used],
       left,
@@ -269,6 +275,7 @@ test("a group has a policy, properties, roles and invitations that can be read a
     },
     same: true,
     group: ["Nightly", "What happened", true, "administrator", [], "member", null],
+    figures: { records: 0, neighbours: 0, nodes: 1, clockShiftMs: 0, signature: null },
     read: ["bearer", "Daily", "Ada", "member", null, "administrator", true],
     open: [true, true, "member", ["editor"], 3, 0],
     left: 0,

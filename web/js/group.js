@@ -306,6 +306,16 @@ export class Group extends Base {
     return links.filter((link) => link.groups.includes(this.id));
   }
 
+  async info(options) {
+    const { signal } = optionsOf(options, WAITS, "group.info");
+    const infos = await this.#ask(() => this.#handle.groups(), signal);
+    const info = infos.find(({ id }) => id === this.id);
+    if (!info) throw closedError();
+    this.#info = info;
+    const { records, neighbours, nodes, signature, clockShiftMs } = info;
+    return { records, neighbours, nodes, signature: signature ?? null, clockShiftMs };
+  }
+
   async leave(options) {
     const { signal } = optionsOf(options, WAITS, "group.leave");
     await this.#ask(() => this.#handle.leave(this.id), signal);

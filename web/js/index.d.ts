@@ -506,6 +506,9 @@ export class Group<T = Payloads> extends EventTarget {
    */
   present(options?: { attributes?: Attributes; forced?: boolean } & Waits): Promise<void>;
 
+  /** Figures of the group, as this node sees it now. */
+  info(options?: Waits): Promise<GroupFigures>;
+
   /** The links on which this group's records flow. */
   neighbours(options?: Waits): Promise<Link[]>;
   /**
@@ -524,6 +527,20 @@ export class Group<T = Payloads> extends EventTarget {
     options?: boolean | EventListenerOptions): void;
   removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null,
     options?: boolean | EventListenerOptions): void;
+}
+
+/** Figures of a group. */
+export interface GroupFigures {
+  /** Records stored here, deleted ones included until they end. */
+  readonly records: number;
+  /** Links on which its records flow. */
+  readonly neighbours: number;
+  /** Nodes in our part of the graph, estimated: above 5, with a standard error of about half. */
+  readonly nodes: number;
+  /** The lowest node id in our part of the graph: the same at all nodes of one part. `null` before one is found. */
+  readonly signature: string | null;
+  /** What to add to this device's clock to have the time that the group keeps, by which its records are dated. */
+  readonly clockShiftMs: number;
 }
 
 export interface PublishOptions extends Waits {
