@@ -1,7 +1,7 @@
 // Every bundler over the same page, with no setting that concerns the package.
 
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, rename } from "node:fs/promises";
+import { copyFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -49,7 +49,7 @@ export const BUILDS = [
   }, true],
   ["Next 16", async (outDir) => {
     await run("next", ["build"], join(HERE, "next"));
-    await rename(join(HERE, "next/out"), outDir);
+    await cp(join(HERE, "next/out"), outDir, { recursive: true });
   }, true],
   ["esbuild", async (outDir) => {
     await withPage(outDir);

@@ -275,7 +275,9 @@ fn print_sizes(package: &Path) -> Result<()> {
     let mut names: Vec<String> = fs::read_dir(package)?
         .map(|file| Ok(file?.file_name().to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
+    // The module as a script is loaded instead of the module, if at all.
     names.retain(|name| name.ends_with(".wasm") || name.ends_with(".js"));
+    names.retain(|name| !name.ends_with("inline.js"));
     names.sort();
     let mut total = (0, Some(0));
     println!("{:<24} {:>12} {:>12}", "web/pkg", "bytes", "gzip -9");
