@@ -19,17 +19,23 @@ export function watch(group, type, { signal, ...how }) {
   if (signal?.aborted) end();
   signal?.addEventListener("abort", end, { once: true });
   const records = read(group, type, how, stop.signal);
+  const listenNoMore = () => signal?.removeEventListener("abort", end);
   const leave = async (value) => {
     end();
-    signal?.removeEventListener("abort", end);
+    listenNoMore();
     await records.return();
     return { done: true, value };
   };
   return {
     async next() {
-      const step = await records.next();
-      if (step.done) signal?.removeEventListener("abort", end);
-      return step;
+      try {
+        const step = await records.next();
+        if (step.done) listenNoMore();
+        return step;
+      } catch (error) {
+        listenNoMore();
+        throw error;
+      }
     },
     return: leave,
     async throw(error) {
