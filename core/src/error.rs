@@ -83,6 +83,9 @@ pub enum Error {
     /// The record to replace or delete is not in the store.
     #[error("there is no such record")]
     UnknownRecord,
+    /// Another version of the record stands than the change was made for.
+    #[error("the record was changed meanwhile; look at the other change, and try again")]
+    ChangedMeanwhile,
     /// The record to replace is somebody else's.
     #[error("only its creator can change or delete this record")]
     NotYourRecord,
@@ -150,6 +153,7 @@ impl Error {
             Self::TooManyTries(_) => "too-many-tries",
             Self::PasswordNeeded => "password-needed",
             Self::UnknownRecord => "unknown-record",
+            Self::ChangedMeanwhile => "changed-meanwhile",
             Self::NotYourRecord => "not-your-record",
             Self::BadRecord(_) => "bad-record",
             Self::NotValid(_) => "not-valid",

@@ -179,6 +179,18 @@ impl Index {
             .map(|entry| self.slots.get(entry.slot))
     }
 
+    /// The records before `cursor`, the last one first; all without it.
+    pub fn before(&self, cursor: Option<Cursor>) -> impl Iterator<Item = &Meta> {
+        let last = cursor.map_or(self.chunks.len(), |cursor| self.chunk_of(&cursor) + 1);
+        let chunks = self.chunks.get(..last.min(self.chunks.len())).unwrap_or_default();
+        chunks
+            .iter()
+            .rev()
+            .flat_map(|chunk| chunk.entries.iter().rev())
+            .skip_while(move |entry| cursor.is_some_and(|cursor| entry.cursor >= cursor))
+            .map(|entry| self.slots.get(entry.slot))
+    }
+
     /// The record that ends first, with that time; the lower id of two.
     pub fn next_expiry(&self) -> Option<(WallTime, RecordId)> {
         self.by_expiry.peek().map(|Reverse(end)| *end)

@@ -31,6 +31,11 @@ pub use kind::RecordType;
 pub use meta::Meta;
 pub(crate) use rules::check_attributes;
 
+/// Name of the attribute that tells what a payload is: a media type, as text. The core does not look at it. The
+/// JavaScript package writes it, and reads a payload as JSON only if it says `application/json`; a payload without it
+/// is bytes there, whatever they look like. A program that publishes JSON for web pages gives it, too.
+pub const MEDIA_TYPE: &str = "mediaType";
+
 /// A piece of searchable metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribute {

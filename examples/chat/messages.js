@@ -43,7 +43,7 @@ export function showMessages(group, { nameOf, signal, failed }) {
       if (newDay) rows.push(dayRow(record.created));
       const together = !newDay && previous.creator.id === record.creator.id
         && record.created - previous.created < TOGETHER_MS;
-      rows.push(messageRow(record, together, nameOf));
+      rows.push(messageRow(record, together, nameOf, group.statusOf(record)));
       previous = record;
     }
     reconcile(list, rows);
@@ -59,9 +59,7 @@ export function showMessages(group, { nameOf, signal, failed }) {
     if (old) all.splice(all.indexOf(old), 1);
     byId.set(record.id, record);
     if (!record.deleted) {
-      let at = all.length;
-      while (at > 0 && before(all[at - 1], record) > 0) at -= 1;
-      all.splice(at, 0, record);
+      all.splice(placeOf(all, record), 0, record);
     }
     if (!stick) unread = true;
     draw();
@@ -100,12 +98,12 @@ export function showMessages(group, { nameOf, signal, failed }) {
     group.addEventListener(type, (event) => remove(event.detail.id), { signal });
   }
 
-  // History first; the list speaks to screen readers once it is there.
-  const settled = setTimeout(() => { scroller.setAttribute("aria-busy", "false"); draw(); }, 400);
-  signal.addEventListener("abort", () => clearTimeout(settled));
+  // The newest of the history first; the list speaks to screen readers once all of it is there.
+  const onStored = () => { scroller.setAttribute("aria-busy", "false"); draw(); };
   (async () => {
     try {
-      for await (const record of group.watch("chat.message", { signal })) take(record);
+      const records = group.watch("chat.message", { order: "newest", onStored, signal });
+      for await (const record of records) take(record);
     } catch (error) {
       if (!signal.aborted) failed(error);
     }
@@ -123,20 +121,31 @@ function dayRow(date) {
   return { key: `day ${date.toDateString()}`, look: "", make: () => el("li", { class: "day" }, el("span", {}, day.format(date))) };
 }
 
-function messageRow(record, together, nameOf) {
+/** Where a message belongs among those that are in order. */
+function placeOf(all, record) {
+  let [from, to] = [0, all.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (before(all[middle], record) > 0) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}
+
+function messageRow(record, together, nameOf, status) {
   const { creator } = record;
   const name = creator.me ? "You" : creator.name || nameOf(creator.id) || "Unknown member";
-  const status = creator.me ? statusWords(record.status) : "";
+  const words = creator.me ? statusWords(status) : "";
   return {
     key: record.id,
-    look: [record.version, together, name, status].join(" "),
+    look: [record.version, together, name, words].join(" "),
     make: () => {
       const text = messageText(record.data);
       const foot = el("p", { class: "foot" },
         el("time", { datetime: record.created.toISOString(), title: record.created.toLocaleString() },
           time.format(record.created)));
-      if (status) {
-        foot.append(" · ", el("span", { class: "status", title: statusHelp(record.status) }, status));
+      if (words) {
+        foot.append(" · ", el("span", { class: "status", title: statusHelp(status) }, words));
       }
       return el("li", {
         class: `message${creator.me ? " mine" : ""}${together ? " together" : ""}`,

@@ -178,12 +178,21 @@ export function initials(name) {
   return letters.map((word) => [...word][0].toLocaleUpperCase()).join("") || "?";
 }
 
-/** The text of a message. Programs publish plain text too: that is shown as it is. */
+/** The text of a message. Programs publish bytes: plain text, which is shown as it is, or what this page writes. */
 export function messageText(data) {
-  if (data instanceof Uint8Array) return new TextDecoder().decode(data);
+  if (data instanceof Uint8Array) return textOfBytes(new TextDecoder().decode(data));
   if (typeof data === "string") return data;
   if (data && typeof data === "object" && typeof data.text === "string") return data.text;
   return JSON.stringify(data) ?? "";
+}
+
+function textOfBytes(text) {
+  try {
+    const said = JSON.parse(text)?.text;
+    return typeof said === "string" ? said : text;
+  } catch {
+    return text;
+  }
 }
 
 const problems = {

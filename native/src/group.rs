@@ -66,6 +66,7 @@ impl Group {
             payload: payload.into_payload(),
             expires_in: None,
             refresh: false,
+            if_version: None,
             delivery: None,
         }
     }
@@ -89,6 +90,7 @@ impl Group {
             expires_in: None,
             delete: true,
             refresh: false,
+            if_version: None,
         };
         self.requests.publish(self.id, draft, None).await
     }
@@ -239,6 +241,7 @@ pub struct Publish {
     payload: Bytes,
     expires_in: Option<Duration>,
     refresh: bool,
+    if_version: Option<u64>,
     delivery: Option<Delivery>,
 }
 
@@ -259,6 +262,13 @@ impl Publish {
     /// [`Draft::refresh`](peergraph_core::io::Draft::refresh).
     pub fn refreshed(mut self) -> Self {
         self.refresh = true;
+        self
+    }
+
+    /// Replaces a record only if this version of it still stands; see
+    /// [`Draft::if_version`](peergraph_core::io::Draft::if_version).
+    pub fn if_version(mut self, version: u64) -> Self {
+        self.if_version = Some(version);
         self
     }
 
@@ -290,6 +300,7 @@ impl IntoFuture for Publish {
                 expires_in: self.expires_in,
                 delete: false,
                 refresh: self.refresh,
+                if_version: self.if_version,
             };
             self.group.requests.publish(self.group.id, draft, self.delivery).await
         })

@@ -195,6 +195,7 @@ fn draft(payload: &[u8]) -> Draft {
         expires_in: None,
         delete: false,
         refresh: false,
+        if_version: None,
     }
 }
 

@@ -1,6 +1,6 @@
 // Compiled, never run: the types say what the package is promised to accept and to refuse.
 
-import { Peer, PeergraphError, readInvitation, type ErrorCode, type Group, type Payloads } from "peergraph";
+import { Peer, PeergraphError, init, readInvitation, type ErrorCode, type Group, type Payloads } from "peergraph";
 
 type Trip = {
   "chat.message": { text: string };
@@ -33,6 +33,18 @@ export async function use(signal: AbortSignal): Promise<string[]> {
 
   const record = await same.publish("chat.message", { text: "Olá" }, { attributes: { room: "general" } });
   const text: string = record.data.text;
+  const version: string = record.version;
+  const newer = await same.update(record, { text: "Olá!" }, {
+    ifVersion: version, merge: (theirs, mine) => ({ text: theirs.data.text + mine.text }) });
+  await same.update(newer.id, { text: "by its id" });
+  await same.publish("chat.message", new Blob(["x"], { type: "image/png" }));
+  await same.publish("chat.message", new DataView(new ArrayBuffer(1)), { mediaType: "image/png" });
+  // @ts-expect-error: versions are text, for JSON.
+  await same.update(record, { text: "Olá" }, { ifVersion: 1n });
+  // @ts-expect-error: an unknown option.
+  await Peer.open({ node: "https://node.example" });
+  // @ts-expect-error: records are plain data; bytes are in `data`.
+  record.bytes.length;
   await same.delete(record, { here: true });
   // @ts-expect-error: a number is no text.
   await same.publish("chat.message", { text: 7 });
@@ -50,7 +62,9 @@ export async function use(signal: AbortSignal): Promise<string[]> {
     // @ts-expect-error: nodes come, change and go.
     if (change === "left") names.push(node.id);
   });
-  for await (const place of group.watch("trip.place", { signal })) {
+  await init({ wasm: new URL("https://node.example/peergraph_web_bg.wasm"), signal });
+  const watching = { order: "newest", limit: 50, onStored: () => names.push("all"), signal } as const;
+  for await (const place of group.watch("trip.place", watching)) {
     names.push(place.data.name, place.creator.name);
     // @ts-expect-error: places have no text.
     names.push(place.data.text);
@@ -70,4 +84,10 @@ export function isLocked(error: unknown): boolean {
   // @ts-expect-error: the codes are a closed union.
   if (code === "no-such-code") return false;
   return code === "locked";
+}
+
+/** What state libraries keep of a group: plain values. */
+export async function figures(group: Group<Trip>): Promise<string> {
+  const { records, nodes, signature, clockShiftMs } = await group.info();
+  return JSON.stringify([records + nodes + clockShiftMs, signature, group.statusOf("a")]);
 }

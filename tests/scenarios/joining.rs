@@ -4,12 +4,15 @@ use peergraph_core::cert::{CertError, Role};
 use peergraph_core::error::{Error, Misbehaved};
 use peergraph_core::id::RootPin;
 use peergraph_core::invitation::Invitation;
-use peergraph_core::io::{Command, Event, Invite};
+use peergraph_core::io::{Command, Event, Invite, Reply};
+use peergraph_core::password::Password;
 use peergraph_tests::World;
 use peergraph_tests::host::{node_url, rtc_address};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// Generous: a member that starts again looks for the others first.
+const JOIN_WITHIN: Duration = Duration::from_secs(90);
 
 #[test]
 fn bound_invitation_lets_its_owner_in_while_the_inviter_is_away() {
@@ -391,5 +394,36 @@ fn stranger_with_the_address_alone_gets_no_record() {
         );
         let (_, received) = world.hosts()[eve].traffic;
         assert!(received < 8_000, "{received} bytes for a stranger in a minute");
+    });
+}
+
+/// Goal: a join that nobody waits for any longer is not in the way of the next one. Method: the only member that
+/// lets others in is away; the newcomer is linked to another one, waits in vain, and tries again with another link.
+#[test]
+fn later_join_takes_the_place_of_one_under_way() {
+    each_seed("later_join_takes_the_place_of_one_under_way", 50, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let password = || Password::new("correct horse").expect("long enough");
+        let grant = Role::Member.into();
+        let how = Invite::Password { grant, password: password(), uses: 1, expires_in: HOUR };
+        let mut by_password = world.invite(hosts[0], group, how).expect("an administrator invites");
+        let mut bearer = world.invite_bearer(hosts[0], group, 1, HOUR);
+        for invitation in [&mut by_password, &mut bearer] {
+            invitation.addresses = vec![rtc_address(hosts[1])];
+        }
+        world.run_for(Duration::from_secs(5));
+        world.crash(hosts[0]);
+        let cleo = world.native("cleo");
+        let join = Command::Join { invitation: by_password, password: Some(password()) };
+        let first = world.command(cleo, join);
+        world.run_for(Duration::from_secs(10));
+        assert!(!world.is_answered(cleo, first), "nobody is there who could let it in");
+        let second = world.command(cleo, Command::Join { invitation: bearer, password: None });
+        world.start(hosts[0]);
+        world.run_until(JOIN_WITHIN, |world| world.is_answered(cleo, second));
+        assert!(matches!(world.answer(cleo, second), Some(Ok(Reply::Group(_)))));
+        assert_eq!(world.answer(cleo, first).and_then(Result::err), Some(Error::Busy));
+        world.await_synced(cleo);
+        world.say_to(cleo, group, "hello", &[hosts[1]]);
     });
 }

@@ -2,9 +2,9 @@
 use crate::each_seed;
 use bytes::Bytes;
 use peergraph_core::error::{BadRecord, Error};
-use peergraph_core::io::{Draft, Event};
+use peergraph_core::io::{Command, Draft, Event, Filter, Reply};
 use peergraph_core::limits::PAYLOAD_BYTES_DEFAULT_MAX;
-use peergraph_core::record::{Attribute, Value};
+use peergraph_core::record::{Attribute, Record, Value};
 use peergraph_tests::story::{deletion, draft};
 use std::time::Duration;
 
@@ -78,6 +78,57 @@ fn only_its_creator_changes_or_deletes_a_record() {
         let taken = Draft { id: Some(record.id), ..draft("yours") };
         assert_eq!(world.publish(hosts[1], group, taken), Err(Error::NotYourRecord));
         assert_eq!(world.texts(hosts[1], group), ["mine"]);
+    });
+}
+
+#[test]
+fn change_of_a_version_that_no_longer_stands_is_refused() {
+    each_seed("change_of_a_version_that_no_longer_stands_is_refused", 20, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let first = world.say(ada, group, "one");
+        let change = |of: &Record, text: &str| Draft {
+            id: Some(of.id),
+            if_version: Some(of.version),
+            ..draft(text.to_owned())
+        };
+        let second = world.publish(ada, group, change(&first, "two")).expect("it stands");
+        for late in [change(&first, "three"), Draft { id: None, ..change(&second, "new") }] {
+            assert_eq!(world.publish(ada, group, late), Err(Error::ChangedMeanwhile));
+        }
+        let late = Draft { if_version: Some(first.version), ..deletion(&second) };
+        assert_eq!(world.publish(ada, group, late), Err(Error::ChangedMeanwhile));
+        assert_eq!(world.texts(ada, group), ["two"]);
+        let deleted = Draft { if_version: Some(second.version), ..deletion(&second) };
+        assert!(world.publish(ada, group, deleted).is_ok());
+    });
+}
+
+#[test]
+fn records_are_read_newest_first_page_by_page() {
+    each_seed("records_are_read_newest_first_page_by_page", 5, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        for number in 0..25 {
+            world.say(ada, group, &format!("{number:02}"));
+        }
+        let (mut texts, mut after) = (Vec::new(), None);
+        loop {
+            let filter = Filter { after, newest_first: true, limit: 10, ..Filter::default() };
+            let Ok(Reply::Records { records, next }) =
+                world.ask(ada, Command::Records { group, filter })
+            else {
+                panic!("no page")
+            };
+            assert!(records.len() <= 10);
+            texts.extend(records.into_iter().map(|record| record.payload));
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let expected: Vec<String> = (0..25).rev().map(|number| format!("{number:02}")).collect();
+        assert_eq!(texts, expected);
     });
 }
 

@@ -39,6 +39,7 @@ pub fn draft(payload: impl Into<Bytes>) -> Draft {
         expires_in: None,
         delete: false,
         refresh: false,
+        if_version: None,
     }
 }
 

@@ -93,7 +93,7 @@ async function readAll({ link, type, count }) {
   const digests = [];
   for (let after = null, first = true; first || after; first = false) {
     const records = await group.records({ type, after });
-    for (const record of records) digests.push(hex(await crypto.subtle.digest("SHA-256", record.bytes)));
+    for (const record of records) digests.push(hex(await crypto.subtle.digest("SHA-256", record.data)));
     after = records.next;
   }
   await peer.close();

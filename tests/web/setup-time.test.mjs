@@ -64,7 +64,7 @@ async function meet({ type, mark }) {
   peer.addEventListener("link", begun);
   const [group] = await peer.groups();
   for await (const record of group.watch(type)) {
-    if (new TextDecoder().decode(record.bytes) === mark) break;
+    if (new TextDecoder().decode(record.data) === mark) break;
   }
   const end = performance.now();
   await peer.close();

@@ -58,7 +58,7 @@ async function read({ type, count }) {
   let [from, bytes, seen] = [0, 0, 0];
   for await (const record of globalThis.group.watch(type)) {
     from ||= performance.now();
-    bytes += record.bytes.length;
+    bytes += record.data.length;
     seen += 1;
     if (seen === count) break;
   }

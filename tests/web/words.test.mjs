@@ -75,6 +75,8 @@ test("messages of programs are shown too", () => {
   assert.equal(words.messageText({ text: "a" }), "a");
   assert.equal(words.messageText(new TextEncoder().encode("ä\nb")), "ä\nb");
   assert.equal(words.messageText(new Uint8Array([0xff, 0x41])), "\ufffdA");
+  assert.equal(words.messageText(new TextEncoder().encode('{"text":"a"}')), "a");
+  assert.equal(words.messageText(new TextEncoder().encode('{"other":1}')), '{"other":1}');
   assert.equal(words.messageText("plain"), "plain");
   assert.equal(words.messageText(42), "42");
   assert.equal(words.messageText({ other: 1 }), '{"other":1}');

@@ -1,10 +1,11 @@
-// The one class of errors, and the waits that a signal can end.
+// The one class of errors, the waits that a signal can end, and the options of a call.
 
 /** Every error of this package. */
 export class PeergraphError extends Error {
   constructor(code, message, { hint = "", cause } = {}) {
     super(message, cause === undefined ? undefined : { cause });
-    this.name = "PeergraphError";
+    // Programs that know nothing of this package recognise an abort by this name.
+    this.name = code === "aborted" ? "AbortError" : "PeergraphError";
     this.code = code;
     this.hint = hint;
   }
@@ -26,15 +27,15 @@ export function closedError() {
   return new PeergraphError("closed", "this peer or group is closed", { hint: "open it again" });
 }
 
-export function badArgument(message) {
-  return new PeergraphError("bad-argument", message);
+export function badArgument(message, cause) {
+  return new PeergraphError("bad-argument", message, { cause });
 }
 
 function abortedError(signal) {
   return new PeergraphError("aborted", "the wait was ended by its signal", { cause: signal.reason });
 }
 
-/** Throws where `signal` is aborted already. */
+/** Throws if `signal` is aborted already. */
 export function checkSignal(signal) {
   if (signal?.aborted) throw abortedError(signal);
 }
@@ -58,3 +59,21 @@ export async function waitFor(promise, signal) {
     signal.removeEventListener("abort", stop);
   }
 }
+
+/** The options of a call. Refuses those that `known`, a list of names, does not have: a slip would pass unseen. */
+export function optionsOf(given, known, call) {
+  if (given === undefined || given === null) return {};
+  if (typeof given !== "object") throw badArgument(`${call} takes its options as an object`);
+  for (const name of Object.keys(given)) {
+    if (known.includes(name)) continue;
+    const meant = known.find((other) => isNear(name.toLowerCase(), other.toLowerCase()));
+    const hint = meant ? `did you mean ${meant}?` : `it takes ${known.join(", ") || "none"}`;
+    throw badArgument(`${call} has no option ${name}; ${hint}`);
+  }
+  if (given.signal != null && typeof given.signal.aborted !== "boolean") {
+    throw badArgument(`the option signal of ${call} is an AbortSignal`);
+  }
+  return given;
+}
+
+const isNear = (one, other) => one.startsWith(other) || other.startsWith(one);

@@ -1,7 +1,10 @@
 // A group, as applications see it.
-import { PeergraphError, badArgument, checkSignal, closedError, waitFor } from "./errors.js";
+import { PeergraphError, badArgument, checkSignal, closedError, optionsOf, waitFor } from "./errors.js";
 import { decodePolicy, encodeGrant, encodeRevocation, peerOf } from "./membership.js";
-import { GroupRecord, decodeAttributes, encodeAttributes, encodePayload, spanMs } from "./record.js";
+import {
+  decodeAttributes, encodeAttributes, encodePayload, encodeVersion, idOf, keptMediaType, readBlob, recordOf,
+  spanMs, withMediaType, withoutMediaType,
+} from "./record.js";
 import { watch } from "./watch.js";
 
 const PAGE_MAX = 1_000;
@@ -11,10 +14,31 @@ const WRITES_MAX = 64;
 const HELD_MAX = 10_000;
 /** How often unknown names are looked up. */
 const NAMES_MS_MIN = 1_000;
+/** How often one update is merged with what others wrote meanwhile. Guess: more is a quarrel of programs. */
+const MERGES_MAX = 10;
+/** What all that waits takes. */
+const WAITS = ["signal"];
+const CONTENT = ["attributes", "expiresIn", "refresh", "mediaType"];
 const INVITATION_LIFETIME = "7d";
 
 // On a server there may be none; nothing is made there.
 const Base = globalThis.EventTarget ?? class {};
+
+const draftOf = (given) => ({
+  id: null, attributes: [], expiresInMs: null, delete: false, refresh: false, ifVersion: null, ...given });
+
+const filterOf = ({ id = null, type = null, creator = null, after = null, newestFirst = false, limit }) =>
+  ({ id, type, creator, after, newestFirst, limit });
+
+function pageOf(limit = PAGE_MAX) {
+  if (!(limit >= 1)) throw badArgument("limit is a number from 1 to 1000");
+  return Math.floor(Math.min(limit, PAGE_MAX));
+}
+
+function isNewestFirst(order = "oldest") {
+  if (order !== "oldest" && order !== "newest") throw badArgument('order is "oldest" or "newest" (first)');
+  return order === "newest";
+}
 
 /** Made by `Peer` alone. */
 export class Group extends Base {
@@ -22,7 +46,7 @@ export class Group extends Base {
   #handle;
   #info;
   #closed = false;
-  #held = new Map();
+  #spread = new Map();
   /** Records that were shown and are not durable yet, with their versions. Bounded by the module. */
   #storing = new Map();
   #people = new Map();
@@ -50,65 +74,111 @@ export class Group extends Base {
   get ready() { return this.#info.ready; }
   get closed() { return this.#closed; }
 
-  async publish(type, data, { attributes, expiresIn, refresh = false, signal } = {}) {
-    return this.#put({
-      id: null, type, attributes: encodeAttributes(attributes), expiresInMs: spanMs(expiresIn),
-      delete: false, refresh: Boolean(refresh),
-    }, encodePayload(data), signal);
+  async publish(type, data, options) {
+    const given = optionsOf(options, [...CONTENT, ...WAITS], "group.publish");
+    const { bytes, mediaType } = encodePayload(data, given.mediaType);
+    const attributes = withMediaType(encodeAttributes(given.attributes), mediaType);
+    const draft = draftOf({
+      type, attributes, expiresInMs: spanMs(given.expiresIn), refresh: Boolean(given.refresh) });
+    return this.#put(draft, bytes, given.signal);
   }
 
-  async update(record, data, { attributes, expiresIn, refresh = false, signal } = {}) {
-    return this.#put({
-      id: record.id,
-      type: record.type,
-      attributes: attributes ? encodeAttributes(attributes) : GroupRecord.attributesOf(record),
-      expiresInMs: spanMs(expiresIn) ?? Math.max(record.expires - Date.now(), 0),
-      delete: false, refresh: Boolean(refresh),
-    }, encodePayload(data), signal);
+  async update(record, data, options) {
+    const known = [...CONTENT, "ifVersion", "merge", ...WAITS];
+    const given = optionsOf(options, known, "group.update");
+    const { merge, signal } = given;
+    if (merge !== undefined && (typeof merge !== "function" || given.ifVersion === undefined)) {
+      throw badArgument("merge is a function, and needs ifVersion");
+    }
+    const id = idOf(record);
+    let payload = encodePayload(data, given.mediaType);
+    let ifVersion = encodeVersion(given.ifVersion);
+    for (let merges = 0; ; merges += 1) {
+      try {
+        return await this.#replace(id, payload, ifVersion, given);
+      } catch (error) {
+        if (error.code !== "changed-meanwhile") throw error;
+        error.record = await this.get(id, { signal });
+        if (!merge || !error.record || merges >= MERGES_MAX) throw error;
+        payload = encodePayload(await merge(error.record, data), given.mediaType);
+        ifVersion = error.record.version;
+      }
+    }
   }
 
-  async delete(record, { here = false, signal } = {}) {
+  /** What is not given stays as it stands. */
+  async #replace(id, { bytes, mediaType }, ifVersion, { attributes, expiresIn, refresh, signal }) {
+    const held = await this.#held(id, signal);
+    const kept = attributes ? encodeAttributes(attributes) : withoutMediaType(held.attributes);
+    const draft = draftOf({
+      id, type: held.type, attributes: withMediaType(kept, mediaType ?? keptMediaType(held.attributes)), refresh: Boolean(refresh), ifVersion,
+      expiresInMs: spanMs(expiresIn) ?? Math.max(held.expires - Date.now(), 0),
+    });
+    return this.#put(draft, bytes, signal);
+  }
+
+  async delete(record, options) {
+    const known = ["here", "ifVersion", ...WAITS];
+    const { here = false, ifVersion, signal } = optionsOf(options, known, "group.delete");
+    const [id, version] = [idOf(record), encodeVersion(ifVersion)];
     if (here) {
-      await this.#ask(() => this.#handle.deleteHere(this.id, String(record?.id ?? record)), signal);
+      await this.#ask(() => this.#handle.deleteHere(this.id, id), signal);
       return;
     }
-    const found = typeof record === "string" ? await this.get(record, { signal }) : record;
-    if (!found) throw new PeergraphError("unknown-record", "there is no such record");
-    await this.#put({
-      id: found.id, type: found.type, attributes: [], expiresInMs: null, delete: true, refresh: false,
-    }, new Uint8Array(), signal);
+    const { type } = await this.#held(id, signal);
+    await this.#put(draftOf({ id, type, delete: true, ifVersion: version }), new Uint8Array(), signal);
   }
 
-  async #put(draft, payload, signal) {
-    const raw = await this.#ask(() => this.#handle.publish(this.id, draft, payload), signal);
+  async #put(draft, bytes, signal) {
+    const publish = (bytes) => this.#handle.publish(this.id, draft, bytes);
+    // Begun at once if it can be, so that what is published in turn stays in turn.
+    const begin = bytes instanceof Uint8Array ? () => publish(bytes) : () => readBlob(bytes).then(publish);
+    const raw = await this.#ask(begin, signal);
     this.#isStored(raw.id, BigInt(raw.version));
-    return new GroupRecord(raw, this);
+    return recordOf(raw, this);
   }
 
-  async records({ type, creator, limit = PAGE_MAX, after, signal } = {}) {
-    if (!(limit >= 1)) throw badArgument("limit is a number from 1 to 1000");
-    const filter = {
-      id: null, type: type ?? null, creator: creator ?? null, after: after ?? null,
-      limit: Math.floor(Math.min(limit, PAGE_MAX)),
-    };
+  async records(options) {
+    const known = ["type", "creator", "order", "limit", "after", ...WAITS];
+    const { type, creator, order, limit, after, signal } = optionsOf(options, known, "group.records");
+    const filter = filterOf({ type, creator, after, newestFirst: isNewestFirst(order), limit: pageOf(limit) });
     const found = await this.#ask(() => this.#handle.records(this.id, filter), signal);
-    await this.#nameAll(found.records);
-    const page = found.records.map((raw) => new GroupRecord(raw, this));
+    await waitFor(this.#nameAll(found.records), signal);
+    const page = found.records.map((raw) => recordOf(raw, this));
     return Object.assign(page, { next: found.next ?? null });
   }
 
-  async get(id, { signal } = {}) {
-    const filter = { id, type: null, creator: null, after: null, limit: 1 };
-    const found = await this.#ask(() => this.#handle.records(this.id, filter), signal);
-    await this.#nameAll(found.records);
-    return found.records.length ? new GroupRecord(found.records[0], this) : null;
+  async get(id, options) {
+    const { signal } = optionsOf(options, WAITS, "group.get");
+    const raw = await this.#find(idOf(id), signal);
+    if (!raw) return null;
+    await waitFor(this.#nameAll([raw]), signal);
+    return recordOf(raw, this);
   }
 
-  watch(type, { signal } = {}) {
-    return watch(this, type, signal);
+  async #find(id, signal) {
+    const found = await this.#ask(() => this.#handle.records(this.id, filterOf({ id, limit: 1 })), signal);
+    return found.records[0] ?? null;
   }
 
-  writable(type, options = {}) {
+  async #held(id, signal) {
+    const raw = await this.#find(id, signal);
+    if (!raw) throw new PeergraphError("unknown-record", "there is no such record");
+    return raw;
+  }
+
+  watch(type, options) {
+    const known = ["order", "limit", "onStored", ...WAITS];
+    const { order, limit, onStored, signal } = optionsOf(options, known, "group.watch");
+    isNewestFirst(order);
+    if (limit !== undefined && !(limit >= 1)) throw badArgument("limit is a number from 1");
+    if (onStored !== undefined && typeof onStored !== "function") throw badArgument("onStored is a function");
+    const left = limit === undefined ? undefined : Math.floor(limit);
+    return watch(this, type, { order, limit: left, onStored, signal });
+  }
+
+  writable(type, options) {
+    optionsOf(options, CONTENT, "group.writable");
     const underWay = new Set();
     let failure = null;
     const check = () => { if (failure) throw failure.error; };
@@ -129,7 +199,9 @@ export class Group extends Base {
     });
   }
 
-  async set({ name, comment, presence, signal } = {}) {
+  async set(options) {
+    const known = ["name", "comment", "presence", ...WAITS];
+    const { name, comment, presence, signal } = optionsOf(options, known, "group.set");
     const info = this.#info;
     const properties = {
       name: String(name ?? info.name), comment: String(comment ?? info.comment),
@@ -141,7 +213,9 @@ export class Group extends Base {
     await this.#ask(() => this.#handle.setProperties(this.id, properties), signal);
   }
 
-  async invite(options = {}) {
+  async invite(given) {
+    const known = ["role", "roles", "uses", "expiresIn", "for", "password", "page", ...WAITS];
+    const options = optionsOf(given, known, "group.invite");
     const { role, roles, uses = 1, expiresIn = INVITATION_LIFETIME, signal } = options;
     if (options.for !== undefined && options.password !== undefined) {
       throw badArgument("an invitation is for one identity, or by password");
@@ -160,7 +234,7 @@ export class Group extends Base {
       text: made.text,
       expires: made.expires == null ? null : new Date(made.expires),
       qr: () => peer.qr(made.link),
-      withdraw: async (options = {}) => {
+      withdraw: async (options) => {
         if (!made.id) {
           throw new PeergraphError("unknown-invitation", "a bound invitation is a membership already",
             { hint: "revoke that" });
@@ -170,7 +244,8 @@ export class Group extends Base {
     });
   }
 
-  async invitations({ signal } = {}) {
+  async invitations(options) {
+    const { signal } = optionsOf(options, WAITS, "group.invitations");
     const open = await this.#ask(() => this.#handle.invitations(this.id), signal);
     if (open.some((raw) => !this.#people.has(raw.inviter))) await this.members({ signal });
     return open.map((raw) => Object.freeze({
@@ -180,47 +255,75 @@ export class Group extends Base {
     }));
   }
 
-  async withdraw(id, { signal } = {}) {
+  async withdraw(id, options) {
+    const { signal } = optionsOf(options, WAITS, "group.withdraw");
     await this.#ask(() => this.#handle.withdraw(this.id, String(id?.id ?? id)), signal);
   }
 
-  async promote(member, { role, roles, signal } = {}) {
+  async promote(member, options) {
+    const { role, roles, signal } = optionsOf(options, ["role", "roles", ...WAITS], "group.promote");
     const grant = encodeGrant(role ?? member?.role, roles ?? member?.roles);
     await this.#ask(() => this.#handle.promote(this.id, peerOf(member), grant), signal);
   }
 
-  async revoke(member, { signal, ...how } = {}) {
+  async revoke(member, options) {
+    const known = ["reason", "records", "members", ...WAITS];
+    const { signal, ...how } = optionsOf(options, known, "group.revoke");
     const revocation = encodeRevocation(member, how);
     await this.#ask(() => this.#handle.revoke(this.id, revocation), signal);
   }
 
-  async reinstate(member, { signal } = {}) {
+  async reinstate(member, options) {
+    const { signal } = optionsOf(options, WAITS, "group.reinstate");
     await this.#ask(() => this.#handle.reinstate(this.id, peerOf(member)), signal);
   }
 
-  async members({ signal } = {}) {
+  async members(options) {
+    const { signal } = optionsOf(options, WAITS, "group.members");
     const raw = await this.#ask(() => this.#handle.members(this.id), signal);
     for (const it of raw) this.#people.set(it.id, it.name);
     return raw.map((it) => this.#member(it));
   }
 
-  async nodes({ signal } = {}) {
+  async nodes(options) {
+    const { signal } = optionsOf(options, WAITS, "group.nodes");
     const raw = await this.#ask(() => this.#handle.nodes(this.id), signal);
     if (raw.some((it) => !this.#people.has(it.peer))) await this.members({ signal });
     return raw.map((it) => this.#node(it));
   }
 
-  async present({ attributes, forced = false, signal } = {}) {
+  async present(options) {
+    const known = ["attributes", "forced", ...WAITS];
+    const { attributes, forced = false, signal } = optionsOf(options, known, "group.present");
     const present = { attributes: encodeAttributes(attributes), forced: Boolean(forced) };
     await this.#ask(() => this.#handle.present(this.id, present), signal);
   }
 
-  async neighbours({ signal } = {}) {
+  statusOf(record) {
+    const id = idOf(record);
+    if (this.#storing.has(id)) return "storing";
+    const held = this.#spread.get(id) ?? 0;
+    return held === 0 ? "stored" : held === 1 ? "sent" : { heldBy: held };
+  }
+
+  async neighbours(options) {
+    const { signal } = optionsOf(options, WAITS, "group.neighbours");
     const links = await this.#peer.links({ signal });
     return links.filter((link) => link.groups.includes(this.id));
   }
 
-  async leave({ signal } = {}) {
+  async info(options) {
+    const { signal } = optionsOf(options, WAITS, "group.info");
+    const infos = await this.#ask(() => this.#handle.groups(), signal);
+    const info = infos.find(({ id }) => id === this.id);
+    if (!info) throw closedError();
+    this.#info = info;
+    const { records, neighbours, nodes, signature, clockShiftMs } = info;
+    return { records, neighbours, nodes, signature: signature ?? null, clockShiftMs };
+  }
+
+  async leave(options) {
+    const { signal } = optionsOf(options, WAITS, "group.leave");
     await this.#ask(() => this.#handle.leave(this.id), signal);
     this.#peer.forget(this);
   }
@@ -235,20 +338,26 @@ export class Group extends Base {
 
   /** The id, and what is known of its owner. */
   person(id) {
-    const people = this.#people;
     const me = id === this.#peer.id;
-    const own = this.#peer.name;
-    return Object.freeze({ id, me, get name() { return people.get(id) ?? (me ? own : ""); } });
+    return { id, name: this.#people.get(id) ?? (me ? this.#peer.name : ""), me };
+  }
+
+  /** Learns the names of those that are members already; later ones come as news. */
+  async learnNames() {
+    await this.#askNames();
+  }
+
+  /** A record of an event, with the names that were unknown then. */
+  async named(record) {
+    const people = [record.creator, record.modifier].filter((it) => it?.name === "");
+    if (people.length === 0) return record;
+    await this.#nameAll(people.map(({ id }) => ({ creator: id })));
+    for (const one of people) one.name = this.person(one.id).name;
+    return record;
   }
 
   nameOf(id) {
     return this.#people.get(id) ?? "";
-  }
-
-  statusOf(id, mine = true) {
-    if (this.#storing.has(id)) return "storing";
-    const held = mine ? this.#held.get(id) ?? 0 : 0;
-    return held === 0 ? "stored" : held === 1 ? "sent" : Object.freeze({ heldBy: held });
   }
 
   /** A version of a record is durable. Whether that changes its status. */
@@ -262,10 +371,14 @@ export class Group extends Base {
       .map(([id]) => ({ group: this, id, status: this.statusOf(id) }));
   }
 
-  /** Looks names up where a creator is unknown. */
+  /** Looks names up if a creator is unknown. */
   async #nameAll(records) {
     const known = records.every((it) => this.#people.has(it.creator));
     if (known || (this.#namesAt && Date.now() - this.#namesAt < NAMES_MS_MIN && !this.#naming)) return;
+    await this.#askNames();
+  }
+
+  async #askNames() {
     this.#naming ??= this.members().catch(() => {}).finally(() => {
       this.#namesAt = Date.now();
       this.#naming = null;
@@ -310,14 +423,16 @@ export class Group extends Base {
     const group = this;
     switch (news.type) {
       case "record": {
-        const record = new GroupRecord(news.record, this);
-        this.#storing.set(record.id, record.version);
+        const record = recordOf(news.record, this);
+        this.#storing.set(record.id, BigInt(record.version));
+        // For the next one; this one has no name yet.
+        if (record.creator.name === "") this.#nameAll([news.record]);
         return { group, record };
       }
       case "status": {
-        this.#held.delete(news.id);
-        this.#held.set(news.id, news.held);
-        if (this.#held.size > HELD_MAX) this.#held.delete(this.#held.keys().next().value);
+        this.#spread.delete(news.id);
+        this.#spread.set(news.id, news.held);
+        if (this.#spread.size > HELD_MAX) this.#spread.delete(this.#spread.keys().next().value);
         return { group, id: news.id, status: this.statusOf(news.id) };
       }
       case "member": return { group, member: this.#member(news.member) };

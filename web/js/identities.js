@@ -1,16 +1,21 @@
 // The identities of this origin, and what they sign.
-import { badArgument, checkSignal, waitFor } from "./errors.js";
+import { badArgument, checkSignal, optionsOf, waitFor } from "./errors.js";
 import { checkKeeping, load } from "./load.js";
 
 /** The database that is meant when none is named. */
 export const STORAGE = "peergraph";
 const NOTHING = new Uint8Array();
 
-/** Does something with the list of identities. */
-async function act(action, { storage = STORAGE, signal } = {}, bytes = NOTHING) {
+/** What every function takes, beside what it names. */
+const COMMON = ["storage", "signal"];
+
+/** Does something with the list of identities. `action` makes of the options what is to be done. */
+async function act(name, options, action, { bytes = NOTHING, own = [] } = {}) {
+  const given = optionsOf(options, [...own, ...COMMON], `identities.${name}`);
+  const { storage = STORAGE, signal } = given;
   checkSignal(signal);
   checkKeeping();
-  return waitFor(load().then((module) => module.identities(storage, action, bytes)), signal);
+  return waitFor(load().then((module) => module.identities(storage, action(given), bytes)), signal);
 }
 
 /** Bytes as they are, text as UTF-8. */
@@ -23,39 +28,44 @@ export function bytesOf(message) {
 
 export const identities = Object.freeze({
   async list(options) {
-    return Object.freeze((await act({ action: "list" }, options)).map(Object.freeze));
+    return Object.freeze((await act("list", options, () => ({ action: "list" }))).map(Object.freeze));
   },
-  async create({ name, classifier = "", ...options }) {
-    return Object.freeze(await act({ action: "create", name: String(name ?? ""), classifier }, options));
+  async create(options) {
+    const own = ["name", "classifier"];
+    const action = ({ name, classifier = "" }) => ({ action: "create", name: String(name ?? ""), classifier });
+    return Object.freeze(await act("create", options, action, { own }));
   },
-  async rename(who, { name = null, classifier = null, ...options }) {
-    return Object.freeze(await act({ action: "rename", who, name, classifier }, options));
+  async rename(who, options) {
+    const own = ["name", "classifier"];
+    const action = ({ name = null, classifier = null }) => ({ action: "rename", who, name, classifier });
+    return Object.freeze(await act("rename", options, action, { own }));
   },
   async default(options) {
-    const found = await act({ action: "default", who: null }, options);
+    const found = await act("default", options, () => ({ action: "default", who: null }));
     return found && Object.freeze(found);
   },
   async setDefault(who, options) {
-    return Object.freeze(await act({ action: "default", who }, options));
+    return Object.freeze(await act("setDefault", options, () => ({ action: "default", who })));
   },
   async delete(who, options) {
-    await act({ action: "delete", who }, options);
+    await act("delete", options, () => ({ action: "delete", who }));
   },
   async export(who, password, options) {
-    return act({ action: "export", who, password: String(password) }, options);
+    return act("export", options, () => ({ action: "export", who, password: String(password) }));
   },
   async import(file, password, options) {
     const action = { action: "import", file: String(file), password: String(password) };
-    return Object.freeze(await act(action, options));
+    return Object.freeze(await act("import", options, () => action));
   },
   async document(who, options) {
-    return act({ action: "document", who }, options);
+    return act("document", options, () => ({ action: "document", who }));
   },
-  async name(who, { classifier = null, ...options } = {}) {
-    return Object.freeze(await act({ action: "name", who, classifier }, options));
+  async name(who, options) {
+    const action = ({ classifier = null }) => ({ action: "name", who, classifier });
+    return Object.freeze(await act("name", options, action, { own: ["classifier"] }));
   },
   async sign(who, message, options) {
-    return act({ action: "sign", who }, options, bytesOf(message));
+    return act("sign", options, () => ({ action: "sign", who }), { bytes: bytesOf(message) });
   },
 });
 

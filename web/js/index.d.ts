@@ -1,8 +1,19 @@
 /**
  * Secure, serverless groups for browsers.
  *
- * Importing this module on a server does nothing. Everything begins with {@link Peer.open}.
+ * Importing this module on a server does nothing. Everything begins with {@link Peer.open}. Options that are not
+ * described here are refused with `"bad-argument"`.
  */
+
+/** Where the bytes of the WebAssembly module are: the bytes, an answer that brings them, an address, or compiled. */
+export type WasmSource = BufferSource | Response | Promise<Response> | URL | string | WebAssembly.Module;
+
+/**
+ * Loads the module now, and from `wasm` if it is given; otherwise everything that needs it loads it. By itself it is
+ * fetched as the file beside the scripts, which most bundlers take along, or else imported as a script. The first
+ * load decides; later calls wait for it. Fails with `"load-failed"`; can be tried again then.
+ */
+export function init(options?: { wasm?: WasmSource } & Waits): Promise<void>;
 
 /** A span of time: milliseconds, or text such as `"90s"`, `"15m"`, `"12h"`, `"7d"`, `"2w"`, `"1y"`. */
 export type Span = number | `${number}${"s" | "m" | "h" | "d" | "w" | "y"}`;
@@ -67,9 +78,25 @@ export interface Right {
 
 /** The value of an attribute. An array stands for an attribute that repeats. */
 export type AttributeValue = string | number | bigint | boolean | Date;
+/** An attribute as it is read: a whole number that no `number` can hold comes as text. */
+export type ReadAttributeValue = string | number | boolean | Date;
 /** Searchable metadata: names of 1–40 letters and digits. */
 export interface Attributes {
   [name: string]: AttributeValue | AttributeValue[];
+}
+
+/**
+ * Bytes as the content of a record: a buffer, a view of one, or a `Blob`, whose `type` becomes the media type. They
+ * come back as `Uint8Array`.
+ */
+export type Bytes = ArrayBufferLike | ArrayBufferView | Blob;
+
+/** Somebody, as known at that moment. */
+export interface Person {
+  readonly id: string;
+  /** Chosen by its owner: show it as text. Empty while unknown. */
+  readonly name: string;
+  readonly me: boolean;
 }
 
 /**
@@ -108,6 +135,8 @@ export type ErrorCode =
   | "password-needed"
   | "too-many-tries"
   | "unknown-record"
+  /** Another version stands than `ifVersion` said: see {@link PeergraphError.record}. */
+  | "changed-meanwhile"
   | "not-your-record"
   | "bad-record"
   /** The security provider of this node does not let it be published; browsers have only ours, which never says so. */
@@ -123,6 +152,8 @@ export type ErrorCode =
   | "locked"
   /** Another tab took this identity over. */
   | "taken-over"
+  /** The data of this site were deleted while it was open. The next opening makes a new identity. */
+  | "storage-gone"
   /** The peer, or the group, was closed or left. */
   | "closed"
   /** An `AbortSignal` ended the wait. */
@@ -165,17 +196,20 @@ export type ErrorCode =
 /** Every error of this package. */
 export class PeergraphError extends Error {
   constructor(code: ErrorCode, message: string, options?: { hint?: string; cause?: unknown });
-  readonly name: "PeergraphError";
+  /** `"AbortError"` for the code `"aborted"`, as of all that a signal ends. */
+  readonly name: "PeergraphError" | "AbortError";
   /** For programs. */
   readonly code: ErrorCode;
   /** What to do, for people. Empty where there is nothing to do. */
   readonly hint: string;
   readonly cause?: unknown;
+  /** With `"changed-meanwhile"`: the record as it stands; `null` if it is gone. */
+  readonly record?: GroupRecord<any> | null;
 }
 
 /** What everything that waits accepts. */
 export interface Waits {
-  /** Ends the wait with code `"aborted"`. What was begun may still happen. */
+  /** Ends the wait at once, with the code `"aborted"`. What was begun may still happen. */
   signal?: AbortSignal;
 }
 
@@ -201,6 +235,11 @@ export interface OpenOptions extends Waits {
    * `"prioritised"` tells that a neighbour gave all it had of them.
    */
   priorities?: readonly string[];
+  /**
+   * Whether to ask the browser, once a page, not to throw the data of this site away when it needs room. Some browsers
+   * ask their user then. Default: `true`.
+   */
+  persist?: boolean;
   /**
    * How many neighbours to have in each group: fewer than `min` are replaced at once, fewer than `ideal` are topped up
    * now and then, more than `max` are refused. From 1 to 100. Default: `{ min: 3, ideal: 5, max: 7 }`.
@@ -282,7 +321,7 @@ export interface PeerEvents<T = Payloads> extends GroupEvents<T> {
   node: CustomEvent<NodeState>;
   /** A group was joined, changed its properties, our membership of it changed (`group.standing`), or it was left. */
   group: CustomEvent<{ group: Group<T>; left: boolean }>;
-  /** The storage failed, or is nearly full. */
+  /** The storage failed, is full, or was deleted underneath (`"storage-gone"`, followed by `closed`). */
   storage: CustomEvent<{ error: PeergraphError }>;
   /** Closed, for good: by `close()` (no error), by another tab (`"taken-over"`), by a fault. */
   closed: CustomEvent<{ error: PeergraphError | null }>;
@@ -293,7 +332,8 @@ export class Peer<T = Payloads> extends EventTarget {
   private constructor();
   /**
    * Opens the identity of this browser, made at the first time, and its groups. Fails before anything is
-   * created where the browser lacks something: `"no-webrtc"`, `"no-indexeddb"`, `"locked"`, ….
+   * created where the browser lacks something: `"no-webrtc"`, `"no-indexeddb"`, `"locked"`, …. It waits for what this
+   * page is closing or opening with the same storage.
    */
   static open<T = Payloads>(options?: OpenOptions): Promise<Peer<T>>;
 
@@ -313,7 +353,10 @@ export class Peer<T = Payloads> extends EventTarget {
    * `"nobody-to-ask"` if no member is reached within some twenty seconds.
    */
   preview(link: string | URL, options?: Waits): Promise<InvitationPreview>;
-  /** Joins by a link, its text, or anything that holds it. Done when a membership is held; a group that one is in is done at once. */
+  /**
+   * Joins by a link, its text, or anything that holds it. A later try takes the place of one under way, which fails as
+   * `"busy"`. Done when a membership is held; a group that one is in is done at once.
+   */
   join(link: string | URL, options?: { password?: string } & Waits): Promise<Group<T>>;
   /** All groups of this identity. */
   groups(options?: Waits): Promise<Group<T>[]>;
@@ -413,38 +456,41 @@ export class Group<T = Payloads> extends EventTarget {
    * Publishes a record. It goes to the neighbours and to {@link watch} at once; done when it is durable here. If it
    * fails because of the storage, the record is not here, but neighbours that got it meanwhile have it. While the storage
    * or every neighbour is behind, it waits for its turn: await it, and a program publishes as fast as it is taken.
-   * `data` is a value that JSON can say, or bytes.
+   * `data` is a value that JSON can say in full, or bytes. What JSON would lose (`undefined`, `NaN`, functions, a
+   * `Map`, bytes within an object, …) is refused with `"bad-argument"`.
    */
   publish<K extends keyof T & string>(
-    type: K, data: T[K] | Uint8Array, options?: PublishOptions): Promise<GroupRecord<T[K], K>>;
+    type: K, data: T[K] | Bytes, options?: PublishOptions): Promise<GroupRecord<T[K], K>>;
   /** Replaces the content of a record of ours. Attributes and lifetime stay unless given. */
   update<K extends keyof T & string>(
-    record: GroupRecord<T[K], K>, data: T[K] | Uint8Array, options?: PublishOptions):
+    record: GroupRecord<T[K], K> | string, data: T[K] | Bytes, options?: UpdateOptions<T[K]>):
     Promise<GroupRecord<T[K], K>>;
   /**
    * Deletes a record of ours, everywhere; or somebody else's, where our roles allow it. `here`: any record, on this
    * device only, until somebody changes it; nobody else is concerned, and watches that run have seen it already.
    */
-  delete(record: GroupRecord<any> | string, options?: { here?: boolean } & Waits): Promise<void>;
+  delete(record: GroupRecord<any> | string, options?: { here?: boolean; ifVersion?: string } & Waits): Promise<void>;
 
-  /** Stored records, oldest change first, at most 1,000; go on with `after: page.next`. */
+  /** Stored records, oldest change first (or `order: "newest"`), at most 1,000; go on with `after: page.next`. */
   records<K extends keyof T & string>(options: RecordsOptions & { type: K }): Promise<Page<GroupRecord<T[K], K>>>;
   records(options?: RecordsOptions): Promise<Page<AnyRecord<T>>>;
   /** One record, or `null`. */
   get(id: string, options?: Waits): Promise<AnyRecord<T> | null>;
   /**
    * First what is stored, then what arrives, before it is durable: new, changed and deleted (`deleted`) records. Ends when
-   * the group is closed, or quietly when `signal` is aborted or the loop is left. A slow reader loses nothing but
-   * intermediate versions.
+   * the group is closed, or quietly when `signal` is aborted or the loop is left; `return()` ends it at once. A slow
+   * reader loses nothing but intermediate versions.
    */
-  watch<K extends keyof T & string>(type: K, options?: Waits): AsyncIterableIterator<GroupRecord<T[K], K>>;
-  watch(type?: undefined, options?: Waits): AsyncIterableIterator<AnyRecord<T>>;
+  watch<K extends keyof T & string>(type: K, options?: WatchOptions): AsyncIterableIterator<GroupRecord<T[K], K>>;
+  watch(type?: undefined, options?: WatchOptions): AsyncIterableIterator<AnyRecord<T>>;
+  /** How far a record of ours got, as it is now; of others `"stored"`. A `status` event tells of changes. */
+  statusOf(record: GroupRecord<any> | string): Status;
   /**
    * Publishes every chunk, in order and with back-pressure: a write waits while 64 are not durable yet. The stream is
    * closed when all are; the first that fails ends it.
    */
   writable<K extends keyof T & string>(
-    type: K, options?: Omit<PublishOptions, "signal">): WritableStream<T[K] | Uint8Array>;
+    type: K, options?: Omit<PublishOptions, "signal">): WritableStream<T[K] | Bytes>;
 
   /** Changes name, comment or presence. Only the owner can. */
   set(properties: { name?: string; comment?: string; presence?: number } & Waits): Promise<void>;
@@ -478,6 +524,9 @@ export class Group<T = Payloads> extends EventTarget {
    */
   present(options?: { attributes?: Attributes; forced?: boolean } & Waits): Promise<void>;
 
+  /** Figures of the group, as this node sees it now. */
+  info(options?: Waits): Promise<GroupFigures>;
+
   /** The links on which this group's records flow. */
   neighbours(options?: Waits): Promise<Link[]>;
   /**
@@ -498,6 +547,20 @@ export class Group<T = Payloads> extends EventTarget {
     options?: boolean | EventListenerOptions): void;
 }
 
+/** Figures of a group. */
+export interface GroupFigures {
+  /** Records stored here, deleted ones included until they end. */
+  readonly records: number;
+  /** Links on which its records flow. */
+  readonly neighbours: number;
+  /** Nodes in our part of the graph, estimated: above 5, with a standard error of about half. */
+  readonly nodes: number;
+  /** The lowest node id in our part of the graph: the same at all nodes of one part. `null` before one is found. */
+  readonly signature: string | null;
+  /** What to add to this device's clock to have the time that the group keeps, by which its records are dated. */
+  readonly clockShiftMs: number;
+}
+
 export interface PublishOptions extends Waits {
   attributes?: Attributes;
   /** How long the record lives. Default: ten years. */
@@ -507,6 +570,34 @@ export interface PublishOptions extends Waits {
    * it was closed and opened. An update without it, or a deletion, ends that. Default: `false`.
    */
   refresh?: boolean;
+  /**
+   * What bytes are, such as `"image/png"`: kept with the record, for those who read it. Bytes called
+   * `"application/json"` are read as JSON. Default: the type of a `Blob`; at updates, that of the record.
+   */
+  mediaType?: string;
+}
+
+export interface UpdateOptions<D = any> extends PublishOptions {
+  /**
+   * The version that was read and changed. If another one stands by now, nothing is written, and `update` fails with
+   * `"changed-meanwhile"`. It cannot see what somebody else writes at the same moment elsewhere: then the higher
+   * version stands everywhere.
+   */
+  ifVersion?: string;
+  /**
+   * Makes one of both instead of failing: gets the record as it stands and the data that were to be written, and gives
+   * what to write over it. Called again while others go on writing, at most ten times. Needs `ifVersion`.
+   */
+  merge?: (theirs: GroupRecord<D>, mine: D) => D | Promise<D>;
+}
+
+export interface WatchOptions extends Waits {
+  /** Which of the stored ones come first. What arrives comes as it arrives. Default: `"oldest"`. */
+  order?: "oldest" | "newest";
+  /** At most so many of the stored ones. Default: all. */
+  limit?: number;
+  /** Called once, when the reader has had all that was stored and asks for more: the moment to say "nothing yet". */
+  onStored?: () => void;
 }
 
 export interface RecordsOptions extends Waits {
@@ -514,6 +605,8 @@ export interface RecordsOptions extends Waits {
   type?: string;
   /** Only of this peer. */
   creator?: string;
+  /** Which come first, by the time of their last change. Default: `"oldest"`. */
+  order?: "oldest" | "newest";
   /** 1–1,000. Default: 1,000. */
   limit?: number;
   /** `next` of the page before, or a record's `cursor`. */
@@ -574,7 +667,7 @@ export interface Invitation {
 /** An invitation that is open. Its secret is in the link alone. */
 export interface OpenInvitation {
   readonly id: string;
-  readonly inviter: { readonly id: string; readonly name: string; readonly me: boolean };
+  readonly inviter: Person;
   readonly role: Role;
   readonly roles: readonly string[];
   /** How many may join by it, and how many did, as far as this device knows. */
@@ -644,31 +737,37 @@ export interface InvitationPreview {
  */
 export function readInvitation(link: string | URL): Promise<InvitationSummary>;
 
-/** A signed record. The object is a snapshot, but for `status`. */
+/**
+ * A signed record, as it was when it was read: plain data, for `structuredClone`, JSON, spreads and proxies.
+ *
+ * **Content.** What is published as a JavaScript value is stored as JSON, under the media type `application/json`, and
+ * comes back as that value. Everything else is bytes and comes back as `Uint8Array`, even if it looks like JSON: what
+ * was published as bytes, and what a program wrote in Rust or on the command line. Such a program says JSON by the
+ * attribute `mediaType` with the text `application/json`.
+ */
 export interface GroupRecord<D = any, K extends string = string> {
   /** 26 characters. */
   readonly id: string;
   readonly type: K;
-  /** Grows with every change. */
-  readonly version: bigint;
-  /** Who made it. `name` is chosen by its owner: show it as text. Empty while unknown. */
-  readonly creator: { readonly id: string; readonly name: string; readonly me: boolean };
+  /** 20 digits. Grows with every change: compare it as text. */
+  readonly version: string;
+  /** Who made it. */
+  readonly creator: Person;
+  /** Who changed it last; `null` if nobody did. */
+  readonly modifier: Person | null;
   readonly created: Date;
   readonly modified: Date;
   readonly expires: Date;
   /** Whether it was deleted; `data` is `undefined` then. */
   readonly deleted: boolean;
-  readonly attributes: Readonly<Attributes>;
-  /** The content as JSON says it; the bytes where it is not JSON. */
+  readonly attributes: { readonly [name: string]: ReadAttributeValue | ReadAttributeValue[] };
+  /** What `data` is: `"application/json"`, what the publisher of bytes called them, or `null`. */
+  readonly mediaType: string | null;
   readonly data: D;
-  /** The content as it is. */
-  readonly bytes: Uint8Array;
-  /** The content as UTF-8 text. */
-  readonly text: string;
+  /** How far it had got. {@link Group.statusOf} tells how far it is now. */
+  readonly status: Status;
   /** For {@link RecordsOptions.after}. */
   readonly cursor: string;
-  /** Read anew at each access. A `status` event tells of changes. */
-  readonly status: Status;
 }
 
 /** A record of any of the types of `T`: a union that `type` tells apart. */
@@ -702,11 +801,11 @@ export interface Member {
 export interface PresentNode {
   readonly id: string;
   /** Whose. */
-  readonly peer: { readonly id: string; readonly name: string; readonly me: boolean };
+  readonly peer: Person;
   /** Where it can be dialled. Browsers cannot. */
   readonly addresses: readonly string[];
   /** What it says of itself. Chosen by its owner: show it as text. */
-  readonly attributes: Readonly<Attributes>;
+  readonly attributes: { readonly [name: string]: ReadAttributeValue | ReadAttributeValue[] };
 }
 
 export interface Link {

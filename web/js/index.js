@@ -1,17 +1,22 @@
 // The npm package `peergraph`. What it offers is described in index.d.ts.
 //
-// Importing does nothing; the WebAssembly module is loaded by the first `Peer.open` or `readInvitation`.
-import { PeergraphError, badArgument, checkSignal, closedError, errorOf, waitFor } from "./errors.js";
+// Importing does nothing; the WebAssembly module is loaded by the first call that needs it, or by `init`.
+import {
+  PeergraphError, badArgument, checkSignal, closedError, errorOf, optionsOf, waitFor,
+} from "./errors.js";
 import { Group } from "./group.js";
 import { STORAGE, bytesOf, identities, peerName, verify } from "./identities.js";
-import { checkBrowser, load } from "./load.js";
+import { askToPersist, checkBrowser, init, load } from "./load.js";
 import { decodeInvitation, decodePreview, encodePolicy } from "./membership.js";
 import { Nodes } from "./nodes.js";
-import { GroupRecord } from "./record.js";
+import { closing, inTurn } from "./openings.js";
 
-export { Group, GroupRecord, PeergraphError, identities, peerName, verify };
+export { Group, PeergraphError, identities, init, peerName, verify };
 
 const NAME = "Unnamed";
+const OPEN = [
+  "name", "nodes", "storage", "takeOver", "identity", "priorities", "neighbours", "persist", "signal",
+];
 const INSIDE = Symbol("made by Peer.open");
 
 const Base = globalThis.EventTarget ?? class {};
@@ -30,6 +35,7 @@ export async function readInvitation(link) {
 function wantedIdentity(identity) {
   if (identity == null) return { who: null, identity: null };
   if (typeof identity === "string") return { who: identity, identity: null };
+  optionsOf(identity, ["file", "password"], "the option identity");
   if (typeof identity.file === "string" && typeof identity.password === "string") {
     return { who: null, identity: [identity.file, identity.password] };
   }
@@ -56,6 +62,8 @@ export class Peer extends Base {
   #handle = null;
   #groups = new Map();
   #nodes;
+  #storage;
+  #closing = null;
   #closed = false;
   #early = [];
   #goodbye = (event) => {
@@ -63,54 +71,55 @@ export class Peer extends Base {
     if (!event.persisted) this.#handle?.goodbye();
   };
 
-  constructor(inside, module) {
+  constructor(inside, module, storage) {
     if (inside !== INSIDE) throw new TypeError("use Peer.open");
     super();
     this.#module = module;
+    this.#storage = storage;
     this.#nodes = new Nodes(
       (url) => this.#connect(url),
       (state) => this.#dispatch("node", state));
   }
 
-  static async open(options = {}) {
+  static async open(options) {
     const {
-      name = NAME, nodes = [], storage = STORAGE, takeOver = false, identity, priorities = [], neighbours, signal,
-    } = options;
+      name = NAME, nodes = [], storage = STORAGE, takeOver = false, identity, priorities = [], neighbours,
+      persist = true, signal,
+    } = optionsOf(options, OPEN, "Peer.open");
     const wanted = {
       name, storage, takeOver, ...wantedIdentity(identity),
       priorities: wantedTypes(priorities), neighbours: wantedNeighbours(neighbours),
     };
     checkSignal(signal);
     checkBrowser();
-    const opening = (async () => {
-      const module = await load();
-      checkSignal(signal);
-      const peer = new Peer(INSIDE, module);
-      const handle = await module.PeerHandle.open(wanted, (news) => peer.#hear(news));
-      await peer.#begin(handle);
-      return peer;
-    })();
-    let peer;
-    try {
-      peer = await waitFor(opening, signal);
-    } catch (error) {
-      // Aborted, and open all the same in the end.
-      if (error.code === "aborted") opening.then((late) => late.close(), () => {});
-      throw error;
-    }
+    const peer = await waitFor(inTurn(storage, () => Peer.#open(wanted, signal)), signal);
     try {
       for (const node of nodes) peer.connect(node);
     } catch (error) {
       await peer.close();
       throw error;
     }
+    if (persist) askToPersist();
+    return peer;
+  }
+
+  static async #open(wanted, signal) {
+    checkSignal(signal);
+    const module = await load();
+    checkSignal(signal);
+    const peer = new Peer(INSIDE, module, wanted.storage);
+    const handle = await module.PeerHandle.open(wanted, (news) => peer.#hear(news));
+    await peer.#begin(handle);
+    // Nobody waits for it any longer.
+    if (signal?.aborted) await peer.close();
     return peer;
   }
 
   async #begin(handle) {
     this.#handle = handle;
     addEventListener("pagehide", this.#goodbye);
-    for (const info of await handle.groups()) this.#group(info);
+    const groups = (await handle.groups()).map((info) => this.#group(info));
+    await Promise.all(groups.map((group) => group.learnNames()));
     const early = this.#early;
     this.#early = null;
     for (const news of early) this.#tell(news);
@@ -121,26 +130,31 @@ export class Peer extends Base {
   get closed() { return this.#closed; }
   get nodes() { return this.#nodes.states; }
 
-  async createGroup({ name, policy, signal } = {}) {
+  async createGroup(options) {
+    const { name, policy, signal } = optionsOf(options, ["name", "policy", "signal"], "peer.createGroup");
     const wanted = encodePolicy(policy);
     return this.#group(await this.#ask(() => this.#handle.createGroup(String(name ?? ""), wanted), signal));
   }
 
-  async join(link, { password, signal } = {}) {
+  async join(link, options) {
+    const { password, signal } = optionsOf(options, ["password", "signal"], "peer.join");
     const joining = () => this.#handle.join(String(link), password === undefined ? undefined : String(password));
     return this.#group(await this.#ask(joining, signal));
   }
 
-  async preview(link, { signal } = {}) {
+  async preview(link, options) {
+    const { signal } = optionsOf(options, ["signal"], "peer.preview");
     return decodePreview(await this.#ask(() => this.#handle.preview(String(link)), signal));
   }
 
-  async groups({ signal } = {}) {
+  async groups(options) {
+    const { signal } = optionsOf(options, ["signal"], "peer.groups");
     const infos = await this.#ask(() => this.#handle.groups(), signal);
     return infos.map((info) => this.#group(info));
   }
 
-  async links({ signal } = {}) {
+  async links(options) {
+    const { signal } = optionsOf(options, ["signal"], "peer.links");
     const links = await this.#ask(() => this.#handle.links(), signal);
     return links.map((raw) => Object.freeze({ ...raw, name: raw.peer ? this.#nameOf(raw.peer) : "" }));
   }
@@ -174,7 +188,8 @@ export class Peer extends Base {
 
   async close() {
     this.#nodes.close();
-    await this.#handle.close();
+    this.#closing ??= closing(this.#storage, this.#handle.close());
+    await this.#closing;
   }
 
   async [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
@@ -216,7 +231,11 @@ export class Peer extends Base {
 
   #tell(news) {
     switch (news.type) {
-      case "closed": return this.#end(news.error ? errorOf(news.error) : null);
+      case "closed": {
+        const error = news.error ? errorOf(news.error) : null;
+        if (error?.code === "storage-gone") this.#dispatch("storage", { error });
+        return this.#end(error);
+      }
       case "storage": return this.#dispatch("storage", { error: errorOf(news.error) });
       case "group": {
         const group = this.#group(news.info);

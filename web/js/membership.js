@@ -1,22 +1,25 @@
 // Policies, grants and revocations, between what applications write and what the module takes.
-import { badArgument } from "./errors.js";
+import { badArgument, optionsOf } from "./errors.js";
 import { spanMs } from "./record.js";
 
+const POLICY = [
+  "invite", "administrators", "passwords", "membershipLifetime", "payloadBytesMax", "deferExpiry", "rights",
+];
+
 /** A policy as the module takes it. What is left out is as for any group. */
-export function encodePolicy(policy = {}) {
+export function encodePolicy(policy) {
   const {
     invite = null, administrators = null, passwords = null, membershipLifetime = null, payloadBytesMax = null,
-    deferExpiry = null, rights = [], ...unknown
-  } = policy;
-  const [surplus] = Object.keys(unknown);
-  if (surplus) throw badArgument(`a policy has no ${surplus}; see the type Policy`);
+    deferExpiry = null, rights = [],
+  } = optionsOf(policy, POLICY, "a policy");
   return {
     invite, administrators, passwords, membershipLifetimeMs: spanMs(membershipLifetime), payloadBytesMax,
     deferExpiry, rights: [...rights].map(encodeRight),
   };
 }
 
-function encodeRight({ types, roles, may = [] }) {
+function encodeRight(right) {
+  const { types, roles = [], may = [] } = optionsOf(right, ["types", "roles", "may"], "a right");
   const wrong = may.find((act) => !["publish", "update", "delete"].includes(act));
   if (wrong) throw badArgument(`a right has no ${wrong}; it may publish, update, delete`);
   return {

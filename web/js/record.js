@@ -1,5 +1,11 @@
-// Records, and what applications put into them.
-import { badArgument } from "./errors.js";
+// Records as plain data, and what applications put into them.
+import { PeergraphError, badArgument } from "./errors.js";
+
+/** The attribute that tells what a payload is. Source: `record::MEDIA_TYPE` of the core. */
+const MEDIA_TYPE = "mediaType";
+const JSON_TYPE = "application/json";
+/** Digits of the largest version, a number of 64 bits. Versions of one length compare as text. */
+const VERSION_DIGITS = 20;
 
 const SPANS_MS = {
   s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000, y: 365 * 86_400_000,
@@ -16,16 +22,87 @@ export function spanMs(span) {
   return Math.floor(ms);
 }
 
-/** The bytes of a payload: JSON, or what is bytes already. */
-export function encodePayload(data) {
-  if (data instanceof Uint8Array) return data;
-  const text = JSON.stringify(data);
-  if (text === undefined) throw badArgument("data is nothing that JSON can say");
-  return new TextEncoder().encode(text);
+/**
+ * A payload as the module takes it: its bytes (or the `Blob` that has them), and its media type, which is that of JSON
+ * for everything that is not bytes.
+ */
+export function encodePayload(data, mediaType) {
+  if (mediaType !== undefined && typeof mediaType !== "string") throw badArgument("mediaType is text");
+  const bytes = bytesOf(data);
+  if (bytes) return { bytes, mediaType: mediaType ?? (bytes === data && data.type ? data.type : null) };
+  if (mediaType !== undefined) throw badArgument("mediaType is for bytes; everything else is JSON");
+  return { bytes: new TextEncoder().encode(jsonOf(data)), mediaType: JSON_TYPE };
+}
+
+const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
+
+/** The bytes of what is bytes: a buffer, a view of one, a blob. */
+function bytesOf(data) {
+  try {
+    if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    switch (tagOf(data)) {
+      case "ArrayBuffer":
+      case "SharedArrayBuffer": return new Uint8Array(data);
+      case "Blob":
+      case "File": return data;
+    }
+  } catch (cause) {
+    throw badArgument("data is bytes that cannot be read; was their buffer given away?", cause);
+  }
+  return null;
+}
+
+/** The bytes of a `Blob`. A file may be gone by now. */
+export async function readBlob(blob) {
+  try {
+    return new Uint8Array(await blob.arrayBuffer());
+  } catch (cause) {
+    throw badArgument("data is a file that cannot be read", cause);
+  }
+}
+
+/** Text in JSON that says all of `data`. */
+function jsonOf(data) {
+  let first = true;
+  const check = function check(key, value) {
+    const where = first ? "data" : `${key || '""'} in data`;
+    const fault = faultOf(value, first || Array.isArray(this));
+    first = false;
+    if (fault) throw badArgument(`${where} is ${fault}, which JSON cannot say`);
+    return value;
+  };
+  try {
+    return JSON.stringify(data, check);
+  } catch (cause) {
+    if (cause instanceof PeergraphError) throw cause;
+    throw badArgument(`data cannot be said in JSON: ${cause?.message ?? cause}`, cause);
+  }
+}
+
+/** What a value is, if JSON would lose it or a part of it. */
+function faultOf(value, needed) {
+  switch (typeof value) {
+    case "undefined": return needed ? "undefined" : null;
+    case "number": return Number.isFinite(value) ? null : String(value);
+    case "bigint":
+    case "symbol":
+    case "function": return `a ${typeof value}`;
+    case "object": return value === null || Array.isArray(value) || isPlain(value) ? null : `a ${tagOf(value)}`;
+    default: return null;
+  }
+}
+
+/** Whether an object is what its fields say. One of a class without any hides what it is. */
+function isPlain(value) {
+  if (tagOf(value) !== "Object") return false;
+  const parent = Object.getPrototypeOf(value);
+  const isBare = parent === null || Object.getPrototypeOf(parent) === null;
+  return isBare || Object.keys(value).length > 0;
 }
 
 /** Attributes as the module takes them: one entry a value, with its kind. */
 export function encodeAttributes(attributes = {}) {
+  if (attributes === null || typeof attributes !== "object") throw badArgument("attributes is an object");
   return Object.entries(attributes).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value]).map((one) => encodeAttribute(name, one)));
 }
@@ -49,12 +126,30 @@ function encodeAttribute(name, value) {
   throw badArgument(`attribute ${name}: expected text, a finite number, a date, or a truth value`);
 }
 
+/** Attributes of a record as the module takes them, with its media type among them. */
+export function withMediaType(attributes, mediaType) {
+  if (attributes.some(({ name }) => name === MEDIA_TYPE)) {
+    throw badArgument(`the attribute ${MEDIA_TYPE} is written by the package; use the option ${MEDIA_TYPE}`);
+  }
+  return mediaType ? [...attributes, { name: MEDIA_TYPE, kind: "string", value: mediaType }] : attributes;
+}
+
+/** The media type of a record whose new content is bytes, too. */
+export function keptMediaType(attributes) {
+  const kept = mediaTypeOf(attributes);
+  return kept === JSON_TYPE ? null : kept;
+}
+
+const mediaTypeOf = (attributes) =>
+  attributes.find(({ name, kind }) => name === MEDIA_TYPE && kind === "string")?.value ?? null;
+
+export const withoutMediaType = (attributes) => attributes.filter(({ name }) => name !== MEDIA_TYPE);
+
+/** Attributes as applications read them. Whole numbers that no `number` can hold come as text, which JSON takes. */
 export function decodeAttributes(list) {
   const attributes = Object.create(null);
   for (const { name, kind, value } of list) {
-    const decoded = kind === "date" ? new Date(value)
-      : typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value)
-      : value;
+    const decoded = kind === "date" ? new Date(value) : typeof value === "bigint" ? wholeNumber(value) : value;
     if (!(name in attributes)) attributes[name] = decoded;
     else if (Array.isArray(attributes[name])) attributes[name].push(decoded);
     else attributes[name] = [attributes[name], decoded];
@@ -62,52 +157,51 @@ export function decodeAttributes(list) {
   return attributes;
 }
 
-/** A signed record. A snapshot, but for `status` and names. */
-export class GroupRecord {
-  #group;
-  #data;
-  #decoded = false;
-  /** As the module gave it, so that an update loses nothing. */
-  #attributes;
-
-  constructor(raw, group) {
-    this.#group = group;
-    this.#attributes = raw.attributes;
-    this.id = raw.id;
-    this.type = raw.type;
-    this.version = BigInt(raw.version);
-    this.creator = group.person(raw.creator);
-    this.created = new Date(raw.created);
-    this.modified = new Date(raw.modified);
-    this.expires = new Date(raw.expires);
-    this.deleted = raw.deleted;
-    this.attributes = decodeAttributes(raw.attributes);
-    this.bytes = raw.bytes;
-    this.cursor = raw.cursor;
-  }
-
-  static attributesOf(record) {
-    return record.#attributes;
-  }
-
-  get data() {
-    if (!this.#decoded) {
-      this.#decoded = true;
-      this.#data = this.deleted ? undefined : decodePayload(this.bytes);
-    }
-    return this.#data;
-  }
-
-  get text() {
-    return new TextDecoder().decode(this.bytes);
-  }
-
-  get status() {
-    return this.#group.statusOf(this.id, this.creator.me);
-  }
+function wholeNumber(value) {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 
-function decodePayload(bytes) {
+const versionText = (version) => String(version).padStart(VERSION_DIGITS, "0");
+
+/** A version that an application gives; `null` where it gives none. */
+export function encodeVersion(version) {
+  if (version === undefined) return null;
+  if (typeof version === "string" && /^\d{20}$/.test(version)) return version;
+  throw badArgument("ifVersion is the version of a record: text of 20 digits");
+}
+
+/** The id of a record, or of a text that is one. */
+export function idOf(record) {
+  const id = typeof record === "string" ? record : record?.id;
+  if (typeof id !== "string") throw badArgument("expected a record, or its id");
+  return id;
+}
+
+/** A record as plain data. `group` knows names and how far records of ours got. */
+export function recordOf(raw, group) {
+  const mediaType = mediaTypeOf(raw.attributes);
+  const creator = group.person(raw.creator);
+  return {
+    id: raw.id,
+    type: raw.type,
+    version: versionText(raw.version),
+    creator,
+    modifier: raw.modifier ? group.person(raw.modifier) : null,
+    created: new Date(raw.created),
+    modified: new Date(raw.modified),
+    expires: new Date(raw.expires),
+    deleted: raw.deleted,
+    attributes: decodeAttributes(withoutMediaType(raw.attributes)),
+    mediaType,
+    data: raw.deleted ? undefined : decodePayload(raw.bytes, mediaType),
+    status: group.statusOf(raw.id),
+    cursor: raw.cursor,
+  };
+}
+
+/** What is called JSON, as it says; everything else as the bytes that it is. */
+function decodePayload(bytes, mediaType) {
+  if (mediaType !== JSON_TYPE) return bytes;
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {

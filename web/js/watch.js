@@ -12,68 +12,134 @@ const SEEN_MAX = 2_000;
 
 const QUIET = new Set(["aborted", "closed", "closing", "unknown-group"]);
 
-/** The iterator behind `group.watch`. */
-export async function* watch(group, type, signal) {
-  const waiting = new Map();
-  const seen = new Map();
-  let whole = 0;
-  let wake = () => {};
+/** The iterator behind `group.watch`. It ends at once when the reader leaves, though a record is awaited. */
+export function watch(group, type, { signal, ...how }) {
+  const stop = new AbortController();
+  const end = () => stop.abort();
+  if (signal?.aborted) end();
+  signal?.addEventListener("abort", end, { once: true });
+  const records = read(group, type, how, stop.signal);
+  const listenNoMore = () => signal?.removeEventListener("abort", end);
+  const leave = async (value) => {
+    end();
+    listenNoMore();
+    await records.return();
+    return { done: true, value };
+  };
+  return {
+    async next() {
+      try {
+        const step = await records.next();
+        if (step.done) listenNoMore();
+        return step;
+      } catch (error) {
+        listenNoMore();
+        throw error;
+      }
+    },
+    return: leave,
+    async throw(error) {
+      await leave();
+      throw error;
+    },
+    [Symbol.asyncIterator]() { return this; },
+    [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]: () => leave().then(() => {}),
+  };
+}
 
-  const take = (id) => {
-    const record = waiting.get(id);
-    if (record) whole -= 1;
-    waiting.delete(id);
-    return record;
-  };
-  const onRecord = ({ detail: { record } }) => {
-    if (type !== undefined && record.type !== type) return;
-    take(record.id);
-    // A deletion has no content to wait with, and could not be read again.
-    const keeps = record.deleted || whole < WHOLE_MAX;
-    if (keeps) whole += 1;
-    waiting.set(record.id, keeps ? record : null);
-    wake();
-  };
-  const isNews = (record) => {
-    if (seen.get(record.id) >= record.version) return false;
-    seen.delete(record.id);
-    seen.set(record.id, record.version);
-    if (seen.size > SEEN_MAX) seen.delete(seen.keys().next().value);
-    return true;
-  };
-  const ends = () => signal?.aborted || group.closed;
-  const onEnd = () => wake();
+async function* read(group, type, { order, limit = Infinity, onStored }, signal) {
+  const arriving = new Arriving(type);
+  const ends = () => signal.aborted || group.closed;
+  const onRecord = ({ detail }) => arriving.add(detail.record);
+  const onEnd = () => arriving.wake();
 
   group.addEventListener("record", onRecord);
   group.addEventListener("closed", onEnd);
-  signal?.addEventListener("abort", onEnd);
+  signal.addEventListener("abort", onEnd);
   try {
     let after = null;
+    let left = limit;
     do {
-      const page = await group.records({ type, after, limit: PAGE, signal });
+      const page = await group.records({ type, order, after, limit: Math.min(PAGE, left), signal });
       for (const record of page) {
-        if (waiting.get(record.id)?.version <= record.version) take(record.id);
-        if (isNews(record)) yield record;
+        if (arriving.isNews(record)) yield record;
         if (ends()) return;
       }
+      left -= page.length;
       after = page.next;
-    } while (after !== null);
+    } while (after !== null && left > 0);
+    onStored?.();
 
     while (!ends()) {
-      const [id] = waiting.keys();
+      const id = arriving.first();
       if (id === undefined) {
-        await new Promise((resolve) => { wake = resolve; });
+        await arriving.next();
         continue;
       }
-      const record = take(id) ?? await group.get(id, { signal });
+      const record = arriving.take(id) ?? await group.get(id, { signal });
+      if (ends()) return;
       // Nothing: it has expired in the meantime.
-      if (record && isNews(record)) yield record;
+      if (record && arriving.isNews(record)) yield await group.named(record);
     }
   } catch (error) {
     if (!QUIET.has(error.code)) throw error;
   } finally {
     group.removeEventListener("record", onRecord);
     group.removeEventListener("closed", onEnd);
-    signal?.removeEventListener("abort", onEnd);
+    signal.removeEventListener("abort", onEnd);
+  }
+}
+
+/** What has arrived and waits for the reader, and what the reader has had. */
+class Arriving {
+  #type;
+  #waiting = new Map();
+  #seen = new Map();
+  #whole = 0;
+  #wake = () => {};
+
+  constructor(type) {
+    this.#type = type;
+  }
+
+  add(record) {
+    if (this.#type !== undefined && record.type !== this.#type) return;
+    this.take(record.id);
+    // A deletion has no content to wait with, and could not be read again.
+    const keeps = record.deleted || this.#whole < WHOLE_MAX;
+    if (keeps) this.#whole += 1;
+    this.#waiting.set(record.id, keeps ? record : null);
+    this.wake();
+  }
+
+  take(id) {
+    const record = this.#waiting.get(id);
+    if (record) this.#whole -= 1;
+    this.#waiting.delete(id);
+    return record;
+  }
+
+  /** The id of the record that waits longest. */
+  first() {
+    const [id] = this.#waiting.keys();
+    return id;
+  }
+
+  /** Whether the reader has not had this version yet. It has it then. */
+  isNews(record) {
+    if (this.#waiting.get(record.id)?.version <= record.version) this.take(record.id);
+    if (this.#seen.get(record.id) >= record.version) return false;
+    this.#seen.delete(record.id);
+    this.#seen.set(record.id, record.version);
+    if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.keys().next().value);
+    return true;
+  }
+
+  wake() {
+    this.#wake();
+  }
+
+  next() {
+    return new Promise((resolve) => { this.#wake = resolve; });
   }
 }

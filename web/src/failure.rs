@@ -44,6 +44,12 @@ impl Failure {
         Self::new("taken-over", "another tab uses this identity now; close one of the two")
     }
 
+    pub(crate) fn storage_gone() -> Self {
+        let text = "the data of this site were deleted while it was open; what was not sent is lost, \
+                    and the next opening makes a new identity";
+        Self::new("storage-gone", text)
+    }
+
     pub(crate) fn locked() -> Self {
         let text = "this identity is open in another tab; use that tab, or take over";
         Self::new("locked", text)

@@ -348,17 +348,23 @@ async fn open(options: convert::Options, listener: Function) -> Result<PeerHandl
     wallet.close().await;
     let (identity, database, lock, lost) = chosen?;
     let store = Store::open(&database).await.map_err(|it| Failure::no_store(&it))?;
-    let kept = identity.clone();
+    let (kept, gone) = (identity.clone(), store.gone());
     let host = Host::start(config, identity, store, lock, listener).await?;
-    let weak = Rc::downgrade(&host);
+    close_when(&host, lost, Failure::taken_over());
+    close_when(&host, gone, Failure::storage_gone());
+    Ok(PeerHandle { host, identity: kept })
+}
+
+/// Closes the host for this reason when it comes to it.
+fn close_when(host: &Rc<Host>, event: oneshot::Receiver<()>, why: Failure) {
+    let host = Rc::downgrade(host);
     spawn_local(async move {
-        if lost.await.is_ok()
-            && let Some(host) = weak.upgrade()
+        if event.await.is_ok()
+            && let Some(host) = host.upgrade()
         {
-            host.close(Some(Failure::taken_over())).await;
+            host.close(Some(why)).await;
         }
     });
-    Ok(PeerHandle { host, identity: kept })
 }
 
 /// Finds or makes the identity, and locks its records: whoever does not get the lock must not touch them.

@@ -14,6 +14,7 @@ use peergraph_core::io::{Input, StoreFault, StoreId, StoreReply, StoreTask};
 use peergraph_core::stored::{self, StoredGroup};
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::IdbDatabase;
@@ -40,6 +41,7 @@ pub struct Store {
     tasks: RefCell<Option<mpsc::UnboundedSender<(StoreId, StoreTask)>>>,
     ended: RefCell<Option<Ended>>,
     begin: RefCell<Option<Worker>>,
+    gone: RefCell<Option<oneshot::Receiver<()>>>,
 }
 
 /// What does the tasks.
@@ -64,9 +66,20 @@ impl Store {
         });
         let raw: IdbDatabase = request.await.map_err(cause)?.into();
         let mut database = Database::from(raw.clone());
+        let (tell, gone) = oneshot::channel();
+        let tell = Rc::new(RefCell::new(Some(tell)));
+        let told = move || {
+            // Nobody listens to a store that is opened for a moment only.
+            let _ = tell.take().map(|tell| tell.send(()));
+        };
         // Somebody deletes the database, or a later version of this package wants it: do not stand in the way.
-        let giving_way = raw.clone();
-        database.on_version_change(move |_| giving_way.close());
+        let (giving_way, tell_so) = (raw.clone(), told.clone());
+        database.on_version_change(move |_| {
+            giving_way.close();
+            tell_so();
+        });
+        // The browser has closed it by itself: the data of this site were cleared, or the disk is gone.
+        database.on_close(move |_| told());
         let (sender, tasks) = mpsc::unbounded();
         let (end, ended) = oneshot::channel();
         let worker = Worker { database: raw.clone().into(), raw: raw.clone(), tasks, _ended: end };
@@ -76,6 +89,7 @@ impl Store {
             tasks: RefCell::new(Some(sender)),
             ended: RefCell::new(Some(ended)),
             begin: RefCell::new(Some(worker)),
+            gone: RefCell::new(Some(gone)),
         })
     }
 
@@ -104,6 +118,11 @@ impl Store {
             let _ = ended.await;
         }
         self.database.close();
+    }
+
+    /// Ends when the database is taken away underneath; with an error when the store is dropped before. Once.
+    pub(crate) fn gone(&self) -> oneshot::Receiver<()> {
+        self.gone.take().unwrap_or_else(|| oneshot::channel().1)
     }
 
     /// Reads something that the host keeps for itself; undefined where it is not there.
@@ -302,7 +321,7 @@ fn durable(database: &IdbDatabase, store: &str) -> Result<Transaction, StoreFaul
 /// Waits until `transaction` is durable, or has failed as a whole.
 async fn complete(mut transaction: Transaction) -> Result<(), StoreFault> {
     let (sender, outcome) = oneshot::channel();
-    let sender = std::rc::Rc::new(RefCell::new(Some(sender)));
+    let sender = Rc::new(RefCell::new(Some(sender)));
     let failed = sender.clone();
     transaction.on_complete(move |_| {
         if let Some(sender) = sender.take() {

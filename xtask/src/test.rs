@@ -138,7 +138,8 @@ fn browser_tests(package: &Path, verify: &Path, browser: &Browser) -> Result<()>
     shell::run(node.env("PEERGRAPH_VERIFY", verify))
 }
 
-/// The package as its users get it: packed, installed, and imported by three kinds of projects.
+/// The package as its users get it: packed, installed, and used in Node, in a plain page, and in one
+/// that every bundler has built.
 fn packed_package(package: &Path, browser: &Browser) -> Result<()> {
     let folder = shell::root().join("tests/packaging");
     let packed = pack(package)?;

@@ -208,12 +208,13 @@ fn bind(module: &Module, compiled: &Path, version: &str, profile: Profile) -> Re
     fs::read(compiled)
         .with_context(|| format!("cannot read {}", compiled.display()))?
         .hash(&mut hasher);
+    let program = tool(version, "wasm-glue", &[])?;
+    fs::read(&program)?.hash(&mut hasher);
     let made_from = format!("{version} {:016x}", hasher.finish());
     if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_from) {
         say("the module has not changed: its glue is kept");
         return Ok(out);
     }
-    let program = tool(version, "wasm-glue", &[])?;
     say("making the glue");
     empty(&out)?;
     let sections = if profile == Profile::Dev { "names" } else { "bare" };
@@ -234,6 +235,8 @@ fn assemble(glue: &Path) -> Result<PathBuf> {
     let mut files = vec![web.join("package.json"), web.join("README.md")];
     files.extend(["LICENSE-APACHE", "LICENSE-MIT"].map(|name| root.join(name)));
     files.extend(WEB.files().map(|name| glue.join(name)));
+    // For bundlers that take no files along, and for a page in one file.
+    files.push(glue.join(format!("{}_inline.js", WEB.name)));
     let written = fs::read_dir(web.join("js")).context("web/js has the hand-written part")?;
     for file in written {
         let path = file?.path();
@@ -252,7 +255,7 @@ fn assemble(glue: &Path) -> Result<PathBuf> {
         }
         fs::copy(file, to).with_context(|| format!("cannot copy {}", file.display()))?;
     }
-    for needed in ["index.js", "index.d.ts"] {
+    for needed in ["index.js", "index.d.ts", "inline.js", "inline.d.ts"] {
         ensure!(package.join(needed).exists(), "web/js/{needed} is missing");
     }
     say(format!("web/pkg holds the npm package: {} files", files.len()));
@@ -272,7 +275,9 @@ fn print_sizes(package: &Path) -> Result<()> {
     let mut names: Vec<String> = fs::read_dir(package)?
         .map(|file| Ok(file?.file_name().to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
+    // The module as a script is loaded instead of the module, if at all.
     names.retain(|name| name.ends_with(".wasm") || name.ends_with(".js"));
+    names.retain(|name| !name.ends_with("inline.js"));
     names.sort();
     let mut total = (0, Some(0));
     println!("{:<24} {:>12} {:>12}", "web/pkg", "bytes", "gzip -9");

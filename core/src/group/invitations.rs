@@ -201,11 +201,15 @@ impl Group {
 
     /// Asks those again who could not let us in: they may know more by now.
     pub(super) fn redeem_again(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        let guest_of = self.slots.iter().filter(|(_, slot)| slot.state == SlotState::GuestOf);
-        let hosts: Vec<LinkId> = guest_of.map(|(&link, _)| link).collect();
-        for link in hosts {
+        for link in self.hosts() {
             self.prove_on(ctx, links, link);
         }
+    }
+
+    /// The links on which we are a guest.
+    pub(super) fn hosts(&self) -> Vec<LinkId> {
+        let guest_of = self.slots.iter().filter(|(_, slot)| slot.state == SlotState::GuestOf);
+        guest_of.map(|(&link, _)| link).collect()
     }
 
     pub(super) fn on_redeem(

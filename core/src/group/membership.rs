@@ -1,4 +1,5 @@
 //! Becoming a member, and what members issue and publish in the group's name or their own.
+use super::graph::Slot;
 use super::{Group, Joining, Known, Proof, SlotState, Timer, preview};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
@@ -154,8 +155,9 @@ impl Group {
         group
     }
 
-    /// A preview of this invitation is under way, or was shown: now we want to join, over the links that there are.
-    pub(crate) fn join_after_looking(
+    /// A preview of this invitation, or an earlier join, is under way: from here on we want to join by this one, over the
+    /// links that there are. The earlier join fails as busy.
+    pub(crate) fn join_later(
         &mut self,
         ctx: &mut Ctx<'_>,
         links: &mut Links,
@@ -164,9 +166,12 @@ impl Group {
         request: RequestId,
     ) -> Result<(), Error> {
         invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
+        let later = Self::newcomer(ctx, &invitation);
         self.want(ctx, invitation, password, request)?;
-        let looking = self.slots.iter().filter(|(_, slot)| slot.state == SlotState::Looking);
-        for link in looking.map(|(&link, _)| link).collect::<Vec<_>>() {
+        (self.known, self.nodes) = (later.known, later.nodes);
+        let asks = |slot: &Slot| matches!(slot.state, SlotState::Looking | SlotState::GuestOf);
+        let hosts = self.slots.iter().filter(|(_, slot)| asks(slot));
+        for link in hosts.map(|(&link, _)| link).collect::<Vec<_>>() {
             self.prove_on(ctx, links, link);
         }
         self.timers.set(Timer::Maintain, ctx.now.mono);
@@ -175,7 +180,7 @@ impl Group {
 
     fn want(
         &mut self,
-        ctx: &Ctx<'_>,
+        ctx: &mut Ctx<'_>,
         invitation: Invitation,
         password: Option<Password>,
         request: RequestId,
@@ -187,8 +192,10 @@ impl Group {
                 Proof::Password(id, password.ok_or(Error::PasswordNeeded)?.secret(self.id, id))
             }
         };
-        if let Some(joining) = &mut self.joining {
-            joining.wanted = Some((request, proof));
+        if let Some(joining) = &mut self.joining
+            && let Some((earlier, _)) = joining.wanted.replace((request, proof))
+        {
+            ctx.out.push_back(Output::Done { request: earlier, result: Err(Error::Busy) });
         }
         self.timers.set(Timer::Joining, ctx.now.mono.after(JOIN_TIMEOUT));
         Ok(())

@@ -179,10 +179,10 @@ impl Group {
         self.joining.as_ref().is_some_and(|joining| joining.wanted.is_none())
     }
 
-    /// Whether a join can go on where this preview is.
-    pub(crate) fn is_looked_at_by(&self, invitation: &Invitation) -> bool {
+    /// Whether a join can go on with what this preview or this earlier join has found.
+    pub(crate) fn goes_on_with(&self, invitation: &Invitation) -> bool {
         let bound = matches!(invitation.kind, InvitationKind::Bound { .. });
-        self.is_looked_at() && !bound && self.pin == invitation.root
+        self.joining.is_some() && !bound && self.pin == invitation.root
     }
 
     /// Whether all that was asked is answered, and nobody wants to join: no further links are of use.

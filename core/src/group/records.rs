@@ -441,6 +441,10 @@ impl Group {
                 Some(meta.ok_or(Error::UnknownRecord)?.clone())
             }
         };
+        let stands = held.as_ref().map(|meta| meta.version);
+        if draft.if_version.is_some() && draft.if_version != stands {
+            return Err(Error::ChangedMeanwhile);
+        }
         self.publish_over(ctx, draft, held, request)
     }
 
@@ -585,6 +589,10 @@ impl Group {
         };
         let mut ids: Vec<Cursor> = match filter.id {
             Some(id) => index.get(&id).filter(wanted).map(Meta::cursor).into_iter().collect(),
+            None if filter.newest_first => {
+                let found = index.before(filter.after).filter(wanted);
+                found.take(limit + 1).map(Meta::cursor).collect()
+            }
             None => {
                 index.after(filter.after).filter(wanted).take(limit + 1).map(Meta::cursor).collect()
             }

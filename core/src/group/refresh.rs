@@ -104,6 +104,7 @@ impl Group {
                 expires_in: self.refreshed.get(&record.id).copied(),
                 delete: false,
                 refresh: true,
+                if_version: None,
             };
             // What may not be published at this moment is tried again.
             let _ = self.publish(ctx, draft, None);

@@ -75,6 +75,7 @@ impl Group {
                 expires_in: Some(Duration::from_millis(until.0.saturating_sub(now.0))),
                 delete: true,
                 refresh: false,
+                if_version: None,
             };
             // What may not be published at this moment is tried again.
             let _ = self.publish_over(ctx, draft, Some(meta), None);

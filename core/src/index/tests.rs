@@ -65,6 +65,8 @@ fn compare(index: &Index, model: &BTreeMap<RecordId, Meta>, bounds: (Cursor, Opt
     assert_eq!(index.summary(lower, upper), fingerprint(&part));
     assert_eq!(index.count(lower, upper), part.len());
     assert!(index.after(Some(lower)).eq(all.iter().filter(|meta| meta.cursor() > lower)));
+    assert!(index.before(Some(lower)).eq(all.iter().rev().filter(|meta| meta.cursor() < lower)));
+    assert!(index.before(None).eq(all.iter().rev()));
 
     let places: Vec<usize> = (1..16).map(|nth| part.len() * nth / 16).collect();
     let bounds = index.bounds(lower, upper, &places);

@@ -79,7 +79,8 @@ pub enum Command {
         invite: Invite,
     },
     /// Join the group of an invitation. Done when a membership is held, durable; events tell of links and sync.
-    /// A group that this identity is in already is done at once. → [`Reply::Group`]
+    /// A group that this identity is in already is done at once. A later one for the same group takes the place of one
+    /// that is under way, which fails with [`Error::Busy`](crate::error::Error::Busy). → [`Reply::Group`]
     Join {
         /// The invitation.
         invitation: Invitation,
@@ -251,6 +252,10 @@ pub struct Draft {
     /// [`REFRESH_LIFETIME_MIN`](crate::limits::REFRESH_LIFETIME_MIN). Replacing the record without this, or deleting it,
     /// ends that.
     pub refresh: bool,
+    /// Only if this version of the record with that `id` still stands; otherwise
+    /// [`Error::ChangedMeanwhile`](crate::error::Error::ChangedMeanwhile). Two members that change one version apart
+    /// from each other are not found out by this: of their changes the higher version stands.
+    pub if_version: Option<u64>,
 }
 
 /// Which records to read. Fields that are absent do not restrict.
@@ -262,8 +267,10 @@ pub struct Filter {
     pub kind: Option<RecordType>,
     /// Only this creator's.
     pub creator: Option<PeerId>,
-    /// Only after this cursor, in the order of (modified, id).
+    /// Only after this cursor, in the order that is wanted.
     pub after: Option<Cursor>,
+    /// In the order of (modified, id), or the other way round: the newest first.
+    pub newest_first: bool,
     /// At most so many, at most [`PAGE_MAX`](crate::limits::PAGE_MAX). 0 means as many as that.
     pub limit: usize,
 }
@@ -293,7 +300,7 @@ pub enum Reply {
     Preview(Box<Preview>),
     /// The record as it was stored.
     Record(Box<Record>),
-    /// A page of records in the order of (modified, id), tombstones and internal records left out.
+    /// A page of records in the order that was wanted, tombstones and internal records left out.
     Records {
         /// The page.
         records: Vec<Record>,

@@ -176,16 +176,14 @@ impl Node {
                 self.done(request, Ok(Reply::Group(info)));
                 return Ok(());
             }
-            if group.is_looked_at_by(&invitation) {
+            if group.goes_on_with(&invitation) {
                 let (ctx, links) = (&mut ctx!(self), &mut self.links);
-                group.join_after_looking(ctx, links, invitation, password, request)?;
+                group.join_later(ctx, links, invitation, password, request)?;
                 self.find_members_at(nodes);
                 return Ok(());
             }
-            if !group.is_looked_at() {
-                return Err(Error::Busy);
-            }
-            // A preview gives way to a join by another invitation.
+            // What was under way gives way to a membership at hand, or to an invitation under another root.
+            invitation.check(self.identity.peer_id(), self.now.wall, self.checks.verify)?;
             group.abandon(&mut ctx!(self), &Error::Busy);
             group.close_slots(&mut self.links);
             self.forget_group(invitation.group);

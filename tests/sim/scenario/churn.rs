@@ -199,6 +199,7 @@ impl Churn {
                     expires_in: lifetime.map(Duration::from_secs),
                     delete,
                     refresh: false,
+                    if_version: None,
                 };
                 (sender, draft)
             }

@@ -69,6 +69,8 @@ pub(crate) struct DraftJs {
     expires_in_ms: Option<f64>,
     delete: bool,
     refresh: bool,
+    #[serde(default)]
+    if_version: Option<String>,
 }
 
 impl DraftJs {
@@ -81,6 +83,7 @@ impl DraftJs {
             expires_in: self.expires_in_ms.map(|ms| Duration::from_millis(ms as u64)),
             delete: self.delete,
             refresh: self.refresh,
+            if_version: self.if_version.as_deref().map(parse).transpose()?,
         })
     }
 }
@@ -94,6 +97,8 @@ pub(crate) struct FilterJs {
     kind: Option<String>,
     creator: Option<String>,
     after: Option<String>,
+    #[serde(default)]
+    newest_first: bool,
     limit: u32,
 }
 
@@ -104,6 +109,7 @@ impl FilterJs {
             kind: self.kind.as_deref().map(RecordType::new).transpose()?,
             creator: self.creator.as_deref().map(parse).transpose()?,
             after: self.after.as_deref().map(parse_cursor).transpose()?,
+            newest_first: self.newest_first,
             limit: self.limit as usize,
         })
     }

@@ -168,6 +168,7 @@ pub(crate) fn preview(preview: Preview) -> JsValue {
 
 /// A group.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct GroupJs {
     id: String,
     name: String,
@@ -182,6 +183,9 @@ pub(crate) struct GroupJs {
     expires: f64,
     records: f64,
     neighbours: u32,
+    nodes: f64,
+    signature: Option<String>,
+    clock_shift_ms: f64,
     ready: bool,
 }
 
@@ -200,6 +204,9 @@ impl From<GroupInfo> for GroupJs {
             expires: ms(info.expires),
             records: info.records as f64,
             neighbours: u32::try_from(info.neighbours).unwrap_or(u32::MAX),
+            nodes: info.nodes as f64,
+            signature: info.signature.map(|it| it.to_string()),
+            clock_shift_ms: info.clock_shift_ms as f64,
             ready: info.ready,
         }
     }

@@ -2,11 +2,19 @@
 //! command's own dependencies: `wasm-glue MODULE FOLDER NAME names|bare`.
 //!
 //! `names` keeps the names of functions for stack traces, `bare` removes them and the list of
-//! compilers.
+//! compilers. Beside the module stands `NAME_inline.js`, which has it in itself: compressed with gzip
+//! and in base64, as text that any bundler takes.
 
 use std::env;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use wasm_bindgen_cli_support::Bindgen;
 
 fn main() -> Result<()> {
@@ -27,5 +35,18 @@ fn main() -> Result<()> {
         .omit_default_module_path(false)
         .remove_name_section(bare)
         .remove_producers_section(bare)
-        .generate(folder)
+        .generate(folder)?;
+    inline(Path::new(folder), name)
+}
+
+/// Writes the module as text in a script.
+fn inline(folder: &Path, name: &str) -> Result<()> {
+    let module = folder.join(format!("{name}_bg.wasm"));
+    let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(&module)?;
+    let text = STANDARD.encode(gzip.finish()?);
+    let script = format!("// {name}_bg.wasm: gzip, base64.\nexport default \"{text}\";\n");
+    fs::write(folder.join(format!("{name}_inline.js")), script)?;
+    Ok(())
 }
