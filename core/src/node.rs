@@ -531,9 +531,7 @@ impl Node {
             self.dialer.wish(self.now.mono, wish, &self.addresses);
         }
         for group in std::mem::take(&mut self.settled) {
-            for link in self.dialer.end_race(Want::Any(group)) {
-                self.close(link, CloseReason::Unused);
-            }
+            self.dialer.stop(self.now.mono, Want::Any(group));
         }
         while let Some(step) = self.dialer.next(self.now.mono, &self.addresses) {
             match step {

@@ -105,7 +105,7 @@ impl Bench {
 #[test]
 fn hanging_attempts_delay_nobody() {
     let mut bench = Bench::new();
-    bench.wish(Want::Any(group(1)), Source::Invited, (1..=8).map(rtc).collect());
+    bench.wish(Want::Patrol(group(1)), Source::Invited, (1..=8).map(rtc).collect());
     bench.run_to(2_000);
     assert_eq!(bench.times(), [0, 250, 500, 750, 1_000, 1_250, 1_500, 1_750]);
     assert!(bench.vain.is_empty());
@@ -114,7 +114,7 @@ fn hanging_attempts_delay_nobody() {
 #[test]
 fn failed_attempt_is_followed_at_once() {
     let mut bench = Bench::new();
-    bench.wish(Want::Any(group(1)), Source::Invited, (1..=4).map(rtc).collect());
+    bench.wish(Want::Patrol(group(1)), Source::Invited, (1..=4).map(rtc).collect());
     bench.run_to(100);
     bench.fail(LinkId(1));
     assert_eq!(bench.times(), [0, 100]);
@@ -182,13 +182,21 @@ fn race_ends_with_its_winner_unless_another_want_needs_the_loser() {
 }
 
 #[test]
-fn race_for_any_member_goes_on_until_it_is_ended() {
+fn race_for_any_member_goes_on_until_it_is_stopped() {
     let mut bench = Bench::new();
     bench.wish(Want::Any(group(1)), Source::Invited, vec![rtc(1), rtc(2)]);
     bench.win(LinkId(1));
     bench.run_to(REST.as_millis() as u64);
     assert_eq!(bench.times(), [0, 1_000]);
-    assert_eq!(bench.dialer.end_race(Want::Any(group(1))), [LinkId(2)]);
+    bench.wish(Want::Any(group(1)), Source::Invited, vec![rtc(3)]);
+    bench.dialer.stop(bench.now, Want::Any(group(1)));
+    bench.run_to(1_500);
+    assert!(bench.ended.is_empty(), "what is under way may arrive");
+    bench.win(LinkId(2));
+    bench.run_to(20_000);
+    let begun = bench.dialled.len();
+    assert!(begun <= 3, "{begun}");
+    assert!(!bench.dialer.is_racing(Want::Any(group(1))));
 }
 
 #[test]
