@@ -232,11 +232,16 @@ impl Roll {
         });
     }
 
-    /// Everybody who has, or had, a membership and has signed with it.
+    /// Everybody who has, or had, a membership and has signed with it, and everybody who was revoked: the record in which
+    /// somebody signed may be gone by then.
     pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> {
-        let came =
-            |ids: &BTreeSet<CertificateId>| ids.iter().any(|id| self.chosen.contains_key(id));
-        self.of_peers.iter().filter(move |(_, ids)| came(ids)).map(|(&peer, _)| peer)
+        let came = |id: &CertificateId| {
+            self.chosen.contains_key(id) || self.by_certificate.contains_key(id)
+        };
+        let counts = move |(peer, ids): &(&PeerId, &BTreeSet<CertificateId>)| {
+            self.by_peer.contains_key(peer) || ids.iter().any(came)
+        };
+        self.of_peers.iter().filter(counts).map(|(&peer, _)| peer)
     }
 
     /// The memberships of one peer, offers among them.
