@@ -132,6 +132,8 @@ pub(crate) fn log(verbose: u8) {
         .with_max_level(level)
         .with_ansi(false)
         .with_writer(std::io::stderr)
+        // A closed stderr is no reason to panic.
+        .log_internal_errors(false)
         .init();
 }
 
