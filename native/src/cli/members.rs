@@ -10,7 +10,7 @@ use peergraph::{
 };
 use serde_json::json;
 
-use super::group::{MEET_WAIT, change, has_others, meets};
+use super::group::{MEET_WAIT, change, change_with, has_others, meets};
 use super::{Global, find_group, output, with_host};
 
 /// Without news for so long, everybody who is here is taken to have said so. Guess: some commits and round trips.
@@ -122,12 +122,32 @@ async fn everybody_has_come(group: &Group, events: &mut Events) {
 
 pub(super) async fn promote(global: &Global, arguments: PromoteArguments) -> Result<()> {
     let grant = arguments.grant.grant()?;
-    change(global, &arguments.group, async |group| {
+    change_with(global, &arguments.group, async |host, group| {
         let peer = find_member(&list(group).await?, &arguments.peer)?.peer;
+        let mut events = host.events();
         group.promote(peer, grant.clone()).await.context("issuing the membership")?;
+        let wait = MEET_WAIT.min(global.timeout);
+        let accepted = accepted(group, peer, &grant, &mut events);
+        if tokio::time::timeout(wait, accepted).await.is_err() {
+            note!("The membership is offered. It counts when a program of that member accepts it.");
+        }
         show(global, group, peer).await
     })
     .await
+}
+
+/// Waits until a member holds what it was offered: a membership counts once its subject has signed with it.
+async fn accepted(group: &Group, peer: PeerId, grant: &Grant, events: &mut Events) {
+    let has = |member: &MemberInfo| member.peer == peer && member.grant == *grant;
+    if list(group).await.is_ok_and(|members| members.iter().any(has)) {
+        return;
+    }
+    while let Some(event) = events.next().await {
+        if matches!(&event, Event::Member { group: of, member } if *of == group.id() && has(member))
+        {
+            return;
+        }
+    }
 }
 
 pub(super) async fn revoke(global: &Global, arguments: RevokeArguments) -> Result<()> {
@@ -166,9 +186,16 @@ pub(super) async fn revoke(global: &Global, arguments: RevokeArguments) -> Resul
 
 pub(super) async fn reinstate(global: &Global, arguments: ReinstateArguments) -> Result<()> {
     change(global, &arguments.group, async |group| {
-        let peer = find_member(&list(group).await?, &arguments.peer)?.peer;
-        group.reinstate(peer).await.context("reinstating the member")?;
-        show(global, group, peer).await
+        let members = list(group).await?;
+        let member = find_member(&members, &arguments.peer)?;
+        group.reinstate(member.peer).await.context("reinstating the member")?;
+        let members = list(group).await?;
+        match members.iter().find(|it| it.peer == member.peer) {
+            Some(member) => print(global, &members, member),
+            // Nothing that it signed is left.
+            None if global.json => output::line(json!({ "reinstated": member.peer.to_string() })),
+            None => output::line(format!("Reinstated: {}; listed when it is back", member.name)),
+        }
     })
     .await
 }
