@@ -224,6 +224,8 @@ struct Joining {
     wanted: Option<(RequestId, Proof)>,
     addresses: Vec<Address>,
     preview: preview::Looking,
+    /// Links on which the answer to the proof of an earlier join is awaited.
+    outdated: BTreeSet<LinkId>,
 }
 
 /// What a newcomer has to prove.

@@ -7,7 +7,7 @@ use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Event, Invite, Reply};
 use peergraph_core::password::Password;
 use peergraph_tests::World;
-use peergraph_tests::host::{node_url, rtc_address};
+use peergraph_tests::host::{Kind, node_url, rtc_address};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -418,12 +418,81 @@ fn later_join_takes_the_place_of_one_under_way() {
         let first = world.command(cleo, join);
         world.run_for(Duration::from_secs(10));
         assert!(!world.is_answered(cleo, first), "nobody is there who could let it in");
-        let second = world.command(cleo, Command::Join { invitation: bearer, password: None });
         world.start(hosts[0]);
+        world.await_opened(hosts[0]);
+        let second = world.command(cleo, Command::Join { invitation: bearer, password: None });
         world.run_until(JOIN_WITHIN, |world| world.is_answered(cleo, second));
-        assert!(matches!(world.answer(cleo, second), Some(Ok(Reply::Group(_)))));
+        let outcome = world.answer(cleo, second);
+        assert!(matches!(outcome, Some(Ok(Reply::Group(_)))), "{outcome:?}");
         assert_eq!(world.answer(cleo, first).and_then(Result::err), Some(Error::Busy));
         world.await_synced(cleo);
         world.say_to(cleo, group, "hello", &[hosts[1]]);
+    });
+}
+
+/// Goal: the answer to an earlier join's wrong password is not the end of a later join. Method: newcomers try a wrong
+/// password, and the right one or a link a little later, at all moments of the exchange; each has invitations of its own.
+#[test]
+fn later_join_outlives_the_answers_to_the_earlier_one() {
+    each_seed("later_join_outlives_the_answers_to_the_earlier_one", 3, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let password = |text: &str| Password::new(text).expect("long enough");
+        for delay in (0..1_200).step_by(40) {
+            let how = Invite::Password {
+                grant: Role::Member.into(),
+                password: password("correct horse"),
+                uses: 1,
+                expires_in: HOUR,
+            };
+            let mut invited = world.invite(hosts[0], group, how).expect("an administrator invites");
+            let mut bearer = world.invite_bearer(hosts[0], group, 1, HOUR);
+            for invitation in [&mut invited, &mut bearer] {
+                invitation.addresses = vec![rtc_address(hosts[0])];
+            }
+            let by = |invitation: &Invitation, text: Option<&str>| Command::Join {
+                invitation: invitation.clone(),
+                password: text.map(password),
+            };
+            let cleo = world.native(&format!("cleo {delay}"));
+            let first = world.command(cleo, by(&invited, Some("wrong horse")));
+            world.run_for(Duration::from_millis(delay));
+            let second = if delay % 80 == 0 {
+                by(&invited, Some("correct horse"))
+            } else {
+                by(&bearer, None)
+            };
+            let second = world.command(cleo, second);
+            world.run_until(JOIN_WITHIN, |world| world.is_answered(cleo, second));
+            let outcome = world.answer(cleo, second);
+            assert!(matches!(outcome, Some(Ok(Reply::Group(_)))), "after {delay} ms: {outcome:?}");
+            let earlier = world.answer(cleo, first).and_then(Result::err);
+            assert!(matches!(earlier, Some(Error::Busy | Error::WrongPassword)), "{earlier:?}");
+        }
+    });
+}
+
+/// Goal: whoever looked first, at a member that may let nobody in, joins all the same. Method: browsers that find each
+/// other at a node alone look at a link, and follow it at once or a little later; only its maker can let them in.
+#[test]
+fn join_after_a_preview_by_a_member_that_lets_nobody_in() {
+    each_seed("join_after_a_preview_by_a_member_that_lets_nobody_in", 10, |world| {
+        let node = world.add_stopped(Kind::Native, "node");
+        world.host(node).rendezvous = true;
+        world.start(node);
+        world.await_opened(node);
+        let meets_at = || Command::Connect { node: rtc_address(node).into() };
+        let ada = world.browser("ada");
+        world.command(ada, meets_at());
+        let group = world.create_group(ada, "talk");
+        let mut invitation = world.invite_bearer(ada, group, 8, HOUR);
+        invitation.addresses.clear();
+        for (name, delay) in [("bob", 50), ("cleo", 50), ("dan", 2_000), ("eve", 10_000)] {
+            let guest = world.browser(name);
+            world.command(guest, meets_at());
+            world.preview(guest, invitation.clone()).expect("members are there");
+            world.run_for(Duration::from_millis(delay));
+            let joined = world.join(guest, invitation.clone());
+            assert_eq!(joined, Ok(group), "{name}");
+        }
     });
 }

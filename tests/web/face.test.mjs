@@ -265,7 +265,7 @@ test("a group has a policy, properties, roles and invitations that can be read a
       told: [told.name, told.toldBy === peer.id, told.open.inviter.name, told.open.roles, told.open.left, told.policy.invite],
       open: [open.id === invitation.id, open.inviter.me, open.role, open.roles, open.uses, open.used],
       left,
-      me: [me.me, me.role, me.roles, me.standing, me.issuer.owner, me.expires > new Date(), me.serial.length],
+      me: [me.me, me.role, me.roles, me.standing, me.issuer.owner, me.expires > new Date(), me.certificate.length],
     };
     await peer.close();
     return result;
@@ -284,7 +284,7 @@ test("a group has a policy, properties, roles and invitations that can be read a
     told: ["Nightly", true, "Ada", ["editor"], 3, "administrator"],
     open: [true, true, "member", ["editor"], 3, 0],
     left: 0,
-    me: [true, "administrator", [], "member", true, true, 26],
+    me: [true, "administrator", [], "member", true, true, 52],
   });
 });
 
@@ -315,11 +315,13 @@ test("who is revoked hears of it, and so does everybody", async (t) => {
     }
     const eve = (await group.members()).find((member) => !member.me);
     const withdrawn = new Promise((done) => group.addEventListener("withdrawn", done, { once: true }));
-    const member = new Promise((done) => group.addEventListener("member", (event) => {
-      if (event.detail.member.standing !== "member") done(event.detail.member);
+    const told = (wanted) => new Promise((done) => group.addEventListener("member", ({ detail }) => {
+      if (wanted(detail.member)) done(detail.member);
     }));
+    const [editor, member] = [told(({ roles }) => roles.length > 0), told(({ standing }) => standing !== "member")];
     await group.promote(eve, { roles: ["editor"] });
-    const roles = (await group.members()).find((member) => !member.me).roles;
+    // A promotion is an offer: it counts once Eve has taken it.
+    const { roles } = await editor;
     await group.revoke(eve, { reason: "misconduct", records: "drop" });
     await withdrawn;
     const { standing, revoked } = await member;

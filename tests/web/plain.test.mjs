@@ -41,6 +41,7 @@ test("records are plain data for every library that keeps state", async (t) => {
     const kept = (record) => record.attributes.large === updated.attributes.large;
     const result = {
       made: takes(made), heard: takes(await heard), rises: updated.version > made.version,
+      statuses: [(await heard).status, made.status],
       updated: [updated.data, updated.modifier.me, made.modifier, kept(page[0]), kept(watched), updated.data === page[0].data],
       status: [made.status, group.statusOf(made), group.statusOf(made.id)],
       page: structuredClone(page).length,
@@ -53,7 +54,7 @@ test("records are plain data for every library that keeps state", async (t) => {
     large: String(2n ** 62n), version: true, me: true, day: 1e12, mediaType: "application/json", own: true,
   };
   assert.deepEqual(seen, {
-    made: one, heard: one, rises: true, updated: [{ text: "again" }, true, null, true, true, false],
+    made: one, heard: one, rises: true, statuses: ["storing", "stored"], updated: [{ text: "again" }, true, null, true, true, false],
     status: ["stored", "stored", "stored"], page: 1,
   });
 });

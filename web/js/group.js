@@ -423,8 +423,8 @@ export class Group extends Base {
     const group = this;
     switch (news.type) {
       case "record": {
+        this.#storing.set(news.record.id, BigInt(news.record.version));
         const record = recordOf(news.record, this);
-        this.#storing.set(record.id, BigInt(record.version));
         // For the next one; this one has no name yet.
         if (record.creator.name === "") this.#nameAll([news.record]);
         return { group, record };

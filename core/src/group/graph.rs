@@ -185,6 +185,8 @@ impl Group {
         if self.is_member() {
             self.connect_on(ctx, links, link);
         } else {
+            // If all that was asked is answered already, a later join finds this link.
+            self.set_state(link, SlotState::Looking);
             self.look_on(ctx, links, link);
             self.prove_on(ctx, links, link);
         }

@@ -375,6 +375,11 @@ impl Group {
         let answer: NotGranted = wire::decode(body)?;
         self.trace.members = self.trace.members.saturating_add(1);
         self.attempts.remove(&link);
+        if self.is_outdated(link) {
+            self.set_state(link, SlotState::GuestOf);
+            self.prove_on(ctx, links, link);
+            return Ok(());
+        }
         if answer.over {
             // Whoever says so knows the group. A lie ends this attempt; the invitation can be used again.
             if let Some(slot) = self.slots.get_mut(&link) {
@@ -384,6 +389,7 @@ impl Group {
             return Ok(());
         }
         if let Some(wait) = answer.wait_ms {
+            self.set_state(link, SlotState::GuestOf);
             self.fail_joining(ctx, Error::TooManyTries(Duration::from_millis(wait)));
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! Becoming a member, and what members issue and publish in the group's name or their own.
 use super::graph::Slot;
-use super::{Group, Joining, Known, Proof, SlotState, Timer, preview};
+use super::{Group, Joining, Known, Proof, SlotState, Timer};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
 use crate::id::RecordId;
@@ -137,9 +137,7 @@ impl Group {
             group.know_root(owner);
             group.become_member(ctx, chain, request);
         } else {
-            let addresses = invitation.addresses.clone();
-            let preview = preview::Looking::default();
-            group.joining = Some(Joining { wanted: None, addresses, preview });
+            group.joining = Some(Joining::new(invitation.addresses.clone()));
             group.want(ctx, invitation, password, request)?;
         }
         group.timers.set(Timer::Maintain, ctx.now.mono);
@@ -169,6 +167,12 @@ impl Group {
         let later = Self::newcomer(ctx, &invitation);
         self.want(ctx, invitation, password, request)?;
         (self.known, self.nodes) = (later.known, later.nodes);
+        // Who was away for the earlier join may be back.
+        self.tried.clear();
+        let asked = self.slots.iter().filter(|(_, slot)| slot.state == SlotState::Redeeming);
+        if let Some(joining) = &mut self.joining {
+            joining.outdated.extend(asked.map(|(&link, _)| link));
+        }
         let asks = |slot: &Slot| matches!(slot.state, SlotState::Looking | SlotState::GuestOf);
         let hosts = self.slots.iter().filter(|(_, slot)| asks(slot));
         for link in hosts.map(|(&link, _)| link).collect::<Vec<_>>() {

@@ -2,7 +2,9 @@
 //!
 //! The password is known to who made the invitation, and to whom it was told; the group knows only that there is such an
 //! invitation. Members that do not know the password refer to the nodes of its maker and carry the signals there.
-use super::{Group, Proof, SlotState, Timer};
+use super::preview::Looking;
+use super::{Group, Joining, Proof, SlotState, Timer};
+use crate::address::Address;
 use crate::cert;
 use crate::error::{Error, Misbehaved};
 use crate::id::RecordId;
@@ -12,7 +14,7 @@ use crate::node::Ctx;
 use crate::password::{Answered, Asked, Between, Secret, Throttle};
 use crate::wire::{self, AnswerPassword, AskPassword, NotGranted, ProvePassword, kind};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a node knows of passwords.
@@ -105,7 +107,13 @@ impl Group {
         if !chain.covers(ctx.now.wall) {
             return Err(Misbehaved::Membership);
         }
+        if self.is_outdated(link) {
+            self.set_state(link, SlotState::GuestOf);
+            self.prove_on(ctx, links, link);
+            return Ok(());
+        }
         let Some(proof) = asked.finish(&message, &proof) else {
+            self.set_state(link, SlotState::GuestOf);
             self.fail_joining(ctx, Error::WrongPassword);
             return Ok(());
         };
@@ -147,6 +155,11 @@ impl Group {
         }
     }
 
+    /// Whether an answer on this link is to the proof of an earlier join. The next one is to ours.
+    pub(super) fn is_outdated(&mut self, link: LinkId) -> bool {
+        self.joining.as_mut().is_some_and(|joining| joining.outdated.remove(&link))
+    }
+
     /// What is kept of the passwords of invitations that are open.
     pub(super) fn password_secrets(&self) -> Vec<(RecordId, [u8; 32])> {
         self.passwords.known.iter().map(|(&id, secret)| (id, *secret.as_bytes())).collect()
@@ -167,6 +180,14 @@ impl Group {
                 self.ask_password(ctx, links, link, invitation, &secret);
             }
         }
+    }
+}
+
+impl Joining {
+    /// Nobody wants anything yet.
+    pub(super) fn new(addresses: Vec<Address>) -> Self {
+        let (preview, outdated) = (Looking::default(), BTreeSet::new());
+        Self { wanted: None, addresses, preview, outdated }
     }
 }
 

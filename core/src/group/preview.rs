@@ -122,7 +122,7 @@ impl Group {
     ) -> Self {
         let mut group = Self::newcomer(ctx, invitation);
         let addresses = invitation.addresses.clone();
-        group.joining = Some(Joining { wanted: None, addresses, preview: Looking::default() });
+        group.joining = Some(Joining::new(addresses));
         group.ask_to_look(ctx, invitation, tried, request);
         group.timers.set(Timer::Maintain, ctx.now.mono);
         group
@@ -204,9 +204,6 @@ impl Group {
             Named::Key(key) => (Some(key), None),
             Named::Record(id) => (None, Some(id)),
         };
-        if self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Opening) {
-            self.set_state(link, SlotState::Looking);
-        }
         self.send(ctx, links, link, kind::LOOK, &Look { key, id, inviter });
     }
 
