@@ -245,6 +245,10 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let Connect { chain, addresses, lonely, signature } = wire::decode(body)?;
+        // Nobody becomes the neighbour of a newcomer, which may not even know the root.
+        if !self.is_member() {
+            return Err(Misbehaved::Unexpected);
+        }
         if addresses.len() > limits::ADDRESSES_MAX {
             return Err(Misbehaved::TooMuch);
         }
