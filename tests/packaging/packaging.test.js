@@ -188,7 +188,7 @@ test("invitations are read and signatures checked in Node", { timeout: 60_000 },
     const peer = await Peer.open({ name: "Ada" });
     const group = await peer.createGroup({ name: "Trip to Lisbon" });
     const { link } = await group.invite();
-    const made = { link, id: peer.id, document: peer.identityDocument(), signature: [...peer.sign("Olá")] };
+    const made = { link, group: group.id, id: peer.id, document: peer.identityDocument(), signature: [...peer.sign("Olá")] };
     await peer.close();
     return made;
   })));
@@ -197,7 +197,7 @@ test("invitations are read and signatures checked in Node", { timeout: 60_000 },
     const { stdout, stderr } = await promisify(execFile)(
       process.execPath, [offline, entry, JSON.stringify(made)], { timeout: 60_000 });
     assert.equal(stderr, "");
-    assert.deepEqual(JSON.parse(stdout), { name: "Trip to Lisbon", by: made.id, forged: null, peer: "0.chess" });
+    assert.deepEqual(JSON.parse(stdout), { group: made.group, by: made.id, forged: null, peer: "0.chess" });
   }
 });
 

@@ -282,7 +282,7 @@ fn reply(reply: Reply) -> Result<JsValue, Failure> {
         Reply::Invitations(open) => list::<convert::OpenInvitationJs, _>(open),
         Reply::Nodes(nodes) => list::<convert::NodeJs, _>(nodes),
         Reply::Tried(tried) => tried.to_string().into(),
-        _ => return Err(Failure::internal("unknown reply")),
+        Reply::Invitation(_) | _ => return Err(Failure::internal("unknown reply")),
     })
 }
 

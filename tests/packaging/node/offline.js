@@ -6,7 +6,7 @@ const { link, document, signature } = JSON.parse(text);
 
 const bytes = new Uint8Array(signature);
 console.log(JSON.stringify({
-  name: (await readInvitation(link)).name,
+  group: (await readInvitation(link)).group,
   by: (await verify(document, "Olá", bytes)).id,
   forged: await verify(document, "Ola", bytes),
   peer: (await peerName("0.chess")).name,
