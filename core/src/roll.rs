@@ -13,7 +13,7 @@
 //!
 //! 1. The group's own key revokes anybody. An administrator revokes administrators junior to itself and everybody who
 //!    is not an administrator. Everybody revokes its own memberships: that is leaving. An act changes nothing for a
-//!    membership over which its signer has no such power, wherever that stands ([`authority`]).
+//!    membership over which its signer has no such power, wherever that stands (`authority.rs`).
 //! 2. By its digest, one certificate is revoked. By peer, all that a peer has or will be issued, until the revocation is
 //!    deleted by who made it. Who leaves does so by certificate, and touches nothing that hangs on it.
 //! 3. Revocations take effect in the order of seniority of their signers' certificates; of one signer, that of itself
