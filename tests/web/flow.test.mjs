@@ -8,8 +8,11 @@ import { mostMemory } from "./spent.mjs";
 
 const RECORDS = 5_000;
 const TEXT = "x".repeat(2_000);
-/** What the page may need beyond what it had as a fresh member. Guess: the records ten times, in every form they take. */
-const MEGABYTES_MAX = 150;
+/**
+ * What the page may need beyond what it had as a fresh member. Measured: 104 to 153 in five runs, since records are plain
+ * data as soon as they come, and how much of that is garbage is the browser's choice. Twice the middle of it.
+ */
+const MEGABYTES_MAX = 250;
 const TYPE = "flow.note";
 
 test("a stream of records from a browser reaches a native member whole", { timeout: 600_000 }, async (t) => {
