@@ -3,15 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openProfile } from "./browser.mjs";
-import { Member, startNode } from "./native.mjs";
-
-async function openPage(t, name, options) {
-  const node = await startNode(t);
-  const profile = await openProfile(t, name, options);
-  const page = await profile.page();
-  await page.goto(`${node.origin}/`);
-  return { page, profile, node };
-}
+import { Member, openPage, startNode } from "./native.mjs";
 
 test("values of all kinds come back as they were published", async (t) => {
   const { page } = await openPage(t, "values");

@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterwards } from "./cleanup.mjs";
+import { openProfile } from "./browser.mjs";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 export const BINARY = process.env.PEERGRAPH_BIN ?? join(ROOT, "target/debug/peergraph");
@@ -169,4 +170,13 @@ export class Member {
   async invite(group, origin, ...options) {
     return (await this.run(["group", "invite", group, "--page", `${origin}/chat/`, "--json", ...options])).json().link;
   }
+}
+
+/** A node of its own, and a fresh profile with a page of that node. */
+export async function openPage(t, name, options) {
+  const node = await startNode(t);
+  const profile = await openProfile(t, name, options);
+  const page = await profile.page();
+  await page.goto(`${node.origin}/`);
+  return { page, profile, node };
 }

@@ -2,16 +2,7 @@
 // at once. Method: one page, a peer for each story, nothing but the package's own functions.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openProfile } from "./browser.mjs";
-import { Member, startNode } from "./native.mjs";
-
-async function openPage(t, name, options) {
-  const node = await startNode(t);
-  const profile = await openProfile(t, name, options);
-  const page = await profile.page();
-  await page.goto(`${node.origin}/`);
-  return { page, profile, node };
-}
+import { Member, openPage } from "./native.mjs";
 
 test("records are plain data for every library that keeps state", async (t) => {
   const { page } = await openPage(t, "plain");
