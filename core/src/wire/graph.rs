@@ -1,0 +1,136 @@
+//! Who is a neighbour in a graph: opening it on a link, connecting, refusing, disconnecting.
+use crate::address::Address;
+use crate::id::{Digest, GroupId, NodeId, PeerId};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use minicbor::{Decode, Encode};
+use sha2::Sha256;
+
+/// Asks for a graph on this link; or says that it is there.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Open {
+    #[n(0)]
+    pub(crate) tag: Digest,
+}
+
+/// Asks to become a neighbour.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Connect {
+    /// Membership chain, encoded.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) chain: Vec<u8>,
+    /// Where the sender can be dialled.
+    #[n(1)]
+    pub(crate) addresses: Vec<Address>,
+    /// Whether the sender has no neighbour: room is made for it.
+    #[n(2)]
+    pub(crate) lonely: bool,
+    /// The graph signature as the sender sees it: room is made for who sees another.
+    #[n(3)]
+    pub(crate) signature: Option<NodeId>,
+}
+
+/// Accepts a neighbour.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Welcome {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) chain: Vec<u8>,
+    #[n(1)]
+    pub(crate) addresses: Vec<Address>,
+    #[n(2)]
+    pub(crate) referrals: Vec<Referral>,
+    /// The sender's peer time, milliseconds.
+    #[n(3)]
+    pub(crate) peer_time: u64,
+}
+
+/// Refuses a neighbour, or ends a neighbourhood.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Refuse {
+    #[n(0)]
+    pub(crate) reason: Reason,
+    #[n(1)]
+    pub(crate) referrals: Vec<Referral>,
+    /// With [`Reason::NotStanding`]: the records that say so.
+    #[n(2)]
+    pub(crate) proof: Vec<minicbor::bytes::ByteVec>,
+    /// With the same: a membership of the other end that stands, in the place of the one that it showed.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub(crate) renewed: Option<Vec<u8>>,
+    /// With [`Reason::NotAdmitted`]: for people, at most [`FRIENDLY_NAME_MAX`](limits::FRIENDLY_NAME_MAX) characters.
+    #[n(4)]
+    pub(crate) why: Option<String>,
+    /// The membership of who refuses.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub(crate) chain: Option<Vec<u8>>,
+}
+
+impl Refuse {
+    /// For a reason that says all.
+    pub(crate) fn because(reason: Reason, referrals: Vec<Referral>) -> Self {
+        Self { reason, referrals, proof: Vec::new(), renewed: None, why: None, chain: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Reason {
+    /// As many neighbours as allowed.
+    #[n(0)]
+    Busy,
+    /// The sender closes.
+    #[n(1)]
+    Leaving,
+    /// Too many neighbours, and this one was the least useful.
+    #[n(2)]
+    LeastUseful,
+    /// Another link joins the two nodes already.
+    #[n(3)]
+    Duplicate,
+    /// The other end's membership was revoked, or has ended.
+    #[n(4)]
+    NotStanding,
+    /// The sender's security provider does not let the other end in.
+    #[n(5)]
+    NotAdmitted,
+    /// It cannot say yet.
+    #[n(6)]
+    PutOff,
+}
+
+/// A node that one might connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Referral {
+    #[n(0)]
+    pub(crate) node: NodeId,
+    #[n(1)]
+    pub(crate) peer: PeerId,
+    #[n(2)]
+    pub(crate) addresses: Vec<Address>,
+}
+
+/// The holder of the graph signature lives.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Beat {
+    #[n(0)]
+    pub(crate) node: NodeId,
+    /// Counts from 1 in each edition of its contact record.
+    #[n(1)]
+    pub(crate) number: u32,
+    /// What hashes to the beat before.
+    #[n(2)]
+    pub(crate) value: Digest,
+}
+
+/// What an end of a link says to show that it knows the group. Who does not know the group id learns nothing from it.
+pub(crate) fn group_tag(group: GroupId, handshake_hash: &[u8; 32], opener: bool) -> Digest {
+    let mut mac = Hmac::<Sha256>::new_from_slice(group.as_bytes()).expect("any length is a key");
+    mac.update(if opener { b"peergraph open" } else { b"peergraph opened" });
+    mac.update(handshake_hash);
+    Digest::from_bytes(mac.finalize().into_bytes().into())
+}
