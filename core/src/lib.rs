@@ -33,7 +33,7 @@
 //!
 //! [`io`] (the whole border; its two parts are for the application), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
 //! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
-//! [`reconcile`].
+//! [`reconcile`]; [`share`] (whose part of a bound is whose).
 pub mod address;
 mod budget;
 pub mod cert;
@@ -59,6 +59,7 @@ mod reach;
 pub mod reconcile;
 pub mod record;
 pub mod roll;
+pub mod share;
 mod storage;
 pub mod stored;
 pub mod symbols;
