@@ -148,21 +148,21 @@ impl Case {
 
     /// What openssl says of the chain, and of each certificate below the one before it: it takes those in between as a
     /// set, whatever their order.
-    fn accepted_by_openssl(&self, test: &str) -> Option<(bool, String)> {
+    fn accepted_by_openssl(&self, test: &str) -> (bool, String) {
         let ders: Vec<&[u8]> = self.ders.iter().map(Vec::as_slice).collect();
         let (whole, mut said) =
-            verdict_of_bytes(test, "-CAfile", self.root.der(), &ders, self.now)?;
+            verdict_of_bytes(test, "-CAfile", self.root.der(), &ders, self.now);
         if !whole || ders.len() > 6 {
-            return Some((whole, said));
+            return (whole, said);
         }
         for pair in ders.windows(2) {
-            let (good, more) = verdict_of_bytes(test, "-trusted", pair[0], &pair[1..], self.now)?;
+            let (good, more) = verdict_of_bytes(test, "-trusted", pair[0], &pair[1..], self.now);
             said += &more;
             if !good {
-                return Some((false, said));
+                return (false, said);
             }
         }
-        Some((true, said))
+        (true, said)
     }
 }
 
@@ -291,7 +291,7 @@ fn openssl_and_we_agree_on_generated_chains() {
         let ours = case.accepted_by_us(group);
         let repeat = format!("seed {seed}, {fault:?}");
         assert_eq!(ours, fault == Fault::Nothing, "{repeat}: we");
-        let Some((theirs, said)) = case.accepted_by_openssl("generated") else { return };
+        let (theirs, said) = case.accepted_by_openssl("generated");
         assert!(theirs || !ours, "{repeat}: we accept what openssl refuses: {said}");
         assert!(!(theirs && fault.is_forbidden_by_x509()), "{repeat}: openssl accepts it: {said}");
         let count = counts.entry(fault).or_default();
