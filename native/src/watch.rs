@@ -64,7 +64,9 @@ impl Registry {
         }
         if let Event::NamedNode { url, state } = &event {
             let mut nodes = self.nodes.lock().expect("no panic under this lock");
-            if nodes.len() < NODES_MAX || nodes.contains_key(url) {
+            if matches!(state, NodeState::Forgotten) {
+                nodes.remove(url);
+            } else if nodes.len() < NODES_MAX || nodes.contains_key(url) {
                 nodes.insert(url.clone(), state.clone());
             }
         }
