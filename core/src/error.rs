@@ -62,14 +62,13 @@ pub enum Error {
     /// All places for named nodes are taken by nodes that are linked.
     #[error("too many nodes are named; name fewer")]
     TooManyNodes,
-    /// Nobody who can tell what the invitation is about was found in time. Where one was looked for, for people.
-    #[error(
-        "what this invitation is about needs a reachable member, and none was reached{}; you can join all the same",
-        tried(.0)
-    )]
-    NobodyToAsk(Vec<String>),
+    /// Nobody who can tell what the invitation is about was found in time: what was tried, and what to do.
+    #[error("no member who tells what this invitation is about was reached: {0}")]
+    NobodyToAsk(Box<Tried>),
     /// The inviter says that the invitation is used up, expired or revoked.
-    #[error("the invitation is not accepted any more; ask for a new one")]
+    #[error(
+        "a member says that this invitation is used up, expired or withdrawn; ask for a new one"
+    )]
     InvitationUsedUp,
     /// The member who knows the password was found, and it is another one.
     #[error("the password is wrong; ask for it again")]
@@ -109,15 +108,6 @@ pub enum Error {
     Busy,
 }
 
-/// Where somebody was looked for, in words.
-fn tried(places: &[String]) -> String {
-    if places.is_empty() {
-        ": the link names no node and no address".to_owned()
-    } else {
-        format!(": tried {}", places.join(", "))
-    }
-}
-
 /// No source: the message has it already.
 impl From<BadRecord> for Error {
     fn from(bad: BadRecord) -> Self {
@@ -126,6 +116,14 @@ impl From<BadRecord> for Error {
 }
 
 impl Error {
+    /// What was tried, if nobody was found.
+    pub fn tried(&self) -> Option<&Tried> {
+        match self {
+            Self::NobodyFound(tried) | Self::NobodyToAsk(tried) => Some(tried),
+            _ => None,
+        }
+    }
+
     /// A short stable word for programs, the same in every host.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -222,7 +222,6 @@ timers! {
 struct Joining {
     /// Nothing if nobody wants to join yet.
     wanted: Option<(RequestId, Proof)>,
-    addresses: Vec<Address>,
     preview: preview::Looking,
     /// Links on which the answer to the proof of an earlier join is awaited.
     outdated: BTreeSet<LinkId>,

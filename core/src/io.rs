@@ -9,7 +9,7 @@
 //! | output | the host | then |
 //! |---|---|---|
 //! | [`Output::LookUp`] | fetches the description of a node | [`Input::LookedUp`] |
-//! | [`Output::Open`] | starts a transport | [`Input::Signal`] as its description and candidates appear, [`Input::LinkUp`] or [`Input::LinkDown`] |
+//! | [`Output::Open`] | starts a transport | [`Input::Signal`] as its description and candidates appear, [`Input::LinkUp`], or [`Input::LinkDown`] or [`Input::LinkFailed`] |
 //! | [`Output::Signal`] | gives it to that transport | |
 //! | [`Output::Send`] | puts one message into the transport | [`Input::Buffered`] |
 //! | [`Output::Close`] | closes the transport; no `LinkDown` is owed | |
@@ -34,7 +34,7 @@ pub use event::{
 };
 pub use preview::{OpenPreview, Preview};
 
-pub use crate::reach::tried::Tried;
+pub use crate::reach::tried::{Outcome, Place, PlaceSource, Tried};
 
 use crate::address::Address;
 use crate::error::{Error, Misbehaved};
@@ -72,6 +72,13 @@ pub enum Input {
     LinkDown {
         /// The link.
         link: LinkId,
+    },
+    /// The transport of `link` could not be opened: as [`Input::LinkDown`], from a host that knows why.
+    LinkFailed {
+        /// The link.
+        link: LinkId,
+        /// Why, for people.
+        fault: LinkFault,
     },
     /// One whole message of the transport arrived on `link`.
     Frame {
@@ -119,6 +126,23 @@ pub enum Input {
         /// [`DESCRIBED_MAX`](crate::limits::DESCRIBED_MAX) are looked at. Untrusted.
         found: Result<Vec<String>, LookupFault>,
     },
+}
+
+/// Why no transport could be opened, as far as the host can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum LinkFault {
+    /// The machine answers that no program listens there.
+    Refused,
+    /// There is no way to that machine: no network, no route, no such name.
+    Unreachable,
+    /// No answer within the time.
+    Silent,
+    /// Something answers and does not complete the set-up: another program, one with another certificate, or one that has
+    /// no room.
+    Rejected,
+    /// Another reason, or one that the system does not tell.
+    Unknown,
 }
 
 /// Why a description could not be fetched.

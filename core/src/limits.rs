@@ -235,6 +235,9 @@ pub const APP_ROLE_MAX: usize = 32;
 pub const RIGHTS_MAX: usize = 32;
 /// Nodes that an invitation names. Guess: two operators, and a spare. The rest is ignored.
 pub const INVITATION_NODES_MAX: usize = 4;
+/// Places that a group remembers to have looked for members at, for people. Guess: more than they read. An earlier one goes
+/// for a further one.
+pub const PLACES_TRIED_MAX: usize = 16;
 /// Previews of invitations that a node keeps a link for. Guess. A further one is refused as busy.
 pub const PREVIEWS_MAX: usize = 8;
 /// Characters of an invitation link. Guess: fits a QR code of version 40-L (2,953 bytes).

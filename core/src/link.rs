@@ -367,6 +367,11 @@ impl Links {
 }
 
 impl Link {
+    /// Whether its transport is not there yet.
+    pub(crate) fn is_opening(&self) -> bool {
+        matches!(self.state, State::Opening)
+    }
+
     fn ask(&mut self, now: Now, id: LinkId, out: &mut Outbox) {
         self.asked.get_or_insert(now.mono);
         self.said = now.mono;

@@ -11,11 +11,12 @@ use crate::group::{Group, Verdict};
 use crate::id::{Digest, GroupId, NodeId, NodeNonce, PeerId};
 use crate::identity::{Domain, Identity};
 use crate::io::{
-    CloseReason, Command, Dial, Event, Input, LinkId, Outbox, Output, Reply, RequestId, Transport,
-    Tried, Wake,
+    CloseReason, Command, Dial, Event, Input, LinkFault, LinkId, NodeState, Outbox, Outcome,
+    Output, PlaceSource, Reply, RequestId, Transport, Wake,
 };
 use crate::limits;
 use crate::link::{Checked, Links, Received};
+use crate::node_url::NodeUrl;
 use crate::noise::StaticKey;
 use crate::provider::{Channel, Checks, Membership, Provider};
 use crate::reach::dial::{Dialer, Step, Want, Wish};
@@ -119,6 +120,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) wishes: &'a mut Vec<Wish>,
     /// Groups that have got a neighbour: they look for any member no longer.
     pub(crate) settled: &'a mut BTreeSet<GroupId>,
+    /// Whether a join goes on, for which named nodes that are not reached are tried again.
+    pub(crate) again: &'a mut bool,
 }
 
 impl Ctx<'_> {
@@ -163,6 +166,7 @@ pub struct Node {
     dialer: Dialer,
     wishes: Vec<Wish>,
     settled: BTreeSet<GroupId>,
+    again: bool,
     tables: Tables,
     /// Commands that came before the store was read.
     waiting: Option<Vec<(RequestId, Command)>>,
@@ -202,6 +206,7 @@ macro_rules! ctx {
             dialer: &$node.dialer,
             wishes: &mut $node.wishes,
             settled: &mut $node.settled,
+            again: &mut $node.again,
         }
     };
 }
@@ -253,6 +258,7 @@ impl Node {
             dialer: Dialer::new(table_secret),
             wishes: Vec::new(),
             settled: BTreeSet::new(),
+            again: false,
             tables: Tables::default(),
             waiting: Some(Vec::new()),
             closing: None,
@@ -290,7 +296,8 @@ impl Node {
         match input {
             Input::Timeout => {}
             Input::LinkUp { link, transport } => self.link_up(link, transport),
-            Input::LinkDown { link } => self.link_down(link),
+            Input::LinkDown { link } => self.link_down(link, LinkFault::Unknown),
+            Input::LinkFailed { link, fault } => self.link_down(link, fault),
             Input::Frame { link, bytes } => self.frame(link, bytes),
             Input::Buffered { link, bytes } => self.buffered(link, bytes),
             Input::Signal { link, signal } => self.local_signal(link, signal),
@@ -372,6 +379,9 @@ impl Node {
             return;
         }
         self.ways.arrived(link, node);
+        for group in self.groups.values_mut() {
+            group.trace.reached(link);
+        }
         if node == self.id {
             self.leads_to(link, node);
             self.close(link, CloseReason::Myself);
@@ -457,18 +467,43 @@ impl Node {
     }
 
     /// The transport of a link is gone, or did not come to be.
-    fn link_down(&mut self, link: LinkId) {
+    fn link_down(&mut self, link: LinkId, fault: LinkFault) {
         let end = self.links.ready(link).map(|ready| (ready.node, ready.peer));
+        let outcome = match self.links.get(link) {
+            Some(it) if it.is_opening() && fault != LinkFault::Rejected => Outcome::Failed(fault),
+            Some(_) if end.is_none() => Outcome::NoHandshake,
+            Some(_) | None => Outcome::Lost,
+        };
         if self.links.remove(link).is_some() {
+            self.note_end(link, Some(outcome));
             self.forget_link(link, end);
         }
     }
 
     fn close(&mut self, link: LinkId, reason: CloseReason) {
         let end = self.links.ready(link).map(|ready| (ready.node, ready.peer));
+        let outcome = match reason {
+            CloseReason::Unused if end.is_none() => None,
+            CloseReason::Silent if end.is_none() => Some(Outcome::Failed(LinkFault::Silent)),
+            CloseReason::Misbehaved(_) if end.is_none() => Some(Outcome::NoHandshake),
+            CloseReason::Duplicate => Some(Outcome::Same),
+            CloseReason::Myself => Some(Outcome::Ourselves),
+            _ => Some(Outcome::Lost),
+        };
         if self.links.remove(link).is_some() {
+            self.note_end(link, outcome);
             self.outbox.push_back(Output::Close { link, reason });
             self.forget_link(link, end);
+        }
+    }
+
+    /// Notes how a link ended, for people who wait; nothing if another one was quicker.
+    fn note_end(&mut self, link: LinkId, outcome: Option<Outcome>) {
+        for group in self.groups.values_mut() {
+            match outcome {
+                Some(outcome) => group.trace.lost(link, outcome),
+                None => group.trace.ended(link),
+            }
         }
     }
 
@@ -490,7 +525,7 @@ impl Node {
         for group in self.groups.values_mut() {
             group.link_down(&mut ctx!(self), &mut self.links, link, heir.is_some());
             if missed && purpose.groups.contains(&group.id) {
-                group.trace.unreached = group.trace.unreached.saturating_add(1);
+                group.trace.missed();
             }
         }
         for group in moving {
@@ -533,6 +568,9 @@ impl Node {
         for group in std::mem::take(&mut self.settled) {
             self.dialer.stop(self.now.mono, Want::Any(group));
         }
+        if std::mem::take(&mut self.again) {
+            self.dialer.again(self.now.mono);
+        }
         while let Some(step) = self.dialer.next(self.now.mono, &self.addresses) {
             match step {
                 Step::LookUp(url) => self.outbox.push_back(Output::LookUp { url }),
@@ -558,6 +596,11 @@ impl Node {
         let link = self.links.create(self.now, true);
         let wants = self.dialer.dialled(self.now.mono, &address, link);
         self.purposes.insert(link, Purpose::default());
+        if wants.iter().any(|want| matches!(want, Want::Named(_))) {
+            for group in self.groups.values_mut() {
+                group.dialled(link, &address, PlaceSource::Node);
+            }
+        }
         for want in wants {
             self.note_attempt(want, link);
         }
@@ -568,8 +611,12 @@ impl Node {
     fn note_attempt(&mut self, want: Want, link: LinkId) {
         let Some(id) = want.group() else { return };
         self.purposes.entry(link).or_default().groups.insert(id);
-        if let Some(group) = self.groups.get_mut(&id) {
-            group.attempt(link, want);
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        group.attempt(link, want);
+        if let (Some(address), Some(source)) =
+            (self.dialer.address_of(link), self.dialer.source_of(link))
+        {
+            group.dialled(link, address, source.into());
         }
     }
 
@@ -593,20 +640,25 @@ impl Node {
         }
     }
 
-    /// What a group did to find members.
-    fn tried(&self, group: GroupId) -> Tried {
-        let nodes = self.dialer.states().map(|(url, state)| (url.clone(), state.clone()));
-        let trace = self.groups.get(&group).map(|group| group.trace).unwrap_or_default();
-        trace.told(nodes.collect())
-    }
-
     /// A group is no longer one of ours: nothing is dialled for it.
     fn forget_group(&mut self, id: GroupId) -> Option<Box<Group>> {
         let group = self.groups.remove(&id);
         for link in self.dialer.leave(id) {
             self.close(link, CloseReason::Unused);
         }
+        self.forget_nodes();
         group
+    }
+
+    /// Forgets the nodes that only an invitation named, once no group needs them: its preview is done, its join has
+    /// failed, or the group was left.
+    fn forget_nodes(&mut self) {
+        let groups = &self.groups;
+        let needed = |url: &NodeUrl| groups.values().any(|group| group.nodes().contains(url));
+        for url in self.dialer.forget(needed) {
+            let state = NodeState::Forgotten;
+            self.outbox.push_back(Output::Event(Event::NamedNode { url, state }));
+        }
     }
 
     // --- messages --------------------------------------------------------------------------------------
@@ -733,10 +785,8 @@ impl Node {
         for id in groups {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             if group.gave_up_joining(self.now.mono) {
-                let error = Error::NobodyFound(Box::new(self.tried(id)));
-                if let Some(group) = self.groups.get_mut(&id) {
-                    group.abandon(&mut ctx!(self), &error);
-                }
+                let error = Error::NobodyFound(Box::new(group.tell_tried(&self.dialer)));
+                group.abandon(&mut ctx!(self), &error);
             } else {
                 group.timeout(&mut ctx!(self), &mut self.links);
             }

@@ -9,6 +9,7 @@
 //! together. Encoded records stay in a cache of [`CACHE_BYTES_MAX`](limits::CACHE_BYTES_MAX); the disk is read for the
 //! rest.
 use crate::id::{GroupId, RecordId};
+use crate::invitation::Invitation;
 use crate::io::{LinkId, Outbox, Output, RequestId, StoreId, StoreTask};
 use crate::limits;
 use crate::record::Signed;
@@ -47,6 +48,8 @@ pub(crate) enum Commit {
     Group { group: GroupId, request: Option<RequestId> },
     /// A redemption: the membership may go out.
     Grant { group: GroupId, link: LinkId, slot: u16, chain: Vec<u8> },
+    /// The record of an invitation: its link may be shown.
+    Invitation { request: RequestId, invitation: Box<Invitation> },
 }
 
 /// A record that is being written.

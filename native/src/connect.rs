@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use hyper::Uri;
+use peergraph_core::io::LinkFault;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -38,6 +39,23 @@ pub(crate) enum ConnectError {
     Timeout { host: String, port: u16 },
     #[error("no TLS connection to {host}: {error}")]
     Tls { host: String, error: String },
+}
+
+impl ConnectError {
+    /// The same in few words, for the node.
+    pub(crate) fn fault(&self) -> LinkFault {
+        match self {
+            Self::Tcp { error, .. } => match error.kind() {
+                io::ErrorKind::ConnectionRefused => LinkFault::Refused,
+                io::ErrorKind::TimedOut => LinkFault::Silent,
+                // Names that there are not, networks and hosts that are not reached.
+                _ => LinkFault::Unreachable,
+            },
+            Self::Timeout { .. } => LinkFault::Silent,
+            Self::Tls { .. } => LinkFault::Rejected,
+            Self::Url => LinkFault::Unknown,
+        }
+    }
 }
 
 /// Opens a stream to the host of `url`; with TLS for `https:` and `wss:`.

@@ -6,7 +6,8 @@
 //!   default                            peer id of the identity that is used when none is named
 //!   lock                               held for moments, while one of the above changes
 //!   identities/PEER/identity           secret key and certificate; only its owner may read it
-//!   identities/PEER/port               UDP port of data channels: the same at every start
+//!   identities/PEER/port               UDP port of data channels: the same at every start; below it, if a start was told
+//!                                      where to listen, the IP addresses, one a line
 //!   identities/PEER/link.pem           secret key and certificate of data channels (no identity in it)
 //!   identities/PEER/store.redb         all groups and records of this identity
 //!   identities/PEER/lock               held while a host runs; holds its process id
@@ -16,6 +17,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use peergraph_core::id::PeerId;
@@ -23,6 +25,7 @@ use peergraph_core::identity::IdentityError;
 use peergraph_core::name::NameError;
 use peergraph_core::node_url::NodeUrl;
 
+use crate::bind::BINDS_MAX;
 use crate::rtc;
 use crate::storage::OpenError;
 
@@ -113,6 +116,14 @@ fn them(groups: &[String]) -> &'static str {
 
 fn who(process: &Option<u32>) -> String {
     process.map(|id| format!(" (process {id})")).unwrap_or_default()
+}
+
+/// Where data channels are listened for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    /// The addresses that somebody chose for a program that stays, such as a node; none if it listens everywhere.
+    pub(crate) ips: Vec<IpAddr>,
 }
 
 impl Folder {
@@ -210,15 +221,22 @@ impl Folder {
         Ok(certificate)
     }
 
-    /// The UDP port of the last start. Addresses that were given away name it.
-    pub(crate) fn port(&self, peer: PeerId) -> Result<Option<u16>, FolderError> {
-        let text = read_text(&self.identity_path(peer).join("port"))?;
-        Ok(text.and_then(|text| text.trim().parse().ok()).filter(|port| *port != 0))
+    /// Where the last start listened for data channels. Addresses that were given away name it.
+    pub(crate) fn port(&self, peer: PeerId) -> Result<Option<Port>, FolderError> {
+        let text = read_text(&self.identity_path(peer).join("port"))?.unwrap_or_default();
+        let mut lines = text.lines().map(str::trim);
+        let number = lines.next().and_then(|line| line.parse().ok()).filter(|port| *port != 0);
+        let ips = lines.filter_map(|line| line.parse().ok()).take(BINDS_MAX).collect();
+        Ok(number.map(|number| Port { number, ips }))
     }
 
-    /// Keeps the UDP port for the next start.
-    pub(crate) fn keep_port(&self, peer: PeerId, port: u16) -> Result<(), FolderError> {
-        replace(&self.identity_path(peer).join("port"), format!("{port}\n").as_bytes())
+    /// Keeps where this start listens for the next one.
+    pub(crate) fn keep_port(&self, peer: PeerId, port: &Port) -> Result<(), FolderError> {
+        let mut text = format!("{}\n", port.number);
+        for ip in &port.ips {
+            text.push_str(&format!("{ip}\n"));
+        }
+        replace(&self.identity_path(peer).join("port"), text.as_bytes())
     }
 
     /// Where the store of an identity is.
@@ -344,9 +362,13 @@ mod tests {
         let (_place, folder) = folder();
         let peer = folder.new_identity("Ada", "").expect("made").peer_id();
         assert_eq!(folder.port(peer).expect("readable"), None);
-        folder.keep_port(peer, 20_001).expect("kept");
-        assert_eq!(folder.port(peer).expect("readable"), Some(20_001));
-        for text in ["", "0", "99999", "what"] {
+        let ips = [&[][..], &["127.0.0.1", "::1"]];
+        for ips in ips.map(|ips| ips.iter().map(|ip| ip.parse().expect("an address")).collect()) {
+            let port = Port { number: 20_001, ips };
+            folder.keep_port(peer, &port).expect("kept");
+            assert_eq!(folder.port(peer).expect("readable"), Some(port));
+        }
+        for text in ["", "0", "99999", "what", "\n20001"] {
             fs::write(folder.identity_path(peer).join("port"), text).expect("written");
             assert_eq!(folder.port(peer).expect("readable"), None, "{text}");
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, RecordId};
 use peergraph_core::io::{
-    Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, NodeInfo, Reply,
+    Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, NodeInfo, Reply, Tried,
 };
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
 
@@ -24,7 +24,7 @@ pub struct Group {
     id: GroupId,
     name: Arc<str>,
     pub(crate) requests: Requests,
-    registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry>,
 }
 
 impl Group {
@@ -50,6 +50,18 @@ impl Group {
     /// [`CommandError`].
     pub async fn info(&self) -> Result<GroupInfo, CommandError> {
         self.requests.info(self.id).await
+    }
+
+    /// What was done to find members since it had a neighbour last, and what to do about it.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn explain(&self) -> Result<Tried, CommandError> {
+        let Reply::Tried(tried) = self.requests.ask(Command::Explain { group: self.id }).await?
+        else {
+            unreachable!("{WRONG_REPLY}")
+        };
+        Ok(*tried)
     }
 
     /// Begins to publish a record: `group.publish("chat.message", "Hello").attribute("room", "general").await?`.

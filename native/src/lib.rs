@@ -67,8 +67,8 @@ pub use peergraph_core::id::{CertificateId, GroupId, PeerId, RecordId};
 pub use peergraph_core::identity::{Identity, read_public_document};
 pub use peergraph_core::invitation::Invitation;
 pub use peergraph_core::io::{
-    Event, Filter, GroupInfo, InvitationInfo, LinkInfo, LookupFault, MemberInfo, NodeFault,
-    NodeInfo, NodeState, OpenPreview, Preview,
+    Event, Filter, GroupInfo, InvitationInfo, LinkFault, LinkInfo, LookupFault, MemberInfo,
+    NodeFault, NodeInfo, NodeState, OpenPreview, Outcome, Place, PlaceSource, Preview, Tried,
 };
 pub use peergraph_core::name::{NameError, PeerName};
 pub use peergraph_core::node::{BadConfig, Neighbours, UnfitNeighbours};

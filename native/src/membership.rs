@@ -124,9 +124,12 @@ impl Group {
     /// [`CommandError`].
     pub async fn invite(&self, options: InviteOptions) -> Result<Invitation, CommandError> {
         let command = Command::Invite { group: self.id(), invite: options.0 };
-        let Reply::Invitation(invitation) = self.requests.ask(command).await? else {
+        let Reply::Invitation(mut invitation) = self.requests.ask(command).await? else {
             unreachable!("{WRONG_REPLY}")
         };
+        if let Some(stays_at) = self.registry.stays_at() {
+            invitation.addresses = stays_at.to_vec();
+        }
         Ok(invitation)
     }
 

@@ -163,6 +163,8 @@ pub enum Happened {
     Gone {
         /// Which.
         link: RtcId,
+        /// Whether its other end has ever answered.
+        answered: bool,
     },
 }
 

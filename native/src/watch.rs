@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use futures::Stream;
 use futures::stream::unfold;
+use peergraph_core::address::Address;
 use peergraph_core::id::{GroupId, RecordId};
 use peergraph_core::io::{Command, Cursor, Event, Filter, NodeState, Reply};
 use peergraph_core::node_url::NodeUrl;
@@ -37,18 +38,21 @@ pub(crate) struct Registry {
     deliveries: Mutex<Vec<Delivery>>,
     /// The nodes that were named, and how far each is. As many as the core keeps.
     nodes: Mutex<BTreeMap<NodeUrl, NodeState>>,
+    /// Where invitations say that this data folder is reached, if that is not where this host listens.
+    stays_at: Vec<Address>,
     /// Absent once the host has ended.
     events: Mutex<Option<broadcast::Sender<Event>>>,
 }
 
 impl Registry {
     /// For a host that begins with these nodes.
-    pub(crate) fn new(nodes: &[NodeUrl]) -> Self {
+    pub(crate) fn new(nodes: &[NodeUrl], stays_at: Vec<Address>) -> Self {
         let nodes = nodes.iter().map(|url| (url.clone(), NodeState::Trying)).collect();
         Self {
             feeds: Mutex::default(),
             deliveries: Mutex::default(),
             nodes: Mutex::new(nodes),
+            stays_at,
             events: Mutex::new(Some(broadcast::Sender::new(EVENTS_MAX))),
         }
     }
@@ -64,7 +68,9 @@ impl Registry {
         }
         if let Event::NamedNode { url, state } = &event {
             let mut nodes = self.nodes.lock().expect("no panic under this lock");
-            if nodes.len() < NODES_MAX || nodes.contains_key(url) {
+            if matches!(state, NodeState::Forgotten) {
+                nodes.remove(url);
+            } else if nodes.len() < NODES_MAX || nodes.contains_key(url) {
                 nodes.insert(url.clone(), state.clone());
             }
         }
@@ -72,6 +78,11 @@ impl Registry {
             // An error says that nobody listens.
             let _ = events.send(event);
         }
+    }
+
+    /// Where invitations say that this data folder is reached, if that is not where this host listens.
+    pub(crate) fn stays_at(&self) -> Option<&[Address]> {
+        (!self.stays_at.is_empty()).then_some(&self.stays_at)
     }
 
     /// A node is named from here on.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use hyper::Uri;
-use peergraph_core::io::LinkId;
+use peergraph_core::io::{LinkFault, LinkId};
 use peergraph_core::limits::{BUFFERED_LOW_BYTES, FRAME_BYTES_MAX, IN_TRANSPORT_BYTES_MAX};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
@@ -44,6 +44,8 @@ pub(crate) enum Report {
     Buffered { link: LinkId, bytes: usize },
     /// The socket is gone.
     Down { link: LinkId },
+    /// The socket could not be opened.
+    Failed { link: LinkId, fault: LinkFault },
     /// No socket's: a node was looked up.
     LookedUp { url: String, found: Result<Vec<String>, Failure> },
 }
@@ -90,22 +92,27 @@ pub(crate) fn dial(link: LinkId, url: &str, reports: mpsc::Sender<Report>) -> So
                 if reports.send(Report::Up { link }).await.is_ok() {
                     run(link, stream, queue, &reports).await;
                 }
+                let _ = reports.send(Report::Down { link }).await;
             }
-            Err(error) => tracing::debug!(link = link.0, %error, "WebSocket not opened"),
+            Err((fault, error)) => {
+                tracing::debug!(link = link.0, error, "WebSocket not opened");
+                let _ = reports.send(Report::Failed { link, fault }).await;
+            }
         }
-        let _ = reports.send(Report::Down { link }).await;
     });
     socket
 }
 
-async fn open(url: &str) -> Result<WebSocketStream<Box<dyn Stream>>, String> {
-    let target: Uri = url.parse().map_err(|_| "not a URL".to_owned())?;
-    let stream = connect::connect(&target).await.map_err(|error| error.to_string())?;
+/// An error is why, for the node and for the log.
+async fn open(url: &str) -> Result<WebSocketStream<Box<dyn Stream>>, (LinkFault, String)> {
+    let target: Uri = url.parse().map_err(|_| (LinkFault::Unknown, "not a URL".to_owned()))?;
+    let stream = connect::connect(&target).await;
+    let stream = stream.map_err(|error| (error.fault(), error.to_string()))?;
     let opening = tokio_tungstenite::client_async_with_config(url, stream, Some(config()));
     match tokio::time::timeout(connect::CONNECT_TIMEOUT, opening).await {
         Ok(Ok((stream, _))) => Ok(stream),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the server did not answer in time".to_owned()),
+        Ok(Err(error)) => Err((LinkFault::Rejected, error.to_string())),
+        Err(_) => Err((LinkFault::Silent, "the server did not answer in time".to_owned())),
     }
 }
 

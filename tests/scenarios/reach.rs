@@ -2,7 +2,7 @@
 use crate::each_seed;
 use peergraph_core::error::Error;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Event, NodeState, Reply};
+use peergraph_core::io::{Command, Event, NodeState, Outcome, PlaceSource, Reply};
 use peergraph_tests::host::{node_url, rtc_address, socket_address};
 use peergraph_tests::{HostId, Kind, World};
 use std::time::Duration;
@@ -235,6 +235,19 @@ fn join_that_finds_nobody_tells_what_was_tried() {
         // Those of the last round may be under way still.
         assert!((2..=tried.addresses).contains(&tried.unreached), "{tried:?}");
         assert_eq!((tried.seats, tried.offers, tried.members), (0, 0, 0));
+        // Every place is told, with where it comes from and how it ended.
+        let places = tried.places.iter().map(|place| (place.from, place.outcome));
+        let mut places: Vec<_> = places.collect();
+        places.retain(|(_, outcome)| !matches!(outcome, Outcome::Trying));
+        let failed = |(from, outcome): &(PlaceSource, Outcome)| {
+            *from == PlaceSource::Invitation && matches!(outcome, Outcome::Failed(_))
+        };
+        assert!(places.iter().any(failed), "{tried:?}");
+        let reached = |(from, outcome): &(PlaceSource, Outcome)| {
+            *from == PlaceSource::Node && *outcome == Outcome::NotInGroup
+        };
+        assert_eq!(places.iter().filter(|place| reached(place)).count(), 1, "{tried:?}");
+        assert!(places.iter().all(|place| failed(place) || reached(place)), "{tried:?}");
         let [(url, NodeState::Linked { .. })] = &tried.nodes[..] else { panic!("{tried:?}") };
         assert_eq!(*url, node_url(relay));
         assert!(tried.cure().contains("nobody of the group is at it"), "{tried}");
@@ -242,5 +255,122 @@ fn join_that_finds_nobody_tells_what_was_tried() {
             matches!(event, Event::NamedNode { state: NodeState::Linked { .. }, .. })
         };
         assert!(world.has_event(bob, told));
+    });
+}
+
+/// Goal: an inviter that comes back while somebody waits is found soon, by every way there is. Method: it is away when the
+/// join begins; the link names its address, its node, its node that is away as well, or a member who may not let anybody
+/// in. A dial or look-up that begins before it comes back is in vain for 5 s in this world, so it has twice that time; real
+/// ones go on asking meanwhile (`native/tests/cli/meeting.rs`).
+#[test]
+fn inviter_that_comes_back_during_a_join_is_found() {
+    each_seed("inviter_that_comes_back_during_a_join_is_found", 100, |world| {
+        let relay = relay(world);
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let cleo = world.native("cleo");
+        world.let_in(ada, group, cleo, &[ada]);
+        world.say_to(cleo, group, "before", &[ada]);
+        // Both say that they are here, and remember one another.
+        world.run_for(Duration::from_secs(30));
+        let mut invitation = world.invite_bearer(ada, group, 1, HOUR);
+        let way = world.chance.within(0..4);
+        (invitation.nodes, invitation.addresses) = match way {
+            0 => (vec![], vec![rtc_address(ada), socket_address(ada)]),
+            1 | 2 => (vec![node_url(relay)], vec![]),
+            _ => (vec![], vec![rtc_address(cleo)]),
+        };
+        let mut away = if way == 3 { vec![ada] } else { vec![ada, cleo] };
+        if way == 2 {
+            away.push(relay);
+        }
+        away.iter().for_each(|&host| world.crash(host));
+        let bob = world.native("bob");
+        let request = world.command(bob, Command::Join { invitation, password: None });
+        let wait = world.chance.within(5_000..15_000);
+        world.run_for(Duration::from_millis(wait));
+        assert!(!world.is_answered(bob, request));
+        away.retain(|&host| host != cleo);
+        for &host in away.iter().rev() {
+            world.start(host);
+            world.await_opened(host);
+        }
+        if way != 0 {
+            name(world, ada, relay);
+        }
+        let answered = move |world: &World| world.is_answered(bob, request);
+        within(world, Duration::from_secs(10), &format!("way {way}: an answer"), answered);
+        assert!(matches!(world.answer(bob, request), Some(Ok(_))), "way {way}");
+    });
+}
+
+#[test]
+fn node_of_a_preview_is_forgotten_when_that_is_done_and_kept_by_a_join() {
+    let name_of_test = "node_of_a_preview_is_forgotten_when_that_is_done_and_kept_by_a_join";
+    each_seed(name_of_test, 30, |world| {
+        let relay = relay(world);
+        let (ada, bob) = (world.browser("ada"), world.browser("bob"));
+        name(world, ada, relay);
+        let group = world.create_group(ada, "talk");
+        let invitation = world.invite_bearer(ada, group, 1, HOUR);
+        assert_eq!(invitation.nodes, [node_url(relay)]);
+        let joins = world.seed_is_even();
+        let previewed = world.ask(bob, Command::Preview { invitation: invitation.clone() });
+        assert!(previewed.is_ok(), "{previewed:?}");
+        if joins {
+            assert_eq!(world.join(bob, invitation.clone()), Ok(group));
+        }
+        world.run_for(Duration::from_secs(150));
+        let forgotten =
+            |event: &Event| matches!(event, Event::NamedNode { state: NodeState::Forgotten, .. });
+        assert_eq!(world.has_event(bob, forgotten), !joins);
+        assert_eq!(world.wired_to(bob).contains(&relay), joins);
+        if joins {
+            assert!(world.ask(bob, Command::Leave { group }).is_ok());
+            world.run_for(Duration::from_secs(150));
+            assert!(world.has_event(bob, forgotten));
+            assert!(world.wired_to(bob).is_empty());
+        } else {
+            assert_eq!(world.join(bob, invitation), Ok(group), "it can be used all the same");
+        }
+    });
+}
+
+#[test]
+fn invitation_names_the_nodes_of_its_group_and_no_others() {
+    each_seed("invitation_names_the_nodes_of_its_group_and_no_others", 30, |world| {
+        let (ours, theirs) = (relay(world), relay(world));
+        let (ada, bob) = (world.native("ada"), world.native("bob"));
+        name(world, ada, theirs);
+        let talk = world.create_group(ada, "talk");
+        let mut invitation = world.invite_bearer(ada, talk, 1, HOUR);
+        invitation.addresses.clear();
+        assert_eq!(world.join(bob, invitation), Ok(talk));
+        name(world, bob, ours);
+        let own = world.create_group(bob, "own");
+        world.run_for(Duration::from_secs(2));
+        let mut nodes = world.invite_bearer(bob, own, 1, HOUR).nodes;
+        nodes.sort_unstable();
+        let mut linked = [node_url(ours), node_url(theirs)];
+        linked.sort_unstable();
+        assert_eq!(nodes, linked, "both are where it takes seats");
+        world.crash(theirs);
+        world.run_for(Duration::from_secs(120));
+        assert_eq!(world.invite_bearer(bob, own, 1, HOUR).nodes, [node_url(ours)]);
+    });
+}
+
+#[test]
+fn invitation_that_was_shown_outlives_a_crash() {
+    each_seed("invitation_that_was_shown_outlives_a_crash", 100, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let mut invitation = world.invite_bearer(ada, group, 1, HOUR);
+        world.crash(ada);
+        world.start(ada);
+        world.await_opened(ada);
+        invitation.addresses = vec![rtc_address(ada)];
+        let bob = world.native("bob");
+        assert_eq!(world.join(bob, invitation), Ok(group));
     });
 }

@@ -608,7 +608,7 @@ impl World {
         let (kind, detail) = match input {
             Input::Timeout => (0, 0),
             Input::LinkUp { link, .. } => (1, link.0),
-            Input::LinkDown { link } => (2, link.0),
+            Input::LinkDown { link } | Input::LinkFailed { link, .. } => (2, link.0),
             Input::Frame { link, bytes } => (3, link.0 << 16 ^ bytes.len() as u64),
             Input::Buffered { link, bytes } => (4, link.0 << 32 ^ *bytes as u64),
             Input::Signal { link, signal } => (5, link.0 << 16 ^ signal.len() as u64),

@@ -281,7 +281,7 @@ impl Host {
     fn before(&self, input: &Input) {
         match input {
             Input::LinkUp { link, .. } => self.tell_link(*link, LinkState::Open, None),
-            Input::LinkDown { link } => {
+            Input::LinkDown { link } | Input::LinkFailed { link, .. } => {
                 self.tell_link(*link, LinkState::Closed, None);
                 self.transports.borrow_mut().remove(link);
             }

@@ -24,7 +24,7 @@ use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::error::Misbehaved;
 use crate::id::{Digest, NodeId, PeerId, RecordId};
-use crate::io::{Event, LinkId};
+use crate::io::{Event, LinkId, Outcome};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
@@ -203,7 +203,7 @@ impl Group {
     }
 
     pub(super) fn on_not_opened(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        self.trace.strangers = self.trace.strangers.saturating_add(1);
+        self.trace.told(link, Outcome::NotInGroup);
         self.attempts.remove(&link);
         if let Some(slot) = self.slots.remove(&link) {
             links.free_slot(link, slot.number);
@@ -322,7 +322,7 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let refuse: Refuse = wire::decode(body)?;
-        self.trace.members = self.trace.members.saturating_add(1);
+        self.trace.told(link, refusal(refuse.reason));
         self.attempts.remove(&link);
         if self.is_neighbour(link) {
             self.neighbour_down(ctx, link);
@@ -509,6 +509,15 @@ impl Group {
         if self.timers.at(Timer::Save).is_some() {
             self.save(ctx);
         }
+    }
+}
+
+/// A refusal, for people.
+fn refusal(reason: Reason) -> Outcome {
+    match reason {
+        Reason::Busy | Reason::LeastUseful | Reason::Leaving => Outcome::Full,
+        Reason::Duplicate => Outcome::Same,
+        Reason::NotStanding | Reason::NotAdmitted | Reason::PutOff => Outcome::NotAccepted,
     }
 }
 

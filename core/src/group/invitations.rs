@@ -11,13 +11,12 @@
 use super::internal::{invitation_id, redemption_id, redemption_payload};
 use super::membership::{Internal, Signer, kind_of};
 use super::{Group, OpenInvitation, SlotState};
-use crate::address::Address;
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
 use crate::id::{PeerId, PeerPrefix, RecordId};
 use crate::identity::{Domain, PublicKey};
 use crate::invitation::{self, BearerSecret, Invitation, InvitationKind};
-use crate::io::{Event, InvitationInfo, Invite, LinkId, RequestId};
+use crate::io::{Event, InvitationInfo, Invite, LinkId, Outcome, RequestId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
@@ -34,14 +33,15 @@ use rand_chacha::rand_core::Rng as _;
 use std::time::Duration;
 
 impl Group {
-    /// Makes an invitation.
+    /// Makes an invitation. It is answered once its record is durable: after a crash nobody could redeem another. The
+    /// record itself may travel before.
     pub(crate) fn invite(
         &mut self,
         ctx: &mut Ctx<'_>,
         invite: Invite,
         nodes: Vec<NodeUrl>,
-        addresses: Vec<Address>,
-    ) -> Result<Invitation, Error> {
+        request: RequestId,
+    ) -> Result<(), Error> {
         let chain = self.valid_chain(ctx)?.clone();
         let (grant, expires) = match &invite {
             Invite::Bound { grant, .. } => (grant.clone(), chain.not_after()),
@@ -87,15 +87,11 @@ impl Group {
                 InvitationKind::Password { id, role: grant.role }
             }
         };
-        Ok(Invitation {
-            group: self.id,
-            root: self.pin,
-            inviter,
-            nodes,
-            addresses,
-            expires: Some(expires),
-            kind,
-        })
+        let addresses = ctx.addresses.to_vec();
+        let (group, root, expires) = (self.id, self.pin, Some(expires));
+        let invitation = Invitation { group, root, inviter, nodes, addresses, expires, kind };
+        self.commit(ctx, Commit::Invitation { request, invitation: Box::new(invitation) });
+        Ok(())
     }
 
     /// Publishes that an invitation is open.
@@ -233,6 +229,7 @@ impl Group {
         };
         // From here on it is known to hold the secret: signals of its are carried.
         self.set_state(link, SlotState::Guest);
+        self.hurry_for_guest(ctx, links);
         self.let_in(ctx, links, link, invitation, Some(&proof))
     }
 
@@ -373,7 +370,7 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let answer: NotGranted = wire::decode(body)?;
-        self.trace.members = self.trace.members.saturating_add(1);
+        self.trace.told(link, if answer.over { Outcome::Over } else { Outcome::CannotLetIn });
         self.attempts.remove(&link);
         if self.is_outdated(link) {
             self.set_state(link, SlotState::GuestOf);

@@ -240,6 +240,7 @@ impl Replica {
                 dialer: &Dialer::default(),
                 wishes: &mut Vec::new(),
                 settled: &mut BTreeSet::new(),
+                again: &mut false,
             },
         );
         for output in out {

@@ -137,7 +137,7 @@ impl Group {
             group.know_root(owner);
             group.become_member(ctx, chain, request);
         } else {
-            group.joining = Some(Joining::new(invitation.addresses.clone()));
+            group.joining = Some(Joining::new());
             group.want(ctx, invitation, password, request)?;
         }
         group.timers.set(Timer::Maintain, ctx.now.mono);
@@ -147,7 +147,8 @@ impl Group {
     /// A group of which we know what a short invitation says.
     pub(super) fn newcomer(ctx: &Ctx<'_>, invitation: &Invitation) -> Self {
         let mut group = Self::unknown(ctx.table_secret, invitation.group, invitation.root);
-        let known = invitation.addresses.iter().cloned();
+        // The newest of what is known is dialled first, and the last one counts as that.
+        let known = invitation.addresses.iter().rev().cloned();
         group.known = known.map(|address| Known { peer: None, addresses: vec![address] }).collect();
         group.nodes.clone_from(&invitation.nodes);
         group

@@ -4,7 +4,6 @@
 //! invitation. Members that do not know the password refer to the nodes of its maker and carry the signals there.
 use super::preview::Looking;
 use super::{Group, Joining, Proof, SlotState, Timer};
-use crate::address::Address;
 use crate::cert;
 use crate::error::{Error, Misbehaved};
 use crate::id::RecordId;
@@ -72,6 +71,7 @@ impl Group {
         };
         let inviter = open.inviter;
         self.set_state(link, SlotState::Guest);
+        self.hurry_for_guest(ctx, links);
         let Some(secret) = self.passwords.known.get(&invitation).cloned() else {
             let answer = NotGranted::ask(self.referrals_to(inviter));
             self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
@@ -185,9 +185,9 @@ impl Group {
 
 impl Joining {
     /// Nobody wants anything yet.
-    pub(super) fn new(addresses: Vec<Address>) -> Self {
+    pub(super) fn new() -> Self {
         let (preview, outdated) = (Looking::default(), BTreeSet::new());
-        Self { wanted: None, addresses, preview, outdated }
+        Self { wanted: None, preview, outdated }
     }
 }
 

@@ -55,8 +55,6 @@ pub(super) struct Looking {
     /// Links on which we asked.
     asked: BTreeSet<LinkId>,
     shown: Option<Preview>,
-    /// Where a member was looked for, for people.
-    tried: Vec<String>,
 }
 
 /// Which invitation.
@@ -113,17 +111,11 @@ fn preview_of(ctx: &Ctx<'_>, chain: &VerifiedChain, expires: WallTime) -> Previe
 }
 
 impl Group {
-    /// Begins to ask members what a short invitation is about. `tried` says where, for people.
-    pub(crate) fn look(
-        ctx: &Ctx<'_>,
-        invitation: &Invitation,
-        tried: Vec<String>,
-        request: RequestId,
-    ) -> Self {
+    /// Begins to ask members what a short invitation is about.
+    pub(crate) fn look(ctx: &Ctx<'_>, invitation: &Invitation, request: RequestId) -> Self {
         let mut group = Self::newcomer(ctx, invitation);
-        let addresses = invitation.addresses.clone();
-        group.joining = Some(Joining::new(addresses));
-        group.ask_to_look(ctx, invitation, tried, request);
+        group.joining = Some(Joining::new());
+        group.ask_to_look(ctx, invitation, request);
         group.timers.set(Timer::Maintain, ctx.now.mono);
         group
     }
@@ -137,7 +129,6 @@ impl Group {
         ctx: &mut Ctx<'_>,
         links: &mut Links,
         invitation: &Invitation,
-        tried: Vec<String>,
         request: RequestId,
     ) -> Result<(), Error> {
         let looking = &self.joining.as_ref().ok_or(Error::Busy)?.preview;
@@ -150,7 +141,7 @@ impl Group {
             ctx.out.push_back(Output::Done { request, result });
             return Ok(());
         }
-        self.ask_to_look(ctx, invitation, tried, request);
+        self.ask_to_look(ctx, invitation, request);
         let opened =
             |state| matches!(state, SlotState::Looking | SlotState::Redeeming | SlotState::GuestOf);
         let slots = self.slots.iter().filter(|(_, slot)| opened(slot.state));
@@ -160,16 +151,9 @@ impl Group {
         Ok(())
     }
 
-    fn ask_to_look(
-        &mut self,
-        ctx: &Ctx<'_>,
-        invitation: &Invitation,
-        tried: Vec<String>,
-        request: RequestId,
-    ) {
+    fn ask_to_look(&mut self, ctx: &Ctx<'_>, invitation: &Invitation, request: RequestId) {
         let Some(joining) = &mut self.joining else { return };
         joining.preview.what = What::of(invitation);
-        joining.preview.tried = tried;
         joining.preview.requests.push(request);
         self.timers.set(Timer::Preview, ctx.now.mono.after(LOOK_TIMEOUT));
     }
@@ -222,7 +206,8 @@ impl Group {
 
     /// The time is over: for who asked, or for a preview that nobody followed.
     pub(super) fn stop_looking(&mut self, ctx: &mut Ctx<'_>) {
-        self.fail_previews(ctx, Error::NobodyToAsk);
+        let error = Error::NobodyToAsk(Box::new(self.tell_tried(ctx.dialer)));
+        self.fail_previews(ctx, &error);
         if self.is_looked_at() {
             self.joining = None;
         }
@@ -233,10 +218,10 @@ impl Group {
         self.joining.as_ref().is_some_and(|joining| !joining.preview.requests.is_empty())
     }
 
-    fn fail_previews(&mut self, ctx: &mut Ctx<'_>, error: impl Fn(Vec<String>) -> Error) {
+    fn fail_previews(&mut self, ctx: &mut Ctx<'_>, error: &Error) {
         let Some(Joining { preview, .. }) = &mut self.joining else { return };
         for request in std::mem::take(&mut preview.requests) {
-            let result = Err(error(preview.tried.clone()));
+            let result = Err(error.clone());
             ctx.out.push_back(Output::Done { request, result });
         }
     }
@@ -255,7 +240,7 @@ impl Group {
 
     /// Answers whoever waits for a join or a preview: neither comes.
     pub(crate) fn abandon(&mut self, ctx: &mut Ctx<'_>, error: &Error) {
-        self.fail_previews(ctx, |_| error.clone());
+        self.fail_previews(ctx, error);
         self.fail_joining(ctx, error.clone());
         self.joining = None;
     }

@@ -9,12 +9,12 @@ use super::{Group, Present, Timer};
 use crate::address::Address;
 use crate::error::Misbehaved;
 use crate::id::{NodeId, PeerId};
-use crate::io::{Dial, Event, LinkId, Output};
+use crate::io::{Dial, Event, LinkId, Output, PlaceSource, Tried};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::policy::Grant;
-use crate::reach::dial::{Source, Want, Wish};
+use crate::reach::dial::{Dialer, Source, Want, Wish};
 use crate::reach::purpose::Purpose;
 use crate::roll::Standing;
 use crate::time::Now;
@@ -25,6 +25,11 @@ use std::time::Duration;
 
 /// A node is not tried again for this long. Guess.
 const TRIED_FOR: Duration = Duration::from_secs(30);
+/// The same for a newcomer, which can turn to few: the inviter may come back while somebody waits. Guess.
+const TRIED_BY_NEWCOMER_FOR: Duration = Duration::from_secs(1);
+/// Longest time between maintenance rounds of a newcomer, and of a member whose guest waits for another one who can let it
+/// in: all ways are tried again in each. Guess: with what a dial takes, an inviter that comes back is found within 5 s.
+const NEWCOMER_ROUND: Duration = Duration::from_secs(2);
 /// Time between maintenance rounds without neighbours at first; doubles up to [`LONELY_MAX`]. Guess.
 const LONELY_FIRST: Duration = Duration::from_secs(1);
 const LONELY_MAX: Duration = Duration::from_secs(30);
@@ -125,6 +130,18 @@ impl Group {
         !self.is_abandoned() && self.living(now, links).next().is_none()
     }
 
+    /// Whether a newcomer waits here for somebody who can let it in.
+    fn has_guests(&self) -> bool {
+        self.slots.values().any(|slot| slot.state == SlotState::Guest)
+    }
+
+    /// A newcomer waits here. Whoever has nobody to send it to looks for others at once, not when its own turn comes.
+    pub(super) fn hurry_for_guest(&mut self, ctx: &Ctx<'_>, links: &Links) {
+        if self.is_lonely(ctx.now, links) {
+            self.timers.set_earlier(Timer::Maintain, ctx.now.mono.after(NEWCOMER_ROUND));
+        }
+    }
+
     /// Maintenance follows shortly; a little later than at once, so that what happens together is seen together.
     pub(super) fn soon(&mut self, ctx: &mut Ctx<'_>) {
         let wait = Self::jitter(ctx, Duration::from_millis(100));
@@ -148,7 +165,8 @@ impl Group {
         }
         let ask_again = revoked.then(|| self.ask_to_return(ctx, links));
         let wish = ctx.config.neighbours;
-        self.tried.retain(|_, at| ctx.now.mono.since(*at) < TRIED_FOR);
+        let tried_for = if self.joining.is_some() { TRIED_BY_NEWCOMER_FOR } else { TRIED_FOR };
+        self.tried.retain(|_, at| ctx.now.mono.since(*at) < tried_for);
         let have = self.living(ctx.now, links).count();
         if have == 0 {
             self.ask_idle(ctx, links);
@@ -180,8 +198,10 @@ impl Group {
                 self.event(ctx, Event::ConnectionRequired { group });
             }
         }
-        if on_timer && self.joining.is_some() {
+        let waited_for = self.joining.is_some() || (have == 0 && self.has_guests());
+        if on_timer && waited_for {
             self.redeem_again(ctx, links);
+            *ctx.again = true;
         }
         if (wanted > 0 && have < minimum) || (on_timer && have == 0) {
             ctx.sit.insert(self.id);
@@ -213,6 +233,7 @@ impl Group {
         } else {
             CONTENT
         };
+        let wait = if waited_for { wait.min(NEWCOMER_ROUND) } else { wait };
         let wait = Self::jitter(ctx, wait);
         if on_timer {
             self.timers.set(Timer::Maintain, ctx.now.mono.after(wait));
@@ -237,7 +258,6 @@ impl Group {
 
     /// Notes a link that is being dialled for this graph.
     pub(crate) fn attempt(&mut self, link: LinkId, want: Want) {
-        self.trace.addresses = self.trace.addresses.saturating_add(1);
         let attempt = match want {
             Want::Member(_, node) => Attempt::Node(node),
             Want::Missing(_, node) => {
@@ -249,9 +269,24 @@ impl Group {
         self.attempts.insert(link, attempt);
     }
 
+    /// Notes where somebody is looked for, for people who wait. Whoever has a neighbour does not wait.
+    pub(crate) fn dialled(&mut self, link: LinkId, address: &Address, from: PlaceSource) {
+        if self.neighbours().next().is_none() {
+            self.trace.dialled(link, Some(address), from);
+        }
+    }
+
+    /// What was tried to find somebody since we had a neighbour last.
+    pub(crate) fn tell_tried(&self, dialer: &Dialer) -> Tried {
+        let nodes = dialer.states().map(|(url, _, state)| (url.clone(), state.clone()));
+        self.trace.tell(nodes.collect(), self.neighbours().count())
+    }
+
     /// Notes a link that is being offered for this graph: to a node, or to whoever has a seat.
     pub(crate) fn offered(&mut self, link: LinkId, to: Option<NodeId>) {
-        self.trace.offers = self.trace.offers.saturating_add(1);
+        if self.neighbours().next().is_none() {
+            self.trace.offered(link);
+        }
         self.attempts.insert(link, to.map_or(Attempt::Seat, Attempt::Node));
     }
 
@@ -333,15 +368,14 @@ impl Group {
         ctx.out.push_back(Output::Open { link, dial: Dial::Offer });
     }
 
-    /// Has the addresses of earlier times dialled, the newest first, and those of the invitation before them; not those of
-    /// our neighbours, and not those of named nodes, which are dialled already.
+    /// Has the addresses of earlier times, or of the invitation, dialled, the newest first; not those of our neighbours, and
+    /// not those of named nodes, which are dialled already.
     fn dial_known(&mut self, ctx: &mut Ctx<'_>) {
-        let invited = self.joining.iter().flat_map(|joining| &joining.addresses);
         let known = self.known.iter().rev().flat_map(|known| &known.addresses);
         let joined: Vec<&Address> =
             self.neighbours().flat_map(|(_, slot)| &slot.addresses).collect();
         let mut addresses: Vec<Address> = Vec::new();
-        for address in invited.chain(known) {
+        for address in known {
             let elsewhere = joined.contains(&address) || ctx.dialer.names(address);
             if !elsewhere && !addresses.contains(address) {
                 addresses.push(address.clone());

@@ -188,6 +188,9 @@ pub enum NodeState {
         /// Why.
         fault: NodeFault,
     },
+    /// It is no longer one of ours: only an invitation named it, whose preview is done, or whose join has failed, or the
+    /// group was left.
+    Forgotten,
 }
 
 /// Why a named node is not reached.

@@ -3,17 +3,17 @@ use super::{Closing, Ctx, Node, WAITING_MAX};
 use crate::address::Address;
 use crate::error::Error;
 use crate::group::{Group, preview_of_bound};
+use crate::id::GroupId;
 use crate::identity;
 use crate::invitation::{Invitation, InvitationKind};
-use crate::io::{Command, LinkId, LinkInfo, Output, Reply, RequestId};
+use crate::io::{Command, LinkId, LinkInfo, NodeState, Output, Reply, RequestId};
 use crate::limits;
 use crate::node_url::NodeUrl;
 use crate::password::Password;
+use crate::reach::named::By;
 use crate::storage;
 use crate::wire::{self, Sit, kind};
 
-/// Places that an error names. Guess: more than people read.
-const PLACES_MAX: usize = 12;
 /// Links on which a group that is being joined is asked for at once, the newest. Guess.
 const ASKED_MAX: usize = 32;
 
@@ -54,10 +54,9 @@ impl Node {
             }
             Command::Preview { invitation } => return self.preview(&invitation, request),
             Command::Invite { group, invite } => {
-                let nodes = self.dialer.nodes().take(limits::INVITATION_NODES_MAX);
-                let (nodes, addresses) = (nodes.cloned().collect(), self.addresses.clone());
+                let nodes = self.nodes_of(group);
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                Reply::Invitation(group.invite(&mut ctx!(self), invite, nodes, addresses)?)
+                return group.invite(&mut ctx!(self), invite, nodes, request);
             }
             Command::SetProperties { group, properties } => {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
@@ -122,13 +121,12 @@ impl Node {
             }
             Command::Links => Reply::Links(self.links()),
             Command::Explain { group } => {
-                if !self.groups.contains_key(&group) {
-                    return Err(Error::UnknownGroup);
-                }
-                Reply::Tried(Box::new(self.tried(group)))
+                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
+                Reply::Tried(Box::new(group.tell_tried(&self.dialer)))
             }
             Command::Connect { node } => {
-                self.dialer.name(self.now.mono, node).map_err(|_| Error::TooManyNodes)?;
+                let named = self.dialer.name(self.now.mono, node, By::Application);
+                named.map_err(|_| Error::TooManyNodes)?;
                 Reply::Ok
             }
             Command::Leave { group } => {
@@ -163,6 +161,18 @@ impl Node {
         Ok(())
     }
 
+    /// Nodes at which members of a group look for each other: those that the application named, those by which we came
+    /// to the group, and those to which there is a link, since all groups take seats there.
+    fn nodes_of(&self, group: GroupId) -> Vec<NodeUrl> {
+        let came_by = self.groups.get(&group).map_or(&[][..], |group| group.nodes());
+        let used = |(url, by, state): &(&NodeUrl, By, &NodeState)| {
+            let linked = matches!(state, NodeState::Linked { .. });
+            *by == By::Application || linked || came_by.contains(url)
+        };
+        let used = self.dialer.states().filter(used).map(|(url, ..)| url.clone());
+        used.take(limits::INVITATION_NODES_MAX).collect()
+    }
+
     fn join(
         &mut self,
         invitation: Invitation,
@@ -180,6 +190,7 @@ impl Node {
                 let (ctx, links) = (&mut ctx!(self), &mut self.links);
                 group.join_later(ctx, links, invitation, password, request)?;
                 self.find_members_at(nodes);
+                self.forget_nodes();
                 return Ok(());
             }
             // What was under way gives way to a membership at hand, or to an invitation under another root.
@@ -202,7 +213,6 @@ impl Node {
             self.done(request, Ok(Reply::Preview(Box::new(preview))));
             return Ok(());
         }
-        let tried = self.places_of(invitation);
         match self.groups.get_mut(&invitation.group) {
             Some(group) if group.is_member() => {
                 let preview = group.preview_here(&ctx!(self), invitation)?;
@@ -210,7 +220,7 @@ impl Node {
             }
             Some(group) => {
                 let (ctx, links) = (&mut ctx!(self), &mut self.links);
-                group.look_too(ctx, links, invitation, tried, request)?;
+                group.look_too(ctx, links, invitation, request)?;
             }
             None => {
                 let previews = self.groups.values().filter(|group| group.is_looked_at()).count();
@@ -218,7 +228,7 @@ impl Node {
                     return Err(Error::Busy);
                 }
                 self.room_for_a_group()?;
-                let group = Group::look(&ctx!(self), invitation, tried, request);
+                let group = Group::look(&ctx!(self), invitation, request);
                 self.find_members_at(invitation.nodes.clone());
                 self.add_group(group);
             }
@@ -226,18 +236,11 @@ impl Node {
         Ok(())
     }
 
-    /// Where members are looked for by an invitation, for people.
-    fn places_of(&self, invitation: &Invitation) -> Vec<String> {
-        let named = self.dialer.nodes().filter(|node| !invitation.nodes.contains(node));
-        let nodes = invitation.nodes.iter().chain(named).map(ToString::to_string);
-        nodes.chain(invitation.addresses.iter().map(ToString::to_string)).take(PLACES_MAX).collect()
-    }
-
     /// Dials the nodes that an invitation names, and those that the application named, at once.
     fn find_members_at(&mut self, nodes: Vec<NodeUrl>) {
         for node in nodes.into_iter().take(limits::INVITATION_NODES_MAX) {
             // If all places are taken by linked nodes, members are looked for there.
-            let _ = self.dialer.name(self.now.mono, node);
+            let _ = self.dialer.name(self.now.mono, node, By::Group);
         }
         self.dialer.hurry(self.now.mono);
     }

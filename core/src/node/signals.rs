@@ -47,7 +47,7 @@ impl Node {
             return Ok(());
         };
         if let Some(group) = self.groups.get_mut(&id) {
-            group.trace.seats = group.trace.seats.max(seats.len() as u32);
+            group.trace.named(seats.len());
         }
         // One link joins two parts; the others follow from it.
         if let Some(&seat) = apart.first() {

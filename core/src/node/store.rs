@@ -5,6 +5,7 @@ use crate::group::{Group, answer_page};
 use crate::id::GroupId;
 use crate::io::{Event, Output, Reply, RequestId, StoreFault, StoreId, StoreReply, StoreTask};
 use crate::limits;
+use crate::reach::named::By;
 use crate::storage::{self, Commit, Key, Pending, Written};
 use bytes::Bytes;
 
@@ -90,6 +91,9 @@ impl Node {
                     group.grant(&mut ctx!(self), &mut self.links, link, slot, chain);
                 }
             }
+            Commit::Invitation { request, invitation } => {
+                self.done(request, Ok(Reply::Invitation(*invitation)));
+            }
         }
     }
 
@@ -107,6 +111,7 @@ impl Node {
                 }
             }
             Commit::Grant { .. } => {}
+            Commit::Invitation { request, .. } => self.done(request, Err(Error::Store(fault))),
         }
     }
 
@@ -158,7 +163,7 @@ impl Node {
         let nodes: Vec<_> = self.groups.values().flat_map(|group| group.nodes().to_vec()).collect();
         for node in nodes {
             // If all places are taken by linked nodes, members are looked for there.
-            let _ = self.dialer.name(self.now.mono, node);
+            let _ = self.dialer.name(self.now.mono, node, By::Group);
         }
         self.outbox.push_back(Output::Event(Event::Opened));
         for (request, command) in self.waiting.take().unwrap_or_default() {

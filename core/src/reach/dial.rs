@@ -14,11 +14,11 @@
 //! Bounds: [`RACE_MAX`] attempts of a race at a time, [`CANDIDATES_MAX`] addresses of a race, and a share of attempts for
 //! each source, so that what members tell cannot crowd out what the application names. An attempt that hangs is ended
 //! after [`ATTEMPT_MAX`], or after [`HANGS_AFTER`] if its place in the race is wanted.
-use super::named::{Due, Name, Named, TooMany};
+use super::named::{By, Due, Name, Named, TooMany};
 use super::order::{Past, Place, order, place};
 use crate::address::Address;
 use crate::id::{GroupId, NodeId, PeerId};
-use crate::io::{LinkId, LookupFault, NodeState};
+use crate::io::{LinkId, LookupFault, NodeState, PlaceSource};
 use crate::node_url::NodeUrl;
 use crate::time::{Deadlines, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -87,6 +87,17 @@ pub(crate) enum Source {
     Remembered,
     /// What members tell: presence, referrals, contacts.
     Told,
+}
+
+impl From<Source> for PlaceSource {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Named => Self::Node,
+            Source::Invited => Self::Invitation,
+            Source::Remembered => Self::Memory,
+            Source::Told => Self::Members,
+        }
+    }
 }
 
 impl Source {
@@ -189,13 +200,30 @@ impl Dialer {
     // --- named nodes ---------------------------------------------------------------------------------
 
     /// Keeps a link to a node from here on, or hurries with one that is named already.
-    pub(crate) fn name(&mut self, now: Time, url: NodeUrl) -> Result<(), TooMany> {
-        if let Some(gone) = self.named.add(now, url)? {
+    pub(crate) fn name(&mut self, now: Time, url: NodeUrl, by: By) -> Result<(), TooMany> {
+        if let Some(gone) = self.named.add(now, url, by)? {
             self.told.remove(&gone);
             let ended = self.end_race(Want::Named(gone));
             self.steps.extend(ended.into_iter().map(Step::End));
         }
         Ok(())
+    }
+
+    /// Forgets the nodes that only groups named, and that none of them needs any longer. Answers their URLs.
+    pub(crate) fn forget(&mut self, needed: impl Fn(&NodeUrl) -> bool) -> Vec<NodeUrl> {
+        let mut urls = Vec::new();
+        for (name, url) in self.named.forget(needed) {
+            self.told.remove(&name);
+            let ended = self.end_race(Want::Named(name));
+            self.steps.extend(ended.into_iter().map(Step::End));
+            urls.push(url);
+        }
+        urls
+    }
+
+    /// A join goes on: named nodes that wait for their next try have it now.
+    pub(crate) fn again(&mut self, now: Time) {
+        self.named.again(now);
     }
 
     /// Somebody waits: named nodes that are not reached are tried at once.
@@ -224,25 +252,20 @@ impl Dialer {
         self.named.addresses()
     }
 
-    /// The named nodes, the oldest first.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodeUrl> {
-        self.named.states().map(|(_, url, _)| url)
-    }
-
     /// Whether an address is one of a named node.
     pub(crate) fn names(&self, address: &Address) -> bool {
         self.addresses().any(|named| named == address)
     }
 
-    /// How far each named node is.
-    pub(crate) fn states(&self) -> impl Iterator<Item = (&NodeUrl, &NodeState)> {
-        self.named.states().map(|(_, url, state)| (url, state))
+    /// Who named each node, and how far it is; the oldest first.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (&NodeUrl, By, &NodeState)> {
+        self.named.states().map(|(_, url, by, state)| (url, by, state))
     }
 
     /// States that the application was not told yet.
     pub(crate) fn news(&mut self) -> Vec<(NodeUrl, NodeState)> {
         let mut news = Vec::new();
-        for (name, url, state) in self.named.states() {
+        for (name, url, _, state) in self.named.states() {
             if self.told.get(&name) != Some(state) {
                 self.told.insert(name, state.clone());
                 news.push((url.clone(), state.clone()));
@@ -255,6 +278,11 @@ impl Dialer {
     pub(crate) fn address_of(&self, link: LinkId) -> Option<&Address> {
         let attempt = self.attempts.get(&link).map(|attempt| &attempt.address);
         attempt.or_else(|| self.led.get(&link)?.addresses.first())
+    }
+
+    /// Where the address at which a link is being dialled comes from.
+    pub(crate) fn source_of(&self, link: LinkId) -> Option<Source> {
+        self.attempts.get(&link).map(|attempt| attempt.source)
     }
 
     /// Whether a link leads to a named node.

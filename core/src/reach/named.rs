@@ -32,6 +32,15 @@ const NAMED_MAX: usize = 64;
 /// Names a node for as long as the program runs. Never reused.
 pub(crate) type Name = u64;
 
+/// Who named a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum By {
+    /// A group, by the invitation through which we came, or look at it: for as long as the group needs it.
+    Group,
+    /// The application: until the end.
+    Application,
+}
+
 /// All named nodes.
 #[derive(Default)]
 pub(super) struct Named {
@@ -44,6 +53,7 @@ pub(super) struct Named {
 
 struct Node {
     url: NodeUrl,
+    by: By,
     /// As the last description said; empty before the first.
     addresses: Vec<Address>,
     step: Step,
@@ -85,8 +95,11 @@ impl Named {
     }
 
     /// Adds a node, or hurries with one that is there. Answers the name of one that makes room for it.
-    pub(super) fn add(&mut self, now: Time, url: NodeUrl) -> Result<Option<Name>, TooMany> {
+    pub(super) fn add(&mut self, now: Time, url: NodeUrl, by: By) -> Result<Option<Name>, TooMany> {
         if let Some(name) = self.named(&url) {
+            if let Some(node) = self.nodes.get_mut(&name) {
+                node.by = node.by.max(by);
+            }
             self.hurry_one(now, name);
             return Ok(None);
         }
@@ -102,7 +115,8 @@ impl Named {
         self.made += 1;
         let addresses = url.address().cloned().into_iter().collect();
         let (step, state) = (Step::Waiting, NodeState::Trying);
-        self.nodes.insert(self.made, Node { url, addresses, step, failures: 0, since: now, state });
+        let node = Node { url, by, addresses, step, failures: 0, since: now, state };
+        self.nodes.insert(self.made, node);
         self.due.set(self.made, now);
         Ok(gone)
     }
@@ -115,6 +129,25 @@ impl Named {
         let Some(node) = self.nodes.get_mut(&name) else { return };
         if node.step == Step::Waiting {
             node.failures = 0;
+            self.due.set(name, now);
+        }
+    }
+
+    /// Forgets the nodes that only groups named, and that none of them needs any longer.
+    pub(super) fn forget(&mut self, needed: impl Fn(&NodeUrl) -> bool) -> Vec<(Name, NodeUrl)> {
+        let idle = |node: &Node| node.by == By::Group && !needed(&node.url);
+        let idle = self.nodes.iter().filter(|(_, node)| idle(node));
+        let idle: Vec<_> = idle.map(|(&name, node)| (name, node.url.clone())).collect();
+        for (name, _) in &idle {
+            self.nodes.remove(name);
+            self.due.clear(*name);
+        }
+        idle
+    }
+
+    /// A join goes on: nodes that wait for their next try have it now. One that has failed is looked up again.
+    pub(super) fn again(&mut self, now: Time) {
+        for (&name, _) in self.nodes.iter().filter(|(_, node)| node.step == Step::Waiting) {
             self.due.set(name, now);
         }
     }
@@ -279,7 +312,7 @@ impl Named {
     }
 
     /// How far each is, the oldest first.
-    pub(super) fn states(&self) -> impl Iterator<Item = (Name, &NodeUrl, &NodeState)> {
-        self.nodes.iter().map(|(&name, node)| (name, &node.url, &node.state))
+    pub(super) fn states(&self) -> impl Iterator<Item = (Name, &NodeUrl, By, &NodeState)> {
+        self.nodes.iter().map(|(&name, node)| (name, &node.url, node.by, &node.state))
     }
 }

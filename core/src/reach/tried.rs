@@ -1,14 +1,23 @@
 //! What was tried to find members of a group: for people who wait, and for whom nobody was found.
-use crate::io::NodeState;
+use crate::address::Address;
+use crate::io::{LinkFault, LinkId, NodeState};
+use crate::limits::PLACES_TRIED_MAX;
 use crate::node_url::NodeUrl;
+use std::collections::VecDeque;
 use std::fmt;
 
 /// What a group did to find members since it had a neighbour last. All counts are bounded by what a group does in that
 /// time; nodes by those that are named.
+///
+/// `Display` says it in one line, with what to do; [`places`](Self::places) have one line each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tried {
     /// Nodes that the application or the invitation named, and how far each is.
     pub nodes: Vec<(NodeUrl, NodeState)>,
+    /// Neighbours that the group has: with one there is nothing to do.
+    pub neighbours: usize,
+    /// The places that were tried last, in the order in which they were begun. At most [`PLACES_TRIED_MAX`].
+    pub places: Vec<Place>,
     /// Addresses that were dialled.
     pub addresses: u32,
     /// How many of those dials failed.
@@ -23,21 +32,255 @@ pub struct Tried {
     pub members: u32,
 }
 
-/// What a group counts.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where members were looked for, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The address; nothing if a link was offered through others, or was there before.
+    pub address: Option<Address>,
+    /// Where it comes from.
+    pub from: PlaceSource,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// Where a place comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum PlaceSource {
+    /// It is an address of a named node.
+    Node,
+    /// The invitation.
+    Invitation,
+    /// Earlier meetings.
+    Memory,
+    /// Other members.
+    Members,
+    /// Somebody of the group who is at a node, or whom members know: a link was offered through them.
+    Offer,
+    /// A link that was there already, or that the other end opened.
+    Link,
+}
+
+/// How far the search at one place is, or how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// No answer yet.
+    Trying,
+    /// Nobody came to be linked.
+    Failed(LinkFault),
+    /// Something answers there that does not complete the handshake: another program, or one that has no room.
+    NoHandshake,
+    /// It is this very program.
+    Ourselves,
+    /// A program answers, to which another place led already.
+    Same,
+    /// A program answers. Whether it is in the group is not yet known.
+    Reached,
+    /// That program is not in the group, or does not tell.
+    NotInGroup,
+    /// A member that may not let us in, or does not know the invitation.
+    CannotLetIn,
+    /// A member that has as many neighbours as it takes.
+    Full,
+    /// A member that does not take our membership.
+    NotAccepted,
+    /// A member that says that the invitation is used up, expired or withdrawn.
+    Over,
+    /// A program answered, and the link to it was lost.
+    Lost,
+}
+
+impl PlaceSource {
+    /// A short stable word for programs, the same in every host.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Invitation => "invitation",
+            Self::Memory => "memory",
+            Self::Members => "members",
+            Self::Offer => "offer",
+            Self::Link => "link",
+        }
+    }
+}
+
+impl fmt::Display for PlaceSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Node => "a named node",
+            Self::Invitation => "from the invitation",
+            Self::Memory => "from an earlier meeting",
+            Self::Members => "told by a member",
+            Self::Offer => "offered through a node or member",
+            Self::Link => "linked before",
+        })
+    }
+}
+
+impl Outcome {
+    /// A short stable word for programs, the same in every host.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Trying => "trying",
+            Self::Failed(LinkFault::Refused) => "refused",
+            Self::Failed(LinkFault::Unreachable) => "unreachable",
+            Self::Failed(LinkFault::Silent) => "silent",
+            Self::Failed(LinkFault::Rejected | LinkFault::Unknown) => "failed",
+            Self::NoHandshake => "no-handshake",
+            Self::Ourselves => "ourselves",
+            Self::Same => "same",
+            Self::Reached => "reached",
+            Self::NotInGroup => "not-in-group",
+            Self::CannotLetIn => "cannot-let-in",
+            Self::Full => "full",
+            Self::NotAccepted => "not-accepted",
+            Self::Over => "over",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trying => "no answer yet",
+            Self::Failed(LinkFault::Refused) => "refused: no program listens there",
+            Self::Failed(LinkFault::Unreachable) => "no way there from this network",
+            Self::Failed(LinkFault::Silent) => {
+                "no answer: it is off, elsewhere, or behind a firewall"
+            }
+            Self::Failed(LinkFault::Rejected | LinkFault::Unknown) => "no link came to be",
+            Self::NoHandshake => "it answers, but is another program, or has no room",
+            Self::Ourselves => "it is this program itself",
+            Self::Same => "the same program as at another place",
+            Self::Reached => "reached, nothing said about the group yet",
+            Self::NotInGroup => "reached, but it is not in this group",
+            Self::CannotLetIn => {
+                "a member that may not let you in, or does not know the invitation"
+            }
+            Self::Full => "a member that has no room for another neighbour",
+            Self::NotAccepted => "a member that does not accept your membership",
+            Self::Over => "a member that says that the invitation is used up, expired or withdrawn",
+            Self::Lost => "reached, but the connection was lost",
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            // The fingerprint helps nobody who reads this.
+            Some(Address::Rtc { socket, .. }) => write!(f, "{socket} over UDP, {}", self.from)?,
+            Some(Address::WebSocket { url }) => write!(f, "{url}, {}", self.from)?,
+            None => write!(f, "another program, {}", self.from)?,
+        }
+        write!(f, ": {}", self.outcome)
+    }
+}
+
+/// What a group notes.
+#[derive(Debug, Default)]
 pub(crate) struct Trace {
-    pub(crate) addresses: u32,
-    pub(crate) unreached: u32,
-    pub(crate) strangers: u32,
-    pub(crate) seats: u32,
-    pub(crate) offers: u32,
-    pub(crate) members: u32,
+    entries: VecDeque<Entry>,
+    addresses: u32,
+    unreached: u32,
+    strangers: u32,
+    seats: u32,
+    offers: u32,
+    members: u32,
+}
+
+#[derive(Debug)]
+struct Entry {
+    place: Place,
+    /// The link that leads there, or led there last.
+    link: LinkId,
+    /// Whether that may still change what came of it. A place that is tried again keeps how it ended before until then.
+    is_open: bool,
 }
 
 impl Trace {
-    pub(crate) fn told(self, nodes: Vec<(NodeUrl, NodeState)>) -> Tried {
-        let Self { addresses, unreached, strangers, seats, offers, members } = self;
-        Tried { nodes, addresses, unreached, strangers, seats, offers, members }
+    /// An address is dialled.
+    pub(crate) fn dialled(&mut self, link: LinkId, address: Option<&Address>, from: PlaceSource) {
+        if from != PlaceSource::Node {
+            self.addresses = self.addresses.saturating_add(1);
+        }
+        self.add(link, address, from);
+    }
+
+    /// A link is offered through others.
+    pub(crate) fn offered(&mut self, link: LinkId) {
+        self.offers = self.offers.saturating_add(1);
+        self.add(link, None, PlaceSource::Offer);
+    }
+
+    /// A node names so many others of the group.
+    pub(crate) fn named(&mut self, seats: usize) {
+        self.seats = self.seats.max(u32::try_from(seats).unwrap_or(u32::MAX));
+    }
+
+    /// The dial of an address failed.
+    pub(crate) fn missed(&mut self) {
+        self.unreached = self.unreached.saturating_add(1);
+    }
+
+    fn add(&mut self, link: LinkId, address: Option<&Address>, from: PlaceSource) {
+        let same = |entry: &Entry| {
+            entry.link == link || (address.is_some() && entry.place.address.as_ref() == address)
+        };
+        let before = self.entries.iter().position(same).and_then(|at| self.entries.remove(at));
+        let outcome = before.map_or(Outcome::Trying, |before| before.place.outcome);
+        if self.entries.len() >= PLACES_TRIED_MAX {
+            self.entries.pop_front();
+        }
+        let place = Place { address: address.cloned(), from, outcome };
+        self.entries.push_back(Entry { place, link, is_open: true });
+    }
+
+    /// A program has answered on a link that one of the places led to.
+    pub(crate) fn reached(&mut self, link: LinkId) {
+        if let Some(entry) = self.open_entry(link) {
+            entry.place.outcome = Outcome::Reached;
+        }
+    }
+
+    /// What the program at the other end of a link says of the group.
+    pub(crate) fn told(&mut self, link: LinkId, outcome: Outcome) {
+        match outcome {
+            Outcome::NotInGroup => self.strangers = self.strangers.saturating_add(1),
+            _ => self.members = self.members.saturating_add(1),
+        }
+        if !self.entries.iter().any(|entry| entry.link == link) {
+            self.add(link, None, PlaceSource::Link);
+        }
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.link == link) {
+            (entry.place.outcome, entry.is_open) = (outcome, false);
+        }
+    }
+
+    /// A link is gone, or did not come to be. What its end said of the group stays.
+    pub(crate) fn lost(&mut self, link: LinkId, outcome: Outcome) {
+        if let Some(entry) = self.open_entry(link) {
+            (entry.place.outcome, entry.is_open) = (outcome, false);
+        }
+    }
+
+    /// An attempt was ended since another one was quicker.
+    pub(crate) fn ended(&mut self, link: LinkId) {
+        let idle = |entry: &Entry| entry.link == link && entry.place.outcome == Outcome::Trying;
+        self.entries.retain(|entry| !idle(entry));
+    }
+
+    fn open_entry(&mut self, link: LinkId) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.link == link && entry.is_open)
+    }
+
+    /// What is told of it.
+    pub(crate) fn tell(&self, nodes: Vec<(NodeUrl, NodeState)>, neighbours: usize) -> Tried {
+        let &Self { addresses, unreached, strangers, seats, offers, members, .. } = self;
+        let places = self.entries.iter().map(|entry| entry.place.clone()).collect();
+        Tried { nodes, neighbours, places, addresses, unreached, strangers, seats, offers, members }
     }
 }
 
@@ -47,8 +290,22 @@ impl Tried {
         self.nodes.iter().any(|(_, state)| matches!(state, NodeState::Linked { .. }))
     }
 
+    fn has(&self, outcome: Outcome) -> bool {
+        self.places.iter().any(|place| place.outcome == outcome)
+    }
+
     /// What to do about it, as one sentence.
     pub fn cure(&self) -> &'static str {
+        if self.neighbours > 0 {
+            return "members are linked: there is nothing to do";
+        }
+        if self.has(Outcome::Full) {
+            return "members were reached that have no room at the moment: try again in a minute";
+        }
+        if self.has(Outcome::NotAccepted) {
+            return "a member was reached that does not accept your membership: ask an administrator of the group, or for \
+                    a new invitation";
+        }
         if self.members > 0 {
             return "a member was reached that may not let you in: wait until the inviter is online, then try again";
         }
@@ -78,12 +335,14 @@ impl fmt::Display for Tried {
                 NodeState::Known { .. } => write!(f, "node {url}: being dialled; ")?,
                 NodeState::Linked { .. } => write!(f, "node {url}: reached; ")?,
                 NodeState::Failed { fault } => write!(f, "node {url}: {fault}; ")?,
+                NodeState::Forgotten => {}
             }
         }
         if self.addresses > 0 {
-            write!(f, "addresses: {} tried, {} failed; ", self.addresses, self.unreached)?;
+            write!(f, "dialled {} times, {} in vain; ", self.addresses, self.unreached)?;
         }
-        if self.strangers > 0 {
+        // That a node is none of the group is how nodes are.
+        if self.strangers > 0 && !self.has_node() {
             write!(f, "reached, but not in the group: {}; ", self.strangers)?;
         }
         if self.seats > 0 || self.offers > 0 {
@@ -110,8 +369,8 @@ mod tests {
         let tried = Tried { nodes: failed, addresses: 3, unreached: 3, ..Tried::default() };
         assert_eq!(
             tried.to_string(),
-            "node https://node.example/: it answered with status 404; check the path of the URL; addresses: 3 tried, 3 \
-             failed; check that the node is up, its URL, and your network"
+            "node https://node.example/: it answered with status 404; check the path of the URL; dialled 3 times, 3 in \
+             vain; check that the node is up, its URL, and your network"
         );
         let state = NodeState::Linked { node: NodeId(1), peer: PeerId::default() };
         let tried = Tried { nodes: vec![(url, state)], ..Tried::default() };
@@ -122,5 +381,51 @@ mod tests {
         assert!(Tried { members: 1, ..tried }.cure().contains("inviter"));
         assert!(Tried::default().cure().contains("name a node"));
         assert!(Tried { addresses: 1, ..Tried::default() }.cure().contains("new invitation"));
+    }
+
+    fn address(n: usize) -> Address {
+        format!("ws://192.0.2.{n}/link").parse().expect("an address")
+    }
+
+    #[test]
+    fn places_are_bounded_and_each_address_stands_once() {
+        let mut trace = Trace::default();
+        for n in 0..100 {
+            let link = LinkId(n as u64);
+            trace.dialled(link, Some(&address(n % 20)), PlaceSource::Invitation);
+            trace.lost(link, Outcome::Failed(LinkFault::Refused));
+        }
+        trace.dialled(LinkId(100), Some(&address(19)), PlaceSource::Members);
+        let tried = trace.tell(Vec::new(), 0);
+        assert_eq!((tried.places.len(), tried.addresses), (PLACES_TRIED_MAX, 101));
+        let last = tried.places.last().expect("some");
+        let again = (PlaceSource::Members, Outcome::Failed(LinkFault::Refused));
+        assert_eq!((last.from, last.outcome), again, "how it ended before");
+        let same = tried.places.iter().filter(|place| place.address == Some(address(19)));
+        assert_eq!(same.count(), 1);
+        let first = tried.places[0].to_string();
+        assert_eq!(
+            first,
+            "ws://192.0.2.4/link, from the invitation: refused: no program listens there"
+        );
+    }
+
+    #[test]
+    fn what_a_member_says_outlives_its_link() {
+        let mut trace = Trace::default();
+        trace.dialled(LinkId(1), Some(&address(1)), PlaceSource::Node);
+        trace.reached(LinkId(1));
+        trace.told(LinkId(1), Outcome::CannotLetIn);
+        trace.lost(LinkId(1), Outcome::Lost);
+        trace.told(LinkId(2), Outcome::NotInGroup);
+        trace.offered(LinkId(3));
+        trace.reached(LinkId(3));
+        trace.lost(LinkId(3), Outcome::Lost);
+        trace.offered(LinkId(4));
+        trace.ended(LinkId(4));
+        let tried = trace.tell(Vec::new(), 0);
+        let outcomes: Vec<Outcome> = tried.places.iter().map(|place| place.outcome).collect();
+        assert_eq!(outcomes, [Outcome::CannotLetIn, Outcome::NotInGroup, Outcome::Lost]);
+        assert_eq!((tried.members, tried.strangers, tried.offers, tried.addresses), (1, 1, 2, 0));
     }
 }

@@ -70,6 +70,7 @@ fn state_text(state: &NodeState) -> String {
         NodeState::Known { .. } => "answers, and is being dialled".to_owned(),
         NodeState::Linked { peer, .. } => format!("is reached: {}", &peer.to_string()[..8]),
         NodeState::Failed { fault } => format!("is not reached: {fault}"),
+        NodeState::Forgotten => "is no longer used".to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use hyper::Uri;
+use peergraph_core::address::Address;
 use peergraph_core::id::{Fingerprint, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::io::StoreFault;
@@ -21,7 +22,7 @@ use super::{About, Host, Requests};
 use crate::addresses::Addresses;
 use crate::bind::{self, BINDS_MAX, BindError};
 use crate::clock::{self, Clock};
-use crate::folder::{self, Folder, FolderError, Lock};
+use crate::folder::{self, Folder, FolderError, Lock, Port};
 use crate::http::{self, NETWORKS_MAX, Network, Site};
 use crate::rtc::{self, Engine};
 use crate::storage::{OpenError, Place, Storage};
@@ -97,6 +98,7 @@ pub struct HostBuilder {
     identity: Option<PeerId>,
     nodes: Vec<NodeUrl>,
     udp: Vec<SocketAddr>,
+    everywhere: bool,
     http: Vec<SocketAddr>,
     public_url: Option<String>,
     trusted: Vec<Network>,
@@ -156,6 +158,15 @@ impl HostBuilder {
     #[must_use]
     pub fn udp(mut self, address: SocketAddr) -> Self {
         self.udp.push(address);
+        self
+    }
+
+    /// Listens for data channels on every interface, as by default, and means to stay: what an earlier start of the data
+    /// folder was told by [`udp`](HostBuilder::udp) is forgotten. Without it that still says which addresses invitations
+    /// name, since a short command makes them for the program that stays.
+    #[must_use]
+    pub fn udp_everywhere(mut self) -> Self {
+        self.everywhere = true;
         self
     }
 
@@ -267,9 +278,10 @@ impl HostBuilder {
         let listeners = bind::listen(&self.http).map_err(|failed| failed.into_start("TCP"))?;
         let http: Vec<SocketAddr> =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        let engine = bind::engine(&self.udp, &kept.certificate, kept.port, kept.lock.is_some());
+        let port = kept.port.as_ref().map(|port| port.number);
+        let engine = bind::engine(&self.udp, &kept.certificate, port, kept.lock.is_some());
         let engine = engine.await.map_err(|failed| failed.into_start("UDP"))?;
-        Self::keep_port(&kept, &engine)?;
+        let stays_at = self.keep_port(&kept, &engine)?;
         let addresses = Arc::new(Addresses {
             fingerprint: Fingerprint::from_bytes(engine.fingerprint()),
             bound: engine.bound_addrs(),
@@ -302,6 +314,7 @@ impl HostBuilder {
             about,
             config: self.config,
             nodes: self.nodes,
+            stays_at,
         })
     }
 
@@ -340,15 +353,32 @@ impl HostBuilder {
         Ok(Kept { identity, certificate, place, folder, port, lock: Some(lock) })
     }
 
-    /// Keeps the UDP port for later starts: invitations and other members' memory name it.
-    fn keep_port(kept: &Kept, engine: &Engine) -> Result<(), StartError> {
-        let port = engine.bound_addrs().first().map(SocketAddr::port);
-        if let (Some(folder), Some(port)) = (&kept.folder, port)
-            && kept.port != Some(port)
+    /// Keeps the UDP port for later starts, since invitations and other members' memory name it; and the addresses, if this
+    /// start was told where to listen. Answers where the program that stays with this data folder can be dialled, if that is
+    /// another one, which was told so.
+    fn keep_port(&self, kept: &Kept, engine: &Engine) -> Result<Vec<Address>, StartError> {
+        let Some(number) = engine.bound_addrs().first().map(SocketAddr::port) else {
+            return Ok(Vec::new());
+        };
+        let ips = match (&kept.port, self.udp.as_slice()) {
+            (Some(port), []) if !self.everywhere => port.ips.clone(),
+            (_, named) if named.iter().any(|it| it.ip().is_unspecified()) => Vec::new(),
+            (_, named) => named.iter().map(SocketAddr::ip).collect(),
+        };
+        let port = Port { number, ips };
+        if let Some(folder) = &kept.folder
+            && kept.port.as_ref() != Some(&port)
         {
-            folder.keep_port(kept.identity.peer_id(), port)?;
+            folder.keep_port(kept.identity.peer_id(), &port)?;
         }
-        Ok(())
+        if !self.udp.is_empty() {
+            return Ok(Vec::new());
+        }
+        let fingerprint = Fingerprint::from_bytes(engine.fingerprint());
+        let address = |ip| Address::Rtc { socket: SocketAddr::new(ip, number), fingerprint };
+        let elsewhere = port.ips.iter().any(|ip| !ip.is_loopback());
+        let told = port.ips.iter().copied().filter(|ip| !(elsewhere && ip.is_loopback()));
+        Ok(told.map(address).collect())
     }
 
     fn parsed_public_url(&self) -> Result<Option<Uri>, StartError> {
@@ -367,8 +397,8 @@ struct Kept {
     certificate: rtc::Certificate,
     place: Place,
     folder: Option<Folder>,
-    /// The UDP port of the last start.
-    port: Option<u16>,
+    /// Where the last start listened.
+    port: Option<Port>,
     lock: Option<Lock>,
 }
 
@@ -384,6 +414,8 @@ struct Opened {
     about: Arc<About>,
     config: Config,
     nodes: Vec<NodeUrl>,
+    /// See [`HostBuilder::keep_port`].
+    stays_at: Vec<Address>,
 }
 
 impl Opened {
@@ -396,7 +428,7 @@ impl Opened {
         let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);
         let (opened, open) = oneshot::channel();
         let (running, stopped) = watch::channel(());
-        let registry = Arc::new(Registry::new(&self.nodes));
+        let registry = Arc::new(Registry::new(&self.nodes, self.stays_at));
         let host = Host {
             requests: Requests::new(ask.clone(), stopped),
             registry: registry.clone(),

@@ -20,8 +20,8 @@ use peergraph_core::address::Address;
 use peergraph_core::error::Error;
 use peergraph_core::id::{Fingerprint, RecordId};
 use peergraph_core::io::{
-    CloseReason, Command, Dial, Event, Input, LinkId, NodeState, Output, Reply, RequestId,
-    StoreFault, Transport, Wake,
+    CloseReason, Command, Dial, Event, Input, LinkFault, LinkId, NodeState, Output, Reply,
+    RequestId, StoreFault, Transport, Wake,
 };
 use peergraph_core::node::Node;
 use peergraph_core::node_url::NodeUrl;
@@ -33,7 +33,7 @@ use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::folder::Folder;
 use crate::lookup::{self, Failure};
-use crate::rtc::{Engine, Happened, RtcId};
+use crate::rtc::{DialError, Engine, Happened, RtcId};
 use crate::storage::{Outcome, Storage};
 use crate::watch::Registry;
 use crate::websocket::{self, Report, Socket};
@@ -279,11 +279,12 @@ impl Driver {
                     let signal = Bytes::from(json);
                     self.channel(link, |link| Input::Signal { link, signal });
                 }
-                Happened::Gone { link } => {
+                Happened::Gone { link, answered } => {
                     if let Some(link) = self.links.remove(&link) {
-                        tracing::debug!(link = link.0, "data channel gone");
+                        tracing::debug!(link = link.0, answered, "data channel gone");
                         self.channels.remove(&link);
-                        self.feed(Input::LinkDown { link });
+                        let fault = if answered { LinkFault::Rejected } else { LinkFault::Silent };
+                        self.feed(Input::LinkFailed { link, fault });
                     }
                 }
             }
@@ -334,6 +335,12 @@ impl Driver {
                 self.closing.remove(&link);
                 if self.sockets.remove(&link).is_some() {
                     self.feed(Input::LinkDown { link });
+                }
+            }
+            Report::Failed { link, fault } => {
+                self.closing.remove(&link);
+                if self.sockets.remove(&link).is_some() {
+                    self.feed(Input::LinkFailed { link, fault });
                 }
             }
             Report::LookedUp { url, found } => self.looked_up(url, found),
@@ -464,7 +471,11 @@ impl Driver {
             Ok(channel) => self.bind(link, channel),
             Err(error) => {
                 tracing::debug!(link = link.0, %error, "data channel not begun");
-                self.inputs.push_back(Input::LinkDown { link });
+                let fault = match error {
+                    DialError::NoRoute => LinkFault::Unreachable,
+                    _ => LinkFault::Unknown,
+                };
+                self.inputs.push_back(Input::LinkFailed { link, fault });
             }
         }
     }

@@ -90,7 +90,10 @@ impl Bench {
                 }
                 Report::Up { link: LinkId(1) } => up = true,
                 Report::Up { .. } | Report::Frame { .. } => panic!("something else first"),
-                Report::Buffered { .. } | Report::Down { .. } | Report::LookedUp { .. } => {
+                Report::Buffered { .. }
+                | Report::Down { .. }
+                | Report::Failed { .. }
+                | Report::LookedUp { .. } => {
                     panic!("something else first")
                 }
             }
@@ -103,7 +106,7 @@ impl Bench {
             match self.report().await {
                 Report::Frame { link, bytes } => return (link, bytes),
                 Report::Buffered { .. } | Report::LookedUp { .. } => {}
-                Report::Down { link } => panic!("{link:?} is down"),
+                Report::Down { link } | Report::Failed { link, .. } => panic!("{link:?} is down"),
                 Report::Accepted { .. } | Report::Up { .. } => panic!("something else first"),
             }
         }

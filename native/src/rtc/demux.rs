@@ -104,7 +104,7 @@ impl Engine {
                 return None;
             }
             self.remove(dial);
-            self.happened.push_back(Happened::Gone { link: dial });
+            self.happened.push_back(Happened::Gone { link: dial, answered: true });
         }
         self.budget.take(from, now);
         let credentials = Credentials { ufrag: ours.into(), password: ours.into() };

@@ -354,6 +354,11 @@ impl Link {
         held.or_else(|| self.guard(|link| Ok(link.connection.poll_write())).flatten())
     }
 
+    /// Whether the other end has answered a check.
+    pub(super) fn has_answered(&self) -> bool {
+        self.checked
+    }
+
     /// Gives back a packet that could not be sent; it is the next one again.
     pub(super) fn hold(&mut self, packet: TaggedBytesMut) {
         self.held = Some(packet);

@@ -119,8 +119,9 @@ impl Engine {
     fn settle(&mut self, id: RtcId, drained: bool, now: Instant) {
         let Some(link) = self.links.get_mut(&id) else { return };
         if link.is_dead() {
+            let answered = link.has_answered();
             self.close(id);
-            self.happened.push_back(Happened::Gone { link: id });
+            self.happened.push_back(Happened::Gone { link: id, answered });
             return;
         }
         if let Some(bytes) = link.progress(BUFFERED_BYTES_LOW) {

@@ -79,6 +79,26 @@ fn link_without_a_node_comes_with_a_warning() {
     assert!(said.contains("is not reached"), "{said}");
 }
 
+/// Goal: four groups with one inviter are joined one after the other, each by a command of its own.
+#[test]
+fn every_group_of_one_inviter_is_joined() {
+    let (ada, bob) = (folder(), folder());
+    let (ada, bob) = (ada.path(), bob.path());
+    let groups = ["one", "two", "three", "four"];
+    let links = groups.map(|group| {
+        ok(&run(ada, &["--name", "Ada", "group", "create", group]));
+        ok(&run(ada, &["group", "invite", group]))
+    });
+    let (_node, url) = Running::node(ada);
+    for (group, link) in groups.iter().zip(links) {
+        let begun = Instant::now();
+        let join = ["--json", "--node", &url, "group", "join"];
+        let joined = one(&run_with_input(bob, &join, link.as_bytes()));
+        assert_eq!(joined["name"], *group);
+        println!("{group}: {:?}", begun.elapsed());
+    }
+}
+
 /// Goal: who joined by a link finds the others after they have restarted, without being told of the
 /// node again. Method: Bob's only knowledge of the node is the link; then Ada's program starts
 /// again, and Bob publishes.

@@ -68,7 +68,7 @@ impl End {
                     self.buffered.insert(link, bytes);
                 }
                 Happened::Signal { link, json } => self.signals.push((link, json)),
-                Happened::Gone { link } => self.gone.push(link),
+                Happened::Gone { link, .. } => self.gone.push(link),
             }
         }
     }

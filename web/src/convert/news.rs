@@ -122,6 +122,7 @@ fn named_node(url: &NodeUrl, state: NodeState) -> NewsJs {
         NodeState::Trying => ("trying", Vec::new(), None),
         NodeState::Known { addresses } => ("known", texts(addresses), None),
         NodeState::Linked { .. } => ("linked", Vec::new(), None),
+        NodeState::Forgotten => ("forgotten", Vec::new(), None),
         NodeState::Failed { fault } => {
             let error = Failure::unreachable_node(&url, fault);
             ("unreachable", Vec::new(), Some(error))

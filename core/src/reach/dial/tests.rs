@@ -207,7 +207,7 @@ fn what_members_tell_crowds_out_nothing() {
         bench.wish(wants, Source::Told, vec![rtc(n)]);
     }
     assert_eq!(bench.dialled.len(), Source::Told.share());
-    bench.dialer.name(bench.now, rtc(200).into()).expect("room");
+    bench.dialer.name(bench.now, rtc(200).into(), By::Application).expect("room");
     bench.pump();
     assert_eq!(bench.dialled.last().map(|(_, address, _)| address.clone()), Some(rtc(200)));
     for n in 0..2 * RACES_MAX as u64 {
@@ -256,7 +256,7 @@ fn named_node_is_looked_up_dialled_and_looked_up_again() {
     let url: NodeUrl = "https://node.example/".parse().expect("a URL");
     let description = url.description().expect("a web URL");
     let mut told = Vec::new();
-    bench.dialer.name(bench.now, url.clone()).expect("room");
+    bench.dialer.name(bench.now, url.clone(), By::Application).expect("room");
     bench.pump();
     told.extend(bench.dialer.news());
     assert_eq!(bench.looked_up.len(), 1);
@@ -296,7 +296,7 @@ fn named_node_is_looked_up_dialled_and_looked_up_again() {
 #[test]
 fn node_that_stays_away_is_tried_ever_more_rarely_and_at_once_when_somebody_waits() {
     let mut bench = Bench::new();
-    bench.dialer.name(bench.now, rtc(1).into()).expect("room");
+    bench.dialer.name(bench.now, rtc(1).into(), By::Application).expect("room");
     bench.pump();
     for _ in 0..600 {
         if let Some(&(ms, _, link)) = bench.dialled.last()
@@ -325,27 +325,63 @@ fn further_node_takes_the_place_of_none_that_is_linked() {
     let mut bench = Bench::new();
     let names = |n: u8| NodeUrl::from(rtc(n));
     for n in 0..64 {
-        bench.dialer.name(bench.now, names(n)).expect("room");
+        bench.dialer.name(bench.now, names(n), By::Application).expect("room");
         bench.pump();
         let link = LinkId(bench.links);
         if n != 5 {
             bench.win(link);
         }
     }
-    bench.dialer.name(bench.now, names(64)).expect("node 5 makes room");
+    bench.dialer.name(bench.now, names(64), By::Application).expect("node 5 makes room");
     bench.pump();
     // What the link of the one that went reports concerns nobody.
     bench.fail(LinkId(6));
     bench.win(LinkId(65));
     assert!((1..=65).all(|link| bench.dialer.is_named(LinkId(link)) == (link != 6)));
-    assert_eq!(bench.dialer.name(bench.now, names(65)), Err(TooMany));
+    assert_eq!(bench.dialer.name(bench.now, names(65), By::Application), Err(TooMany));
     assert_eq!(bench.dialer.states().count(), 64);
+}
+
+#[test]
+fn node_of_an_invitation_is_forgotten_unless_the_application_names_it() {
+    let mut bench = Bench::new();
+    for n in 1..=4 {
+        bench.dialer.name(bench.now, rtc(n).into(), By::Group).expect("room");
+    }
+    bench.dialer.name(bench.now, rtc(2).into(), By::Application).expect("it is there");
+    bench.pump();
+    assert_eq!(bench.dialled.len(), 4);
+    bench.win(LinkId(4));
+    let needed = NodeUrl::from(rtc(3));
+    let gone = bench.dialer.forget(|url| *url == needed);
+    assert_eq!(gone, [NodeUrl::from(rtc(1)), NodeUrl::from(rtc(4))]);
+    bench.pump();
+    assert_eq!(bench.ended, [LinkId(1)], "its dial is of no use");
+    assert!(!bench.dialer.is_named(LinkId(4)), "nothing keeps that link");
+    assert_eq!(bench.dialer.states().count(), 2);
+    bench.run_to(60_000);
+    assert!(bench.dialled.iter().skip(4).all(|(_, address, _)| [rtc(2), rtc(3)].contains(address)));
+}
+
+#[test]
+fn node_that_waits_has_its_next_try_when_a_join_goes_on() {
+    let mut bench = Bench::new();
+    let url: NodeUrl = "https://node.example/".parse().expect("a URL");
+    let description = url.description().expect("a web URL");
+    bench.dialer.name(bench.now, url, By::Group).expect("room");
+    bench.pump();
+    for tries in 1..=10 {
+        assert_eq!(bench.looked_up.len(), tries);
+        bench.dialer.looked_up(bench.now, &description, Err(LookupFault::Unreachable));
+        bench.dialer.again(bench.now);
+        bench.pump();
+    }
 }
 
 #[test]
 fn link_that_takes_over_serves_what_the_other_did() {
     let mut bench = Bench::new();
-    bench.dialer.name(bench.now, rtc(1).into()).expect("room");
+    bench.dialer.name(bench.now, rtc(1).into(), By::Application).expect("room");
     bench.pump();
     bench.win(LinkId(1));
     bench.dialer.moved(LinkId(1), LinkId(9));
