@@ -3,6 +3,7 @@
 //! The stack is sans-IO. After each input it is drained in the order events, messages, packets,
 //! until nothing moves: an event can make a packet (the DTLS handshake ends, SCTP begins).
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use sha2::{Digest, Sha256};
 
 use super::signal::{self, CANDIDATES_MAX, Description, SignalError};
+use super::stun;
 use super::{Certificate, MESSAGE_BYTES_MAX, OUTSTANDING_BYTES_MAX};
 
 /// The label of the one channel.
@@ -45,6 +47,9 @@ const OPEN_WITHIN: Duration = Duration::from_secs(20);
 const STRANGER_CHECKED_WITHIN: Duration = Duration::from_secs(5);
 /// Most messages taken from one link before the next link has its turn. Ours: 1 MiB.
 const READS_AT_ONCE: usize = 64;
+/// Nominations kept for the stack, see [`Link::packet`]. Guess: one for each address of the other end. The oldest is
+/// dropped beyond.
+const NOMINATIONS_MAX: usize = 4;
 /// A packet's address is held for a link that was heard so lately: two keep-alives.
 const HEARD_LATELY: Duration = Duration::from_secs(4);
 
@@ -101,6 +106,8 @@ pub(super) struct Link {
     /// Send progress must be reported.
     pub(super) report: bool,
     checked: bool,
+    /// Requests that nominated a pair before our check of it was answered, and where they came from.
+    nominations: VecDeque<(SocketAddr, BytesMut)>,
     early_by: Duration,
     dead: bool,
     deadline: Instant,
@@ -166,6 +173,7 @@ impl Link {
             open: false,
             report: false,
             checked: false,
+            nominations: VecDeque::new(),
             early_by: Duration::ZERO,
             dead: false,
             deadline: now + OPEN_WITHIN,
@@ -267,6 +275,10 @@ impl Link {
     }
 
     /// Takes one packet.
+    ///
+    /// The stack (as of `rtc-ice` 0.21.1) answers a request that nominates a pair only after our own check of that pair
+    /// was answered, and until then takes no note of it: a browser waits 50 ms before it nominates again, and sends no
+    /// data before. So the stack gets the same request once more when the answer to our check has come.
     pub(super) fn packet(
         &mut self,
         local: SocketAddr,
@@ -281,13 +293,28 @@ impl Link {
             (Some(22), Some(2)) if !self.open => self.early_by = CLIENT_EARLY,
             _ => {}
         }
+        self.read(local, remote, BytesMut::from(packet), now);
+        if self.checked {
+            self.nominations.clear();
+        } else if stun::nominates(packet) {
+            self.nominations.retain(|(from, _)| *from != remote);
+            self.nominations.truncate(NOMINATIONS_MAX - 1);
+            self.nominations.push_front((remote, BytesMut::from(packet)));
+        } else if stun::is_success(packet)
+            && let Some(at) = self.nominations.iter().position(|(from, _)| *from == remote)
+            && let Some((_, nomination)) = self.nominations.remove(at)
+        {
+            self.read(local, remote, nomination, now);
+        }
+    }
+
+    fn read(&mut self, local: SocketAddr, remote: SocketAddr, message: BytesMut, now: Instant) {
         let transport = TransportContext {
             local_addr: local,
             peer_addr: remote,
             ecn: None,
             transport_protocol: TransportProtocol::UDP,
         };
-        let message = BytesMut::from(packet);
         let _ = self.guard(|link| {
             // A packet that is refused is one that is dropped.
             let _ = link.connection.handle_read(TaggedBytesMut { now, transport, message });

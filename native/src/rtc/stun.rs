@@ -15,7 +15,9 @@ use rtc::stun::message::Message;
 const HEADER_BYTES: usize = 20;
 const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const BINDING_REQUEST: [u8; 2] = [0, 1];
+const BINDING_SUCCESS: [u8; 2] = [1, 1];
 const USERNAME: u16 = 6;
+const USE_CANDIDATE: u16 = 0x25;
 
 /// Says whether a datagram is meant for STUN, by its first byte (RFC 7983).
 pub(super) fn is_stun(datagram: &[u8]) -> bool {
@@ -24,6 +26,22 @@ pub(super) fn is_stun(datagram: &[u8]) -> bool {
 
 /// The receiver's and the sender's username fragments of a well-formed binding request.
 pub(super) fn username(datagram: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(attribute(datagram, USERNAME)?).ok()?.split_once(':')
+}
+
+/// Says whether a datagram is a binding request by which the controlling end nominates its pair
+/// (RFC 8445 section 7.2.5.3.4).
+pub(super) fn nominates(datagram: &[u8]) -> bool {
+    attribute(datagram, USE_CANDIDATE).is_some()
+}
+
+/// Says whether a datagram answers a binding request with success.
+pub(super) fn is_success(datagram: &[u8]) -> bool {
+    datagram.starts_with(&BINDING_SUCCESS)
+}
+
+/// The value of an attribute of a well-formed binding request.
+fn attribute(datagram: &[u8], wanted: u16) -> Option<&[u8]> {
     let header = datagram.get(..HEADER_BYTES)?;
     if header[..2] != BINDING_REQUEST || header[4..8] != COOKIE {
         return None;
@@ -36,8 +54,8 @@ pub(super) fn username(datagram: &[u8]) -> Option<(&str, &str)> {
         let kind = u16::from_be_bytes([head[0], head[1]]);
         let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
         let value = rest.get(4..4 + length)?;
-        if kind == USERNAME {
-            return std::str::from_utf8(value).ok()?.split_once(':');
+        if kind == wanted {
+            return Some(value);
         }
         rest = rest.get(4 + length.next_multiple_of(4)..)?;
     }
@@ -68,6 +86,16 @@ mod tests {
     fn the_username_is_found_behind_other_attributes() {
         let bytes = request(b"\x80\x22\0\x01x\0\0\0\0\x06\0\x05ab:cd\0\0\0");
         assert_eq!(username(&bytes), Some(("ab", "cd")));
+    }
+
+    #[test]
+    fn nominations_are_told_from_other_requests() {
+        let plain = request(b"\0\x06\0\x05ab:cd\0\0\0");
+        let nominating = request(b"\0\x06\0\x05ab:cd\0\0\0\0\x25\0\0");
+        assert!(!nominates(&plain) && nominates(&nominating));
+        let mut answer = nominating;
+        answer[..2].copy_from_slice(&BINDING_SUCCESS);
+        assert!(!nominates(&answer) && is_success(&answer) && !is_success(&plain));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod garbage;
 mod links;
 mod network;
+mod nomination;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,0 +1,84 @@
+//! How soon a pair of addresses is usable.
+
+use std::net::UdpSocket;
+
+use rtc::crypto::default_provider;
+use rtc::ice::attributes::control::AttrControlling;
+use rtc::ice::attributes::priority::PriorityAttr;
+use rtc::ice::attributes::use_candidate::UseCandidateAttr;
+use rtc::stun::attributes::ATTR_USERNAME;
+use rtc::stun::fingerprint::FINGERPRINT;
+use rtc::stun::integrity::MessageIntegrity;
+use rtc::stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message, Setter, TransactionId};
+use rtc::stun::textattrs::Username;
+use rtc::stun::xoraddr::XorMappedAddress;
+
+use crate::{End, SOON, run, until};
+
+const FRAGMENT: &str = "brow";
+const PASSWORD: &str = "abcdefghijklmnopqrstuvwx";
+
+fn message(parts: &[Box<dyn Setter>]) -> Vec<u8> {
+    let mut message = Message::new();
+    message.build(parts).expect("a message");
+    message.raw
+}
+
+/// Goal: a browser's first request makes a pair usable, since its second comes 50 ms later. Method: a socket that nominates
+/// with its only request, and answers the node's check; the node must answer that request.
+#[test]
+fn first_request_that_nominates_is_answered_once_the_check_is() {
+    run(async {
+        let (mut node, mut idle) = (End::new("127.0.0.1:0").await, End::new("127.0.0.1:0").await);
+        let provider = Box::leak(Box::new(default_provider().expect("a provider")));
+        let key = |password: &str| {
+            MessageIntegrity::new_short_term_integrity_with_provider(
+                password.to_owned(),
+                provider.crypto(),
+            )
+        };
+        let browser = UdpSocket::bind("127.0.0.1:0").expect("bind");
+        browser.set_nonblocking(true).expect("nonblocking");
+        let direct = format!("d1/{PASSWORD}0123456789abcdef");
+        let asked = TransactionId::new();
+        let request = message(&[
+            Box::new(BINDING_REQUEST),
+            Box::new(asked),
+            Box::new(Username::new(ATTR_USERNAME, format!("{direct}:{FRAGMENT}"))),
+            Box::<UseCandidateAttr>::default(),
+            Box::new(AttrControlling(7)),
+            Box::new(PriorityAttr(1)),
+            Box::new(key(&direct)),
+            Box::new(FINGERPRINT),
+        ]);
+        browser.send_to(&request, node.address()).expect("send");
+        let mut answered = Vec::new();
+        let mut checks = 0;
+        until(&mut node, &mut idle, SOON, |node, _| {
+            let mut packet = vec![0; 2048];
+            while let Ok(length) = browser.recv(&mut packet) {
+                let mut heard = Message::new();
+                heard.raw = packet[..length].to_vec();
+                heard.decode().expect("STUN");
+                if heard.typ == BINDING_REQUEST {
+                    checks += 1;
+                    let to = node.address();
+                    let success = message(&[
+                        Box::new(BINDING_SUCCESS),
+                        Box::new(heard.transaction_id),
+                        Box::new(XorMappedAddress { ip: to.ip(), port: to.port() }),
+                        Box::new(key(PASSWORD)),
+                        Box::new(FINGERPRINT),
+                    ]);
+                    browser.send_to(&success, to).expect("send");
+                } else {
+                    answered.push((heard.typ, heard.transaction_id));
+                }
+            }
+            !answered.is_empty()
+        })
+        .await;
+        assert_eq!(answered, [(BINDING_SUCCESS, asked)]);
+        assert_eq!(checks, 1, "one check is enough");
+    });
+}
