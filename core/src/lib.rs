@@ -59,6 +59,8 @@ mod reach;
 pub mod reconcile;
 pub mod record;
 pub mod roll;
+#[cfg(feature = "serde")]
+mod serial;
 mod storage;
 pub mod stored;
 pub mod symbols;

@@ -6,6 +6,7 @@ use std::fmt;
 /// What a group did to find members since it had a neighbour last. All counts are bounded by what a group does in that
 /// time; nodes by those that are named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tried {
     /// Nodes that the application or the invitation named, and how far each is.
     pub nodes: Vec<(NodeUrl, NodeState)>,
