@@ -5,9 +5,10 @@
 use crate::address::Address;
 use crate::cert::Certificate;
 use crate::id::{
-    CertificateId, Digest, Fingerprint, GroupId, NodeId, NodeNonce, PeerId, RecordId, Serial,
+    CertificateId, Digest, Fingerprint, GroupId, NodeId, NodeNonce, PeerId, PeerPrefix, RecordId,
+    RootPin, Serial,
 };
-use crate::invitation::Invitation;
+use crate::invitation::BearerSecret;
 use crate::node_url::NodeUrl;
 use crate::password::Password;
 use crate::record::RecordType;
@@ -32,7 +33,7 @@ macro_rules! as_text {
 }
 
 as_text!(PeerId, GroupId, RecordId, CertificateId, Digest, Fingerprint, NodeId, NodeNonce, Serial);
-as_text!(Address, NodeUrl);
+as_text!(Address, NodeUrl, PeerPrefix, RootPin);
 
 impl Serialize for RecordType {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -59,16 +60,15 @@ impl<'de> Deserialize<'de> for Certificate {
     }
 }
 
-impl Serialize for Invitation {
+impl Serialize for BearerSecret {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&self.to_text())
+        self.as_bytes().serialize(to)
     }
 }
 
-impl<'de> Deserialize<'de> for Invitation {
+impl<'de> Deserialize<'de> for BearerSecret {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = zeroize::Zeroizing::new(String::deserialize(from)?);
-        Self::from_text(&text).map_err(D::Error::custom)
+        Deserialize::deserialize(from).map(Self::from_bytes)
     }
 }
 
@@ -115,10 +115,12 @@ mod tests {
         let peer = PeerId::from_bytes([7; 32]);
         assert_eq!(read::<PeerId>(&peer.to_string()), Ok(peer));
         assert!(read::<PeerId>("abc").is_err());
-        assert_eq!(read::<RecordType>("chat.message").map(|it| it.as_str().to_owned()), Ok("chat.message".to_owned()));
+        assert_eq!(
+            read::<RecordType>("chat.message").map(|it| it.as_str().to_owned()),
+            Ok("chat.message".to_owned())
+        );
         assert!(read::<RecordType>("Chat message").is_err());
         assert!(read::<Password>("short").is_err());
-        assert!(read::<Invitation>("https://example.org/#nothing").is_err());
         assert!(read::<Address>("rtc://nowhere").is_err());
     }
 }
