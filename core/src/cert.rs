@@ -81,6 +81,7 @@ use profile::Parsed;
 
 /// What a member may do. Later ones may do all that earlier ones may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Role {
     /// Publishes and reads.
     Member,
@@ -173,6 +174,7 @@ impl<'b, C> minicbor::Decode<'b, C> for Role {
 /// Why a certificate or chain does not hold. Each names the rule that it breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum CertError {
     /// Rule 1: not a certificate in DER, or not a chain of them.
     #[error("not a certificate of the expected form")]

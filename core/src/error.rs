@@ -5,6 +5,7 @@ use crate::io::{StoreFault, Tried};
 /// Why a command failed. Each says what the caller can do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Error {
     /// The group is not one of this node's.
     #[error("this node is not in that group; join it with an invitation first")]
@@ -46,7 +47,7 @@ pub enum Error {
     MembershipExpired,
     /// Too many invitations are open, or `uses` is 0, or it would outlive the inviter's membership.
     #[error("the invitation cannot be made: {0}")]
-    BadInvite(&'static str),
+    BadInvite(crate::provider::Why),
     /// The invitation's time is over.
     #[error("this invitation has expired; ask for a new one")]
     InvitationExpired,
@@ -168,6 +169,7 @@ impl Error {
 /// What is wrong with a record, ours or another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum BadRecord {
     /// Not 1–64 characters of `[a-z0-9.-]`, or reserved (`peergraph.`).
     #[error(
@@ -218,6 +220,7 @@ pub enum BadRecord {
 /// How a peer broke the protocol. Costs that peer its link and nobody else anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Misbehaved {
     /// A frame that is empty, longer than the limit, or of an unknown kind.
     BadFrame,

@@ -49,6 +49,7 @@ pub use secret::{BearerSecret, Proof};
 /// What lets somebody join. Whoever sees a bearer one can use it: `Debug` does not show the secret,
 /// [`to_text`](Self::to_text) and [`to_link`](Self::to_link) do.
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Invitation {
     /// The group.
     pub group: GroupId,
@@ -70,6 +71,7 @@ pub struct Invitation {
 
 /// What an invitation gives.
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum InvitationKind {
     /// A membership for one identity.
     Bound {

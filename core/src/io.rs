@@ -48,6 +48,7 @@ pub type Outbox = VecDeque<Output>;
 
 /// One transport connection, named by the node. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LinkId(pub u64);
 /// One application request, named by the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,6 +149,7 @@ pub enum LinkFault {
 /// Why a description could not be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum LookupFault {
     /// No connection: name, network, TLS, or a redirect that may not be followed.
     #[error("it cannot be reached; check the URL and the network")]
@@ -326,6 +328,7 @@ pub enum StoreReply {
 /// Why storage failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum StoreFault {
     /// No room left; the batch was not applied.
     #[error("the storage is full; free some space and try again")]

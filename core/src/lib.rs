@@ -59,7 +59,12 @@ mod reach;
 pub mod reconcile;
 pub mod record;
 pub mod roll;
+<<<<<<< HEAD
 pub mod share;
+=======
+#[cfg(feature = "serde")]
+mod serial;
+>>>>>>> cbd1663
 mod storage;
 pub mod stored;
 pub mod symbols;

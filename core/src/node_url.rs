@@ -72,6 +72,7 @@ pub enum ParseNodeUrlError {
 /// A description in which no address can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum BadDescription {
     /// It names none of a kind that this release knows.
     #[error("it names no address of a known kind; update this program, or the node")]

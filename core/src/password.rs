@@ -57,6 +57,12 @@ impl Password {
         }
     }
 
+    /// As it was typed.
+    #[cfg(feature = "serde")]
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// What both ends derive from it for one invitation.
     pub(crate) fn secret(&self, group: GroupId, invitation: RecordId) -> Secret {
         let hash = Sha256::new()

@@ -18,6 +18,7 @@ use std::time::Duration;
 /// What the creator of a group decided. The default decides nothing unusual and takes no byte of the certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Policy {
     /// The lowest role that lets members in: [`Role::Inviting`], or [`Role::Administrator`].
     pub invite: Role,
@@ -52,6 +53,7 @@ impl Default for Policy {
 /// Rights over records of some types.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Right {
     /// A record type, or the beginning of some with `*` at the end: `chat.*`.
     #[n(0)]
@@ -83,6 +85,7 @@ pub enum Act {
 
 /// What a membership grants: a role, and roles of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Grant {
     /// The role.
     pub role: Role,

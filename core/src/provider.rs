@@ -38,6 +38,7 @@ pub type Why = Cow<'static, str>;
 
 /// What a provider says of a member or a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Verdict {
     /// Let in.
     Valid,

@@ -38,6 +38,7 @@ pub const MEDIA_TYPE: &str = "mediaType";
 
 /// A piece of searchable metadata.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Attribute {
     /// 1–40 letters and digits; may repeat.
     pub name: String,
@@ -48,6 +49,7 @@ impl Eq for Attribute {}
 
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Value {
     /// Text.
     String(String),
@@ -63,6 +65,7 @@ pub enum Value {
 
 /// A record.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Record {
     /// Which.
     pub id: RecordId,
@@ -89,6 +92,7 @@ pub struct Record {
     /// The certificate on which the signature relies.
     pub certificate: CertificateId,
     /// Ed25519 over all of it and the group id.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::signature"))]
     pub signature: [u8; 64],
 }
 

@@ -67,6 +67,7 @@ pub use words::ParseReasonError;
 /// Whether somebody is a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Standing {
     /// Yes.
     Member,
@@ -93,6 +94,7 @@ impl Standing {
 )]
 #[cbor(index_only)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Reason {
     /// Not said.
     #[n(0)]

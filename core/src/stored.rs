@@ -33,6 +33,11 @@ pub fn first_range() -> (Bytes, Bytes) {
     (Bytes::from_static(b"g"), Bytes::from_static(b"h"))
 }
 
+/// Where what belongs to a group is, as in [`first_range`].
+pub fn range_of(group: GroupId) -> (Bytes, Bytes) {
+    storage::group_range(group)
+}
+
 impl StoredGroup {
     /// Reads the first entry of a range. `None` for one that belongs to no group.
     pub fn read(key: &[u8], value: &[u8]) -> Option<Self> {

@@ -36,6 +36,7 @@ impl Time {
 
 /// Wall-clock time. Milliseconds since 1970-01-01 UTC, as its source believes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WallTime(pub u64);
 
 impl WallTime {

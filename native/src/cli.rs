@@ -108,7 +108,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Node(arguments) => node::run(&global, arguments).await,
         Command::Identity(command) => identity::run(&global, command),
-        Command::Cert(command) => cert::run(&global, command),
+        Command::Cert(command) => cert::run(&global, command).await,
         Command::Group(command) => group::run(&global, *command).await,
         Command::Invitation(command) => invitation::run(&global, command).await,
         Command::Publish(arguments) => records::publish(&global, arguments).await,
@@ -206,10 +206,14 @@ impl Global {
         Ok(builder)
     }
 
-    /// Starts a host for one command.
+    /// Starts a host for one command, or uses the one of a program that runs in the data folder.
     async fn start(&self) -> Result<Host> {
         let folder = self.folder()?;
-        Ok(self.host(&folder)?.start().await?)
+        let host = self.host(&folder)?.shared().start().await?;
+        if host.is_shared() && (self.neighbours.is_some() || !self.first.is_empty()) {
+            note!("A program runs in this data folder: its --neighbours and --first are used.");
+        }
+        Ok(host)
     }
 }
 
@@ -234,15 +238,30 @@ async fn stop_signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                () = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+        let told = async |kind, heeded| match signal(kind) {
+            Ok(mut signal) if heeded => drop(signal.recv().await),
+            Ok(_) | Err(_) => std::future::pending().await,
+        };
+        tokio::select! {
+            () = interrupt => {}
+            () = told(SignalKind::terminate(), true) => {}
+            // The terminal is gone.
+            () = told(SignalKind::hangup(), heeds_hangup()) => {}
         }
     }
+    #[cfg(not(unix))]
     interrupt.await;
+}
+
+/// Whether the end of the terminal is the end of the program. Not if we were begun to outlive it, as by `nohup`, which has
+/// the signal ignored; only Linux tells that without unsafe code, so that other systems keep what they do by themselves.
+#[cfg(unix)]
+fn heeds_hangup() -> bool {
+    const HANGUP: u64 = 1;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & HANGUP == 0)
 }
 
 /// The group that `wanted` names: by id, by the beginning of its id, or by name.

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex};
 use peergraph_core::id::RecordId;
 use tokio::sync::Notify;
 
+/// Records that are followed for another program. Guess: twice what a node follows.
+const TOLD_MAX: usize = 2_048;
+
 /// Follows the records that are published [`with`](crate::Publish::with) it until a neighbour holds each of them
 /// durably. Cheap to clone; all clones follow the same records.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +18,8 @@ pub struct Delivery(Arc<Shared>);
 struct Shared {
     unsent: Mutex<BTreeSet<RecordId>>,
     changed: Notify,
+    /// Those that a neighbour holds, where that is told elsewhere. As many as are followed at one time.
+    held: Option<Mutex<Vec<RecordId>>>,
 }
 
 impl Delivery {
@@ -22,6 +27,27 @@ impl Delivery {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Follows nothing yet, and tells of each record.
+    #[cfg(unix)]
+    pub(crate) fn telling() -> Self {
+        let held = Some(Mutex::default());
+        Self(Arc::new(Shared { held, ..Shared::default() }))
+    }
+
+    /// Waits for records that a neighbour holds, and takes them.
+    #[cfg(unix)]
+    pub(crate) async fn next_held(&self) -> Vec<RecordId> {
+        let Some(held) = &self.0.held else { return std::future::pending().await };
+        loop {
+            let changed = self.0.changed.notified();
+            let taken = std::mem::take(&mut *held.lock().expect("no panic under this lock"));
+            if !taken.is_empty() {
+                return taken;
+            }
+            changed.await;
+        }
     }
 
     /// How many records are stored here only.
@@ -49,13 +75,21 @@ impl Delivery {
     }
 
     pub(crate) fn add(&self, id: RecordId) {
-        self.0.unsent.lock().expect("no panic under this lock").insert(id);
+        let mut unsent = self.0.unsent.lock().expect("no panic under this lock");
+        // The other end counts its own: here is what the node may still tell of.
+        if self.0.held.is_some() && unsent.len() >= TOLD_MAX {
+            unsent.pop_first();
+        }
+        unsent.insert(id);
     }
 
     /// Tells whether nothing is left to follow.
     pub(crate) fn sent(&self, id: RecordId) -> bool {
         let mut unsent = self.0.unsent.lock().expect("no panic under this lock");
         if unsent.remove(&id) {
+            if let Some(held) = &self.0.held {
+                held.lock().expect("no panic under this lock").push(id);
+            }
             self.0.changed.notify_waiters();
         }
         unsent.is_empty()

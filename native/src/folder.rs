@@ -11,6 +11,7 @@
 //!   identities/PEER/link.pem           secret key and certificate of data channels (no identity in it)
 //!   identities/PEER/store.redb         all groups and records of this identity
 //!   identities/PEER/lock               held while a host runs; holds its process id
+//!   identities/PEER/control            socket by which other programs use that host
 //! ```
 //!
 //! Files are replaced whole: written beside, synced, renamed. A crash leaves the old one or the new one.
@@ -256,7 +257,7 @@ impl Folder {
         self.root.join("identities")
     }
 
-    fn identity_path(&self, peer: PeerId) -> PathBuf {
+    pub(crate) fn identity_path(&self, peer: PeerId) -> PathBuf {
         self.identities_path().join(peer.to_string())
     }
 

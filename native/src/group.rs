@@ -6,12 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use peergraph_core::cert::VerifiedChain;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, RecordId};
 use peergraph_core::io::{
+<<<<<<< HEAD
     Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, NodeInfo, Reply, Tried,
+=======
+    Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, NodeInfo, Reply, StoreFault,
+    StoreReply, StoreTask,
+>>>>>>> cbd1663
 };
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
+use peergraph_core::stored::{self, StoredGroup};
 
 use crate::delivery::Delivery;
 use crate::host::{CommandError, Requests, WRONG_REPLY};
@@ -202,6 +209,19 @@ impl Group {
             unreachable!("{WRONG_REPLY}")
         };
         Ok(members)
+    }
+
+    /// Our membership: the certificates from the group's root to ours.
+    ///
+    /// # Errors
+    /// [`CommandError`]; [`StoreFault::Broken`] where the store does not hold it as it should.
+    pub async fn membership(&self) -> Result<VerifiedChain, CommandError> {
+        let (from, to) = stored::range_of(self.id);
+        let read = self.requests.scan(StoreTask::Scan { from, to, limit: 1 }).await?;
+        let broken = CommandError::Node(Error::Store(StoreFault::Broken));
+        let StoreReply::Entries(entries) = read.map_err(Error::Store)? else { return Err(broken) };
+        let first = entries.first().and_then(|(key, value)| StoredGroup::read(key, value));
+        first.and_then(|group| group.membership().ok()).ok_or(broken)
     }
 
     /// The nodes that say that they are here, by node id; ours among them.

@@ -8,7 +8,10 @@ use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
-use peergraph_core::io::{Command, Draft, GroupInfo, LinkInfo, NodeState, Preview, Reply, Tried};
+use peergraph_core::io::{
+    Command, Draft, GroupInfo, LinkInfo, NodeState, Preview, Reply, StoreFault, StoreReply,
+    StoreTask, Tried,
+};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
@@ -23,10 +26,13 @@ use crate::watch::{Events, Registry};
 
 mod builder;
 mod driver;
+#[cfg(unix)]
+mod shared;
 
 pub use builder::{HostBuilder, StartError};
 
-use driver::{REQUESTS_MAX, Request};
+use driver::REQUESTS_MAX;
+pub(crate) use driver::Request;
 
 /// Why a reply is never of another kind.
 pub(crate) const WRONG_REPLY: &str = "the node answers a command with the reply that it names";
@@ -45,7 +51,15 @@ struct About {
     identity: Identity,
     document: String,
     http: Vec<SocketAddr>,
-    addresses: Arc<Addresses>,
+    addresses: Reached,
+}
+
+/// Where a host is reached.
+#[derive(Debug)]
+enum Reached {
+    Here(Arc<Addresses>),
+    /// As the program of the host said when this one began to use it.
+    Elsewhere(Vec<Address>),
 }
 
 /// Why a command got no answer.
@@ -58,6 +72,9 @@ pub enum CommandError {
     /// The host has ended.
     #[error("the host has ended; start it again")]
     Stopped,
+    /// The host was run by another program, which has ended.
+    #[error("the program that ran in this data folder has ended; try again")]
+    Left,
 }
 
 /// Why a group cannot be joined.
@@ -125,7 +142,16 @@ impl Host {
     /// Where this host can be dialled without signalling, best first. Changes with the interfaces of the machine.
     #[must_use]
     pub fn addresses(&self) -> Vec<Address> {
-        self.about.addresses.own()
+        match &self.about.addresses {
+            Reached::Here(addresses) => addresses.own(),
+            Reached::Elsewhere(addresses) => addresses.clone(),
+        }
+    }
+
+    /// Whether another program runs this host, and we use it; see [`HostBuilder::shared`].
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.about.addresses, Reached::Elsewhere(_))
     }
 
     /// Begins to make a group, with us as its owner and first administrator: `host.create_group("Trip").await?`.
@@ -243,7 +269,8 @@ impl Host {
         self.registry.events()
     }
 
-    /// Leaves every graph properly, and ends when everything is durable and the data folder is free.
+    /// Leaves every graph properly, and ends when everything is durable and the data folder is free. A host that another
+    /// program runs goes on: only our use of it ends.
     ///
     /// # Errors
     /// [`CommandError::Stopped`] if it had ended already.
@@ -252,7 +279,7 @@ impl Host {
         let mut stopped = self.requests.stopped.clone();
         // An error is the news: the other end goes when the thread does.
         while stopped.changed().await.is_ok() {}
-        asked.map_err(|_| CommandError::Stopped)
+        asked.map_err(|_| self.requests.gone())
     }
 
     pub(crate) fn group_handle(&self, info: GroupInfo) -> Group {
@@ -283,6 +310,26 @@ pub(crate) struct Requests {
     stopped: watch::Receiver<()>,
     /// Kilobytes of publications that may be under way.
     room: Arc<Semaphore>,
+    /// Whether the loop is in another program.
+    elsewhere: bool,
+}
+
+/// Asks the loop for as long as others keep it.
+#[cfg(unix)]
+#[derive(Clone, Debug)]
+pub(crate) struct WeakRequests {
+    sender: mpsc::WeakSender<Request>,
+    stopped: watch::Receiver<()>,
+    room: Arc<Semaphore>,
+}
+
+#[cfg(unix)]
+impl WeakRequests {
+    /// Nothing once the host has no handles any more.
+    pub(crate) fn upgrade(&self) -> Option<Requests> {
+        let (stopped, room) = (self.stopped.clone(), self.room.clone());
+        Some(Requests { sender: self.sender.upgrade()?, stopped, room, elsewhere: false })
+    }
 }
 
 /// Kilobytes of publications under way. Guess; fewer than may wait in the core, which refuses what is over that.
@@ -293,7 +340,28 @@ const _: () = assert!((PUBLISHING_KB_MAX / PUBLISHING_KB_LEAST) as usize <= REQU
 
 impl Requests {
     fn new(sender: mpsc::Sender<Request>, stopped: watch::Receiver<()>) -> Self {
-        Self { sender, stopped, room: Arc::new(Semaphore::new(PUBLISHING_KB_MAX as usize)) }
+        let room = Arc::new(Semaphore::new(PUBLISHING_KB_MAX as usize));
+        Self { sender, stopped, room, elsewhere: false }
+    }
+
+    #[cfg(unix)]
+    fn elsewhere(self) -> Self {
+        Self { elsewhere: true, ..self }
+    }
+
+    #[cfg(unix)]
+    fn weak(&self) -> WeakRequests {
+        let (stopped, room) = (self.stopped.clone(), self.room.clone());
+        WeakRequests { sender: self.sender.downgrade(), stopped, room }
+    }
+
+    /// Why nothing is answered.
+    fn gone(&self) -> CommandError {
+        if self.elsewhere { CommandError::Left } else { CommandError::Stopped }
+    }
+
+    async fn send(&self, request: Request) -> Result<(), CommandError> {
+        self.sender.send(request).await.map_err(|_| self.gone())
     }
 
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, CommandError> {
@@ -307,14 +375,30 @@ impl Requests {
     ) -> Result<Reply, CommandError> {
         let (reply, done) = oneshot::channel();
         let request = Request::Command { command: Box::new(command), reply, delivery };
-        self.sender.send(request).await.map_err(|_| CommandError::Stopped)?;
-        Ok(done.await.map_err(|_| CommandError::Stopped)??)
+        self.send(request).await?;
+        Ok(done.await.map_err(|_| self.gone())??)
     }
 
     /// Keeps a node for later starts, once it is known that it is one.
-    async fn keep(&self, node: NodeUrl) -> Result<(), CommandError> {
-        let sent = self.sender.send(Request::Keep(node)).await;
-        sent.map_err(|_| CommandError::Stopped)
+    pub(crate) async fn keep(&self, node: NodeUrl) -> Result<(), CommandError> {
+        self.send(Request::Keep(node)).await
+    }
+
+    /// Reads entries of the store, as it stands.
+    pub(crate) async fn scan(
+        &self,
+        task: StoreTask,
+    ) -> Result<Result<StoreReply, StoreFault>, CommandError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Request::Scan { task, reply }).await?;
+        done.await.map_err(|_| self.gone())
+    }
+
+    /// Sees that the records of a group are told here.
+    pub(crate) async fn watch(&self, group: GroupId) -> Result<(), CommandError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Request::Watch { group, reply }).await?;
+        done.await.map_err(|_| self.gone())
     }
 
     /// Publishes when there is room, and waits until that is durable.

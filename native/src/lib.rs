@@ -29,13 +29,16 @@
 //!   Host, Group, Watch ──► host/driver.rs ──► peergraph_core::Node
 //!   (any thread)            (one thread)  ├─► rtc           data channels, one UDP port
 //!                                         ├─► websocket     through http, or dialled
-//!                                         └─► storage       redb, on a thread of its own
+//!                                         ├─► storage       redb, on a thread of its own
+//!                                         └─► control       other programs with this data folder
 //! ```
 
 mod addresses;
 mod bind;
 mod clock;
 mod connect;
+#[cfg(unix)]
+mod control;
 mod delivery;
 mod folder;
 mod group;
@@ -49,6 +52,8 @@ mod storage;
 mod watch;
 mod websocket;
 
+#[cfg(unix)]
+pub use control::AttachError;
 pub use delivery::Delivery;
 pub use folder::{Folder, FolderError, IdentityEntry};
 pub use group::{Group, IntoValue, Payload, Publish};

@@ -4,7 +4,7 @@
 //! slow that the queue is full, only ids are kept (one for each record, however often it changes) and the records are
 //! read from the store when their turn comes. Its memory is bounded by the number of records in the group.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
@@ -47,7 +47,15 @@ pub(crate) struct Registry {
 impl Registry {
     /// For a host that begins with these nodes.
     pub(crate) fn new(nodes: &[NodeUrl], stays_at: Vec<Address>) -> Self {
-        let nodes = nodes.iter().map(|url| (url.clone(), NodeState::Trying)).collect();
+        Self::knowing(
+            nodes.iter().map(|url| (url.clone(), NodeState::Trying)).collect(),
+            stays_at,
+        )
+    }
+
+    /// For a host that has named these nodes before.
+    pub(crate) fn knowing(nodes: Vec<(NodeUrl, NodeState)>, stays_at: Vec<Address>) -> Self {
+        let nodes = nodes.into_iter().take(NODES_MAX).collect();
         Self {
             feeds: Mutex::default(),
             deliveries: Mutex::default(),
@@ -129,10 +137,38 @@ impl Registry {
     }
 
     fn feed(&self, group: GroupId, kind: Option<RecordType>) -> Arc<Feed> {
-        let feed =
-            Arc::new(Feed { group, kind, waiting: Mutex::default(), changed: Notify::new() });
+        self.feed_of([group].into(), kind)
+    }
+
+    /// Of no group yet.
+    #[cfg(unix)]
+    pub(crate) fn feed_of_many(&self) -> Arc<Feed> {
+        self.feed_of(BTreeSet::new(), None)
+    }
+
+    fn feed_of(&self, groups: BTreeSet<GroupId>, kind: Option<RecordType>) -> Arc<Feed> {
+        let feed = Arc::new(Feed {
+            groups: Mutex::new(groups),
+            kind,
+            waiting: Mutex::default(),
+            changed: Notify::new(),
+        });
+        let closed = self.events.lock().expect("no panic under this lock").is_none();
+        feed.waiting.lock().expect("no panic under this lock").closed = closed;
         self.feeds.lock().expect("no panic under this lock").push(Arc::downgrade(&feed));
         feed
+    }
+
+    /// A record of a group has changed, and is to be read from the store.
+    #[cfg(unix)]
+    pub(crate) fn changed(&self, group: GroupId, id: RecordId) {
+        for feed in self.feeds.lock().expect("no panic under this lock").iter() {
+            if let Some(feed) = feed.upgrade().filter(|feed| feed.is_of(group)) {
+                let mut waiting = feed.waiting.lock().expect("no panic under this lock");
+                waiting.overflow.entry((group, id)).or_insert(None);
+                feed.changed.notify_one();
+            }
+        }
     }
 
     pub(crate) fn events(&self) -> Events {
@@ -157,8 +193,8 @@ impl Registry {
 
 /// What waits for one watcher.
 #[derive(Debug)]
-struct Feed {
-    group: GroupId,
+pub(crate) struct Feed {
+    groups: Mutex<BTreeSet<GroupId>>,
     kind: Option<RecordType>,
     waiting: Mutex<Waiting>,
     changed: Notify,
@@ -166,46 +202,64 @@ struct Feed {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    queue: VecDeque<Record>,
+    queue: VecDeque<(GroupId, Record)>,
     bytes: usize,
     /// What did not fit: read from the store when its turn comes. A tombstone is not there any more, so it is kept.
-    overflow: BTreeMap<RecordId, Option<Record>>,
+    overflow: BTreeMap<(GroupId, RecordId), Option<Record>>,
     closed: bool,
 }
 
 #[expect(clippy::large_enum_variant, reason = "one at a time, moved once")]
-enum Next {
-    Record(Record),
-    Stored(RecordId),
+pub(crate) enum Next {
+    Record(GroupId, Record),
+    Stored(GroupId, RecordId),
     Nothing,
     Closed,
 }
 
 impl Feed {
     fn push(&self, group: GroupId, record: &Record) {
-        if group != self.group || self.kind.as_ref().is_some_and(|kind| *kind != record.kind) {
+        if !self.is_of(group) || self.kind.as_ref().is_some_and(|kind| *kind != record.kind) {
             return;
         }
         let mut waiting = self.waiting.lock().expect("no panic under this lock");
         let full = waiting.queue.len() >= QUEUE_MAX || waiting.bytes >= QUEUE_BYTES_MAX;
         if full || !waiting.overflow.is_empty() {
-            waiting.overflow.insert(record.id, record.deleted.then(|| record.clone()));
+            waiting.overflow.insert((group, record.id), record.deleted.then(|| record.clone()));
         } else {
             waiting.bytes += record.payload.len();
-            waiting.queue.push_back(record.clone());
+            waiting.queue.push_back((group, record.clone()));
         }
         self.changed.notify_one();
     }
 
-    fn next(&self) -> Next {
+    fn is_of(&self, group: GroupId) -> bool {
+        self.groups.lock().expect("no panic under this lock").contains(&group)
+    }
+
+    /// Takes up one more group, if there are fewer than `most`.
+    #[cfg(unix)]
+    pub(crate) fn add(&self, group: GroupId, most: usize) {
+        let mut groups = self.groups.lock().expect("no panic under this lock");
+        if groups.len() < most {
+            groups.insert(group);
+        }
+    }
+
+    /// Waits until there may be more.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    pub(crate) fn next(&self) -> Next {
         let mut waiting = self.waiting.lock().expect("no panic under this lock");
-        if let Some(record) = waiting.queue.pop_front() {
+        if let Some((group, record)) = waiting.queue.pop_front() {
             waiting.bytes -= record.payload.len();
-            return Next::Record(record);
+            return Next::Record(group, record);
         }
         match waiting.overflow.pop_first() {
-            Some((_, Some(record))) => Next::Record(record),
-            Some((id, None)) => Next::Stored(id),
+            Some(((group, _), Some(record))) => Next::Record(group, record),
+            Some(((group, id), None)) => Next::Stored(group, id),
             None if waiting.closed => Next::Closed,
             None => Next::Nothing,
         }
@@ -264,6 +318,7 @@ impl Watch {
         let feed = registry.feed(group, kind);
         let watcher = Watcher {
             feed,
+            group,
             requests,
             page: VecDeque::new(),
             after: Some(None),
@@ -278,6 +333,7 @@ impl Watch {
 
 struct Watcher {
     feed: Arc<Feed>,
+    group: GroupId,
     requests: Requests,
     page: VecDeque<Record>,
     /// Where the next page of the stored records begins; `None` once they are all told.
@@ -294,17 +350,21 @@ impl Watcher {
                 self.told.insert(record.id, stamp(&record));
                 return Some(record);
             }
+            if self.after == Some(None) {
+                // Where the host is in another program, that one must tell before the first page is read.
+                self.requests.watch(self.group).await.ok()?;
+            }
             if let Some(after) = self.after {
                 self.after = self.read(Filter { after, ..Filter::default() }).await?.map(Some);
                 continue;
             }
             match self.feed.next() {
-                Next::Record(record) => {
+                Next::Record(_, record) => {
                     if self.told.get(&record.id) != Some(&stamp(&record)) {
                         return Some(record);
                     }
                 }
-                Next::Stored(id) => {
+                Next::Stored(_, id) => {
                     self.read(Filter { id: Some(id), ..Filter::default() }).await?;
                     if let Some(record) = self.page.pop_front()
                         && self.told.get(&id) != Some(&stamp(&record))
@@ -314,7 +374,7 @@ impl Watcher {
                 }
                 Next::Nothing => {
                     self.told.clear();
-                    self.feed.changed.notified().await;
+                    self.feed.changed().await;
                 }
                 Next::Closed => return None,
             }
@@ -324,7 +384,7 @@ impl Watcher {
     /// Reads a page, and tells where the next one begins. `None` ends the watch: the group or the host is gone.
     async fn read(&mut self, filter: Filter) -> Option<Option<Cursor>> {
         let filter = Filter { kind: self.feed.kind.clone(), ..filter };
-        let group = self.feed.group;
+        let group = self.group;
         match self.requests.ask(Command::Records { group, filter }).await {
             Ok(Reply::Records { records, next }) => {
                 self.page = records.into();

@@ -53,7 +53,7 @@ impl Group {
         // A link says it in seconds, and must not end before its record.
         let expires = WallTime(expires.0.div_ceil(1000).saturating_mul(1000));
         let grant = Grant::new(grant.role, grant.app_roles).map_err(|_| {
-            Error::BadInvite("a role of the application has 1 to 32 of a-z, 0-9, '-'")
+            Error::BadInvite("a role of the application has 1 to 32 of a-z, 0-9, '-'".into())
         })?;
         let signer = self.signer_for(&chain, &grant)?;
         let inviter = match signer {
@@ -63,7 +63,7 @@ impl Group {
         let kind = match invite {
             Invite::Bound { identity, .. } => {
                 let subject = cert::Subject::of_identity(&identity)
-                    .map_err(|_| Error::BadInvite("that is not an identity certificate"))?;
+                    .map_err(|_| Error::BadInvite("that is not an identity certificate".into()))?;
                 let chain = self.issue(ctx, subject, &grant, signer)?;
                 let inviter = ctx.identity.name().to_owned();
                 InvitationKind::Bound { for_peer: identity.peer_id(), chain, inviter }
@@ -103,18 +103,18 @@ impl Group {
         (key, grant, uses, expires): (PublicKey, Grant, u32, WallTime),
     ) -> Result<RecordId, Error> {
         if uses == 0 {
-            return Err(Error::BadInvite("it must be good for at least one use"));
+            return Err(Error::BadInvite("it must be good for at least one use".into()));
         }
         if signer == Signer::Owner {
             // Any member of that role can redeem it, and the owner's key is on one device only.
             return Err(Error::NotAllowed);
         }
         if expires > chain.not_after() {
-            return Err(Error::BadInvite("it would outlive your own membership"));
+            return Err(Error::BadInvite("it would outlive your own membership".into()));
         }
         let inviter = ctx.identity.peer_id();
         if !self.has_room_for_invitation(inviter) {
-            return Err(Error::BadInvite("too many invitations are open"));
+            return Err(Error::BadInvite("too many invitations are open".into()));
         }
         let open = OpenInvitation { key, inviter, grant, uses, expires };
         let random = ctx.rng.next_u64();

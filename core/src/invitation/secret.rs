@@ -21,8 +21,8 @@ impl BearerSecret {
         Self { seed: Zeroizing::new(seed) }
     }
 
-    /// The secret bytes, for the text of the invitation.
-    pub(super) fn as_bytes(&self) -> &[u8; SECRET_BYTES] {
+    /// The secret bytes, for what carries the invitation.
+    pub(crate) fn as_bytes(&self) -> &[u8; SECRET_BYTES] {
         &self.seed
     }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 /// What the application can ask for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Command {
     /// Make a group. → [`Reply::Group`]
     CreateGroup {
@@ -175,6 +176,7 @@ pub enum Command {
 /// For whom an invitation is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Invite {
     /// One identity; useless to others. It can join while no inviter is online.
     Bound {
@@ -207,6 +209,7 @@ pub enum Invite {
 
 /// What becomes of what a revoked member published and of whom it let in, as far as this node knows of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Keep {
     /// Its records stay.
     pub records: bool,
@@ -223,6 +226,7 @@ impl Keep {
 
 /// What may be changed of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Properties {
     /// Shown to people. 1–255 characters.
     pub name: String,
@@ -234,6 +238,7 @@ pub struct Properties {
 
 /// A record to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Draft {
     /// The record to replace or delete; a new one where there is none.
     pub id: Option<RecordId>,
@@ -260,6 +265,7 @@ pub struct Draft {
 
 /// Which records to read. Fields that are absent do not restrict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Filter {
     /// Only this record.
     pub id: Option<RecordId>,
@@ -277,6 +283,7 @@ pub struct Filter {
 
 /// A place in the order of records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Cursor {
     /// When modified, peer time.
     pub modified: WallTime,
@@ -287,6 +294,7 @@ pub struct Cursor {
 /// The answer to a [`Command`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Reply {
     /// Done.
     Ok,

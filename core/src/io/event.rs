@@ -13,6 +13,7 @@ use crate::time::WallTime;
 /// News for the application.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Event {
     /// The store is read; commands are answered from here on.
     Opened,
@@ -168,6 +169,7 @@ pub enum Event {
 
 /// How far a named node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum NodeState {
     /// It is being looked up.
     Trying,
@@ -196,6 +198,7 @@ pub enum NodeState {
 /// Why a named node is not reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum NodeFault {
     /// Its description could not be fetched.
     #[error(transparent)]
@@ -210,6 +213,7 @@ pub enum NodeFault {
 
 /// How far a sync is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SyncPhase {
     /// Properties and memberships are equal.
     Membership,
@@ -223,6 +227,7 @@ pub enum SyncPhase {
 
 /// A group as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GroupInfo {
     /// Its id.
     pub id: GroupId,
@@ -273,6 +278,7 @@ impl GroupInfo {
 
 /// A member as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MemberInfo {
     /// Who.
     pub peer: PeerId,
@@ -294,6 +300,7 @@ pub struct MemberInfo {
 
 /// A node that says that it is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeInfo {
     /// Which.
     pub node: NodeId,
@@ -307,6 +314,7 @@ pub struct NodeInfo {
 
 /// What became of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum NodeChange {
     /// It says that it is here.
     Connected,
@@ -318,6 +326,7 @@ pub enum NodeChange {
 
 /// A link as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LinkInfo {
     /// The link.
     pub link: LinkId,
@@ -335,6 +344,7 @@ pub struct LinkInfo {
 
 /// An invitation that is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InvitationInfo {
     /// The record that announces it.
     pub id: RecordId,

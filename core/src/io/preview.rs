@@ -8,6 +8,7 @@ use crate::time::WallTime;
 /// Names, policy and grant are as signed by the group's own key, the inviter and those above. Whether it is still open, and
 /// how many have used it, is that member's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Preview {
     /// The group.
     pub group: GroupId,
@@ -24,6 +25,7 @@ pub struct Preview {
 
 /// An invitation that is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct OpenPreview {
     /// Who made it.
     pub inviter: PeerId,

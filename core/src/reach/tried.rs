@@ -11,6 +11,7 @@ use std::fmt;
 ///
 /// `Display` says it in one line, with what to do; [`places`](Self::places) have one line each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tried {
     /// Nodes that the application or the invitation named, and how far each is.
     pub nodes: Vec<(NodeUrl, NodeState)>,

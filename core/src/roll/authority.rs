@@ -14,6 +14,7 @@ pub(crate) const KEPT_BYTES: usize = 20;
 
 /// What is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Target {
     /// One certificate.
     Certificate(CertificateId),

@@ -9,10 +9,10 @@ use peergraph::peergraph_core::cert::{
     verify_identity,
 };
 use peergraph::peergraph_core::identity;
-use peergraph::{Certificate, GroupId, WallTime, parse_invitation};
+use peergraph::{Certificate, FolderError, GroupId, Host, WallTime, parse_invitation};
 use serde_json::{Value, json};
 
-use super::{Global, output, read_input};
+use super::{Global, find_group, output, read_input, with_host};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CertCommand {
@@ -80,7 +80,7 @@ pub(crate) enum Format {
     Der,
 }
 
-pub(super) fn run(global: &Global, command: CertCommand) -> Result<()> {
+pub(super) async fn run(global: &Global, command: CertCommand) -> Result<()> {
     match command {
         CertCommand::Show { file } => {
             for certificate in read(&file)? {
@@ -96,7 +96,8 @@ pub(super) fn run(global: &Global, command: CertCommand) -> Result<()> {
             verify(global, &file, &group, now)
         }
         CertCommand::Export { group, part, format, output } => {
-            export(global, &own_membership(global, &group)?, part, format, output)
+            let chain = own_membership(global, &group).await?;
+            export(global, &chain, part, format, output)
         }
     }
 }
@@ -214,12 +215,20 @@ fn say(global: &Global, object: Value, text: String) -> Result<()> {
 }
 
 /// Our membership of a group, read without starting a host.
-fn own_membership(global: &Global, wanted: &str) -> Result<VerifiedChain> {
+async fn own_membership(global: &Global, wanted: &str) -> Result<VerifiedChain> {
     let folder = global.folder()?;
     let Some(peer) = folder.find(global.identity.as_deref())? else {
         bail!("there is no identity yet; make one with `peergraph identity new NAME`");
     };
-    let groups = folder.groups(peer).context("looking for the group")?;
+    let groups = match folder.groups(peer) {
+        Ok(groups) => groups,
+        Err(FolderError::InUse { .. }) => {
+            let membership =
+                async |host: &Host| Ok(find_group(host, wanted).await?.membership().await?);
+            return with_host(global, membership).await;
+        }
+        Err(error) => return Err(error).context("looking for the group"),
+    };
     let mut found: Vec<_> =
         groups.iter().filter(|group| group.name.as_deref() == Some(wanted)).collect();
     if found.is_empty() && !wanted.is_empty() {

@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Subcommand;
 use futures::StreamExt as _;
 use peergraph::peergraph_core::io::SyncPhase;
-use peergraph::{Event, Events, Group, GroupInfo, Host, MemberInfo, Standing, parse_invitation};
+use peergraph::{
+    CommandError, Event, Events, Group, GroupInfo, Host, MemberInfo, Standing, parse_invitation,
+};
 use serde_json::json;
 
 use super::found::found;
@@ -213,7 +215,7 @@ pub(super) async fn change_with(
         let group = find_group(host, wanted).await?;
         let wait = MEET_WAIT.min(global.timeout);
         let others = has_others(host, &group).await?;
-        let met = others && meets(&group, &mut events, wait).await;
+        let met = others && meets(host, &group, &mut events, wait).await;
         work(host, &group).await?;
         if met {
             // It may know all of it already, or be gone.
@@ -238,7 +240,16 @@ pub(super) async fn has_others(host: &Host, group: &Group) -> Result<bool> {
 }
 
 /// Looks for a member. Whether one was met, and has told what it knows.
-pub(super) async fn meets(group: &Group, events: &mut Events, wait: Duration) -> bool {
+pub(super) async fn meets(host: &Host, group: &Group, events: &mut Events, wait: Duration) -> bool {
+    // A program that runs has met whoever is there.
+    let now = async { Ok::<_, CommandError>((group.neighbours().await?, group.info().await?)) };
+    if host.is_shared()
+        && let Ok((neighbours, info)) = now.await
+        && !neighbours.is_empty()
+        && info.ready
+    {
+        return true;
+    }
     tokio::time::timeout(wait, synced(group, events)).await.is_ok_and(|it| it.is_ok())
 }
 

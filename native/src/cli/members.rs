@@ -90,7 +90,7 @@ pub(super) async fn nodes(global: &Global, wanted: &str) -> Result<()> {
         let group = find_group(host, wanted).await?;
         let wait = MEET_WAIT.min(global.timeout);
         if has_others(host, &group).await? {
-            if meets(&group, &mut events, wait).await {
+            if meets(host, &group, &mut events, wait).await {
                 let _ = tokio::time::timeout(wait, everybody_has_come(&group, &mut events)).await;
             } else {
                 note!(

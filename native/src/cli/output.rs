@@ -18,6 +18,27 @@ pub(super) fn line(text: impl std::fmt::Display) -> Result<()> {
     Ok(())
 }
 
+/// How often it is looked whether somebody still reads. Guess.
+#[cfg(unix)]
+const READER_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Waits until nobody reads our standard output any more.
+pub(super) async fn reader_gone() {
+    #[cfg(unix)]
+    loop {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let output = std::io::stdout();
+        let mut watched = [PollFd::new(&output, PollFlags::empty())];
+        let polled = poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        if polled.is_ok() && watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            return;
+        }
+        tokio::time::sleep(READER_EVERY).await;
+    }
+    #[cfg(not(unix))]
+    std::future::pending().await
+}
+
 /// Prints bytes to standard output as they are.
 pub(super) fn bytes(bytes: &[u8]) -> Result<()> {
     let mut output = std::io::stdout().lock();

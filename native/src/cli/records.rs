@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 use futures::StreamExt as _;
 use peergraph::peergraph_core::limits::PAYLOAD_BYTES_MAX;
 use peergraph::{
-    Attribute, Delivery, Filter, Group, Host, PeerId, Publish, Record, RecordId, RecordType, Value,
+    Attribute, CommandError, Delivery, Filter, Group, Host, PeerId, Publish, Record, RecordId,
+    RecordType, Value,
 };
 use tokio::sync::mpsc;
 
@@ -282,41 +283,78 @@ pub(super) async fn records(global: &Global, arguments: RecordsArguments) -> Res
 }
 
 pub(super) async fn watch(global: &Global, arguments: WatchArguments) -> Result<()> {
-    let host = global.start().await?;
-    let watching = async {
-        let group = find_group(&host, &arguments.group).await?;
-        if !arguments.present.is_empty() {
-            let attribute = |(name, value): &(String, String)| Attribute {
-                name: name.clone(),
-                value: Value::String(value.clone()),
-            };
-            let attributes = arguments.present.iter().map(attribute).collect();
-            group.present(attributes, true).await.context("telling that you are here")?;
-        }
-        let mut names = Names::new(&group);
-        let mut records = match &arguments.kind {
-            Some(kind) => group.watch(kind.as_str()),
-            None => group.watch_all(),
+    let mut printed = Printed::default();
+    loop {
+        let host = global.start().await?;
+        let result = tokio::select! {
+            result = watch_on(global, &arguments, &host, &mut printed) => result.map(|()| true),
+            // To be told to end is no failure of a command that would go on for ever.
+            () = stop_signal() => Ok(false),
+            // Nor is a reader that has enough, as `head` has.
+            () = output::reader_gone() => Ok(false),
         };
-        let printing = async {
-            while let Some(record) = records.next().await {
+        // The other program has ended, which is at an end for us only if we cannot take its place.
+        let left = host.is_shared() && matches!(result, Ok(true));
+        if host.is_shared() && !left && !arguments.present.is_empty() {
+            // What we said is of a node that goes on.
+            if let Ok(group) = find_group(&host, &arguments.group).await {
+                let _ = group.present(Vec::new(), false).await;
+            }
+        }
+        let ended = host.shutdown().await;
+        match result {
+            Ok(true) if left => {
+                note!("The program that ran in this data folder has ended; this one goes on.");
+            }
+            Ok(true) => bail!("watching: the host has ended"),
+            Ok(false) => return Ok(ended?),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What was printed of each record, by the beginning of its signature, which covers everything.
+type Printed = BTreeMap<RecordId, [u8; 8]>;
+
+/// Prints records until the host ends.
+async fn watch_on(
+    global: &Global,
+    arguments: &WatchArguments,
+    host: &Host,
+    printed: &mut Printed,
+) -> Result<()> {
+    let group = find_group(host, &arguments.group).await?;
+    if !arguments.present.is_empty() {
+        let attribute = |(name, value): &(String, String)| Attribute {
+            name: name.clone(),
+            value: Value::String(value.clone()),
+        };
+        let attributes = arguments.present.iter().map(attribute).collect();
+        group.present(attributes, true).await.context("telling that you are here")?;
+    }
+    let mut names = Names::new(&group);
+    let mut records = match &arguments.kind {
+        Some(kind) => group.watch(kind.as_str()),
+        None => group.watch_all(),
+    };
+    let printing = async {
+        while let Some(record) = records.next().await {
+            let stamp = *record.signature.first_chunk().expect("it is longer");
+            if printed.insert(record.id, stamp) != Some(stamp) {
                 let name = names.of(record.creator).await;
                 print(global, &record, name)?;
             }
-            bail!("watching: the host has ended")
-        };
-        tokio::select! {
-            result = printing => result,
-            never = tell_if_alone(&host, &group) => never,
         }
+        Ok(())
     };
-    let result = tokio::select! {
-        result = watching => result,
-        // To be told to end is no failure of a command that would go on for ever.
-        () = stop_signal() => Ok(()),
-    };
-    host.shutdown().await?;
-    result
+    tokio::select! {
+        result = printing => result,
+        Err(error) = tell_if_alone(host, &group) => match error.downcast_ref() {
+            // The stream of records ends as well.
+            Some(CommandError::Left) => Ok(()),
+            _ => Err(error),
+        },
+    }
 }
 
 /// Says once that nobody is met, and why, if the group has others.

@@ -18,11 +18,17 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX};
-use super::{About, Host, Requests};
+use super::{About, Host, Reached, Requests};
 use crate::addresses::Addresses;
 use crate::bind::{self, BINDS_MAX, BindError};
 use crate::clock::{self, Clock};
+<<<<<<< HEAD
 use crate::folder::{self, Folder, FolderError, Lock, Port};
+=======
+#[cfg(unix)]
+use crate::control::{self, Listening, Port};
+use crate::folder::{self, Folder, FolderError, Lock};
+>>>>>>> cbd1663
 use crate::http::{self, NETWORKS_MAX, Network, Site};
 use crate::rtc::{self, Engine};
 use crate::storage::{OpenError, Place, Storage};
@@ -74,6 +80,15 @@ pub enum StartError {
     /// The public URL is not one.
     #[error("the public URL must be http://HOST… or https://HOST…, not {0}")]
     PublicUrl(String),
+    /// Another program runs with this identity, and cannot be used.
+    #[cfg(unix)]
+    #[error("{folder}: {error}; stop that program, or use another data folder")]
+    Shared {
+        /// The data folder is in use, and by which process.
+        folder: FolderError,
+        /// Why that cannot be used.
+        error: control::AttachError,
+    },
     /// The operating system.
     #[error("{0}")]
     System(std::io::Error),
@@ -96,7 +111,7 @@ pub struct HostBuilder {
     name: Option<String>,
     folder: Option<PathBuf>,
     identity: Option<PeerId>,
-    nodes: Vec<NodeUrl>,
+    pub(super) nodes: Vec<NodeUrl>,
     udp: Vec<SocketAddr>,
     everywhere: bool,
     http: Vec<SocketAddr>,
@@ -104,6 +119,7 @@ pub struct HostBuilder {
     trusted: Vec<Network>,
     pages: Option<PathBuf>,
     package: Option<PathBuf>,
+    shared: bool,
     config: Config,
 }
 
@@ -224,6 +240,17 @@ impl HostBuilder {
         self
     }
 
+    /// If another program runs a host with this identity, uses that one instead of failing with
+    /// [`FolderError::InUse`]: everything is done there, with its nodes, addresses and limits, and
+    /// [`shutdown`](Host::shutdown) ends our use of it only. Nodes that are named here are named there too.
+    /// [`Host::is_shared`] tells. Of [`Event::Record`](peergraph_core::io::Event::Record) those of groups are told that are
+    /// watched. Unix only; elsewhere it does nothing.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
+        self
+    }
+
     /// Starts the host on a thread of its own. Done when its store is read.
     ///
     /// # Errors
@@ -244,6 +271,10 @@ impl HostBuilder {
     }
 
     async fn run(self, started: oneshot::Sender<Result<Host, StartError>>) {
+        #[cfg(unix)]
+        if self.shared {
+            return self.run_shared(started).await;
+        }
         match self.open().await {
             Ok(opened) => opened.run(started).await,
             Err(error) => drop(started.send(Err(error))),
@@ -251,7 +282,7 @@ impl HostBuilder {
     }
 
     /// Opens everything that can fail.
-    async fn open(self) -> Result<Opened, StartError> {
+    pub(super) async fn open(&self) -> Result<Opened, StartError> {
         self.config.check()?;
         for (what, count, most) in [
             ("addresses for HTTP", self.http.len(), BINDS_MAX),
@@ -293,16 +324,18 @@ impl HostBuilder {
             identity: kept.identity.clone(),
             document: kept.identity.public_document(),
             http,
-            addresses: addresses.clone(),
+            addresses: Reached::Here(addresses.clone()),
         });
         let site = Site {
             peer: about.identity.peer_id(),
-            addresses,
+            addresses: addresses.clone(),
             trusted: self.trusted.clone(),
             pages: self.pages.clone(),
             package: self.package.clone(),
         };
         Ok(Opened {
+            #[cfg(unix)]
+            folder_of: kept.folder.as_ref().map(|it| it.identity_path(kept.identity.peer_id())),
             folder: kept.folder,
             identity: kept.identity,
             lock: kept.lock,
@@ -312,9 +345,15 @@ impl HostBuilder {
             listeners,
             site,
             about,
+<<<<<<< HEAD
             config: self.config,
             nodes: self.nodes,
             stays_at,
+=======
+            addresses,
+            config: self.config.clone(),
+            nodes: self.nodes.clone(),
+>>>>>>> cbd1663
         })
     }
 
@@ -339,11 +378,7 @@ impl HostBuilder {
                 lock: None,
             });
         };
-        let folder = Folder::open(root)?;
-        let peer = match self.identity {
-            Some(peer) => peer,
-            None => folder.default_or_new(name)?,
-        };
+        let (folder, peer) = self.place_in(root)?;
         let identity = folder.identity(peer)?;
         let lock = folder.lock(peer)?;
         let certificate = folder.link_certificate(peer)?;
@@ -353,6 +388,7 @@ impl HostBuilder {
         Ok(Kept { identity, certificate, place, folder, port, lock: Some(lock) })
     }
 
+<<<<<<< HEAD
     /// Keeps the UDP port for later starts, since invitations and other members' memory name it; and the addresses, if this
     /// start was told where to listen. Answers where the program that stays with this data folder can be dialled, if that is
     /// another one, which was told so.
@@ -368,6 +404,29 @@ impl HostBuilder {
         let port = Port { number, ips };
         if let Some(folder) = &kept.folder
             && kept.port.as_ref() != Some(&port)
+=======
+    /// The data folder, and which identity of it to be.
+    fn place_in(&self, root: &std::path::Path) -> Result<(Folder, PeerId), FolderError> {
+        let folder = Folder::open(root)?;
+        let peer = match self.identity {
+            Some(peer) => peer,
+            None => folder.default_or_new(self.name.as_deref().unwrap_or("anonymous"))?,
+        };
+        Ok((folder, peer))
+    }
+
+    /// The same for a host that is in use, and so has a folder.
+    #[cfg(unix)]
+    pub(super) fn place(&self) -> Result<(Folder, PeerId), FolderError> {
+        self.place_in(self.folder.as_deref().unwrap_or_else(|| std::path::Path::new("")))
+    }
+
+    /// Keeps the UDP port for later starts: invitations and other members' memory name it.
+    fn keep_port(kept: &Kept, engine: &Engine) -> Result<(), StartError> {
+        let port = engine.bound_addrs().first().map(SocketAddr::port);
+        if let (Some(folder), Some(port)) = (&kept.folder, port)
+            && kept.port != Some(port)
+>>>>>>> cbd1663
         {
             folder.keep_port(kept.identity.peer_id(), &port)?;
         }
@@ -402,8 +461,11 @@ struct Kept {
     lock: Option<Lock>,
 }
 
-struct Opened {
+pub(super) struct Opened {
     folder: Option<Folder>,
+    /// Of the identity.
+    #[cfg(unix)]
+    folder_of: Option<PathBuf>,
     identity: Identity,
     lock: Option<Lock>,
     storage: Storage,
@@ -412,6 +474,7 @@ struct Opened {
     listeners: Vec<TcpListener>,
     site: Site,
     about: Arc<About>,
+    addresses: Arc<Addresses>,
     config: Config,
     nodes: Vec<NodeUrl>,
     /// See [`HostBuilder::keep_port`].
@@ -419,7 +482,7 @@ struct Opened {
 }
 
 impl Opened {
-    async fn run(self, started: oneshot::Sender<Result<Host, StartError>>) {
+    pub(super) async fn run(self, started: oneshot::Sender<Result<Host, StartError>>) {
         let mut seed = [0; 32];
         folder::fill(&mut seed);
         let mut clock = Clock::start();
@@ -447,20 +510,35 @@ impl Opened {
             reports,
             report,
             registry,
-            addresses: self.about.addresses.clone(),
+            addresses: self.addresses.clone(),
             folder: self.folder,
             opened,
         });
+        #[cfg(unix)]
+        let control = {
+            let (requests, registry) = (host.requests.weak(), host.registry.clone());
+            let port = Port { requests, registry, addresses: self.addresses };
+            self.folder_of.as_deref().and_then(listen).map(|it| (it, port))
+        };
         let telling = tokio::spawn(async move {
             let result = match open.await {
                 Ok(Ok(())) => Ok(host),
                 Ok(Err(fault)) => Err(StartError::Read(fault)),
                 Err(_) => return,
             };
+            // Others use it only once it can answer.
+            #[cfg(unix)]
+            let serving = control.filter(|_| result.is_ok());
             let _ = started.send(result);
+            #[cfg(unix)]
+            if let Some((listening, port)) = serving {
+                control::serve(listening, port).await;
+            }
         });
         driver.run(self.nodes).await;
         telling.abort();
+        // Its socket goes before the lock does.
+        let _ = telling.await;
         if let Some(serving) = serving {
             serving.abort();
         }
@@ -468,6 +546,16 @@ impl Opened {
         drop(self.lock);
         drop(running);
     }
+}
+
+/// Listens for other programs with this data folder.
+#[cfg(unix)]
+fn listen(folder: &std::path::Path) -> Option<Listening> {
+    let listening = Listening::open(folder);
+    if let Err(error) = &listening {
+        tracing::warn!(%error, "other programs cannot use this one: no socket in {}", folder.display());
+    }
+    listening.ok()
 }
 
 impl BindError {

@@ -18,10 +18,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use peergraph_core::address::Address;
 use peergraph_core::error::Error;
-use peergraph_core::id::{Fingerprint, RecordId};
+use peergraph_core::id::{Fingerprint, GroupId, RecordId};
 use peergraph_core::io::{
+<<<<<<< HEAD
     CloseReason, Command, Dial, Event, Input, LinkFault, LinkId, NodeState, Output, Reply,
     RequestId, StoreFault, Transport, Wake,
+=======
+    CloseReason, Command, Dial, Event, Input, LinkId, NodeState, Output, Reply, RequestId,
+    StoreFault, StoreId, StoreReply, StoreTask, Transport, Wake,
+>>>>>>> cbd1663
 };
 use peergraph_core::node::Node;
 use peergraph_core::node_url::NodeUrl;
@@ -54,6 +59,8 @@ const CAUSES_MAX: usize = 64;
 const PAGES_MAX: usize = 16;
 /// How often the interfaces are looked at. Guess: a moved laptop is back soon, and looking takes microseconds.
 const INTERFACES_EVERY: Duration = Duration::from_secs(5);
+/// Names of our own scans of the store begin here. The node counts its operations from 1.
+const SCANS_FROM: StoreId = StoreId(1 << 63);
 /// Longest sleep. A machine that was suspended wakes with a timer that slept along; the clock did not. Guess.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 
@@ -66,6 +73,14 @@ pub(crate) enum Request {
         /// Told when the record that the command publishes is held by a neighbour.
         delivery: Option<Delivery>,
     },
+    /// Read entries of the store, as it stands.
+    Scan {
+        /// A [`StoreTask::Scan`].
+        task: StoreTask,
+        reply: oneshot::Sender<Result<StoreReply, StoreFault>>,
+    },
+    /// See that the records of a group are told here. In the program of the host they are anyway.
+    Watch { group: GroupId, reply: oneshot::Sender<()> },
     /// Keep a node in the data folder, once it is known that it is one.
     Keep(NodeUrl),
     /// Leave, then end.
@@ -102,6 +117,9 @@ pub(super) struct Driver {
     wake: Option<Wake>,
     waiting: BTreeMap<RequestId, Waiting>,
     next_request: u64,
+    /// Scans of ours, which the node knows nothing of.
+    scans: BTreeMap<StoreId, oneshot::Sender<Result<StoreReply, StoreFault>>>,
+    next_scan: StoreId,
     channels: BTreeMap<LinkId, RtcId>,
     links: BTreeMap<RtcId, LinkId>,
     sockets: BTreeMap<LinkId, Socket>,
@@ -168,6 +186,8 @@ impl Driver {
             wake: None,
             waiting: BTreeMap::new(),
             next_request: 0,
+            scans: BTreeMap::new(),
+            next_scan: SCANS_FROM,
             channels: BTreeMap::new(),
             links: BTreeMap::new(),
             sockets: BTreeMap::new(),
@@ -197,6 +217,8 @@ impl Driver {
                 Turn::Request(Some(Request::Command { command, reply, delivery })) => {
                     self.command(*command, reply, delivery);
                 }
+                Turn::Request(Some(Request::Scan { task, reply })) => self.scan(task, reply),
+                Turn::Request(Some(Request::Watch { reply, .. })) => drop(reply.send(())),
                 Turn::Request(Some(Request::Keep(node))) => self.keep(node),
                 Turn::Request(Some(Request::Shutdown) | None) => break,
                 Turn::Storage(None) | Turn::Report(None) => {
@@ -243,9 +265,19 @@ impl Driver {
         let mut next = Some(first);
         while let Some((op, result)) = next {
             self.storage.replied();
-            self.feed(Input::Stored { op, result });
+            match self.scans.remove(&op) {
+                Some(reply) => drop(reply.send(result)),
+                None => self.feed(Input::Stored { op, result }),
+            }
             next = self.outcomes.try_recv().ok();
         }
+    }
+
+    fn scan(&mut self, task: StoreTask, reply: oneshot::Sender<Result<StoreReply, StoreFault>>) {
+        let op = self.next_scan;
+        self.next_scan = StoreId(op.0 + 1);
+        self.scans.insert(op, reply);
+        self.storage.submit(op, task);
     }
 
     fn channels(&mut self) {
@@ -355,6 +387,9 @@ impl Driver {
         reply: oneshot::Sender<Result<Reply, Error>>,
         delivery: Option<Delivery>,
     ) -> RequestId {
+        if let Command::Connect { node } = &command {
+            self.registry.trying(node);
+        }
         let request = RequestId(self.next_request);
         self.next_request += 1;
         self.waiting.insert(request, Waiting { reply, delivery });

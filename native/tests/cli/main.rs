@@ -6,6 +6,8 @@ mod identities;
 mod input;
 mod meeting;
 mod qr;
+#[cfg(unix)]
+mod running;
 mod together;
 
 use std::io::Write as _;

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Stdio};
 use crate::{bob_joins, command, fails, folder, json, ok, one, run, run_with_input, text};
 
 /// A program that runs until this is dropped, and its lines.
-pub(crate) struct Running(Child, Lines<BufReader<ChildStdout>>);
+pub(crate) struct Running(Child, Option<Lines<BufReader<ChildStdout>>>);
 
 impl Running {
     pub(crate) fn start(data: &Path, arguments: &[&str]) -> Self {
@@ -15,7 +15,7 @@ impl Running {
         let command = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("runs");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        Self(child, lines)
+        Self(child, Some(lines))
     }
 
     /// A bootstrap node on loopback, and where it is.
@@ -27,7 +27,18 @@ impl Running {
     }
 
     pub(crate) fn line(&mut self) -> serde_json::Value {
-        json(&self.1.next().expect("it goes on").expect("text"))
+        let lines = self.1.as_mut().expect("it is read");
+        json(&lines.next().expect("it goes on").expect("text"))
+    }
+
+    /// Reads no more of it.
+    pub(crate) fn stop_reading(&mut self) {
+        self.1 = None;
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn end(mut self) -> std::process::ExitStatus {
+        self.0.wait().expect("ends")
     }
 }
 
