@@ -131,6 +131,7 @@ pub enum Input {
 
 /// Why no transport could be opened, as far as the host can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum LinkFault {
     /// The machine answers that no program listens there.

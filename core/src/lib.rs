@@ -59,12 +59,9 @@ mod reach;
 pub mod reconcile;
 pub mod record;
 pub mod roll;
-<<<<<<< HEAD
-pub mod share;
-=======
 #[cfg(feature = "serde")]
 mod serial;
->>>>>>> cbd1663
+pub mod share;
 mod storage;
 pub mod stored;
 pub mod symbols;

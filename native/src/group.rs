@@ -10,12 +10,8 @@ use peergraph_core::cert::VerifiedChain;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, RecordId};
 use peergraph_core::io::{
-<<<<<<< HEAD
-    Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, NodeInfo, Reply, Tried,
-=======
     Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, NodeInfo, Reply, StoreFault,
-    StoreReply, StoreTask,
->>>>>>> cbd1663
+    StoreReply, StoreTask, Tried,
 };
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
 use peergraph_core::stored::{self, StoredGroup};

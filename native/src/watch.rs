@@ -47,10 +47,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// For a host that begins with these nodes.
     pub(crate) fn new(nodes: &[NodeUrl], stays_at: Vec<Address>) -> Self {
-        Self::knowing(
-            nodes.iter().map(|url| (url.clone(), NodeState::Trying)).collect(),
-            stays_at,
-        )
+        Self::knowing(nodes.iter().map(|url| (url.clone(), NodeState::Trying)).collect(), stays_at)
     }
 
     /// For a host that has named these nodes before.

@@ -35,6 +35,7 @@ pub struct Tried {
 
 /// Where members were looked for, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Place {
     /// The address; nothing if a link was offered through others, or was there before.
     pub address: Option<Address>,
@@ -46,6 +47,7 @@ pub struct Place {
 
 /// Where a place comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum PlaceSource {
     /// It is an address of a named node.
@@ -64,6 +66,7 @@ pub enum PlaceSource {
 
 /// How far the search at one place is, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Outcome {
     /// No answer yet.

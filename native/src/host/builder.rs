@@ -22,13 +22,9 @@ use super::{About, Host, Reached, Requests};
 use crate::addresses::Addresses;
 use crate::bind::{self, BINDS_MAX, BindError};
 use crate::clock::{self, Clock};
-<<<<<<< HEAD
-use crate::folder::{self, Folder, FolderError, Lock, Port};
-=======
 #[cfg(unix)]
-use crate::control::{self, Listening, Port};
-use crate::folder::{self, Folder, FolderError, Lock};
->>>>>>> cbd1663
+use crate::control::{self, Listening};
+use crate::folder::{self, Folder, FolderError, Lock, Port};
 use crate::http::{self, NETWORKS_MAX, Network, Site};
 use crate::rtc::{self, Engine};
 use crate::storage::{OpenError, Place, Storage};
@@ -345,15 +341,10 @@ impl HostBuilder {
             listeners,
             site,
             about,
-<<<<<<< HEAD
-            config: self.config,
-            nodes: self.nodes,
-            stays_at,
-=======
             addresses,
             config: self.config.clone(),
             nodes: self.nodes.clone(),
->>>>>>> cbd1663
+            stays_at,
         })
     }
 
@@ -388,23 +379,6 @@ impl HostBuilder {
         Ok(Kept { identity, certificate, place, folder, port, lock: Some(lock) })
     }
 
-<<<<<<< HEAD
-    /// Keeps the UDP port for later starts, since invitations and other members' memory name it; and the addresses, if this
-    /// start was told where to listen. Answers where the program that stays with this data folder can be dialled, if that is
-    /// another one, which was told so.
-    fn keep_port(&self, kept: &Kept, engine: &Engine) -> Result<Vec<Address>, StartError> {
-        let Some(number) = engine.bound_addrs().first().map(SocketAddr::port) else {
-            return Ok(Vec::new());
-        };
-        let ips = match (&kept.port, self.udp.as_slice()) {
-            (Some(port), []) if !self.everywhere => port.ips.clone(),
-            (_, named) if named.iter().any(|it| it.ip().is_unspecified()) => Vec::new(),
-            (_, named) => named.iter().map(SocketAddr::ip).collect(),
-        };
-        let port = Port { number, ips };
-        if let Some(folder) = &kept.folder
-            && kept.port.as_ref() != Some(&port)
-=======
     /// The data folder, and which identity of it to be.
     fn place_in(&self, root: &std::path::Path) -> Result<(Folder, PeerId), FolderError> {
         let folder = Folder::open(root)?;
@@ -421,12 +395,21 @@ impl HostBuilder {
         self.place_in(self.folder.as_deref().unwrap_or_else(|| std::path::Path::new("")))
     }
 
-    /// Keeps the UDP port for later starts: invitations and other members' memory name it.
-    fn keep_port(kept: &Kept, engine: &Engine) -> Result<(), StartError> {
-        let port = engine.bound_addrs().first().map(SocketAddr::port);
-        if let (Some(folder), Some(port)) = (&kept.folder, port)
-            && kept.port != Some(port)
->>>>>>> cbd1663
+    /// Keeps the UDP port for later starts, since invitations and other members' memory name it; and the addresses, if this
+    /// start was told where to listen. Answers where the program that stays with this data folder can be dialled, if that is
+    /// another one, which was told so.
+    fn keep_port(&self, kept: &Kept, engine: &Engine) -> Result<Vec<Address>, StartError> {
+        let Some(number) = engine.bound_addrs().first().map(SocketAddr::port) else {
+            return Ok(Vec::new());
+        };
+        let ips = match (&kept.port, self.udp.as_slice()) {
+            (Some(port), []) if !self.everywhere => port.ips.clone(),
+            (_, named) if named.iter().any(|it| it.ip().is_unspecified()) => Vec::new(),
+            (_, named) => named.iter().map(SocketAddr::ip).collect(),
+        };
+        let port = Port { number, ips };
+        if let Some(folder) = &kept.folder
+            && kept.port.as_ref() != Some(&port)
         {
             folder.keep_port(kept.identity.peer_id(), &port)?;
         }
@@ -517,7 +500,7 @@ impl Opened {
         #[cfg(unix)]
         let control = {
             let (requests, registry) = (host.requests.weak(), host.registry.clone());
-            let port = Port { requests, registry, addresses: self.addresses };
+            let port = control::Port { requests, registry, addresses: self.addresses };
             self.folder_of.as_deref().and_then(listen).map(|it| (it, port))
         };
         let telling = tokio::spawn(async move {

@@ -20,13 +20,8 @@ use peergraph_core::address::Address;
 use peergraph_core::error::Error;
 use peergraph_core::id::{Fingerprint, GroupId, RecordId};
 use peergraph_core::io::{
-<<<<<<< HEAD
     CloseReason, Command, Dial, Event, Input, LinkFault, LinkId, NodeState, Output, Reply,
-    RequestId, StoreFault, Transport, Wake,
-=======
-    CloseReason, Command, Dial, Event, Input, LinkId, NodeState, Output, Reply, RequestId,
-    StoreFault, StoreId, StoreReply, StoreTask, Transport, Wake,
->>>>>>> cbd1663
+    RequestId, StoreFault, StoreId, StoreReply, StoreTask, Transport, Wake,
 };
 use peergraph_core::node::Node;
 use peergraph_core::node_url::NodeUrl;
