@@ -20,6 +20,8 @@ macro_rules! note {
 }
 pub(crate) use note;
 
+pub(crate) use found::places_of;
+
 mod cert;
 mod found;
 mod group;
