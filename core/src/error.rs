@@ -119,10 +119,8 @@ impl From<BadRecord> for Error {
 impl Error {
     /// What was tried, if nobody was found.
     pub fn tried(&self) -> Option<&Tried> {
-        match self {
-            Self::NobodyFound(tried) | Self::NobodyToAsk(tried) => Some(tried),
-            _ => None,
-        }
+        let (Self::NobodyFound(tried) | Self::NobodyToAsk(tried)) = self else { return None };
+        Some(tried)
     }
 
     /// A short stable word for programs, the same in every host.

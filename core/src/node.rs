@@ -488,7 +488,11 @@ impl Node {
             CloseReason::Misbehaved(_) if end.is_none() => Some(Outcome::NoHandshake),
             CloseReason::Duplicate => Some(Outcome::Same),
             CloseReason::Myself => Some(Outcome::Ourselves),
-            _ => Some(Outcome::Lost),
+            CloseReason::Misbehaved(_) | CloseReason::Silent | CloseReason::Slow => {
+                Some(Outcome::Lost)
+            }
+            CloseReason::Full | CloseReason::Banned | CloseReason::Revoked => Some(Outcome::Lost),
+            CloseReason::Unused | CloseReason::Leaving => Some(Outcome::Lost),
         };
         if self.links.remove(link).is_some() {
             self.note_end(link, outcome);

@@ -6,7 +6,7 @@ import { setUpComposer, showMessages } from "./messages.js";
 import { keepLoaded, keepOffline, watchNode } from "./offline.js";
 import { drawPeople } from "./people.js";
 import { setUpPerson } from "./person.js";
-import { askName, begin, showBadInvitation, showInvited } from "./welcome.js";
+import { askName, begin, showBadInvitation, showInvited, showTried } from "./welcome.js";
 import { canWords, connection, errorWords, nodeNotice, problem, standingNotice } from "./words.js";
 
 /** How long to look for the others before saying that we are alone. */
@@ -165,7 +165,10 @@ async function join(password) {
       return;
     }
     await showInvitation();
-    if (error.code !== "aborted") setText($("invited-error"), errorWords(error));
+    if (error.code !== "aborted") {
+      setText($("invited-error"), errorWords(error));
+      showTried(error.tried);
+    }
   }
 }
 

@@ -66,7 +66,10 @@ export function showInvited(details, { accept, again, decline, told }) {
     setText($("invited-words"), words);
   };
   draw(null, true);
-  told.then((preview) => draw(preview, false), () => draw(null, false));
+  told.then((preview) => draw(preview, false), (error) => {
+    draw(null, false);
+    showTried(error.tried);
+  });
   const needed = details.kind === "password";
   $("invited-password").value = "";
   $("invited-password-field").hidden = !needed;
@@ -79,6 +82,18 @@ export function showInvited(details, { accept, again, decline, told }) {
   show("welcome");
   $(needed ? "invited-password" : "invited-join").focus();
 }
+
+/** Shows where members were looked for in vain, and what came of it: what an error says of it. */
+export function showTried(tried) {
+  const nodes = tried?.nodes.map(({ url, state, message }) => `${url}: ${message ?? nodeWords[state] ?? state}`) ?? [];
+  const lines = [...nodes, ...(tried?.places.map((place) => place.message) ?? [])];
+  $("invited-places").replaceChildren(...lines.map((line) => el("li", {}, line)));
+  $("invited-tried").hidden = !lines.length;
+}
+
+const nodeWords = {
+  trying: "no answer yet", known: "it is being dialled", linked: "reached",
+};
 
 /** Shows why an invitation is of no use, above the forms that are there instead. */
 export function showBadInvitation(error) {
@@ -95,6 +110,7 @@ function section(id) {
 }
 
 function forgetErrors() {
+  showTried(null);
   for (const error of ["welcome-error", "name-error", "invited-error", "create-error", "paste-error"]) setText($(error), "");
 }
 

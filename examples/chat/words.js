@@ -129,6 +129,9 @@ export function invitedWords({ kind, group, name, inviterName, role, roles, invi
   if (preview && !open) words = "A member says that this invitation is not open any more. Ask for a new one, or try all the same.";
   else if (open?.left === 0) words = "This invitation is used up: somebody else came by it. Ask for a new one, or try all the same.";
   else if (again) words = "You were in this group. What is here of it is removed first, and comes again from the others.";
+  else if (!preview && !asking && kind !== "bound") {
+    words = "Nobody who could tell more is here now. To join, ask the inviter to open the chat, and keep this page open.";
+  }
   return { title: preview?.name ?? name ?? "A group", fields, words };
 }
 
@@ -260,7 +263,9 @@ export function errorWords(error) {
     if (!trimmed) return "";
     return `${trimmed[0].toLocaleUpperCase()}${trimmed.slice(1)}${/[.!?…]$/u.test(trimmed) ? "" : "."}`;
   };
-  const [words, hint] = [sentence(error?.message ?? String(error)), sentence(error?.hint)];
+  // What was tried stands apart: here is what came of it, and what to do.
+  const said = error?.tried ? error.message.split(": ")[0] : error?.message ?? String(error);
+  const [words, hint] = [sentence(said), sentence(error?.hint)];
   // Some messages say already what to do.
   return words.toLowerCase().includes(hint.slice(0, -1).toLowerCase()) ? words : `${words} ${hint}`;
 }

@@ -20,6 +20,8 @@ macro_rules! note {
 }
 pub(crate) use note;
 
+pub(crate) use found::places_of;
+
 mod cert;
 mod found;
 mod group;
@@ -208,8 +210,16 @@ impl Global {
 
     /// Starts a host for one command, or uses the one of a program that runs in the data folder.
     async fn start(&self) -> Result<Host> {
-        let folder = self.folder()?;
-        let host = self.host(&folder)?.shared().start().await?;
+        self.attach(self.host(&self.folder()?)?).await
+    }
+
+    /// The same for a command that stays, and so listens everywhere.
+    async fn start_to_stay(&self) -> Result<Host> {
+        self.attach(self.host(&self.folder()?)?.udp_everywhere()).await
+    }
+
+    async fn attach(&self, builder: HostBuilder) -> Result<Host> {
+        let host = builder.shared().start().await?;
         if host.is_shared() && (self.neighbours.is_some() || !self.first.is_empty()) {
             note!("A program runs in this data folder: its --neighbours and --first are used.");
         }

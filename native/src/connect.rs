@@ -45,12 +45,12 @@ impl ConnectError {
     /// The same in few words, for the node.
     pub(crate) fn fault(&self) -> LinkFault {
         match self {
-            Self::Tcp { error, .. } => match error.kind() {
-                io::ErrorKind::ConnectionRefused => LinkFault::Refused,
-                io::ErrorKind::TimedOut => LinkFault::Silent,
-                // Names that there are not, networks and hosts that are not reached.
-                _ => LinkFault::Unreachable,
-            },
+            Self::Tcp { error, .. } if error.kind() == io::ErrorKind::ConnectionRefused => {
+                LinkFault::Refused
+            }
+            Self::Tcp { error, .. } if error.kind() == io::ErrorKind::TimedOut => LinkFault::Silent,
+            // Names that there are not, networks and hosts that are not reached.
+            Self::Tcp { .. } => LinkFault::Unreachable,
             Self::Timeout { .. } => LinkFault::Silent,
             Self::Tls { .. } => LinkFault::Rejected,
             Self::Url => LinkFault::Unknown,

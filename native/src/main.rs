@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         // Whoever reads our output has enough, as `head` does.
         Err(error) if cli::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            cli::note!("error: {error:#}");
+            cli::note!("error: {error:#}{}", cli::places_of(&error));
             ExitCode::FAILURE
         }
     }

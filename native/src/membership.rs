@@ -118,7 +118,8 @@ impl Group {
 
     /// Makes an invitation. [`Invitation::to_link`] and [`Invitation::to_text`] of a bearer one are secret: whoever reads
     /// them can join. Both are short, as are those of one by password; a bound one carries certificates, and is sent as a
-    /// text or file of some thousand characters.
+    /// text or file of some thousand characters. Resolves once its record is durable here. It names the nodes that this group
+    /// uses, and the addresses at which the program that stays with this data folder is reached.
     ///
     /// # Errors
     /// [`CommandError`].

@@ -19,6 +19,9 @@ export async function use(signal: AbortSignal): Promise<string[]> {
   const { policy, open } = await peer.preview(link, { signal });
   const left: number | null = open?.left ?? null;
   if (left === 0) return [];
+  const { hint, places } = await peer.explain(link, { signal });
+  const ways: ("node" | "invitation" | "memory" | "members" | "offer" | "link")[] = places.map((place) => place.from);
+  if ((await group.explain()).neighbours === 0) return [hint, ...ways];
   const same = await peer.join(link);
   await peer.createGroup({ name: "Like it", policy });
   // @ts-expect-error: members invite nobody.

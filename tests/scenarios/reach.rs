@@ -374,3 +374,24 @@ fn invitation_that_was_shown_outlives_a_crash() {
         assert_eq!(world.join(bob, invitation), Ok(group));
     });
 }
+
+#[test]
+fn later_link_to_a_group_leads_where_it_says() {
+    each_seed("later_link_to_a_group_leads_where_it_says", 50, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let mut earlier = world.invite_bearer(ada, group, 2, HOUR);
+        let mut later = world.invite_bearer(ada, group, 2, HOUR);
+        earlier.addresses = vec![rtc_address(500), socket_address(501)];
+        later.addresses = vec![rtc_address(ada)];
+        let bob = world.native("bob");
+        let request = world.command(bob, Command::Join { invitation: earlier, password: None });
+        let wait = world.chance.within(0..10_000);
+        world.run_for(Duration::from_millis(wait));
+        let before = world.time();
+        assert_eq!(world.join(bob, later), Ok(group));
+        let took = world.time() - before;
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        assert!(matches!(world.answer(bob, request), Some(Err(Error::Busy))));
+    });
+}

@@ -71,7 +71,7 @@ test("bad invitations are told and cost nothing", { timeout: 600_000 }, async (t
     await e.fill("#name", "Eve");
     await e.keyboard.press("Enter");
     await e.click("#invited-join");
-    await e.locator("#welcome-error", { hasText: "not accepted any more" }).waitFor();
+    await e.locator("#welcome-error", { hasText: "used up" }).waitFor();
     await picture(e, "invitation-used-up");
   });
 });

@@ -274,8 +274,22 @@ test("an aborted wait ends at once, and what is tried again goes through", async
     return joining;
   }, link);
   assert.equal(joins, "AbortError");
+  // What is tried meanwhile is plain data: every place, and what came of it.
+  const tried = await page.evaluate(async (link) => {
+    const reached = (tried) => tried.places.find((place) => place.outcome === "not-in-group");
+    for (;;) {
+      const tried = await peer.explain(link);
+      if (reached(tried)) return structuredClone({ ...tried, reached: reached(tried) });
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  }, link);
+  assert.deepEqual(tried.nodes.map(({ url }) => url), [`${node.origin}/`]);
+  assert.match(tried.reached.message, /not in this group/);
+  assert.equal(tried.neighbours, 0);
+  assert.match(`${tried.hint} ${tried.message}`, /inviter/);
   const watch = ada.start(["watch", group]);
   assert.equal(await page.evaluate(async () => (await again).name), "Again");
+  await page.waitForFunction(async () => (await (await again).explain()).neighbours === 1);
   await page.evaluate(() => peer.close());
   await watch.stop();
 });

@@ -45,6 +45,7 @@ test("an invitation is told by what the link says, and by a member", () => {
   const first = words.invitedWords(link, null, { again: false, asking: true, now: 0 });
   assert.deepEqual([first.title, field(first, "From"), field(first, "Good")], ["A group", "Asking a member …", "for 1 hour"]);
   assert.match(field(words.invitedWords(link, null, { asking: false, now: 0 }), "From"), /Nobody is here/);
+  assert.match(words.invitedWords(link, null, { asking: false, now: 0 }).words, /ask the inviter to open/);
   const open = { inviter: { id: "a", name: "Ada" }, role: "member", roles: ["editor"], uses: 5, left: 2, expires: link.expires };
   const told = words.invitedWords(link, { name: "Chess", open }, { again: false, now: 0 });
   assert.deepEqual([told.title, field(told, "From"), field(told, "Left")], ["Chess", "Ada", "2 of 5 uses"]);
@@ -104,6 +105,8 @@ test("errors become sentences with what to do", () => {
   assert.equal(words.errorWords({ message: "it failed", hint: "try again" }), "It failed. Try again.");
   assert.equal(words.errorWords({ message: "cut off; copy it again", hint: "Copy it again" }), "Cut off; copy it again.");
   assert.equal(words.errorWords(new Error("Done?")), "Done?");
+  const tried = { message: "nobody was found: node https://a.example/: reached; wait", hint: "wait", tried: { places: [] } };
+  assert.equal(words.errorWords(tried), "Nobody was found. Wait.");
   assert.equal(words.problem({ code: "no-webrtc" }).title, "This browser cannot connect directly");
   assert.deepEqual(words.problem({ code: "new-code", message: "m", hint: "h" }),
     { title: "Something went wrong", words: "m", hint: "h", action: "Try again", code: "new-code" });

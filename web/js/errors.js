@@ -2,12 +2,13 @@
 
 /** Every error of this package. */
 export class PeergraphError extends Error {
-  constructor(code, message, { hint = "", cause } = {}) {
+  constructor(code, message, { hint = "", cause, tried } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     // Programs that know nothing of this package recognise an abort by this name.
     this.name = code === "aborted" ? "AbortError" : "PeergraphError";
     this.code = code;
     this.hint = hint;
+    if (tried) this.tried = triedOf(tried);
   }
 }
 
@@ -16,11 +17,17 @@ export function errorOf(thrown) {
   if (thrown instanceof PeergraphError) return thrown;
   if (typeof thrown?.code === "string" && typeof thrown.message === "string"
     && typeof thrown.hint === "string") {
-    return new PeergraphError(thrown.code, thrown.message, { hint: thrown.hint });
+    return new PeergraphError(thrown.code, thrown.message, { hint: thrown.hint, tried: thrown.tried });
   }
   const message = `a fault of this package: ${thrown?.message ?? thrown}`;
   return new PeergraphError("internal", message, {
     hint: "reload the page, and report this", cause: thrown });
+}
+
+/** What was tried, as plain data that nobody changes. */
+export function triedOf(raw) {
+  const frozen = (list) => Object.freeze(list.map((it) => Object.freeze(it)));
+  return Object.freeze({ ...raw, nodes: frozen(raw.nodes), places: frozen(raw.places) });
 }
 
 export function closedError() {

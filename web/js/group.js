@@ -1,5 +1,7 @@
 // A group, as applications see it.
-import { PeergraphError, badArgument, checkSignal, closedError, optionsOf, waitFor } from "./errors.js";
+import {
+  PeergraphError, badArgument, checkSignal, closedError, optionsOf, triedOf, waitFor,
+} from "./errors.js";
 import { decodePolicy, encodeGrant, encodeRevocation, peerOf } from "./membership.js";
 import {
   decodeAttributes, encodeAttributes, encodePayload, encodeVersion, idOf, keptMediaType, readBlob, recordOf,
@@ -320,6 +322,11 @@ export class Group extends Base {
     this.#info = info;
     const { records, neighbours, nodes, signature, clockShiftMs } = info;
     return { records, neighbours, nodes, signature: signature ?? null, clockShiftMs };
+  }
+
+  async explain(options) {
+    const { signal } = optionsOf(options, WAITS, "group.explain");
+    return triedOf(await this.#ask(() => this.#handle.explain(this.id), signal));
   }
 
   async leave(options) {

@@ -195,7 +195,7 @@ export type ErrorCode =
 
 /** Every error of this package. */
 export class PeergraphError extends Error {
-  constructor(code: ErrorCode, message: string, options?: { hint?: string; cause?: unknown });
+  constructor(code: ErrorCode, message: string, options?: { hint?: string; cause?: unknown; tried?: Tried });
   /** `"AbortError"` for the code `"aborted"`, as of all that a signal ends. */
   readonly name: "PeergraphError" | "AbortError";
   /** For programs. */
@@ -203,8 +203,55 @@ export class PeergraphError extends Error {
   /** What to do, for people. Empty where there is nothing to do. */
   readonly hint: string;
   readonly cause?: unknown;
+  /** With `"nobody-found"` and `"nobody-to-ask"`: where members were looked for, and what came of it. */
+  readonly tried?: Tried;
   /** With `"changed-meanwhile"`: the record as it stands; `null` if it is gone. */
   readonly record?: GroupRecord<any> | null;
+}
+
+/** What a group did to find members since it had a neighbour last. Plain data. */
+export interface Tried {
+  /** The nodes that the application or the invitation named, and how far each is; `message` says why one is not reached. */
+  readonly nodes: readonly {
+    readonly url: string;
+    readonly state: NodeState["state"];
+    readonly message: string | null;
+  }[];
+  /** Neighbours that the group has: with one there is nothing to do. */
+  readonly neighbours: number;
+  /** The places that were tried last, at most 16, in the order in which they were begun. */
+  readonly places: readonly TriedPlace[];
+  /** Addresses that were dialled, and how many of those dials failed. */
+  readonly addresses: number;
+  readonly unreached: number;
+  /** Nodes that were reached and are not in the group, or do not tell. */
+  readonly strangers: number;
+  /** Most others of the group that a node named at once, and links that were offered to them. */
+  readonly seats: number;
+  readonly offers: number;
+  /** Answers of members that could not let us in. */
+  readonly members: number;
+  /** All of it in one line, for people. */
+  readonly message: string;
+  /** What to do, for people. */
+  readonly hint: string;
+}
+
+/** A place at which members were looked for. */
+export interface TriedPlace {
+  /** `null` if a link was offered through others, or was there before. */
+  readonly address: string | null;
+  /**
+   * Where it comes from: an address of a named node, the invitation, earlier meetings, other members, a link that was
+   * offered through a node or member, or one that was there already.
+   */
+  readonly from: "node" | "invitation" | "memory" | "members" | "offer" | "link";
+  /** How far it is, or how it ended. Browsers do not tell why a dial failed: that is `"failed"`, or `"silent"`. */
+  readonly outcome:
+    | "trying" | "refused" | "unreachable" | "silent" | "failed" | "no-handshake" | "ourselves" | "same" | "reached"
+    | "not-in-group" | "cannot-let-in" | "full" | "not-accepted" | "over" | "lost";
+  /** The same for people. */
+  readonly message: string;
 }
 
 /** What everything that waits accepts. */
@@ -354,6 +401,11 @@ export class Peer<T = Payloads> extends EventTarget {
    */
   preview(link: string | URL, options?: Waits): Promise<InvitationPreview>;
   /**
+   * What was done so far to find somebody by an invitation, while a join or preview of it is under way; later, what
+   * {@link Group.explain} says. Fails with `"unknown-group"` if neither is.
+   */
+  explain(link: string | URL, options?: Waits): Promise<Tried>;
+  /**
    * Joins by a link, its text, or anything that holds it. A later try takes the place of one under way, which fails as
    * `"busy"`. Done when a membership is held; a group that one is in is done at once.
    */
@@ -497,6 +549,7 @@ export class Group<T = Payloads> extends EventTarget {
 
   /**
    * Makes an invitation: a bearer link, with `for` one that is useless to others, or with `password` one that needs it.
+   * Resolves once it is durable in this browser; it names the nodes that this group uses.
    */
   invite(options?: InviteOptions): Promise<Invitation>;
   /** The invitations that are open: ours, and those of others. */
@@ -526,6 +579,9 @@ export class Group<T = Payloads> extends EventTarget {
 
   /** Figures of the group, as this node sees it now. */
   info(options?: Waits): Promise<GroupFigures>;
+
+  /** What was done to find members since the group had a neighbour last, and what to do about it. */
+  explain(options?: Waits): Promise<Tried>;
 
   /** The links on which this group's records flow. */
   neighbours(options?: Waits): Promise<Link[]>;
@@ -835,9 +891,10 @@ export interface NodeState {
   readonly url: string;
   /**
    * `"trying"`: asked for its addresses. `"known"`: they are dialled. `"linked"`: a link leads to it. `"unreachable"`:
-   * tried again by itself; `error` says why.
+   * tried again by itself; `error` says why. `"forgotten"`: only an invitation named it, and nothing needs it any longer;
+   * it is no longer one of {@link Peer.nodes}.
    */
-  readonly state: "trying" | "known" | "linked" | "unreachable";
+  readonly state: "trying" | "known" | "linked" | "unreachable" | "forgotten";
   readonly addresses: readonly string[];
   readonly error?: PeergraphError;
 }

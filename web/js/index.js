@@ -2,7 +2,7 @@
 //
 // Importing does nothing; the WebAssembly module is loaded by the first call that needs it, or by `init`.
 import {
-  PeergraphError, badArgument, checkSignal, closedError, errorOf, optionsOf, waitFor,
+  PeergraphError, badArgument, checkSignal, closedError, errorOf, optionsOf, triedOf, waitFor,
 } from "./errors.js";
 import { Group } from "./group.js";
 import { STORAGE, bytesOf, identities, peerName, verify } from "./identities.js";
@@ -145,6 +145,11 @@ export class Peer extends Base {
   async preview(link, options) {
     const { signal } = optionsOf(options, ["signal"], "peer.preview");
     return decodePreview(await this.#ask(() => this.#handle.preview(String(link)), signal));
+  }
+
+  async explain(link, options) {
+    const { signal } = optionsOf(options, ["signal"], "peer.explain");
+    return triedOf(await this.#ask(() => this.#handle.explainInvitation(String(link)), signal));
   }
 
   async groups(options) {

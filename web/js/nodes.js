@@ -33,6 +33,11 @@ export class Nodes {
   /** News of a node. One that is linked, or not reached at the moment, keeps its addresses. */
   tell({ url, state, addresses, error }) {
     const before = this.#states.get(url);
+    if (state === "forgotten") {
+      this.#states.delete(url);
+      if (before) this.#changed(Object.freeze({ url, state, addresses: Object.freeze([]) }));
+      return;
+    }
     const known = state === "known" ? addresses : before?.addresses ?? [];
     const now = { url, state, addresses: Object.freeze(known) };
     if (error) now.error = errorOf(error);

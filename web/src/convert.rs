@@ -12,8 +12,8 @@ pub(crate) use asked::{
 };
 pub(crate) use news::news;
 pub(crate) use told::{
-    GroupJs, LinkJs, MemberJs, NodeJs, OpenInvitationJs, PageJs, RecordJs, identity, invitation,
-    peer_name, preview, summary,
+    GroupJs, LinkJs, MemberJs, NodeJs, OpenInvitationJs, PageJs, RecordJs, TriedJs, identity,
+    invitation, peer_name, preview, summary,
 };
 
 use crate::failure::Failure;

@@ -1,5 +1,5 @@
 //! Why something failed, as applications see it: `{ code, message, hint }`.
-use crate::convert::to_js;
+use crate::convert::{TriedJs, to_js};
 use crate::lock::LockError;
 use peergraph_core::cert::CertError;
 use peergraph_core::error::{BadRecord, Error};
@@ -18,6 +18,9 @@ pub(crate) struct Failure {
     code: &'static str,
     message: String,
     hint: String,
+    /// Where members were looked for, if none was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tried: Option<Box<TriedJs>>,
 }
 
 impl Failure {
@@ -25,7 +28,7 @@ impl Failure {
     fn new(code: &'static str, error: impl Display) -> Self {
         let message = error.to_string();
         let hint = message.split_once("; ").map(|(_, hint)| hint.to_owned()).unwrap_or_default();
-        Self { code, message, hint }
+        Self { code, message, hint, tried: None }
     }
 
     pub(crate) fn closed() -> Self {
@@ -112,9 +115,10 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut failure = Self::new(error.code(), &error);
-        if let Error::NobodyFound(tried) = &error {
+        if let Some(tried) = error.tried() {
             // What was tried has many parts; one of them says what to do.
             failure.hint = tried.cure().to_owned();
+            failure.tried = Some(Box::new(tried.into()));
         }
         failure
     }

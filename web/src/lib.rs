@@ -233,9 +233,16 @@ impl PeerHandle {
         self.ask(parse(group).map(|group| Command::Leave { group }))
     }
 
-    /// What a group did to find members since it had a neighbour last, as text; also while a join is under way.
+    /// What a group did to find members since it had a neighbour last.
     pub fn explain(&self, group: &str) -> Promise {
         self.ask(parse(group).map(|group| Command::Explain { group }))
+    }
+
+    /// The same of a join or preview that is under way.
+    #[wasm_bindgen(js_name = explainInvitation)]
+    pub fn explain_invitation(&self, text: &str) -> Promise {
+        let invitation = Invitation::from_text(text).map_err(Failure::from);
+        self.ask(invitation.map(|invitation| Command::Explain { group: invitation.group }))
     }
 
     /// Uses a node, or hurries with one that is used already. Answers its URL as events name it.
@@ -281,7 +288,7 @@ fn reply(reply: Reply) -> Result<JsValue, Failure> {
         Reply::Links(links) => list::<convert::LinkJs, _>(links),
         Reply::Invitations(open) => list::<convert::OpenInvitationJs, _>(open),
         Reply::Nodes(nodes) => list::<convert::NodeJs, _>(nodes),
-        Reply::Tried(tried) => tried.to_string().into(),
+        Reply::Tried(tried) => to_js(&convert::TriedJs::from(&*tried)),
         Reply::Invitation(_) | _ => return Err(Failure::internal("unknown reply")),
     })
 }

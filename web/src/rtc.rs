@@ -17,7 +17,7 @@ use gloo_timers::future::TimeoutFuture;
 use js_sys::{ArrayBuffer, JSON, Object, Reflect, Uint8Array};
 use peergraph_core::address::Address;
 use peergraph_core::id::Fingerprint;
-use peergraph_core::io::{Dial, Input, LinkId, Transport};
+use peergraph_core::io::{Dial, Input, LinkFault, LinkId, Transport};
 use peergraph_core::limits::{BUFFERED_LOW_BYTES, SIGNAL_BYTES_MAX};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -176,7 +176,13 @@ impl Shared {
         let on_state = self.closure(|this, _: Event| {
             // `disconnected` may heal; the browser turns it into `failed` where it does not.
             use RtcPeerConnectionState::{Closed, Failed};
-            if matches!(this.connection.connection_state(), Failed | Closed) {
+            let state = this.connection.connection_state();
+            if state == Failed {
+                // Of one that never was open: no check was answered, or the keys did not fit, and browsers do not tell.
+                this.deafen();
+                let fault = LinkFault::Silent;
+                (this.report)(Input::LinkFailed { link: this.link, fault });
+            } else if state == Closed {
                 this.down();
             }
         });

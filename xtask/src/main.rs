@@ -8,11 +8,13 @@
 //! | `imports.rs` | what a wasm module imports |
 //! | `browser.rs` | Chromium and its driver |
 //! | `demo.rs` | `cargo xtask demo`: a node on loopback with the demo pages |
+//! | `meet.rs` | `cargo xtask meet`: people meet on real hosts, as often and as quickly as promised |
 //! | `test.rs` | `cargo xtask test`: every check, with a table at the end |
 
 mod browser;
 mod demo;
 mod imports;
+mod meet;
 mod shell;
 mod test;
 mod toolchain;
@@ -41,6 +43,10 @@ Usage: cargo xtask TASK [OPTION…]
   test                    run every check of the project; exit code 1 when one of them failed
       --fast              leave out what needs a browser or npm
 
+  meet                    the bars of meeting, on real hosts in a network of their own: dead addresses, a far node,
+                          restarts, busy processors; exit code 1 when one of them is missed
+      --few               a tenth of the repetitions
+
   wasm                    build the npm package into web/pkg, and the module of examples/graph
       --profile web|dev   of the package: small and optimised, or quick to build and with function names [web]
 
@@ -60,6 +66,9 @@ enum Task {
     },
     Test {
         fast: bool,
+    },
+    Meet {
+        few: bool,
     },
     Wasm {
         profile: Profile,
@@ -85,6 +94,7 @@ fn main() -> ExitCode {
     let done = match task {
         Task::Demo { port, data, release } => demo::run(port, data, release),
         Task::Test { fast } => test::run(fast),
+        Task::Meet { few } => meet::run(few),
         Task::Wasm { profile } => {
             wasm::package(profile).and_then(|_| wasm::graph()).map(|()| ExitCode::SUCCESS)
         }
@@ -118,6 +128,7 @@ impl Task {
             Some(Value(name)) => match name.to_str() {
                 Some("demo") => Task::Demo { port: 8080, data: None, release: false },
                 Some("test") => Task::Test { fast: false },
+                Some("meet") => Task::Meet { few: false },
                 Some("wasm") => Task::Wasm { profile: Profile::Web },
                 Some("sim") => return Task::forward("sim", args),
                 Some("bench") => return Task::bench(args),
@@ -135,6 +146,7 @@ impl Task {
                 (Task::Demo { data, .. }, Long("data")) => *data = Some(args.value()?.into()),
                 (Task::Demo { release, .. }, Long("release")) => *release = true,
                 (Task::Test { fast }, Long("fast")) => *fast = true,
+                (Task::Meet { few }, Long("few")) => *few = true,
                 (Task::Wasm { profile }, Long("profile")) => {
                     *profile = args.value()?.parse_with(Profile::named)?;
                 }
@@ -174,6 +186,7 @@ mod tests {
             Ok(Task::Demo { port: 81, data: Some("here".into()), release: true })
         );
         assert_eq!(parse("test --fast"), Ok(Task::Test { fast: true }));
+        assert_eq!(parse("meet --few"), Ok(Task::Meet { few: true }));
         assert_eq!(parse("wasm --profile dev"), Ok(Task::Wasm { profile: Profile::Dev }));
         assert_eq!(parse("demo --help"), Ok(Task::Help));
         assert_eq!(parse("test --port 81"), Err("invalid option '--port'".into()));

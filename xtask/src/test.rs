@@ -173,7 +173,7 @@ fn node_tests(folder: &Path, browser: &Browser) -> Command {
 
 /// What was done so far.
 #[derive(Default)]
-struct Steps {
+pub(crate) struct Steps {
     done: Vec<Step>,
 }
 
@@ -190,7 +190,11 @@ enum Outcome {
 
 impl Steps {
     /// Runs a step. What it returns is there only when it passed.
-    fn run<T>(&mut self, name: &'static str, work: impl FnOnce() -> Result<T>) -> Option<T> {
+    pub(crate) fn run<T>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Option<T> {
         say(format!("-- {name}"));
         let start = Instant::now();
         let result = work();
@@ -207,7 +211,7 @@ impl Steps {
     }
 
     /// Runs a step with what earlier steps made; without it, the step has failed.
-    fn run_with<I, T>(
+    pub(crate) fn run_with<I, T>(
         &mut self,
         name: &'static str,
         input: Option<I>,
@@ -216,11 +220,11 @@ impl Steps {
         self.run(name, || work(input.ok_or_else(|| anyhow!("a step that it needs has failed"))?))
     }
 
-    fn all_passed(&self) -> bool {
+    pub(crate) fn all_passed(&self) -> bool {
         !self.done.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)))
     }
 
-    fn print_table(&self) {
+    pub(crate) fn print_table(&self) {
         println!("\n{:<26} {:<8} {:>8}", "step", "result", "seconds");
         for Step { name, outcome, took } in &self.done {
             let (result, why) = match outcome {

@@ -279,7 +279,8 @@ impl Group {
     /// What was tried to find somebody since we had a neighbour last.
     pub(crate) fn tell_tried(&self, dialer: &Dialer) -> Tried {
         let nodes = dialer.states().map(|(url, _, state)| (url.clone(), state.clone()));
-        self.trace.tell(nodes.collect(), self.neighbours().count())
+        let neighbours = u32::try_from(self.neighbours().count()).unwrap_or(u32::MAX);
+        self.trace.tell(nodes.collect(), neighbours)
     }
 
     /// Notes a link that is being offered for this graph: to a node, or to whoever has a seat.

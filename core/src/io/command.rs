@@ -72,7 +72,8 @@ pub enum Command {
         /// The invitation, as in [`InvitationInfo::id`].
         invitation: RecordId,
     },
-    /// Make an invitation; only members whose role may invite. → [`Reply::Invitation`]
+    /// Make an invitation; only members whose role may invite. → [`Reply::Invitation`] once its record is durable; the record
+    /// may travel before
     Invite {
         /// The group.
         group: GroupId,

@@ -195,6 +195,19 @@ pub enum NodeState {
     Forgotten,
 }
 
+impl NodeState {
+    /// A short stable word for programs, the same in every host.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Trying => "trying",
+            Self::Known { .. } => "known",
+            Self::Linked { .. } => "linked",
+            Self::Failed { .. } => "unreachable",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
 /// Why a named node is not reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

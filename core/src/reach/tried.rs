@@ -16,7 +16,7 @@ pub struct Tried {
     /// Nodes that the application or the invitation named, and how far each is.
     pub nodes: Vec<(NodeUrl, NodeState)>,
     /// Neighbours that the group has: with one there is nothing to do.
-    pub neighbours: usize,
+    pub neighbours: u32,
     /// The places that were tried last, in the order in which they were begun. At most [`PLACES_TRIED_MAX`].
     pub places: Vec<Place>,
     /// Addresses that were dialled.
@@ -251,10 +251,9 @@ impl Trace {
 
     /// What the program at the other end of a link says of the group.
     pub(crate) fn told(&mut self, link: LinkId, outcome: Outcome) {
-        match outcome {
-            Outcome::NotInGroup => self.strangers = self.strangers.saturating_add(1),
-            _ => self.members = self.members.saturating_add(1),
-        }
+        let count =
+            if outcome == Outcome::NotInGroup { &mut self.strangers } else { &mut self.members };
+        *count = count.saturating_add(1);
         if !self.entries.iter().any(|entry| entry.link == link) {
             self.add(link, None, PlaceSource::Link);
         }
@@ -281,7 +280,7 @@ impl Trace {
     }
 
     /// What is told of it.
-    pub(crate) fn tell(&self, nodes: Vec<(NodeUrl, NodeState)>, neighbours: usize) -> Tried {
+    pub(crate) fn tell(&self, nodes: Vec<(NodeUrl, NodeState)>, neighbours: u32) -> Tried {
         let &Self { addresses, unreached, strangers, seats, offers, members, .. } = self;
         let places = self.entries.iter().map(|entry| entry.place.clone()).collect();
         Tried { nodes, neighbours, places, addresses, unreached, strangers, seats, offers, members }
@@ -314,8 +313,8 @@ impl Tried {
             return "a member was reached that may not let you in: wait until the inviter is online, then try again";
         }
         if self.seats > 0 {
-            return "others of the group are at the node, but no connection to them came to be, since a firewall or \
-                    router is between: name a node that is a member and can be reached from the internet";
+            return "others of the group were at the node, but no connection to them came to be: try again in a minute; if \
+                    that fails too, a firewall or router is between, and a node that is a member would help";
         }
         if self.has_node() {
             return "the node is reached, but nobody of the group is at it: ask the inviter to open the application, then \

@@ -3,7 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use peergraph::{Host, Invitation, NodeState, NodeUrl};
+use anyhow::{Context as _, Result};
+use peergraph::{
+    Address, CommandError, Group, Host, Invitation, JoinError, LinkInfo, NodeState, NodeUrl, Place,
+    Tried,
+};
+use serde_json::{Value, json};
+
+use super::group::{MEET_WAIT, has_others, meets};
+use super::output::plain;
+use super::{Global, find_group, members, output, with_host};
 
 /// How long an invitation waits for the nodes in it to be looked up. Guess: the slowest of good
 /// networks.
@@ -42,6 +51,17 @@ pub(super) fn warn_of_nodes(host: &Host, invitation: &Invitation) {
     if named.iter().any(leads) {
         return;
     }
+    let here = |address: &Address| matches!(address, Address::Rtc { socket, .. } if socket.ip().is_loopback());
+    if named.is_empty() && !invitation.addresses.is_empty() && invitation.addresses.iter().all(here)
+    {
+        note!(
+            "Warning: this link works on this machine alone, since the last node with this data folder listened on \
+             {} only, and no other node is named. Let it listen elsewhere (peergraph node --udp ADDR), or name a node that \
+             both sides reach (--node URL), and make another link.",
+            invitation.addresses.iter().map(ToString::to_string).next().unwrap_or_default()
+        );
+        return;
+    }
     if named.is_empty() {
         note!(
             "Warning: no node is in this link. It works only while a program with this data folder runs on this machine, \
@@ -74,8 +94,102 @@ fn state_text(state: &NodeState) -> String {
     }
 }
 
+/// The places that were tried, one a line, to follow an error.
+pub(super) fn places(tried: &Tried) -> String {
+    tried.places.iter().map(|place| format!("\n  {}", plain(&place.to_string()))).collect()
+}
+
+/// The same of an error, if it is that nobody was found.
+pub(crate) fn places_of(error: &anyhow::Error) -> String {
+    let of = |cause: &(dyn std::error::Error + 'static)| {
+        if let Some(JoinError::Command(CommandError::Node(error))) = cause.downcast_ref() {
+            return error.tried().map(places);
+        }
+        if let Some(CommandError::Node(error)) = cause.downcast_ref() {
+            return error.tried().map(places);
+        }
+        None
+    };
+    error.chain().find_map(of).unwrap_or_default()
+}
+
+/// What was tried, as JSON.
+pub(super) fn tried_json(tried: &Tried) -> Value {
+    let node = |(url, state): &(NodeUrl, NodeState)| {
+        let fault = match state {
+            NodeState::Failed { fault } => Some(fault.to_string()),
+            NodeState::Trying | NodeState::Known { .. } | NodeState::Linked { .. } => None,
+            NodeState::Forgotten => None,
+        };
+        json!({ "url": url.to_string(), "state": state.word(), "fault": fault })
+    };
+    let place = |place: &Place| {
+        json!({
+            "address": place.address.as_ref().map(ToString::to_string),
+            "from": place.from.word(),
+            "outcome": place.outcome.word(),
+            "text": place.to_string(),
+        })
+    };
+    json!({
+        "neighbours": tried.neighbours,
+        "nodes": tried.nodes.iter().map(node).collect::<Vec<_>>(),
+        "places": tried.places.iter().map(place).collect::<Vec<_>>(),
+        "addresses": tried.addresses,
+        "unreached": tried.unreached,
+        "strangers": tried.strangers,
+        "seats": tried.seats,
+        "offers": tried.offers,
+        "members": tried.members,
+        "cure": tried.cure(),
+    })
+}
+
+/// Whom a group has found; if nobody, what was tried and what to do.
+pub(super) async fn explain(global: &Global, wanted: &str) -> Result<()> {
+    with_host(global, async |host| {
+        let mut events = host.events();
+        let group = find_group(host, wanted).await?;
+        let others = has_others(host, &group).await?;
+        let met = others && meets(host, &group, &mut events, MEET_WAIT.min(global.timeout)).await;
+        let links = host.links().await.context("listing links")?;
+        let neighbours: Vec<&LinkInfo> =
+            links.iter().filter(|link| link.graphs.contains(&group.id())).collect();
+        let tried = group.explain().await.context("asking what was tried")?;
+        if global.json {
+            let mut told = tried_json(&tried);
+            let peers = neighbours.iter().filter_map(|link| Some(link.peer?.to_string()));
+            told["peers"] = peers.collect::<Vec<_>>().into();
+            return output::line(told);
+        }
+        if met || !neighbours.is_empty() {
+            let members = members::list(&group).await?;
+            for link in neighbours {
+                let Some(peer) = link.peer else { continue };
+                let way = if link.direct { "direct" } else { "over a WebSocket" };
+                let name = members::name_of(&members, peer);
+                output::line(format!("neighbour {}: {name}, {way}", &peer.to_string()[..8]))?;
+            }
+            return Ok(());
+        }
+        if !others {
+            return output::line(
+                "No other member is known: invite somebody, see `peergraph group invite`",
+            );
+        }
+        for (url, state) in &tried.nodes {
+            output::line(format!("node {url} {}", state_text(state)))?;
+        }
+        for place in &tried.places {
+            output::line(plain(&place.to_string()))?;
+        }
+        output::line(format!("Nobody is found: {}", tried.cure()))
+    })
+    .await
+}
+
 /// What was reached, in lines to follow an error, and what to do.
-pub(super) async fn found(host: &Host) -> String {
+pub(super) async fn found(host: &Host, group: &Group) -> String {
     let nodes = host.nodes();
     let mut lines: Vec<String> =
         nodes.iter().map(|(url, state)| format!("  node {url} {}", state_text(state))).collect();
@@ -88,6 +202,10 @@ pub(super) async fn found(host: &Host) -> String {
         (1, _) => "  1 program was reached, and is no neighbour in this group".to_owned(),
         (peers, _) => format!("  {peers} programs were reached, none a neighbour in this group"),
     });
+    if let Ok(tried) = group.explain().await {
+        let places = tried.places.iter().map(|place| format!("  {}", plain(&place.to_string())));
+        lines.extend(places);
+    }
     let advice = if nodes.is_empty() {
         "name a node that both sides reach with --node URL; without one, members are found only at the addresses of \
          earlier meetings"

@@ -11,7 +11,7 @@ use peergraph::{
 };
 use serde_json::json;
 
-use super::found::found;
+use super::found::{self, found, places};
 use super::invitation::{self, InviteArguments};
 use super::members::{self, PromoteArguments, ReinstateArguments, RevokeArguments};
 use super::password::Password;
@@ -100,6 +100,11 @@ pub(crate) enum GroupCommand {
         /// Id, beginning of the id, or name
         group: String,
     },
+    /// Say whom a group has found, or what was tried to find somebody and what to do
+    Explain {
+        /// Id, beginning of the id, or name
+        group: String,
+    },
     /// Give a member another role, or other roles of the application
     Promote(PromoteArguments),
     /// Take a membership away; what they published stays unless you say otherwise
@@ -157,10 +162,12 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
             // A link that is none is told before anything is started.
             let invitation = parse_invitation(&link).context("reading the invitation")?;
             let password = match invitation.summary().password {
-                true => Some(
-                    peergraph::Password::new(password.read()?.as_str())
-                        .context("reading the password")?,
-                ),
+                // One that can be none was not the inviter's choice.
+                true => {
+                    Some(peergraph::Password::new(password.read()?.as_str()).map_err(|_| {
+                        anyhow!("the password is wrong: one has 8 to 256 bytes; ask for it again")
+                    })?)
+                }
                 false => None,
             };
             with_host(global, async |host| join(global, host, &link, password).await).await
@@ -188,6 +195,7 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
         }
         GroupCommand::Members { group } => members::members(global, &group).await,
         GroupCommand::Nodes { group } => members::nodes(global, &group).await,
+        GroupCommand::Explain { group } => found::explain(global, &group).await,
         GroupCommand::Promote(arguments) => members::promote(global, arguments).await,
         GroupCommand::Revoke(arguments) => members::revoke(global, arguments).await,
         GroupCommand::Reinstate(arguments) => members::reinstate(global, arguments).await,
@@ -224,7 +232,7 @@ pub(super) async fn change_with(
             note!(
                 "No other member was met within {} s: this is stored here, and others learn of it when one is met.\n{}",
                 wait.as_secs(),
-                found(host).await
+                found(host, &group).await
             );
         }
         Ok(())
@@ -322,7 +330,7 @@ async fn join(
 async fn explain(host: &Host, link: &str) -> String {
     let Ok(invitation) = parse_invitation(link) else { return String::new() };
     match host.explain(invitation.group).await {
-        Ok(tried) => tried.to_string(),
+        Ok(tried) => format!("{tried}{}", places(&tried)),
         Err(error) => error.to_string(),
     }
 }

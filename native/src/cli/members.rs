@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use futures::StreamExt as _;
 use peergraph::{
-    CertificateId, Event, Events, Grant, Group, MemberInfo, PeerId, Reason, Role, Target,
+    CertificateId, Event, Events, Grant, Group, Host, MemberInfo, PeerId, Reason, Role, Target,
 };
 use serde_json::json;
 
+use super::found::found;
 use super::group::{MEET_WAIT, change, change_with, has_others, meets};
 use super::{Global, find_group, output, with_host};
 
@@ -74,7 +75,9 @@ impl GrantArguments {
 
 pub(super) async fn members(global: &Global, wanted: &str) -> Result<()> {
     with_host(global, async |host| {
+        let mut events = host.events();
         let group = find_group(host, wanted).await?;
+        presence_told(global, host, &group, &mut events).await?;
         let members = list(&group).await?;
         for member in &members {
             print(global, &members, member)?;
@@ -88,17 +91,7 @@ pub(super) async fn nodes(global: &Global, wanted: &str) -> Result<()> {
     with_host(global, async |host| {
         let mut events = host.events();
         let group = find_group(host, wanted).await?;
-        let wait = MEET_WAIT.min(global.timeout);
-        if has_others(host, &group).await? {
-            if meets(host, &group, &mut events, wait).await {
-                let _ = tokio::time::timeout(wait, everybody_has_come(&group, &mut events)).await;
-            } else {
-                note!(
-                    "No other member was met within {} s: this is what was known before. Is a node known (--node URL)?",
-                    wait.as_secs()
-                );
-            }
-        }
+        presence_told(global, host, &group, &mut events).await?;
         let members = list(&group).await?;
         for node in group.nodes().await.context("listing nodes")? {
             if global.json {
@@ -111,6 +104,29 @@ pub(super) async fn nodes(global: &Global, wanted: &str) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// Waits until those who are here have said so; if nobody is met, says why.
+async fn presence_told(
+    global: &Global,
+    host: &Host,
+    group: &Group,
+    events: &mut Events,
+) -> Result<()> {
+    let wait = MEET_WAIT.min(global.timeout);
+    if !has_others(host, group).await? {
+        return Ok(());
+    }
+    if meets(host, group, events, wait).await {
+        let _ = tokio::time::timeout(wait, everybody_has_come(group, events)).await;
+    } else {
+        note!(
+            "No other member was met within {} s: this is what was known before.\n{}",
+            wait.as_secs(),
+            found(host, group).await
+        );
+    }
+    Ok(())
 }
 
 /// Waits until no node has come for a while: one that was alone says that it is here when it has met us.

@@ -129,7 +129,7 @@ pub(super) async fn publish(global: &Global, arguments: PublishArguments) -> Res
             }
             None => publish_lines(global, &group, &arguments, &delivery).await?,
         }
-        wait_sent(global, host, arguments.wait, &delivery).await
+        wait_sent(global, host, &group, arguments.wait, &delivery).await
     })
     .await
 }
@@ -216,6 +216,7 @@ fn lines(file: &str) -> Result<mpsc::Receiver<std::io::Result<Vec<u8>>>> {
 async fn wait_sent(
     global: &Global,
     host: &Host,
+    group: &Group,
     wait: Option<Wait>,
     delivery: &Delivery,
 ) -> Result<()> {
@@ -231,7 +232,7 @@ async fn wait_sent(
     let records = if left == 1 { "1 record".to_owned() } else { format!("{left} records") };
     let what = format!(
         "{records} reached no neighbour within {seconds} s: stored here, and sent when a member is met.\n{}",
-        found(host).await
+        found(host, group).await
     );
     if wait == Some(Wait::Sent) {
         return Err(anyhow!(what));
@@ -285,7 +286,7 @@ pub(super) async fn records(global: &Global, arguments: RecordsArguments) -> Res
 pub(super) async fn watch(global: &Global, arguments: WatchArguments) -> Result<()> {
     let mut printed = Printed::default();
     loop {
-        let host = global.start().await?;
+        let host = global.start_to_stay().await?;
         let result = tokio::select! {
             result = watch_on(global, &arguments, &host, &mut printed) => result.map(|()| true),
             // To be told to end is no failure of a command that would go on for ever.
@@ -361,7 +362,7 @@ async fn watch_on(
 async fn tell_if_alone(host: &Host, group: &Group) -> Result<()> {
     tokio::time::sleep(MEET_WAIT).await;
     if has_others(host, group).await? && group.neighbours().await?.is_empty() {
-        note!("No other member is met yet; looking on.\n{}", found(host).await);
+        note!("No other member is met yet; looking on.\n{}", found(host, group).await);
     }
     std::future::pending().await
 }

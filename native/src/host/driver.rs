@@ -501,10 +501,8 @@ impl Driver {
             Ok(channel) => self.bind(link, channel),
             Err(error) => {
                 tracing::debug!(link = link.0, %error, "data channel not begun");
-                let fault = match error {
-                    DialError::NoRoute => LinkFault::Unreachable,
-                    _ => LinkFault::Unknown,
-                };
+                let no_route = error == DialError::NoRoute;
+                let fault = if no_route { LinkFault::Unreachable } else { LinkFault::Unknown };
                 self.inputs.push_back(Input::LinkFailed { link, fault });
             }
         }

@@ -1,6 +1,7 @@
 //! The program `peergraph`, from outside: exit codes, messages, and what wrong input does.
 
 mod between;
+mod dead;
 mod groups;
 mod identities;
 mod input;

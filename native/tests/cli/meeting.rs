@@ -13,6 +13,15 @@ fn rounds() -> usize {
     std::env::var("ROUNDS").ok().and_then(|it| it.parse().ok()).unwrap_or(2)
 }
 
+/// Fails what took longer than `BOUND_MS`, if that is set: `cargo xtask meet`.
+pub(crate) fn within_bound(times: impl IntoIterator<Item = Duration>) {
+    let bound = std::env::var("BOUND_MS").ok().and_then(|it| it.parse().ok());
+    let bound = bound.map_or(Duration::MAX, Duration::from_millis);
+    for time in times {
+        assert!(time <= bound, "{time:?}");
+    }
+}
+
 /// The socket of a URL of the form `http://IP:PORT`.
 fn socket(url: &str) -> SocketAddr {
     url.trim_start_matches("http://").trim_end_matches('/').parse().expect("an address")
@@ -96,6 +105,7 @@ fn every_group_of_one_inviter_is_joined() {
         let joined = one(&run_with_input(bob, &join, link.as_bytes()));
         assert_eq!(joined["name"], *group);
         println!("{group}: {:?}", begun.elapsed());
+        within_bound([begun.elapsed()]);
     }
 }
 
@@ -144,6 +154,113 @@ fn addresses_in_a_link_outlive_the_command_that_made_it() {
     assert_eq!(adas.line()["payload"], "hello", "it runs");
     let joined = run_with_input(bob.path(), &["--json", "group", "join"], link.as_bytes());
     assert_eq!(one(&joined)["records"], 1);
+}
+
+/// Goal: whoever waits for an inviter that comes back, or for a node that does, is let in within 5 s
+/// of that. Method: Bob's join begins while nobody is there; times are printed, and `BOUND_MS` fails
+/// longer ones.
+#[test]
+fn inviter_that_comes_back_during_a_join_is_found() {
+    let (node, ada) = (folder(), folder());
+    let (node, ada) = (node.path(), ada.path());
+    let place = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let http = place.local_addr().expect("bound").to_string();
+    drop(place);
+    let serve = ["--json", "--name", "Node", "node", "--http", &http];
+    let url = format!("http://{http}");
+    for by_node in [false, true] {
+        let group = if by_node { "by node" } else { "by address" };
+        if by_node {
+            ok(&run(ada, &["--node", &url, "group", "create", group]));
+        } else {
+            ok(&run(ada, &["group", "create", group]));
+        }
+        publish_here(ada, group, "hello");
+        let link = ok(&run(ada, &["group", "invite", group]));
+        let bob = folder();
+        let mut joining = Running::start(
+            bob.path(),
+            &["--json", "--timeout", "5m", "group", "join", link.trim()],
+        );
+        std::thread::sleep(Duration::from_secs(8));
+        let begun = Instant::now();
+        let _node = by_node.then(|| Running::start(node, &serve));
+        let mut adas = Running::start(ada, &["--json", "watch", group]);
+        assert_eq!(joining.line()["name"], group);
+        println!("{group}: joined {:?} after the inviter came back", begun.elapsed());
+        within_bound([begun.elapsed()]);
+        assert_eq!(adas.line()["payload"], "hello");
+    }
+}
+
+/// Goal: a link names addresses that are true when it is used. Method: a node that listens on
+/// loopback alone; a command with its data folder makes the link while it is away.
+#[test]
+fn link_of_a_node_on_loopback_names_no_other_address() {
+    let (ada, bob) = (folder(), folder());
+    let ada = ada.path();
+    ok(&run(ada, &["group", "create", "Trip"]));
+    publish_here(ada, "Trip", "hello");
+    drop(Running::node(ada));
+    let invited = run(ada, &["group", "invite", "Trip"]);
+    let link = ok(&invited);
+    let invitation = peergraph::parse_invitation(&link).expect("an invitation");
+    let [peergraph::Address::Rtc { socket, .. }] = invitation.addresses[..] else {
+        panic!("{:?}", invitation.addresses)
+    };
+    assert!(socket.ip().is_loopback(), "{socket}");
+    assert!(text(&invited.stderr).contains("on this machine alone"), "{}", text(&invited.stderr));
+    let node = Running::node(ada);
+    let joined = run_with_input(bob.path(), &["--json", "group", "join"], link.as_bytes());
+    assert_eq!(one(&joined)["records"], 1);
+    drop(node);
+
+    // A program that listens everywhere takes the place of the node.
+    let mut watch = Running::start(ada, &["--json", "watch", "Trip"]);
+    assert_eq!(watch.line()["payload"], "hello", "it runs");
+    drop(watch);
+    let identities = std::fs::read_dir(ada.join("identities")).expect("a folder");
+    let identity = identities.flatten().next().expect("Ada's").path();
+    let kept = std::fs::read_to_string(identity.join("port")).expect("kept");
+    assert_eq!(kept, format!("{}\n", socket.port()));
+}
+
+/// Goal: a search that finds nobody says for each place what came of it, and what to do; one that
+/// has found somebody says whom. Method: a link to a closed port and to a node where nobody is.
+#[test]
+fn what_was_tried_is_told_place_by_place() {
+    let (node, ada, bob) = (folder(), folder(), folder());
+    let (_node, url) = Running::node(node.path());
+    let (ada, bob) = (ada.path(), bob.path());
+    ok(&run(ada, &["--node", &url, "group", "create", "Trip"]));
+    publish_here(ada, "Trip", "hello");
+    let link = ok(&run(ada, &["group", "invite", "Trip"]));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let dead = format!("ws://{}/link", closed.local_addr().expect("bound"));
+    drop(closed);
+    let join = ["--node", &dead, "--timeout", "4s", "group", "join", link.trim()];
+    let failed = run(bob, &join);
+    let refused = format!("{dead}, a named node: refused");
+    let parts = [refused.as_str(), "a named node: reached, but it is not in this group", "inviter"];
+    fails(&failed, 1, &parts);
+    let preview = ["invitation", "show", link.trim(), "--preview", "--timeout", "60s"];
+    let asked = run(bob, &preview);
+    let said = text(&asked.stderr);
+    assert!(said.contains("no member who tells") && said.contains(&refused), "{said}");
+
+    let mut adas = Running::start(ada, &["--json", "watch", "Trip"]);
+    assert_eq!(adas.line()["payload"], "hello", "it runs");
+    ok(&run(bob, &["group", "join", link.trim()]));
+    let found = ok(&run(bob, &["group", "explain", "Trip"]));
+    assert!(found.contains(": ada, direct"), "{found}");
+    let found = one(&run(bob, &["--json", "group", "explain", "Trip"]));
+    assert_eq!((&found["neighbours"], &found["places"]), (&1.into(), &json("[]")));
+    drop(adas);
+    let alone = one(&run(bob, &["--json", "--timeout", "3s", "group", "explain", "Trip"]));
+    assert_eq!(alone["neighbours"], 0);
+    let outcomes = alone["places"].as_array().expect("a list").iter();
+    let outcomes: Vec<_> = outcomes.map(|place| place["outcome"].as_str().expect("text")).collect();
+    assert!(outcomes.contains(&"refused") && outcomes.contains(&"not-in-group"), "{alone}");
 }
 
 /// Goal: `[::]` takes both families over TCP and UDP, and both are told the truth.
@@ -280,6 +397,7 @@ fn readme_flow_through_a_node_40_ms_away() {
             met.push(begun.elapsed());
         }
         println!("round {round}: joined in {joined:?}, met again in {met:?}");
+        within_bound(met.into_iter().chain([joined]));
     }
 }
 
@@ -334,6 +452,7 @@ fn rust_flow_through_a_node_40_ms_away() {
             met.push(begun.elapsed());
         }
         println!("round {round}: joined in {took:?}, met again in {met:?}");
+        within_bound(met.into_iter().chain([took]));
         for host in [ada, bob] {
             host.shutdown().await.expect("ends");
         }

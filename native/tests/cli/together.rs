@@ -85,6 +85,9 @@ fn membership_changed_by_one_program_reaches_the_other() {
 
     let mut bobs = Running::start(bob, &["--json", "watch", "Trip"]);
     assert_eq!(bobs.line()["payload"], "from Bob", "it runs");
+    let listed = ok(&run(ada, &["group", "members", "Trip"]));
+    let bobs_line = listed.lines().find(|line| line.contains("  Bob  ")).expect("he is one");
+    assert!(bobs_line.contains(", here,"), "{listed}");
     let promote =
         ["--json", "group", "promote", "Trip", "Bob", "--role", "inviting", "--as", "cook"];
     let promoted = one(&run(ada, &promote));

@@ -118,15 +118,11 @@ fn core_news(event: Event) -> Option<NewsJs> {
 
 fn named_node(url: &NodeUrl, state: NodeState) -> NewsJs {
     let url = url.to_string();
-    let (word, addresses, error) = match state {
-        NodeState::Trying => ("trying", Vec::new(), None),
-        NodeState::Known { addresses } => ("known", texts(addresses), None),
-        NodeState::Linked { .. } => ("linked", Vec::new(), None),
-        NodeState::Forgotten => ("forgotten", Vec::new(), None),
-        NodeState::Failed { fault } => {
-            let error = Failure::unreachable_node(&url, fault);
-            ("unreachable", Vec::new(), Some(error))
-        }
+    let word = state.word();
+    let (addresses, error) = match state {
+        NodeState::Known { addresses } => (texts(addresses), None),
+        NodeState::Failed { fault } => (Vec::new(), Some(Failure::unreachable_node(&url, fault))),
+        NodeState::Trying | NodeState::Linked { .. } | NodeState::Forgotten => (Vec::new(), None),
     };
     NewsJs::Node { url, state: word, addresses, error }
 }
