@@ -90,6 +90,8 @@ pub(crate) struct Group {
     /// Whether a sync was ever completed, or we are the creator.
     ready: bool,
     joining: Option<Joining>,
+    /// Whether our membership is durable.
+    joined: bool,
     presence_max: u64,
     peer_time: PeerTime,
     /// What became of our membership, as the application was told.
@@ -333,6 +335,7 @@ impl Group {
             chain: None,
             ready: false,
             joining: None,
+            joined: false,
             presence_max: PRESENCE_MAX_DEFAULT,
             peer_time: PeerTime::default(),
             own_standing: Standing::Member,
@@ -422,6 +425,7 @@ impl Group {
         group.roll.choose(chain.clone(), 0);
         group.chain = Some(chain);
         group.ready = saved.ready;
+        group.joined = true;
         group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
         let mut peers = saved.known_of.unwrap_or_default().into_iter();
         let peer_of = |peer: Option<PeerId>| peer.filter(|peer| *peer != PeerId::default());
@@ -563,6 +567,7 @@ impl Group {
                 Timer::Judge => self.enforce(ctx, links),
                 Timer::Renew => self.renew(ctx),
                 Timer::SafetyNet => self.safety_net(ctx, links),
+                Timer::Save if !self.joined => self.save_membership(ctx),
                 Timer::Save => self.save(ctx),
                 Timer::Sync => self.resume_syncs(ctx, links),
                 Timer::Turn => self.look_at_turns(ctx, links),

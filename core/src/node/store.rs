@@ -99,11 +99,14 @@ impl Node {
                 Some(group) => group.not_durable(&mut ctx!(self), *written, fault),
                 None => self.published_in_vain(&written),
             },
-            Commit::Group { group, request } => {
+            Commit::Group { group, request: Some(request) } => {
                 // Nothing of it is kept: it was never there.
                 self.groups.remove(&group);
-                if let Some(request) = request {
-                    self.done(request, Err(Error::Store(fault)));
+                self.done(request, Err(Error::Store(fault)));
+            }
+            Commit::Group { group, request: None } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.not_joined(&mut ctx!(self), fault);
                 }
             }
             Commit::Grant { .. } => {}
