@@ -155,8 +155,13 @@ impl Node {
 
     /// The store is read.
     pub(super) fn opened(&mut self) {
+        let waiting = self.waiting.take().unwrap_or_default();
         for group in self.groups.values_mut() {
             group.start(&mut ctx!(self));
+        }
+        // Nodes that were reached meanwhile.
+        for id in self.groups.keys().copied().collect::<Vec<_>>() {
+            self.look_on_links(id, self.dialer.named_links());
         }
         let nodes: Vec<_> = self.groups.values().flat_map(|group| group.nodes().to_vec()).collect();
         for node in nodes {
@@ -164,7 +169,7 @@ impl Node {
             let _ = self.dialer.name(self.now.mono, node);
         }
         self.outbox.push_back(Output::Event(Event::Opened));
-        for (request, command) in self.waiting.take().unwrap_or_default() {
+        for (request, command) in waiting {
             self.command(request, command);
         }
     }
