@@ -617,6 +617,9 @@ impl Group {
             (kind::NOT_GRANTED, SlotState::Redeeming) => {
                 self.on_not_granted(ctx, links, link, body)?;
             }
+            (kind::CONNECT, SlotState::Neighbour | SlotState::Idle) if slot.welcomed_ahead => {
+                self.on_late_connect(ctx, link, body)?;
+            }
             // Both asked at once: who opened the graph has its way.
             (kind::CONNECT, SlotState::Connecting) if slot.opener => {}
             (

@@ -171,7 +171,9 @@ impl Group {
         (self.known, self.nodes) = (later.known, later.nodes);
         // Who was away for the earlier join may be back.
         self.tried.clear();
-        let asked = self.slots.iter().filter(|(_, slot)| slot.state == SlotState::Redeeming);
+        let ahead = |slot: &Slot| slot.state == SlotState::Opening && slot.proved_ahead;
+        let asked = self.slots.iter();
+        let asked = asked.filter(|(_, slot)| slot.state == SlotState::Redeeming || ahead(slot));
         if let Some(joining) = &mut self.joining {
             joining.outdated.extend(asked.map(|(&link, _)| link));
         }
