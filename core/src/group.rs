@@ -90,6 +90,8 @@ pub(crate) struct Group {
     /// Whether a sync was ever completed, or we are the creator.
     ready: bool,
     joining: Option<Joining>,
+    /// Whether our membership is durable.
+    joined: bool,
     presence_max: u64,
     peer_time: PeerTime,
     /// What became of our membership, as the application was told.
@@ -332,6 +334,7 @@ impl Group {
             chain: None,
             ready: false,
             joining: None,
+            joined: false,
             presence_max: PRESENCE_MAX_DEFAULT,
             peer_time: PeerTime::default(),
             own_standing: Standing::Member,
@@ -421,6 +424,7 @@ impl Group {
         group.roll.choose(chain.clone(), 0);
         group.chain = Some(chain);
         group.ready = saved.ready;
+        group.joined = true;
         group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
         let mut peers = saved.known_of.unwrap_or_default().into_iter();
         let peer_of = |peer: Option<PeerId>| peer.filter(|peer| *peer != PeerId::default());
@@ -562,6 +566,7 @@ impl Group {
                 Timer::Judge => self.enforce(ctx, links),
                 Timer::Renew => self.renew(ctx),
                 Timer::SafetyNet => self.safety_net(ctx, links),
+                Timer::Save if !self.joined => self.save_membership(ctx),
                 Timer::Save => self.save(ctx),
                 Timer::Sync => self.resume_syncs(ctx, links),
                 Timer::Turn => self.look_at_turns(ctx, links),
@@ -610,6 +615,9 @@ impl Group {
             (kind::GRANTED, SlotState::Redeeming) => self.on_granted(ctx, links, link, body)?,
             (kind::NOT_GRANTED, SlotState::Redeeming) => {
                 self.on_not_granted(ctx, links, link, body)?;
+            }
+            (kind::CONNECT, SlotState::Neighbour | SlotState::Idle) if slot.welcomed_ahead => {
+                self.on_late_connect(ctx, link, body)?;
             }
             // Both asked at once: who opened the graph has its way.
             (kind::CONNECT, SlotState::Connecting) if slot.opener => {}

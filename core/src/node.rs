@@ -393,7 +393,8 @@ impl Node {
         }
         let kept = self.keep_one(link);
         self.serve(kept, won.wants.iter().any(|want| matches!(want, Want::Named(_))));
-        if rendezvous && kept == link && self.links.get(link).is_some_and(|link| link.initiator) {
+        let ours = self.links.get(link).is_some_and(|link| link.initiator);
+        if rendezvous && kept == link && ours && self.waiting.is_none() {
             for group in self.groups.keys().copied().collect::<Vec<_>>() {
                 self.sit_at(group, link);
             }
@@ -421,6 +422,10 @@ impl Node {
 
     /// Uses a link for what it is for, and for every group that has nobody.
     fn serve(&mut self, link: LinkId, named: bool) {
+        if self.waiting.is_some() {
+            // Groups are half read.
+            return;
+        }
         let ours = self.links.get(link).is_some_and(|link| link.initiator);
         let purpose = self.purposes.get(&link).cloned().unwrap_or_default();
         for id in self.groups.keys().copied().collect::<Vec<_>>() {

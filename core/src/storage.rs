@@ -44,7 +44,7 @@ impl Class {
 pub(crate) enum Commit {
     /// A record.
     Record { group: GroupId, written: Box<Written> },
-    /// A new group, or a membership of one.
+    /// A new group, which a request waits for, or a membership of one.
     Group { group: GroupId, request: Option<RequestId> },
     /// A redemption: the membership may go out.
     Grant { group: GroupId, link: LinkId, slot: u16, chain: Vec<u8> },

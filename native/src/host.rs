@@ -173,7 +173,8 @@ impl Host {
     }
 
     /// Joins the group of an invitation: a link (`https://…#…`), its text, or anything that holds it. Done when the membership
-    /// is held and durable; records arrive after that. The nodes in the link, and its page if that is a node, are used, and
+    /// is held; it is durable a moment later (if this program crashes before, the same invitation can be used again), and records
+    /// arrive. The nodes in the link, and its page if that is a node, are used, and
     /// kept in the data folder ([`Folder::nodes`](crate::Folder::nodes)).
     ///
     /// # Errors

@@ -407,7 +407,9 @@ export class Peer<T = Payloads> extends EventTarget {
   explain(link: string | URL, options?: Waits): Promise<Tried>;
   /**
    * Joins by a link, its text, or anything that holds it. A later try takes the place of one under way, which fails as
-   * `"busy"`. Done when a membership is held; a group that one is in is done at once.
+   * `"busy"`. Done when a membership is held, which is stored a moment later: the peer's event `group` tells when, and
+   * `storage` if it cannot be. If the page is gone before that, the same link works again. A group that one is in is done
+   * at once.
    */
   join(link: string | URL, options?: { password?: string } & Waits): Promise<Group<T>>;
   /** All groups of this identity. */

@@ -13,6 +13,10 @@
 //! Whoever refuses shows its membership too; one that does not stand, or does not show that it does, is `Refused`, not
 //! `Idle`: it may ask again, and nothing else that it says is heard.
 //!
+//! Two questions are not waited for. A newcomer that meets somebody at a table proves its invitation right behind `OPEN`: who
+//! sits there knows of the group, or is the node that has the table, which learns no more by it. A member that grants a
+//! membership answers the newcomer's `CONNECT` before it comes, right behind `GRANTED`.
+//!
 //! Above the maximum we refuse, with referrals, unless who asks has nobody: then a neighbour makes room. How many there
 //! are otherwise is the matter of upkeep (`upkeep.rs`). Source: reference 3.3–3.6.
 use super::announce::Late;
@@ -30,6 +34,7 @@ use crate::link::Links;
 use crate::node::Ctx;
 use crate::reach::dial::Want;
 use crate::reach::tried::Trace;
+use crate::roll::Standing;
 use crate::time::Time;
 use crate::wire::{self, AckOf, Connect, Open, Reason, Refuse, Welcome, kind};
 use bytes::Bytes;
@@ -55,6 +60,10 @@ pub(super) struct Slot {
     pub(super) synced: bool,
     /// Whether our security provider did not let it be a neighbour.
     pub(super) turned_away: bool,
+    /// Whether we proved our invitation before the other end answered to `OPEN`.
+    pub(super) proved_ahead: bool,
+    /// Whether we became its neighbour with the membership that we granted: its `CONNECT` is still to come.
+    pub(super) welcomed_ahead: bool,
     /// Records that it does not let in, by short id.
     pub(super) declined: BTreeSet<u64>,
     /// Records of which it has a version that we do not let in: which.
@@ -127,6 +136,9 @@ impl Group {
         let (node, peer) = (ready.node, ready.peer);
         self.slots.insert(link, Slot::new(number, true, SlotState::Opening, node, peer, ctx));
         self.send(ctx, links, link, kind::OPEN, &Open { tag });
+        if self.attempts.get(&link) == Some(&Attempt::Seat) {
+            self.redeem_ahead(ctx, links, link);
+        }
     }
 
     /// Whether a tag names this group.
@@ -182,7 +194,11 @@ impl Group {
         if !bool::from(expected.as_bytes().ct_eq(tag.as_bytes())) {
             return Err(Misbehaved::Membership);
         }
-        if self.is_member() {
+        if self.slots.get(&link).is_some_and(|slot| slot.proved_ahead) {
+            // Even if others have let us in meanwhile: the answer comes.
+            self.set_state(link, SlotState::Redeeming);
+            self.look_on(ctx, links, link);
+        } else if self.is_member() {
             self.connect_on(ctx, links, link);
         } else {
             // If all that was asked is answered already, a later join finds this link.
@@ -275,7 +291,71 @@ impl Group {
             self.refuse(ctx, links, link, Refuse::because(Reason::Busy, referrals));
             return Ok(());
         }
-        let Some(ours) = &self.chain else { return Err(Misbehaved::Unexpected) };
+        self.welcome(ctx, links, link, addresses);
+        if newcomer {
+            self.give_newest(ctx, link);
+        }
+        Ok(())
+    }
+
+    /// Becomes the neighbour of a newcomer that we have just given its membership, without being asked, if there is room.
+    pub(super) fn welcome_ahead(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        chain: &[u8],
+    ) {
+        let Some(slot) = self.slots.get(&link).filter(|slot| slot.state == SlotState::Guest) else {
+            return;
+        };
+        let node = slot.node;
+        let full = self.neighbours().count() >= ctx.config.neighbours.maximum;
+        if full || self.neighbours().any(|(_, slot)| slot.node == node) {
+            return;
+        }
+        // It may have been revoked meanwhile, or ended.
+        let Ok(chain) = self.verify_membership(ctx, links, link, chain) else { return };
+        if self.roll.standing(&chain, ctx.now.wall) != Standing::Member
+            || !self.admit_at(ctx, links, link, chain)
+        {
+            return;
+        }
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.welcomed_ahead = true;
+        }
+        self.welcome(ctx, links, link, Vec::new());
+        self.give_newest(ctx, link);
+    }
+
+    /// A neighbour asks to become one whom we have welcomed ahead: what it says of itself is new.
+    pub(super) fn on_late_connect(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let Connect { addresses, .. } = wire::decode(body)?;
+        if addresses.len() > limits::ADDRESSES_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
+        slot.welcomed_ahead = false;
+        slot.addresses.clone_from(&addresses);
+        let peer = slot.peer;
+        self.know(ctx, peer, &addresses);
+        Ok(())
+    }
+
+    fn welcome(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        addresses: Vec<Address>,
+    ) {
+        let Some(node) = self.slots.get(&link).map(|slot| slot.node) else { return };
+        let Some(ours) = &self.chain else { return };
         let welcome = Welcome {
             chain: crate::cert::encode_chain(ours.certificates()),
             addresses: ctx.addresses.to_vec(),
@@ -284,10 +364,6 @@ impl Group {
         };
         self.send(ctx, links, link, kind::WELCOME, &welcome);
         self.neighbour_up(ctx, links, link, false, addresses);
-        if newcomer {
-            self.give_newest(ctx, link);
-        }
-        Ok(())
     }
 
     pub(super) fn on_welcome(
@@ -545,6 +621,8 @@ impl Slot {
             sync: Syncing::default(),
             synced: false,
             turned_away: false,
+            proved_ahead: false,
+            welcomed_ahead: false,
             declined: BTreeSet::new(),
             refused: BTreeMap::new(),
             in_vain: InVain::default(),

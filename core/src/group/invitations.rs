@@ -10,7 +10,7 @@
 //! are counted across partitions says `roll.rs`, rule 7.
 use super::internal::{invitation_id, redemption_id, redemption_payload};
 use super::membership::{Internal, Signer, kind_of};
-use super::{Group, OpenInvitation, SlotState};
+use super::{Group, OpenInvitation, Proof, SlotState};
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
 use crate::id::{PeerId, PeerPrefix, RecordId};
@@ -183,6 +183,28 @@ impl Group {
         link: LinkId,
         secret: &BearerSecret,
     ) {
+        self.set_state(link, SlotState::Redeeming);
+        self.send_redeem(ctx, links, link, secret);
+    }
+
+    /// The same right behind our `OPEN`, before we are answered.
+    pub(super) fn redeem_ahead(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        let wanted = self.joining.as_ref().and_then(|joining| joining.wanted.as_ref());
+        let Some((_, Proof::Link(secret))) = wanted else { return };
+        let secret = secret.clone();
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.proved_ahead = true;
+        }
+        self.send_redeem(ctx, links, link, &secret);
+    }
+
+    fn send_redeem(
+        &self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        secret: &BearerSecret,
+    ) {
         let (key, me) = (secret.public_key(), ctx.identity.peer_id());
         let message = invitation::proof_message(self.id, &key, me);
         let consent = ctx.config.provider.sign(ctx.identity, Domain::Redemption, &message);
@@ -191,7 +213,6 @@ impl Group {
             proof: secret.prove(self.id, me).to_vec(),
             consent: consent.to_vec(),
         };
-        self.set_state(link, SlotState::Redeeming);
         self.send(ctx, links, link, kind::REDEEM, &redeem);
     }
 
@@ -331,7 +352,9 @@ impl Group {
         chain: Vec<u8>,
     ) {
         if self.slots.get(&link).is_some_and(|here| here.number == slot) {
-            self.send(ctx, links, link, kind::GRANTED, &Granted { chain });
+            let granted = Granted { chain };
+            self.send(ctx, links, link, kind::GRANTED, &granted);
+            self.welcome_ahead(ctx, links, link, &granted.chain);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::id::RecordId;
 use crate::identity::GroupKey;
 use crate::invitation::{Invitation, InvitationKind};
-use crate::io::{Event, Output, Properties, Reply, RequestId};
+use crate::io::{Event, Output, Properties, Reply, RequestId, StoreFault};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
@@ -23,6 +23,8 @@ use std::time::Duration;
 /// How long a join looks for somebody who can let us in. Guess: twice what attempts that hang take, and less than the
 /// patience of a command, whose user is to read what was tried.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(25);
+/// When a membership is written again that the disk refused. Guess: people make room in minutes, and it costs little.
+const SAVED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// How the core publishes a record of its own. The default is a new one of ours, as long as our membership.
 #[derive(Default)]
@@ -170,7 +172,9 @@ impl Group {
         (self.known, self.nodes) = (later.known, later.nodes);
         // Who was away for the earlier join may be back.
         self.tried.clear();
-        let asked = self.slots.iter().filter(|(_, slot)| slot.state == SlotState::Redeeming);
+        let ahead = |slot: &Slot| slot.state == SlotState::Opening && slot.proved_ahead;
+        let asked = self.slots.iter();
+        let asked = asked.filter(|(_, slot)| slot.state == SlotState::Redeeming || ahead(slot));
         if let Some(joining) = &mut self.joining {
             joining.outdated.extend(asked.map(|(&link, _)| link));
         }
@@ -219,8 +223,26 @@ impl Group {
         self.joining = None;
         // Whom we let in from now on we renew.
         self.timers.set(Timer::Renew, ctx.now.mono);
+        self.save_membership(ctx);
+        // Not when it is durable: after a crash before that the invitation is good for the same membership, and who waits
+        // for the disk sees its first record later.
+        let result = Ok(Reply::Group(self.info()));
+        ctx.out.push_back(Output::Done { request, result });
+    }
+
+    /// Writes our membership; the application is told when it is durable.
+    pub(super) fn save_membership(&mut self, ctx: &mut Ctx<'_>) {
+        if self.chain.is_none() {
+            return;
+        }
         self.save(ctx);
-        self.commit(ctx, Commit::Group { group: self.id, request: Some(request) });
+        self.commit(ctx, Commit::Group { group: self.id, request: None });
+    }
+
+    /// The disk refused the membership: we are a member until we end, and try again.
+    pub(crate) fn not_joined(&mut self, ctx: &mut Ctx<'_>, fault: StoreFault) {
+        self.event(ctx, Event::StoreFailed { fault });
+        self.timers.set_if_unarmed(Timer::Save, ctx.now.mono.after(SAVED_AGAIN_AFTER));
     }
 
     /// Our own certificate chain as a record, so that everybody can check what we publish. It goes out before the
@@ -299,6 +321,7 @@ impl Group {
 
     /// The membership is durable.
     pub(crate) fn joined(&mut self, ctx: &mut Ctx<'_>, request: Option<RequestId>) {
+        self.joined = true;
         let info = self.info();
         if let Some(request) = request {
             let result = Ok(Reply::Group(info.clone()));

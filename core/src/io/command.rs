@@ -80,7 +80,9 @@ pub enum Command {
         /// For whom.
         invite: Invite,
     },
-    /// Join the group of an invitation. Done when a membership is held, durable; events tell of links and sync.
+    /// Join the group of an invitation. Done when a membership is held; it is durable a moment later, which
+    /// [`Event::Group`](super::Event::Group) tells. After a crash in that moment the same identity joins again, by the
+    /// same invitation and whatever its uses, and gets the same membership.
     /// A group that this identity is in already is done at once. A later one for the same group takes the place of one
     /// that is under way, which fails with [`Error::Busy`](crate::error::Error::Busy). → [`Reply::Group`]
     Join {

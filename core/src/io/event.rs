@@ -102,7 +102,7 @@ pub enum Event {
         /// How far.
         phase: SyncPhase,
     },
-    /// A group was joined, changed its properties, or our membership changed.
+    /// A group was made or joined, and that is durable; it changed its properties, or our membership changed.
     Group(GroupInfo),
     /// No neighbour can be found for this group with what is known. The application can
     /// [`Connect`](super::Command::Connect).

@@ -27,7 +27,9 @@ impl Node {
             self.done(request, Err(Error::Closing));
             return;
         }
-        if let Some(waiting) = &mut self.waiting {
+        // A link takes a while, and nothing of the store.
+        let reads = !matches!(command, Command::Connect { .. });
+        if let Some(waiting) = self.waiting.as_mut().filter(|_| reads) {
             if waiting.len() < WAITING_MAX {
                 waiting.push((request, command));
             } else {
@@ -263,6 +265,11 @@ impl Node {
             links.extend(ready.collect::<Vec<_>>().into_iter().rev().take(ASKED_MAX));
         }
         self.groups.insert(id, Box::new(group));
+        self.look_on_links(id, links);
+    }
+
+    /// Looks for a group on these links, and at the rendezvous nodes.
+    pub(super) fn look_on_links(&mut self, id: GroupId, links: Vec<LinkId>) {
         for link in links {
             self.open(id, link);
         }

@@ -103,11 +103,14 @@ impl Node {
                 Some(group) => group.not_durable(&mut ctx!(self), *written, fault),
                 None => self.published_in_vain(&written),
             },
-            Commit::Group { group, request } => {
+            Commit::Group { group, request: Some(request) } => {
                 // Nothing of it is kept: it was never there.
                 self.groups.remove(&group);
-                if let Some(request) = request {
-                    self.done(request, Err(Error::Store(fault)));
+                self.done(request, Err(Error::Store(fault)));
+            }
+            Commit::Group { group, request: None } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.not_joined(&mut ctx!(self), fault);
                 }
             }
             Commit::Grant { .. } => {}
@@ -157,8 +160,13 @@ impl Node {
 
     /// The store is read.
     pub(super) fn opened(&mut self) {
+        let waiting = self.waiting.take().unwrap_or_default();
         for group in self.groups.values_mut() {
             group.start(&mut ctx!(self));
+        }
+        // Nodes that were reached meanwhile.
+        for id in self.groups.keys().copied().collect::<Vec<_>>() {
+            self.look_on_links(id, self.dialer.named_links());
         }
         let nodes: Vec<_> = self.groups.values().flat_map(|group| group.nodes().to_vec()).collect();
         for node in nodes {
@@ -166,7 +174,7 @@ impl Node {
             let _ = self.dialer.name(self.now.mono, node, By::Group);
         }
         self.outbox.push_back(Output::Event(Event::Opened));
-        for (request, command) in self.waiting.take().unwrap_or_default() {
+        for (request, command) in waiting {
             self.command(request, command);
         }
     }
