@@ -17,12 +17,12 @@ pub struct BearerSecret {
 
 impl BearerSecret {
     /// Takes 16 secret random bytes.
-    pub fn from_bytes(seed: [u8; SECRET_BYTES]) -> Self {
-        Self { seed: Zeroizing::new(seed) }
+    pub fn from_bytes(seed: impl Into<Zeroizing<[u8; SECRET_BYTES]>>) -> Self {
+        Self { seed: seed.into() }
     }
 
     /// The secret bytes, for the text of the invitation.
-    pub(super) fn as_bytes(&self) -> &[u8; SECRET_BYTES] {
+    pub(crate) fn as_bytes(&self) -> &[u8; SECRET_BYTES] {
         &self.seed
     }
 

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::group::{Group, preview_of_bound};
 use crate::identity;
 use crate::invitation::{Invitation, InvitationKind};
-use crate::io::{Command, LinkId, LinkInfo, Output, Reply, RequestId};
+use crate::io::{Command, LinkId, LinkInfo, Output, Reply, RequestId, StoreFault};
 use crate::limits;
 use crate::node_url::NodeUrl;
 use crate::password::Password;
@@ -170,6 +170,10 @@ impl Node {
         request: RequestId,
     ) -> Result<(), Error> {
         let nodes = invitation.nodes.clone();
+        if self.storage.is_unread(invitation.group) {
+            // What the store says of it would be written over.
+            return Err(Error::Store(StoreFault::Damaged));
+        }
         if let Some(group) = self.groups.get_mut(&invitation.group) {
             if group.is_member() {
                 let info = group.info();
