@@ -158,6 +158,9 @@ impl Error {
             Self::Store(StoreFault::QuotaExceeded) => "storage-full",
             Self::Store(StoreFault::ReadOnly) => "storage-read-only",
             Self::Store(StoreFault::Broken) => "storage-failed",
+            Self::Store(StoreFault::Damaged) => "storage-damaged",
+            Self::Store(StoreFault::OtherIdentity) => "storage-of-another",
+            Self::Store(StoreFault::OtherVersion) => "storage-of-another-version",
             Self::Closing => "closing",
             Self::Busy => "busy",
         }

@@ -45,10 +45,10 @@ use crate::address::Address;
 use crate::cert::{self, CertError, Certificate, VerifiedChain};
 use crate::error::Misbehaved;
 use crate::id::{GroupId, NodeId, PeerId, RecordId, RootPin};
-use crate::identity::{GroupKey, PublicKey, Verify};
+use crate::identity::{GroupKey, Identity, PublicKey, Verify};
 use crate::index::Index;
 use crate::invitation::BearerSecret;
-use crate::io::{Event, GroupInfo, LinkId, Output, RequestId};
+use crate::io::{Event, GroupInfo, LinkId, Output, RequestId, StoreFault};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
@@ -58,11 +58,11 @@ use crate::policy::Grant;
 use crate::reach::tried::Trace;
 use crate::record::Attribute;
 use crate::roll::{Roll, Standing};
+use crate::sealed::Secrets;
 use crate::storage::{self, Class, Commit};
 use crate::time::{Place, Time, Timers, WallTime};
 use crate::wire::{self, kind};
 use bytes::Bytes;
-use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -283,8 +283,6 @@ struct Saved {
     root: Vec<u8>,
     #[n(1)]
     name: String,
-    #[cbor(n(2), with = "minicbor::bytes")]
-    key: Option<Vec<u8>>,
     #[cbor(n(3), with = "minicbor::bytes")]
     chain: Vec<u8>,
     #[n(4)]
@@ -293,8 +291,6 @@ struct Saved {
     peer_time_shift: i64,
     #[n(6)]
     known: Vec<Vec<Address>>,
-    #[n(7)]
-    passwords: Option<Vec<(RecordId, ByteArray<32>)>>,
     /// With lives in milliseconds.
     #[n(8)]
     refreshed: Option<Vec<(RecordId, u64)>>,
@@ -311,6 +307,26 @@ struct Saved {
     /// As text.
     #[n(18)]
     nodes: Option<Vec<String>>,
+    /// See [`FORMAT`].
+    #[n(19)]
+    format: u32,
+    /// What nobody else may know, see `sealed.rs`.
+    #[cbor(n(20), with = "minicbor::bytes")]
+    secrets: Option<Vec<u8>>,
+    /// How often passwords were tried in vain: invitation, source, failures.
+    #[n(21)]
+    tries: Option<Vec<(RecordId, u64, u32)>>,
+}
+
+/// The form of [`Saved`]. One of another form is refused with the reason: it may name secrets that this one does not.
+const FORMAT: u32 = 2;
+
+/// The part of [`Saved`] that every form has.
+#[derive(Decode)]
+#[cbor(map)]
+struct Form {
+    #[n(19)]
+    format: Option<u32>,
 }
 
 impl Group {
@@ -402,25 +418,37 @@ impl Group {
         self.root.as_ref().expect("members know the root")
     }
 
-    /// Restores a group from its saved form. `None` if it does not hold; the store is ours, so that means damage.
+    /// Restores a group from its saved form, or says why that does not hold.
     pub(crate) fn restore(
         id: GroupId,
         bytes: &[u8],
         verify: Verify,
         table_secret: u64,
-    ) -> Option<Self> {
-        let saved: Saved = minicbor::decode(bytes).ok()?;
-        let root = Certificate::from_der(&saved.root).ok()?;
-        let certificates = cert::decode_chain(&saved.chain).ok()?;
-        let chain = cert::verify_chain(&certificates, id, verify).ok()?;
+        identity: &Identity,
+        now: Time,
+    ) -> Result<Self, StoreFault> {
+        let damaged = StoreFault::Damaged;
+        let Form { format } = minicbor::decode(bytes).map_err(|_| damaged)?;
+        if format != Some(FORMAT) {
+            return Err(StoreFault::OtherVersion);
+        }
+        let saved: Saved = minicbor::decode(bytes).map_err(|_| damaged)?;
+        let root = Certificate::from_der(&saved.root).map_err(|_| damaged)?;
+        let certificates = cert::decode_chain(&saved.chain).map_err(|_| damaged)?;
+        let chain = cert::verify_chain(&certificates, id, verify).map_err(|_| damaged)?;
         if *chain.root() != root || saved.pin.is_some_and(|pin| pin != RootPin::of(root.der())) {
-            return None;
+            return Err(damaged);
         }
-        let mut group =
-            Self::new(table_secret, saved.name, VerifiedChain::owner(&root, verify).ok()?);
-        if let Some(key) = saved.key {
-            group.key = Some(GroupKey::from_bytes(&key).ok()?);
+        if chain.peer() != identity.peer_id() {
+            return Err(StoreFault::OtherIdentity);
         }
+        let owner = VerifiedChain::owner(&root, verify).map_err(|_| damaged)?;
+        let mut group = Self::new(table_secret, saved.name, owner);
+        if let Some(sealed) = saved.secrets {
+            let secrets = group.open_secrets(identity, &sealed).ok_or(damaged)?;
+            group.take_secrets(secrets).ok_or(damaged)?;
+        }
+        group.take_password_tries(now, saved.tries.unwrap_or_default());
         group.roll.choose(chain.clone(), 0);
         group.chain = Some(chain);
         group.ready = saved.ready;
@@ -433,13 +461,34 @@ impl Group {
             known.map(|addresses| Known { peer: peer_of(peers.next()), addresses }).collect();
         let nodes = saved.nodes.unwrap_or_default();
         group.nodes = nodes.iter().filter_map(|url| url.parse().ok()).collect();
-        for (id, secret) in saved.passwords.unwrap_or_default() {
-            group.passwords.known.insert(id, Secret::from_bytes(secret.into()));
-        }
         let lives = saved.refreshed.unwrap_or_default().into_iter();
         group.refreshed = lives.map(|(id, ms)| (id, Duration::from_millis(ms))).collect();
         group.hidden = saved.hidden.unwrap_or_default().into_iter().collect();
-        Some(group)
+        Ok(group)
+    }
+
+    fn open_secrets(&self, identity: &Identity, sealed: &[u8]) -> Option<Secrets> {
+        let opened = identity.sealer().open(&storage::info_key(self.id), sealed).ok()?;
+        Secrets::from_bytes(&opened).ok()
+    }
+
+    fn take_secrets(&mut self, secrets: Secrets) -> Option<()> {
+        if let Some(key) = &secrets.group_key {
+            self.key = Some(GroupKey::from_bytes(key).ok()?);
+        }
+        let passwords = secrets.passwords.into_iter();
+        self.passwords.known = passwords.map(|(id, it)| (id, Secret::from_bytes(it))).collect();
+        Some(())
+    }
+
+    /// The secrets of this group, sealed for the store; nothing where there are none.
+    fn seal_secrets(&self, identity: &Identity) -> Option<Vec<u8>> {
+        let secrets = Secrets {
+            group_key: self.key.as_ref().map(GroupKey::to_bytes),
+            passwords: self.password_secrets(),
+        };
+        let place = storage::info_key(self.id);
+        (!secrets.is_empty()).then(|| identity.sealer().seal(&place, &secrets.to_bytes()))
     }
 
     /// Writes what is kept of the group besides its records.
@@ -448,7 +497,6 @@ impl Group {
         let saved = Saved {
             root: self.root().der().to_vec(),
             name: self.name.clone(),
-            key: self.key.as_ref().map(|key| key.to_bytes().to_vec()),
             chain: cert::encode_chain(chain.certificates()),
             ready: self.ready,
             peer_time_shift: self.peer_time.shift_ms(),
@@ -457,9 +505,9 @@ impl Group {
             nodes: Some(self.nodes.iter().map(ToString::to_string).collect()),
             known: self.known.iter().map(|known| known.addresses.clone()).collect(),
             known_of: Some(self.known.iter().map(|known| known.peer.unwrap_or_default()).collect()),
-            passwords: Some(
-                self.password_secrets().into_iter().map(|(id, it)| (id, it.into())).collect(),
-            ),
+            format: FORMAT,
+            secrets: self.seal_secrets(ctx.identity),
+            tries: Some(self.password_tries()).filter(|tries| !tries.is_empty()),
             refreshed: Some(
                 self.refreshed.iter().map(|(&id, life)| (id, life.as_millis() as u64)).collect(),
             ),

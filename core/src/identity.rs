@@ -16,6 +16,7 @@ use crate::id::{GroupId, PeerId};
 use crate::limits::CERTIFICATE_BYTES_MAX;
 use crate::name::PeerName;
 pub use crate::name::{NameError, check_name};
+use crate::sealed::Sealer;
 use crate::time::WallTime;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use minicbor::bytes::{ByteArray, ByteVec};
@@ -234,12 +235,12 @@ impl Identity {
     /// Makes an identity from 32 secret and 16 public random bytes. `name` is shown to people; it need not be
     /// unique.
     pub fn generate(
-        secret: [u8; 32],
+        secret: impl Into<Zeroizing<[u8; 32]>>,
         serial: [u8; 16],
         name: &str,
         now: WallTime,
     ) -> Result<Self, NameError> {
-        let secret = Zeroizing::new(secret);
+        let secret = secret.into();
         Self::certified(SigningKey::from_bytes(&secret), name, "", serial, now)
     }
 
@@ -315,6 +316,11 @@ impl Identity {
         sign(&self.key, tbs)
     }
 
+    /// What seals and opens the secrets in this identity's store.
+    pub(crate) fn sealer(&self) -> Sealer {
+        Sealer::of(self.key.as_bytes())
+    }
+
     /// Secret key and certificate, for the host's own private file or database. Not protected by anything.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         Stored::new(&self.key, Some(&self.certificate)).to_bytes()
@@ -377,8 +383,8 @@ pub struct GroupKey {
 
 impl GroupKey {
     /// Makes a group key from 32 secret random bytes.
-    pub fn generate(secret: [u8; 32]) -> Self {
-        let secret = Zeroizing::new(secret);
+    pub fn generate(secret: impl Into<Zeroizing<[u8; 32]>>) -> Self {
+        let secret = secret.into();
         Self { key: SigningKey::from_bytes(&secret) }
     }
 
@@ -402,9 +408,14 @@ impl GroupKey {
         sign(&self.key, tbs)
     }
 
-    /// The secret key, for the host's own private storage. Not protected by anything.
+    /// The secret key. Not protected by anything: a store holds it sealed ([`sealed`](crate::sealed)).
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         Stored::new(&self.key, None).to_bytes()
+    }
+
+    /// The secret bytes of which the key was made.
+    pub(crate) fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_bytes())
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.

@@ -18,6 +18,8 @@
 //! | [`Output::Event`] | tells the application | |
 //! | [`Output::Idle`] | waits for the next fact, or until `wake` | [`Input::Timeout`] |
 //!
+//! Before each batch of inputs a host mixes fresh randomness in: [`Node::stir`](crate::node::Node::stir).
+//!
 //! A transport that a stranger opened gets its name from [`Node::new_link`](crate::node::Node::new_link),
 //! then `LinkUp`.
 //!
@@ -340,4 +342,15 @@ pub enum StoreFault {
     /// Anything else; the batch may or may not be applied.
     #[error("the storage failed; see the log of the host")]
     Broken,
+    /// What it says of a group does not hold. Nothing of it was changed.
+    #[error(
+        "what the store says of a group is damaged; restore it from a backup, or move it away and join again"
+    )]
+    Damaged,
+    /// It belongs to another identity, so its secrets stay closed. Nothing of it was changed.
+    #[error("the store belongs to another identity; open it with the identity that made it")]
+    OtherIdentity,
+    /// It was written by another version of this program. Nothing of it was changed.
+    #[error("the store was written by another version of this program; open it with that one")]
+    OtherVersion,
 }

@@ -23,7 +23,9 @@
 //!
 //! * **The drain rule.** After each [`handle`](node::Node::handle), [`poll`](node::Node::poll) to
 //!   [`Output::Idle`](io::Output::Idle) before the next. `handle` asserts it. The deadline rides on `Idle`.
-//! * The same seed and the same inputs give the same outputs, on every platform.
+//! * The same seed, the same inputs and the same fresh bytes give the same outputs, on every platform.
+//! * Whenever it wakes, a host gives 32 fresh bytes of its system to [`stir`](node::Node::stir), before it hands the node
+//!   what woke it. So copies of one state, such as restored snapshots of a virtual machine, repeat no key and no nonce.
 //! * A peer's fault costs that peer its link, and nobody else anything. Network bytes never panic.
 //! * A record that was checked travels on and is shown at once. It is acknowledged to others, answered to its publisher
 //!   and told as [`Stored`](io::Event::Stored) only when the host says that it is durable.
@@ -33,7 +35,7 @@
 //!
 //! [`io`] (the whole border; its two parts are for the application), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
 //! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
-//! [`reconcile`]; [`share`] (whose part of a bound is whose).
+//! [`reconcile`]; [`share`] (whose part of a bound is whose). Secrets: [`identity`], [`sealed`] (in a store), [`password`], `random.rs`, `noise.rs`.
 pub mod address;
 mod budget;
 pub mod cert;
@@ -55,15 +57,18 @@ mod noise;
 pub mod password;
 pub mod policy;
 pub mod provider;
+mod random;
 mod reach;
 pub mod reconcile;
 pub mod record;
 pub mod roll;
+pub mod sealed;
 #[cfg(feature = "serde")]
 mod serial;
 pub mod share;
 mod storage;
 pub mod stored;
+mod stretch;
 pub mod symbols;
 mod table;
 pub mod time;

@@ -224,9 +224,11 @@ pub const REVOCATION_STANDING_MAX: usize = 8_192;
 pub const INTERNAL_PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a password. Guess. A longer one is refused.
 pub const PASSWORD_BYTES_MAX: usize = 256;
-/// Newcomers whose failed passwords are remembered, per invitation. Guess. One goes for the next; what all of them tried
-/// together is counted all the same.
+/// Places from which passwords were tried that are remembered, per invitation. Guess. A further one takes the place and
+/// the failures of the one with the fewest.
 pub const PASSWORD_SOURCES_MAX: usize = 256;
+/// Newcomers of one such place whose failures are remembered, per invitation. Guess. As above.
+pub const PASSWORD_PEERS_MAX: usize = 16;
 /// Application roles of one membership. Guess. A certificate with more is refused.
 pub const APP_ROLES_MAX: usize = 16;
 /// Characters of the name of an application role. Guess. As above.

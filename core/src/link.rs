@@ -25,14 +25,12 @@ use crate::identity::{Domain, PublicKey};
 use crate::io::{CloseReason, LinkId, Outbox, Output, Transport};
 use crate::limits;
 use crate::node::Ctx;
-use crate::noise::{Handshake, Seal, TAG_BYTES};
+use crate::noise::{self, Handshake, SEAL_BYTES, Seal};
 use crate::time::{Deadlines, Now, Time};
 use crate::wire::{self, Hello, Introduction, Message};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use rand_chacha::rand_core::Rng as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// Who was heard within this time need not be asked. Guess: many round trips.
 const ASKED_AFTER: Duration = Duration::from_secs(1);
@@ -47,6 +45,8 @@ pub(crate) struct Links {
     made: u64,
     checks: Deadlines<LinkId>,
     half_open: usize,
+    /// What frames are sealed with besides their keys, until the host wakes again.
+    salt: u64,
 }
 
 /// One link.
@@ -112,6 +112,11 @@ pub(crate) enum Received {
 }
 
 impl Links {
+    /// Takes a new salt for the frames that are sealed from here on.
+    pub(crate) fn salt(&mut self, salt: u64) {
+        self.salt = salt;
+    }
+
     /// Names a new link.
     pub(crate) fn create(&mut self, now: Now, initiator: bool) -> LinkId {
         self.made += 1;
@@ -197,8 +202,7 @@ impl Links {
         if !matches!(link.state, State::Opening) {
             return;
         }
-        let mut ephemeral = Zeroizing::new([0; 32]);
-        ctx.rng.fill_bytes(&mut ephemeral[..]);
+        let ephemeral = ctx.rng.secret();
         let handshake =
             Handshake::new(link.initiator, transport, ctx.noise, ephemeral, ctx.channel);
         let handshake = Box::new(handshake);
@@ -241,7 +245,7 @@ impl Links {
     pub(crate) fn send(&mut self, now: Now, id: LinkId, message: &Message, out: &mut Outbox) {
         if let Some(link) = self.links.get_mut(&id) {
             link.said = now.mono;
-            link.send(id, message, out);
+            link.send(id, message, self.salt, out);
         }
     }
 
@@ -275,7 +279,7 @@ impl Links {
             && link.asked.is_none()
             && now.mono.since(link.heard) >= ASKED_AFTER
         {
-            link.ask(now, id, out);
+            link.ask(now, id, self.salt, out);
             self.checks.set_earlier(id, now.mono.after(limits::DOUBTED_AFTER));
         }
     }
@@ -305,11 +309,11 @@ impl Links {
         }
         let quiet = |since: Time| now.mono.since(since) >= limits::KEEPALIVE_EVERY;
         if quiet(link.heard) {
-            link.ask(now, id, out);
+            link.ask(now, id, self.salt, out);
         } else if quiet(link.said) {
             // They are heard: a word is enough, it asks for no answer.
             link.said = now.mono;
-            link.send(id, &Message::PONG, out);
+            link.send(id, &Message::PONG, self.salt, out);
         }
         let doubted = link.is_doubted(now);
         let next = match link.asked {
@@ -372,10 +376,10 @@ impl Link {
         matches!(self.state, State::Opening)
     }
 
-    fn ask(&mut self, now: Now, id: LinkId, out: &mut Outbox) {
+    fn ask(&mut self, now: Now, id: LinkId, salt: u64, out: &mut Outbox) {
         self.asked.get_or_insert(now.mono);
         self.said = now.mono;
-        self.send(id, &Message::PING, out);
+        self.send(id, &Message::PING, salt, out);
     }
 
     fn is_doubted(&self, now: Now) -> bool {
@@ -422,12 +426,12 @@ impl Link {
     }
 
     /// Splits a message into frames, seals them, and sends or queues them.
-    fn send(&mut self, id: LinkId, message: &Message, out: &mut Outbox) {
+    fn send(&mut self, id: LinkId, message: &Message, salt: u64, out: &mut Outbox) {
         let mut seal = match &mut self.state {
             State::Ready(ready) => ready.seal.as_mut(),
             State::Opening | State::Shaking { .. } => None,
         };
-        let room = limits::FRAME_BYTES_MAX - 1 - if seal.is_some() { TAG_BYTES } else { 0 };
+        let room = limits::FRAME_BYTES_MAX - 1 - if seal.is_some() { SEAL_BYTES } else { 0 };
         let bytes = message.bytes();
         let parts = bytes.len().div_ceil(room).max(1);
         if parts == 1 && seal.is_none() {
@@ -442,7 +446,7 @@ impl Link {
                 };
                 let frame = [&[first], part].concat();
                 let frame = match &mut seal {
-                    Some(seal) => seal.seal(&frame).into(),
+                    Some(seal) => seal.seal(&frame, salt).into(),
                     None => Bytes::from(frame),
                 };
                 self.queued_bytes += frame.len();
@@ -480,6 +484,7 @@ impl Link {
         if handshake.is_my_turn() {
             return Err(Misbehaved::Unexpected);
         }
+        let hash = handshake.hash();
         let payload = handshake.read(message).map_err(|_| Misbehaved::Handshake)?;
         match handshake.their_public() {
             None => {
@@ -489,7 +494,8 @@ impl Link {
                 }
             }
             Some(public) => {
-                *their_introduction = Some(Box::new(introduced(ctx, public, &payload, *direct)?));
+                let claim = noise::claim(!self.initiator, &hash, public);
+                *their_introduction = Some(Box::new(introduced(ctx, &claim, &payload, *direct)?));
             }
         }
         self.shake(ctx, id);
@@ -504,16 +510,20 @@ impl Link {
             let payload = if first {
                 wire::encode(&Hello { version: wire::VERSION })
             } else {
+                let claim = noise::claim(self.initiator, &handshake.hash(), ctx.noise.public());
+                let provider = &ctx.config.provider;
+                let signature = provider.sign(ctx.identity, Domain::Handshake, &claim);
                 wire::encode(&Introduction {
                     version: wire::VERSION,
                     certificate: ctx.identity.certificate().der().to_vec(),
-                    signature: ctx.proof.to_vec(),
+                    signature: signature.to_vec(),
                     nonce: ctx.nonce,
                     rendezvous: ctx.config.rendezvous.then_some(true),
                 })
             };
             let message = Bytes::from(handshake.write(&payload));
-            self.send(id, &Message::of(&message), ctx.out);
+            // Not sealed yet: the handshake protects its own messages.
+            self.send(id, &Message::of(&message), 0, ctx.out);
         }
         let State::Shaking { handshake, .. } = &self.state else { return };
         if !handshake.is_finished() {
@@ -532,10 +542,10 @@ impl Link {
     }
 }
 
-/// Checks who the other end says it is.
+/// Checks who the other end says it is: its identity has signed `claim`.
 fn introduced(
     ctx: &Ctx<'_>,
-    public: &[u8],
+    claim: &[u8],
     payload: &[u8],
     direct: bool,
 ) -> Result<Ready, Misbehaved> {
@@ -547,7 +557,7 @@ fn introduced(
     let signature: [u8; 64] =
         introduction.signature.as_slice().try_into().map_err(|_| Misbehaved::IdentityProof)?;
     let key: PublicKey = certificate.subject_key();
-    let signed = Domain::Handshake.message(public);
+    let signed = Domain::Handshake.message(claim);
     if !(ctx.checks.verify)(&key, &signed, &signature) {
         return Err(Misbehaved::IdentityProof);
     }

@@ -19,6 +19,7 @@ use crate::link::{Checked, Links, Received};
 use crate::node_url::NodeUrl;
 use crate::noise::StaticKey;
 use crate::provider::{Channel, Checks, Membership, Provider};
+use crate::random::Random;
 use crate::reach::dial::{Dialer, Step, Want, Wish};
 use crate::reach::purpose::Purpose;
 use crate::reach::rendezvous::Tables;
@@ -28,11 +29,9 @@ use crate::storage::Storage;
 use crate::time::{Now, Time};
 use crate::wire::{self, Message, kind};
 use bytes::Bytes;
-use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use rand_chacha::rand_core::Rng as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 pub use crate::config::{BadConfig, Neighbours, UnfitNeighbours};
 
@@ -89,7 +88,7 @@ impl Default for Share {
 /// What modules share while one input is handled.
 pub(crate) struct Ctx<'a> {
     pub(crate) now: Now,
-    pub(crate) rng: &'a mut ChaCha12Rng,
+    pub(crate) rng: &'a mut Random,
     pub(crate) identity: &'a Identity,
     pub(crate) config: &'a Config,
     pub(crate) checks: Checks,
@@ -102,8 +101,6 @@ pub(crate) struct Ctx<'a> {
     /// See [`next_version`](crate::record::next_version).
     pub(crate) version_salt: u16,
     pub(crate) noise: &'a StaticKey,
-    /// The identity's signature over the public half of `noise`.
-    pub(crate) proof: &'a [u8; 64],
     /// Where we can be dialled.
     pub(crate) addresses: &'a [Address],
     pub(crate) out: &'a mut Outbox,
@@ -125,6 +122,7 @@ pub(crate) struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
+    /// Random bytes that others may see. Secrets come from [`Random::secret`].
     pub(crate) fn random_bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.rng.fill_bytes(&mut bytes);
@@ -148,8 +146,7 @@ pub struct Node {
     id: NodeId,
     nonce: NodeNonce,
     noise: StaticKey,
-    proof: [u8; 64],
-    rng: ChaCha12Rng,
+    rng: Random,
     table_secret: u64,
     now: Now,
     outbox: Outbox,
@@ -195,7 +192,6 @@ macro_rules! ctx {
             table_secret: $node.table_secret,
             version_salt: $node.table_secret as u16,
             noise: &$node.noise,
-            proof: &$node.proof,
             addresses: &$node.addresses,
             out: &mut $node.outbox,
             storage: &mut $node.storage,
@@ -218,21 +214,17 @@ mod store;
 impl Node {
     /// Creates a node and begins to read its store: [`Event::Opened`] follows. Poll it first.
     ///
-    /// `seed` is its only source of randomness: 32 bytes from the operating system, or a constant in tests.
-    pub fn new(config: Config, identity: Identity, seed: [u8; 32], now: Now) -> Self {
-        let mut rng = ChaCha12Rng::from_seed(seed);
-        let mut tables = rng.clone();
-        tables.set_stream(1);
-        let table_secret = tables.next_u64();
+    /// `seed` is where its randomness begins: 32 bytes from the operating system, or a constant in tests. More comes by
+    /// [`stir`](Self::stir).
+    pub fn new(config: Config, identity: Identity, seed: &[u8; 32], now: Now) -> Self {
+        let mut rng = Random::new(seed);
         let mut nonce = [0; NodeNonce::BYTES];
         rng.fill_bytes(&mut nonce);
         let nonce = NodeNonce::from_bytes(nonce);
         let id = NodeId::of(identity.peer_id(), nonce);
-        let mut secret = Zeroizing::new([0; 32]);
-        rng.fill_bytes(&mut secret[..]);
         let (checks, channel) = (config.provider.checks(), config.provider.channel());
-        let noise = StaticKey::new(secret, channel.curve);
-        let proof = config.provider.sign(&identity, Domain::Handshake, noise.public());
+        let noise = StaticKey::new(rng.secret(), channel.curve);
+        let table_secret = rng.next_u64();
         let mut node = Self {
             config,
             checks,
@@ -241,7 +233,6 @@ impl Node {
             id,
             nonce,
             noise,
-            proof,
             rng,
             now,
             outbox: Outbox::new(),
@@ -275,6 +266,14 @@ impl Node {
     /// Whose instance it is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Mixes 32 fresh bytes from the operating system into the node's randomness. A host does so whenever it wakes: with
+    /// an input in hand, before [`handle`](Self::handle). Then two copies of one state, such as a virtual machine and its
+    /// restored snapshot, draw no secret and use no nonce twice.
+    pub fn stir(&mut self, fresh: &[u8; 32]) {
+        self.rng.stir(fresh);
+        self.links.salt(self.rng.next_u64());
     }
 
     /// Names a link that a stranger opened to us. Report [`Input::LinkUp`] next, before anything else.

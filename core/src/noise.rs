@@ -2,8 +2,23 @@
 //!
 //! The state machine is `snow`'s; the primitives are the ones that the rest of the core uses already, and the only
 //! randomness is the ephemeral key that the node hands in.
+//!
+//! **Who is there.** Inside the handshake each end shows a signature of its identity over the handshake hash so far, its
+//! role and its static key ([`claim`]). The hash has the other end's ephemeral key in it, so the signature is fresh for
+//! that end whatever the clocks say: one that was recorded, or made for another role or another link, holds nowhere
+//! else, and whoever steals a static key alone is nobody.
+//!
+//! **What a stranger learns.** The responder shows its identity certificate in the second message, to whoever dialled: name
+//! and peer id, but no group. The initiator shows its own in the third, to whom it has read by then. Only a network that
+//! is closed by [`Channel::secret`] tells a stranger nothing.
+//!
+//! **Frames after it** are sealed as Noise seals its transport messages, in order and under one key each way, with one
+//! difference. The nonce is that of XChaCha20: 8 bytes of salt, which travel before the frame, and Noise's counter. The
+//! salt changes whenever the host mixes in fresh bytes. So a snapshot of a virtual machine, which goes on with the key and
+//! the counter of its original, seals no second frame under one nonce. After [`FRAMES_PER_KEY`] frames both ends take
+//! the next key, as Noise's `Rekey` makes it.
 use crate::io::Transport;
-use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, KeyInit as _};
+use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, KeyInit as _, XChaCha20Poly1305};
 use sha2::{Digest as _, Sha256};
 use snow::params::{CipherChoice, DHChoice, HashChoice};
 use snow::resolvers::CryptoResolver;
@@ -12,8 +27,10 @@ use subtle::ConstantTimeEq as _;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize as _, Zeroizing};
 
+const TAG_BYTES: usize = 16;
+const SALT_BYTES: usize = 8;
 /// Bytes that sealing adds to a frame.
-pub(crate) const TAG_BYTES: usize = 16;
+pub(crate) const SEAL_BYTES: usize = SALT_BYTES + TAG_BYTES;
 const PATTERN: &str = "Noise_XX_25519_ChaChaPoly_SHA256";
 /// The same with a secret that both ends have before the first message.
 const PATTERN_WITH_SECRET: &str = "Noise_XXpsk0_25519_ChaChaPoly_SHA256";
@@ -88,6 +105,13 @@ impl StaticKey {
     }
 }
 
+/// What the identity of one end signs in a handshake: that this end of it, which has this static key, is its own.
+/// `hash` is the handshake's before the message that carries the signature.
+pub(crate) fn claim(initiator: bool, hash: &[u8; 32], public: &[u8]) -> Vec<u8> {
+    let role: &[u8] = if initiator { b"initiator\0" } else { b"responder\0" };
+    [role, hash, public].concat()
+}
+
 /// A handshake under way.
 pub(crate) struct Handshake {
     state: Box<snow::HandshakeState>,
@@ -133,6 +157,12 @@ impl Handshake {
         Self { state: Box::new(built.expect("the resolver knows the pattern's primitives")) }
     }
 
+    /// The hash over all that has passed.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        let hash = self.state.get_handshake_hash();
+        *hash.first_chunk().expect("SHA-256 has 32 bytes")
+    }
+
     /// Their static public key, once their message with it has been read.
     pub(crate) fn their_public(&self) -> Option<&[u8]> {
         self.state.get_remote_static()
@@ -166,39 +196,85 @@ impl Handshake {
     }
 
     /// The hash that names this handshake, the same at both ends, and the keys for what follows.
-    pub(crate) fn finish(self) -> ([u8; 32], Seal) {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(self.state.get_handshake_hash());
-        let state = self.state.into_transport_mode().expect("only called when finished");
-        (hash, Seal { state: Box::new(state) })
+    pub(crate) fn finish(mut self) -> ([u8; 32], Seal) {
+        debug_assert!(self.is_finished(), "only called when finished");
+        let hash = self.hash();
+        let (from_initiator, from_responder) = self.state.dangerously_get_raw_split();
+        let way = |key| Way { key: Zeroizing::new(key), frames: 0 };
+        let (ours, theirs) = match self.state.is_initiator() {
+            true => (way(from_initiator), way(from_responder)),
+            false => (way(from_responder), way(from_initiator)),
+        };
+        (hash, Seal { ours, theirs })
     }
 }
 
 /// Seals the frames of a link that somebody else carries.
 pub(crate) struct Seal {
-    state: Box<snow::TransportState>,
+    ours: Way,
+    theirs: Way,
+}
+
+/// The frames of one direction.
+struct Way {
+    key: Zeroizing<[u8; 32]>,
+    frames: u64,
 }
 
 impl Seal {
-    pub(crate) fn seal(&mut self, frame: &[u8]) -> Vec<u8> {
-        let mut sealed = vec![0; frame.len() + TAG_BYTES];
-        let written = self.state.write_message(frame, &mut sealed);
-        assert_eq!(written.ok(), Some(sealed.len()), "2^64 frames are never reached");
-        if self.state.sending_nonce().is_multiple_of(FRAMES_PER_KEY) {
-            self.state.rekey_outgoing();
-        }
+    /// Seals the next frame of ours. `salt` is what the node has drawn since its host woke last.
+    pub(crate) fn seal(&mut self, frame: &[u8], salt: u64) -> Vec<u8> {
+        let salt = salt.to_be_bytes();
+        let nonce = self.ours.nonce(salt);
+        let mut sealed = Vec::with_capacity(frame.len() + SEAL_BYTES);
+        sealed.extend_from_slice(&salt);
+        sealed.extend_from_slice(frame);
+        let tag = XChaCha20Poly1305::new(&(*self.ours.key).into())
+            .encrypt_inout_detached(&nonce.into(), &[], (&mut sealed[SALT_BYTES..]).into())
+            .expect("a frame is far below the cipher's limit");
+        sealed.extend_from_slice(&tag);
+        self.ours.passed();
         sealed
     }
 
+    /// Opens the next frame of theirs.
     pub(crate) fn open(&mut self, sealed: &[u8]) -> Result<Vec<u8>, Broken> {
-        let length = sealed.len().checked_sub(TAG_BYTES).ok_or(Broken)?;
-        let mut frame = vec![0; length];
-        self.state.read_message(sealed, &mut frame).map_err(|_| Broken)?;
-        if self.state.receiving_nonce().is_multiple_of(FRAMES_PER_KEY) {
-            self.state.rekey_incoming();
-        }
+        let (salt, rest) = sealed.split_first_chunk().ok_or(Broken)?;
+        let (text, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Broken)?;
+        let nonce = self.theirs.nonce(*salt);
+        let mut frame = text.to_vec();
+        XChaCha20Poly1305::new(&(*self.theirs.key).into())
+            .decrypt_inout_detached(&nonce.into(), &[], frame.as_mut_slice().into(), tag.into())
+            .map_err(|_| Broken)?;
+        self.theirs.passed();
         Ok(frame)
     }
+}
+
+impl Way {
+    fn nonce(&self, salt: [u8; SALT_BYTES]) -> [u8; 24] {
+        let mut nonce = [0; 24];
+        nonce[..SALT_BYTES].copy_from_slice(&salt);
+        nonce[16..].copy_from_slice(&self.frames.to_le_bytes());
+        nonce
+    }
+
+    /// Counts a frame, and takes the next key where it is time.
+    fn passed(&mut self) {
+        self.frames = self.frames.checked_add(1).expect("2^64 frames are never reached");
+        if self.frames.is_multiple_of(FRAMES_PER_KEY) {
+            self.key = next_key(&self.key);
+        }
+    }
+}
+
+/// Noise's `Rekey`: what the cipher makes of zeros under the last nonce. Source: the Noise specification, section 4.2.
+fn next_key(key: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    let mut next = Zeroizing::new([0; 32]);
+    ChaCha20Poly1305::new(&(*key).into())
+        .encrypt_inout_detached(&ChaChaPoly::nonce(u64::MAX).into(), &[], next[..].as_mut().into())
+        .expect("32 bytes are far below the cipher's limit");
+    next
 }
 
 struct Resolver {
@@ -404,7 +480,7 @@ mod tests {
         let (a, b) = (begin(true, rtc(1, 2), 1), begin(false, rtc(2, 1), 2));
         let ((hash_a, mut a), (hash_b, mut b)) = run(a, b).expect("an honest handshake");
         assert_eq!(hash_a, hash_b);
-        let sealed = a.seal(b"hello");
+        let sealed = a.seal(b"hello", 7);
         assert_eq!(b.open(&sealed).as_deref(), Ok(&b"hello"[..]));
         assert_eq!(b.open(&sealed), Err(Broken), "a frame opens once");
     }
@@ -433,9 +509,67 @@ mod tests {
         let (a, b) = (begin(true, Transport::WebSocket, 1), begin(false, Transport::WebSocket, 2));
         let ((_, mut a), (_, mut b)) = run(a, b).expect("an honest handshake");
         for n in 0..FRAMES_PER_KEY + 2 {
-            let sealed = a.seal(&[n as u8]);
+            let sealed = a.seal(&[n as u8], n / 100);
             assert_eq!(b.open(&sealed).as_deref(), Ok(&[n as u8][..]));
         }
+    }
+
+    fn link() -> (Seal, Seal) {
+        let (a, b) = (begin(true, Transport::WebSocket, 1), begin(false, Transport::WebSocket, 2));
+        let ((_, a), (_, b)) = run(a, b).expect("an honest handshake");
+        (a, b)
+    }
+
+    fn copy(way: &Way) -> Way {
+        Way { key: way.key.clone(), frames: way.frames }
+    }
+
+    #[test]
+    fn a_copy_of_a_link_that_woke_apart_seals_nothing_under_the_same_nonce() {
+        let (mut a, mut b) = link();
+        b.open(&a.seal(b"before", 1)).expect("opens");
+        let mut copied = Seal { ours: copy(&a.ours), theirs: copy(&a.theirs) };
+        // The same frame, so that equal nonces would show as equal bytes.
+        let (ours, copys) = (a.seal(b"same", 2), copied.seal(b"same", 3));
+        assert_ne!(ours[SALT_BYTES..], copys[SALT_BYTES..]);
+        assert_eq!(b.open(&ours).as_deref(), Ok(&b"same"[..]));
+        assert_eq!(b.open(&copys), Err(Broken), "of two copies the link has one");
+    }
+
+    #[test]
+    fn frames_open_once_in_their_order_and_as_they_are() {
+        let (mut a, mut b) = link();
+        let frames: Vec<_> = (0..4).map(|n| a.seal(&[n; 9], 5)).collect();
+        assert_eq!(b.open(&frames[1]), Err(Broken), "one is missing");
+        assert_eq!(b.open(&frames[0]).as_deref(), Ok(&[0; 9][..]));
+        for at in 0..frames[1].len() {
+            let mut changed = frames[1].clone();
+            changed[at] ^= 1;
+            assert_eq!(b.open(&changed), Err(Broken), "{at}");
+            assert_eq!(b.open(&frames[1][..at]), Err(Broken), "{at}");
+        }
+        assert_eq!(b.open(&frames[1]).as_deref(), Ok(&[1; 9][..]));
+        assert_eq!(b.open(&frames[0]), Err(Broken), "again");
+        assert_eq!(a.open(&frames[2]), Err(Broken), "back to its sender");
+    }
+
+    #[test]
+    fn keys_that_follow_are_those_of_the_specification() {
+        // By snow, which has a rekeying of its own.
+        let (mut a, mut b) =
+            (begin(true, Transport::WebSocket, 1), begin(false, Transport::WebSocket, 2));
+        b.read(&a.write(b"")).expect("one");
+        a.read(&b.write(b"")).expect("two");
+        b.read(&a.write(b"")).expect("three");
+        let (key, _) = a.state.dangerously_get_raw_split();
+        let mut transport = a.state.into_transport_mode().expect("finished");
+        transport.rekey_outgoing();
+        let mut theirs = vec![0; 5 + TAG_BYTES];
+        transport.write_message(b"hello", &mut theirs).expect("written");
+        let mut ours = vec![0; 5 + TAG_BYTES];
+        let cipher = ChaChaPoly { key: *next_key(&key) };
+        cipher.encrypt(0, &[], b"hello", &mut ours);
+        assert_eq!(ours, theirs);
     }
 
     #[test]

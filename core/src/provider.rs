@@ -113,7 +113,7 @@ pub trait Provider: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Signs for this node: its handshakes and its records, [`Domain`] says which. What does not hold under the public key
+    /// Signs for this node: its handshakes, one signature for each, and its records; [`Domain`] says which. What does not hold under the public key
     /// of `identity` costs this node its links.
     fn sign(&self, identity: &Identity, domain: Domain, message: &[u8]) -> [u8; 64] {
         identity.sign(domain, message)

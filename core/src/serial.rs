@@ -68,7 +68,7 @@ impl Serialize for BearerSecret {
 
 impl<'de> Deserialize<'de> for BearerSecret {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Deserialize::deserialize(from).map(Self::from_bytes)
+        <[u8; 16]>::deserialize(from).map(Self::from_bytes)
     }
 }
 

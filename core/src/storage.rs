@@ -15,7 +15,7 @@ use crate::limits;
 use crate::record::Signed;
 use crate::table::{Mixer, Table};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Which part of a group's records: each is synchronised on its own, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,6 +102,8 @@ pub(crate) struct Storage {
     batch: Vec<(Bytes, Option<Bytes>)>,
     commits: Vec<Commit>,
     cache: Cache,
+    /// Groups that are in the store and could not be read. As many as there are in it.
+    unread: BTreeSet<GroupId>,
 }
 
 impl Storage {
@@ -161,6 +163,16 @@ impl Storage {
     pub(crate) fn is_durable(&self, barrier: StoreId) -> bool {
         let write = |pending: &Pending| matches!(pending, Pending::Write(_));
         barrier.0 <= self.asked && !self.pending.range(..=barrier).any(|(_, p)| write(p))
+    }
+
+    /// A group could not be read: nothing of it is deleted.
+    pub(crate) fn leave_unread(&mut self, group: GroupId) {
+        self.unread.insert(group);
+    }
+
+    /// Whether a group is in the store and could not be read.
+    pub(crate) fn is_unread(&self, group: GroupId) -> bool {
+        self.unread.contains(&group)
     }
 
     /// Remembers the bytes of a record.

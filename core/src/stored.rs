@@ -4,9 +4,11 @@
 //! next one may be. So it looks at one entry for each group, however many records there are.
 use crate::cert::{self, CertError, Certificate, VerifiedChain};
 use crate::id::GroupId;
-use crate::identity;
+use crate::identity::{self, GroupKey, Identity};
+use crate::sealed::{NotOpened, Secrets};
 use crate::storage;
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 /// A group of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +18,35 @@ pub struct StoredGroup {
     /// Its friendly name; nothing if the entry is damaged.
     pub name: Option<String>,
     certificates: Vec<Certificate>,
+    /// Still sealed.
+    secrets: Option<Vec<u8>>,
 }
 
-/// The part of a saved group that is read here. The rest, which holds the group's key, is not touched.
+/// A secret that a store holds, opened. Wiped on drop, and not shown by `Debug`.
+pub struct Secret {
+    /// What it is.
+    pub kind: SecretKind,
+    /// As it is used: 32 bytes of a key or of what a password became.
+    pub bytes: Zeroizing<[u8; 32]>,
+}
+
+/// What is secret in a store. There is nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecretKind {
+    /// The group's own key: who has it is above all members.
+    GroupKey,
+    /// What an invitation's password became: who has it can join by that invitation, and try passwords against it.
+    Password,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secret({:?})", self.kind)
+    }
+}
+
+/// The part of a saved group that is read here.
 #[derive(minicbor::Decode)]
 #[cbor(map)]
 struct Saved {
@@ -26,6 +54,8 @@ struct Saved {
     name: String,
     #[cbor(n(3), with = "minicbor::bytes")]
     chain: Vec<u8>,
+    #[cbor(n(20), with = "minicbor::bytes")]
+    secrets: Option<Vec<u8>>,
 }
 
 /// Where the first group is: keys from the first inclusive to the second exclusive.
@@ -45,9 +75,28 @@ impl StoredGroup {
         // Another entry comes first where what we know of the group is gone: damaged, but there.
         let saved = (key == storage::info_key(id)).then(|| minicbor::decode::<Saved>(value).ok());
         let saved = saved.flatten();
-        let (name, chain) = saved.map(|saved| (saved.name, saved.chain)).unzip();
-        let certificates = chain.and_then(|chain| cert::decode_chain(&chain).ok());
-        Some(Self { id, name, certificates: certificates.unwrap_or_default() })
+        let Some(Saved { name, chain, secrets }) = saved else {
+            return Some(Self { id, name: None, certificates: Vec::new(), secrets: None });
+        };
+        let certificates = cert::decode_chain(&chain).unwrap_or_default();
+        Some(Self { id, name: Some(name), certificates, secrets })
+    }
+
+    /// The secrets of this group, opened with the identity whose store it is: for a host that keeps or moves them, and
+    /// for tests that look for them where they must not be.
+    ///
+    /// # Errors
+    /// [`NotOpened`].
+    pub fn secrets(&self, identity: &Identity) -> Result<Vec<Secret>, NotOpened> {
+        let Some(sealed) = &self.secrets else { return Ok(Vec::new()) };
+        let opened = identity.sealer().open(&storage::info_key(self.id), sealed)?;
+        let Secrets { group_key, passwords } = Secrets::from_bytes(&opened)?;
+        let key = group_key.map(|key| GroupKey::from_bytes(&key).map_err(|_| NotOpened));
+        let key =
+            key.transpose()?.map(|key| Secret { kind: SecretKind::GroupKey, bytes: key.seed() });
+        let passwords = passwords.into_iter();
+        let passwords = passwords.map(|(_, bytes)| Secret { kind: SecretKind::Password, bytes });
+        Ok(key.into_iter().chain(passwords).collect())
     }
 
     /// Our membership.
@@ -64,9 +113,13 @@ impl StoredGroup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Identity;
-    use crate::io::{Command, Input, Output, RequestId, StoreReply, StoreTask};
+    use crate::cert::Role;
+    use crate::invitation::InvitationKind;
+    use crate::io::{
+        Command, Event, Input, Invite, Output, Reply, RequestId, StoreFault, StoreReply, StoreTask,
+    };
     use crate::node::{Config, Node};
+    use crate::password::Password;
     use crate::policy::Policy;
     use crate::time::{Now, Time, WallTime};
     use std::collections::BTreeMap;
@@ -75,8 +128,16 @@ mod tests {
 
     type Entries = BTreeMap<Bytes, Bytes>;
 
+    /// What a node told meanwhile.
+    #[derive(Default)]
+    struct Told {
+        faults: Vec<StoreFault>,
+        replies: Vec<Reply>,
+    }
+
     /// Does what a node asks of its store, until it asks for nothing.
-    fn drain(node: &mut Node, entries: &mut Entries) {
+    fn drain(node: &mut Node, entries: &mut Entries) -> Told {
+        let mut told = Told::default();
         let mut replies = Vec::new();
         loop {
             match node.poll() {
@@ -89,16 +150,27 @@ mod tests {
                     }
                     replies.push((op, StoreReply::Written));
                 }
-                Output::Store { op, .. } => replies.push((op, StoreReply::Entries(Vec::new()))),
-                Output::Idle { .. } if replies.is_empty() => return,
+                Output::Store { op, task: StoreTask::Scan { from, to, limit } } => {
+                    let found = entries.range(from..to).take(limit);
+                    let found = found.map(|(key, value)| (key.clone(), value.clone()));
+                    replies.push((op, StoreReply::Entries(found.collect())));
+                }
+                Output::Store { op, task: StoreTask::Read { keys } } => {
+                    let values = keys.iter().map(|key| entries.get(key).cloned()).collect();
+                    replies.push((op, StoreReply::Values(values)));
+                }
+                Output::Idle { .. } if replies.is_empty() => return told,
                 Output::Idle { .. } => {
                     let (op, reply) = replies.remove(0);
                     node.handle(NOW, Input::Stored { op, result: Ok(reply) });
                 }
-                Output::Open { .. } | Output::Signal { .. } | Output::Send { .. } => {}
-                Output::Close { .. }
+                Output::Done { result, .. } => told.replies.push(result.expect("it can be done")),
+                Output::Event(Event::StoreFailed { fault }) => told.faults.push(fault),
+                Output::Open { .. }
+                | Output::Signal { .. }
+                | Output::Send { .. }
+                | Output::Close { .. }
                 | Output::LookUp { .. }
-                | Output::Done { .. }
                 | Output::Event(_) => {}
             }
         }
@@ -120,7 +192,7 @@ mod tests {
     fn groups_that_a_node_made_are_found_with_their_memberships() {
         let ada = Identity::generate([1; 32], [2; 16], "Ada", NOW.wall).unwrap();
         let peer = ada.peer_id();
-        let mut node = Node::new(Config::default(), ada, [3; 32], NOW);
+        let mut node = Node::new(Config::default(), ada, &[3; 32], NOW);
         let mut entries = Entries::new();
         drain(&mut node, &mut entries);
         assert_eq!(groups(&entries), []);
@@ -139,6 +211,137 @@ mod tests {
             let membership = group.membership().unwrap();
             assert_eq!((membership.group(), membership.peer()), (group.id, peer));
             assert_eq!(Some(membership.root().name()), group.name.as_deref());
+        }
+    }
+
+    const PASSWORD: &str = "correct horse battery staple";
+    const SEED: [u8; 32] = [3; 32];
+
+    fn ada() -> Identity {
+        Identity::generate([1; 32], [2; 16], "Ada", NOW.wall).unwrap()
+    }
+
+    fn ask(node: &mut Node, entries: &mut Entries, command: Command) -> Reply {
+        node.handle(NOW, Input::Command { request: RequestId(1), command });
+        drain(node, entries).replies.remove(0)
+    }
+
+    /// The store of a node that made a group, and invited into it by password and by link; and that link's secret.
+    fn store_with_every_secret() -> (Entries, [u8; 16]) {
+        let mut entries = Entries::new();
+        let mut node = Node::new(Config::default(), ada(), &SEED, NOW);
+        drain(&mut node, &mut entries);
+        let create = Command::CreateGroup { name: "Chess".into(), policy: Policy::default() };
+        let Reply::Group(info) = ask(&mut node, &mut entries, create) else { panic!("a group") };
+        let (uses, expires_in) = (5, std::time::Duration::from_secs(3_600));
+        let (group, password) = (info.id, Password::new(PASSWORD).unwrap());
+        let grant = || Role::Member.into();
+        let invite = Invite::Password { grant: grant(), password, uses, expires_in };
+        ask(&mut node, &mut entries, Command::Invite { group, invite });
+        let invite = Invite::Bearer { grant: grant(), uses, expires_in };
+        let invitation = ask(&mut node, &mut entries, Command::Invite { group, invite });
+        let Reply::Invitation(invitation) = invitation else { panic!("an invitation") };
+        let InvitationKind::Bearer { secret, .. } = invitation.kind else { panic!("a link") };
+        (entries, *secret.as_bytes())
+    }
+
+    /// Forms in which a key could lie about: itself, what Ed25519 expands it to, and their texts. Those in DER or CBOR
+    /// hold it as it is.
+    fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
+        use sha2::Digest as _;
+        let expanded = sha2::Sha512::digest(secret);
+        let mut scalar = expanded[..32].to_vec();
+        (scalar[0], scalar[31]) = (scalar[0] & 248, scalar[31] & 63 | 64);
+        let raw = [secret.to_vec(), scalar, expanded[..32].to_vec()];
+        let texts = raw.iter().flat_map(|bytes| {
+            use data_encoding::{BASE32_NOPAD, BASE64, HEXLOWER};
+            [
+                HEXLOWER.encode(bytes),
+                BASE64.encode(bytes),
+                BASE32_NOPAD.encode(bytes).to_lowercase(),
+            ]
+        });
+        raw.iter().cloned().chain(texts.map(String::into_bytes)).collect()
+    }
+
+    fn holds(entries: &Entries, form: &[u8]) -> bool {
+        let holds = |bytes: &Bytes| bytes.windows(form.len()).any(|window| window == form);
+        entries.iter().any(|(key, value)| holds(key) || holds(value))
+    }
+
+    #[test]
+    fn bytes_of_a_store_hold_no_secret() {
+        let (entries, link) = store_with_every_secret();
+        let group = groups(&entries).remove(0);
+        let secrets = group.secrets(&ada()).unwrap();
+        let kinds: Vec<_> = secrets.iter().map(|secret| secret.kind).collect();
+        assert_eq!(kinds, [SecretKind::GroupKey, SecretKind::Password]);
+        let key = GroupKey::generate(*secrets[0].bytes);
+        assert_eq!(key.group_id(), group.id, "it is the group's key");
+        assert!(holds(&entries, key.public_key().as_bytes()), "what is public is found");
+        let others = [&link[..], &[1; 32], &SEED];
+        let secrets = secrets.iter().map(|secret| &secret.bytes[..]).chain(others);
+        for (n, secret) in secrets.enumerate() {
+            for (form, bytes) in forms(secret).iter().enumerate() {
+                assert!(!holds(&entries, bytes), "secret {n} in form {form}");
+            }
+        }
+        assert!(!holds(&entries, PASSWORD.as_bytes()));
+    }
+
+    #[test]
+    fn secrets_are_there_again_after_a_restart() {
+        let (mut entries, _) = store_with_every_secret();
+        let mut node = Node::new(Config::default(), ada(), &[4; 32], NOW);
+        assert_eq!(drain(&mut node, &mut entries).faults, []);
+        let Reply::Groups(infos) = ask(&mut node, &mut entries, Command::Groups) else { panic!() };
+        assert!(infos.len() == 1 && infos[0].owner);
+        let secrets = groups(&entries).remove(0).secrets(&ada()).unwrap();
+        assert_eq!(secrets.len(), 2);
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_opened_says_why_and_stays_as_it_is() {
+        let (entries, _) = store_with_every_secret();
+        let key = storage::info_key(groups(&entries)[0].id);
+        let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut entries = entries.clone();
+            let mut value = entries[&key].to_vec();
+            change(&mut value);
+            entries.insert(key.clone(), value.into());
+            entries
+        };
+        let eve = Identity::generate([8; 32], [2; 16], "Eve", NOW.wall).unwrap();
+        let sealed = groups(&entries)[0].secrets.clone().unwrap();
+        let within =
+            |value: &[u8]| value.windows(sealed.len()).position(|it| it == sealed).unwrap();
+        // The number of the form is the last but one entry of the map.
+        let form = |value: &[u8]| within(value) - 4;
+        for (entries, identity, expected) in [
+            (entries.clone(), eve, StoreFault::OtherIdentity),
+            (changed(&|it| it.truncate(20)), ada(), StoreFault::Damaged),
+            (
+                changed(&|it| {
+                    let at = within(it) + 30;
+                    it[at] ^= 1
+                }),
+                ada(),
+                StoreFault::Damaged,
+            ),
+            (
+                changed(&|it| {
+                    let at = form(it);
+                    it[at] = 9
+                }),
+                ada(),
+                StoreFault::OtherVersion,
+            ),
+        ] {
+            let mut after = entries.clone();
+            let mut node = Node::new(Config::default(), identity, &[5; 32], NOW);
+            assert_eq!(drain(&mut node, &mut after).faults, [expected]);
+            assert_eq!(after, entries, "{expected}: nothing is lost");
+            assert!(expected.to_string().len() > 40, "it says what to do");
         }
     }
 

@@ -15,6 +15,15 @@
 //! ```
 //!
 //! Files are replaced whole: written beside, synced, renamed. A crash leaves the old one or the new one.
+//!
+//! # What protects the secrets
+//!
+//! `identity` holds the secret key as it is; whoever reads it is that identity. What protects it are the permissions of
+//! the system: on Unix the folders of identities are 0700, and every file of secrets is 0600, the store among them. They
+//! are set again whenever a folder is opened. The secrets in `store.redb` (group keys, what passwords became) are sealed
+//! under the identity, so that a store that is copied alone tells none of them. The records in it are not sealed: whoever
+//! reads the store reads what members read. A thief of the whole folder has everything; against that help a disk that is
+//! encrypted and the revocation of the stolen membership.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -36,6 +45,9 @@ pub use identities::IdentityEntry;
 
 /// Nodes remembered. Guess. The oldest goes.
 const NODES_MAX: usize = 32;
+
+/// Files of an identity that only its owner may read.
+const SECRET_FILES: [&str; 4] = ["identity", "link.pem", "store.redb", "lock"];
 
 /// A data folder.
 #[derive(Clone, Debug)]
@@ -135,6 +147,8 @@ impl Folder {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, FolderError> {
         let folder = Self { root: root.into() };
         folder.make(&folder.identities_path())?;
+        // Made by an earlier version, or copied from elsewhere, it may be open to others.
+        private(&folder.identities_path(), 0o700)?;
         Ok(folder)
     }
 
@@ -240,6 +254,19 @@ impl Folder {
         replace(&self.identity_path(peer).join("port"), text.as_bytes())
     }
 
+    /// Makes sure that nobody else reads what is kept for an identity.
+    pub(crate) fn close_to_others(&self, peer: PeerId) -> Result<(), FolderError> {
+        let folder = self.identity_path(peer);
+        private(&folder, 0o700)?;
+        for name in SECRET_FILES {
+            let path = folder.join(name);
+            if path.exists() {
+                private(&path, 0o600)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Where the store of an identity is.
     pub(crate) fn store_path(&self, peer: PeerId) -> PathBuf {
         self.identity_path(peer).join("store.redb")
@@ -281,8 +308,33 @@ pub(crate) fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the system has randomness, or nothing here is safe");
 }
 
+/// Takes the permissions of all others away, where the system knows such.
+fn private(path: &Path, mode: u32) -> Result<(), FolderError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let facts = fs::metadata(path).map_err(|error| failed("reading", path, error))?;
+        if facts.permissions().mode() & 0o077 != 0 {
+            let mode = fs::Permissions::from_mode(mode);
+            fs::set_permissions(path, mode).map_err(|error| failed("closing", path, error))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (path, mode);
+    Ok(())
+}
+
+/// How files are opened that only their owner may read.
+pub(crate) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
 fn open_lock(path: &Path) -> Result<File, FolderError> {
-    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+    let file = private_file().truncate(false).open(path);
     file.map_err(|error| failed("opening", path, error))
 }
 
@@ -298,11 +350,7 @@ fn read_text(path: &Path) -> Result<Option<String>, FolderError> {
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
     let beside = path.with_extension(format!("{}.tmp", std::process::id()));
     let write = || {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&beside)?;
+        let mut file = private_file().truncate(true).open(&beside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         drop(file);
@@ -330,6 +378,8 @@ fn show(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(unix)]
+    use crate::storage::{Place, Storage};
 
     pub(super) fn folder() -> (tempfile::TempDir, Folder) {
         let place = tempfile::tempdir().expect("a folder");
@@ -344,10 +394,35 @@ mod tests {
         let (_place, folder) = folder();
         let peer = folder.new_identity("Ada", "").expect("made").peer_id();
         folder.link_certificate(peer).expect("made");
-        for name in ["identity", "link.pem"] {
-            let facts = fs::metadata(folder.identity_path(peer).join(name)).expect("exists");
-            assert_eq!(facts.permissions().mode() & 0o777, 0o600, "{name}");
+        let place = folder.identity_path(peer);
+        let open = || {
+            folder.close_to_others(peer).expect("closed");
+            drop(folder.lock(peer).expect("free"));
+            let place = Place::File(folder.store_path(peer));
+            drop(Storage::open(place, |_| {}).expect("opens"));
+        };
+        let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
+        let look = || {
+            for name in SECRET_FILES {
+                assert_eq!(mode(&place.join(name)), 0o600, "{name}");
+            }
+            assert_eq!(mode(&place), 0o700);
+            assert_eq!(mode(&folder.identities_path()), 0o700);
+        };
+        open();
+        look();
+        // As an earlier version, or a careless copy, left them.
+        for name in SECRET_FILES {
+            let mode = fs::Permissions::from_mode(0o644);
+            fs::set_permissions(place.join(name), mode).expect("opened to others");
         }
+        for folder in [&place, &folder.identities_path()] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+                .expect("opened to others");
+        }
+        Folder::open(folder.path()).expect("opens");
+        open();
+        look();
     }
 
     #[test]

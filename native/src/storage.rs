@@ -23,6 +23,8 @@ use peergraph_core::io::{StoreFault, StoreId, StoreReply, StoreTask};
 use peergraph_core::stored::{self, StoredGroup};
 use redb::{Database, ReadableDatabase as _, ReadableTable, TableDefinition};
 
+use crate::folder;
+
 /// Memory for pages of the database. Bytes. Guess: the core keeps its own cache of records.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// Jobs of one group. Guess: bounds how long the first of them waits.
@@ -134,7 +136,12 @@ fn open(place: &Place) -> Result<Database, OpenError> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES);
     let opened = catch_unwind(AssertUnwindSafe(|| match place {
-        Place::File(path) => builder.create(path),
+        Place::File(path) => {
+            // What is public in it is the business of members, and not of everybody on this machine.
+            let made = folder::private_file().truncate(false).open(path);
+            made.map_err(|error| redb::DatabaseError::Storage(redb::StorageError::Io(error)))?;
+            builder.create(path)
+        }
         Place::Memory => builder.create_with_backend(redb::backends::InMemoryBackend::new()),
         #[cfg(test)]
         Place::Faulty(backend) => builder.create_with_backend(backend.clone()),

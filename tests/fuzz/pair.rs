@@ -295,7 +295,7 @@ impl Host {
         }
         let identity = someone(if number % 2 == 1 { 1 } else { 2 });
         Self {
-            node: Node::new(config, identity, [number; 32], now),
+            node: Node::new(config, identity, &[number; 32], now),
             number,
             up: BTreeSet::new(),
             disk,

@@ -78,6 +78,42 @@ fn who_guesses_must_wait_longer_and_longer() {
     });
 }
 
+/// Goal: new names and restarts give no more guesses, and an honest newcomer who comes the same way gets in when it was
+/// told to come. Method: strangers dial the maker and guess, each under several names, until they must wait long.
+#[test]
+fn new_names_and_restarts_give_no_more_guesses() {
+    each_seed("new_names_and_restarts_give_no_more_guesses", 3, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        world.run_for(Duration::from_secs(10));
+        let invitation = invite(world, hosts[0], group, "correct horse");
+        let mut guesses = 0;
+        loop {
+            let eve = world.native("eve");
+            match join(world, eve, &invitation, &format!("guess {guesses:08}")).err() {
+                Some(Error::WrongPassword) => guesses += 1,
+                Some(Error::TooManyTries(wait)) if wait > Duration::from_secs(30) => break,
+                Some(Error::TooManyTries(wait)) => world.run_for(wait),
+                other => panic!("guess {guesses} ended as {other:?}"),
+            }
+            assert!(guesses < 30, "{guesses} guesses");
+        }
+        let dan = world.native("dan");
+        let told = |world: &mut World| match join(world, dan, &invitation, "correct horse").err() {
+            Some(Error::TooManyTries(wait)) => wait,
+            other => panic!("ended as {other:?}"),
+        };
+        told(world);
+        world.run_for(Duration::from_secs(4));
+        world.stop(hosts[0]);
+        world.start(hosts[0]);
+        world.await_synced(hosts[0]);
+        let wait = told(world);
+        assert!(wait < Duration::from_secs(120), "{wait:?}");
+        world.run_for(wait);
+        assert!(join(world, dan, &invitation, "correct horse").is_ok());
+    });
+}
+
 #[test]
 fn password_is_proved_to_its_maker_through_another_member() {
     each_seed("password_is_proved_to_its_maker_through_another_member", 30, |world| {

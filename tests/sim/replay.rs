@@ -89,7 +89,7 @@ impl Recording {
     pub fn replay(&self, host: &Host, crypto: Crypto, steps: usize) -> Replay<'_> {
         let (seed, now) = self.start.expect("the host was started while it was recorded");
         let identity = crate::adapt::identity(host);
-        let node = Node::new(crate::adapt::config(host, crypto), identity, seed, now);
+        let node = Node::new(crate::adapt::config(host, crypto), identity, &seed, now);
         let mut replay =
             Replay { node, steps: &self.steps, outputs: RunDigest::default(), count: 0 };
         replay.drain(true);

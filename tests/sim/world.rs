@@ -213,7 +213,7 @@ impl World {
         let config = crate::adapt::config(this, self.crypto);
         this.synced = false;
         let identity = crate::adapt::identity(this);
-        let node = Box::new(Node::new(config, identity, seed, now));
+        let node = Box::new(Node::new(config, identity, &seed, now));
         if let Some(recording) = &mut self.recording {
             recording.started(host, seed, now);
         }

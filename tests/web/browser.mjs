@@ -57,7 +57,7 @@ export async function openProfile(t, name, { viewport = { width: 1180, height: 7
     const unexpected = errors.filter((error) => !allowed.some((pattern) => pattern.test(error)));
     assert.deepEqual(unexpected, [], "errors in the console");
   });
-  return { name, context, allowed, close, page: () => context.pages()[0] ?? context.newPage() };
+  return { name, folder, context, allowed, close, page: () => context.pages()[0] ?? context.newPage() };
 }
 
 /** What a page logs when its server is gone. The browser writes these lines itself. */

@@ -145,6 +145,9 @@ export type ErrorCode =
   | "storage-full"
   | "storage-read-only"
   | "storage-failed"
+  | "storage-damaged"
+  | "storage-of-another"
+  | "storage-of-another-version"
   | "closing"
   | "busy"
   // this package

@@ -39,6 +39,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
+use zeroize::Zeroizing;
 
 /// How long a node may take to say goodbye. Milliseconds. Guess.
 const GOODBYE_MS_MAX: u32 = 2_000;
@@ -130,15 +131,15 @@ impl Host {
         lock: Lock,
         listener: Function,
     ) -> Result<Rc<Self>, Failure> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|_| Failure::internal("no randomness"))?;
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut()).map_err(|_| Failure::internal("no randomness"))?;
         let origin_ms = browser::monotonic_ms();
         let now = Now { mono: Time::ZERO, wall: wall() };
         let (news, heard) = mpsc::unbounded();
         let (sender, opened) = oneshot::channel();
         let host = Rc::new_cyclic(|me: &Weak<Self>| Self {
             me: me.clone(),
-            node: RefCell::new(Node::new(config, identity, seed, now)),
+            node: RefCell::new(Node::new(config, identity, &seed, now)),
             origin_ms,
             inputs: RefCell::default(),
             draining: Cell::new(false),
@@ -255,6 +256,7 @@ impl Host {
         }
         // Nothing, but for a new node: it asks for its store unasked.
         let mut wake = self.drain();
+        self.stir();
         while let Some(input) = self.next_input() {
             self.before(&input);
             self.node.borrow_mut().handle(self.now(), input);
@@ -262,6 +264,15 @@ impl Host {
         }
         self.draining.set(false);
         self.arm(wake);
+    }
+
+    /// Mixes fresh randomness of the browser into the node's. If there is none, which no browser documents, what there is
+    /// goes on.
+    fn stir(&self) {
+        let mut fresh = Zeroizing::new([0; 32]);
+        if getrandom::fill(fresh.as_mut()).is_ok() {
+            self.node.borrow_mut().stir(&fresh);
+        }
     }
 
     /// The next input. After the last one, how much waits on the links that were used.
@@ -380,10 +391,18 @@ impl Host {
     }
 
     fn tell(&self, event: Event) {
-        if matches!(event, Event::Opened)
+        // A store that is not this identity's, or not of this version, is not opened. What is damaged in one is told.
+        let refused = if let Event::StoreFailed { fault } = &event
+            && matches!(fault, StoreFault::OtherIdentity | StoreFault::OtherVersion)
+        {
+            Some(*fault)
+        } else {
+            None
+        };
+        if (refused.is_some() || matches!(event, Event::Opened))
             && let Some(opened) = self.opened.take()
         {
-            let _ = opened.send(Ok(()));
+            let _ = opened.send(refused.map_or(Ok(()), Err));
         }
         let _ = self.news.unbounded_send(News::Core(event));
     }

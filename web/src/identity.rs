@@ -1,8 +1,18 @@
 //! An identity in this browser: made, sealed, opened. `wallet.rs` keeps the list of them.
 //!
-//! The key is kept encrypted with AES-GCM under a WebCrypto key that scripts can use but not read, so that a
-//! copy of the database made by a script, or read from another profile's folder by accident, is not the
-//! identity. Code that runs in this origin can still use it: that is what the origin is for.
+//! The key is kept encrypted with AES-GCM under a WebCrypto key that scripts can use but not read. The secrets in the
+//! store (group keys, what passwords became) are sealed under the identity (`peergraph_core::sealed`), so they have the
+//! same protection. Against what that helps, and against what not:
+//!
+//! * A copy of the databases that a script or an extension made (structured clones of all values) holds no secret: the
+//!   WebCrypto key does not go along as bytes. `tests/web/secrets.test.mjs` searches such a copy.
+//! * Code that runs in this origin can use the key as this module does. That is what an origin is for: serve pages with a
+//!   strict Content-Security-Policy.
+//! * **A thief of the profile folder has everything.** Chromium writes the bytes of keys that cannot be exported into the
+//!   IndexedDB folder as they are, beside what they encrypt (seen with Chromium 156; the same test). Against that help an
+//!   encrypted disk, and the revocation of the stolen membership.
+//! * While a peer is open its key is in the memory of the page. What Rust held is wiped when it is dropped; copies that
+//!   the browser made of JavaScript's buffers are not ours to wipe.
 //!
 //! Stored as `{ version: 1, key: CryptoKey, nonce: 12 bytes, sealed: ArrayBuffer }`, and what `wallet.rs` adds.
 use crate::browser;
@@ -22,7 +32,7 @@ const NONCE_BYTES: usize = 12;
 /// Makes a new identity. Not stored yet. `classifier` may be empty.
 pub(crate) fn generate(name: &str, classifier: &str) -> Result<Identity, Failure> {
     let secret = Zeroizing::new(random()?);
-    reissue(&Identity::generate(*secret, random()?, name, wall())?, name, classifier)
+    reissue(&Identity::generate(secret, random()?, name, wall())?, name, classifier)
 }
 
 /// The same key under another name.

@@ -29,12 +29,7 @@ impl Drop for Folder {
 }
 
 /// Whether openssl accepts the chain at `now` under `root`, and what it says.
-fn verdict(
-    test: &str,
-    root: &Certificate,
-    chain: &[Certificate],
-    now: WallTime,
-) -> (bool, String) {
+fn verdict(test: &str, root: &Certificate, chain: &[Certificate], now: WallTime) -> (bool, String) {
     let chain: Vec<&[u8]> = chain.iter().map(|certificate| &certificate.der()[..]).collect();
     verdict_of_bytes(test, "-CAfile", root.der(), &chain, now)
 }
@@ -69,7 +64,8 @@ fn verdict_of_bytes(
         command.args(option).arg(path);
     }
     let output = command.output();
-    let output = output.unwrap_or_else(|error| panic!("install openssl; it cannot be run: {error}"));
+    let output =
+        output.unwrap_or_else(|error| panic!("install openssl; it cannot be run: {error}"));
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }

@@ -69,7 +69,7 @@ impl Group {
                 InvitationKind::Bound { for_peer: identity.peer_id(), chain, inviter }
             }
             Invite::Bearer { uses, .. } => {
-                let secret = BearerSecret::from_bytes(ctx.random_bytes());
+                let secret = BearerSecret::from_bytes(ctx.rng.secret());
                 let open = (secret.public_key(), grant.clone(), uses, expires);
                 let id = self.open_invitation(ctx, &chain, signer, open)?;
                 InvitationKind::Bearer { id: Some(id), secret, role: grant.role }
@@ -79,7 +79,7 @@ impl Group {
                     return Err(Error::NotAllowed);
                 }
                 // Nobody keeps the other half of this key: it only names the invitation.
-                let key = BearerSecret::from_bytes(ctx.random_bytes()).public_key();
+                let key = BearerSecret::from_bytes(ctx.rng.secret()).public_key();
                 let open = (key, grant.clone(), uses, expires);
                 let id = self.open_invitation(ctx, &chain, signer, open)?;
                 self.passwords.known.insert(id, password.secret(self.id, id));

@@ -10,6 +10,7 @@ use crate::node::{Config, Ctx};
 use crate::noise::StaticKey;
 use crate::policy::{Grant, Policy, Right};
 use crate::provider::{Channel, Checks, Curve};
+use crate::random::Random;
 use crate::reach::dial::Dialer;
 use crate::reach::signals::Ways;
 use crate::record::{Meta, Order, Record, RecordType, Signed, next_version};
@@ -186,7 +187,7 @@ struct Replica {
     config: Config,
     channel: Channel,
     noise: StaticKey,
-    rng: ChaCha12Rng,
+    rng: Random,
     wall: WallTime,
     storage: Storage,
     expired: BTreeSet<RecordId>,
@@ -206,7 +207,7 @@ impl Replica {
             config: Config::default(),
             channel: Channel::default(),
             noise: StaticKey::new(Zeroizing::new([7; 32]), Curve::default()),
-            rng: ChaCha12Rng::seed_from_u64(1),
+            rng: Random::new(&[1; 32]),
             wall: NOW.after(Duration::from_secs(1)),
             storage: Storage::default(),
             expired: BTreeSet::new(),
@@ -229,7 +230,6 @@ impl Replica {
                 table_secret: 0,
                 version_salt: 0,
                 noise: &self.noise,
-                proof: &[0; 64],
                 addresses: &[],
                 out: &mut out,
                 storage: &mut self.storage,

@@ -51,9 +51,7 @@ impl Group {
         policy: &Policy,
         request: RequestId,
     ) -> Result<Self, Error> {
-        let mut secret = zeroize::Zeroizing::new([0; 32]);
-        ctx.rng.fill_bytes(&mut secret[..]);
-        let key = GroupKey::generate(*secret);
+        let key = GroupKey::generate(ctx.rng.secret());
         let not_before = ctx.now.wall.before(limits::CERTIFICATE_CLOCK_SKEW);
         let not_after = ctx.now.wall.after(limits::ROOT_LIFETIME);
         let serial = ctx.random_bytes();

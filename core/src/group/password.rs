@@ -10,11 +10,17 @@ use crate::id::RecordId;
 use crate::io::{LinkId, Output};
 use crate::link::Links;
 use crate::node::Ctx;
-use crate::password::{Answered, Asked, Between, Secret, Throttle};
+use crate::password::{Answered, Asked, Between, Origin, Secret, Throttle};
+use crate::reach::signals::Over;
+use crate::time::Time;
 use crate::wire::{self, AnswerPassword, AskPassword, NotGranted, ProvePassword, kind};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How long after a try the failures are stored. Guess: a restart within it forgets what was tried since.
+const TRIES_SAVED_AFTER: Duration = Duration::from_secs(2);
 
 /// What a node knows of passwords.
 #[derive(Default)]
@@ -78,7 +84,10 @@ impl Group {
             return Ok(());
         };
         let throttle = self.passwords.throttles.entry(invitation).or_default();
-        if let Err(wait) = throttle.try_at(ctx.now.mono, newcomer) {
+        let tried = throttle.try_at(ctx.now.mono, origin_of(ctx, links, link), newcomer);
+        // What was tried is kept for the next start.
+        self.timers.set_if_unarmed(Timer::Save, ctx.now.mono.after(TRIES_SAVED_AFTER));
+        if let Err(wait) = tried {
             self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::wait(wait));
             return Ok(());
         }
@@ -137,7 +146,7 @@ impl Group {
         }
         let newcomer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
         if let Some(throttle) = self.passwords.throttles.get_mut(&invitation) {
-            throttle.succeeded(newcomer);
+            throttle.succeeded(ctx.now.mono, origin_of(ctx, links, link), newcomer);
         }
         self.let_in(ctx, links, link, invitation, None)
     }
@@ -160,9 +169,40 @@ impl Group {
         self.joining.as_mut().is_some_and(|joining| joining.outdated.remove(&link))
     }
 
+    /// Forgets the passwords of invitations that were withdrawn or have ended, here and in the store.
+    pub(super) fn forget_passwords(&mut self, ctx: &Ctx<'_>) {
+        let (open, passwords) = (&self.invitations, &mut self.passwords);
+        let known = passwords.known.len();
+        passwords.known.retain(|id, _| open.contains_key(id));
+        passwords.throttles.retain(|id, _| open.contains_key(id));
+        passwords.answered.retain(|_, (id, _)| open.contains_key(id));
+        if passwords.known.len() < known {
+            self.timers.set(Timer::Save, ctx.now.mono);
+        }
+    }
+
+    /// How often the open passwords were tried in vain: invitation, source, failures.
+    pub(super) fn password_tries(&self) -> Vec<(RecordId, u64, u32)> {
+        let throttles = self.passwords.throttles.iter();
+        let tries = throttles.flat_map(|(&id, throttle)| {
+            throttle.failures().map(move |(source, failures)| (id, source.number(), failures))
+        });
+        tries.collect()
+    }
+
+    /// Takes up what [`password_tries`](Self::password_tries) said before a restart.
+    pub(super) fn take_password_tries(&mut self, now: Time, tries: Vec<(RecordId, u64, u32)>) {
+        for (id, source, failures) in tries {
+            if self.passwords.known.contains_key(&id) {
+                let throttle = self.passwords.throttles.entry(id).or_default();
+                throttle.restore(now, Origin::from_number(source), failures);
+            }
+        }
+    }
+
     /// What is kept of the passwords of invitations that are open.
-    pub(super) fn password_secrets(&self) -> Vec<(RecordId, [u8; 32])> {
-        self.passwords.known.iter().map(|(&id, secret)| (id, *secret.as_bytes())).collect()
+    pub(super) fn password_secrets(&self) -> Vec<(RecordId, Zeroizing<[u8; 32]>)> {
+        self.passwords.known.iter().map(|(&id, secret)| (id, secret.to_bytes())).collect()
     }
 
     /// Proves what this newcomer has to prove.
@@ -179,6 +219,19 @@ impl Group {
                 let (invitation, secret) = (*invitation, secret.clone());
                 self.ask_password(ctx, links, link, invitation, &secret);
             }
+        }
+    }
+}
+
+/// From where a newcomer comes. Who dials us directly comes from one place as long as hosts do not tell addresses apart;
+/// whoever comes over members or over a rendezvous node shares that way with others who come by it.
+fn origin_of(ctx: &Ctx<'_>, links: &Links, link: LinkId) -> Origin {
+    match ctx.ways.over(link) {
+        None => Origin::of(b"direct", &[]),
+        Some(Over::Graph { .. }) => Origin::of(b"graph", &[]),
+        Some(Over::Table { via, .. }) => {
+            let rendezvous = links.ready(via).map(|ready| ready.peer).unwrap_or_default();
+            Origin::of(b"rendezvous", rendezvous.as_bytes())
         }
     }
 }

@@ -332,6 +332,7 @@ impl Group {
             Meaning::Nothing => self.presence_class_changed(ctx, record),
             Meaning::TakenBack => {
                 self.invitations.remove(&record.id);
+                self.forget_passwords(ctx);
                 let target = self.roll.act(record.id).map(|act| act.target_chain.peer());
                 if self.roll.forget(record.id) {
                     self.standing_changed(ctx);
@@ -681,6 +682,7 @@ impl Group {
         self.withheld.expire(now);
         self.roll.forget_ended(now.before(limits::CERTIFICATE_CLOCK_SKEW));
         self.invitations.retain(|_, open| open.expires >= ctx.now.wall);
+        self.forget_passwords(ctx);
         self.arm_expiry(ctx);
     }
 }

@@ -174,7 +174,7 @@ impl Group {
         let due = self.signature.claim_at.is_some_and(|at| at <= ctx.now.mono);
         if due && !lower && self.neighbours().next().is_some() {
             self.signature.claim_at = None;
-            self.signature.beats = Some(Beats::new(ctx.random_bytes()));
+            self.signature.beats = Some(Beats::new(*ctx.rng.secret()));
             self.publish_contact(ctx);
         }
         self.review_signature(ctx);
@@ -183,7 +183,7 @@ impl Group {
     /// A new chain for a new edition of our record. Its end, if we hold the signature.
     pub(super) fn renew_beats(&mut self, ctx: &mut Ctx<'_>) -> Option<Digest> {
         self.signature.beats.as_ref()?;
-        let beats = Beats::new(ctx.random_bytes());
+        let beats = Beats::new(*ctx.rng.secret());
         let end = beats.value();
         self.signature.beats = Some(beats);
         self.timers.set(Timer::Beat, ctx.now.mono.after(BEAT_EVERY));

@@ -275,6 +275,7 @@ impl Group {
             let inviter = roll.best_of(open.inviter, now);
             inviter.is_some_and(|chain| roll.standing(chain, now) == Standing::Member)
         });
+        self.forget_passwords(ctx);
         self.choose_own_chain(ctx, links);
         self.call_back(ctx, links);
         self.timers.set_earlier(Timer::SafetyNet, ctx.now.mono.after(Duration::from_secs(1)));

@@ -15,7 +15,7 @@
 use super::IdentityError;
 use crate::cert::pem::{self, PemError};
 use crate::limits::CERTIFICATE_BYTES_MAX;
-use argon2::{Algorithm, Argon2, Params};
+use crate::stretch::Cost;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use minicbor::bytes::{ByteArray, ByteVec};
@@ -26,12 +26,6 @@ const LABEL: &str = "PEERGRAPH IDENTITY";
 const VERSION: u32 = 1;
 const CHECK_BYTES: usize = 8;
 
-/// Argon2id memory. KiB. Source: OWASP Password Storage Cheat Sheet, "m=19456 (19 MiB), t=2, p=1".
-const MEMORY_KIB: u32 = 19 * 1024;
-/// Argon2id passes. Source: as above.
-const PASSES: u32 = 2;
-/// Argon2id lanes. Source: as above.
-const LANES: u32 = 1;
 /// Most memory that a file may ask for. KiB. Guess: a browser tab can still allocate it.
 const MEMORY_KIB_MAX: u32 = 128 * 1024;
 /// Most passes that a file may ask for. Guess: some seconds with the most memory.
@@ -84,13 +78,9 @@ impl File {
         if memory_kib > MEMORY_KIB_MAX || passes > PASSES_MAX || lanes > LANES_MAX {
             return Err(IdentityError::TooCostly);
         }
-        let params = Params::new(memory_kib, passes, lanes, Some(32));
-        let params = params.map_err(|_| IdentityError::Damaged)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, argon2::Version::V0x13, params);
-        let mut key = Zeroizing::new([0; 32]);
-        argon2
-            .hash_password_into(password.as_bytes(), &*self.salt, &mut *key)
-            .map_err(|_| IdentityError::Damaged)?;
+        let cost = Cost { memory_kib, passes, lanes };
+        let key =
+            cost.key(password.as_bytes(), self.salt.as_slice()).ok_or(IdentityError::Damaged)?;
         Ok(XChaCha20Poly1305::new(&Key::from(*key)))
     }
 }
@@ -98,11 +88,12 @@ impl File {
 /// Seals the private form of an identity under `password`.
 pub(super) fn seal(identity: &[u8], password: &str, random: [u8; 40]) -> String {
     let [salt, nonce] = [&random[..16], &random[16..]];
+    let Cost { memory_kib, passes, lanes } = Cost::USUAL;
     let mut file = File {
         version: VERSION,
-        memory_kib: MEMORY_KIB,
-        passes: PASSES,
-        lanes: LANES,
+        memory_kib,
+        passes,
+        lanes,
         salt: <[u8; 16]>::try_from(salt).expect("16 of 40 bytes").into(),
         nonce: <[u8; 24]>::try_from(nonce).expect("24 of 40 bytes").into(),
         sealed: None,

@@ -17,8 +17,8 @@ pub struct BearerSecret {
 
 impl BearerSecret {
     /// Takes 16 secret random bytes.
-    pub fn from_bytes(seed: [u8; SECRET_BYTES]) -> Self {
-        Self { seed: Zeroizing::new(seed) }
+    pub fn from_bytes(seed: impl Into<Zeroizing<[u8; SECRET_BYTES]>>) -> Self {
+        Self { seed: seed.into() }
     }
 
     /// The secret bytes, for what carries the invitation.

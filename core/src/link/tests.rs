@@ -16,6 +16,9 @@ use crate::time::WallTime;
 use crate::wire::kind;
 use crate::wire::{Connect, Open, Redeem, Refuse};
 use std::time::Duration;
+use zeroize::Zeroizing;
+
+mod copies;
 
 const NOW: WallTime = WallTime(1_800_000_000_000);
 const YEAR: Duration = Duration::from_secs(31_536_000);
@@ -30,6 +33,8 @@ struct Ada {
     now: Now,
     requests: u64,
     frames: Vec<Bytes>,
+    opened: Vec<LinkId>,
+    look_ups: Vec<String>,
     events: Vec<Event>,
     replies: Vec<Reply>,
 }
@@ -37,9 +42,10 @@ struct Ada {
 impl Ada {
     fn new() -> Self {
         let now = Now { mono: Time::ZERO, wall: NOW };
-        let node = Node::new(Config::default(), someone(1), [1; 32], now);
+        let node = Node::new(Config::default(), someone(1), &[1; 32], now);
         let (frames, events, replies) = (Vec::new(), Vec::new(), Vec::new());
-        let mut ada = Self { node, now, requests: 0, frames, events, replies };
+        let (opened, look_ups) = (Vec::new(), Vec::new());
+        let mut ada = Self { node, now, requests: 0, frames, opened, look_ups, events, replies };
         ada.drain();
         ada
     }
@@ -60,10 +66,9 @@ impl Ada {
                     };
                     stored.push((op, Ok(reply)));
                 }
-                Output::Open { .. }
-                | Output::LookUp { .. }
-                | Output::Signal { .. }
-                | Output::Close { .. } => {}
+                Output::Open { link, .. } => self.opened.push(link),
+                Output::LookUp { url } => self.look_ups.push(url),
+                Output::Signal { .. } | Output::Close { .. } => {}
             }
         }
         for (op, result) in stored {
@@ -163,10 +168,21 @@ impl Stranger {
     /// The same as whom it is.
     fn honest(ada: &mut Ada, n: u8) -> Self {
         let (mut stranger, identity) = (Self::knock(ada, n), someone(n));
-        let proof = identity.sign(Domain::Handshake, stranger.key.public());
-        stranger.introduce(ada, identity.certificate().der().to_vec(), proof.to_vec());
+        let proof = stranger.proof(&identity);
+        stranger.introduce(ada, identity.certificate().der().to_vec(), proof);
         assert_eq!(ada.faults(), []);
         stranger
+    }
+
+    /// What is to be signed in this handshake by the end of this role.
+    fn claim(&self, initiator: bool) -> Vec<u8> {
+        let handshake = self.handshake.as_ref().expect("it is under way");
+        noise::claim(initiator, &handshake.hash(), self.key.public())
+    }
+
+    /// The proof that `identity` is here.
+    fn proof(&self, identity: &Identity) -> Vec<u8> {
+        identity.sign(Domain::Handshake, &self.claim(true)).to_vec()
     }
 
     /// Opens the graph of a group, as who knows it.
@@ -188,19 +204,75 @@ impl Stranger {
 fn anothers_certificate_without_its_key_is_no_proof_of_identity() {
     let (mut ada, bob, eve) = (Ada::new(), someone(2), someone(3));
     let mut stranger = Stranger::knock(&mut ada, 3);
-    let own = eve.sign(Domain::Handshake, stranger.key.public());
-    stranger.introduce(&mut ada, bob.certificate().der().to_vec(), own.to_vec());
+    let own = stranger.proof(&eve);
+    stranger.introduce(&mut ada, bob.certificate().der().to_vec(), own);
     assert_eq!(ada.faults(), [Misbehaved::IdentityProof]);
 }
 
 #[test]
 fn anothers_proof_does_not_hold_on_another_channel() {
     let (mut ada, bob) = (Ada::new(), someone(2));
-    let bobs = Stranger::honest(&mut ada, 2);
-    let proof = bob.sign(Domain::Handshake, bobs.key.public());
-    // Whoever bob ever spoke with has his certificate and this proof.
-    let mut stranger = Stranger::knock(&mut ada, 3);
-    stranger.introduce(&mut ada, bob.certificate().der().to_vec(), proof.to_vec());
+    let bobs = Stranger::knock(&mut ada, 2);
+    let proof = bobs.proof(&bob);
+    // Whoever bob ever spoke with has his certificate and this proof. Whoever stole his node's key has the key too.
+    for key in [3, 2] {
+        let mut stranger = Stranger::knock(&mut ada, key);
+        stranger.introduce(&mut ada, bob.certificate().der().to_vec(), proof.clone());
+        assert_eq!(ada.faults(), [Misbehaved::IdentityProof], "{key}");
+        ada.events.clear();
+    }
+}
+
+#[test]
+fn key_of_a_node_alone_is_nobody() {
+    // What was signed before handshakes were bound to their hash: for all time, in either role.
+    let (mut ada, bob) = (Ada::new(), someone(2));
+    for n in 0..3 {
+        let mut stranger = Stranger::knock(&mut ada, 2);
+        let claim = match n {
+            0 => stranger.key.public().to_vec(),
+            // The other end's role: a proof that was asked of bob as responder does not make an initiator of anybody.
+            1 => stranger.claim(false),
+            // The hash of another moment.
+            _ => noise::claim(true, &[0; 32], stranger.key.public()),
+        };
+        let proof = bob.sign(Domain::Handshake, &claim).to_vec();
+        stranger.introduce(&mut ada, bob.certificate().der().to_vec(), proof);
+        assert_eq!(ada.faults(), [Misbehaved::IdentityProof], "{n}");
+        ada.events.clear();
+    }
+}
+
+#[test]
+fn clocks_that_are_years_apart_cost_no_handshake() {
+    for years in [1, 40] {
+        let mut ada = Ada::new();
+        ada.now.wall = NOW.after(YEAR * years);
+        Stranger::honest(&mut ada, 2);
+    }
+}
+
+#[test]
+fn ones_own_proof_that_comes_back_does_not_hold() {
+    // Whoever sends ada's own answer back to her on a second link is not taken for her.
+    let mut ada = Ada::new();
+    let link = ada.node.new_link();
+    ada.handle(Input::LinkUp { link, transport: Transport::WebSocket });
+    let key = StaticKey::new(Zeroizing::new([2; 32]), Channel::default().curve);
+    let hello = wire::encode(&Hello { version: wire::VERSION });
+    let begin = |n: u8| {
+        let ephemeral = Zeroizing::new([n; 32]);
+        Handshake::new(true, Transport::WebSocket, &key, ephemeral, &Channel::default())
+    };
+    let whole = |message: &[u8]| Bytes::from([&[wire::WHOLE], message].concat());
+    let mut handshake = begin(7);
+    ada.handle(Input::Frame { link, bytes: whole(&handshake.write(&hello)) });
+    let answer = ada.frames.pop().expect("she answers");
+    let payload = handshake.read(&answer[1..]).expect("she is honest");
+    let hers: Introduction = wire::decode(&payload).expect("an introduction");
+    let message =
+        handshake.write(&wire::encode(&Introduction { nonce: NodeNonce::default(), ..hers }));
+    ada.handle(Input::Frame { link, bytes: whole(&message) });
     assert_eq!(ada.faults(), [Misbehaved::IdentityProof]);
 }
 
@@ -209,7 +281,7 @@ fn anothers_proof_for_another_purpose_does_not_hold() {
     let (mut ada, bob) = (Ada::new(), someone(2));
     let mut stranger = Stranger::knock(&mut ada, 3);
     for domain in [Domain::Record, Domain::Redemption, Domain::Application] {
-        let proof = bob.sign(domain, stranger.key.public());
+        let proof = bob.sign(domain, &stranger.claim(true));
         stranger.introduce(&mut ada, bob.certificate().der().to_vec(), proof.to_vec());
         assert_eq!(ada.faults(), [Misbehaved::IdentityProof]);
         ada.events.clear();
@@ -222,7 +294,7 @@ fn anothers_message_is_worthless_in_another_handshake() {
     let mut ada = Ada::new();
     let mut bobs = Stranger::knock(&mut ada, 2);
     let bob = someone(2);
-    let proof = bob.sign(Domain::Handshake, bobs.key.public()).to_vec();
+    let proof = bobs.proof(&bob);
     let message = bobs.introduce(&mut ada, bob.certificate().der().to_vec(), proof);
     assert_eq!(ada.faults(), []);
     let replay = Stranger::knock(&mut ada, 2);
@@ -236,17 +308,17 @@ fn identity_that_did_not_sign_itself_is_refused() {
     let mut stranger = Stranger::knock(&mut ada, 3);
     let mut der = bob.certificate().der().to_vec();
     *der.last_mut().unwrap() ^= 1;
-    let proof = bob.sign(Domain::Handshake, stranger.key.public());
-    stranger.introduce(&mut ada, der, proof.to_vec());
+    let proof = stranger.proof(&bob);
+    stranger.introduce(&mut ada, der, proof);
     assert_eq!(ada.faults(), [Misbehaved::IdentityCertificate]);
     // A membership is no identity, though its owner signs.
     let mut ada = Ada::new();
     let group = ada.group();
     let chain = ada.membership(group, &bob);
     let mut stranger = Stranger::knock(&mut ada, 2);
-    let proof = bob.sign(Domain::Handshake, stranger.key.public());
+    let proof = stranger.proof(&bob);
     let leaf = chain.last().unwrap().der().to_vec();
-    stranger.introduce(&mut ada, leaf, proof.to_vec());
+    stranger.introduce(&mut ada, leaf, proof);
     assert_eq!(ada.faults(), [Misbehaved::IdentityCertificate]);
 }
 

@@ -6,7 +6,7 @@ use crate::group::{Group, preview_of_bound};
 use crate::id::GroupId;
 use crate::identity;
 use crate::invitation::{Invitation, InvitationKind};
-use crate::io::{Command, LinkId, LinkInfo, NodeState, Output, Reply, RequestId};
+use crate::io::{Command, LinkId, LinkInfo, NodeState, Output, Reply, RequestId, StoreFault};
 use crate::limits;
 use crate::node_url::NodeUrl;
 use crate::password::Password;
@@ -182,6 +182,10 @@ impl Node {
         request: RequestId,
     ) -> Result<(), Error> {
         let nodes = invitation.nodes.clone();
+        if self.storage.is_unread(invitation.group) {
+            // What the store says of it would be written over.
+            return Err(Error::Store(StoreFault::Damaged));
+        }
         if let Some(group) = self.groups.get_mut(&invitation.group) {
             if group.is_member() {
                 let info = group.info();

@@ -129,32 +129,47 @@ impl Node {
     pub(super) fn load(&mut self, entries: Vec<(Bytes, Bytes)>) {
         let more = entries.len() >= limits::PAGE_MAX;
         let last = entries.last().map(|(key, _)| key.clone());
-        let mut damaged = false;
+        let mut fault = None;
         for (key, value) in entries {
             let loaded = match storage::parse_key(&key) {
-                Some(Key::Info(id)) => {
-                    Group::restore(id, &value, self.checks.verify, self.table_secret)
-                        .map(|group| drop(self.groups.insert(id, Box::new(group))))
-                }
-                // A record without its group is what was left of one that was left.
+                Some(Key::Info(id)) => self.load_group(id, &value),
                 Some(Key::Record(id, class)) => match self.groups.get_mut(&id) {
-                    Some(group) => group.load(&mut ctx!(self), class, value),
+                    Some(group) => {
+                        group.load(&mut ctx!(self), class, value).ok_or(StoreFault::Damaged)
+                    }
                     None => {
-                        self.storage.write(key, None);
-                        Some(())
+                        // A record without its group is what was left of one that was left.
+                        if !self.storage.is_unread(id) {
+                            self.storage.write(key, None);
+                        }
+                        Ok(())
                     }
                 },
-                None => None,
+                None => Err(StoreFault::Damaged),
             };
-            damaged |= loaded.is_none();
+            fault = fault.or(loaded.err());
         }
-        if damaged {
-            let fault = StoreFault::Broken;
+        if let Some(fault) = fault {
             self.outbox.push_back(Output::Event(Event::StoreFailed { fault }));
         }
         match last.filter(|_| more) {
             Some(last) => self.scan([&last[..], &[0]].concat().into()),
             None => self.opened(),
+        }
+    }
+
+    /// Takes what the store says of a group. What cannot be read stays as it is, and so do its records.
+    fn load_group(&mut self, id: GroupId, value: &Bytes) -> Result<(), StoreFault> {
+        let (verify, identity) = (self.checks.verify, &self.identity);
+        match Group::restore(id, value, verify, self.table_secret, identity, self.now.mono) {
+            Ok(group) => {
+                self.groups.insert(id, Box::new(group));
+                Ok(())
+            }
+            Err(fault) => {
+                self.storage.leave_unread(id);
+                Err(fault)
+            }
         }
     }
 

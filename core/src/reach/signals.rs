@@ -106,6 +106,11 @@ impl Ways {
         Some(*way)
     }
 
+    /// Who carries the signals of a link; nobody if it was dialled.
+    pub(crate) fn over(&self, link: LinkId) -> Option<Over> {
+        self.by_link.get(&link).map(|way| way.over)
+    }
+
     /// Signals that went over one link to a rendezvous node go over another.
     pub(crate) fn moved(&mut self, from: LinkId, to: LinkId) {
         for way in self.by_link.values_mut() {

@@ -21,7 +21,7 @@ pub(crate) struct Introduction {
     /// Identity certificate, DER.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) certificate: Vec<u8>,
-    /// By the identity, over the Noise static key.
+    /// By the identity, over what `noise::claim` says: role, handshake hash, Noise static key.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub(crate) signature: Vec<u8>,
     /// What the node's id is made of besides the peer id.

@@ -119,7 +119,7 @@ impl Folder {
     pub fn new_identity(&self, name: &str, classifier: &str) -> Result<Identity, FolderError> {
         let mut secret = Zeroizing::new([0; 32]);
         fill(secret.as_mut());
-        let identity = Identity::generate(*secret, random(), name, clock::wall());
+        let identity = Identity::generate(secret, random(), name, clock::wall());
         let identity = identity
             .and_then(|it| it.reissue(name, classifier, random(), clock::wall()))
             .map_err(FolderError::Name)?;

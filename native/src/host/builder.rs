@@ -355,7 +355,7 @@ impl HostBuilder {
             let (mut secret, mut serial) = (zeroize::Zeroizing::new([0; 32]), [0; 16]);
             folder::fill(secret.as_mut());
             folder::fill(&mut serial);
-            let identity = Identity::generate(*secret, serial, name, clock::wall());
+            let identity = Identity::generate(secret, serial, name, clock::wall());
             let certificate = rtc::Certificate::generate();
             let system = |error: rtc::CertificateError| {
                 StartError::System(std::io::Error::other(error.to_string()))
@@ -372,6 +372,7 @@ impl HostBuilder {
         let (folder, peer) = self.place_in(root)?;
         let identity = folder.identity(peer)?;
         let lock = folder.lock(peer)?;
+        folder.close_to_others(peer)?;
         let certificate = folder.link_certificate(peer)?;
         let place = Place::File(folder.store_path(peer));
         let port = folder.port(peer)?;
@@ -466,10 +467,11 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) async fn run(self, started: oneshot::Sender<Result<Host, StartError>>) {
-        let mut seed = [0; 32];
-        folder::fill(&mut seed);
+        let mut seed = zeroize::Zeroizing::new([0; 32]);
+        folder::fill(seed.as_mut());
         let mut clock = Clock::start();
-        let node = Node::new(self.config, self.identity, seed, clock.now());
+        let node = Node::new(self.config, self.identity, &seed, clock.now());
+        drop(seed);
         let (ask, requests) = mpsc::channel(REQUESTS_QUEUED_MAX);
         let (report, reports) = mpsc::channel(websocket::REPORTS_MAX);
         let (opened, open) = oneshot::channel();

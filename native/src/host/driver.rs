@@ -27,11 +27,12 @@ use peergraph_core::node::Node;
 use peergraph_core::node_url::NodeUrl;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
-use crate::folder::Folder;
+use crate::folder::{self, Folder};
 use crate::lookup::{self, Failure};
 use crate::rtc::{DialError, Engine, Happened, RtcId};
 use crate::storage::{Outcome, Storage};
@@ -394,6 +395,9 @@ impl Driver {
 
     /// Handles one input and everything that follows from it at once.
     fn feed(&mut self, input: Input) {
+        let mut fresh = Zeroizing::new([0; 32]);
+        folder::fill(fresh.as_mut());
+        self.node.stir(&fresh);
         self.inputs.push_back(input);
         while let Some(input) = self.inputs.pop_front() {
             let now = self.clock.now();
@@ -570,7 +574,7 @@ impl Driver {
                 }
             }
             Event::StoreFailed { fault } => {
-                tracing::error!(%fault, "a record of others could not be stored");
+                tracing::error!(%fault, "the store failed");
                 if let Some(opened) = self.opened.take() {
                     let _ = opened.send(Err(*fault));
                 }

@@ -1,7 +1,11 @@
-//! Signatures of records checked in a page: as core does it, and as plain `ed25519-dalek` does. The page
-//! (`tests/web/verify.test.mjs`) measures, and gives the same signatures to WebCrypto.
+//! What tests in a page need of core and cannot have of the package.
+//!
+//! Signatures of records checked in a page: as core does it, and as plain `ed25519-dalek` does; the page
+//! (`tests/web/verify.test.mjs`) measures, and gives the same signatures to WebCrypto. The secrets of a store, opened; the
+//! page (`tests/web/secrets.test.mjs`) looks for them where they must not be. What a password costs.
 use ed25519_batch::{Signature, VerifyingKey, verify_batch};
 use peergraph_core::identity::{Domain, Identity};
+use peergraph_core::stored::StoredGroup;
 use peergraph_core::time::WallTime;
 use peergraph_core::verify::{Claim, verify_all};
 use wasm_bindgen::prelude::*;
@@ -74,4 +78,28 @@ impl Signatures {
     pub fn signature(&self, number: usize) -> Vec<u8> {
         self.claims[number].signature().to_vec()
     }
+}
+
+/// The secret key of an identity that was exported under `password`, as 32 bytes.
+#[wasm_bindgen]
+pub fn identity_secret(exported: &str, password: &str) -> Result<Vec<u8>, String> {
+    let identity = Identity::import(exported, password).map_err(|error| error.to_string())?;
+    let bytes = identity.to_bytes();
+    // The private form is a map of CBOR in which the key is the first string of 32 bytes.
+    let at = bytes.windows(2).position(|it| it == [0x58, 32]).ok_or("no key")?;
+    Ok(bytes.get(at + 2..at + 34).ok_or("no key")?.to_vec())
+}
+
+/// The secrets of an entry of a store, 32 bytes each, one after another; none where the entry is of no group.
+#[wasm_bindgen]
+pub fn store_secrets(
+    exported: &str,
+    password: &str,
+    key: &[u8],
+    value: &[u8],
+) -> Result<Vec<u8>, String> {
+    let identity = Identity::import(exported, password).map_err(|error| error.to_string())?;
+    let Some(group) = StoredGroup::read(key, value) else { return Ok(Vec::new()) };
+    let secrets = group.secrets(&identity).map_err(|error| error.to_string())?;
+    Ok(secrets.iter().flat_map(|secret| *secret.bytes).collect())
 }

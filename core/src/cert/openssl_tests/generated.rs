@@ -150,8 +150,7 @@ impl Case {
     /// set, whatever their order.
     fn accepted_by_openssl(&self, test: &str) -> (bool, String) {
         let ders: Vec<&[u8]> = self.ders.iter().map(Vec::as_slice).collect();
-        let (whole, mut said) =
-            verdict_of_bytes(test, "-CAfile", self.root.der(), &ders, self.now);
+        let (whole, mut said) = verdict_of_bytes(test, "-CAfile", self.root.der(), &ders, self.now);
         if !whole || ders.len() > 6 {
             return (whole, said);
         }
