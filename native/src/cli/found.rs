@@ -51,14 +51,17 @@ pub(super) fn warn_of_nodes(host: &Host, invitation: &Invitation) {
     if named.iter().any(leads) {
         return;
     }
-    let here = |address: &Address| matches!(address, Address::Rtc { socket, .. } if socket.ip().is_loopback());
-    if named.is_empty() && !invitation.addresses.is_empty() && invitation.addresses.iter().all(here)
-    {
+    let here = |address: &Address| match address {
+        Address::Rtc { socket, .. } => socket.ip().is_loopback(),
+        Address::WebSocket { .. } => false,
+    };
+    let addresses = &invitation.addresses;
+    if named.is_empty() && !addresses.is_empty() && addresses.iter().all(here) {
         note!(
             "Warning: this link works on this machine alone, since the last node with this data folder listened on \
              {} only, and no other node is named. Let it listen elsewhere (peergraph node --udp ADDR), or name a node that \
              both sides reach (--node URL), and make another link.",
-            invitation.addresses.iter().map(ToString::to_string).next().unwrap_or_default()
+            addresses[0]
         );
         return;
     }
