@@ -387,7 +387,7 @@ fn anothers_redemption_does_not_hold() {
     bob.open(&mut ada, group);
     bob.send(&mut ada, redeem(2).bytes());
     assert_eq!(ada.faults(), []);
-    assert_eq!(ada.frames.last().map(|frame| frame[1]), Some(kind::GRANTED));
+    assert!(ada.frames.iter().any(|frame| frame[1] == kind::GRANTED), "and a welcome behind it");
 }
 
 #[test]
