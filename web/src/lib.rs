@@ -11,6 +11,7 @@ mod identity;
 pub mod lock;
 mod lookup;
 mod qr;
+pub mod rehearsal;
 pub mod rtc;
 pub mod sdp;
 pub mod store;
@@ -345,6 +346,7 @@ async fn open(options: convert::Options, listener: Function) -> Result<PeerHandl
     let config = options.config()?;
     let nodes = options.nodes()?;
     let early = Early::begin(&nodes);
+    rehearsal::begin();
     // Held until the identity is locked, so that nobody deletes it meanwhile.
     let wallet = Wallet::open(&options.storage).await?;
     let chosen = choose(&wallet, &options).await;
