@@ -209,6 +209,7 @@ impl Host {
     /// What the page does last: there is no time to wait for anything.
     pub(crate) fn goodbye(&self) {
         if !self.closing.replace(true) {
+            self.store.hurry();
             drop(self.request(Command::Close));
             self.drop_transports();
         }
