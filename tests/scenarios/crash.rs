@@ -54,17 +54,23 @@ fn node_that_dies_at_any_moment_of_a_join_can_join_again() {
             world.command(bob, Command::Join { invitation: invitation.clone(), password: None });
         let moment = world.chance.within(0..2_000);
         world.run_for(Duration::from_millis(moment));
-        let answered = world.answer(bob, request);
+        let joined = world.answer(bob, request);
+        let stored = world.has_event(bob, |event| matches!(event, Event::Group(_)));
         world.crash(bob);
         world.run_for(Duration::from_secs(1));
         world.start(bob);
         world.await_opened(bob);
         let groups = world.ask(bob, Command::Groups);
         let Ok(Reply::Groups(groups)) = groups else { panic!("groups answered {groups:?}") };
-        if answered.is_some() {
-            assert_eq!(groups.len(), 1, "a membership that was acknowledged is kept");
+        if stored {
+            assert_eq!(groups.len(), 1, "a membership that was told as stored is kept");
         }
         assert_eq!(world.join(bob, invitation), Ok(group), "the same identity may ask again");
+        if let Some(Ok(Reply::Group(before))) = joined {
+            let groups = world.ask(bob, Command::Groups);
+            let Ok(Reply::Groups(after)) = groups else { panic!("groups answered {groups:?}") };
+            assert_eq!(after[0].expires, before.expires, "it is the membership of before");
+        }
         world.await_synced(bob);
         world.run_for(Duration::from_secs(5));
         assert_eq!(world.texts(bob, group), ["hello"]);

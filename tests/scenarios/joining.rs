@@ -4,7 +4,7 @@ use peergraph_core::cert::{CertError, Role};
 use peergraph_core::error::{Error, Misbehaved};
 use peergraph_core::id::RootPin;
 use peergraph_core::invitation::Invitation;
-use peergraph_core::io::{Command, Event, Invite, Outcome, Place, Reply};
+use peergraph_core::io::{Command, Event, Invite, NodeState, Outcome, Place, Reply};
 use peergraph_core::password::Password;
 use peergraph_tests::World;
 use peergraph_tests::host::{Kind, node_url, rtc_address};
@@ -43,6 +43,81 @@ fn bearer_invitation_is_redeemed_after_a_trip_through_its_text() {
             world.await_synced(guest);
         }
         world.say_to(1, group, "we are in", &[0, 2]);
+    });
+}
+
+/// Goal: a newcomer waits for as few answers as can be, and opens no link in vain. Method: a network in which every trip takes
+/// 40 ms and all else little: two to hear of a seat, four for offer and answer, nine that a channel takes, two that the
+/// handshake takes, then its last message with the proof of the invitation behind it, and the membership with the welcome and
+/// the first record behind it.
+#[test]
+fn newcomer_sees_the_first_record_after_few_trips_over_one_link() {
+    each_seed("newcomer_sees_the_first_record_after_few_trips_over_one_link", 20, |world| {
+        const TRIP_US: u64 = 40_000;
+        const TRIPS_MAX: u64 = 19;
+        world.network.latency = (TRIP_US, TRIP_US);
+        let relay = world.add_stopped(Kind::Native, "relay");
+        world.host(relay).rendezvous = true;
+        world.start(relay);
+        world.await_opened(relay);
+        let (ada, bob) = (world.browser("ada"), world.browser("bob"));
+        for host in [ada, bob] {
+            let answer = world.ask(host, Command::Connect { node: node_url(relay) });
+            assert!(answer.is_ok(), "{answer:?}");
+        }
+        let group = world.create_group(ada, "talk");
+        world.say(ada, group, "welcome");
+        let invitation = world.invite_bearer(ada, group, 1, HOUR);
+        world.run_for(Duration::from_secs(5));
+        assert_eq!(world.links(bob).len(), 1, "one link to the node, whatever its addresses");
+        let (begun, links) = (world.time(), world.counts.links_opened);
+        world.command(bob, Command::Join { invitation, password: None });
+        let greeted =
+            |world: &World| world.has_event(bob, |event| matches!(event, Event::Record { .. }));
+        assert!(world.run_until(Duration::from_secs(60), greeted), "bob never saw it");
+        let trips = (world.time() - begun).as_micros() as u64 / TRIP_US;
+        assert!(trips <= TRIPS_MAX, "it took {trips} trips");
+        assert_eq!(world.counts.links_opened - links, 2, "an offer, and its answer");
+    });
+}
+
+/// Goal: a node is dialled while the store is read, and its groups are found there all the same. Method: a disk that takes
+/// longer to read than a link to open.
+#[test]
+fn node_that_is_reached_before_the_store_is_read_serves_the_groups_in_it() {
+    let name = "node_that_is_reached_before_the_store_is_read_serves_the_groups_in_it";
+    each_seed(name, 20, |world| {
+        let relay = world.add_stopped(Kind::Native, "relay");
+        world.host(relay).rendezvous = true;
+        world.start(relay);
+        world.await_opened(relay);
+        let (ada, bob) = (world.browser("ada"), world.browser("bob"));
+        for host in [ada, bob] {
+            let answer = world.ask(host, Command::Connect { node: node_url(relay) });
+            assert!(answer.is_ok(), "{answer:?}");
+        }
+        let group = world.create_group(ada, "talk");
+        let invitation = world.invite_bearer(ada, group, 1, HOUR);
+        assert_eq!(world.join(bob, invitation), Ok(group));
+        world.await_synced(bob);
+        world.crash(bob);
+        world.run_for(Duration::from_secs(20));
+        world.host(bob).disk.read_delay = (3_000_000, 3_000_000);
+        world.start(bob);
+        let request = world.command(bob, Command::Connect { node: node_url(relay) });
+        let linked = |world: &World| {
+            world.has_event(bob, |it| {
+                matches!(it, Event::NamedNode { state: NodeState::Linked { .. }, .. })
+            })
+        };
+        world.host(bob).events.clear();
+        assert!(world.run_until(Duration::from_secs(2), linked), "the store was waited for");
+        assert!(world.is_answered(bob, request) && !world.hosts()[bob].opened);
+        world.await_opened(bob);
+        assert!(
+            world.run_until(Duration::from_secs(30), |world| world.hosts()[bob].neighbours > 0)
+        );
+        world.say_to(ada, group, "back", &[bob]);
     });
 }
 

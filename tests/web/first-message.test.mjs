@@ -14,8 +14,9 @@ const TYPE = "chat.message";
 
 test("what a newcomer and a reader wait for", { timeout: 120_000 + ROUNDS * 60_000 }, async (t) => {
   const node = await startNode(t);
-  const [ada, bob] = [await openProfile(t, "ada"), await openProfile(t, "bob")];
+  const [ada, bob] = [await openProfile(t, "ada"), await openProfile(t, "bob", { before: countConnections })];
   const [a, b] = [await ada.page(), await bob.page()];
+  const connections = [];
   const measured = { open_to_message_ms: [], join_to_message_ms: [], message_ms: [] };
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const page of [a, b]) await page.goto(`${node.origin}/`);
@@ -24,6 +25,7 @@ test("what a newcomer and a reader wait for", { timeout: 120_000 + ROUNDS * 60_0
     await a.waitForTimeout(1_000);
     const { opened, joining, came } = await b.evaluate(enter, {
       type: TYPE, storage: `first-${round}`, text: "welcome", link });
+    connections.push(await b.evaluate(() => globalThis.connections));
     measured.open_to_message_ms.push(came - opened);
     measured.join_to_message_ms.push(came - joining);
     await b.waitForTimeout(500);
@@ -35,6 +37,9 @@ test("what a newcomer and a reader wait for", { timeout: 120_000 + ROUNDS * 60_0
     }
     for (const page of [a, b]) await page.evaluate(() => globalThis.peer.close());
   }
+  // One that is closed at once, which tells whether there is WebRTC; one to the node, one to Ada. A busy machine may need more.
+  assert.equal(Math.min(...connections), 3, `connections of each round: ${connections}`);
+  assert.ok(connections.every((count) => count <= 6), `connections of each round: ${connections}`);
   assert.equal(measured.message_ms.length, ROUNDS * MESSAGES);
   assert.ok(Object.values(measured).flat().every(Number.isFinite), JSON.stringify(measured));
   const figures = Object.entries(measured).flatMap(([name, all]) => {
@@ -44,6 +49,19 @@ test("what a newcomer and a reader wait for", { timeout: 120_000 + ROUNDS * 60_0
   });
   console.log(JSON.stringify({ benchmark: "first message", rounds: ROUNDS, ...Object.fromEntries(figures) }));
 });
+
+/** Runs in each page of Bob before all else. */
+function countConnections() {
+  globalThis.connections = 0;
+  for (const name of ["RTCPeerConnection", "WebSocket"]) {
+    globalThis[name] = class extends globalThis[name] {
+      constructor(...options) {
+        super(...options);
+        globalThis.connections += 1;
+      }
+    };
+  }
+}
 
 /** Runs in the page: opens, makes a group with one message in it, and returns an invitation. */
 async function begin({ type, storage, text }) {

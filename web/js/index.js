@@ -89,12 +89,14 @@ export class Peer extends Base {
     const wanted = {
       name, storage, takeOver, ...wantedIdentity(identity),
       priorities: wantedTypes(priorities), neighbours: wantedNeighbours(neighbours),
+      // Dialled while the rest is opened.
+      nodes: [...nodes].map(String),
     };
     checkSignal(signal);
     checkBrowser();
     const peer = await waitFor(inTurn(storage, () => Peer.#open(wanted, signal)), signal);
     try {
-      for (const node of nodes) peer.connect(node);
+      for (const node of wanted.nodes) peer.connect(node);
     } catch (error) {
       await peer.close();
       throw error;

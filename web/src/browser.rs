@@ -1,6 +1,7 @@
 //! The pieces of the browser that `web-sys` does not have, or only as unstable ones.
 use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 #[wasm_bindgen]
 extern "C" {
@@ -89,11 +90,33 @@ extern "C" {
         data: &JsValue,
     ) -> Result<Promise, JsValue>;
 
+    /// The queue of tasks by priority. Undefined in some browsers.
+    #[wasm_bindgen(thread_local_v2, js_name = scheduler)]
+    pub(crate) static SCHEDULER: Option<Scheduler>;
+
+    /// `scheduler`.
+    #[derive(Clone)]
+    pub(crate) type Scheduler;
+
+    /// Calls `callback` when its turn has come.
+    #[wasm_bindgen(method, js_name = postTask)]
+    pub(crate) fn post_task(this: &Scheduler, callback: &Function, options: &Object) -> Promise;
+
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     pub(crate) fn monotonic_ms() -> f64;
 
     #[wasm_bindgen(js_namespace = console, js_name = error)]
     pub(crate) fn log_error(message: &str, cause: &JsValue);
+}
+
+/// Waits for a task of its own. If the browser has no such tasks, it does not wait, and answers so. Timers have them too, but
+/// a hidden page has to wait for its timers.
+pub(crate) async fn next_task() -> bool {
+    let Some(scheduler) = SCHEDULER.with(Clone::clone) else { return false };
+    let options = Object::new();
+    set(&options, "priority", &"user-visible".into());
+    let nothing = Closure::once_into_js(|| {});
+    JsFuture::from(scheduler.post_task(nothing.unchecked_ref(), &options)).await.is_ok()
 }
 
 /// Sets a property of an object of ours.

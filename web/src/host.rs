@@ -12,7 +12,7 @@
 use crate::convert;
 use crate::failure::Failure;
 use crate::lock::Lock;
-use crate::lookup;
+use crate::lookup::Early;
 use crate::rtc::RtcLink;
 use crate::store::Store;
 use crate::turns::Turns;
@@ -33,6 +33,7 @@ use peergraph_core::io::{
     Wake,
 };
 use peergraph_core::node::{Config, Node};
+use peergraph_core::node_url::NodeUrl;
 use peergraph_core::time::{Now, Time, WallTime};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -84,6 +85,7 @@ pub(crate) struct Host {
     /// Emptied after every drain, before the browser does anything else.
     news: mpsc::UnboundedSender<News>,
     store: Store,
+    early: RefCell<Early>,
     lock: RefCell<Option<Lock>>,
     closing: Cell<bool>,
     opened: RefCell<Option<oneshot::Sender<Result<(), StoreFault>>>>,
@@ -123,12 +125,14 @@ impl Carrier {
 }
 
 impl Host {
-    /// Starts a node on an open store, and waits until it has read it. `listener` gets all news.
+    /// Starts a node on an open store, and waits until it has read it. `listener` gets all news. The nodes are dialled
+    /// meanwhile.
     pub(crate) async fn start(
         config: Config,
         identity: Identity,
         store: Store,
         lock: Lock,
+        (nodes, early): (Vec<NodeUrl>, Early),
         listener: Function,
     ) -> Result<Rc<Self>, Failure> {
         let mut seed = Zeroizing::new([0; 32]);
@@ -151,6 +155,7 @@ impl Host {
             timer: RefCell::default(),
             news,
             store,
+            early: RefCell::new(early),
             lock: RefCell::new(Some(lock)),
             closing: Cell::new(false),
             opened: RefCell::new(Some(sender)),
@@ -158,6 +163,10 @@ impl Host {
         spawn_local(tell(heard, listener));
         host.store.start(host.report());
         host.run();
+        for node in nodes {
+            // Who opens the peer connects to each again, and learns of errors then.
+            drop(host.request(Command::Connect { node }));
+        }
         match opened.await {
             Ok(Ok(())) => Ok(host),
             Ok(Err(fault)) => {
@@ -201,6 +210,7 @@ impl Host {
     /// What the page does last: there is no time to wait for anything.
     pub(crate) fn goodbye(&self) {
         if !self.closing.replace(true) {
+            self.store.hurry();
             drop(self.request(Command::Close));
             self.drop_transports();
         }
@@ -348,8 +358,9 @@ impl Host {
 
     fn look_up(&self, url: String) {
         let report = self.report();
+        let found = self.early.borrow_mut().take(url.clone());
         spawn_local(async move {
-            let found = lookup::look_up(&url).await;
+            let found = found.await;
             report(Input::LookedUp { url, found });
         });
     }

@@ -11,6 +11,7 @@ mod identity;
 pub mod lock;
 mod lookup;
 mod qr;
+pub mod rehearsal;
 pub mod rtc;
 pub mod sdp;
 pub mod store;
@@ -24,6 +25,7 @@ use futures::channel::oneshot;
 use host::Host;
 use js_sys::{Function, Promise};
 use lock::Lock;
+use lookup::Early;
 use peergraph_core::identity::{Identity, read_public_document};
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Input, Reply};
@@ -349,6 +351,9 @@ pub fn qr(text: &str) -> Result<String, JsValue> {
 
 async fn open(options: convert::Options, listener: Function) -> Result<PeerHandle, Failure> {
     let config = options.config()?;
+    let nodes = options.nodes()?;
+    let early = Early::begin(&nodes);
+    rehearsal::begin();
     // Held until the identity is locked, so that nobody deletes it meanwhile.
     let wallet = Wallet::open(&options.storage).await?;
     let chosen = choose(&wallet, &options).await;
@@ -356,7 +361,7 @@ async fn open(options: convert::Options, listener: Function) -> Result<PeerHandl
     let (identity, database, lock, lost) = chosen?;
     let store = Store::open(&database).await.map_err(|it| Failure::no_store(&it))?;
     let (kept, gone) = (identity.clone(), store.gone());
-    let host = Host::start(config, identity, store, lock, listener).await?;
+    let host = Host::start(config, identity, store, lock, (nodes, early), listener).await?;
     close_when(&host, lost, Failure::taken_over());
     close_when(&host, gone, Failure::storage_gone());
     Ok(PeerHandle { host, identity: kept })

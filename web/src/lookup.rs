@@ -2,18 +2,54 @@
 //!
 //! When, how often, and what follows from it is the core's matter.
 use crate::browser::{self, Body, Response, set};
+use futures::channel::oneshot;
 use js_sys::{Array, JSON, Object, Reflect, Uint8Array};
 use peergraph_core::io::LookupFault;
+use peergraph_core::node_url::NodeUrl;
+use std::collections::BTreeMap;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 /// Time for a whole lookup. Milliseconds. Guess.
 const LOOKUP_MS_MAX: f64 = 10_000.0;
 /// Bytes of a node's description. Guess: eight addresses are under 3 KiB.
 const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
 
+/// Look-ups that are begun before there is a node to ask for them: it reads its identity and store meanwhile. By URL.
+#[derive(Default)]
+pub(crate) struct Early(BTreeMap<String, oneshot::Receiver<Found>>);
+
+type Found = Result<Vec<String>, LookupFault>;
+
+impl Early {
+    /// Begins to look up these nodes, as far as they are looked up at all.
+    pub(crate) fn begin(nodes: &[NodeUrl]) -> Self {
+        let begin = |url: String| {
+            let (sender, found) = oneshot::channel();
+            let asked = url.clone();
+            spawn_local(async move {
+                // Nobody waits if the opening failed.
+                let _ = sender.send(look_up(&asked).await);
+            });
+            (url, found)
+        };
+        Self(nodes.iter().filter_map(NodeUrl::description).map(begin).collect())
+    }
+
+    /// What a look-up finds: one that is under way, once, or else a new one.
+    pub(crate) fn take(&mut self, url: String) -> impl Future<Output = Found> + use<> {
+        let early = self.0.remove(&url);
+        async move {
+            match early {
+                Some(found) => found.await.unwrap_or(Err(LookupFault::Unreachable)),
+                None => look_up(&url).await,
+            }
+        }
+    }
+}
+
 /// Fetches a description once. Answers the addresses that it names, as they stand there.
-pub(crate) async fn look_up(url: &str) -> Result<Vec<String>, LookupFault> {
+async fn look_up(url: &str) -> Result<Vec<String>, LookupFault> {
     let options = Object::new();
     set(&options, "cache", &"no-store".into());
     set(&options, "credentials", &"omit".into());

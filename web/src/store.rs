@@ -12,7 +12,7 @@ use idb::{Database, Factory, KeyRange, ObjectStoreParams, Query, Transaction, Tr
 use js_sys::{Object, Uint8Array};
 use peergraph_core::io::{Input, StoreFault, StoreId, StoreReply, StoreTask};
 use peergraph_core::stored::{self, StoredGroup};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -42,6 +42,7 @@ pub struct Store {
     ended: RefCell<Option<Ended>>,
     begin: RefCell<Option<Worker>>,
     gone: RefCell<Option<oneshot::Receiver<()>>>,
+    at_once: Rc<Cell<bool>>,
 }
 
 /// What does the tasks.
@@ -49,6 +50,8 @@ struct Worker {
     raw: IdbDatabase,
     database: Database,
     tasks: mpsc::UnboundedReceiver<(StoreId, StoreTask)>,
+    /// Whether the page ends: there are no further tasks to wait for.
+    at_once: Rc<Cell<bool>>,
     _ended: oneshot::Sender<()>,
 }
 
@@ -82,7 +85,14 @@ impl Store {
         database.on_close(move |_| told());
         let (sender, tasks) = mpsc::unbounded();
         let (end, ended) = oneshot::channel();
-        let worker = Worker { database: raw.clone().into(), raw: raw.clone(), tasks, _ended: end };
+        let at_once = Rc::<Cell<bool>>::default();
+        let worker = Worker {
+            database: raw.clone().into(),
+            raw: raw.clone(),
+            tasks,
+            at_once: at_once.clone(),
+            _ended: end,
+        };
         Ok(Self {
             raw,
             database,
@@ -90,6 +100,7 @@ impl Store {
             ended: RefCell::new(Some(ended)),
             begin: RefCell::new(Some(worker)),
             gone: RefCell::new(Some(gone)),
+            at_once,
         })
     }
 
@@ -106,6 +117,11 @@ impl Store {
             // After `close` nobody waits for an answer.
             let _ = tasks.unbounded_send((op, task));
         }
+    }
+
+    /// The page ends: what is written from now on is given to the browser in the same task.
+    pub(crate) fn hurry(&self) {
+        self.at_once.set(true);
     }
 
     /// Ends once all tasks are done and the database is closed.
@@ -207,6 +223,13 @@ impl Worker {
                     report(Input::Stored { op, result: result.map_err(|it| fault(&it)) });
                 }
                 StoreTask::Write { batch } => {
+                    // What came with it is shown first, and a message is on its way before the disk takes a core.
+                    if !self.at_once.get() {
+                        browser::next_task().await;
+                    }
+                    while let Ok(job) = self.tasks.try_recv() {
+                        waiting.push_back(job);
+                    }
                     let batches = merge((op, batch), &mut waiting);
                     self.write_all(batches, &report).await;
                 }

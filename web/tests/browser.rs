@@ -324,3 +324,11 @@ async fn holder_that_does_not_answer_is_overruled() {
     let _frozen = Lock::take(&name, false, || {}).await.unwrap();
     drop(Lock::take(&name, true, || {}).await.unwrap());
 }
+
+#[wasm_bindgen_test]
+async fn rehearsal_ends_as_a_join_does() {
+    assert!(
+        peergraph_web::rehearsal::rehearse().await,
+        "two nodes meet in memory, and each shows two records"
+    );
+}

@@ -386,6 +386,10 @@ impl Group {
         let asked = self.slots.get(&link).map_or(ctx.now.mono, |slot| slot.since);
         self.adjust_peer_time(ctx, link, welcome.peer_time, ctx.now.mono.since(asked));
         self.neighbour_up(ctx, links, link, true, welcome.addresses);
+        if !self.ready && self.neighbours().count() == 1 {
+            // What a newcomer has published since it holds a membership does not wait for the comparison.
+            self.give_newest(ctx, link);
+        }
         self.begin_sync(ctx, links, link);
         Ok(())
     }

@@ -320,12 +320,18 @@ impl Group {
     /// The membership is durable.
     pub(crate) fn joined(&mut self, ctx: &mut Ctx<'_>, request: Option<RequestId>) {
         self.joined = true;
-        let info = self.info();
         if let Some(request) = request {
-            let result = Ok(Reply::Group(info.clone()));
+            let result = Ok(Reply::Group(self.info()));
             ctx.out.push_back(Output::Done { request, result });
         }
-        self.event(ctx, Event::Group(info));
+        self.tell_group(ctx);
+    }
+
+    /// Tells what the group is now. Nothing before our membership is durable: that is told by this event.
+    pub(super) fn tell_group(&self, ctx: &mut Ctx<'_>) {
+        if self.joined {
+            self.event(ctx, Event::Group(self.info()));
+        }
     }
 
     /// Takes back what a record of the core's own types says.

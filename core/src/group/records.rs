@@ -393,8 +393,7 @@ impl Group {
         (self.name, self.comment, self.presence_max) = (name, comment, presence_max);
         if changed {
             self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
-            let info = self.info();
-            self.event(ctx, Event::Group(info));
+            self.tell_group(ctx);
         }
     }
 

@@ -428,8 +428,7 @@ impl Group {
         self.own_standing = standing;
         self.chain = Some(best);
         self.save(ctx);
-        let info = self.info();
-        self.event(ctx, Event::Group(info));
+        self.tell_group(ctx);
         if standing == Standing::Member {
             if changed {
                 // An offer counts once we have signed with it.

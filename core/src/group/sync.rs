@@ -429,8 +429,7 @@ impl Group {
         if !self.ready {
             self.ready = true;
             self.save(ctx);
-            let info = self.info();
-            self.event(ctx, Event::Group(info));
+            self.tell_group(ctx);
             self.maintain(ctx, links, false);
         }
         self.review_signature(ctx);

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use peergraph_core::cert::Certificate;
 use peergraph_core::io::{Draft, Filter, Invite, Keep, Properties};
 use peergraph_core::node::{Config, Neighbours};
+use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
 use peergraph_core::policy::Grant;
 use peergraph_core::record::{Attribute, RecordType};
@@ -24,11 +25,18 @@ pub(crate) struct Options {
     pub(crate) who: Option<String>,
     /// Record types.
     priorities: Vec<String>,
+    /// URLs or addresses.
+    nodes: Vec<String>,
     /// Minimum, ideal and maximum.
     neighbours: Option<(u32, u32, u32)>,
 }
 
 impl Options {
+    /// The nodes to use from the start.
+    pub(crate) fn nodes(&self) -> Result<Vec<NodeUrl>, Failure> {
+        self.nodes.iter().map(|node| parse(node)).collect()
+    }
+
     /// What the node is to be.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         let mut config = Config::default();
