@@ -95,7 +95,7 @@ impl Secrets {
         self.group_key.is_none() && self.passwords.is_empty()
     }
 
-    /// As CBOR: the key or null, then pairs of an invitation and its bytes.
+    /// As CBOR: the key or an empty string, then pairs of an invitation and its bytes.
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         // Room for all of it: a buffer that grows leaves copies of secrets behind.
         let key = self.group_key.as_ref().map_or(0, |key| key.len());
@@ -112,10 +112,7 @@ impl Secrets {
         encoder: &mut minicbor::Encoder<Vec<u8>>,
     ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
         encoder.array(2)?;
-        match &self.group_key {
-            Some(key) => encoder.bytes(key)?,
-            None => encoder.null()?,
-        };
+        encoder.bytes(self.group_key.as_ref().map_or(&[], |key| &key[..]))?;
         encoder.array(2 * self.passwords.len() as u64)?;
         for (id, password) in &self.passwords {
             encoder.encode(id)?.bytes(&password[..])?;
@@ -134,10 +131,8 @@ impl Secrets {
         if decoder.array().ok()? != Some(2) {
             return None;
         }
-        let group_key = match decoder.datatype().ok()? {
-            minicbor::data::Type::Null => decoder.null().ok().map(|()| None)?,
-            _ => Some(Zeroizing::new(decoder.bytes().ok()?.to_vec())),
-        };
+        let key = decoder.bytes().ok()?;
+        let group_key = (!key.is_empty()).then(|| Zeroizing::new(key.to_vec()));
         let mut passwords = Vec::new();
         for _ in 0..decoder.array().ok()?? / 2 {
             let id = decoder.decode().ok()?;

@@ -422,21 +422,27 @@ impl Opened {
             opened,
         });
         let telling = tokio::spawn(async move {
-            let result = match open.await {
-                Ok(Ok(())) => Ok(host),
-                Ok(Err(fault)) => Err(StartError::Read(fault)),
-                Err(_) => return,
-            };
-            let _ = started.send(result);
+            match open.await {
+                Ok(Ok(())) => {
+                    let _ = started.send(Ok(host));
+                    None
+                }
+                Ok(Err(fault)) => Some((started, fault)),
+                Err(_) => None,
+            }
         });
         driver.run(self.nodes).await;
-        telling.abort();
+        let refused = telling.await.ok().flatten();
         if let Some(serving) = serving {
             serving.abort();
         }
         // Last: only now may another process take over.
         drop(self.lock);
         drop(running);
+        if let Some((started, fault)) = refused {
+            // Nothing is left running by now, as `start` promises.
+            let _ = started.send(Err(StartError::Read(fault)));
+        }
     }
 }
 
