@@ -474,7 +474,8 @@ impl Group {
 
     fn take_secrets(&mut self, secrets: Secrets) -> Option<()> {
         if let Some(key) = &secrets.group_key {
-            self.key = Some(GroupKey::from_bytes(key).ok()?);
+            let key = GroupKey::from_bytes(key).ok().filter(|key| key.group_id() == self.id)?;
+            self.key = Some(key);
         }
         let passwords = secrets.passwords.into_iter();
         self.passwords.known = passwords.map(|(id, it)| (id, Secret::from_bytes(it))).collect();

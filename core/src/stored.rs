@@ -137,6 +137,10 @@ mod tests {
 
     /// Does what a node asks of its store, until it asks for nothing.
     fn drain(node: &mut Node, entries: &mut Entries) -> Told {
+        drain_at(node, entries, NOW)
+    }
+
+    fn drain_at(node: &mut Node, entries: &mut Entries, now: Now) -> Told {
         let mut told = Told::default();
         let mut replies = Vec::new();
         loop {
@@ -162,7 +166,7 @@ mod tests {
                 Output::Idle { .. } if replies.is_empty() => return told,
                 Output::Idle { .. } => {
                     let (op, reply) = replies.remove(0);
-                    node.handle(NOW, Input::Stored { op, result: Ok(reply) });
+                    node.handle(now, Input::Stored { op, result: Ok(reply) });
                 }
                 Output::Done { result, .. } => told.replies.push(result.expect("it can be done")),
                 Output::Event(Event::StoreFailed { fault }) => told.faults.push(fault),
@@ -298,6 +302,29 @@ mod tests {
         assert!(infos.len() == 1 && infos[0].owner);
         let secrets = groups(&entries).remove(0).secrets(&ada()).unwrap();
         assert_eq!(secrets.len(), 2);
+    }
+
+    #[test]
+    fn what_a_password_became_goes_with_its_invitation() {
+        let (mut entries, _) = store_with_every_secret();
+        let mut node = Node::new(Config::default(), ada(), &[4; 32], NOW);
+        drain(&mut node, &mut entries);
+        let kinds = |entries: &Entries| -> Vec<_> {
+            let secrets = groups(entries).remove(0).secrets(&ada()).unwrap();
+            secrets.iter().map(|secret| secret.kind).collect()
+        };
+        let pass = std::time::Duration::from_secs;
+        // It is good for an hour.
+        for (seconds, expected) in [
+            (3_000, &[SecretKind::GroupKey, SecretKind::Password][..]),
+            (3_700, &[SecretKind::GroupKey]),
+        ] {
+            let now =
+                Now { mono: NOW.mono.after(pass(seconds)), wall: NOW.wall.after(pass(seconds)) };
+            node.handle(now, Input::Timeout);
+            drain_at(&mut node, &mut entries, now);
+            assert_eq!(kinds(&entries), expected, "after {seconds} s");
+        }
     }
 
     #[test]

@@ -84,6 +84,7 @@ impl Group {
                 let id = self.open_invitation(ctx, &chain, signer, open)?;
                 self.passwords.known.insert(id, password.secret(self.id, id));
                 self.save(ctx);
+                self.arm_expiry(ctx);
                 InvitationKind::Password { id, role: grant.role }
             }
         };

@@ -12,7 +12,7 @@ use crate::link::Links;
 use crate::node::Ctx;
 use crate::password::{Answered, Asked, Between, Origin, Secret, Throttle};
 use crate::reach::signals::Over;
-use crate::time::Time;
+use crate::time::{Time, WallTime};
 use crate::wire::{self, AnswerPassword, AskPassword, NotGranted, ProvePassword, kind};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -179,6 +179,13 @@ impl Group {
         if passwords.known.len() < known {
             self.timers.set(Timer::Save, ctx.now.mono);
         }
+    }
+
+    /// How long it is until the first of our passwords has to be forgotten. Milliseconds; the highest number for never.
+    pub(super) fn passwords_end_in(&self, now: WallTime) -> u64 {
+        let open = self.passwords.known.keys().filter_map(|id| self.invitations.get(id));
+        let ends = open.map(|open| open.expires.0.saturating_sub(now.0).saturating_add(1));
+        ends.min().unwrap_or(u64::MAX)
     }
 
     /// How often the open passwords were tried in vain: invitation, source, failures.

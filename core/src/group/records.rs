@@ -648,6 +648,7 @@ impl Group {
         let first = classes.filter_map(|class| self.index(class).next_expiry()).min();
         let Some((at, _)) = first else { return };
         let wait = at.0.saturating_sub(self.peer_time(ctx.now.wall).0);
+        let wait = wait.min(self.passwords_end_in(ctx.now.wall));
         let wait = Duration::from_millis(wait).clamp(EXPIRY_STEP, Duration::from_secs(86_400));
         self.timers.set(Timer::Expiry, ctx.now.mono.after(wait));
     }

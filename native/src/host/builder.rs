@@ -506,30 +506,38 @@ impl Opened {
             self.folder_of.as_deref().and_then(listen).map(|it| (it, port))
         };
         let telling = tokio::spawn(async move {
-            let result = match open.await {
-                Ok(Ok(())) => Ok(host),
-                Ok(Err(fault)) => Err(StartError::Read(fault)),
-                Err(_) => return,
-            };
-            // Others use it only once it can answer.
-            #[cfg(unix)]
-            let serving = control.filter(|_| result.is_ok());
-            let _ = started.send(result);
-            #[cfg(unix)]
-            if let Some((listening, port)) = serving {
-                control::serve(listening, port).await;
+            match open.await {
+                Ok(Ok(())) => {
+                    let _ = started.send(Ok(host));
+                    // Others use it only once it can answer.
+                    #[cfg(unix)]
+                    let sharing = control
+                        .map(|(listening, port)| tokio::spawn(control::serve(listening, port)));
+                    #[cfg(not(unix))]
+                    let sharing = None;
+                    (None, sharing)
+                }
+                Ok(Err(fault)) => (Some((started, fault)), None),
+                Err(_) => (None, None),
             }
         });
         driver.run(self.nodes).await;
-        telling.abort();
-        // Its socket goes before the lock does.
-        let _ = telling.await;
+        let (refused, sharing) = telling.await.unwrap_or_default();
+        if let Some(sharing) = sharing {
+            // Its socket goes before the lock does.
+            sharing.abort();
+            let _ = sharing.await;
+        }
         if let Some(serving) = serving {
             serving.abort();
         }
         // Last: only now may another process take over.
         drop(self.lock);
         drop(running);
+        if let Some((started, fault)) = refused {
+            // Nothing is left running by now, as `start` promises.
+            let _ = started.send(Err(StartError::Read(fault)));
+        }
     }
 }
 
