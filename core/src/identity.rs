@@ -24,6 +24,7 @@ use std::fmt;
 use zeroize::{Zeroize as _, Zeroizing};
 
 mod export;
+pub(crate) use export::PasswordKey;
 #[cfg(test)]
 mod tests;
 

@@ -35,6 +35,7 @@
 //! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
 //! [`reconcile`].
 pub mod address;
+pub mod backup;
 mod budget;
 pub mod cert;
 mod conduct;

@@ -78,9 +78,28 @@ impl File {
         Self { sealed: None, ..*self }.bytes()
     }
 
-    /// Derives the key. Slow on purpose.
     fn cipher(&self, password: &str) -> Result<XChaCha20Poly1305, IdentityError> {
-        let Self { memory_kib, passes, lanes, .. } = *self;
+        let Self { memory_kib, passes, lanes, salt, .. } = *self;
+        PasswordKey { memory_kib, passes, lanes, salt: *salt }.cipher(password)
+    }
+}
+
+/// How a key is made of a password.
+pub(crate) struct PasswordKey {
+    pub(crate) memory_kib: u32,
+    pub(crate) passes: u32,
+    pub(crate) lanes: u32,
+    pub(crate) salt: [u8; 16],
+}
+
+impl PasswordKey {
+    /// What we ask for, with a salt that is to be another one.
+    pub(crate) const COSTS: Self =
+        Self { memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES, salt: [0; 16] };
+
+    /// Derives the key. Slow on purpose.
+    pub(crate) fn cipher(&self, password: &str) -> Result<XChaCha20Poly1305, IdentityError> {
+        let Self { memory_kib, passes, lanes, salt } = *self;
         if memory_kib > MEMORY_KIB_MAX || passes > PASSES_MAX || lanes > LANES_MAX {
             return Err(IdentityError::TooCostly);
         }
@@ -89,7 +108,7 @@ impl File {
         let argon2 = Argon2::new(Algorithm::Argon2id, argon2::Version::V0x13, params);
         let mut key = Zeroizing::new([0; 32]);
         argon2
-            .hash_password_into(password.as_bytes(), &*self.salt, &mut *key)
+            .hash_password_into(password.as_bytes(), &salt, &mut *key)
             .map_err(|_| IdentityError::Damaged)?;
         Ok(XChaCha20Poly1305::new(&Key::from(*key)))
     }
