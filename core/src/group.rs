@@ -19,6 +19,7 @@ mod internal;
 mod invitations;
 #[cfg(test)]
 mod laws;
+mod lost;
 mod membership;
 mod newest;
 mod password;
@@ -126,6 +127,7 @@ pub(crate) struct Group {
     /// When we published last and the random part of that record's id: what we publish in one millisecond keeps its
     /// order, in which stores are read.
     last_published: (WallTime, u64),
+    last_version: u64,
 
     /// Links over which a newcomer is being told what its invitation is about.
     showing: BTreeSet<LinkId>,
@@ -373,6 +375,7 @@ impl Group {
             presence_forced: false,
             own_contact: None,
             last_published: (WallTime(0), 0),
+            last_version: 0,
             showing: BTreeSet::new(),
             slots: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -515,7 +518,9 @@ impl Group {
             hidden: Some(self.hidden.iter().map(|(&id, &version)| (id, version)).collect()),
         };
         let bytes = wire::encode(&saved);
-        ctx.storage.write(storage::info_key(self.id), Some(bytes.into()));
+        let key = storage::info_key(self.id);
+        let value = storage::checked(&key, &bytes);
+        ctx.storage.write(key, Some(value));
         self.timers.clear(Timer::Save);
     }
 

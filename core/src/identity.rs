@@ -25,6 +25,7 @@ use std::fmt;
 use zeroize::{Zeroize as _, Zeroizing};
 
 mod export;
+pub(crate) use export::PasswordKey;
 #[cfg(test)]
 mod tests;
 

@@ -37,6 +37,7 @@
 //! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
 //! [`reconcile`]; [`share`] (whose part of a bound is whose). Secrets: [`identity`], [`sealed`] (in a store), [`password`], `random.rs`, `noise.rs`.
 pub mod address;
+pub mod backup;
 mod budget;
 pub mod cert;
 mod conduct;

@@ -148,6 +148,8 @@ pub struct Node {
     noise: StaticKey,
     rng: Random,
     table_secret: u64,
+    /// What is found while the store is read.
+    loading: store::Loading,
     now: Now,
     outbox: Outbox,
     addresses: Vec<Address>,
@@ -241,6 +243,7 @@ impl Node {
             conduct: Conduct::default(),
             storage: Storage::new(table_secret),
             table_secret,
+            loading: store::Loading::default(),
             purposes: BTreeMap::new(),
             ways: Ways::default(),
             sit: BTreeSet::new(),

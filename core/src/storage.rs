@@ -5,6 +5,8 @@
 //!       "g" ‖ group id (32) ‖ "r" ‖ class (1) ‖ id (16)      one record, its exact bytes
 //! ```
 //!
+//! Every value stands behind a check, see `storage/whole.rs`: what is read and does not fit it is treated as not there.
+//!
 //! Everything that one input writes goes out as one batch, so that a record and the fact that depends on it are durable
 //! together. Encoded records stay in a cache of [`CACHE_BYTES_MAX`](limits::CACHE_BYTES_MAX); the disk is read for the
 //! rest.
@@ -16,6 +18,10 @@ use crate::record::Signed;
 use crate::table::{Mixer, Table};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+mod whole;
+
+pub(crate) use whole::{CHECK_BYTES, checked, whole};
 
 /// Which part of a group's records: each is synchronised on its own, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +105,8 @@ pub(crate) struct Page {
 pub(crate) struct Storage {
     asked: u64,
     pending: BTreeMap<StoreId, Pending>,
+    /// The keys that are being read.
+    reading: BTreeMap<StoreId, Vec<Bytes>>,
     batch: Vec<(Bytes, Option<Bytes>)>,
     commits: Vec<Commit>,
     cache: Cache,
@@ -113,7 +121,7 @@ impl Storage {
         Self { cache: Cache { entries, ..Cache::default() }, ..Self::default() }
     }
 
-    /// Adds a write to the batch of this input.
+    /// Adds a write to the batch of this input. Values are [`checked`].
     pub(crate) fn write(&mut self, key: Bytes, value: Option<Bytes>) {
         self.batch.push((key, value));
     }
@@ -137,13 +145,17 @@ impl Storage {
     pub(crate) fn ask(&mut self, task: StoreTask, pending: Pending, out: &mut Outbox) {
         self.asked += 1;
         let op = StoreId(self.asked);
+        if let StoreTask::Read { keys } = &task {
+            self.reading.insert(op, keys.clone());
+        }
         self.pending.insert(op, pending);
         out.push_back(Output::Store { op, task });
     }
 
-    /// What an answered operation was for.
-    pub(crate) fn answered(&mut self, op: StoreId) -> Option<Pending> {
-        self.pending.remove(&op)
+    /// What an answered operation was for, and which keys it was to read.
+    pub(crate) fn answered(&mut self, op: StoreId) -> Option<(Pending, Vec<Bytes>)> {
+        let keys = self.reading.remove(&op).unwrap_or_default();
+        Some((self.pending.remove(&op)?, keys))
     }
 
     /// Whether anything is still to become durable.
@@ -191,6 +203,20 @@ impl Storage {
     }
 }
 
+/// What was read of these keys, without what is damaged or not there; and the keys of that.
+pub(crate) fn whole_values(
+    keys: Vec<Bytes>,
+    values: Vec<Option<Bytes>>,
+) -> (Vec<Option<Bytes>>, Vec<Bytes>) {
+    // A host that answers with fewer values has none for the rest.
+    let values = values.into_iter().chain(std::iter::repeat(None));
+    let read: Vec<Option<Bytes>> =
+        keys.iter().zip(values).map(|(key, value)| whole(key, &value?)).collect();
+    let lost = keys.into_iter().zip(&read).filter(|(_, value)| value.is_none());
+    let lost = lost.map(|(key, _)| key).collect();
+    (read, lost)
+}
+
 /// Key of what we know of a group.
 pub(crate) fn info_key(group: GroupId) -> Bytes {
     [b"g", &group.as_bytes()[..], b"i"].concat().into()
@@ -211,7 +237,7 @@ pub(crate) fn group_range(group: GroupId) -> (Bytes, Bytes) {
 /// What a key stands for.
 pub(crate) enum Key {
     Info(GroupId),
-    Record(GroupId, Class),
+    Record(GroupId, Class, RecordId),
 }
 
 /// Reads a key. `None` for one that is not ours.
@@ -222,9 +248,8 @@ pub(crate) fn parse_key(key: &[u8]) -> Option<Key> {
     match rest {
         b"i" => Some(Key::Info(group)),
         [b'r', class, id @ ..] => {
-            // The rest is the record's id, which stands in the record too.
-            (id.len() == RecordId::BYTES).then_some(())?;
-            Some(Key::Record(group, Class::from_wire(*class)?))
+            let id = RecordId::from_bytes(id.try_into().ok()?);
+            Some(Key::Record(group, Class::from_wire(*class)?, id))
         }
         _ => None,
     }
@@ -277,7 +302,9 @@ mod tests {
         let group = GroupId::from_bytes([7; 32]);
         let id = RecordId::from_bytes([9; 16]);
         let key = record_key(group, Class::Presence, id);
-        assert!(matches!(parse_key(&key), Some(Key::Record(g, Class::Presence)) if g == group));
+        assert!(
+            matches!(parse_key(&key), Some(Key::Record(g, Class::Presence, i)) if g == group && i == id)
+        );
         assert!(matches!(parse_key(&info_key(group)), Some(Key::Info(g)) if g == group));
         let (from, to) = group_range(group);
         assert!(from <= key && key < to);

@@ -63,6 +63,21 @@ pub fn first_range() -> (Bytes, Bytes) {
     (Bytes::from_static(b"g"), Bytes::from_static(b"h"))
 }
 
+/// What a store holds of `bytes` under a key.
+pub fn checked(key: &[u8], bytes: &[u8]) -> Bytes {
+    storage::checked(key, bytes)
+}
+
+/// What was written as this entry of a store. `None` if it is damaged.
+pub fn whole(key: &[u8], value: &Bytes) -> Option<Bytes> {
+    storage::whole(key, value)
+}
+
+/// Whether this is the key of what is known of a group itself.
+pub fn is_group(key: &[u8]) -> bool {
+    matches!(storage::parse_key(key), Some(storage::Key::Info(_)))
+}
+
 /// Where what belongs to a group is, as in [`first_range`].
 pub fn range_of(group: GroupId) -> (Bytes, Bytes) {
     storage::group_range(group)
@@ -73,8 +88,9 @@ impl StoredGroup {
     pub fn read(key: &[u8], value: &[u8]) -> Option<Self> {
         let id = GroupId::from_bytes(*key.strip_prefix(b"g")?.first_chunk()?);
         // Another entry comes first where what we know of the group is gone: damaged, but there.
-        let saved = (key == storage::info_key(id)).then(|| minicbor::decode::<Saved>(value).ok());
-        let saved = saved.flatten();
+        let value = Bytes::copy_from_slice(value);
+        let value = storage::whole(key, &value).filter(|_| key == storage::info_key(id));
+        let saved = value.and_then(|value| minicbor::decode::<Saved>(&value).ok());
         let Some(Saved { name, chain, secrets }) = saved else {
             return Some(Self { id, name: None, certificates: Vec::new(), secrets: None });
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
-use peergraph::{Folder, Group, Host, HostBuilder, Neighbours, NodeUrl, RecordType};
+use peergraph::{Folder, Group, Host, HostBuilder, Neighbours, NodeUrl, PeerId, RecordType};
 
 /// Says something to whoever sits before it. Nobody may be listening any more, as where `head` has read enough.
 macro_rules! note {
@@ -26,6 +26,7 @@ mod cert;
 mod found;
 mod group;
 mod identity;
+mod input;
 mod invitation;
 mod members;
 mod node;
@@ -34,6 +35,7 @@ mod password;
 mod policy;
 mod qr;
 mod records;
+mod store;
 
 /// Secure, serverless groups: chat, publish and watch signed records over direct links.
 #[derive(Debug, Parser)]
@@ -102,6 +104,13 @@ enum Command {
     Records(records::RecordsArguments),
     /// Print the records of a group, and go on as they arrive
     Watch(records::WatchArguments),
+    /// Write everything of an identity that cannot be had again into one file, under a password
+    Backup(store::BackupArguments),
+    /// Take an identity and its groups from a backup; what stands here stays
+    Restore(store::RestoreArguments),
+    /// Upkeep of what is stored
+    #[command(subcommand)]
+    Store(store::StoreCommand),
 }
 
 /// Runs one command.
@@ -117,6 +126,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Delete(arguments) => records::delete(&global, arguments).await,
         Command::Records(arguments) => records::records(&global, arguments).await,
         Command::Watch(arguments) => records::watch(&global, arguments).await,
+        Command::Backup(arguments) => store::backup(&global, arguments).await,
+        Command::Restore(arguments) => store::restore(&global, &arguments),
+        Command::Store(command) => store::run(&global, command).await,
     }
 }
 
@@ -167,6 +179,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "too long".to_owned())
 }
 
+/// How long something lives.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    let nothing =
+        || "it would have ended at once; give a time such as 30s, 5m, 2h or 7d".to_owned();
+    if time.is_zero() { Err(nothing()) } else { Ok(time) }
+}
+
 impl Global {
     /// The data folder, made where there is none.
     fn folder(&self) -> Result<Folder> {
@@ -178,10 +198,18 @@ impl Global {
         Ok(Folder::open(path)?)
     }
 
+    /// Whether there is an identity to use.
+    fn has_identity(&self) -> Result<bool> {
+        Ok(self.folder()?.find(self.identity.as_deref())?.is_some())
+    }
+
     /// A host to be, with identity, data folder, and all nodes that are known.
     fn host(&self, folder: &Folder) -> Result<HostBuilder> {
         let peer = match folder.find(self.identity.as_deref())? {
-            Some(peer) => peer,
+            Some(peer) => {
+                self.tell_of_name(folder, peer)?;
+                peer
+            }
             None => {
                 let name = self.name.clone().unwrap_or_else(user_name);
                 let identity = folder.new_identity(&name, "")?;
@@ -208,6 +236,20 @@ impl Global {
         Ok(builder)
     }
 
+    /// A name that is given when there is one already is not taken in silence.
+    fn tell_of_name(&self, folder: &Folder, peer: PeerId) -> Result<()> {
+        let Some(wanted) = &self.name else { return Ok(()) };
+        let identity = folder.identity(peer)?;
+        if identity.name() != wanted {
+            let (name, id) = (identity.name(), &peer.to_string()[..8]);
+            note!(
+                "--name {wanted:?} is for a new identity, and this one is called {name:?}: `peergraph identity rename {id} \
+                 {wanted:?}` renames it."
+            );
+        }
+        Ok(())
+    }
+
     /// Starts a host for one command, or uses the one of a program that runs in the data folder.
     async fn start(&self) -> Result<Host> {
         self.attach(self.host(&self.folder()?)?).await
@@ -227,8 +269,22 @@ impl Global {
     }
 }
 
-/// Runs `work` with a host, and shuts that down whatever comes of it, so that members learn that we are gone.
+/// Runs `work` with a host of an identity that is there: no command makes one to tell that it is in no group.
 async fn with_host<T>(global: &Global, work: impl AsyncFnOnce(&Host) -> Result<T>) -> Result<T> {
+    if !global.has_identity()? {
+        bail!(
+            "there is no identity yet, which is so in no group; make one with `peergraph group create NAME`, or join one with \
+             `peergraph group join`"
+        );
+    }
+    with_new_host(global, work).await
+}
+
+/// Runs `work` with a host, and shuts that down whatever comes of it, so that members learn that we are gone.
+async fn with_new_host<T>(
+    global: &Global,
+    work: impl AsyncFnOnce(&Host) -> Result<T>,
+) -> Result<T> {
     let host = global.start().await?;
     let result = tokio::select! {
         result = work(&host) => result,
@@ -320,17 +376,6 @@ fn user_name() -> String {
     let name =
         names.iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
     name.unwrap_or_else(|| "anonymous".to_owned())
-}
-
-/// Reads a file, or standard input for `-`.
-fn read_input(path: &str) -> Result<Vec<u8>> {
-    use std::io::Read as _;
-    if path != "-" {
-        return std::fs::read(path).with_context(|| format!("reading {path}"));
-    }
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes).context("reading standard input")?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -58,8 +58,8 @@ const CONNECTIONS_MAX: usize = 64;
 const CALLS_MAX: usize = 64;
 /// Groups whose records one program watches. As many as a node has.
 const WATCHED_MAX: usize = peergraph_core::limits::GROUPS_MAX;
-/// Time for the first bytes. Guess: both ends are on one machine, which may be busy.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for the first bytes. Guess: the other program may still be reading a large store.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the program that uses another one says.
 #[derive(Debug, Serialize, Deserialize)]

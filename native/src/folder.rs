@@ -30,6 +30,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use peergraph_core::backup::BackupError;
 use peergraph_core::id::PeerId;
 use peergraph_core::identity::IdentityError;
 use peergraph_core::name::NameError;
@@ -40,8 +41,10 @@ use crate::rtc;
 use crate::storage::OpenError;
 
 mod identities;
+mod restored;
 
 pub use identities::IdentityEntry;
+pub use restored::Restored;
 
 /// Nodes remembered. Guess. The oldest goes.
 const NODES_MAX: usize = 32;
@@ -80,7 +83,10 @@ pub enum FolderError {
         process: Option<u32>,
     },
     /// A file does not hold what it should.
-    #[error("{path} is damaged: {what}; restore it from a backup or an export, or move it away")]
+    #[error(
+        "{path} is damaged: {what}; restore it from a backup (`peergraph restore FILE`) or an export. Keep what is there: \
+         it may be mended"
+    )]
     Damaged {
         /// Which.
         path: String,
@@ -118,6 +124,9 @@ pub enum FolderError {
         /// Why.
         error: OpenError,
     },
+    /// A file that is no backup, or a wrong password.
+    #[error("{0}")]
+    Restore(BackupError),
     /// A text that gives no identity, or a wrong password.
     #[error("{0}")]
     Import(IdentityError),

@@ -77,7 +77,7 @@ impl Group {
             group: self.clone(),
             kind: kind.into(),
             id: None,
-            attributes: Vec::new(),
+            attributes: None,
             payload: payload.into_payload(),
             expires_in: None,
             refresh: false,
@@ -265,7 +265,7 @@ pub struct Publish {
     group: Group,
     kind: String,
     id: Option<RecordId>,
-    attributes: Vec<Attribute>,
+    attributes: Option<Vec<Attribute>>,
     payload: Bytes,
     expires_in: Option<Duration>,
     refresh: bool,
@@ -276,7 +276,14 @@ pub struct Publish {
 impl Publish {
     /// Adds searchable metadata. A name may be used several times.
     pub fn attribute(mut self, name: impl Into<String>, value: impl IntoValue) -> Self {
-        self.attributes.push(Attribute { name: name.into(), value: value.into_value() });
+        let attribute = Attribute { name: name.into(), value: value.into_value() };
+        self.attributes.get_or_insert_default().push(attribute);
+        self
+    }
+
+    /// Has no attributes, where it replaces a record that has some.
+    pub fn without_attributes(mut self) -> Self {
+        self.attributes = Some(Vec::new());
         self
     }
 
@@ -300,7 +307,7 @@ impl Publish {
         self
     }
 
-    /// Replaces this record.
+    /// Replaces this record. Its life and its attributes stay unless others are given.
     pub fn replacing(mut self, record: RecordId) -> Self {
         self.id = Some(record);
         self
@@ -320,10 +327,17 @@ impl IntoFuture for Publish {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let kind = RecordType::new(&self.kind).map_err(Error::BadRecord)?;
+            let attributes = match (self.attributes, self.id) {
+                (Some(attributes), _) => attributes,
+                (None, None) => Vec::new(),
+                (None, Some(id)) => {
+                    self.group.record(id).await?.map_or_else(Vec::new, |record| record.attributes)
+                }
+            };
             let draft = Draft {
                 id: self.id,
                 kind,
-                attributes: self.attributes,
+                attributes,
                 payload: self.payload,
                 expires_in: self.expires_in,
                 delete: false,

@@ -16,7 +16,7 @@ use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
 use peergraph_core::record::Record;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 
 use crate::addresses::Addresses;
 use crate::delivery::Delivery;
@@ -28,6 +28,7 @@ mod builder;
 mod driver;
 #[cfg(unix)]
 mod shared;
+mod warned;
 
 pub use builder::{HostBuilder, StartError};
 
@@ -100,6 +101,10 @@ impl Host {
     #[must_use]
     pub fn peer_id(&self) -> PeerId {
         self.about.identity.peer_id()
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.about.identity
     }
 
     /// The friendly name of its identity.
@@ -311,6 +316,8 @@ pub(crate) struct Requests {
     stopped: watch::Receiver<()>,
     /// Kilobytes of publications that may be under way.
     room: Arc<Semaphore>,
+    /// Held by the one that takes its place.
+    turn: Arc<Mutex<()>>,
     /// Whether the loop is in another program.
     elsewhere: bool,
 }
@@ -322,14 +329,15 @@ pub(crate) struct WeakRequests {
     sender: mpsc::WeakSender<Request>,
     stopped: watch::Receiver<()>,
     room: Arc<Semaphore>,
+    turn: Arc<Mutex<()>>,
 }
 
 #[cfg(unix)]
 impl WeakRequests {
     /// Nothing once the host has no handles any more.
     pub(crate) fn upgrade(&self) -> Option<Requests> {
-        let (stopped, room) = (self.stopped.clone(), self.room.clone());
-        Some(Requests { sender: self.sender.upgrade()?, stopped, room, elsewhere: false })
+        let Self { sender, stopped, room, turn } = self.clone();
+        Some(Requests { sender: sender.upgrade()?, stopped, room, turn, elsewhere: false })
     }
 }
 
@@ -342,7 +350,7 @@ const _: () = assert!((PUBLISHING_KB_MAX / PUBLISHING_KB_LEAST) as usize <= REQU
 impl Requests {
     fn new(sender: mpsc::Sender<Request>, stopped: watch::Receiver<()>) -> Self {
         let room = Arc::new(Semaphore::new(PUBLISHING_KB_MAX as usize));
-        Self { sender, stopped, room, elsewhere: false }
+        Self { sender, stopped, room, turn: Arc::default(), elsewhere: false }
     }
 
     #[cfg(unix)]
@@ -352,8 +360,8 @@ impl Requests {
 
     #[cfg(unix)]
     fn weak(&self) -> WeakRequests {
-        let (stopped, room) = (self.stopped.clone(), self.room.clone());
-        WeakRequests { sender: self.sender.downgrade(), stopped, room }
+        let Self { sender, stopped, room, turn, .. } = self.clone();
+        WeakRequests { sender: sender.downgrade(), stopped, room, turn }
     }
 
     /// Why nothing is answered.
@@ -402,7 +410,8 @@ impl Requests {
         done.await.map_err(|_| self.gone())
     }
 
-    /// Publishes when there is room, and waits until that is durable.
+    /// Publishes when there is room, and waits until that is durable. Publications take their places in the order in which
+    /// they are polled first, whatever wakes when.
     pub(crate) async fn publish(
         &self,
         group: GroupId,
@@ -411,9 +420,17 @@ impl Requests {
     ) -> Result<Record, CommandError> {
         let size = u32::try_from(draft.payload.len() / 1024).unwrap_or(u32::MAX);
         let size = size.clamp(PUBLISHING_KB_LEAST, PUBLISHING_KB_MAX);
-        let _room = self.room.acquire_many(size).await.expect("it is never closed");
-        let command = Command::Publish { group, draft };
-        let Reply::Record(record) = self.ask_tracked(command, delivery).await? else {
+        let (reply, done) = oneshot::channel();
+        let command = Box::new(Command::Publish { group, draft });
+        let request = Request::Command { command, reply, delivery };
+        // Those who wait for the turn get it in order; a budget that is used up must not keep anybody from the queue.
+        let place = tokio::task::unconstrained(async {
+            let _turn = self.turn.lock().await;
+            let room = self.room.acquire_many(size).await.expect("it is never closed");
+            self.send(request).await.map(|()| room)
+        });
+        let _room = place.await?;
+        let Reply::Record(record) = done.await.map_err(|_| self.gone())?? else {
             unreachable!("{WRONG_REPLY}")
         };
         Ok(*record)

@@ -34,6 +34,7 @@
 //! ```
 
 mod addresses;
+mod backup;
 mod bind;
 mod clock;
 mod connect;
@@ -52,10 +53,11 @@ mod storage;
 mod watch;
 mod websocket;
 
+pub use backup::{MakeBackupError, StoreCheck};
 #[cfg(unix)]
 pub use control::AttachError;
 pub use delivery::Delivery;
-pub use folder::{Folder, FolderError, IdentityEntry};
+pub use folder::{Folder, FolderError, IdentityEntry, Restored};
 pub use group::{Group, IntoValue, Payload, Publish};
 pub use host::{CommandError, Host, HostBuilder, JoinError, StartError, parse_invitation};
 pub use http::{Network, ParseNetworkError};

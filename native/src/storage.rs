@@ -20,7 +20,6 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use peergraph_core::io::{StoreFault, StoreId, StoreReply, StoreTask};
-use peergraph_core::stored::{self, StoredGroup};
 use redb::{Database, ReadableDatabase as _, ReadableTable, TableDefinition};
 
 use crate::folder;
@@ -63,7 +62,8 @@ pub enum OpenError {
     Full(std::io::Error),
     /// It is not one of our stores, or it is damaged.
     #[error(
-        "it is damaged or not a Peergraph store: {0}; move it away (other members still hold the records) and start again"
+        "it is damaged or not a Peergraph store: {0}; restore it from a backup (`peergraph restore FILE`). Without one keep \
+         it: it may hold the only key of a group that you own"
     )]
     Damaged(String),
     /// Anything else.
@@ -135,26 +135,56 @@ impl Drop for Storage {
 fn open(place: &Place) -> Result<Database, OpenError> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES);
-    let opened = catch_unwind(AssertUnwindSafe(|| match place {
-        Place::File(path) => {
-            // What is public in it is the business of members, and not of everybody on this machine.
-            let made = folder::private_file().truncate(false).open(path);
-            made.map_err(|error| redb::DatabaseError::Storage(redb::StorageError::Io(error)))?;
-            builder.create(path)
-        }
-        Place::Memory => builder.create_with_backend(redb::backends::InMemoryBackend::new()),
-        #[cfg(test)]
-        Place::Faulty(backend) => builder.create_with_backend(backend.clone()),
-    }));
-    match opened {
-        Ok(Ok(database)) => {
-            // The first transaction shows whether it can be written, and makes the table for readers.
-            write(&database, &mut [], &mut Vec::new()).map_err(open_error)?;
-            Ok(database)
-        }
-        Ok(Err(error)) => Err(open_error(error.into())),
-        Err(_) => Err(OpenError::Damaged("its structure contradicts itself".to_owned())),
+    if let Place::File(path) = place
+        && !path.exists()
+    {
+        begin(path, &builder)?;
     }
+    let opened = caught(|| match place {
+        Place::File(path) => {
+            let facts = std::fs::metadata(path).map_err(redb::Error::Io)?;
+            // The database would take it for a new one.
+            if facts.len() == 0 {
+                return Err(redb::Error::Corrupted("the file is empty".to_owned()));
+            }
+            Ok(builder.create(path)?)
+        }
+        Place::Memory => Ok(builder.create_with_backend(redb::backends::InMemoryBackend::new())?),
+        #[cfg(test)]
+        Place::Faulty(backend) => Ok(builder.create_with_backend(backend.clone())?),
+    });
+    let database = opened.map_err(open_error)?;
+    // The first transaction shows whether it can be written, and makes the table for readers.
+    caught(|| write(&database, &mut [], &mut Vec::new())).map_err(open_error)?;
+    Ok(database)
+}
+
+/// Makes a new store: beside its place, so that no half of one is ever found there.
+fn begin(path: &Path, builder: &redb::Builder) -> Result<(), OpenError> {
+    let beside = path.with_extension("redb.new");
+    let made = || -> Result<(), redb::Error> {
+        if beside.exists() {
+            std::fs::remove_file(&beside).map_err(redb::Error::Io)?;
+        }
+        let file = folder::private_file().create_new(true).open(&beside);
+        let database = builder.create_file(file.map_err(redb::Error::Io)?)?;
+        write(&database, &mut [], &mut Vec::new())?;
+        drop(database);
+        std::fs::rename(&beside, path).map_err(redb::Error::Io)?;
+        #[cfg(unix)]
+        if let Some(folder) = path.parent() {
+            let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(redb::Error::Io)?;
+        }
+        Ok(())
+    };
+    caught(made).map_err(open_error)
+}
+
+/// What a panic of the database says, too: that its structure contradicts itself.
+fn caught<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(redb::Error::Corrupted("its structure contradicts itself".into())))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the errors of others are many")]
@@ -316,31 +346,6 @@ fn look_up(
     }
 }
 
-/// The groups of a store that nobody has open. None where there is no store.
-pub(crate) fn groups(path: &Path) -> Result<Vec<StoredGroup>, OpenError> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let database = open(&Place::File(path.to_owned()))?;
-    let read = || {
-        let table = database.begin_read()?.open_table(ENTRIES)?;
-        let mut groups: Vec<StoredGroup> = Vec::new();
-        let mut range = stored::first_range();
-        while let Some(entry) = table.range::<&[u8]>(range.0.as_ref()..range.1.as_ref())?.next() {
-            let (key, value) = entry?;
-            let Some(group) = StoredGroup::read(key.value(), value.value()) else {
-                return Err(redb::Error::Corrupted("an entry of no group".to_owned()));
-            };
-            range = group.next_range();
-            groups.push(group);
-        }
-        Ok(groups)
-    };
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(redb::Error::Corrupted("its structure contradicts itself".into())))
-        .map_err(open_error)
-}
-
 fn copy(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
@@ -365,6 +370,10 @@ fn io_fault(error: &std::io::Error) -> StoreFault {
         _ => StoreFault::Broken,
     }
 }
+
+mod upkeep;
+
+pub(crate) use upkeep::{check, compact, groups, put_back};
 
 #[cfg(test)]
 mod tests;

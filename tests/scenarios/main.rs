@@ -9,6 +9,7 @@ mod authority;
 mod campaign;
 mod chat;
 mod crash;
+mod damage;
 mod excess;
 mod flow;
 mod graph;

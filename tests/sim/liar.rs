@@ -15,6 +15,7 @@ use peergraph_core::identity::{Domain, Identity, PublicKey};
 use peergraph_core::invitation::BearerSecret;
 use peergraph_core::limits::{FRAME_BYTES_MAX, PAGE_MAX};
 use peergraph_core::record::{Record, RecordType, Signed};
+use peergraph_core::stored;
 use peergraph_core::time::WallTime;
 use std::time::Duration;
 
@@ -546,7 +547,8 @@ impl World {
         host: HostId,
         wanted: impl Fn(&Record) -> bool,
     ) -> Option<Record> {
-        let values = self.hosts[host].disk.iter().map(|(_, value)| value.clone());
+        let entries = self.hosts[host].disk.iter();
+        let values = entries.filter_map(|(key, value)| stored::whole(key, value));
         let records = values.filter_map(|value| Some(Signed::decode(value).ok()?.into_record()));
         let fits = |record: &Record| !record.kind.is_reserved() && wanted(record);
         let found: Vec<Record> = records.filter(fits).collect();

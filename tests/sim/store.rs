@@ -8,6 +8,7 @@ use bytes::Bytes;
 use peergraph_core::id::GroupId;
 use peergraph_core::io::{StoreFault, StoreId, StoreReply, StoreTask};
 use peergraph_core::record::{Record, Signed};
+use peergraph_core::stored;
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
@@ -188,6 +189,21 @@ impl Disk {
         self.durable.get(key)
     }
 
+    /// Flips one bit of an entry, or cuts it off there. Whether there is such an entry.
+    pub fn damage(&mut self, key: &[u8], bit: u64, cut: bool) -> bool {
+        let Some(value) = self.durable.get_mut(key) else { return false };
+        let mut bytes = value.to_vec();
+        let at = (bit / 8) as usize % bytes.len();
+        if cut {
+            self.bytes -= bytes.len() - at;
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= 1 << (bit % 8);
+        }
+        *value = bytes.into();
+        true
+    }
+
     /// All that is durable, to be [restored](Self::restore) later.
     pub fn copy(&self) -> Vec<(Bytes, Bytes)> {
         owned(self.iter())
@@ -209,7 +225,8 @@ impl Disk {
         let from = [&b"g"[..], group.as_bytes(), b"r"].concat();
         let entries = self.entries_in((Bound::Included(&from[..]), Bound::Unbounded));
         let entries = entries.take_while(|(key, _)| key.starts_with(&from));
-        entries.filter_map(|(_, value)| Signed::decode(value.clone()).ok()).collect()
+        let whole = entries.filter_map(|(key, value)| stored::whole(key, value));
+        whole.filter_map(|bytes| Signed::decode(bytes).ok()).collect()
     }
 
     /// Bytes of all keys and values.

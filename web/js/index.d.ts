@@ -373,6 +373,11 @@ export interface PeerEvents<T = Payloads> extends GroupEvents<T> {
   group: CustomEvent<{ group: Group<T>; left: boolean }>;
   /** The storage failed, is full, or was deleted underneath (`"storage-gone"`, followed by `closed`). */
   storage: CustomEvent<{ error: PeergraphError }>;
+  /**
+   * Part of the storage was damaged. It is neither shown nor sent. Records are fetched again from other members; a group
+   * whose `membership` is damaged is not opened.
+   */
+  damaged: CustomEvent<{ group: string | null; records: number; membership: boolean }>;
   /** Closed, for good: by `close()` (no error), by another tab (`"taken-over"`), by a fault. */
   closed: CustomEvent<{ error: PeergraphError | null }>;
 }

@@ -244,6 +244,10 @@ export class Peer extends Base {
         return this.#end(error);
       }
       case "storage": return this.#dispatch("storage", { error: errorOf(news.error) });
+      case "damaged": {
+        const { group, records, membership } = news;
+        return this.#dispatch("damaged", { group, records, membership });
+      }
       case "group": {
         const group = this.#group(news.info);
         group.dispatchEvent(new CustomEvent("group", { detail: { group, left: false } }));

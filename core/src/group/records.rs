@@ -36,6 +36,8 @@ use std::time::Duration;
 
 /// Expiry looks again no sooner than this. Guess: many records may end in one second.
 const EXPIRY_STEP: Duration = Duration::from_secs(1);
+/// How far peer time may step back before what is published no longer waits for it. Guess: it is blended in smaller steps.
+const ORDER_KEPT: Duration = Duration::from_secs(60);
 /// Records removed in one go. Guess.
 const EXPIRE_MAX: usize = 256;
 
@@ -281,7 +283,10 @@ impl Group {
         let record = signed.record();
         let class = class_of(&record.kind);
         let (id, version) = (record.id, record.version);
-        let bytes = (ctx.config.share.record)(signed.bytes(), &signed.digest());
+        let key = storage::record_key(self.id, class, id);
+        let value = storage::checked(&key, signed.bytes());
+        let value = (ctx.config.share.record)(&value, &signed.digest());
+        let bytes = value.slice(storage::CHECK_BYTES..);
         self.waste.took(bytes.len());
         self.withheld.superseded(id, version);
         let meta = Meta::from(&signed);
@@ -292,7 +297,7 @@ impl Group {
         }
         let refuses = self.disk_refuses(ctx.now.mono);
         let ahead = self.writing.begin((id, version), &bytes, before, refuses);
-        ctx.storage.write(storage::record_key(self.id, class, id), Some(bytes.clone()));
+        ctx.storage.write(key, Some(value));
         ctx.storage.remember(self.id, id, bytes.clone());
         let as_owner = chain.depth() == 0 && self.key.is_some();
         let ours = as_owner || chain.peer() == ctx.identity.peer_id();
@@ -463,7 +468,7 @@ impl Group {
             return Err(BadRecord::Type.into());
         }
         let me = ctx.identity.peer_id();
-        let now = self.peer_time(ctx.now.wall);
+        let now = self.publishing_time(ctx);
         let held = held.as_ref();
         let creator = held.map_or(me, Meta::creator);
         let act = match (creator == me, draft.delete) {
@@ -489,6 +494,10 @@ impl Group {
         }
         let mut expires = now.after(lifetime).min(not_after);
         if let Some(meta) = held {
+            // A change that says nothing of it leaves the life as it is.
+            if draft.expires_in.is_none() && !draft.delete && !draft.refresh {
+                expires = meta.expires.min(not_after);
+            }
             // An update may only lengthen a life; a tombstone must last as long as what it hides.
             expires = expires.max(meta.expires.min(not_after));
             if draft.kind != meta.kind {
@@ -503,7 +512,7 @@ impl Group {
         let record = Record {
             id: held.map_or_else(|| self.free_id(me, &draft.kind, random), |meta| meta.id),
             kind: draft.kind,
-            version: self.next_version(ctx, held.map(|meta| (meta.id, meta.version))),
+            version: self.version_in_order(ctx, now, held),
             creator,
             modifier: held.is_some().then_some(me),
             created,
@@ -517,6 +526,7 @@ impl Group {
         };
         record.check(self.payload_bytes_max())?;
         self.last_published = (now, random);
+        self.last_version = record.version;
         let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
         let id = record.id;
         let signed = ctx.sign(self.id, record);
@@ -527,6 +537,20 @@ impl Group {
         self.store_record(ctx, signed, &chain, Meaning::Nothing, None, request);
         self.keep_alive(ctx, id, refresh);
         Ok(())
+    }
+
+    /// When what is published now is made: peer time, but not before what was published last. Peer time steps back a little
+    /// as it follows that of others, and readers see records in the order of their times.
+    fn publishing_time(&self, ctx: &Ctx<'_>) -> WallTime {
+        let (now, (last, _)) = (self.peer_time(ctx.now.wall), self.last_published);
+        if last <= now.after(ORDER_KEPT) { now.max(last) } else { now }
+    }
+
+    /// The version for what is published at `now`: also above that of what was published last.
+    fn version_in_order(&self, ctx: &Ctx<'_>, now: WallTime, held: Option<&Meta>) -> u64 {
+        let version = self.next_version(ctx, held.map(|meta| (meta.id, meta.version)));
+        let last = record::version_time(self.last_version) <= now.after(ORDER_KEPT);
+        if last { version.max(self.last_version.saturating_add(1)) } else { version }
     }
 
     /// The version for a change of ours: above those of the record that we hold (`seen`) or that our disk refused, and, as

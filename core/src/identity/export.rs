@@ -72,15 +72,35 @@ impl File {
         Self { sealed: None, ..*self }.bytes()
     }
 
-    /// Derives the key. Slow on purpose.
     fn cipher(&self, password: &str) -> Result<XChaCha20Poly1305, IdentityError> {
-        let Self { memory_kib, passes, lanes, .. } = *self;
+        let Self { memory_kib, passes, lanes, salt, .. } = *self;
+        PasswordKey { memory_kib, passes, lanes, salt: *salt }.cipher(password)
+    }
+}
+
+/// How a key is made of a password.
+pub(crate) struct PasswordKey {
+    pub(crate) memory_kib: u32,
+    pub(crate) passes: u32,
+    pub(crate) lanes: u32,
+    pub(crate) salt: [u8; 16],
+}
+
+impl PasswordKey {
+    /// What we ask for, with a salt that is to be another one.
+    pub(crate) const COSTS: Self = {
+        let Cost { memory_kib, passes, lanes } = Cost::USUAL;
+        Self { memory_kib, passes, lanes, salt: [0; 16] }
+    };
+
+    /// Derives the key. Slow on purpose.
+    pub(crate) fn cipher(&self, password: &str) -> Result<XChaCha20Poly1305, IdentityError> {
+        let Self { memory_kib, passes, lanes, salt } = *self;
         if memory_kib > MEMORY_KIB_MAX || passes > PASSES_MAX || lanes > LANES_MAX {
             return Err(IdentityError::TooCostly);
         }
         let cost = Cost { memory_kib, passes, lanes };
-        let key =
-            cost.key(password.as_bytes(), self.salt.as_slice()).ok_or(IdentityError::Damaged)?;
+        let key = cost.key(password.as_bytes(), &salt).ok_or(IdentityError::Damaged)?;
         Ok(XChaCha20Poly1305::new(&Key::from(*key)))
     }
 }

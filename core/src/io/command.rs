@@ -251,7 +251,8 @@ pub struct Draft {
     pub attributes: Vec<Attribute>,
     /// The content. Empty on deletion.
     pub payload: Bytes,
-    /// How long it lives; [`RECORD_LIFETIME_DEFAULT`](crate::limits::RECORD_LIFETIME_DEFAULT) where absent.
+    /// How long it lives from now. Where absent a new record lives for
+    /// [`RECORD_LIFETIME_DEFAULT`](crate::limits::RECORD_LIFETIME_DEFAULT), and one that is replaced until it would have ended.
     pub expires_in: Option<Duration>,
     /// Whether this is a deletion, which needs an `id`.
     pub delete: bool,

@@ -160,6 +160,17 @@ pub enum Event {
         /// Why; empty where that is not settled. Chosen by the other end: show it as text, never trust it.
         why: String,
     },
+    /// Part of the store was damaged: what the disk gave is not what was written. It is neither shown nor sent. Records are
+    /// forgotten, and come again from other members, if any holds them. Told at the start, and when it is found later.
+    Damaged {
+        /// Which, as far as that can be told.
+        group: Option<GroupId>,
+        /// Records.
+        records: u64,
+        /// Whether it is what is known of the group itself, its key included: the group is not opened, and nothing of it is
+        /// changed. A backup restores it.
+        membership: bool,
+    },
     /// The store failed for a record that came from others. It is not acknowledged and comes again at a later sync.
     StoreFailed {
         /// How.

@@ -8,6 +8,18 @@ use crate::limits;
 use crate::reach::named::By;
 use crate::storage::{self, Commit, Key, Pending, Written};
 use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// What was found while the store is read.
+#[derive(Default)]
+pub(super) struct Loading {
+    /// Groups that cannot be opened.
+    closed: BTreeMap<GroupId, StoreFault>,
+    /// Damaged entries.
+    damaged: BTreeMap<Option<GroupId>, u64>,
+    /// Records of no group; at most a page of them.
+    orphans: Vec<Bytes>,
+}
 
 impl Node {
     pub(super) fn scan(&mut self, from: Bytes) {
@@ -17,7 +29,42 @@ impl Node {
     }
 
     pub(super) fn stored(&mut self, op: StoreId, result: Result<StoreReply, StoreFault>) {
-        let Some(pending) = self.storage.answered(op) else { return };
+        let Some((pending, keys)) = self.storage.answered(op) else { return };
+        let mut lost = Vec::new();
+        let result = result.map(|reply| match reply {
+            StoreReply::Values(values) => {
+                let read;
+                (read, lost) = storage::whole_values(keys, values);
+                StoreReply::Values(read)
+            }
+            reply @ (StoreReply::Entries(_) | StoreReply::Written) => reply,
+        });
+        self.answered(pending, result);
+        self.lost(lost);
+    }
+
+    /// Forgets what the disk was asked for and did not give as it was written, and tells of it.
+    fn lost(&mut self, keys: Vec<Bytes>) {
+        let mut damaged = BTreeMap::new();
+        for key in keys {
+            if let Some(Key::Record(id, class, record)) = storage::parse_key(&key)
+                && let Some(group) = self.groups.get_mut(&id)
+                && group.lost(&mut ctx!(self), class, record)
+            {
+                *damaged.entry(Some(id)).or_insert(0) += 1;
+            }
+        }
+        self.tell_damaged(damaged);
+    }
+
+    fn tell_damaged(&mut self, damaged: BTreeMap<Option<GroupId>, u64>) {
+        for (group, records) in damaged {
+            let event = Event::Damaged { group, records, membership: false };
+            self.outbox.push_back(Output::Event(event));
+        }
+    }
+
+    fn answered(&mut self, pending: Pending, result: Result<StoreReply, StoreFault>) {
         match (pending, result) {
             (Pending::Write(commits), result) => {
                 for commit in commits {
@@ -129,28 +176,8 @@ impl Node {
     pub(super) fn load(&mut self, entries: Vec<(Bytes, Bytes)>) {
         let more = entries.len() >= limits::PAGE_MAX;
         let last = entries.last().map(|(key, _)| key.clone());
-        let mut fault = None;
         for (key, value) in entries {
-            let loaded = match storage::parse_key(&key) {
-                Some(Key::Info(id)) => self.load_group(id, &value),
-                Some(Key::Record(id, class)) => match self.groups.get_mut(&id) {
-                    Some(group) => {
-                        group.load(&mut ctx!(self), class, value).ok_or(StoreFault::Damaged)
-                    }
-                    None => {
-                        // A record without its group is what was left of one that was left.
-                        if !self.storage.is_unread(id) {
-                            self.storage.write(key, None);
-                        }
-                        Ok(())
-                    }
-                },
-                None => Err(StoreFault::Damaged),
-            };
-            fault = fault.or(loaded.err());
-        }
-        if let Some(fault) = fault {
-            self.outbox.push_back(Output::Event(Event::StoreFailed { fault }));
+            self.load_entry(key, value);
         }
         match last.filter(|_| more) {
             Some(last) => self.scan([&last[..], &[0]].concat().into()),
@@ -158,24 +185,74 @@ impl Node {
         }
     }
 
+    fn load_entry(&mut self, key: Bytes, value: Bytes) {
+        let whole = storage::whole(&key, &value);
+        match (storage::parse_key(&key), whole) {
+            (Some(Key::Info(id)), whole) => self.load_group(id, whole),
+            (Some(Key::Record(id, class, _)), whole) => {
+                let loaded = match self.groups.get_mut(&id) {
+                    Some(group) => {
+                        whole.and_then(|bytes| group.load(&mut ctx!(self), class, bytes))
+                    }
+                    None => return self.load_orphan(id, key),
+                };
+                if loaded.is_none() {
+                    *self.loading.damaged.entry(Some(id)).or_insert(0) += 1;
+                    self.storage.write(key, None);
+                }
+            }
+            (None, _) => *self.loading.damaged.entry(None).or_insert(0) += 1,
+        }
+    }
+
     /// Takes what the store says of a group. What cannot be read stays as it is, and so do its records.
-    fn load_group(&mut self, id: GroupId, value: &Bytes) -> Result<(), StoreFault> {
+    fn load_group(&mut self, id: GroupId, value: Option<Bytes>) {
         let (verify, identity) = (self.checks.verify, &self.identity);
-        match Group::restore(id, value, verify, self.table_secret, identity, self.now.mono) {
+        let restored = value.ok_or(StoreFault::Damaged).and_then(|value| {
+            Group::restore(id, &value, verify, self.table_secret, identity, self.now.mono)
+        });
+        match restored {
             Ok(group) => {
                 self.groups.insert(id, Box::new(group));
-                Ok(())
             }
             Err(fault) => {
                 self.storage.leave_unread(id);
-                Err(fault)
+                self.loading.closed.insert(id, fault);
             }
         }
+    }
+
+    /// A record of no group that is known, or of one that cannot be read, which stays.
+    fn load_orphan(&mut self, group: GroupId, key: Bytes) {
+        if !self.storage.is_unread(group) && self.loading.orphans.len() < limits::PAGE_MAX {
+            self.loading.orphans.push(key);
+        }
+    }
+
+    /// Tells what was damaged, and removes records without a group: what was left of one that was left. Where something
+    /// is damaged they stay, since they may be of a group that could not be read.
+    fn tell_loaded(&mut self) {
+        let Loading { closed, damaged, orphans } = std::mem::take(&mut self.loading);
+        if closed.is_empty() && damaged.is_empty() {
+            for key in orphans {
+                self.storage.write(key, None);
+            }
+        }
+        for (group, fault) in closed {
+            let event = if fault == StoreFault::Damaged {
+                Event::Damaged { group: Some(group), records: 0, membership: true }
+            } else {
+                Event::StoreFailed { fault }
+            };
+            self.outbox.push_back(Output::Event(event));
+        }
+        self.tell_damaged(damaged);
     }
 
     /// The store is read.
     pub(super) fn opened(&mut self) {
         let waiting = self.waiting.take().unwrap_or_default();
+        self.tell_loaded();
         for group in self.groups.values_mut() {
             group.start(&mut ctx!(self));
         }

@@ -12,7 +12,8 @@ use peergraph::peergraph_core::identity;
 use peergraph::{Certificate, FolderError, GroupId, Host, WallTime, parse_invitation};
 use serde_json::{Value, json};
 
-use super::{Global, find_group, output, read_input, with_host};
+use super::input::{Source, TEXT_BYTES_MAX};
+use super::{Global, find_group, output, with_host};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CertCommand {
@@ -20,12 +21,12 @@ pub(crate) enum CertCommand {
     Show {
         /// PEM or DER; `-` for standard input
         #[arg(default_value = "-")]
-        file: String,
+        file: Source,
     },
     /// Check that a chain makes somebody a member of a group, or that an identity is genuine
     Verify {
         /// PEM or DER, leaf or root first; `-` for standard input
-        file: String,
+        file: Source,
         #[command(flatten)]
         group: Expected,
         /// The moment to judge, in seconds since 1970 [default: now]
@@ -56,7 +57,7 @@ pub(crate) struct Expected {
     group: Option<GroupId>,
     /// File with an invitation of the group; `-` for standard input
     #[arg(long, value_name = "FILE")]
-    invitation: Option<String>,
+    invitation: Option<Source>,
     /// No group: a public document, signed by its own key
     #[arg(long)]
     self_signed: bool,
@@ -108,8 +109,8 @@ fn now() -> Result<WallTime> {
     Ok(WallTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }
 
-fn read(file: &str) -> Result<Vec<Certificate>> {
-    let bytes = read_input(file)?;
+fn read(file: &Source) -> Result<Vec<Certificate>> {
+    let bytes = file.read(TEXT_BYTES_MAX)?;
     chain_from_file(&bytes).map_err(|error| refusal(&format!("reading {file}"), error))
 }
 
@@ -172,7 +173,7 @@ fn serial_hex(certificate: &Certificate) -> String {
     data_encoding::HEXLOWER.encode(certificate.serial().as_bytes())
 }
 
-fn verify(global: &Global, file: &str, expected: &Expected, now: WallTime) -> Result<()> {
+fn verify(global: &Global, file: &Source, expected: &Expected, now: WallTime) -> Result<()> {
     let certificates = read(file)?;
     let tried = format!("verifying {file}");
     let refused = |error| refusal(&tried, error);
@@ -188,7 +189,7 @@ fn verify(global: &Global, file: &str, expected: &Expected, now: WallTime) -> Re
     let group = match (&expected.group, &expected.invitation) {
         (Some(group), _) => *group,
         (None, Some(file)) => {
-            let text = String::from_utf8_lossy(&read_input(file)?).into_owned();
+            let text = file.read_text()?;
             parse_invitation(&text).context("reading the invitation")?.group
         }
         (None, None) => bail!("neither --group nor --invitation says which group it should be"),

@@ -1,5 +1,6 @@
 //! `peergraph group …`.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -12,11 +13,12 @@ use peergraph::{
 use serde_json::json;
 
 use super::found::{self, found, places};
+use super::input::Source;
 use super::invitation::{self, InviteArguments};
 use super::members::{self, PromoteArguments, ReinstateArguments, RevokeArguments};
 use super::password::Password;
 use super::policy::{PolicyArguments, policy_fields};
-use super::{Global, find_group, output, read_input, with_host};
+use super::{Global, find_group, output, with_host, with_new_host};
 
 /// How long a new member waits for what the group holds. Guess; `peergraph watch` gets the rest.
 const SYNC_WAIT: Duration = Duration::from_secs(10);
@@ -78,7 +80,7 @@ pub(crate) enum GroupCommand {
         link: String,
         /// Read the link from this file
         #[arg(long, value_name = "FILE", conflicts_with = "link")]
-        file: Option<String>,
+        file: Option<Source>,
         /// For invitations by password
         #[command(flatten)]
         password: Password,
@@ -117,7 +119,7 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
     match command {
         GroupCommand::Create { name, comment, policy } => {
             let policy = policy.read()?;
-            with_host(global, async |host| {
+            with_new_host(global, async |host| {
                 let made = host.create_group(name).policy(policy);
                 let group = made.await.context("making the group")?;
                 if let Some(comment) = comment {
@@ -155,8 +157,8 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
         }
         GroupCommand::Join { link, file, password } => {
             let link = match file {
-                Some(file) => String::from_utf8_lossy(&read_input(&file)?).into_owned(),
-                None if link == "-" => String::from_utf8_lossy(&read_input("-")?).into_owned(),
+                Some(file) => file.read_text()?,
+                None if link == "-" => Source::from(OsString::from(link)).read_text()?,
                 None => link,
             };
             // A link that is none is told before anything is started.
@@ -170,7 +172,7 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
                 }
                 false => None,
             };
-            with_host(global, async |host| join(global, host, &link, password).await).await
+            with_new_host(global, async |host| join(global, host, &link, password).await).await
         }
         GroupCommand::Leave { group } => {
             change(global, &group, async |group| {
@@ -184,6 +186,7 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
             })
             .await
         }
+        GroupCommand::List if !global.has_identity()? => Ok(()),
         GroupCommand::List => {
             with_host(global, async |host| {
                 for group in host.groups().await.context("listing groups")? {

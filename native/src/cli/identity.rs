@@ -7,8 +7,9 @@ use clap::Subcommand;
 use peergraph::{Folder, Identity, IdentityEntry, PeerId, PeerName, read_public_document};
 use serde_json::{Value, json};
 
+use super::input::{SIGNED_BYTES_MAX, Source};
 use super::password::Password;
-use super::{Global, output, read_input};
+use super::{Global, output};
 
 /// Bytes of a signature.
 const SIGNATURE_BYTES: usize = 64;
@@ -72,7 +73,7 @@ pub(crate) enum IdentityCommand {
     /// Sign a file; the signature stands apart from it
     Sign {
         /// What to sign; `-` for standard input
-        file: String,
+        file: Source,
         /// Who signs: name, id, or the beginning of the id [default: the one in use]
         #[arg(long, value_name = "WHO")]
         by: Option<String>,
@@ -83,7 +84,7 @@ pub(crate) enum IdentityCommand {
     /// Check who signed a file
     Verify {
         /// What was signed; `-` for standard input
-        file: String,
+        file: Source,
         /// The signature, as `identity sign` wrote it
         #[arg(long, value_name = "FILE")]
         signature: PathBuf,
@@ -108,7 +109,7 @@ pub(crate) enum IdentityCommand {
     Import {
         /// The exported text; `-` for standard input
         #[arg(default_value = "-")]
-        file: String,
+        file: Source,
         #[command(flatten)]
         password: Password,
     },
@@ -183,7 +184,7 @@ pub(super) fn run(global: &Global, command: IdentityCommand) -> Result<()> {
             write_new(global, peer, output.as_deref(), &text)
         }
         IdentityCommand::Import { file, password } => {
-            let text = String::from_utf8_lossy(&read_input(&file)?).into_owned();
+            let text = file.read_text()?;
             let identity = folder.import(&text, &password.read()?);
             let identity = identity.context("importing the identity")?;
             show(global, folder, identity.peer_id())
@@ -271,8 +272,8 @@ fn show_name(
     say(global, object, || format!("{}\n{host}", output::plain(&name.to_string())))
 }
 
-fn sign(global: &Global, identity: &Identity, file: &str, output: Option<&Path>) -> Result<()> {
-    let signature = identity.sign_message(&read_input(file)?);
+fn sign(global: &Global, identity: &Identity, file: &Source, output: Option<&Path>) -> Result<()> {
+    let signature = identity.sign_message(&file.read(SIGNED_BYTES_MAX)?);
     if let Some(path) = output {
         return std::fs::write(path, signature)
             .with_context(|| format!("writing {}", path.display()));
@@ -289,7 +290,7 @@ fn sign(global: &Global, identity: &Identity, file: &str, output: Option<&Path>)
 fn verify(
     global: &Global,
     certificate: &peergraph::Certificate,
-    file: &str,
+    file: &Source,
     signature: &Path,
 ) -> Result<()> {
     let bytes = std::fs::read(signature)
@@ -298,7 +299,7 @@ fn verify(
         format!("{} holds no signature: 64 bytes, or their base64", signature.display())
     })?;
     let (peer, name) = (certificate.peer_id(), certificate.name());
-    if !certificate.subject_key().signed(&read_input(file)?, &signature) {
+    if !certificate.subject_key().signed(&file.read(SIGNED_BYTES_MAX)?, &signature) {
         bail!("checking {file}: the signature is not {name}'s ({peer}) over this content");
     }
     let object = json!({ "peer": peer.to_string(), "name": name, "valid": true });

@@ -14,9 +14,10 @@ use serde_json::json;
 
 use super::found::{nodes_settled, warn_of_nodes};
 use super::group::{change, change_with};
+use super::input::Source;
 use super::members::{GrantArguments, list, name_of};
 use super::password::Password;
-use super::{Global, duration, find_group, output, policy, qr, read_input, with_host};
+use super::{Global, find_group, lifetime, output, policy, qr, with_host, with_new_host};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum InvitationCommand {
@@ -24,7 +25,7 @@ pub(crate) enum InvitationCommand {
     Show {
         /// The link, or a file that holds it; `-` reads it from standard input, which `ps` does not show
         #[arg(default_value = "-", value_name = "LINK|FILE")]
-        link: String,
+        link: Source,
         /// Also ask a member for what the link does not hold: names, roles, uses left. It joins nothing, but connects, as
         /// the identity of this data folder
         #[arg(long)]
@@ -42,7 +43,7 @@ pub(crate) struct InviteArguments {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     uses: u32,
     /// How long it can be used, such as 12h or 7d
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = lifetime)]
     expires: Duration,
     /// Make the link useless without a password, which you tell in another way; with --password-file it comes from there
     #[arg(long)]
@@ -51,7 +52,7 @@ pub(crate) struct InviteArguments {
     from: Password,
     /// For this identity alone: the file that `identity show --document` prints. Works while you are offline
     #[arg(long, alias = "for", value_name = "FILE", conflicts_with_all = ["uses", "expires", "password", "password_file"])]
-    bound: Option<String>,
+    bound: Option<Source>,
     /// Also draw the link as a QR code, on standard error
     #[arg(long)]
     qr: bool,
@@ -62,7 +63,7 @@ pub(crate) struct InviteArguments {
 
 pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Result<()> {
     let grant = arguments.grant.grant()?;
-    let bound = arguments.bound.as_deref().map(read_document).transpose()?;
+    let bound = arguments.bound.as_ref().map(read_document).transpose()?;
     let with_password = arguments.password || arguments.from.is_named();
     let options = match bound {
         Some(identity) => InviteOptions::bound(identity, grant.clone()),
@@ -129,8 +130,8 @@ fn default_page(global: &Global) -> Result<String> {
     Ok(web.unwrap_or_else(|| "peergraph:".to_owned()))
 }
 
-fn read_document(file: &str) -> Result<Certificate> {
-    let text = String::from_utf8_lossy(&read_input(file)?).into_owned();
+fn read_document(file: &Source) -> Result<Certificate> {
+    let text = file.read_text()?;
     let hint = "it must hold what `peergraph identity show --document` prints";
     Certificate::from_pem(&text).with_context(|| format!("reading the identity in {file} ({hint})"))
 }
@@ -159,7 +160,7 @@ pub(super) async fn run(global: &Global, command: InvitationCommand) -> Result<(
 }
 
 async fn ask(global: &Global, invitation: &Invitation) -> Result<Preview> {
-    with_host(global, async |host| {
+    with_new_host(global, async |host| {
         match tokio::time::timeout(global.timeout, host.preview(invitation)).await {
             Ok(preview) => Ok(preview?),
             Err(_) => bail!("no member was reached within {} s", global.timeout.as_secs()),
@@ -169,16 +170,12 @@ async fn ask(global: &Global, invitation: &Invitation) -> Result<Preview> {
 }
 
 /// Reads an invitation from standard input, from the text itself, or from a file.
-pub(super) fn read_invitation(link: &str) -> Result<Invitation> {
-    let file = |path: &str| {
-        Ok::<_, anyhow::Error>(String::from_utf8_lossy(&read_input(path)?).into_owned())
-    };
-    if link == "-" || std::path::Path::new(link).is_file() {
-        let from = if link == "-" { "standard input" } else { link };
-        return peergraph::parse_invitation(&file(link)?)
-            .with_context(|| format!("reading the invitation from {from}"));
+pub(super) fn read_invitation(link: &Source) -> Result<Invitation> {
+    if link.is_there() {
+        return peergraph::parse_invitation(&link.read_text()?)
+            .with_context(|| format!("reading the invitation from {link}"));
     }
-    peergraph::parse_invitation(link).context("reading the invitation")
+    peergraph::parse_invitation(link.text().unwrap_or_default()).context("reading the invitation")
 }
 
 /// Why it cannot be used, as far as one can tell without asking the group.

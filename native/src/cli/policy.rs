@@ -8,14 +8,15 @@ use peergraph::{Policy, Right, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{duration, read_input};
+use super::duration;
+use super::input::{Source, TEXT_BYTES_MAX};
 
 /// What is decided once and for all when a group is made.
 #[derive(Args, Debug)]
 pub(super) struct PolicyArguments {
     /// Read the policy from this file: the JSON that `group show --json` prints as `policy`; parts may be missing
     #[arg(long, value_name = "FILE")]
-    policy: Option<String>,
+    policy: Option<Source>,
     /// Let administrators invite, and nobody else
     #[arg(long)]
     only_administrators_invite: bool,
@@ -42,7 +43,7 @@ impl PolicyArguments {
     pub(super) fn read(&self) -> Result<Policy> {
         let mut policy = match &self.policy {
             Some(file) => {
-                let text = read_input(file)?;
+                let text = file.read(TEXT_BYTES_MAX)?;
                 let read: PolicyJson = serde_json::from_slice(&text)
                     .with_context(|| format!("reading the policy in {file}"))?;
                 read.into_policy()

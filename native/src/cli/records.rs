@@ -1,7 +1,7 @@
 //! `peergraph publish`, `records` and `watch`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -12,13 +12,11 @@ use peergraph::{
     Attribute, CommandError, Delivery, Filter, Group, Host, PeerId, Publish, Record, RecordId,
     RecordType, Value,
 };
-use tokio::sync::mpsc;
 
 use super::found::found;
 use super::group::{MEET_WAIT, has_others};
-use super::{
-    Global, duration, find_group, output, read_input, record_type, stop_signal, with_host,
-};
+use super::input::Source;
+use super::{Global, find_group, lifetime, output, record_type, stop_signal, with_host};
 
 /// How long to wait for a neighbour when nobody said how long. Guess: link, handshake and one commit there.
 const SENT_WAIT: Duration = Duration::from_secs(5);
@@ -38,12 +36,15 @@ pub(crate) struct PublishArguments {
     kind: RecordType,
     /// The payload, byte for byte; `-` for standard input
     #[arg(default_value = "-")]
-    file: String,
+    file: Source,
+    /// Replace this record, by its id as `records --json` shows it; its life and attributes stay unless others are given
+    #[arg(long, value_name = "ID", conflicts_with = "lines")]
+    replace: Option<RecordId>,
     /// Searchable metadata, NAME=TEXT; repeatable
     #[arg(long = "attribute", short = 'a', value_name = "NAME=TEXT", value_parser = attribute)]
     attributes: Vec<(String, String)>,
     /// How long the record lives, such as 12h or 30d
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
     expires: Option<Duration>,
     /// Renew the record before it ends, whenever a program runs with this data folder
     #[arg(long)]
@@ -108,17 +109,14 @@ fn attribute(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) async fn publish(global: &Global, arguments: PublishArguments) -> Result<()> {
-    if arguments.file == "-" && std::io::stdin().is_terminal() {
+    if arguments.file.is_stdin() && std::io::stdin().is_terminal() {
         note!("Type the content, then Ctrl-D.");
     }
     // A single payload is read before anything is started, so that a wrong name costs nothing.
-    let payload = if arguments.lines { None } else { Some(read_input(&arguments.file)?) };
-    if payload.as_ref().is_some_and(|payload| payload.len() > PAYLOAD_BYTES_MAX) {
-        bail!(
-            "publishing: {} is longer than any record can be ({PAYLOAD_BYTES_MAX} bytes)",
-            arguments.file
-        );
-    }
+    let payload = match arguments.lines {
+        true => None,
+        false => Some(arguments.file.read(PAYLOAD_BYTES_MAX).context("publishing")?),
+    };
     with_host(global, async |host| {
         let group = find_group(host, &arguments.group).await?;
         let delivery = Delivery::new();
@@ -150,6 +148,9 @@ fn draft(
     if arguments.refresh {
         publish = publish.refreshed();
     }
+    if let Some(record) = arguments.replace {
+        publish = publish.replacing(record);
+    }
     publish
 }
 
@@ -160,9 +161,9 @@ async fn publish_lines(
     delivery: &Delivery,
 ) -> Result<()> {
     let (started, mut told) = (Instant::now(), Instant::now());
-    let lines = futures::stream::unfold(lines(&arguments.file)?, |mut lines| async {
-        Some((lines.recv().await?, lines))
-    });
+    let lines = arguments.file.lines(PAYLOAD_BYTES_MAX, IN_FLIGHT_MAX)?;
+    let lines =
+        futures::stream::unfold(lines, |mut lines| async { Some((lines.recv().await?, lines)) });
     let drafts = lines.map(|line| async {
         let line = line.with_context(|| format!("reading {}", arguments.file))?;
         draft(group, arguments, line, delivery).await.context("publishing")
@@ -170,8 +171,11 @@ async fn publish_lines(
     let mut published = std::pin::pin!(drafts.buffered(IN_FLIGHT_MAX));
     let (mut count, mut alone) = (0_u64, arguments.wait == Some(Wait::Stored));
     while let Some(record) = published.next().await {
-        record.with_context(|| format!("line {}", count + 1))?;
+        let record = record.with_context(|| format!("line {}", count + 1))?;
         count += 1;
+        if global.json {
+            print(global, &record, None)?;
+        }
         if !alone && delivery.unsent() >= UNSENT_MAX {
             // Without any neighbour the import goes on: what is stored is safe, and goes out at a later sync.
             let wait =
@@ -185,32 +189,6 @@ async fn publish_lines(
     }
     note!("{count} records stored in {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
-}
-
-/// The lines of a file or of standard input, without their ends. Read on a thread of its own, since a terminal may
-/// keep us waiting while somebody presses Ctrl-C.
-fn lines(file: &str) -> Result<mpsc::Receiver<std::io::Result<Vec<u8>>>> {
-    let reader: Box<dyn std::io::BufRead + Send> = if file == "-" {
-        Box::new(std::io::BufReader::new(std::io::stdin()))
-    } else {
-        let opened = std::fs::File::open(file).with_context(|| format!("reading {file}"))?;
-        Box::new(std::io::BufReader::new(opened))
-    };
-    let (sender, lines) = mpsc::channel(IN_FLIGHT_MAX);
-    std::thread::spawn(move || {
-        for line in reader.split(b'\n') {
-            let line = line.map(|mut line| {
-                if line.last() == Some(&b'\r') {
-                    line.pop();
-                }
-                line
-            });
-            if sender.blocking_send(line).is_err() {
-                return;
-            }
-        }
-    });
-    Ok(lines)
 }
 
 async fn wait_sent(

@@ -50,7 +50,9 @@ pub enum StartError {
         error: OpenError,
     },
     /// The store was opened, and then could not be read.
-    #[error("the store cannot be read: {0}")]
+    #[error(
+        "the store cannot be read: {0}; if it does not pass, restore it from a backup (`peergraph restore FILE`)"
+    )]
     Read(StoreFault),
     /// A network address.
     #[error("cannot listen on {protocol} {address}: {error}{}", advice(.error))]

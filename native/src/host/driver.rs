@@ -12,6 +12,7 @@
 //! channels into the loop are bounded, so whoever sends waits, and in the end so does the network.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::warned::Warned;
 use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
@@ -124,6 +126,9 @@ pub(super) struct Driver {
     /// Sockets that we closed and that still empty themselves.
     closing: BTreeSet<LinkId>,
     opened: Option<oneshot::Sender<Result<(), StoreFault>>>,
+    /// Where the links of strangers come from.
+    sources: BTreeMap<LinkId, IpAddr>,
+    warned: Warned,
     counts: Counts,
 }
 
@@ -190,6 +195,8 @@ impl Driver {
             fed: BTreeSet::new(),
             closing: BTreeSet::new(),
             opened: Some(parts.opened),
+            sources: BTreeMap::new(),
+            warned: Warned::default(),
             counts: Counts::default(),
         }
     }
@@ -282,6 +289,7 @@ impl Driver {
                 Happened::Incoming { link, from } => {
                     let name = self.node.new_link();
                     tracing::debug!(link = name.0, source = %from.ip(), "data channel accepted");
+                    self.sources.insert(name, from.ip());
                     self.bind(name, link);
                 }
                 Happened::Open { link, ours, theirs } => {
@@ -313,6 +321,7 @@ impl Driver {
                         self.channels.remove(&link);
                         let fault = if answered { LinkFault::Rejected } else { LinkFault::Silent };
                         self.feed(Input::LinkFailed { link, fault });
+                        self.sources.remove(&link);
                     }
                 }
             }
@@ -548,6 +557,7 @@ impl Driver {
 
     fn close_link(&mut self, link: LinkId, reason: CloseReason) {
         tracing::debug!(link = link.0, ?reason, "link closed");
+        self.sources.remove(&link);
         if let Some(channel) = self.channels.remove(&link) {
             self.links.remove(&channel);
             self.engine.close(channel);
@@ -579,8 +589,36 @@ impl Driver {
                     let _ = opened.send(Err(*fault));
                 }
             }
+            Event::Damaged { group, records, membership } => {
+                let folder = self.folder.as_ref().map(|it| it.path().display().to_string());
+                let folder = folder.unwrap_or_default();
+                if *membership {
+                    tracing::error!(
+                        ?group,
+                        folder,
+                        "what is kept of a group is damaged, and the group is not opened; restore it from a backup"
+                    );
+                } else {
+                    tracing::warn!(
+                        ?group,
+                        records,
+                        folder,
+                        "stored records were damaged; they are fetched again from other members"
+                    );
+                }
+            }
             Event::PeerMisbehaved { link, fault } => {
-                tracing::warn!(link = link.0, ?fault, "a peer broke the protocol");
+                let source =
+                    self.sources.get(link).map_or_else(|| "a peer".to_owned(), ToString::to_string);
+                if let Some(untold) = self.warned.tell(&source, Instant::now()) {
+                    tracing::warn!(
+                        source,
+                        link = link.0,
+                        ?fault,
+                        untold,
+                        "a peer broke the protocol"
+                    );
+                }
             }
             Event::NamedNode { url, state } => {
                 tracing::debug!(%url, ?state, "named node");
@@ -666,6 +704,7 @@ fn name(event: &Event) -> &'static str {
         Event::PeerMisbehaved { .. } => "peer misbehaved",
         Event::Conflict { .. } => "conflict",
         Event::StoreFailed { .. } => "store failed",
+        Event::Damaged { .. } => "damaged",
         Event::Node { .. } => "node",
         Event::NamedNode { .. } => "named node",
         Event::Withheld { .. } => "withheld",

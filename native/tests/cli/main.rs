@@ -9,6 +9,8 @@ mod meeting;
 mod qr;
 #[cfg(unix)]
 mod running;
+#[cfg(unix)]
+mod stores;
 mod together;
 
 use std::io::Write as _;

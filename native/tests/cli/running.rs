@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::together::Running;
 use crate::{fails, folder, json, ok, one, run, run_with_input};
 
-fn node(data: &Path) -> Running {
+pub(crate) fn node(data: &Path) -> Running {
     let mut node = Running::start(data, &["--json", "node", "--http", "127.0.0.1:0"]);
     assert_eq!(node.line()["event"], "ready");
     node
@@ -20,13 +20,13 @@ fn publish(data: &Path, text: &str) -> serde_json::Value {
     ))
 }
 
-fn payloads(data: &Path) -> Vec<String> {
+pub(crate) fn payloads(data: &Path) -> Vec<String> {
     let lines = ok(&run(data, &["--json", "records", "Diary"]));
     lines.lines().map(|line| json(line)["payload"].as_str().expect("text").to_owned()).collect()
 }
 
 /// The folder of the one identity.
-fn identity_folder(data: &Path) -> PathBuf {
+pub(crate) fn identity_folder(data: &Path) -> PathBuf {
     let mut found = std::fs::read_dir(data.join("identities")).expect("there");
     found.next().expect("one").expect("readable").path()
 }

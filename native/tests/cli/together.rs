@@ -31,6 +31,10 @@ impl Running {
         json(&lines.next().expect("it goes on").expect("text"))
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Reads no more of it.
     pub(crate) fn stop_reading(&mut self) {
         self.1 = None;

@@ -8,6 +8,7 @@ use crate::store::Disk;
 use bytes::Bytes;
 use peergraph_core::id::{GroupId, RecordId};
 use peergraph_core::record::{Record, RecordType, Signed};
+use peergraph_core::stored;
 use peergraph_core::time::WallTime;
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
@@ -85,9 +86,10 @@ impl Model {
         }
         // A copy of its own: the value may be a slice of a much larger frame.
         let bytes = Bytes::copy_from_slice(value);
-        let record = Signed::decode(bytes.clone()).expect("a store holds records").into_record();
+        let whole = stored::whole(key, value).expect("what is written fits its check");
+        let digest = Sha256::digest(&whole).into();
+        let record = Signed::decode(whole).expect("a store holds records").into_record();
         assert_eq!(record.id, of.1, "a record is stored under its id");
-        let digest = Sha256::digest(value).into();
         versions.push(Version { bytes, record, digest, hosts: vec![host] });
     }
 
@@ -260,9 +262,13 @@ mod tests {
         [&b"g"[..], GROUP.as_bytes(), b"r\x02", id.as_bytes()].concat().into()
     }
 
+    fn value(signed: &Signed) -> Bytes {
+        stored::checked(&key(signed.record().id), signed.bytes())
+    }
+
     fn disk(records: &[&Signed]) -> Disk {
         let mut disk = Disk::default();
-        let write = |s: &&Signed| (key(s.record().id), Some(s.bytes().clone()));
+        let write = |s: &&Signed| (key(s.record().id), Some(value(s)));
         let batch = records.iter().map(write).collect();
         disk.submit(0, StoreId(1), StoreTask::Write { batch }, &mut Chance::new(1));
         assert!(disk.finish().is_some());
@@ -276,7 +282,7 @@ mod tests {
         let other = signed(&ada, 2, 5, "other");
         let mut model = Model::default();
         for (host, record) in [(0, &old), (0, &new), (1, &old), (1, &other), (0, &other)] {
-            model.durable(host, &key(record.record().id), record.bytes());
+            model.durable(host, &key(record.record().id), &value(record));
         }
         let good = disk(&[&new, &other]);
         let (stale, lacking) = (disk(&[&old, &other]), disk(&[&new]));

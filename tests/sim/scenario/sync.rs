@@ -13,6 +13,7 @@ use crate::world::World;
 use bytes::Bytes;
 use peergraph_core::io::{Command, StoreId, StoreReply, StoreTask};
 use peergraph_core::record::Signed;
+use peergraph_core::stored;
 use std::time::Duration;
 
 /// How long the stores may take to become equal. Virtual.
@@ -88,8 +89,9 @@ fn part(setup: &Setup, crowd: &mut Crowd) {
         panic!("a healthy disk can be read");
     };
     assert_eq!(records.len(), setup.records, "everything was published");
-    records.sort_by_cached_key(|(_, bytes)| {
-        Signed::decode(bytes.clone()).map(|signed| (signed.record().modified, signed.digest())).ok()
+    records.sort_by_cached_key(|(key, value)| {
+        let signed = Signed::decode(stored::whole(key, value)?).ok()?;
+        Some((signed.record().modified, signed.digest()))
     });
     let count = setup.knobs.difference.min(records.len());
     let mut places: Vec<usize> = match setup.knobs.spread {

@@ -26,6 +26,7 @@ enum NewsJs {
     Alone { group: String },
     Conflict { group: String, id: String, peer: String },
     Storage { error: Failure },
+    Damaged { group: Option<String>, records: f64, membership: bool },
     Link { id: f64, state: &'static str, direct: bool, reason: Option<&'static str> },
     Closed { error: Option<Failure> },
 }
@@ -94,6 +95,9 @@ fn core_news(event: Event) -> Option<NewsJs> {
         Event::ConnectionRequired { group: id } => NewsJs::Alone { group: group(id) },
         Event::Conflict { group: in_group, id, peer } => {
             NewsJs::Conflict { group: group(in_group), id: record_id(id), peer: peer_id(peer) }
+        }
+        Event::Damaged { group: id, records, membership } => {
+            NewsJs::Damaged { group: id.map(group), records: records as f64, membership }
         }
         Event::StoreFailed { fault } => NewsJs::Storage { error: Error::Store(fault).into() },
         Event::Node { group: id, node, change } => NewsJs::Presence {
