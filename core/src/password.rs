@@ -19,7 +19,7 @@
 //! `w` is Argon2id of the password, with group and invitation as salt: whoever steals it can join by that invitation, and
 //! has to pay for each password that it tries against it. It is stored sealed, and deleted when the invitation ends.
 //!
-//! Guessing costs one run each, and runs are throttled ([`Throttle`]).
+//! Guessing costs one run each, and runs are throttled (`Throttle`).
 use crate::id::{Digest, GroupId, PeerId, RecordId};
 use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_PEERS_MAX, PASSWORD_SOURCES_MAX};
 use crate::random::Random;

@@ -1,6 +1,6 @@
 //! Secrets in a store: sealed under the identity whose store it is.
 //!
-//! [`Secrets`] names everything secret that a store holds of a group. It is written in one sealed piece and in no other
+//! `Secrets` names everything secret that a store holds of a group. It is written in one sealed piece and in no other
 //! way; what is not in that list is public among members, or is not stored. The key is derived from the secret key of the
 //! identity. So a store is protected as its identity is: whoever copies a store without the identity has no secret of
 //! it, and whoever has both has all of them.

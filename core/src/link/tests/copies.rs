@@ -77,8 +77,7 @@ impl Copy {
     /// Everything secret that ada can be made to draw, or what shows whether it was the same.
     fn secrets(&mut self) -> Vec<(&'static str, Vec<u8>)> {
         let mut drawn = Vec::new();
-        for n in 0..3 {
-            let name = ["sealed frame", "next frame", "frame after it"][n];
+        for name in ["sealed frame", "next frame", "frame after it"] {
             drawn.push((name, self.answer().to_vec()));
         }
         // Hers is the responder's ephemeral key, then what is sealed under it.
