@@ -95,7 +95,12 @@ pub enum Error {
     /// Our own security provider does not let it be published.
     #[error("it is not let in here: {0}")]
     NotValid(crate::provider::Why),
-    /// The group holds [`RECORDS_MAX`](crate::limits::RECORDS_MAX) records.
+    /// We hold as many records of this kind in the group, or as many bytes of them, as one member may.
+    #[error(
+        "you have published as much in this group as its policy allows a member; shorten large records, or wait until some expire"
+    )]
+    Quota,
+    /// The group holds [as many records](crate::limits::RECORDS) as it can, or this node as many of another kind.
     #[error("the group holds as many records as it can; delete some, or wait until some expire")]
     TooManyRecords,
     /// The store failed; nothing was published.
@@ -154,6 +159,7 @@ impl Error {
             Self::NotYourRecord => "not-your-record",
             Self::BadRecord(_) => "bad-record",
             Self::NotValid(_) => "not-valid",
+            Self::Quota => "quota",
             Self::TooManyRecords => "too-many-records",
             Self::Store(StoreFault::QuotaExceeded) => "storage-full",
             Self::Store(StoreFault::ReadOnly) => "storage-read-only",

@@ -2,7 +2,7 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `exile` (coming back), `internal`
-//! (what the core's own records say, and who may say it), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
+//! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` and `upkeep` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
@@ -10,6 +10,7 @@
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
 mod announce;
 mod batch;
+mod conflicts;
 mod contacts;
 mod deferred;
 mod exile;
@@ -27,6 +28,7 @@ mod peer_time;
 mod presence;
 mod preview;
 mod publishing;
+mod quota;
 mod records;
 mod refresh;
 mod refused;
@@ -108,8 +110,12 @@ pub(crate) struct Group {
     present: BTreeMap<NodeId, Present>,
     /// The same by peer.
     present_of: BTreeMap<PeerId, BTreeSet<NodeId>>,
+    /// Nodes by the records that say that they are here.
+    present_records: BTreeMap<RecordId, NodeId>,
     invitations: BTreeMap<RecordId, OpenInvitation>,
     passwords: password::Passwords,
+    quotas: quota::Quotas,
+    conflicts: conflicts::Conflicts,
     deferred: deferred::Deferred,
     withheld: withheld::Withheld,
     /// Records of the store that were read before the membership of their signer.
@@ -263,6 +269,8 @@ struct OpenInvitation {
     grant: Grant,
     uses: u32,
     expires: WallTime,
+    /// Of its record.
+    version: u64,
 }
 
 /// A record of ours that was published in this run.
@@ -362,8 +370,11 @@ impl Group {
             roll: Roll::unknown(),
             present: BTreeMap::new(),
             present_of: BTreeMap::new(),
+            present_records: BTreeMap::new(),
             invitations: BTreeMap::new(),
             passwords: password::Passwords::default(),
+            quotas: quota::Quotas::new(),
+            conflicts: conflicts::Conflicts::default(),
             deferred: deferred::Deferred::default(),
             withheld: withheld::Withheld::default(),
             early: Vec::new(),
@@ -417,6 +428,10 @@ impl Group {
     }
 
     /// The root certificate. Only newcomers are without it, and nothing that they do asks for it.
+    #[expect(
+        clippy::expect_used,
+        reason = "members have seen it, and newcomers do nothing that needs it"
+    )]
     fn root(&self) -> &Certificate {
         self.root.as_ref().expect("members know the root")
     }
@@ -527,6 +542,7 @@ impl Group {
     /// Begins to work once the store is read: looks for neighbours and says that we are here.
     pub(crate) fn start(&mut self, ctx: &mut Ctx<'_>) {
         self.load_early(ctx);
+        self.roll.settle();
         self.timers.set(Timer::Judge, ctx.now.mono);
         self.timers.set(Timer::Renew, ctx.now.mono);
         self.timers.set(Timer::Maintain, ctx.now.mono);

@@ -39,28 +39,50 @@
 pub mod address;
 pub mod backup;
 mod budget;
+// Nothing that depends on state is expected: `clippy::expect_used` is on, and these are the exceptions.
+#[allow(
+    clippy::expect_used,
+    reason = "chains that were checked have a root, and checked parts can be encoded"
+)]
 pub mod cert;
 mod conduct;
 pub mod config;
 pub mod error;
 mod group;
+#[allow(clippy::expect_used, reason = "lengths are those of the types")]
 pub mod id;
+#[allow(
+    clippy::expect_used,
+    reason = "encoding into a vector cannot fail, and lengths are those of the types"
+)]
 pub mod identity;
 pub mod index;
+#[allow(
+    clippy::expect_used,
+    reason = "encoding into a vector cannot fail, and lengths are those of the types"
+)]
 pub mod invitation;
 pub mod io;
 pub mod limits;
+#[allow(clippy::expect_used, reason = "a handshake that ended has both introductions")]
 mod link;
+#[allow(clippy::expect_used, reason = "digits are below 36")]
 pub mod name;
 pub mod node;
 pub mod node_url;
+#[allow(
+    clippy::expect_used,
+    reason = "patterns and lengths are ours, and turns are kept by the caller"
+)]
 mod noise;
+#[allow(clippy::expect_used, reason = "a key may have any length")]
 pub mod password;
 pub mod policy;
 pub mod provider;
 mod random;
 mod reach;
 pub mod reconcile;
+#[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
 pub mod record;
 pub mod roll;
 pub mod sealed;
@@ -74,4 +96,8 @@ pub mod symbols;
 mod table;
 pub mod time;
 pub mod verify;
+#[allow(
+    clippy::expect_used,
+    reason = "encoding into a vector cannot fail, and a key may have any length"
+)]
 pub mod wire;

@@ -1,4 +1,5 @@
 //! Every bound of the core, with its unit, its source, and what happens at the bound.
+use crate::share::Pool;
 use std::time::Duration;
 
 // --- frames and messages ---------------------------------------------------------------------------
@@ -73,14 +74,14 @@ pub const REFERRALS_SENT_MAX: usize = 10;
 pub const ADDRESSES_MAX: usize = 8;
 /// Addresses of a node's description that are looked at. Guess. The rest is ignored.
 pub const DESCRIBED_MAX: usize = 64;
-/// Addresses of earlier neighbours kept in the store for the next start, per group. Guess. Oldest out.
-pub const KNOWN_ADDRESSES_MAX: usize = 32;
+/// Nodes whose addresses are kept in the store for the next start, per group, and of one peer. Guess. Oldest out, of the
+/// same peer if that has its share.
+pub const KNOWN_ADDRESSES: Pool = Pool::of(32, 2);
 /// Hops of a carried signal. Guess: twice the depth of a graph of 10,000 nodes. Dropped beyond.
 pub const SIGNAL_HOPS_MAX: u8 = 16;
-/// Contacts remembered per graph. Guess: those of a few parts of a million nodes. Further ones are ignored.
-pub const CONTACTS_MAX: usize = 256;
-/// Contacts of one peer. Guess: a person's devices. Further ones are ignored.
-pub const CONTACTS_PER_PEER_MAX: usize = 4;
+/// Contacts remembered per graph, and of one peer. Guess: those of a few parts of a million nodes; a person's devices. The
+/// oldest of the peer that has most gives way.
+pub const CONTACTS: Pool = Pool::of(256, 4);
 /// Nodes that were lost and are looked for, per graph. Guess: one that answers is enough. Oldest out.
 pub const MISSING_MAX: usize = 64;
 /// Nodes that do not stand any more and whose addresses are remembered, per graph. Guess: a revocation takes away a few.
@@ -118,21 +119,35 @@ pub const FUTURE_MAX: Duration = Duration::from_secs(600);
 pub const HIDDEN_MAX: usize = 4_096;
 /// Types that a node wants first in a sync. Guess. More are refused.
 pub const PRIORITIES_MAX: usize = 16;
-/// Records that the disk refused lately, per group. Guess: 200 KB. Where there are more, none is taken for a while.
-pub const REFUSED_MAX: usize = 4_096;
+/// Records that the disk refused lately, per group, and of one publisher. Guess: 200 KB. Of who has more none is taken for a
+/// while.
+pub const REFUSED: Pool = Pool::of(4_096, 1_024);
 /// Tombstones that end before what they hide, per group, and wait to be confirmed. Guess. More are not confirmed by us.
 pub const TOMBSTONES_OUTLIVED_MAX: usize = 1_024;
-/// Records that wait for the membership of their signer, in total. Guess. Oldest out.
-pub const DEFERRED_MAX: usize = 1_024;
+/// Records that wait for the membership of their signer, and those that one neighbour brought: who signed them is not
+/// known yet. Guess. The oldest of the neighbour that brought most gives way.
+pub const DEFERRED: Pool = Pool::of(1_024, 512);
 /// The same, per unknown certificate. Guess. Oldest out.
 pub const DEFERRED_PER_CERTIFICATE_MAX: usize = 64;
-/// Bytes of records that wait. Guess. Oldest out.
-pub const DEFERRED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of records that wait. Guess. As above.
+pub const DEFERRED_BYTES: Pool = Pool::of(8 * 1024 * 1024, 4 * 1024 * 1024);
+/// Bytes of one of them. Guess. A larger one does not wait: it comes with the next sync.
+pub const DEFERRED_RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// Records that a security provider did not let in and that are remembered, per group; deferred ones are kept whole within
-/// the three bounds above. Guess: 2 MB. Oldest out: the provider is asked again when it comes over another link.
+/// bounds like those above. Guess: 2 MB. Oldest out: the provider is asked again when it comes over another link.
 pub const WITHHELD_MAX: usize = 16_384;
-/// Records of one group. Guess: the index then takes about 200 MB. A further one is refused.
-pub const RECORDS_MAX: usize = 1_000_000;
+/// Application records of one group, of which one administrator holds at most half. Guess: the index then takes about
+/// 250 MB. The member that holds most loses its oldest to a further one; the last places are for administrators.
+pub const RECORDS: Pool = Pool::of(1_000_000, 500_000).reserving(125_000);
+/// Application records of one member where the group's policy says nothing else, tombstones included. Guess: a member with
+/// 100,000 records is possible. The newest stand; a further one is an error for its publisher while all are new.
+pub const MEMBER_RECORDS_DEFAULT: u32 = 131_072;
+/// Bytes of them. Guess: a thousand records of the default payload. As above.
+pub const MEMBER_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
+/// How many times the bytes of one member all application records of a group may have. Guess.
+pub const GROUP_BYTES_TIMES: u64 = 16;
+/// Highest bytes that a policy may allow a member. Guess: a terabyte for the group.
+pub const MEMBER_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 /// Bytes of encoded records kept in memory per node, so that floods do not read the disk. Guess.
 pub const CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records answered at once to the application. Guess. Asks again with a cursor.
@@ -200,10 +215,9 @@ pub const CERTIFICATE_CLOCK_SKEW: Duration = Duration::from_secs(300);
 pub const MEMBERSHIP_LIFETIME: Duration = Duration::from_secs(31_536_000);
 /// Life of a group's root certificate and its creator's membership. Guess: twenty years.
 pub const ROOT_LIFETIME: Duration = Duration::from_secs(20 * 31_536_000);
-/// Invitations of one group that are open at once. Guess. A further one is an error.
-pub const INVITATIONS_MAX: usize = 1_000;
-/// Invitations that one member holds open at once. Guess. A further one is an error for its maker, and others ignore it.
-pub const INVITATIONS_PER_MEMBER_MAX: usize = 100;
+/// Invitations of one group that are open at once, and of one member. Guess. A further one is an error for its maker;
+/// at other nodes the oldest of who holds most is closed. The last places are for administrators.
+pub const INVITATIONS: Pool = Pool::of(1_000, 100).reserving(200);
 /// Revocations of one group, those by its own key left out, which are never refused. Guess. The seniors' come first; one
 /// beyond has no effect, and is an error for its maker.
 pub const REVOCATIONS_MAX: usize = 10_000;
@@ -214,14 +228,19 @@ pub const REVOCATIONS_KEPT_PER_SIGNER_MAX: usize = 400_000;
 /// Revocations that one signer has of one target. Guess: their ids are made of 40 bits of the target's digest, and two
 /// targets may have these in common.
 pub const REVOCATIONS_PER_TARGET_MAX: u8 = 4;
-/// Redemptions of one group. Guess: as many as members. A further one is refused.
-pub const REDEMPTIONS_MAX: usize = 100_000;
+/// Redemptions of one invitation beyond its uses: those in parts of a graph that was cut. Guess. Others drop one beyond.
+pub const REDEMPTIONS_SPARE: usize = 64;
 /// Records that one revocation keeps. Guess: 800 KB of digests. More is an error for its maker; others drop it.
 pub const REVOCATION_KEPT_MAX: usize = 40_000;
 /// Certificates that one revocation lets stand. Guess. As above.
 pub const REVOCATION_STANDING_MAX: usize = 8_192;
-/// Payload of a record of the core's own types. Bytes. Guess: the largest revocation. Others drop the record.
+/// Payload of a record of the core's own types. Bytes. Guess: the largest revocation. Others drop the record. Most of
+/// these types have smaller bounds, see `group/quota.rs`.
 pub const INTERNAL_PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+/// Attributes of a presence, encoded. Bytes. Guess. An error for the application that asks for more.
+pub const PRESENCE_ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
+/// Nodes of one peer that are present at once. Guess: a person's devices. The oldest presence gives way.
+pub const NODES_PER_PEER_MAX: usize = 8;
 /// Bytes of a password. Guess. A longer one is refused.
 pub const PASSWORD_BYTES_MAX: usize = 256;
 /// Places from which passwords were tried that are remembered, per invitation. Guess. A further one takes the place and
@@ -260,5 +279,5 @@ const _: () = assert!(BUFFERED_LOW_BYTES < IN_TRANSPORT_BYTES_MAX);
 const _: () = assert!(IN_TRANSPORT_BYTES_MAX < PUBLISH_BACKLOG_BYTES_MAX);
 const _: () = assert!(PUBLISH_BACKLOG_BYTES_MAX + PUBLISH_WRITING_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_DEFAULT_MAX <= PAYLOAD_BYTES_MAX);
-const _: () = assert!(DEFERRED_PER_CERTIFICATE_MAX <= DEFERRED_MAX);
+const _: () = assert!(DEFERRED_PER_CERTIFICATE_MAX as u64 <= DEFERRED.each());
 const _: () = assert!(SYMBOLS_MESSAGE_MAX * 16 < MESSAGE_OVERHEAD_BYTES_MAX);

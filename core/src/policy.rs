@@ -8,8 +8,9 @@
 //! types, and change or delete those of others ([`Right`]). Administrators may do all of it.
 use crate::cert::{CertError, Role};
 use crate::limits::{
-    APP_ROLE_MAX, APP_ROLES_MAX, CERTIFICATE_BYTES_MAX, MEMBERSHIP_LIFETIME,
-    PAYLOAD_BYTES_DEFAULT_MAX, PAYLOAD_BYTES_MAX, RIGHTS_MAX, TYPE_NAME_MAX,
+    APP_ROLE_MAX, APP_ROLES_MAX, CERTIFICATE_BYTES_MAX, MEMBER_BYTES_DEFAULT, MEMBER_BYTES_MAX,
+    MEMBER_RECORDS_DEFAULT, MEMBERSHIP_LIFETIME, PAYLOAD_BYTES_DEFAULT_MAX, PAYLOAD_BYTES_MAX,
+    RECORDS, RIGHTS_MAX, TYPE_NAME_MAX,
 };
 use crate::record::RecordType;
 use minicbor::{Decode, Encode};
@@ -30,6 +31,12 @@ pub struct Policy {
     pub membership_lifetime: Duration,
     /// Longest payload of a record. Bytes.
     pub payload_bytes_max: u32,
+    /// Application records of one member, tombstones included: 16 to half of those that a group holds. An administrator may
+    /// have that half.
+    pub member_records: u32,
+    /// Bytes of them: at least 16 of the longest payloads, at most 64 GiB. All members together may have 16 times as many,
+    /// an administrator half of those.
+    pub member_bytes: u64,
     /// Whether records that have ended are kept while this node has no neighbour.
     pub defer_expiry: bool,
     /// Who may do what with records of which types. Types that are not named are open to all.
@@ -44,6 +51,8 @@ impl Default for Policy {
             passwords: true,
             membership_lifetime: MEMBERSHIP_LIFETIME,
             payload_bytes_max: PAYLOAD_BYTES_DEFAULT_MAX as u32,
+            member_records: MEMBER_RECORDS_DEFAULT,
+            member_bytes: MEMBER_BYTES_DEFAULT,
             defer_expiry: false,
             rights: Vec::new(),
         }
@@ -168,6 +177,9 @@ impl Policy {
             && self.membership_lifetime.subsec_nanos() == 0
             && (Duration::from_secs(3_600)..=day * 7_300).contains(&self.membership_lifetime)
             && (1_024..=PAYLOAD_BYTES_MAX as u32).contains(&self.payload_bytes_max)
+            && (MEMBER_RECORDS_MIN..=RECORDS.each()).contains(&self.member_records.into())
+            && (self.payload_bytes_max as u64 * PAYLOADS_MIN..=MEMBER_BYTES_MAX)
+                .contains(&self.member_bytes)
             && self.rights.len() <= RIGHTS_MAX
             && self.rights.iter().all(Right::is_legal);
         if fits { Ok(()) } else { Err(CertError::Policy) }
@@ -184,6 +196,8 @@ impl Policy {
                 payload_bytes_max: self.payload_bytes_max,
                 defer_expiry: self.defer_expiry,
                 rights: self.rights.clone(),
+                member_records: unusual(self.member_records, MEMBER_RECORDS_DEFAULT),
+                member_bytes: unusual(self.member_bytes, MEMBER_BYTES_DEFAULT),
             })
         })
     }
@@ -200,6 +214,8 @@ impl Policy {
             passwords: encoded.passwords,
             membership_lifetime: Duration::from_secs(encoded.membership_lifetime),
             payload_bytes_max: encoded.payload_bytes_max,
+            member_records: encoded.member_records.unwrap_or(MEMBER_RECORDS_DEFAULT),
+            member_bytes: encoded.member_bytes.unwrap_or(MEMBER_BYTES_DEFAULT),
             defer_expiry: encoded.defer_expiry,
             rights: encoded.rights,
         };
@@ -259,6 +275,19 @@ struct Encoded {
     defer_expiry: bool,
     #[n(6)]
     rights: Vec<Right>,
+    /// Left out where it is as by default.
+    #[n(7)]
+    member_records: Option<u32>,
+    #[n(8)]
+    member_bytes: Option<u64>,
+}
+
+/// Fewest records, and payloads of the longest kind, that a policy must leave a member. Guess: enough to be of use.
+const MEMBER_RECORDS_MIN: u64 = 16;
+const PAYLOADS_MIN: u64 = 16;
+
+fn unusual<T: PartialEq>(value: T, default: T) -> Option<T> {
+    (value != default).then_some(value)
 }
 
 #[cfg(test)]
@@ -346,6 +375,17 @@ mod tests {
         for cut in 0..bytes.len() {
             assert_eq!(Policy::from_bytes(&bytes[..cut]), Err(CertError::Policy), "{cut}");
         }
+    }
+
+    #[test]
+    fn quota_of_a_member_is_said_only_if_unusual_and_is_bounded_on_both_sides() {
+        let plain = news().to_bytes().unwrap();
+        let of = |member_records, member_bytes| Policy { member_records, member_bytes, ..news() };
+        let small = of(16, 1 << 24);
+        assert!(small.to_bytes().unwrap().len() > plain.len());
+        assert_eq!(Policy::from_bytes(&small.to_bytes().unwrap()), Ok(small));
+        let bad = [of(15, 1 << 30), of(500_001, 1 << 30), of(16, (1 << 24) - 1), of(16, 1 << 37)];
+        assert!(bad.iter().all(|policy| policy.check() == Err(CertError::Policy)));
     }
 
     #[test]

@@ -192,12 +192,13 @@ impl Comparison {
         }
         let more = part.records as i64 - index.len() as i64;
         let differences = symbols::estimate(&part.symbols, ours, more);
-        let behind = more.unsigned_abs() as usize * 5 > differences * 3
-            && ranges::begins_equal(index, theirs);
+        let behind =
+            more.unsigned_abs() * 5 > differences as u64 * 3 && ranges::begins_equal(index, theirs);
         if few || behind || needed(differences, OPEN_SYMBOLS) > ours.len() {
             return self.ranges(index, theirs);
         }
-        let upto = (differences + SYMBOLS_SPARE).min(SYMBOLS_MESSAGE_MAX).min(ours.len());
+        let upto =
+            differences.saturating_add(SYMBOLS_SPARE).min(SYMBOLS_MESSAGE_MAX).min(ours.len());
         Ok(self.send(index, 0, upto, index.changes()))
     }
 
@@ -268,5 +269,5 @@ fn part(index: &Index, from: usize, symbols: Vec<Symbol>) -> Part {
 /// Symbols with which so many differences, estimated from `seen` symbols, can be read almost certainly.
 fn needed(differences: usize, seen: usize) -> usize {
     let uncertain = 1.0 + 2.0 * (2.0 / seen as f64).sqrt();
-    (differences as f64 * 1.36 * uncertain) as usize + OPEN_SYMBOLS
+    ((differences as f64 * 1.36 * uncertain) as usize).saturating_add(OPEN_SYMBOLS)
 }

@@ -27,6 +27,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use codec::attributes_bytes;
 pub use kind::RecordType;
 pub use meta::Meta;
 pub(crate) use rules::check_attributes;

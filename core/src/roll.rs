@@ -125,29 +125,66 @@ pub(crate) struct Roll {
     of_peers: BTreeMap<PeerId, BTreeSet<CertificateId>>,
     /// Memberships with which their subjects have signed, and when they chose them: the version of that record.
     chosen: BTreeMap<CertificateId, u64>,
-    revocations: BTreeMap<RecordId, Revocation>,
+    /// Certificates that are offered by a record of their issuer, by that record.
+    offered: BTreeMap<RecordId, CertificateId>,
+    revocations: BTreeMap<RecordId, Held>,
+    /// All revocations in the order of rule 3. Derived.
+    ordered: BTreeMap<Order, RecordId>,
     /// How many revocations rely on each peer. Derived.
     relied_on: BTreeMap<PeerId, usize>,
-    /// Acts and kept records of each signer but the group's own key. Derived.
-    shares: BTreeMap<PeerId, Share>,
+    /// Revocations of each signer but the group's own key, in that order, with how many records each keeps. Derived.
+    by_signer: BTreeMap<PeerId, BTreeMap<Order, usize>>,
+    /// Records that all revocations of a signer keep together. Derived.
+    kept_by: BTreeMap<PeerId, usize>,
+    /// How many revocations there are, those by the group's own key left out. Derived.
+    counted: usize,
+    /// The first revocation beyond the bound of all, if there is one, and beyond the share of each signer. Derived.
+    beyond: Option<Order>,
+    beyond_share: BTreeMap<PeerId, Order>,
     /// What of the revocations has effect, by what it hits, in the order of rule 3. Derived.
-    by_certificate: BTreeMap<CertificateId, Vec<RecordId>>,
-    by_peer: BTreeMap<PeerId, Vec<RecordId>>,
+    by_certificate: BTreeMap<CertificateId, BTreeMap<Order, RecordId>>,
+    by_peer: BTreeMap<PeerId, BTreeMap<Order, RecordId>>,
+    /// Whether what is derived has to be found anew.
+    unjudged: bool,
     redemptions: Redemptions,
+    steps: Steps,
 }
 
-/// How much one signer has revoked.
-#[derive(Clone, Copy, Debug, Default)]
-struct Share {
-    acts: usize,
-    kept: usize,
-}
-
-impl Share {
-    fn fits(self) -> bool {
-        self.acts <= limits::REVOCATIONS_PER_SIGNER_MAX
-            && self.kept <= limits::REVOCATIONS_KEPT_PER_SIGNER_MAX
+#[cfg(test)]
+impl Roll {
+    /// Steps of what takes long, so far.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.count.get() + self.redemptions.steps()
     }
+}
+
+/// A revocation, and its place in the order of rule 3.
+#[derive(Clone, Debug)]
+struct Held {
+    order: Order,
+    act: Revocation,
+}
+
+/// Whether so many acts that keep so many records are within the share of one signer.
+fn is_share(acts: usize, kept: usize) -> bool {
+    acts <= limits::REVOCATIONS_PER_SIGNER_MAX && kept <= limits::REVOCATIONS_KEPT_PER_SIGNER_MAX
+}
+
+/// Counts the steps of what takes long, so that tests can bound them. Costs nothing elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Steps {
+    #[cfg(test)]
+    count: std::cell::Cell<u64>,
+}
+
+impl Steps {
+    #[cfg(test)]
+    fn add(&self) {
+        self.count.set(self.count.get() + 1);
+    }
+
+    #[cfg(not(test))]
+    fn add(&self) {}
 }
 
 impl Roll {
@@ -166,9 +203,17 @@ impl Roll {
             chains: BTreeMap::new(),
             of_peers: BTreeMap::new(),
             chosen: BTreeMap::new(),
+            offered: BTreeMap::new(),
             revocations: BTreeMap::new(),
+            ordered: BTreeMap::new(),
             relied_on: BTreeMap::new(),
-            shares: BTreeMap::new(),
+            by_signer: BTreeMap::new(),
+            kept_by: BTreeMap::new(),
+            counted: 0,
+            beyond: None,
+            beyond_share: BTreeMap::new(),
+            unjudged: false,
+            steps: Steps::default(),
             by_certificate: BTreeMap::new(),
             by_peer: BTreeMap::new(),
             redemptions: Redemptions::default(),
@@ -179,6 +224,7 @@ impl Roll {
     ///
     /// # Panics
     /// Before [`know_owner`](Self::know_owner): only newcomers are without it.
+    #[expect(clippy::expect_used, reason = "a group has a roll of its own once it knows the root")]
     pub(crate) fn owner(&self) -> &VerifiedChain {
         self.owner.as_ref().expect("members know the root")
     }
@@ -218,11 +264,32 @@ impl Roll {
         before.is_none_or(|before| before < version)
     }
 
-    /// Forgets memberships that have ended before `now`: no record relies on them any more.
-    pub(crate) fn forget_ended(&mut self, now: WallTime) {
+    /// Notes a membership that its issuer offers by a record. Whether it was not known.
+    pub(crate) fn offered(&mut self, by: RecordId, chain: VerifiedChain) -> bool {
+        self.offered.insert(by, chain.id());
+        self.add(chain)
+    }
+
+    /// A record by which somebody offered a membership is gone. What its subject has not signed with is, too.
+    fn withdraw(&mut self, by: RecordId) {
+        let Some(id) = self.offered.remove(&by).filter(|id| !self.chosen.contains_key(id)) else {
+            return;
+        };
+        let Some(chain) = self.chains.remove(&id) else { return };
+        if let Some(others) = self.of_peers.get_mut(&chain.peer()) {
+            others.remove(&id);
+            if others.is_empty() {
+                self.of_peers.remove(&chain.peer());
+            }
+        }
+    }
+
+    /// Forgets memberships that have ended before `now`: no record relies on them any more. Ours stays: whether we are still a
+    /// member is a question to our own clock.
+    pub(crate) fn forget_ended(&mut self, now: WallTime, ours: Option<CertificateId>) {
         let (of_peers, chosen) = (&mut self.of_peers, &mut self.chosen);
         self.chains.retain(|id, chain| {
-            let stays = chain.not_after() >= now;
+            let stays = chain.not_after() >= now || Some(*id) == ours;
             if !stays && let Some(others) = of_peers.get_mut(&chain.peer()) {
                 chosen.remove(id);
                 others.remove(id);
@@ -312,7 +379,9 @@ impl Roll {
     /// Whether a membership stands at `now`.
     pub(crate) fn standing(&self, chain: &VerifiedChain, now: WallTime) -> Standing {
         match self.hits(chain, None).next() {
-            Some(Hit::Revoked(by)) => Standing::Revoked { by: by.signer.peer(), reason: by.reason },
+            Some(Hit::Revoked(_, by)) => {
+                Standing::Revoked { by: by.signer.peer(), reason: by.reason }
+            }
             Some(Hit::Surplus) => {
                 Standing::Revoked { by: self.owner().peer(), reason: Reason::UsedUp }
             }
@@ -325,10 +394,7 @@ impl Roll {
     pub(crate) fn proof(&self, chain: &VerifiedChain) -> Vec<RecordId> {
         match self.hits(chain, None).next() {
             None => Vec::new(),
-            Some(Hit::Revoked(by)) => {
-                let acts = self.revocations.iter().filter(|(_, act)| act.digest == by.digest);
-                acts.map(|(&id, _)| id).collect()
-            }
+            Some(Hit::Revoked(id, _)) => vec![id],
             Some(Hit::Surplus) => self.redemptions.proof(chain),
         }
     }
@@ -336,7 +402,7 @@ impl Roll {
     /// Whether a record that relies on a membership holds: rule 6. The clock is the caller's.
     pub(crate) fn admits(&self, chain: &VerifiedChain, said: &Said) -> bool {
         self.hits(chain, None).all(|hit| match hit {
-            Hit::Revoked(by) => by.keeps(said),
+            Hit::Revoked(_, by) => by.keeps(said),
             Hit::Surplus => false,
         })
     }
@@ -371,15 +437,16 @@ impl Roll {
 
     /// The revocation that a record carries.
     pub(crate) fn act(&self, id: RecordId) -> Option<&Revocation> {
-        self.revocations.get(&id)
+        self.revocations.get(&id).map(|held| &held.act)
     }
 
     /// All revocations that are known.
     pub(crate) fn acts(&self) -> impl Iterator<Item = (RecordId, &Revocation)> {
-        self.revocations.iter().map(|(&id, act)| (id, act))
+        self.revocations.iter().map(|(&id, held)| (id, &held.act))
     }
 
-    /// Notes a revocation, in the place of an earlier one of this record.
+    /// Notes a revocation, in the place of an earlier one of this record. What follows for others is found by
+    /// [`settle`](Self::settle), once for all that an input brings.
     pub(crate) fn revoke(&mut self, id: RecordId, revocation: Revocation) {
         for chain in [&revocation.signer, &revocation.target_chain] {
             self.add(chain.clone());
@@ -387,18 +454,48 @@ impl Roll {
         // Others are touched only if one of their signers is hit, if it takes the place of an earlier one, or if some have
         // no share any more.
         let mut alone = !self.relied_on.contains_key(&revocation.target_chain.peer());
-        if let Some(before) = self.revocations.remove(&id) {
-            self.count(&before, false);
-            alone = false;
+        let before = self.revocations.remove(&id);
+        if let Some(before) = &before {
+            self.count(before, false);
         }
-        self.count(&revocation, true);
-        alone &= self.everything_fits(revocation.signer.peer());
-        self.revocations.insert(id, revocation);
-        if alone { self.take_effect(id) } else { self.judge() }
+        let held = Held { order: revocation.order(), act: revocation };
+        self.count(&held, true);
+        self.ordered.insert(held.order, id);
+        alone &= self.everything_fits(held.act.signer.peer());
+        self.revocations.insert(id, held);
+        // One behind another of the same signer about the same target decides nothing.
+        let decides_nothing = before.is_none() && (alone || self.is_behind_another(id));
+        match decides_nothing && !self.unjudged {
+            true => self.take_effect(id),
+            false => self.unjudged = true,
+        }
+    }
+
+    /// Whether another revocation of this target by the very same certificate comes before this one, and has effect: rule 4.
+    fn is_behind_another(&self, id: RecordId) -> bool {
+        let Some(Held { order, act }) = self.revocations.get(&id) else { return false };
+        let effective = match act.target {
+            Target::Certificate(named) => self.by_certificate.get(&named),
+            Target::Peer(peer) => self.by_peer.get(&peer),
+        };
+        let before = effective.and_then(|acts| acts.range(..order).next_back());
+        let same = |(_, other): (&Order, &RecordId)| {
+            self.act(*other).is_some_and(|other| other.signer.id() == act.signer.id())
+        };
+        self.everything_fits(act.signer.peer()) && before.is_some_and(same)
+    }
+
+    /// Finds what follows from all that has come and gone since the last time.
+    pub(crate) fn settle(&mut self) {
+        self.redemptions.settle();
+        if std::mem::take(&mut self.unjudged) {
+            self.judge();
+        }
     }
 
     /// Keeps the derived sums.
-    fn count(&mut self, act: &Revocation, comes: bool) {
+    fn count(&mut self, held: &Held, comes: bool) {
+        let act = &held.act;
         for certificate in &act.signer.certificates()[1..] {
             let relied_on = self.relied_on.entry(certificate.peer_id()).or_default();
             *relied_on = if comes { *relied_on + 1 } else { *relied_on - 1 };
@@ -406,30 +503,40 @@ impl Roll {
                 self.relied_on.remove(&certificate.peer_id());
             }
         }
+        if !comes {
+            self.ordered.remove(&held.order);
+        }
         if act.signer.depth() == 0 {
             return;
         }
-        let share = self.shares.entry(act.signer.peer()).or_default();
-        let (acts, kept) = (1, act.kept.len());
-        *share = match comes {
-            true => Share { acts: share.acts + acts, kept: share.kept + kept },
-            false => Share { acts: share.acts - acts, kept: share.kept - kept },
-        };
-        if share.acts == 0 {
-            self.shares.remove(&act.signer.peer());
+        let (signer, kept) = (act.signer.peer(), act.kept.len());
+        let all = self.kept_by.entry(signer).or_default();
+        *all = if comes { *all + kept } else { *all - kept };
+        self.counted = if comes { self.counted + 1 } else { self.counted - 1 };
+        let acts = self.by_signer.entry(signer).or_default();
+        if comes {
+            acts.insert(held.order, kept);
+            return;
+        }
+        acts.remove(&held.order);
+        if acts.is_empty() {
+            self.by_signer.remove(&signer);
+            self.kept_by.remove(&signer);
         }
     }
 
     fn everything_fits(&self, signer: PeerId) -> bool {
-        let share = self.shares.get(&signer).copied().unwrap_or_default();
-        share.fits() && self.revocations.len() <= limits::REVOCATIONS_MAX
+        let acts = self.by_signer.get(&signer).map_or(0, BTreeMap::len);
+        let kept = self.kept_by.get(&signer).copied().unwrap_or(0);
+        is_share(acts, kept) && self.counted <= limits::REVOCATIONS_MAX
     }
 
     /// Forgets what a record said: it was deleted, or has ended. Whether somebody's standing may depend on it.
     pub(crate) fn forget(&mut self, id: RecordId) -> bool {
-        if let Some(act) = self.revocations.remove(&id) {
-            self.count(&act, false);
-            self.judge();
+        self.withdraw(id);
+        if let Some(held) = self.revocations.remove(&id) {
+            self.count(&held, false);
+            self.unjudged = true;
             return true;
         }
         self.redemptions.forget(id)
@@ -447,62 +554,109 @@ impl Roll {
 
     /// Notes that an invitation was used. Whether somebody's membership does not stand because of it.
     pub(crate) fn redeem(&mut self, id: RecordId, redemption: Redemption) -> bool {
-        self.add(redemption.newcomer.clone());
+        self.offered(id, redemption.newcomer.clone());
         self.redemptions.redeem(id, redemption)
     }
 
     /// Whether a revocation has effect: rule 3.
     pub(crate) fn has_effect(&self, act: &Revocation) -> bool {
         let order = act.order();
-        let said = Said { digest: act.digest, version: act.version, for_others: false };
-        self.has_share(act, &order)
-            && self.hits(&act.signer, Some(&order)).all(|hit| match hit {
-                Hit::Revoked(by) => by.keeps(&said),
-                Hit::Surplus => false,
-            })
+        self.has_share(act, &order) && self.is_kept(act, &order)
     }
 
     /// Whether a revocation is within the shares of rule 3.
     fn has_share(&self, act: &Revocation, order: &Order) -> bool {
-        let signer = act.signer.peer();
-        let known = self.shares.get(&signer).copied().unwrap_or_default();
-        // One that is not known yet would be one more.
-        let more = Share { acts: known.acts + 1, kept: known.kept + act.kept.len() };
-        let few = more.fits() && self.revocations.len() < limits::REVOCATIONS_MAX;
-        if act.signer.depth() == 0 || few {
+        if act.signer.depth() == 0 {
             return true;
         }
-        let (mut own, mut all) = (Share { acts: 1, kept: act.kept.len() }, 1);
-        let others = self.revocations.values().filter(|other| other.signer.depth() > 0);
-        for other in others.filter(|other| other.order() < *order) {
-            all += 1;
-            if other.signer.peer() == signer {
-                own = Share { acts: own.acts + 1, kept: own.kept + other.kept.len() };
+        // In the order of all, those by the group's own key come first.
+        let last = self.ordered.last_key_value().map(|(last, _)| last);
+        let full = self.counted >= limits::REVOCATIONS_MAX && last.is_some_and(|it| it < order);
+        if full || self.beyond.is_some_and(|beyond| *order >= beyond) {
+            return false;
+        }
+        let signer = act.signer.peer();
+        let Some(acts) = self.by_signer.get(&signer) else {
+            return is_share(1, act.kept.len());
+        };
+        let last = acts.last_key_value().map(|(last, _)| last);
+        let full = acts.len() >= limits::REVOCATIONS_PER_SIGNER_MAX && last < Some(order);
+        if full || self.beyond_share.get(&signer).is_some_and(|beyond| order >= beyond) {
+            return false;
+        }
+        let kept = self.kept_by.get(&signer).copied().unwrap_or(0);
+        if is_share(0, kept + act.kept.len()) {
+            return true;
+        }
+        let mut kept = act.kept.len();
+        for (_, others) in acts.range(..order) {
+            self.steps.add();
+            kept += others;
+            if !is_share(0, kept) {
+                return false;
             }
         }
-        own.fits() && all <= limits::REVOCATIONS_MAX
+        true
     }
 
     /// Finds anew which revocations have effect.
     fn judge(&mut self) {
         self.by_certificate.clear();
         self.by_peer.clear();
-        let mut ordered: Vec<_> =
-            self.revocations.iter().map(|(&id, act)| (act.order(), id)).collect();
-        ordered.sort();
-        for (_, id) in ordered {
-            self.take_effect(id);
+        self.beyond = None;
+        self.beyond_share.clear();
+        let ordered: Vec<RecordId> = self.ordered.values().copied().collect();
+        // What each signer has used of its share, and all together.
+        let mut used: BTreeMap<PeerId, (usize, usize)> = BTreeMap::new();
+        let mut all = 0;
+        for id in ordered {
+            self.steps.add();
+            let Some(Held { order, act }) = self.revocations.get(&id) else { continue };
+            if act.signer.depth() > 0 {
+                let (acts, kept) = used.entry(act.signer.peer()).or_default();
+                (*acts, *kept, all) = (*acts + 1, *kept + act.kept.len(), all + 1);
+                if all > limits::REVOCATIONS_MAX {
+                    self.beyond = self.beyond.or(Some(*order));
+                }
+                let fits = is_share(*acts, *kept);
+                if !fits {
+                    self.beyond_share.entry(act.signer.peer()).or_insert(*order);
+                }
+                if self.beyond.is_some() || !fits {
+                    continue;
+                }
+            }
+            if self.is_kept(act, order) {
+                self.note_effect(id);
+            }
         }
     }
 
     /// Notes the effect of a revocation, if it has one. Those before it have been judged.
     fn take_effect(&mut self, id: RecordId) {
-        let Some(act) = self.revocations.get(&id).filter(|act| self.has_effect(act)) else {
-            return;
-        };
+        if self.revocations.get(&id).is_some_and(|held| self.is_kept(&held.act, &held.order)) {
+            self.note_effect(id);
+        }
+    }
+
+    /// Whether those before a revocation leave it its effect.
+    fn is_kept(&self, act: &Revocation, order: &Order) -> bool {
+        let said = Said { digest: act.digest, version: act.version, for_others: false };
+        self.hits(&act.signer, Some(order)).all(|hit| match hit {
+            Hit::Revoked(_, by) => by.keeps(&said),
+            Hit::Surplus => false,
+        })
+    }
+
+    fn note_effect(&mut self, id: RecordId) {
+        let Some(Held { order, act }) = self.revocations.get(&id) else { return };
         match act.target {
-            Target::Certificate(named) => self.by_certificate.entry(named).or_default().push(id),
-            Target::Peer(peer) => self.by_peer.entry(peer).or_default().push(id),
+            Target::Certificate(named) => {
+                self.by_certificate.entry(named).or_default().insert(*order, id);
+            }
+            Target::Peer(peer) => {
+                self.by_peer.entry(peer).or_default().insert(*order, id);
+            }
         }
     }
 
@@ -520,27 +674,34 @@ impl Roll {
             if self.redemptions.is_surplus(certificates[depth].id()) {
                 return Some(Hit::Surplus);
             }
-            let by = self.decides(certificates, depth, before)?;
-            (!by.lets_stand(certificates, depth)).then_some(Hit::Revoked(by))
+            let (id, by) = self.decides(certificates, depth, before)?;
+            (!by.lets_stand(certificates, depth)).then_some(Hit::Revoked(id, by))
         })
     }
 
-    /// Rule 4.
+    /// Rule 4: of those that hit, the first in order.
     fn decides(
         &self,
         certificates: &[Certificate],
         depth: usize,
         before: Option<&Order>,
-    ) -> Option<&Revocation> {
-        let by_certificate = self.by_certificate.get(&certificates[depth].id());
-        let by_peer = self.by_peer.get(&certificates[depth].peer_id());
-        let acts = by_certificate.into_iter().chain(by_peer).flatten();
-        acts.filter_map(|id| self.revocations.get(id))
-            .filter(|act| act.hits(certificates, depth))
-            .map(|act| (act.order(), act))
-            .filter(|(order, _)| before.is_none_or(|before| order < before))
-            .min_by_key(|(order, _)| *order)
-            .map(|(_, act)| act)
+    ) -> Option<(RecordId, &Revocation)> {
+        let over = &certificates[depth];
+        let by_certificate = self.by_certificate.get(&over.id());
+        let by_peer = self.by_peer.get(&over.peer_id());
+        let first = |acts: &BTreeMap<Order, RecordId>| {
+            let hits = acts.iter().map_while(|(order, id)| {
+                self.steps.add();
+                let held = self.revocations.get(id)?;
+                let earlier = before.is_none_or(|before| order < before);
+                (earlier && held.act.may_hit_after(over, depth)).then_some((*order, *id))
+            });
+            let mut hits = hits.filter_map(|(order, id)| Some((order, id, self.act(id)?)));
+            hits.find(|(_, _, act)| act.hits(certificates, depth))
+        };
+        let found = [by_certificate.and_then(first), by_peer.and_then(first)];
+        let (_, id, act) = found.into_iter().flatten().min_by_key(|(order, _, _)| *order)?;
+        Some((id, act))
     }
 }
 
@@ -553,6 +714,6 @@ fn follows(offer: &VerifiedChain, ours: &VerifiedChain) -> bool {
 }
 
 enum Hit<'a> {
-    Revoked(&'a Revocation),
+    Revoked(RecordId, &'a Revocation),
     Surplus,
 }

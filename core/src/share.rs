@@ -117,6 +117,17 @@ impl<P: Ord + Clone> Shares<P> {
         Ok(())
     }
 
+    /// Notes what a party holds already, whatever the pool allows: what is too much is taken from the one that
+    /// [gives way](Self::gives_way).
+    pub(crate) fn book(&mut self, party: &P, amount: u64) {
+        self.set(party, self.held(party).saturating_add(amount));
+    }
+
+    /// The parties that hold something, those that hold most first.
+    pub(crate) fn descending(&self) -> impl Iterator<Item = &P> {
+        self.by_amount.iter().rev().map(|(_, party)| party)
+    }
+
     /// Whether [`take`](Self::take) would succeed.
     ///
     /// # Errors
@@ -168,15 +179,16 @@ impl<P: Ord + Clone> Shares<P> {
     }
 
     fn set(&mut self, party: &P, amount: u64) {
-        let before = self.held(party);
-        self.total = self.total - before + amount;
-        if before > 0 {
-            self.by_amount.remove(&(before, party.clone()));
-            self.held.remove(party);
-        }
+        let before = match (self.held.get_mut(party), amount) {
+            (Some(_), 0) => self.held.remove(party).unwrap_or(0),
+            (Some(held), _) => std::mem::replace(held, amount),
+            (None, 0) => return,
+            (None, _) => self.held.insert(party.clone(), amount).unwrap_or(0),
+        };
+        self.total = (self.total - before).saturating_add(amount);
+        self.by_amount.remove(&(before, party.clone()));
         if amount > 0 {
             self.by_amount.insert((amount, party.clone()));
-            self.held.insert(party.clone(), amount);
         }
     }
 }

@@ -23,7 +23,7 @@
 //! symbols cannot: the attacker wins one slower sync. Symbols that lie are seen in what is left, and end the same way.
 //!
 //! Source: Yang, Gilad, Alizadeh, "Practical Rateless Set Reconciliation" (2024), mapping and α = 0.5 as there.
-use crate::limits::SYMBOLS_MESSAGE_MAX;
+use crate::limits::{RECORDS, SYMBOLS_MESSAGE_MAX};
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use std::ops::Range;
 
@@ -257,7 +257,8 @@ impl<'b, C> Decode<'b, C> for Part {
         if d.array()? != Some(3) {
             return Err(decode::Error::message("symbols"));
         }
-        let (from, records) = (d.u32()? as usize, u64::from(d.u32()?));
+        // What is claimed beyond what a store may hold is taken for a full one.
+        let (from, records) = (d.u32()? as usize, u64::from(d.u32()?).min(RECORDS.all()));
         let (symbols, []) = d.bytes()?.as_chunks() else {
             return Err(decode::Error::message("length of symbols"));
         };

@@ -86,6 +86,19 @@ impl CreateGroup {
         self
     }
 
+    /// Records of one member, those that it deleted included: 16 to 500,000, by default 131,072. Administrators may have
+    /// 500,000.
+    pub fn member_records(mut self, records: u32) -> Self {
+        self.policy.member_records = records;
+        self
+    }
+
+    /// Bytes of the records of one member: at least 16 of the longest payloads, at most 64 GiB, by default 1 GiB.
+    pub fn member_bytes(mut self, bytes: u64) -> Self {
+        self.policy.member_bytes = bytes;
+        self
+    }
+
     /// Adds a right over records of some types. Types that no right names are open to all.
     pub fn right(mut self, right: Right) -> Self {
         self.policy.rights.push(right);

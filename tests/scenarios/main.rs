@@ -21,6 +21,7 @@ mod partition;
 mod password;
 mod presence;
 mod provider;
+mod quota;
 mod reach;
 mod records;
 mod rendezvous;

@@ -60,6 +60,10 @@ export interface Policy {
   readonly membershipLifetime?: Span;
   /** Longest payload of a record: 1 KiB to 60 MiB. Default: 1 MiB. */
   readonly payloadBytesMax?: number;
+  /** Records of one member, those that it deleted included: 16 to 500,000. Default: 131,072. */
+  readonly memberRecords?: number;
+  /** Bytes of them: at least 16 of the longest payloads, at most 64 GiB. Default: 1 GiB. */
+  readonly memberBytes?: number;
   /** Whether records that have ended stay while nobody else is met. Default: `false`. */
   readonly deferExpiry?: boolean;
   /** Who may do what with records of which types. Types that are not named are open to all. */
@@ -141,6 +145,8 @@ export type ErrorCode =
   | "bad-record"
   /** The security provider of this node does not let it be published; browsers have only ours, which never says so. */
   | "not-valid"
+  /** You hold as many records in this group, or as many bytes of them, as its policy allows a member. */
+  | "quota"
   | "too-many-records"
   | "storage-full"
   | "storage-read-only"

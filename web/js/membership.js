@@ -3,18 +3,19 @@ import { badArgument, optionsOf } from "./errors.js";
 import { spanMs } from "./record.js";
 
 const POLICY = [
-  "invite", "administrators", "passwords", "membershipLifetime", "payloadBytesMax", "deferExpiry", "rights",
+  "invite", "administrators", "passwords", "membershipLifetime", "payloadBytesMax", "memberRecords", "memberBytes",
+  "deferExpiry", "rights",
 ];
 
 /** A policy as the module takes it. What is left out is as for any group. */
 export function encodePolicy(policy) {
   const {
     invite = null, administrators = null, passwords = null, membershipLifetime = null, payloadBytesMax = null,
-    deferExpiry = null, rights = [],
+    memberRecords = null, memberBytes = null, deferExpiry = null, rights = [],
   } = optionsOf(policy, POLICY, "a policy");
   return {
     invite, administrators, passwords, membershipLifetimeMs: spanMs(membershipLifetime), payloadBytesMax,
-    deferExpiry, rights: [...rights].map(encodeRight),
+    memberRecords, memberBytes, deferExpiry, rights: [...rights].map(encodeRight),
   };
 }
 

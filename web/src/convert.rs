@@ -105,6 +105,8 @@ pub(crate) struct PolicyJs {
     passwords: Option<bool>,
     membership_lifetime_ms: Option<f64>,
     payload_bytes_max: Option<u32>,
+    member_records: Option<u32>,
+    member_bytes: Option<f64>,
     defer_expiry: Option<bool>,
     rights: Vec<RightJs>,
 }
@@ -137,6 +139,8 @@ impl PolicyJs {
         policy.administrators = self.administrators.unwrap_or(policy.administrators);
         policy.passwords = self.passwords.unwrap_or(policy.passwords);
         policy.payload_bytes_max = self.payload_bytes_max.unwrap_or(policy.payload_bytes_max);
+        policy.member_records = self.member_records.unwrap_or(policy.member_records);
+        policy.member_bytes = self.member_bytes.map_or(policy.member_bytes, |bytes| bytes as u64);
         policy.defer_expiry = self.defer_expiry.unwrap_or(policy.defer_expiry);
         policy.rights = self.rights.into_iter().map(right).collect();
         Ok(policy)
@@ -158,6 +162,8 @@ impl From<&Policy> for PolicyJs {
             passwords: Some(policy.passwords),
             membership_lifetime_ms: Some(policy.membership_lifetime.as_millis() as f64),
             payload_bytes_max: Some(policy.payload_bytes_max),
+            member_records: Some(policy.member_records),
+            member_bytes: Some(policy.member_bytes as f64),
             defer_expiry: Some(policy.defer_expiry),
             rights: policy.rights.iter().map(right).collect(),
         }

@@ -43,6 +43,7 @@ impl Group {
             }
         }
         let last = self.admit_batch(ctx, &mut batch, from, &mut accepted);
+        self.roll.settle();
         // What waits in the batch stood before the record that ended it.
         (accepted, last.and(result))
     }

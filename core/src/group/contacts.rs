@@ -10,13 +10,16 @@
 //! (k − 1) · 2^64 / id of the k-th lowest contact estimates n without bias, with a relative standard error of about
 //! 1/√(k − 2): 58 % at 5 contacts, 35 % at 10. (The reference takes k = 1, whose error has no bound.)
 use super::presence::Said;
+use super::presence::check_life;
 use super::signature::Claim;
 use super::{Group, Timer};
 use crate::address::Address;
+use crate::error::BadRecord;
 use crate::id::{Digest, NodeId, NodeNonce, PeerId, RecordId};
 use crate::limits;
 use crate::node::Ctx;
 use crate::record::{Record, RecordType};
+use crate::share::Shares;
 use crate::time::Time;
 use crate::wire;
 use minicbor::{Decode, Encode};
@@ -25,7 +28,7 @@ use std::time::Duration;
 
 /// How long a contact record lives, and how long before its end it is renewed. Guess after the reference's 900 s: a contact
 /// that is gone is noticed sooner, and a renewal may be two minutes late (throttled tabs).
-const CONTACT_LIFETIME: Duration = Duration::from_secs(300);
+pub(super) const CONTACT_LIFETIME: Duration = Duration::from_secs(300);
 const CONTACT_RENEWED: Duration = Duration::from_secs(150);
 /// A contact that sees another signature says so after about this. Guess: while a graph grows, it may change again.
 const NEWS_WAIT: Duration = Duration::from_secs(2);
@@ -65,6 +68,15 @@ pub(super) struct Contact {
     pub(super) addresses: Vec<Address>,
     pub(super) rendezvous: Vec<Address>,
     pub(super) claim: Option<Claim>,
+}
+
+/// Checks what a contact record says: it is about one node of its creator, and does not outlive it for long.
+pub(super) fn check(record: &Record) -> Result<(), BadRecord> {
+    let says: Says = wire::decode(&record.payload).map_err(|_| BadRecord::Encoding)?;
+    if record.id != record_of(record.creator, NodeId::of(record.creator, says.nonce)) {
+        return Err(BadRecord::ForeignId);
+    }
+    check_life(record, CONTACT_LIFETIME)
 }
 
 /// A node has one contact record, beside its presence.
@@ -191,21 +203,35 @@ impl Group {
                 self.repair.found(contact.node);
             }
             self.contacts.insert(record.id, contact);
+            self.bound_contacts();
         }
         self.contacts_changed(ctx);
+    }
+
+    /// Forgets a contact of the peer that has most where there are too many.
+    fn bound_contacts(&mut self) {
+        if self.contacts.len() as u64 <= limits::CONTACTS.all() {
+            return;
+        }
+        let mut shares = Shares::new(limits::CONTACTS);
+        self.contacts.values().for_each(|contact| shares.book(&contact.peer, 1));
+        let greatest = shares.greatest().copied();
+        let theirs = |contact: &Contact| Some(contact.peer) == greatest;
+        let one = self.contacts.iter().find(|(_, contact)| theirs(contact)).map(|(&id, _)| id);
+        one.map(|id| self.contacts.remove(&id));
+    }
+
+    /// A contact record gave way to others of its creator.
+    pub(super) fn contact_dropped(&mut self, ctx: &mut Ctx<'_>, id: RecordId) {
+        if self.contacts.remove(&id).is_some() {
+            self.contacts_changed(ctx);
+        }
     }
 
     fn read_contact(&self, ctx: &Ctx<'_>, record: &Record) -> Option<Contact> {
         let mut says: Says = wire::decode(&record.payload).ok()?;
         let peer = record.creator;
         let node = NodeId::of(peer, says.nonce);
-        let of_peer = self.contacts.values().filter(|contact| contact.peer == peer).count();
-        let room = of_peer < limits::CONTACTS_PER_PEER_MAX
-            && self.contacts.len() < limits::CONTACTS_MAX
-            || self.contacts.contains_key(&record.id);
-        if record.id != record_of(peer, node) || !room {
-            return None;
-        }
         says.addresses.truncate(limits::ADDRESSES_MAX);
         says.rendezvous.truncate(limits::ADDRESSES_MAX);
         // A record that took long shows no more life than it had.

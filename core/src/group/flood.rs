@@ -133,6 +133,7 @@ impl Group {
                 }
                 (Accepted::Later, id) => self.await_later(ctx, id),
                 (Accepted::Refused, _) => {}
+                (Accepted::OverQuota { .. }, id) => self.forget_awaited(id),
                 (Accepted::Withheld(digest), id) => {
                     self.forget_awaited(id);
                     self.decline(link, id, digest);

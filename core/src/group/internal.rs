@@ -11,7 +11,9 @@
 //!
 //! They are checked whole before they are stored, as the applications' records are: one that does not say what its type
 //! says costs its sender the link.
-use super::{Group, OpenInvitation};
+use super::membership::issued_id;
+use super::presence::check_life;
+use super::{Group, OpenInvitation, contacts, presence};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::BadRecord;
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
@@ -228,6 +230,14 @@ impl Group {
                 let used = self.read_redemption(ctx, record, &chain)?;
                 (Some(chain), Meaning::Redemption(Box::new(used)))
             }
+            RecordType::PRESENCE => {
+                presence::check(record)?;
+                (relied_on(), Meaning::Nothing)
+            }
+            RecordType::CONTACT => {
+                contacts::check(record)?;
+                (relied_on(), Meaning::Nothing)
+            }
             _ => (relied_on(), Meaning::Nothing),
         };
         Ok(chain.map(|chain| (chain, meaning)))
@@ -384,7 +394,15 @@ fn check_internal(
         let allowed = record.deleted && above;
         return if allowed { Ok(()) } else { Err(BadRecord::Modifier) };
     }
+    if record.kind.as_str() != RecordType::PRESENCE && !record.attributes.is_empty() {
+        return Err(BadRecord::TooManyAttributes);
+    }
     if record.deleted {
+        match kind {
+            RecordType::PRESENCE => check_life(record, presence::PRESENCE_LIFETIME)?,
+            RecordType::CONTACT => check_life(record, contacts::CONTACT_LIFETIME)?,
+            _ => {}
+        }
         let lasting = [RecordType::MEMBERSHIP, RecordType::PROPERTIES, RecordType::REDEMPTION];
         return if lasting.contains(&kind) { Err(BadRecord::Modifier) } else { Ok(()) };
     }
@@ -392,12 +410,20 @@ fn check_internal(
         // Those who came by it did so on these terms.
         (RecordType::INVITATION, _) if record.modifier.is_some() => Err(BadRecord::Modifier),
         (RecordType::PROPERTIES, _) if !owner => Err(BadRecord::Right),
+        (RecordType::PROPERTIES, _) if record.id != RecordId::new(record.creator, kind, 0) => {
+            Err(BadRecord::ForeignId)
+        }
         (RecordType::MEMBERSHIP, Meaning::Membership(issued)) => {
             let issuer = issued.certificates().len().checked_sub(2);
             let issuer = issuer.and_then(|at| issued.certificates().get(at));
             let by_issuer = issuer.map(Certificate::id) == Some(chain.id());
             let by_member = issued.id() == chain.id();
-            if by_issuer || by_member { Ok(()) } else { Err(BadRecord::NotIssuer) }
+            // One record of each certificate by each who may show it.
+            match by_issuer || by_member {
+                true if record.id == issued_id(record.creator, issued.id()) => Ok(()),
+                true => Err(BadRecord::ForeignId),
+                false => Err(BadRecord::NotIssuer),
+            }
         }
         (RecordType::INVITATION, Meaning::Invitation(open)) => {
             let may = owner || chain.policy().may_issue(chain.grant(), &open.grant);
@@ -429,7 +455,8 @@ pub(super) fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
     let says: InvitationSays = decode(&record.payload)?;
     let grant = Grant::new(says.role, says.app_roles).map_err(bad)?;
     let id = invitation_id(record.creator, says.uses, record.id.random());
-    if says.uses == 0 || record.id != id {
+    // What a record says ends with it.
+    if says.uses == 0 || record.id != id || WallTime(says.expires) > record.expires {
         return Err(BadRecord::Encoding);
     }
     Ok(Meaning::Invitation(Box::new(OpenInvitation {
@@ -438,6 +465,7 @@ pub(super) fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
         grant,
         uses: says.uses,
         expires: WallTime(says.expires),
+        version: record.version,
     })))
 }
 

@@ -25,6 +25,7 @@ use crate::policy::Grant;
 use crate::provider::Verdict;
 use crate::record::RecordType;
 use crate::roll::{Reason, Standing};
+use crate::share::{Rank, Shares};
 use crate::storage::Commit;
 use crate::time::WallTime;
 use crate::wire::{self, Granted, NotGranted, Redeem, kind};
@@ -114,10 +115,10 @@ impl Group {
             return Err(Error::BadInvite("it would outlive your own membership".into()));
         }
         let inviter = ctx.identity.peer_id();
-        if !self.has_room_for_invitation(inviter) {
+        if self.open_shares().fits(&inviter, 1, self.rank(ctx, inviter)).is_err() {
             return Err(Error::BadInvite("too many invitations are open".into()));
         }
-        let open = OpenInvitation { key, inviter, grant, uses, expires };
+        let open = OpenInvitation { key, inviter, grant, uses, expires, version: 0 };
         let random = ctx.rng.next_u64();
         let mut ids = (0..).map(|n| invitation_id(inviter, uses, random.wrapping_add(n)));
         // A member has few of them.
@@ -128,15 +129,40 @@ impl Group {
             kind_of(RecordType::INVITATION),
             &open.to_payload(),
             Internal { id, ..Internal::default() },
-        );
+        )?;
         Ok(record.record().id)
     }
 
-    /// Whether a member may hold one more invitation open.
-    pub(super) fn has_room_for_invitation(&self, inviter: PeerId) -> bool {
-        let theirs = self.invitations.values().filter(|open| open.inviter == inviter).count();
-        theirs < limits::INVITATIONS_PER_MEMBER_MAX
-            && self.invitations.len() < limits::INVITATIONS_MAX
+    /// Who holds how many invitations open.
+    fn open_shares(&self) -> Shares<PeerId> {
+        let mut shares = Shares::new(limits::INVITATIONS);
+        self.invitations.values().for_each(|open| shares.book(&open.inviter, 1));
+        shares
+    }
+
+    /// Opens an invitation. The oldest of its maker, or of who holds most, is closed where there are too many.
+    pub(super) fn open(&mut self, ctx: &Ctx<'_>, id: RecordId, open: OpenInvitation) {
+        let inviter = open.inviter;
+        self.invitations.insert(id, open);
+        let (shares, rank) = (self.open_shares(), self.rank(ctx, inviter));
+        let whose = match () {
+            () if shares.held(&inviter) > limits::INVITATIONS.each() => Some(inviter),
+            () if shares.total() > limits::INVITATIONS.open_to(rank) => {
+                let junior = |it: &&PeerId| self.rank(ctx, **it) == Rank::Junior;
+                shares.descending().find(junior).or(shares.greatest()).copied()
+            }
+            () => None,
+        };
+        let theirs = self.invitations.iter().filter(|(_, open)| Some(open.inviter) == whose);
+        let oldest = theirs.min_by_key(|(id, open)| (open.version, **id)).map(|(&id, _)| id);
+        if let Some(oldest) = oldest {
+            self.invitations.remove(&oldest);
+        }
+    }
+
+    /// An invitation's record is gone, or was taken back.
+    pub(super) fn close_invitation(&mut self, id: RecordId) {
+        self.invitations.remove(&id);
     }
 
     /// Whose key issues a membership with `grant`: ours, or the group's own where we may not and have it.
@@ -297,22 +323,35 @@ impl Group {
         }
         let subject = cert::Subject::of_identity(&identity).map_err(|_| Misbehaved::Redemption)?;
         let issued = match self.issue(ctx, subject, &grant, Signer::Member) {
-            Ok(issued) if self.roll.redemptions().len() < limits::REDEMPTIONS_MAX => issued,
-            Ok(_) | Err(_) => {
-                let answer = NotGranted::ask(self.referrals_to_issuers_of(ctx, &grant));
-                self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
-                return Ok(());
-            }
+            Ok(issued) => issued,
+            Err(_) => return self.send_to_others(ctx, links, link, &grant),
         };
         let Some(leaf) = issued.last() else { return Ok(()) };
         let id = redemption_id(ctx.identity.peer_id(), invitation, peer);
-        self.publish_internal(
+        let published = self.publish_internal(
             ctx,
             kind_of(RecordType::REDEMPTION),
             &redemption_payload(invitation, leaf, proof),
             Internal { id: Some(id), until: Some(leaf.not_after()), ..Internal::default() },
         );
+        // Who has let in as many as one may, or whose time is over, leaves it to others.
+        if published.is_err() {
+            return self.send_to_others(ctx, links, link, &grant);
+        }
         self.hand_over(ctx, link, &issued);
+        Ok(())
+    }
+
+    /// Others may be able to let a newcomer in.
+    fn send_to_others(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        grant: &Grant,
+    ) -> Result<(), Misbehaved> {
+        let answer = NotGranted::ask(self.referrals_to_issuers_of(ctx, grant));
+        self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
         Ok(())
     }
 

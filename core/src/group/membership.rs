@@ -1,9 +1,10 @@
 //! Becoming a member, and what members issue and publish in the group's name or their own.
 use super::graph::Slot;
+use super::quota::Comer;
 use super::{Group, Joining, Known, Proof, SlotState, Timer};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
-use crate::id::RecordId;
+use crate::id::{CertificateId, PeerId, RecordId};
 use crate::identity::GroupKey;
 use crate::invitation::{Invitation, InvitationKind};
 use crate::io::{Event, Output, Properties, Reply, RequestId, StoreFault};
@@ -45,6 +46,7 @@ pub(super) struct Internal {
 
 impl Group {
     /// Makes a new group with us as its administrator.
+    #[expect(clippy::expect_used, reason = "nothing but our own key and identity is looked at")]
     pub(crate) fn create(
         ctx: &mut Ctx<'_>,
         name: String,
@@ -77,7 +79,7 @@ impl Group {
         group.save(ctx);
         group.commit(ctx, Commit::Group { group: group.id, request: Some(request) });
         let properties = group.properties();
-        group.publish_properties(ctx, &properties, None);
+        group.publish_properties(ctx, &properties, None)?;
         group.start(ctx);
         Ok(group)
     }
@@ -104,8 +106,7 @@ impl Group {
         if !properties.is_legal() {
             return Err(Error::BadName);
         }
-        self.publish_properties(ctx, properties, Some(request));
-        Ok(())
+        self.publish_properties(ctx, properties, Some(request))
     }
 
     fn publish_properties(
@@ -113,12 +114,12 @@ impl Group {
         ctx: &mut Ctx<'_>,
         properties: &Properties,
         request: Option<RequestId>,
-    ) {
+    ) -> Result<(), Error> {
         // One record for ever: its id is the same wherever the group's own key is.
         let id = Some(RecordId::new(self.roll.owner().peer(), RecordType::PROPERTIES, 0));
         let kind = kind_of(RecordType::PROPERTIES);
         let how = Internal { id, as_owner: true, request, ..Internal::default() };
-        self.publish_internal(ctx, kind, &properties.to_payload(), how);
+        self.publish_internal(ctx, kind, &properties.to_payload(), how).map(|_| ())
     }
 
     /// Begins to join by invitation. A bound one makes us a member at once.
@@ -245,16 +246,16 @@ impl Group {
 
     /// Our own certificate chain as a record, so that everybody can check what we publish. It goes out before the
     /// first record of ours: a group whose members only read does not carry their certificates.
-    pub(super) fn publish_membership_once(&mut self, ctx: &mut Ctx<'_>) {
-        let Some(chain) = &self.chain else { return };
+    pub(super) fn publish_membership_once(&mut self, ctx: &mut Ctx<'_>) -> Result<(), Error> {
+        let Some(chain) = &self.chain else { return Ok(()) };
         let id = membership_id(chain);
         if self.index(Class::Membership).get(&id).is_some() {
-            return;
+            return Ok(());
         }
         let payload = cert::encode_chain(chain.certificates());
         let until = Some(chain.not_after());
         let how = Internal { id: Some(id), until, ..Internal::default() };
-        self.publish_internal(ctx, kind_of(RecordType::MEMBERSHIP), &payload, how);
+        self.publish_internal(ctx, kind_of(RecordType::MEMBERSHIP), &payload, how).map(|_| ())
     }
 
     /// Whether others can know of our membership.
@@ -352,23 +353,27 @@ impl Group {
             request,
             ..Internal::default()
         };
-        self.publish_internal(ctx, kind, &[], how);
-        Ok(())
+        self.publish_internal(ctx, kind, &[], how).map(|_| ())
     }
 
-    /// Publishes a record of the core's own types. It is ours, so its rules hold by construction.
+    /// Publishes a record of the core's own types.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`] where we are no member, [`Error::MembershipExpired`] where peer time says that our membership
+    /// is over though our own clock does not: others would refuse the record. [`Error::TooManyRecords`] where we have our
+    /// share of such records.
     pub(super) fn publish_internal(
         &mut self,
         ctx: &mut Ctx<'_>,
         kind: RecordType,
         payload: &[u8],
         how: Internal,
-    ) -> Signed {
+    ) -> Result<Signed, Error> {
         let Internal { id, until, as_owner, under, deleted, request } = how;
         if kind.as_str() != RecordType::MEMBERSHIP {
-            self.publish_membership_once(ctx);
+            self.publish_membership_once(ctx)?;
         }
-        let own = self.chain.as_ref().expect("only members publish");
+        let own = self.chain.as_ref().ok_or(Error::UnknownGroup)?;
         let own = under.as_ref().unwrap_or(own);
         let chain = if as_owner { self.roll.owner() } else { own }.clone();
         let signer = chain.peer();
@@ -378,6 +383,10 @@ impl Group {
         let (seen, created, creator) = before.unwrap_or((0, now, signer));
         let modified =
             if before.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
+        // What others judge by: their time is peer time.
+        if !chain.covers(modified) {
+            return Err(Error::MembershipExpired);
+        }
         let last = match kind.as_str() {
             RecordType::REVOCATION => chain.not_after().after(limits::CERTIFICATE_CLOCK_SKEW),
             _ => chain.not_after(),
@@ -402,11 +411,17 @@ impl Group {
             Some(key) if as_owner => record.sign_as_owner(key),
             _ => ctx.sign(self.id, record),
         };
-        let read = self.read_record(ctx, &signed);
-        let (chain, meaning) =
-            read.ok().flatten().expect("a record of our own making says what it should");
+        let read = self.read_record(ctx, &signed)?;
+        let (chain, meaning) = read.ok_or(Error::MembershipExpired)?;
+        let record = signed.record();
+        let (kind, size, version) = (&record.kind, signed.bytes().len(), record.version);
+        Self::check_size(kind, size)?;
+        if !record.deleted {
+            self.check_quota(ctx, &Comer { kind, creator, version, id, size })?;
+        }
         self.store_record(ctx, signed.clone(), &chain, meaning, None, request);
-        signed
+        self.roll.settle();
+        Ok(signed)
     }
 }
 
@@ -421,11 +436,17 @@ pub(super) enum Signer {
 
 /// The record in which a member shows its own membership.
 pub(super) fn membership_id(chain: &VerifiedChain) -> RecordId {
-    let random = chain.id().as_bytes().first_chunk::<8>().copied().unwrap_or_default();
-    RecordId::new(chain.peer(), RecordType::MEMBERSHIP, u64::from_be_bytes(random))
+    issued_id(chain.peer(), chain.id())
+}
+
+/// The record in which `by` shows a certificate.
+pub(super) fn issued_id(by: PeerId, certificate: CertificateId) -> RecordId {
+    let random = certificate.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
+    RecordId::new(by, RecordType::MEMBERSHIP, u64::from_be_bytes(random))
 }
 
 /// One of the core's own types.
+#[expect(clippy::expect_used, reason = "the names are constants of ours, which are well formed")]
 pub(super) fn kind_of(name: &str) -> RecordType {
     RecordType::new(name).expect("the core's own names are well formed")
 }

@@ -10,8 +10,8 @@ use super::internal::Meaning;
 use super::membership::kind_of;
 use super::signature::LOST_AFTER;
 use super::{Group, Present, Timer};
-use crate::error::Error;
-use crate::id::{NodeId, NodeNonce, PeerId, RecordId};
+use crate::error::{BadRecord, Error};
+use crate::id::{NodeId, NodeNonce, RecordId};
 use crate::io::{Event, LinkId, NodeChange, NodeInfo};
 use crate::limits;
 use crate::node::Ctx;
@@ -25,7 +25,9 @@ use std::time::Duration;
 /// How long a presence record lives. Guess after the reference's 300 s at least: with [`PRESENCE_RENEWED`] it leaves room
 /// for three minutes, which a renewal takes where the timers of all run once a minute: to be made, to be announced, to
 /// be asked for.
-const PRESENCE_LIFETIME: Duration = Duration::from_secs(360);
+pub(super) const PRESENCE_LIFETIME: Duration = Duration::from_secs(360);
+/// How much longer others let it live. Guess: peer time moves between the making of a record and its end.
+const LIFE_SKEW: Duration = Duration::from_secs(60);
 /// How long after its publication it is renewed.
 const PRESENCE_RENEWED: Duration = Duration::from_secs(150);
 /// So many more than wanted before one withdraws. Source: reference 2.1.
@@ -42,6 +44,33 @@ struct Presence {
     nonce: NodeNonce,
     #[n(1)]
     addresses: Vec<crate::address::Address>,
+}
+
+/// Checks what a presence record says: it is about one node of its creator, and does not outlive it for long.
+pub(super) fn check(record: &Record) -> Result<(), BadRecord> {
+    let presence: Presence = wire::decode(&record.payload).map_err(|_| BadRecord::Encoding)?;
+    let node = NodeId::of(record.creator, presence.nonce);
+    if record.id != RecordId::new(record.creator, RecordType::PRESENCE, node.0) {
+        return Err(BadRecord::ForeignId);
+    }
+    if presence.addresses.len() > limits::ADDRESSES_MAX {
+        return Err(BadRecord::Encoding);
+    }
+    check_attributes(&record.attributes)?;
+    check_life(record, PRESENCE_LIFETIME)
+}
+
+/// Checks how long a record about a node may live.
+pub(super) fn check_life(record: &Record, life: Duration) -> Result<(), BadRecord> {
+    let until = record.modified.after(life).after(LIFE_SKEW);
+    if record.expires <= until { Ok(()) } else { Err(BadRecord::Times) }
+}
+
+/// Everybody keeps what nodes say of themselves in memory.
+fn check_attributes(attributes: &[Attribute]) -> Result<(), BadRecord> {
+    let bytes = record::attributes_bytes(attributes);
+    let few = bytes <= limits::PRESENCE_ATTRIBUTES_BYTES_MAX;
+    if few { Ok(()) } else { Err(BadRecord::TooManyAttributes) }
 }
 
 /// Whether a node should say that it is here, where `present` do and the group wants `max`. `u64::MAX` is everybody, 0
@@ -71,7 +100,7 @@ impl Group {
     /// A presence record was stored.
     pub(super) fn presence_changed(&mut self, ctx: &mut Ctx<'_>, record: &Record) {
         if record.deleted {
-            if let Some(node) = self.present_by(record.id, record.creator) {
+            if let Some(node) = self.present_by(record.id) {
                 self.gone(ctx, node);
                 self.repair.found(node);
             }
@@ -111,11 +140,17 @@ impl Group {
 
     /// A presence record ended without renewal.
     pub(super) fn presence_expired(&mut self, ctx: &mut Ctx<'_>, id: RecordId) {
-        let of_record = self.present.iter().find(|(_, present)| present.record == id);
-        if let Some((&node, _)) = of_record
+        if let Some(node) = self.present_by(id)
             && let Some(present) = self.gone(ctx, node)
         {
             self.miss(ctx, node, present.addresses, Vec::new());
+        }
+    }
+
+    /// A presence record gave way to others of its creator.
+    pub(super) fn presence_dropped(&mut self, ctx: &mut Ctx<'_>, id: RecordId) {
+        if let Some(node) = self.present_by(id) {
+            self.gone(ctx, node);
         }
     }
 
@@ -135,6 +170,12 @@ impl Group {
             Some(present) => self.present.insert(node, present),
             None => self.present.remove(&node),
         };
+        if let Some(before) = &before {
+            self.present_records.remove(&before.record);
+        }
+        if let Some(present) = self.present.get(&node) {
+            self.present_records.insert(present.record, node);
+        }
         if let Some(before) = &before
             && let Entry::Occupied(mut nodes) = self.present_of.entry(before.peer)
         {
@@ -149,10 +190,9 @@ impl Group {
         before
     }
 
-    /// The node of which a record of `peer` says that it is here.
-    pub(super) fn present_by(&self, record: RecordId, peer: PeerId) -> Option<NodeId> {
-        let says = |node: &&NodeId| self.present.get(node).is_some_and(|it| it.record == record);
-        self.present_of.get(&peer)?.iter().find(says).copied()
+    /// The node of which a record says that it is here.
+    pub(super) fn present_by(&self, record: RecordId) -> Option<NodeId> {
+        self.present_records.get(&record).copied()
     }
 
     /// Whether this node should say that it is here.
@@ -199,6 +239,7 @@ impl Group {
         forced: bool,
     ) -> Result<(), Error> {
         record::check_attributes(&attributes).map_err(Error::from)?;
+        check_attributes(&attributes)?;
         self.valid_chain(ctx)?;
         (self.own_attributes, self.presence_forced) = (attributes, forced);
         if self.ready {
@@ -244,7 +285,7 @@ impl Group {
         if deleted && before.is_none() {
             return Ok(());
         }
-        self.publish_membership_once(ctx);
+        self.publish_membership_once(ctx)?;
         let me = ctx.identity.peer_id();
         let now = self.peer_time(ctx.now.wall);
         let (seen, created, ends) = before.unwrap_or((0, now, now));

@@ -12,11 +12,12 @@
 //! From there on it is in the index, and on its way to neighbours, application and disk: see `writing.rs`.
 use super::deferred::Waiting;
 use super::internal::Meaning;
+use super::quota::Comer;
 use super::{Group, Known, OpenInvitation, TRACKED_MAX, Timer, Tracked};
 use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::error::{BadRecord, Error, Misbehaved};
-use crate::id::{Digest, Fingerprint, PeerId, RecordId};
+use crate::id::{CertificateId, Digest, Fingerprint, PeerId, RecordId};
 use crate::io::{
     Cursor, Draft, Event, Filter, LinkId, MemberInfo, Output, Properties, Reply, RequestId,
     StoreTask,
@@ -56,12 +57,18 @@ pub(super) enum Accepted {
     Refused,
     /// This node's security provider does not let it in.
     Withheld(Digest),
+    /// Its creator has more than its quota, and others of its come before this one. Whether its sender knew.
+    OverQuota { again: bool },
 }
 
 impl Accepted {
     /// Whether it was of no use to us. What our security provider does not let in says nothing about who sent it.
     pub(super) fn is_in_vain(self) -> bool {
-        matches!(self, Self::Known(_) | Self::Old | Self::Later | Self::Refused)
+        match self {
+            Self::Known(_) | Self::Old | Self::Later | Self::Refused => true,
+            Self::OverQuota { again } => again,
+            Self::New | Self::Withheld(_) => false,
+        }
     }
 }
 
@@ -88,7 +95,7 @@ fn certificate(address: &Address) -> Option<Fingerprint> {
 }
 
 /// Which class a type belongs to.
-fn class_of(kind: &RecordType) -> Class {
+pub(super) fn class_of(kind: &RecordType) -> Class {
     match kind.as_str() {
         RecordType::PROPERTIES
         | RecordType::MEMBERSHIP
@@ -133,7 +140,7 @@ impl Group {
             ctx.storage.write(storage::record_key(self.id, class, signed.record().id), None);
             return Some(());
         }
-        self.indexes[class as usize].insert(Meta::from(&signed));
+        self.put(class, Meta::from(&signed));
         match read {
             Ok(Some((_, meaning))) => self.take_effect(ctx, signed.record(), meaning),
             Ok(None) if class == Class::Membership => self.early.push(signed.bytes().clone()),
@@ -178,6 +185,7 @@ impl Group {
             false => self.payload_bytes_max(),
         };
         signed.record().check(bytes_max)?;
+        Self::check_size(&signed.record().kind, signed.bytes().len())?;
         let record = signed.record();
         let peer_time = self.peer_time(ctx.now.wall);
         if record.expires <= peer_time {
@@ -190,7 +198,10 @@ impl Group {
         }
         let class = class_of(&record.kind);
         // What is older needs no further look.
-        if self.index(class).get(&id).is_some_and(|held| held.version > version) {
+        let lost =
+            |held: &Meta| held.version == version && self.conflicts.knows(id, signed.digest());
+        let held = self.index(class).get(&id);
+        if held.is_some_and(|held| held.version > version || lost(held)) {
             return Ok(Examined::Settled(Accepted::Old, id));
         }
         let Some((chain, meaning)) = self.read_record(ctx, &signed)? else {
@@ -201,16 +212,38 @@ impl Group {
             return Ok(Examined::Settled(Accepted::Later, id));
         };
         self.check_rights(record, &chain, &meaning)?;
+        if let Meaning::Redemption(used) = &meaning
+            && self.meta(used.invitation).is_none()
+        {
+            // Uses follow what they are uses of.
+            let waiting = Waiting { record: signed.bytes().clone(), from };
+            self.deferred.add(of_invitation(used.invitation), waiting, false);
+            return Ok(Examined::Settled(Accepted::Later, id));
+        }
         let holds = if let Meaning::Revocation(act) = &meaning {
             self.roll.has_effect(act)
         } else {
             let (kind, digest) = (&record.kind, signed.digest());
             self.roll.admits(&chain, &said(&chain, record.creator, kind, record.version, digest))
         };
-        let full = matches!(&meaning, Meaning::Redemption(_))
-            && self.roll.redemptions().len() >= limits::REDEMPTIONS_MAX;
-        if !holds || full {
+        let late = match &meaning {
+            Meaning::Redemption(used) => !self.roll.redemptions().has_place(id, used),
+            Meaning::Nothing
+            | Meaning::TakenBack
+            | Meaning::Properties(_)
+            | Meaning::Membership(_)
+            | Meaning::Invitation(_)
+            | Meaning::Revocation(_) => false,
+        };
+        if !holds || late {
             return Ok(Examined::Settled(Accepted::Refused, id));
+        }
+        let (creator, maker) = (record.creator, record.modifier.unwrap_or(record.creator));
+        let comer = Comer { kind: &record.kind, creator, version, id, size: signed.bytes().len() };
+        if !self.has_place(ctx, &comer) {
+            let told = from.is_some_and(|link| self.decline_surplus(link, signed.digest()));
+            let again = told || from.is_some_and(|link| self.is_from(link, maker));
+            return Ok(Examined::Settled(Accepted::OverQuota { again }, id));
         }
         Ok(Examined::Candidate(Box::new(Candidate { class, chain, meaning, signed })))
     }
@@ -227,15 +260,15 @@ impl Group {
         let id = record.id;
         if let Some(meta) = self.index(class).get(&id) {
             // Two different contents under one version, both genuine: evidence. The total order decides.
+            let loses = signed.supersedes(meta) != Ordering::Greater;
             if meta.version == record.version {
                 let (group, peer) = (self.id, chain.peer());
+                self.conflicts.note(id, if loses { signed.digest() } else { meta.digest });
                 self.event(ctx, Event::Conflict { group, id, peer });
             }
-            if signed.supersedes(meta) != Ordering::Greater {
+            if loses {
                 return Accepted::Old;
             }
-        } else if self.index(class).len() >= limits::RECORDS_MAX {
-            return Accepted::Later;
         }
         if class == Class::Application {
             let verdict = ctx.config.provider.validate(record, &chain);
@@ -250,8 +283,8 @@ impl Group {
             Meaning::Nothing
             | Meaning::TakenBack
             | Meaning::Properties(_)
-            | Meaning::Invitation(_)
             | Meaning::Revocation(_) => None,
+            Meaning::Invitation(_) => Some(of_invitation(id)),
         };
         self.store_record(ctx, signed, &chain, meaning, from, None);
         if let Some(certificate) = new_member {
@@ -267,7 +300,8 @@ impl Group {
     /// The id of a new record: no other that we hold has it.
     pub(super) fn free_id(&self, creator: PeerId, kind: &RecordType, random: u64) -> RecordId {
         let mut ids = (0..).map(|n| RecordId::new(creator, kind.as_str(), random.wrapping_add(n)));
-        ids.find(|id| self.meta(*id).is_none()).expect("a store holds less than all ids")
+        // A store holds less than all ids.
+        ids.find(|id| self.meta(*id).is_none()).unwrap_or_default()
     }
 
     /// Puts a checked record into the index, and on its way to the disk, the neighbours and the application.
@@ -291,7 +325,7 @@ impl Group {
         self.withheld.superseded(id, version);
         let meta = Meta::from(&signed);
         let tombstone = record.deleted.then(|| meta.clone());
-        let before = self.indexes[class as usize].insert(meta);
+        let before = self.put(class, meta);
         if let (Some(tombstone), Some(hidden)) = (&tombstone, &before) {
             self.hides(ctx, tombstone, hidden.expires);
         }
@@ -310,6 +344,7 @@ impl Group {
                 self.writing.owe(link, id, version, false);
             }
         }
+        let (kind, creator) = (record.kind.clone(), record.creator);
         self.take_effect(ctx, record, meaning);
         if class == Class::Presence
             && let Some(link) = from
@@ -329,6 +364,7 @@ impl Group {
         if self.index(class).next_expiry().is_some_and(|(_, first)| first == id) {
             self.arm_expiry(ctx);
         }
+        self.keep_quota(ctx, &kind, creator);
     }
 
     /// What a record changes in what we know. It has been checked.
@@ -336,7 +372,7 @@ impl Group {
         match meaning {
             Meaning::Nothing => self.presence_class_changed(ctx, record),
             Meaning::TakenBack => {
-                self.invitations.remove(&record.id);
+                self.close_invitation(record.id);
                 self.forget_passwords(ctx);
                 let target = self.roll.act(record.id).map(|act| act.target_chain.peer());
                 if self.roll.forget(record.id) {
@@ -352,7 +388,7 @@ impl Group {
                 let peer = issued.peer();
                 let news = match record.certificate == issued.id() {
                     true => self.roll.choose(issued, record.version),
-                    false => self.roll.add(issued),
+                    false => self.roll.offered(record.id, issued),
                 };
                 if news {
                     if peer == ctx.identity.peer_id() {
@@ -366,13 +402,17 @@ impl Group {
                 if self.roll.open(record.id, Offer { key, inviter, uses }) {
                     self.standing_changed(ctx);
                 }
-                if expires >= ctx.now.wall && self.has_room_for_invitation(inviter) {
-                    self.invitations.insert(record.id, *open);
+                if expires >= ctx.now.wall {
+                    self.open(ctx, record.id, *open);
                 }
             }
             Meaning::Redemption(used) => {
+                let invitation = used.invitation;
                 if self.roll.redeem(record.id, *used) {
                     self.standing_changed(ctx);
+                }
+                if let Some(last) = self.roll.redemptions().beyond(invitation) {
+                    self.give_up(ctx, Class::Membership, last);
                 }
             }
             Meaning::Revocation(act) => {
@@ -425,8 +465,15 @@ impl Group {
         }
         self.known.retain(|known| known.addresses != addresses && !older(known));
         self.known.push_back(Known { peer: Some(peer), addresses: addresses.to_vec() });
-        if self.known.len() > limits::KNOWN_ADDRESSES_MAX {
-            self.known.pop_front();
+        // Nobody takes the places of others: what one peer says makes way for what it said first.
+        let is_theirs = |known: &Known| known.peer == Some(peer);
+        let theirs = self.known.iter().filter(|known| is_theirs(known)).count() as u64;
+        let oldest = match theirs > limits::KNOWN_ADDRESSES.each() {
+            true => self.known.iter().position(is_theirs),
+            false => (self.known.len() as u64 > limits::KNOWN_ADDRESSES.all()).then_some(0),
+        };
+        if let Some(oldest) = oldest {
+            self.known.remove(oldest);
         }
         self.timers.set_if_unarmed(Timer::Save, ctx.now.mono.after(EXPIRY_STEP));
     }
@@ -481,12 +528,13 @@ impl Group {
             let own = creator == me;
             return Err(if own { Error::NotAllowed } else { Error::NotYourRecord });
         }
-        if held.is_none() && self.index(Class::Application).len() >= limits::RECORDS_MAX {
-            return Err(Error::TooManyRecords);
-        }
         let created = held.map_or(now, |meta| meta.created);
         let modified =
             if held.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
+        // What others judge by: their time is peer time.
+        if !chain.covers(modified) {
+            return Err(Error::MembershipExpired);
+        }
         let mut lifetime = draft.expires_in.unwrap_or(limits::RECORD_LIFETIME_DEFAULT);
         if draft.refresh {
             self.check_refresh(&draft)?;
@@ -530,10 +578,15 @@ impl Group {
         let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
         let id = record.id;
         let signed = ctx.sign(self.id, record);
+        if !signed.record().deleted {
+            let record = signed.record();
+            let (kind, size) = (&record.kind, signed.bytes().len());
+            self.check_quota(ctx, &Comer { kind, creator, version: record.version, id, size })?;
+        }
         if let Verdict::Invalid(why) = ctx.config.provider.validate(signed.record(), &chain) {
             return Err(Error::NotValid(why));
         }
-        self.publish_membership_once(ctx);
+        self.publish_membership_once(ctx)?;
         self.store_record(ctx, signed, &chain, Meaning::Nothing, None, request);
         self.keep_alive(ctx, id, refresh);
         Ok(())
@@ -654,7 +707,10 @@ impl Group {
             certificate: chain.id(),
             issuer: chain.issuer().unwrap_or(peer),
             expires: chain.not_after(),
-            nodes: self.present_of.get(&peer).into_iter().flatten().copied().collect(),
+            nodes: {
+                let nodes = self.present_of.get(&peer).into_iter().flatten();
+                nodes.take(limits::NODES_PER_PEER_MAX).copied().collect()
+            },
         })
     }
 
@@ -685,9 +741,9 @@ impl Group {
                 continue;
             }
             for _ in 0..EXPIRE_MAX {
-                let index = &mut self.indexes[class as usize];
+                let index = &self.indexes[class as usize];
                 let Some((_, id)) = index.next_expiry().filter(|(at, _)| *at <= now) else { break };
-                let deleted = index.remove(&id).is_some_and(|meta| meta.deleted);
+                let deleted = self.take_out(class, &id).is_some_and(|meta| meta.deleted);
                 ctx.storage.write(storage::record_key(self.id, class, id), None);
                 ctx.storage.forget(self.id, id);
                 self.hidden.remove(&id);
@@ -698,13 +754,20 @@ impl Group {
                         self.presence_expired(ctx, id);
                         self.contact_expired(ctx, id);
                     }
-                    Class::Membership if self.roll.forget(id) => self.standing_changed(ctx),
-                    Class::Application | Class::Membership => {}
+                    Class::Membership => {
+                        self.close_invitation(id);
+                        if self.roll.forget(id) {
+                            self.standing_changed(ctx);
+                        }
+                    }
+                    Class::Application => {}
                 }
             }
         }
+        self.roll.settle();
         self.withheld.expire(now);
-        self.roll.forget_ended(now.before(limits::CERTIFICATE_CLOCK_SKEW));
+        let ours = self.chain.as_ref().map(VerifiedChain::id);
+        self.roll.forget_ended(now.before(limits::CERTIFICATE_CLOCK_SKEW), ours);
         self.invitations.retain(|_, open| open.expires >= ctx.now.wall);
         self.forget_passwords(ctx);
         self.arm_expiry(ctx);
@@ -734,6 +797,11 @@ pub(super) fn said(
 ) -> Said {
     let of_others = [RecordType::MEMBERSHIP, RecordType::REDEMPTION].contains(&kind.as_str());
     Said { digest, version, for_others: of_others || creator != chain.peer() }
+}
+
+/// Under what a use of an invitation waits that is not known yet: nobody has a certificate of this name.
+fn of_invitation(invitation: RecordId) -> CertificateId {
+    CertificateId::from_bytes(*Digest::of(invitation.as_bytes()).as_bytes())
 }
 
 /// A record that breaks a rule costs its sender the link.

@@ -3,9 +3,14 @@
 //! A node passes a record on before it is durable, so that a full disk breaks no tree. Where several disks refuse, it would
 //! come back from those that had it from us, again and again, as news each time. So the second time it is neither
 //! taken nor passed on. Once the while is over the next sync, or whoever announces it, brings it.
+//!
+//! Of a publisher of whom the disk refused its share nothing is taken for that while; of everybody, once all places are
+//! used. So one who fills disks stops no revocation of itself.
 use super::Group;
+use super::tree::Publisher;
 use crate::id::RecordId;
 use crate::limits;
+use crate::share::{Rank, Shares};
 use crate::time::{Deadlines, Time};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,27 +19,35 @@ use std::time::Duration;
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// The refused records of one group, by version.
-#[derive(Default)]
 pub(super) struct Refused {
     versions: BTreeMap<RecordId, u64>,
     until: Deadlines<RecordId>,
+    shares: Shares<Publisher>,
+}
+
+impl Default for Refused {
+    fn default() -> Self {
+        let shares = Shares::new(limits::REFUSED);
+        Self { versions: BTreeMap::new(), until: Deadlines::default(), shares }
+    }
 }
 
 impl Refused {
     /// The disk refused this record.
     pub(super) fn note(&mut self, now: Time, id: RecordId, version: u64) {
         self.forget(now);
-        if self.versions.len() < limits::REFUSED_MAX || self.versions.contains_key(&id) {
+        let known = self.versions.contains_key(&id);
+        if known || self.shares.take(&Publisher::of(id), 1, Rank::Junior).is_ok() {
             let version = version.max(self.versions.get(&id).copied().unwrap_or(0));
             self.versions.insert(id, version);
             self.until.set(id, now.after(REFUSED_FOR));
         }
     }
 
-    /// Whether a record is not to be taken at this moment. Where too many were refused, none is.
+    /// Whether a record is not to be taken at this moment.
     pub(super) fn holds_back(&mut self, now: Time, id: RecordId, version: u64) -> bool {
         self.forget(now);
-        self.versions.len() >= limits::REFUSED_MAX
+        self.shares.fits(&Publisher::of(id), 1, Rank::Junior).is_err()
             || self.versions.get(&id).is_some_and(|refused| *refused >= version)
     }
 
@@ -46,6 +59,7 @@ impl Refused {
     fn forget(&mut self, now: Time) {
         while let Some(id) = self.until.pop_due(now) {
             self.versions.remove(&id);
+            self.shares.give_back(&Publisher::of(id), 1);
         }
     }
 }
@@ -72,11 +86,26 @@ mod tests {
         assert!(!refused.holds_back(second(59), id(1), 6));
         assert!(!refused.holds_back(second(59), id(2), 5));
         assert!(!refused.holds_back(second(60), id(1), 5));
-        for n in 0..2 * limits::REFUSED_MAX as u64 {
-            refused.note(second(100), id(n), 5);
+    }
+
+    /// Goal: the law of shares. Method: the disk refuses as many records of one publisher as it brings; those of another are
+    /// taken. Then it refuses those of many.
+    #[test]
+    fn one_whose_records_are_refused_stops_nobody_elses() {
+        let (mut refused, second) = (Refused::default(), |n: u64| Time::from_micros(n * 1_000_000));
+        let of = |who: u8, n| RecordId::new(PeerId::from_bytes([who; 32]), "note", n);
+        for n in 0..2 * limits::REFUSED.all() {
+            refused.note(second(100), of(1, n), 5);
         }
-        assert_eq!(refused.versions.len(), limits::REFUSED_MAX);
-        assert!(refused.holds_back(second(100), id(u64::MAX), 1), "none where too many were");
-        assert!(!refused.holds_back(second(160), id(u64::MAX), 1));
+        assert_eq!(refused.versions.len() as u64, limits::REFUSED.each());
+        assert!(refused.holds_back(second(100), of(1, u64::MAX), 1), "none of that one");
+        assert!(!refused.holds_back(second(100), of(2, 1), 1));
+        for who in 2..10 {
+            (0..limits::REFUSED.each()).for_each(|n| refused.note(second(100), of(who, n), 5));
+        }
+        assert_eq!(refused.versions.len() as u64, limits::REFUSED.all());
+        assert!(refused.holds_back(second(100), of(99, 1), 1), "none where too many were");
+        assert!(!refused.holds_back(second(160), of(99, 1), 1));
+        assert_eq!((refused.shares.total(), refused.shares.parties()), (0, 0));
     }
 }

@@ -147,7 +147,7 @@ impl Group {
 
     /// A presence record shows the way to its node.
     pub(super) fn learn_route(&mut self, record: &Record, link: LinkId) {
-        if let Some(node) = self.present_by(record.id, record.creator) {
+        if let Some(node) = self.present_by(record.id) {
             self.learn(node, link);
         }
     }

@@ -4,7 +4,7 @@
 //! not hold leaves the index and the disk, and stores are compared again, since a revocation may also bring
 //! something back. We hear of our own like everybody else, or from a node that refuses us because of it.
 use super::internal::{revocation_id, revocation_payload};
-use super::membership::{Internal, Signer, kind_of};
+use super::membership::{Internal, Signer, issued_id, kind_of};
 use super::records::said;
 use super::{Group, SlotState, Timer};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
@@ -62,7 +62,7 @@ impl Group {
         let signer = if self.key.is_some() { Signer::Owner } else { Signer::Member };
         self.publish_issued(ctx, &held, &grant, signer, Some(request))?;
         for act in acts {
-            self.publish_revocation(ctx, act, None);
+            self.publish_revocation(ctx, act, None)?;
         }
         Ok(())
     }
@@ -86,8 +86,10 @@ impl Group {
         let certificates = self.issue(ctx, cert::Subject::of_member(held), grant, signer)?;
         let payload = cert::encode_chain(&certificates);
         let until = certificates.last().map(Certificate::not_after);
-        let how = Internal { until, request, as_owner, ..Internal::default() };
-        self.publish_internal(ctx, kind_of(RecordType::MEMBERSHIP), &payload, how);
+        let by = if as_owner { self.roll.owner().peer() } else { ctx.identity.peer_id() };
+        let id = certificates.last().map(|leaf| issued_id(by, leaf.id()));
+        let how = Internal { id, until, request, as_owner, ..Internal::default() };
+        self.publish_internal(ctx, kind_of(RecordType::MEMBERSHIP), &payload, how)?;
         Ok(())
     }
 
@@ -107,7 +109,7 @@ impl Group {
         let chain = chain.ok_or(Error::UnknownMember)?.clone();
         let by_peer = matches!(target, Target::Peer(_));
         let act = self.prepare(ctx, &chain, by_peer, reason, keep)?;
-        self.publish_revocation(ctx, act, Some(request));
+        self.publish_revocation(ctx, act, Some(request))?;
         Ok(())
     }
 
@@ -174,7 +176,7 @@ impl Group {
         ctx: &mut Ctx<'_>,
         act: Revocation,
         request: Option<RequestId>,
-    ) -> Signed {
+    ) -> Result<Signed, Error> {
         let as_owner = act.signer.depth() == 0;
         let signer = act.signer.peer();
         // The record of ours about this target, or a free one.
@@ -252,7 +254,8 @@ impl Group {
             let Ok(act) = self.prepare(ctx, &held, false, Reason::Left, Keep::ALL) else {
                 continue;
             };
-            let signed = self.publish_revocation(ctx, act, None);
+            // What does not hold by our own rules is of no use to others.
+            let Ok(signed) = self.publish_revocation(ctx, act, None) else { continue };
             // To every neighbour at once: nobody could ask us for it later.
             for &link in &neighbours {
                 self.flood_to(link, signed.bytes().clone());
@@ -267,7 +270,9 @@ impl Group {
 
     /// Does what follows from who stands.
     pub(super) fn enforce(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        self.roll.settle();
         self.drop_what_does_not_hold(ctx);
+        self.keep_quotas(ctx);
         self.drop_who_does_not_stand(ctx, links);
         let roll = &self.roll;
         let now = ctx.now.wall;
@@ -299,20 +304,20 @@ impl Group {
             let gone: Vec<RecordId> =
                 self.index(class).iter().filter(|meta| !holds(meta)).map(|meta| meta.id).collect();
             for id in gone {
-                let deleted =
-                    self.indexes[class as usize].remove(&id).is_some_and(|meta| meta.deleted);
+                let deleted = self.take_out(class, &id).is_some_and(|meta| meta.deleted);
                 ctx.storage.write(storage::record_key(self.id, class, id), None);
                 ctx.storage.forget(self.id, id);
                 self.roll.forget(id);
-                self.invitations.remove(&id);
+                self.close_invitation(id);
                 let group = self.id;
                 match class {
                     Class::Application if !deleted => {
                         self.event(ctx, Event::Withdrawn { group, id });
                     }
                     Class::Presence => {
-                        let here = self.present.iter().find(|(_, here)| here.record == id);
-                        if let Some((&node, here)) = here {
+                        if let Some(node) = self.present_by(id)
+                            && let Some(here) = self.present.get(&node)
+                        {
                             self.exile(node, here.peer, here.addresses.clone(), false);
                         }
                         self.presence_expired(ctx, id);
@@ -322,6 +327,7 @@ impl Group {
                 }
             }
         }
+        self.roll.settle();
     }
 
     pub(super) fn drop_who_does_not_stand(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
@@ -431,8 +437,8 @@ impl Group {
         self.tell_group(ctx);
         if standing == Standing::Member {
             if changed {
-                // An offer counts once we have signed with it.
-                self.publish_membership_once(ctx);
+                // An offer counts once we have signed with it: at the latest with the next record of ours.
+                let _ = self.publish_membership_once(ctx);
             }
             self.maintain(ctx, links, false);
         } else {
@@ -549,7 +555,8 @@ impl Group {
             .map(|(_, act)| Revocation { signer: signer.clone(), ..act.clone() })
             .collect();
         for act in again {
-            self.publish_revocation(ctx, act, None);
+            // It is tried again the next time.
+            let _ = self.publish_revocation(ctx, act, None);
         }
     }
 }

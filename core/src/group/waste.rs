@@ -12,9 +12,8 @@ use crate::budget::Accounts;
 use crate::error::Misbehaved;
 use crate::id::{PeerId, RecordId};
 use crate::io::LinkId;
-use crate::limits::{RECORDS_MAX, WASTE_PER_SECOND, WASTE_SPARE};
+use crate::limits::{WASTE_PER_SECOND, WASTE_SPARE};
 use crate::node::Ctx;
-use crate::storage::Class;
 use crate::time::Time;
 
 /// What was of use, and what was not. In units, see [`units`].
@@ -79,8 +78,7 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         let vain = accepted.iter().filter(|(outcome, _)| outcome.is_in_vain()).count();
         // Where we have no room for what is good, nobody is to blame.
-        let full = |group: &Self| group.index(Class::Application).len() >= RECORDS_MAX;
-        if vain == 0 || full(self) || self.disk_refuses(ctx.now.mono) {
+        if vain == 0 || self.disk_refuses(ctx.now.mono) {
             return Ok(());
         }
         self.note_waste(ctx, link, vain as u64 * units(bytes / accepted.len()))

@@ -100,7 +100,7 @@ impl Withheld {
 
     /// Keeps a record whole. Where there are too many, the oldest of its signer's, or of all, is no longer.
     fn keep(&mut self, age: u64, certificate: CertificateId, bytes: &Bytes) {
-        if bytes.len() > limits::DEFERRED_BYTES_MAX / 8 {
+        if bytes.len() > limits::DEFERRED_RECORD_BYTES_MAX {
             return;
         }
         if let Some(entry) = self.records.get_mut(&age) {
@@ -114,8 +114,8 @@ impl Withheld {
         {
             self.cut(oldest);
         }
-        while (self.whole.len() > limits::DEFERRED_MAX
-            || self.whole_bytes > limits::DEFERRED_BYTES_MAX)
+        while (self.whole.len() as u64 > limits::DEFERRED.all()
+            || self.whole_bytes as u64 > limits::DEFERRED_BYTES.all())
             && let Some((&oldest, _)) = self.whole.first_key_value()
         {
             self.cut(oldest);
@@ -358,16 +358,16 @@ mod tests {
         // Many, and large ones.
         for number in 0..200 {
             withheld.add(&signed(&ada, 1_000 + number, number as u8, 100_000), true);
-            assert!(withheld.whole_bytes <= limits::DEFERRED_BYTES_MAX);
+            assert!(withheld.whole_bytes as u64 <= limits::DEFERRED_BYTES.all());
         }
         assert_eq!(withheld.whole_bytes, whole_bytes(&withheld));
-        let too_large = signed(&ada, 5_000, 9, limits::DEFERRED_BYTES_MAX / 8);
+        let too_large = signed(&ada, 5_000, 9, limits::DEFERRED_RECORD_BYTES_MAX);
         withheld.add(&too_large, true);
         assert_eq!(
             withheld.known(too_large.record().id, too_large.bytes()),
             Some(too_large.digest())
         );
-        assert!(withheld.whole_bytes < limits::DEFERRED_BYTES_MAX);
+        assert!((withheld.whole_bytes as u64) < limits::DEFERRED_BYTES.all());
         // As many as there can be.
         for number in 0..=limits::WITHHELD_MAX as u64 {
             withheld.add(&signed(&ada, 10_000 + number, 7, 0), false);

@@ -200,11 +200,11 @@ impl Group {
         ctx.storage.forget(self.id, id);
         self.forget_awaited(id);
         self.untrack(id, version);
-        let index = &mut self.indexes[class as usize];
-        if index.get(&id).is_some_and(|meta| meta.digest == signed.digest()) {
-            index.remove(&id);
+        let held = self.index(class).get(&id);
+        if held.is_some_and(|meta| meta.digest == signed.digest()) {
+            self.take_out(class, &id);
             if let Some(stands) = stands {
-                index.insert(stands);
+                self.put(class, stands);
             }
             if ahead && class == Class::Application {
                 let group = self.id;

@@ -49,7 +49,8 @@ pub enum Event {
         /// The record.
         id: RecordId,
     },
-    /// A record is gone: it relied on a membership that was revoked, or the disk refused a version that
+    /// A record is gone: it relied on a membership that was revoked, it gave way to others because its creator has more
+    /// than its [quota](crate::policy::Policy::member_records), or the disk refused a version that
     /// [`Record`](Self::Record) had told; then an earlier version may stand again, and a later sync may bring it back.
     Withdrawn {
         /// The group.

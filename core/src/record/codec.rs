@@ -59,7 +59,7 @@ fn write_header<W: Write>(e: &mut Encoder<W>, record: &Record) -> Written<W> {
     e.encode(record.certificate)?.ok()
 }
 
-pub(super) fn attributes_bytes(list: &[Attribute]) -> usize {
+pub(crate) fn attributes_bytes(list: &[Attribute]) -> usize {
     written(|e| write_attributes(e, list)).len()
 }
 

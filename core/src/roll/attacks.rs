@@ -67,6 +67,8 @@ fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Revocation {
 
 /// Whether a record that relies on a membership, made in the seventh step, holds.
 fn admits(roll: &Roll, chain: &VerifiedChain, record: &[u8]) -> bool {
+    let mut roll = roll.clone();
+    roll.settle();
     roll.admits(chain, &Said { digest: Digest::of(record), version: 7, for_others: false })
 }
 
@@ -75,6 +77,8 @@ fn id(n: u64) -> RecordId {
 }
 
 fn stands(roll: &Roll, chain: &VerifiedChain) -> bool {
+    let mut roll = roll.clone();
+    roll.settle();
     roll.standing(chain, NOW.after(DAY)) == Standing::Member
 }
 
@@ -202,7 +206,7 @@ fn one_who_leaves_leaves_once() {
             roll.revoke(id(n), more);
         }
     }
-    let effect = roll.revocations.values().filter(|act| roll.has_effect(act)).count();
+    let effect = roll.acts().filter(|(_, act)| roll.has_effect(act)).count();
     assert_eq!(effect, 1, "revocations of one plain member that stay for good");
 }
 
@@ -233,6 +237,116 @@ fn renewal_does_not_turn_seniority_round() {
     assert!(may_revoke(&e, &promoted) && !may_revoke(&promoted, &e));
 }
 
+/// What takes so many steps for a thousand takes at most fifteen times as many for ten thousand, and few are a thousand.
+fn grows_no_faster_than_n_log_n(what: &str, steps: impl Fn(u64) -> u64) {
+    let (few, many) = (steps(1_000), steps(10_000));
+    eprintln!("{what}: {few} steps for 1,000, {many} for 10,000");
+    assert!(many <= 15 * few.max(1_000), "{what}: {few} steps, then {many}");
+}
+
+/// Members' acts come in messages of some hundred, and those without effect are refused; what is stored comes all at once.
+fn take(roll: &mut Roll, acts: &[Revocation], at_once: usize) -> u64 {
+    let before = roll.steps();
+    for (message, acts) in acts.chunks(at_once).enumerate() {
+        for (nth, act) in acts.iter().enumerate() {
+            if !roll.has_effect(act) && at_once < usize::MAX {
+                continue;
+            }
+            roll.revoke(id((message * at_once + nth) as u64), act.clone());
+        }
+        roll.settle();
+    }
+    roll.steps() - before
+}
+
+/// R2, variants: a member revokes itself again and again, an administrator a member, and an administrator itself.
+#[test]
+fn revocations_cost_what_they_are_many() {
+    let w = World::new();
+    let a = w.first(&who(1, "Ada"), Role::Administrator, [1; 16], NOW);
+    let m = w.first(&who(2, "Mallory"), Role::Member, [2; 16], NOW);
+    for (what, signer, target) in [("itself", &m, &m), ("a member", &a, &m), ("Ada", &a, &a)] {
+        for at_once in [256, usize::MAX] {
+            grows_no_faster_than_n_log_n(&format!("{what}, {at_once} at once"), |n| {
+                let mut roll = Roll::new(w.owner.clone());
+                let acts: Vec<Revocation> = (0..n).map(|n| act(n, signer, target)).collect();
+                take(&mut roll, &acts, at_once)
+            });
+        }
+    }
+}
+
+/// R2, variant: puppets that are administrators revoke the one above whom they stand, by peer. None of them may, but where it
+/// is a plain member.
+#[test]
+fn revocations_of_one_peer_by_many_juniors_cost_what_they_are_many() {
+    let w = World::new();
+    let mallory = who(1, "Mallory");
+    let m = w.first(&mallory, Role::Administrator, [1; 16], NOW);
+    let plain = w.first(&mallory, Role::Member, [2; 16], NOW);
+    let puppet = |n: u64| {
+        let mut seed = [3; 32];
+        seed[..8].copy_from_slice(&n.to_be_bytes());
+        let puppet = Identity::generate(seed, [4; 16], "P", NOW).unwrap();
+        w.below(&mallory, &m, &puppet, Role::Administrator, [3; 16], NOW)
+    };
+    let puppets: Vec<VerifiedChain> = (0..10_000).map(puppet).collect();
+    grows_no_faster_than_n_log_n("puppets", |n| {
+        let mut roll = Roll::new(w.owner.clone());
+        let act = |(nth, signer): (usize, &VerifiedChain)| Revocation {
+            target: Target::Peer(plain.peer()),
+            ..act(nth as u64, signer, &plain)
+        };
+        let acts: Vec<Revocation> = puppets.iter().take(n as usize).enumerate().map(act).collect();
+        take(&mut roll, &acts, usize::MAX)
+    });
+}
+
+/// R4. Of one invitation with fewer uses than are made, in either order, and all at once as they are loaded.
+#[test]
+fn redemptions_cost_what_they_are_many() {
+    let w = World::new();
+    let ada = who(1, "Ada");
+    let a = w.first(&ada, Role::Administrator, [1; 16], NOW);
+    let key = GroupKey::generate([9; 32]).public_key();
+    let newcomer = |n: u64| {
+        let mut seed = [3; 32];
+        seed[..8].copy_from_slice(&n.to_be_bytes());
+        let newcomer = Identity::generate(seed, [4; 16], "P", NOW).unwrap();
+        w.below(&ada, &a, &newcomer, Role::Member, [3; 16], NOW)
+    };
+    let newcomers: Vec<VerifiedChain> = (0..10_000).map(newcomer).collect();
+    for (at_once, late_first) in [(256, false), (256, true), (usize::MAX, false)] {
+        let what = format!("redemptions, {at_once} at once, late first: {late_first}");
+        grows_no_faster_than_n_log_n(&what, |n| {
+            let mut roll = Roll::new(w.owner.clone());
+            let offer = Offer { key, inviter: a.peer(), uses: 100 };
+            roll.open(id(0), offer);
+            for (nth, newcomer) in newcomers.iter().take(n as usize).enumerate() {
+                let nth = nth as u64;
+                let used = Redemption {
+                    invitation: id(0),
+                    signer: a.clone(),
+                    newcomer: newcomer.clone(),
+                    proved: Some(key),
+                    version: if late_first { n - nth } else { nth },
+                };
+                if roll.redemptions().has_place(id(nth + 1), &used) {
+                    roll.redeem(id(nth + 1), used);
+                }
+                if let Some(last) = roll.redemptions().beyond(id(0)) {
+                    roll.forget(last);
+                }
+                if (nth + 1).is_multiple_of(at_once as u64) {
+                    roll.settle();
+                }
+            }
+            roll.settle();
+            roll.steps() + n
+        });
+    }
+}
+
 /// An administrator who makes more of itself does not use up what seniors revoke.
 #[test]
 fn juniors_have_a_share_and_seniors_come_first() {
@@ -251,6 +365,7 @@ fn juniors_have_a_share_and_seniors_come_first() {
             roll.revoke(id(n), act);
         }
     }
+    roll.settle();
     let effect = |roll: &Roll| roll.acts().filter(|(_, act)| roll.has_effect(act)).count() as u64;
     assert_eq!(effect(&roll), share);
     assert!(!roll.has_effect(&act(u64::MAX, &m, &p)), "one too many");

@@ -153,6 +153,15 @@ impl Revocation {
             }
     }
 
+    /// Whether it, or one after it in the order of rule 3, may hit this certificate. Those before it in that order are by
+    /// seniors: behind the first of a signer that is junior to an administrator, only acts of that administrator itself
+    /// can hit it, and those name the certificate.
+    pub(super) fn may_hit_after(&self, over: &Certificate, depth: usize) -> bool {
+        let by_peer = matches!(self.target, Target::Peer(_));
+        let administers = over.role() == Some(Role::Administrator);
+        !(by_peer && administers) || Rank::of(place(&self.signer)) < Rank::of((over, depth))
+    }
+
     /// Whether it lets stand the chain that it hits at this depth: rule 5.
     pub(super) fn lets_stand(&self, certificates: &[Certificate], depth: usize) -> bool {
         certificates.get(depth + 1).is_some_and(|below| self.standing.contains(&below.id()))
@@ -207,7 +216,7 @@ impl Kept {
     }
 
     fn name(digest: Digest) -> [u8; KEPT_BYTES] {
-        *digest.as_bytes().first_chunk().expect("20 of 32 bytes")
+        std::array::from_fn(|at| digest.as_bytes()[at])
     }
 }
 
@@ -237,8 +246,12 @@ impl Redemption {
         (plain, Rank::of(place(&self.signer)), self.version, id)
     }
 
-    /// Whether a use by this one can take the place of another's.
+    /// Whether a use by this one can take the place of another's: its signer may revoke the other newcomer. In the order of
+    /// rule 7 those that can come before those that cannot.
     pub(super) fn displaces(&self, other: &Self) -> bool {
-        power(place(&self.signer), place(&other.newcomer)) == Some(Power::Senior)
+        let (signer, newcomer) = (place(&self.signer), place(&other.newcomer));
+        let administers = signer.1 == 0 || self.signer.role() == Role::Administrator;
+        let below = other.newcomer.role() < Role::Administrator;
+        administers && (below || Rank::of(signer) < Rank::of(newcomer))
     }
 }

@@ -1,7 +1,9 @@
 //! Who came by which invitation, and who came after its last use: rule 7.
-use super::{Redemption, VerifiedChain};
+use super::authority::Rank;
+use super::{Redemption, Steps, VerifiedChain};
 use crate::id::{CertificateId, PeerId, RecordId};
 use crate::identity::PublicKey;
+use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an invitation's record says of its uses.
@@ -13,27 +15,58 @@ pub(crate) struct Offer {
     pub(crate) uses: u32,
 }
 
+/// The place of a use, with its record.
+type Place = (bool, Rank, u64, RecordId);
+
 /// The uses of a group's invitations.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Redemptions {
     offers: BTreeMap<RecordId, Offer>,
     all: BTreeMap<RecordId, Redemption>,
-    of_invitations: BTreeMap<RecordId, BTreeSet<RecordId>>,
+    /// In the order of rule 7.
+    of_invitations: BTreeMap<RecordId, BTreeSet<Place>>,
+    /// Invitations whose uses have changed since they were counted.
+    uncounted: BTreeSet<RecordId>,
     /// Certificates for which an invitation had no use left, with the redemption. Derived.
     surplus: BTreeSet<(CertificateId, RecordId)>,
+    steps: Steps,
+}
+
+#[cfg(test)]
+impl Redemptions {
+    pub(super) fn steps(&self) -> u64 {
+        self.steps.count.get()
+    }
 }
 
 impl Redemptions {
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.all.len()
+    /// Whether a further use of an invitation is kept: there are as many as it has uses and a few more, and in the order of
+    /// rule 7 it comes before one of them.
+    pub(crate) fn has_place(&self, id: RecordId, used: &Redemption) -> bool {
+        let Some(offer) = self.offers.get(&used.invitation) else { return true };
+        let others = self.of_invitations.get(&used.invitation);
+        let most = (offer.uses as usize).saturating_add(limits::REDEMPTIONS_SPARE);
+        let known = self.all.contains_key(&id);
+        if known || others.map_or(0, BTreeSet::len) < most {
+            return used.is_of(offer);
+        }
+        let last = others.and_then(BTreeSet::last);
+        used.is_of(offer) && last.is_some_and(|last| used.order(id) < *last)
+    }
+
+    /// The use of an invitation that is one too many to be kept.
+    pub(crate) fn beyond(&self, invitation: RecordId) -> Option<RecordId> {
+        let offer = self.offers.get(&invitation)?;
+        let most = (offer.uses as usize).saturating_add(limits::REDEMPTIONS_SPARE);
+        let uses = self.of_invitations.get(&invitation).filter(|uses| uses.len() > most)?;
+        uses.last().map(|(.., id)| *id)
     }
 
     /// The uses of one invitation that count, by record.
     fn of(&self, invitation: RecordId) -> impl Iterator<Item = (RecordId, &Redemption)> {
         let offer = self.offers.get(&invitation);
         let ids = self.of_invitations.get(&invitation).into_iter().flatten();
-        let all = ids.filter_map(|id| Some((*id, self.all.get(id)?)));
+        let all = ids.filter_map(|(.., id)| Some((*id, self.all.get(id)?)));
         all.filter(move |(_, used)| offer.is_some_and(|offer| used.is_of(offer)))
     }
 
@@ -72,60 +105,81 @@ impl Redemptions {
     }
 
     pub(super) fn open(&mut self, id: RecordId, offer: Offer) -> bool {
-        self.offers.insert(id, offer);
-        self.count(id)
+        let news = self.offers.insert(id, offer) != Some(offer);
+        self.changed(id, news)
     }
 
     pub(super) fn redeem(&mut self, id: RecordId, redemption: Redemption) -> bool {
-        let changed = self.drop_use(id);
+        let before = self.drop_use(id);
         let invitation = redemption.invitation;
-        self.of_invitations.entry(invitation).or_default().insert(id);
+        let place = redemption.order(id);
+        self.of_invitations.entry(invitation).or_default().insert(place);
         self.all.insert(id, redemption);
-        self.count(invitation) || changed
+        self.changed(invitation, true) || before
     }
 
     pub(super) fn forget(&mut self, id: RecordId) -> bool {
-        let closed = self.offers.remove(&id).is_some() && self.count(id);
+        let closed = self.offers.remove(&id).is_some();
+        let closed = self.changed(id, closed);
         self.drop_use(id) || closed
     }
 
     fn drop_use(&mut self, id: RecordId) -> bool {
         let Some(used) = self.all.remove(&id) else { return false };
-        self.surplus.remove(&(used.newcomer.id(), id));
+        let stood = !self.surplus.remove(&(used.newcomer.id(), id));
         if let Some(others) = self.of_invitations.get_mut(&used.invitation) {
-            others.remove(&id);
+            others.remove(&used.order(id));
             if others.is_empty() {
                 self.of_invitations.remove(&used.invitation);
             }
         }
-        self.count(used.invitation);
-        true
+        self.changed(used.invitation, true) || !stood
     }
 
-    /// Finds anew who came after the last use of an invitation. Whether that has changed.
-    fn count(&mut self, invitation: RecordId) -> bool {
+    /// The uses of an invitation are to be counted anew. Whether somebody's standing may depend on it.
+    fn changed(&mut self, invitation: RecordId, news: bool) -> bool {
         let uses = self.offers.get(&invitation).map_or(usize::MAX, |offer| offer.uses as usize);
-        let mut used: Vec<_> = self.of(invitation).collect();
+        let many = self.of_invitations.get(&invitation).is_some_and(|used| used.len() > uses);
+        let counts = news && (many || !self.surplus.is_empty());
+        if counts {
+            self.uncounted.insert(invitation);
+        }
+        counts
+    }
+
+    /// Counts what has changed.
+    pub(super) fn settle(&mut self) {
+        for invitation in std::mem::take(&mut self.uncounted) {
+            self.count(invitation);
+        }
+    }
+
+    /// Finds anew who came after the last use of an invitation.
+    fn count(&mut self, invitation: RecordId) {
+        let uses = self.offers.get(&invitation).map_or(usize::MAX, |offer| offer.uses as usize);
+        let few = self.of_invitations.get(&invitation).map_or(0, BTreeSet::len) <= uses;
+        let used: Vec<_> = if few { Vec::new() } else { self.of(invitation).collect() };
         let mut surplus = BTreeSet::new();
         if used.len() > uses {
-            used.sort_by_cached_key(|(id, used)| used.order(*id));
+            // How many peers have come by then, and where each came first.
+            let mut came: BTreeMap<PeerId, usize> = BTreeMap::new();
+            let mut peers = vec![0];
             for (nth, (id, late)) in used.iter().enumerate() {
-                let before = used[..nth].iter().filter(|(_, first)| first.displaces(late));
-                let others = before.map(|(_, first)| first.newcomer.peer());
-                let others: BTreeSet<_> = others.filter(|it| *it != late.newcomer.peer()).collect();
-                if others.len() >= uses {
+                self.steps.add();
+                let displace = used[..nth].partition_point(|(_, first)| first.displaces(late));
+                let itself = came.get(&late.newcomer.peer()).is_some_and(|first| *first < displace);
+                if peers[displace] - usize::from(itself) >= uses {
                     surplus.insert((late.newcomer.id(), *id));
                 }
+                came.entry(late.newcomer.peer()).or_insert(nth);
+                peers.push(came.len());
             }
         }
         let ids = self.of_invitations.get(&invitation).into_iter().flatten();
-        let before: BTreeSet<_> = ids
-            .filter_map(|id| Some((self.all.get(id)?.newcomer.id(), *id)))
-            .filter(|entry| self.surplus.contains(entry))
-            .collect();
-        let changed = before != surplus;
-        before.iter().for_each(|entry| _ = self.surplus.remove(entry));
+        let all = ids.filter_map(|(.., id)| Some((self.all.get(id)?.newcomer.id(), *id)));
+        for entry in all.collect::<Vec<_>>() {
+            self.surplus.remove(&entry);
+        }
         self.surplus.extend(surplus);
-        changed
     }
 }

@@ -93,6 +93,8 @@ fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Revocation {
 }
 
 fn stands(roll: &Roll, chain: &VerifiedChain) -> bool {
+    let mut roll = roll.clone();
+    roll.settle();
     roll.standing(chain, NOW.after(DAY)) == Standing::Member
 }
 
@@ -141,6 +143,7 @@ fn rules_3_and_6_acts_of_who_is_revoked_have_effect_only_if_they_were_kept() {
     let mut kept = cast.roll();
     kept.revoke(id(1), act(1, b, c));
     kept.revoke(id(2), Revocation { kept: Kept::new([digest(1)]), ..act(2, a, b) });
+    kept.settle();
     assert!(!stands(&kept, c), "whose act was kept");
     assert!(kept.admits(b, &said(1)));
     assert!(!kept.admits(b, &said(7)), "whatever is not on the list came later");
@@ -192,6 +195,7 @@ fn rule_7_the_first_redemptions_count_whatever_the_order_in_which_they_come() {
                     None => _ = roll.open(id(9), offer),
                 }
             }
+            roll.settle();
             let standing = [0, 1, 2].map(|at| stands(&roll, &cast.members[at]));
             assert_eq!(standing, expected, "{order:?}");
             for (stands, member) in expected.into_iter().zip(&cast.members) {

@@ -32,6 +32,12 @@ pub(super) struct PolicyArguments {
     /// Longest payload of a record, in bytes
     #[arg(long, value_name = "BYTES")]
     payload_max: Option<u32>,
+    /// Records of one member, those that it deleted included
+    #[arg(long, value_name = "NUMBER")]
+    member_records: Option<u32>,
+    /// Bytes of the records of one member
+    #[arg(long, value_name = "BYTES")]
+    member_bytes: Option<u64>,
     /// Who may do what with records of some types, TYPES:ROLES:RIGHTS such as 'news.*:editor:publish,update';
     /// repeatable. Types that are not named are open to all
     #[arg(long = "right", value_name = "RIGHT", value_parser = right)]
@@ -57,6 +63,8 @@ impl PolicyArguments {
         policy.passwords &= !self.no_passwords;
         policy.membership_lifetime = self.membership_lifetime.unwrap_or(policy.membership_lifetime);
         policy.payload_bytes_max = self.payload_max.unwrap_or(policy.payload_bytes_max);
+        policy.member_records = self.member_records.unwrap_or(policy.member_records);
+        policy.member_bytes = self.member_bytes.unwrap_or(policy.member_bytes);
         policy.rights.extend(self.rights.iter().cloned());
         Ok(policy)
     }
@@ -95,6 +103,8 @@ struct PolicyJson {
     passwords: bool,
     membership_lifetime_seconds: u64,
     payload_bytes_max: u32,
+    member_records: u32,
+    member_bytes: u64,
     defer_expiry: bool,
     rights: Vec<RightJson>,
 }
@@ -128,6 +138,8 @@ impl Default for PolicyJson {
             passwords: policy.passwords,
             membership_lifetime_seconds: policy.membership_lifetime.as_secs(),
             payload_bytes_max: policy.payload_bytes_max,
+            member_records: policy.member_records,
+            member_bytes: policy.member_bytes,
             defer_expiry: policy.defer_expiry,
             rights: Vec::new(),
         }
@@ -152,6 +164,8 @@ impl PolicyJson {
         policy.passwords = self.passwords;
         policy.membership_lifetime = Duration::from_secs(self.membership_lifetime_seconds);
         policy.payload_bytes_max = self.payload_bytes_max;
+        policy.member_records = self.member_records;
+        policy.member_bytes = self.member_bytes;
         policy.defer_expiry = self.defer_expiry;
         policy.rights = self.rights.into_iter().map(right).collect();
         policy
@@ -173,6 +187,8 @@ pub(super) fn policy_json(policy: &Policy) -> serde_json::Value {
         "passwords": policy.passwords,
         "membership_lifetime_seconds": policy.membership_lifetime.as_secs(),
         "payload_bytes_max": policy.payload_bytes_max,
+        "member_records": policy.member_records,
+        "member_bytes": policy.member_bytes,
         "defer_expiry": policy.defer_expiry,
         "rights": policy.rights.iter().map(right).collect::<Vec<_>>(),
     })
@@ -198,6 +214,10 @@ pub(super) fn policy_fields(policy: &Policy) -> Vec<(&'static str, String)> {
         ("Passwords", yes(policy.passwords, "not allowed")),
         ("Memberships", lifetime),
         ("Payloads", format!("{} bytes at most", policy.payload_bytes_max)),
+        (
+            "Each member",
+            format!("{} records, {} bytes at most", policy.member_records, policy.member_bytes),
+        ),
     ];
     if policy.defer_expiry {
         fields.push(("Expiry", "waits while nobody is met".to_owned()));

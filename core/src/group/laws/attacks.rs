@@ -46,7 +46,8 @@ fn record(
 fn membership(story: &Story, by: &Signer, of: &VerifiedChain) -> Signed {
     let payload = cert::encode_chain(of.certificates());
     let until = of.not_after().min(by.chain.not_after());
-    record(story, by, RecordType::MEMBERSHIP, u64::from(of.id().as_bytes()[31]), payload, until)
+    let nth = u64::from_be_bytes(*of.id().as_bytes().first_chunk().unwrap());
+    record(story, by, RecordType::MEMBERSHIP, nth, payload, until)
 }
 
 /// A membership with somebody else's serial takes nothing from it, and costs no honest sender its link.

@@ -178,6 +178,7 @@ impl World {
             grant: Role::Member.into(),
             uses,
             expires: NOW.after(HOUR),
+            version: 0,
         };
         Saying {
             by,

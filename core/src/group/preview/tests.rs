@@ -78,6 +78,7 @@ impl Story {
             grant: role.into(),
             uses: 5,
             expires: NOW.after(DAY),
+            version: 0,
         };
         let id = invitation_id(self.ada.peer_id(), open.uses, 0);
         Record { id, ..self.record(RecordType::INVITATION, self.ada.peer_id(), open.to_payload()) }
