@@ -37,6 +37,7 @@
 //! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
 //! [`reconcile`]; [`share`] (whose part of a bound is whose). Secrets: [`identity`], [`sealed`] (in a store), [`password`], `random.rs`, `noise.rs`.
 pub mod address;
+#[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
 pub mod backup;
 mod budget;
 // Nothing that depends on state is expected: `clippy::expect_used` is on, and these are the exceptions.
@@ -85,6 +86,10 @@ pub mod reconcile;
 #[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
 pub mod record;
 pub mod roll;
+#[allow(
+    clippy::expect_used,
+    reason = "encoding into a vector cannot fail, and keys and nonces have their lengths"
+)]
 pub mod sealed;
 #[cfg(feature = "serde")]
 mod serial;

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 /// Bytes of a check. Guess: damage goes unnoticed in one of 2^128 cases.
 pub(crate) const CHECK_BYTES: usize = 16;
 
+#[expect(clippy::expect_used, reason = "16 of 32 bytes")]
 fn check(key: &[u8], bytes: &[u8]) -> [u8; CHECK_BYTES] {
     let hash: [u8; 32] = Sha256::new().chain_update(key).chain_update(bytes).finalize().into();
     *hash.first_chunk().expect("16 of 32 bytes")

@@ -473,8 +473,9 @@ fn member_whose_time_is_over_by_peer_time_publishes_nothing_and_stays() {
             uses: 1,
             expires_in: HOUR,
         };
+        let request = crate::io::RequestId(9);
         let invited =
-            replica.with(|group, ctx| group.invite(ctx, invite(), Vec::new(), Vec::new()).is_ok());
+            replica.with(|group, ctx| group.invite(ctx, invite(), Vec::new(), request).is_ok());
         assert_eq!(invited, hours == 23, "{hours}");
         let draft = crate::io::Draft {
             id: None,
