@@ -93,8 +93,17 @@ fn check(shown: &Contents, written: &Contents, what: &str) {
     }
 }
 
-/// Whether the group is here and ours, and all records come back.
+/// Whether the group is here and ours, and all records come back. Not if the file cannot be written any more, which the
+/// host has to tell.
 async fn comes_back(host: &Host, written: &Contents, what: &str) -> bool {
+    let mut events = host.events();
+    let fails = async {
+        while let Some(event) = events.next().await {
+            if matches!(event, Event::StoreFailed { .. }) {
+                return;
+            }
+        }
+    };
     let wait = async {
         loop {
             let groups = host.groups().await.ok()?;
@@ -107,8 +116,14 @@ async fn comes_back(host: &Host, written: &Contents, what: &str) -> bool {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    match tokio::time::timeout(PATIENCE, wait).await {
-        Ok(back) => back.is_some(),
+    let ends = async {
+        tokio::select! {
+            back = wait => back.is_some(),
+            () = fails => false,
+        }
+    };
+    match tokio::time::timeout(PATIENCE, ends).await {
+        Ok(back) => back,
         Err(_) => panic!("{what}: not all records came back"),
     }
 }

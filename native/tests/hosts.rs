@@ -283,7 +283,7 @@ async fn preview_tells_names_and_uses_and_a_join_follows() {
     ada.shutdown().await.expect("ends");
     let cleo = builder("Cleo").start().await.expect("starts");
     let error = soon("answered", cleo.preview(&invitation)).await.expect_err("nobody is there");
-    assert!(error.to_string().contains("tried"), "{error}");
+    assert!(error.to_string().contains("dialled"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,7 +92,7 @@ impl Stage {
             let address = Address::Rtc { socket, fingerprint: fingerprint(0) };
             let addresses = if number == 0 { vec![address] } else { Vec::new() };
             Some(Actor {
-                node: Node::new(config, identity, seed, now),
+                node: Node::new(config, identity, &seed, now),
                 disk: BTreeMap::new(),
                 inbox: VecDeque::from([Input::Addresses(addresses)]),
                 link: None,

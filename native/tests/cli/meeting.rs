@@ -254,7 +254,10 @@ fn what_was_tried_is_told_place_by_place() {
     let found = ok(&run(bob, &["group", "explain", "Trip"]));
     assert!(found.contains(": ada, direct"), "{found}");
     let found = one(&run(bob, &["--json", "group", "explain", "Trip"]));
-    assert_eq!((&found["neighbours"], &found["places"]), (&1.into(), &json("[]")));
+    assert_eq!(found["neighbours"], 1);
+    // The node may have been reached before the store was read.
+    let mut others = found["places"].as_array().expect("a list").iter();
+    assert!(others.all(|place| place["outcome"] == "not-in-group"), "{found}");
     drop(adas);
     let alone = one(&run(bob, &["--json", "--timeout", "3s", "group", "explain", "Trip"]));
     assert_eq!(alone["neighbours"], 0);
