@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use peergraph_core::stored::{self, StoredGroup};
-use redb::{ReadableDatabase as _, ReadableTable as _};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
 use super::{ENTRIES, OpenError, Place, caught, open, open_error};
 use crate::backup::StoreCheck;
@@ -67,21 +67,28 @@ pub(crate) fn compact(path: &Path) -> Result<(u64, u64), OpenError> {
     Ok((before, size().map_err(failed)?))
 }
 
-/// Puts entries into a store, where it has none under their keys or damaged ones. A store that opens no more is moved
+/// Opens a store whose file is sound: every entry can be read, and every page has its check sum, so that it can be written
+/// as well.
+fn open_sound(path: &Path) -> Result<Database, OpenError> {
+    check(path)?;
+    let mut database = open(&Place::File(path.to_owned()))?;
+    caught(|| database.check_integrity().map_err(redb::Error::from)).map_err(open_error)?;
+    Ok(database)
+}
+
+/// Puts entries into a store, where it has none under their keys or damaged ones. A store whose file is damaged is moved
 /// aside first; answers where to.
 pub(crate) fn put_back(
     path: &Path,
     entries: impl Iterator<Item = (Bytes, Bytes)>,
 ) -> Result<Option<PathBuf>, OpenError> {
-    let place = Place::File(path.to_owned());
-    // A store may open whose entries cannot be read.
-    let (database, aside) = match check(path).and_then(|_| open(&place)) {
+    let (database, aside) = match open_sound(path) {
         Ok(database) => (database, None),
         Err(OpenError::Damaged(what)) => {
             tracing::warn!(what, "the store opens no more");
             let aside = free_name(path);
             fs::rename(path, &aside).map_err(|error| OpenError::Other(error.to_string()))?;
-            (open(&place)?, Some(aside))
+            (open(&Place::File(path.to_owned()))?, Some(aside))
         }
         Err(error) => return Err(error),
     };
