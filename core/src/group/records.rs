@@ -730,7 +730,8 @@ impl Group {
         let wait = at.0.saturating_sub(self.peer_time(ctx.now.wall).0);
         let wait = wait.min(self.passwords_end_in(ctx.now.wall));
         let wait = Duration::from_millis(wait).clamp(EXPIRY_STEP, Duration::from_secs(86_400));
-        self.timers.set(Timer::Expiry, ctx.now.mono.after(wait));
+        // Never later than it is armed for: one short-lived record after another would put it off for ever.
+        self.timers.set_earlier(Timer::Expiry, ctx.now.mono.after(wait));
     }
 
     /// Removes what has ended.
