@@ -97,6 +97,7 @@ impl Pair {
         let identity = someone(2).certificate().clone();
         let invite = Invite::Bound { identity, grant: Role::Administrator.into() };
         pair.command(0, Command::Invite { group, invite });
+        pair.settle();
         let invitation = pair.hosts[0].replies.iter().find_map(|reply| match reply {
             Reply::Invitation(invitation) => Some(invitation.clone()),
             _ => None,
