@@ -53,19 +53,17 @@ pub(crate) fn need_fortunes() {
     }
 }
 
-/// The programs with which a test takes a picture of a QR code and reads it.
-pub(crate) fn need_qr_reader() -> Result<()> {
-    let missing = || {
-        let (convert, reader) =
-            (shell::find_program(&["convert"]), shell::find_program(&["zbarimg"]));
-        convert.is_none() || reader.is_none()
-    };
-    if missing() && may_install() {
-        say("installing Debian's packages imagemagick and zbar-tools");
-        install(&["imagemagick", "zbar-tools"])?;
+/// The programs that tests use: to take a picture of a QR code, to read it, and to judge our certificates.
+pub(crate) fn need_test_programs() -> Result<()> {
+    const PROGRAMS: [&str; 3] = ["convert", "zbarimg", "openssl"];
+    const PACKAGES: [&str; 3] = ["imagemagick", "zbar-tools", "openssl"];
+    let missing = || PROGRAMS.into_iter().find(|program| shell::find_program(&[program]).is_none());
+    if missing().is_some() && may_install() {
+        say(format!("installing Debian's packages {}", PACKAGES.join(", ")));
+        install(&PACKAGES)?;
     }
-    if missing() {
-        bail!("no `convert` or `zbarimg`: `sudo apt-get install imagemagick zbar-tools`");
+    if let Some(program) = missing() {
+        bail!("no `{program}`: `sudo apt-get install {}`", PACKAGES.join(" "));
     }
     Ok(())
 }

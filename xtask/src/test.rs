@@ -24,7 +24,7 @@ pub(crate) fn run(fast: bool) -> Result<ExitCode> {
     let mut steps = Steps::default();
     steps.run("formatting", formatting);
     steps.run("lints", native_lints);
-    steps.run("reader of QR codes", browser::need_qr_reader);
+    steps.run("programs of the tests", browser::need_test_programs);
     steps.run("tests", || shell::run(shell::cargo().args(["test", "--locked"]).args(NATIVE)));
     steps.run("simulation", simulation);
     let found = steps.run("wasm toolchain", Toolchain::find);
