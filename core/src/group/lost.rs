@@ -19,7 +19,7 @@ impl Group {
         if self.index(class).get(&id).is_none() || ctx.storage.cached(self.id, id).is_some() {
             return false;
         }
-        self.indexes[class as usize].remove(&id);
+        self.take_out(class, &id);
         ctx.storage.write(storage::record_key(self.id, class, id), None);
         self.timers.set_earlier(Timer::SafetyNet, ctx.now.mono.after(FETCH_AFTER));
         true

@@ -661,3 +661,27 @@ fn quota_of_ten_times_as_many_records_costs_ten_times_as_much() {
     eprintln!("steps of the quota: {few} of 1,000 records, {many} of 10,000");
     assert!(few > 0 && many <= 15 * few);
 }
+
+/// Goal: an account holds what the index holds, whatever a disk loses. Method: records that are lost and come again, as
+/// often as the quota has places.
+#[test]
+fn records_that_a_disk_loses_leave_the_account_of_their_creator() {
+    let story = Story::new(1);
+    let notes: Vec<Signed> = (0..10).map(|k| note(&story, &story.bob, k, k, 100)).collect();
+    let mut replica = Replica::new(&story);
+    let mut first = None;
+    for _ in 0..5 {
+        replica.take(&notes);
+        let used = replica.used(Kind::Application, &story.bob);
+        assert_eq!(*first.get_or_insert(used), used);
+        for note in &notes {
+            let id = note.record().id;
+            let lost = replica.with(|group, ctx| {
+                ctx.storage.forget(group.id, id);
+                group.lost(ctx, Class::Application, id)
+            });
+            assert!(lost);
+        }
+        assert_eq!(replica.used(Kind::Application, &story.bob), (0, 0));
+    }
+}
