@@ -510,8 +510,16 @@ impl Group {
         (!secrets.is_empty()).then(|| identity.sealer().seal(&place, &secrets.to_bytes()))
     }
 
-    /// Writes what is kept of the group besides its records.
+    /// Writes what is kept of the group besides its records. The first time that this is durable, the application is told
+    /// of the group, whichever save it was: the disk may have refused the earlier ones.
     fn save(&mut self, ctx: &mut Ctx<'_>) {
+        self.write_info(ctx);
+        if self.chain.is_some() && !self.joined {
+            self.commit(ctx, Commit::Group { group: self.id, request: None });
+        }
+    }
+
+    fn write_info(&mut self, ctx: &mut Ctx<'_>) {
         let Some(chain) = &self.chain else { return };
         let saved = Saved {
             root: self.root().der().to_vec(),
@@ -636,7 +644,6 @@ impl Group {
                 Timer::Judge => self.enforce(ctx, links),
                 Timer::Renew => self.renew(ctx),
                 Timer::SafetyNet => self.safety_net(ctx, links),
-                Timer::Save if !self.joined => self.save_membership(ctx),
                 Timer::Save => self.save(ctx),
                 Timer::Sync => self.resume_syncs(ctx, links),
                 Timer::Turn => self.look_at_turns(ctx, links),

@@ -209,6 +209,36 @@ fn disk_that_cannot_be_written_is_an_error() {
     });
 }
 
+/// Goal: a membership that is stored was told, and one that was told is stored, whichever write it was. Method: the disk
+/// refuses while somebody joins, and takes writes again at any moment.
+#[test]
+fn membership_that_a_disk_refused_is_told_when_it_is_stored() {
+    each_seed("membership_that_a_disk_refused_is_told_when_it_is_stored", 50, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let bob = world.native("bob");
+        world.await_opened(bob);
+        let invitation = world.invite_bearer(ada, group, 1, Duration::from_secs(3600));
+        world.host(bob).disk.fault = Some(StoreFault::ReadOnly);
+        assert_eq!(world.join(bob, invitation), Ok(group), "the disk is not waited for");
+        let moment = world.chance.within(0..10_000);
+        world.run_for(Duration::from_millis(moment));
+        let told = |event: &Event| matches!(event, Event::Group(_));
+        assert!(!world.has_event(bob, told), "nothing is stored");
+        world.host(bob).disk.fault = None;
+        let later = world.chance.within(0..120_000);
+        world.run_for(Duration::from_millis(later));
+        let told = world.has_event(bob, told);
+        assert!(told || later < 40_000, "it is written again");
+        world.crash(bob);
+        world.start(bob);
+        world.await_opened(bob);
+        let groups = world.ask(bob, Command::Groups);
+        let Ok(Reply::Groups(groups)) = groups else { panic!("groups answered {groups:?}") };
+        assert_eq!(!groups.is_empty(), told, "what is stored was told");
+    });
+}
+
 #[test]
 fn everything_is_there_after_everybody_was_killed() {
     each_seed("everything_is_there_after_everybody_was_killed", 50, |world| {

@@ -19,6 +19,7 @@ use crate::storage::{Class, Commit};
 use crate::time::WallTime;
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
+use std::mem;
 use std::time::Duration;
 
 /// How long a join looks for somebody who can let us in. Guess: twice what attempts that hang take, and less than the
@@ -76,7 +77,7 @@ impl Group {
         group.roll.choose(chain.clone(), 0);
         group.chain = Some(chain);
         group.ready = true;
-        group.save(ctx);
+        group.write_info(ctx);
         group.commit(ctx, Commit::Group { group: group.id, request: Some(request) });
         let properties = group.properties();
         group.publish_properties(ctx, &properties, None)?;
@@ -222,20 +223,11 @@ impl Group {
         self.joining = None;
         // Whom we let in from now on we renew.
         self.timers.set(Timer::Renew, ctx.now.mono);
-        self.save_membership(ctx);
+        self.save(ctx);
         // Not when it is durable: after a crash before that the invitation is good for the same membership, and who waits
         // for the disk sees its first record later.
         let result = Ok(Reply::Group(self.info()));
         ctx.out.push_back(Output::Done { request, result });
-    }
-
-    /// Writes our membership; the application is told when it is durable.
-    pub(super) fn save_membership(&mut self, ctx: &mut Ctx<'_>) {
-        if self.chain.is_none() {
-            return;
-        }
-        self.save(ctx);
-        self.commit(ctx, Commit::Group { group: self.id, request: None });
     }
 
     /// The disk refused the membership: we are a member until we end, and try again.
@@ -320,12 +312,14 @@ impl Group {
 
     /// The membership is durable.
     pub(crate) fn joined(&mut self, ctx: &mut Ctx<'_>, request: Option<RequestId>) {
-        self.joined = true;
+        let before = mem::replace(&mut self.joined, true);
         if let Some(request) = request {
             let result = Ok(Reply::Group(self.info()));
             ctx.out.push_back(Output::Done { request, result });
         }
-        self.tell_group(ctx);
+        if !before {
+            self.tell_group(ctx);
+        }
     }
 
     /// Tells what the group is now. Nothing before our membership is durable: that is told by this event.
