@@ -83,9 +83,45 @@ impl<C> minicbor::Encode<C> for Address {
     }
 }
 
-impl<'b, C> minicbor::Decode<'b, C> for Address {
+/// Decodes a list of addresses, without those of a kind that only later versions know. An address alone is not decodable:
+/// whoever reads one has to say what becomes of such a kind.
+pub(crate) fn decode_known<C>(
+    d: &mut minicbor::Decoder<'_>,
+    _: &mut C,
+) -> Result<Vec<Address>, minicbor::decode::Error> {
+    let known = d.array_iter::<Known>()?.filter_map(|it| it.map(|Known(it)| it).transpose());
+    known.collect()
+}
+
+/// The same of lists of them.
+pub(crate) fn decode_known_lists<C>(
+    d: &mut minicbor::Decoder<'_>,
+    _: &mut C,
+) -> Result<Vec<Vec<Address>>, minicbor::decode::Error> {
+    struct List(Vec<Address>);
+    impl<'b, C> minicbor::Decode<'b, C> for List {
+        fn decode(
+            d: &mut minicbor::Decoder<'b>,
+            c: &mut C,
+        ) -> Result<Self, minicbor::decode::Error> {
+            decode_known(d, c).map(Self)
+        }
+    }
+    d.array_iter::<List>()?.map(|list| list.map(|List(list)| list)).collect()
+}
+
+/// An address, or what is none to this version.
+struct Known(Option<Address>);
+
+impl<'b, C> minicbor::Decode<'b, C> for Known {
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        d.str()?.parse().map_err(|_| minicbor::decode::Error::message("not an address"))
+        let start = d.position();
+        if let Ok(text) = d.str() {
+            return Ok(Self(text.parse().ok()));
+        }
+        d.set_position(start);
+        d.skip()?;
+        Ok(Self(None))
     }
 }
 

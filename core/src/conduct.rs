@@ -19,7 +19,7 @@ use crate::limits::{
     WORDS_SPARE,
 };
 use crate::time::Time;
-use crate::wire::kind;
+use crate::wire::kind::{self, Kind};
 
 /// Milliseconds in a second: penance is done at the pace of time.
 const MS_PER_SECOND: u64 = 1_000;
@@ -44,7 +44,7 @@ impl Default for Conduct {
 
 impl Conduct {
     /// Takes note of a message that is not bulk. Whether it is to be looked at.
-    pub(crate) fn hear(&mut self, now: Time, peer: PeerId, kind: u8) -> Result<bool, Misbehaved> {
+    pub(crate) fn hear(&mut self, now: Time, peer: PeerId, kind: Kind) -> Result<bool, Misbehaved> {
         if matches!(kind, kind::SIGNAL | kind::CARRY) {
             let heard = self.signals.over(now, peer, SIGNALS_SPARE - 1) == 0;
             if heard {

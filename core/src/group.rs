@@ -44,7 +44,7 @@ mod waste;
 mod withheld;
 mod writing;
 
-use crate::address::Address;
+use crate::address::{self, Address};
 use crate::cert::{self, CertError, Certificate, VerifiedChain};
 use crate::error::Misbehaved;
 use crate::id::{GroupId, NodeId, PeerId, RecordId, RootPin};
@@ -64,7 +64,8 @@ use crate::roll::{Roll, Standing};
 use crate::sealed::Secrets;
 use crate::storage::{self, Class, Commit};
 use crate::time::{Place, Time, Timers, WallTime};
-use crate::wire::{self, kind};
+use crate::wire;
+use crate::wire::kind::{self, Kind};
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -299,7 +300,7 @@ struct Saved {
     ready: bool,
     #[n(5)]
     peer_time_shift: i64,
-    #[n(6)]
+    #[cbor(n(6), decode_with = "address::decode_known_lists")]
     known: Vec<Vec<Address>>,
     /// With lives in milliseconds.
     #[n(8)]
@@ -664,13 +665,13 @@ impl Group {
         ctx: &mut Ctx<'_>,
         links: &mut Links,
         link: LinkId,
-        message: &Bytes,
+        kind: Kind,
         body: &Bytes,
     ) -> Result<Option<Verdict>, Misbehaved> {
         let Some(slot) = self.slots.get(&link) else { return Ok(None) };
         let state = slot.state;
         let neighbour = state == SlotState::Neighbour;
-        match (message[0], state) {
+        match (kind, state) {
             (kind::OPENED, SlotState::Opening) => self.on_opened(ctx, links, link, body)?,
             (kind::NOT_OPENED, SlotState::Opening) => self.on_not_opened(ctx, links, link),
             (kind::REDEEM, SlotState::Opened | SlotState::Guest) => {
@@ -688,7 +689,9 @@ impl Group {
             (kind::LOOK, SlotState::Opened | SlotState::Guest) => {
                 self.on_look(ctx, links, link, body)?;
             }
-            (kind::SHOWN, _) if self.looks_on(link) => self.on_shown(ctx, links, link, body)?,
+            // It was on its way when we became a neighbour of its sender.
+            (kind::LOOK, _) if slot.welcomed_ahead => {}
+            (kind::SHOWN, _) if slot.looks > 0 => self.on_shown(ctx, links, link, body)?,
             (kind::GRANTED, SlotState::Redeeming) => self.on_granted(ctx, links, link, body)?,
             (kind::NOT_GRANTED, SlotState::Redeeming) => {
                 self.on_not_granted(ctx, links, link, body)?;
@@ -729,14 +732,18 @@ impl Group {
                 return self.on_signal(ctx, links, link, body).map(Some);
             }
             // What was under way when the neighbourhood ended is normal.
+            (kind::BEAT | kind::DISCONNECT, _) if state.was_neighbour() => {}
+            (bulk, _) if bulk.is_bulk() && state.was_neighbour() => {}
+            (kind::REFUSE, SlotState::Refused) => {}
+            // Whoever sends it takes us for a member or a guest, and we cannot say so yet, or no longer.
             (
-                kind::FLOOD..=kind::SYNC_END | kind::GIVEN..=kind::REQUEST,
-                SlotState::Idle | SlotState::Refused | SlotState::Connecting,
+                kind::SIGNAL,
+                SlotState::Opened
+                | SlotState::Redeeming
+                | SlotState::Connecting
+                | SlotState::Refused,
             ) => {}
-            (kind::REFUSE, SlotState::Refused) | (kind::SIGNAL | kind::DISCONNECT, _) => {}
-            (known, _) if known <= kind::REQUEST => return Err(Misbehaved::Unexpected),
-            // A later version's.
-            _ => {}
+            _ => return Err(Misbehaved::Unexpected),
         }
         Ok(None)
     }
@@ -788,7 +795,7 @@ impl Group {
         ctx: &mut Ctx<'_>,
         links: &mut Links,
         link: LinkId,
-        kind: u8,
+        kind: Kind,
         body: &impl Encode<()>,
     ) {
         if let Some(slot) = self.slots.get(&link) {

@@ -27,7 +27,8 @@ use crate::reach::signals::{Over, Ways};
 use crate::record::{Record, RecordType, Signed};
 use crate::storage::Storage;
 use crate::time::{Now, Time};
-use crate::wire::{self, Message, kind};
+use crate::wire::kind::{self, Kind};
+use crate::wire::{self, Message};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -675,14 +676,16 @@ impl Node {
     // --- messages --------------------------------------------------------------------------------------
 
     fn message(&mut self, link: LinkId, message: &Bytes) -> Result<(), Misbehaved> {
-        let &kind = message.first().ok_or(Misbehaved::BadMessage)?;
-        if !kind::is_bulk(message)
+        let &number = message.first().ok_or(Misbehaved::BadMessage)?;
+        // A later version's: nothing is done for it, so that it costs nobody anything.
+        let Some(kind) = Kind::of(number) else { return Ok(()) };
+        if !kind::is_bulk(kind, message)
             && let Some(ready) = self.links.ready(link)
             && !self.conduct.hear(self.now.mono, ready.peer, kind)?
         {
             return Ok(());
         }
-        if kind >= kind::FIRST_OF_GRAPH {
+        if kind.is_of_graph() {
             return self.graph_message(link, kind, message);
         }
         let body = &message[1..];
@@ -706,10 +709,15 @@ impl Node {
                     _ => self.tables.rise(link, body)?,
                 }
             }
-            kind::SEATS => self.seats(link, body)?,
-            kind::CARRY => self.carried(link, body)?,
-            // A pong has done its work by arriving; other kinds are a later version's.
-            _ => {}
+            kind::SEATS if self.has_rendezvous(link) => self.seats(link, body)?,
+            kind::CARRY if self.has_rendezvous(link) => self.carried(link, body)?,
+            // Seats move to another link to the same node, which may be one that the node with the table dialled.
+            kind::SIT | kind::CARRY | kind::RISE if self.config.rendezvous => {}
+            kind::SEATS | kind::CARRY
+                if self.links.ready(link).is_some_and(|ready| ready.rendezvous) => {}
+            // It has done its work by arriving.
+            kind::PONG => {}
+            _ => return Err(Misbehaved::Unexpected),
         }
         Ok(())
     }
@@ -719,7 +727,12 @@ impl Node {
         self.links.get(link).is_some_and(|link| link.initiator)
     }
 
-    fn graph_message(&mut self, link: LinkId, kind: u8, message: &Bytes) -> Result<(), Misbehaved> {
+    fn graph_message(
+        &mut self,
+        link: LinkId,
+        kind: Kind,
+        message: &Bytes,
+    ) -> Result<(), Misbehaved> {
         let (slot, body) = wire::slot_of(message)?;
         if kind == kind::OPEN {
             return self.asked_to_open(link, slot, &body);
@@ -727,7 +740,7 @@ impl Node {
         // A graph that ended meanwhile is normal.
         let Some(id) = self.links.group_at(link, slot) else { return Ok(()) };
         let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
-        let verdict = group.message(&mut ctx!(self), &mut self.links, link, message, &body)?;
+        let verdict = group.message(&mut ctx!(self), &mut self.links, link, kind, &body)?;
         if group.is_abandoned() {
             self.forget_group(id);
         }

@@ -89,14 +89,12 @@ impl Standing {
 }
 
 /// Why a membership was revoked.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, minicbor::Encode, minicbor::Decode,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, minicbor::Encode)]
 #[cbor(index_only)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Reason {
-    /// Not said.
+    /// Not said, or said by a later version in a way that this one does not know.
     #[n(0)]
     Unspecified,
     /// Its key is in other hands.
@@ -114,6 +112,19 @@ pub enum Reason {
     /// The invitation by which it came had no uses left.
     #[n(5)]
     UsedUp,
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for Reason {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Ok(match d.u64()? {
+            1 => Self::KeyLost,
+            2 => Self::Misconduct,
+            3 => Self::Left,
+            4 => Self::Superseded,
+            5 => Self::UsedUp,
+            _ => Self::Unspecified,
+        })
+    }
 }
 
 /// The certificates of a group, and what has become of them.

@@ -5,12 +5,16 @@
 //!           rest    the message, or a part of it
 //!
 //! message   1 byte  kind, see `kind.rs`
-//!           2 bytes slot, big endian: which graph of this link; only for kinds of 32 and above
+//!           2 bytes slot, big endian: which graph of this link; only for kinds of a graph, those below 128
 //!           rest    body: CBOR, integer keys; words in a row for announcements, requests and signals
 //! ```
 //!
 //! Before the handshake is complete a message is one of Noise's, without kind. On a link that a third party carries,
-//! each frame is sealed after it. Unknown kinds and unknown fields are skipped, so that later versions can add both.
+//! each frame is sealed after it.
+//!
+//! **What later versions may add** without being asked: kinds of message, fields, bytes behind a body, reasons of a
+//! refusal or a revocation, kinds of address. All of these are skipped, and nobody is blamed. A *known* kind that the
+//! state of its link or graph does not allow is [`Misbehaved::Unexpected`].
 //!
 //! The kinds of message stand in `kind.rs`, what is in them in `link.rs` (outside any graph), `graph.rs` (neighbours),
 //! `joining.rs` (newcomers), `records.rs` and `signal.rs`.
@@ -20,13 +24,14 @@ use minicbor::{Decode, Encode};
 
 mod graph;
 mod joining;
-pub(crate) mod kind;
+pub mod kind;
 mod link;
 mod records;
 mod signal;
 
 pub(crate) use graph::*;
 pub(crate) use joining::*;
+use kind::Kind;
 pub use kind::{carries_records, kind_name};
 pub(crate) use link::*;
 pub(crate) use records::*;
@@ -45,8 +50,8 @@ pub(crate) const LAST: u8 = 2;
 pub(crate) struct Message(Bytes);
 
 impl Message {
-    pub(crate) const PING: Self = Self(Bytes::from_static(&[WHOLE, kind::PING]));
-    pub(crate) const PONG: Self = Self(Bytes::from_static(&[WHOLE, kind::PONG]));
+    pub(crate) const PING: Self = Self(Bytes::from_static(&[WHOLE, kind::PING.number()]));
+    pub(crate) const PONG: Self = Self(Bytes::from_static(&[WHOLE, kind::PONG.number()]));
 
     /// A message of the handshake, or any other that is encoded.
     pub(crate) fn of(encoded: &[u8]) -> Self {
@@ -70,18 +75,18 @@ pub(crate) fn encode(body: &impl Encode<()>) -> Vec<u8> {
 }
 
 /// Encodes a message outside any graph.
-pub(crate) fn message(kind: u8, body: &impl Encode<()>) -> Message {
-    debug_assert!(kind < kind::FIRST_OF_GRAPH);
-    let mut bytes = vec![WHOLE, kind];
+pub(crate) fn message(kind: Kind, body: &impl Encode<()>) -> Message {
+    debug_assert!(!kind.is_of_graph());
+    let mut bytes = vec![WHOLE, kind.number()];
     minicbor::encode(body, &mut bytes).expect("a vector takes everything");
     Message(bytes.into())
 }
 
 /// Encodes a message of a graph.
-pub(crate) fn graph_message(kind: u8, slot: u16, body: &impl Encode<()>) -> Message {
-    debug_assert!(kind >= kind::FIRST_OF_GRAPH);
+pub(crate) fn graph_message(kind: Kind, slot: u16, body: &impl Encode<()>) -> Message {
+    debug_assert!(kind.is_of_graph());
     let [high, low] = slot.to_be_bytes();
-    let mut bytes = vec![WHOLE, kind, high, low];
+    let mut bytes = vec![WHOLE, kind.number(), high, low];
     minicbor::encode(body, &mut bytes).expect("a vector takes everything");
     Message(bytes.into())
 }

@@ -1,5 +1,5 @@
 //! What kinds of messages are on the wires, and how many bytes of each.
-use peergraph_core::wire::kind_name;
+use peergraph_core::wire::kind::{Kind, kind_name};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -22,9 +22,6 @@ pub(crate) struct Saying {
     pub(crate) graph: Option<u16>,
 }
 
-/// Kinds from here on are of a graph: its number follows.
-const FIRST_OF_GRAPH: u8 = 32;
-
 impl Saying {
     pub(crate) fn new(sealed: bool, initiator: bool) -> Self {
         Self { sealed, handshake: if initiator { 2 } else { 1 }, kind: None, graph: None }
@@ -38,7 +35,7 @@ impl Saying {
         }
         let said = if self.handshake > 0 { HANDSHAKE } else { message.first().map_or(0, |&k| k) };
         if let (&[kind, high, low, ..], None, 0) = (message, self.kind, self.handshake)
-            && kind >= FIRST_OF_GRAPH
+            && Kind::of(kind).is_some_and(Kind::is_of_graph)
         {
             self.graph = Some(u16::from_be_bytes([high, low]));
         }

@@ -17,6 +17,7 @@ use peergraph_core::limits::{FRAME_BYTES_MAX, PAGE_MAX};
 use peergraph_core::record::{Record, RecordType, Signed};
 use peergraph_core::stored;
 use peergraph_core::time::WallTime;
+use peergraph_core::wire::kind::{self, Kind};
 use std::time::Duration;
 
 pub use pretence::Pretence;
@@ -114,17 +115,6 @@ impl Act {
 /// Bytes of records and of ids that a frame has room for.
 const FRAME_ROOM: usize = FRAME_BYTES_MAX - 16;
 
-/// Kinds of messages, as `core/src/wire.rs` numbers them.
-const PING: u8 = 1;
-const CONNECT: u8 = 35;
-const DISCONNECT: u8 = 38;
-const FLOOD: u8 = 42;
-const ACK: u8 = 43;
-const SYNC: u8 = 44;
-const SIGNAL: u8 = 47;
-const GIVEN: u8 = 48;
-const ANNOUNCE: u8 = 49;
-const REQUEST: u8 = 50;
 /// The class of what applications publish, as syncs number it.
 const APPLICATION: u8 = 2;
 /// Heads of CBOR: an array of up to 23 items, one of many, a map of one, of two, of three, false, true, a number of 8 bytes.
@@ -151,13 +141,13 @@ fn named(id: RecordId, version: u64) -> Vec<u8> {
 }
 
 /// A message of a graph, in one frame.
-fn message(kind: u8, slot: u16, body: &[u8]) -> Bytes {
-    Bytes::from([&[0, kind][..], &slot.to_be_bytes(), body].concat())
+fn message(kind: Kind, slot: u16, body: &[u8]) -> Bytes {
+    Bytes::from([&[0, kind.number()][..], &slot.to_be_bytes(), body].concat())
 }
 
 /// A record on its way.
 fn flood(slot: u16, record: &Signed) -> Bytes {
-    message(FLOOD, slot, &[&[ARRAY | 1][..], &byte_string(record.bytes())].concat())
+    message(kind::FLOOD, slot, &[&[ARRAY | 1][..], &byte_string(record.bytes())].concat())
 }
 
 /// Asks for a record of which one has no version.
@@ -170,7 +160,7 @@ fn flood_often(slot: u16, record: &Signed) -> Bytes {
     let record = byte_string(record.bytes());
     let count = (FRAME_ROOM / record.len()).clamp(1, PAGE_MAX);
     let length = u16::try_from(count).expect("a page is short").to_be_bytes();
-    message(FLOOD, slot, &[&[LONG_ARRAY], &length[..], &record.repeat(count)].concat())
+    message(kind::FLOOD, slot, &[&[LONG_ARRAY], &length[..], &record.repeat(count)].concat())
 }
 
 /// A signal from a node of `who` to another. The names that it gives are the liar's to choose, the signature is its own.
@@ -188,7 +178,7 @@ fn signal(
     let signature = who.sign(Domain::Signal, &signed);
     let origin = [&who.public_key().as_bytes()[..], nonce.as_bytes(), &signature].concat();
     let body = [&words[..], &number, &[0], &origin, offer].concat();
-    message(SIGNAL, slot, &body)
+    message(kind::SIGNAL, slot, &body)
 }
 
 /// A new record made from another one.
@@ -357,19 +347,19 @@ impl World {
         let me = self.hosts[host].peer_id();
         let any = RecordId::new(me, crate::story::kind().as_str(), self.chance.any());
         let version = self.hosts[host].clock.wall(self.now).0 << 16;
-        let named = |kind: u8| {
+        let named = |kind: Kind| {
             let items = [&[MAP_OF_ONE, 0, ARRAY | 1][..], &named(any, version)].concat();
             message(kind, slot, &items)
         };
         let frame = match act {
             Act::Garbage => garbage(&mut self.chance),
             Act::Nonsense => {
-                let kind = self.chance.within(32..56) as u8;
-                message(kind, slot, &garbage(&mut self.chance))
+                let kinds: Vec<Kind> = Kind::all().filter(|kind| kind.is_of_graph()).collect();
+                message(*self.chance.of(&kinds), slot, &garbage(&mut self.chance))
             }
-            Act::Announce => named(ANNOUNCE),
-            Act::Acknowledge => named(ACK),
-            Act::Request => message(REQUEST, slot, &wish(any)),
+            Act::Announce => named(kind::ANNOUNCE),
+            Act::Acknowledge => named(kind::ACK),
+            Act::Request => message(kind::REQUEST, slot, &wish(any)),
             Act::Equivocate => {
                 let Some(own) = self.own_record(host) else { return false };
                 let content = |text: &'static [u8]| Record {
@@ -394,10 +384,10 @@ impl World {
                 let Some(chain) = self.anothers_chain(host, group) else { return false };
                 // It leaves first: only who is no neighbour asks to become one.
                 let leaving = [MAP_OF_THREE, 0, 1, 1, ARRAY, 2, ARRAY];
-                self.inject(host, to, message(DISCONNECT, slot, &leaving));
+                self.inject(host, to, message(kind::DISCONNECT, slot, &leaving));
                 let (chain, lonely) = (byte_string(&chain), [1, ARRAY, 2, FALSE]);
                 let body = [&[MAP_OF_THREE, 0][..], &chain, &lonely].concat();
-                message(CONNECT, slot, &body)
+                message(kind::CONNECT, slot, &body)
             }
             Act::Waste => {
                 let Some(own) = self.own_record(host) else { return false };
@@ -406,7 +396,7 @@ impl World {
             Act::Insist => {
                 let Some(own) = self.own_record(host) else { return false };
                 let wish = wish(own.id);
-                message(REQUEST, slot, &wish.repeat((FRAME_ROOM / wish.len()).min(PAGE_MAX)))
+                message(kind::REQUEST, slot, &wish.repeat((FRAME_ROOM / wish.len()).min(PAGE_MAX)))
             }
             Act::Chatter => {
                 let [nobody, attempt] = [(); 2].map(|()| self.chance.any());
@@ -417,10 +407,10 @@ impl World {
                 let ends = (NodeId::of(me, nonce), NodeId(nobody));
                 signal(slot, &who, (group, nonce), ends, attempt, b"let me in")
             }
-            Act::Pester => Bytes::from_static(&[0, PING]),
-            Act::Nag => message(REQUEST, slot, &[]),
-            Act::Hollow => message(SYNC, slot, &[MAP_OF_TWO, 0, APPLICATION, 1, TRUE]),
-            Act::Promise => message(GIVEN, slot, &[MAP_OF_TWO, 0, APPLICATION, 1, TRUE]),
+            Act::Pester => Bytes::from_static(const { &[0, kind::PING.number()] }),
+            Act::Nag => message(kind::REQUEST, slot, &[]),
+            Act::Hollow => message(kind::SYNC, slot, &[MAP_OF_TWO, 0, APPLICATION, 1, TRUE]),
+            Act::Promise => message(kind::GIVEN, slot, &[MAP_OF_TWO, 0, APPLICATION, 1, TRUE]),
             Act::Pretend(pretence) => {
                 let Some(record) = self.pretence(host, group, pretence, version) else {
                     return false;

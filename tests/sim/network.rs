@@ -14,6 +14,7 @@ use peergraph_core::address::Address;
 use peergraph_core::id::GroupId;
 use peergraph_core::io::{Dial, Input, LinkId, LinkInfo, LookupFault, Transport};
 use peergraph_core::limits::BUFFERED_LOW_BYTES;
+use peergraph_core::wire::kind;
 
 /// Bytes on a wire beside each frame: IP, UDP, DTLS, SCTP headers.
 pub const OVERHEAD_BYTES: u64 = 90;
@@ -24,12 +25,6 @@ const REPORT_AFTER_BYTES: u32 = 32 * 1024;
 const DIAL_TIMEOUT: u64 = 5_000_000;
 /// Length of a simulated offer or answer. Bytes. Measured: Chromium's are under 1 KiB.
 const SDP_BYTES: usize = 512;
-/// The kind of message by which a node is refused, as `core/src/wire.rs` numbers it.
-const REFUSE: u8 = 37;
-/// That by which two ends compare their stores.
-const SYNC: u8 = 44;
-/// That of an offer or answer which members carry.
-const SIGNAL: u8 = 47;
 
 /// What the network between hosts is like.
 #[derive(Clone, Copy, Debug)]
@@ -518,9 +513,9 @@ impl World {
         w.ends[side].low_armed |= arm;
         let low_at = now + w.micros(backlog.saturating_sub(BUFFERED_LOW_BYTES as u64)) + 1;
         let dead = w.dead;
-        let (kind, ended) = w.ends[side].saying.frame(&bytes);
-        self.kinds.add(kind, ended, length);
-        if kind == SYNC && w.comparing.replace(side) != Some(side) {
+        let (said, ended) = w.ends[side].saying.frame(&bytes);
+        self.kinds.add(said, ended, length);
+        if said == kind::SYNC.number() && w.comparing.replace(side) != Some(side) {
             w.turns += 1;
         }
         if arm {
@@ -541,7 +536,7 @@ impl World {
                 self.counts.control_bytes += length;
             }
         }
-        let heard = kind != REFUSE || !self.hosts[to].heedless;
+        let heard = said != kind::REFUSE.number() || !self.hosts[to].heedless;
         if !dead && heard {
             let bytes = self.adversary.tamper(&mut self.chance, bytes);
             self.at(arrival, Pending::Frame { wire, side: 1 - side, bytes });
@@ -556,7 +551,9 @@ impl World {
             return;
         }
         if let Some(link) = end.link {
-            if self.hosts[end.host as HostId].swallows_signals && bytes.starts_with(&[0, SIGNAL]) {
+            if self.hosts[end.host as HostId].swallows_signals
+                && bytes.starts_with(&[0, kind::SIGNAL.number()])
+            {
                 return;
             }
             self.hosts[end.host as HostId].traffic.1 += bytes.len() as u64;

@@ -13,7 +13,7 @@ use super::presence::Said;
 use super::presence::check_life;
 use super::signature::Claim;
 use super::{Group, Timer};
-use crate::address::Address;
+use crate::address::{self, Address};
 use crate::error::BadRecord;
 use crate::id::{Digest, NodeId, NodeNonce, PeerId, RecordId};
 use crate::limits;
@@ -49,10 +49,10 @@ struct Says {
     /// Its own id where it holds the signature.
     #[n(1)]
     signature: NodeId,
-    #[n(2)]
+    #[cbor(n(2), decode_with = "address::decode_known")]
     addresses: Vec<Address>,
     /// Nodes at which it can be met, where it cannot be dialled.
-    #[n(3)]
+    #[cbor(n(3), decode_with = "address::decode_known")]
     rendezvous: Vec<Address>,
     /// End of the chain of its beats, where it holds the signature.
     #[n(4)]

@@ -64,6 +64,8 @@ pub(super) struct Slot {
     pub(super) proved_ahead: bool,
     /// Whether we became its neighbour with the membership that we granted: its `CONNECT` is still to come.
     pub(super) welcomed_ahead: bool,
+    /// Questions of ours what an invitation is about that are not answered.
+    pub(super) looks: u32,
     /// Records that it does not let in, by short id.
     pub(super) declined: BTreeSet<u64>,
     /// Records of which it has a version that we do not let in: which.
@@ -100,6 +102,11 @@ pub(crate) enum SlotState {
 impl SlotState {
     pub(super) fn is_member(self) -> bool {
         matches!(self, Self::Idle | Self::Neighbour)
+    }
+
+    /// Whether both ends were neighbours, or may have been, and are none.
+    pub(super) fn was_neighbour(self) -> bool {
+        matches!(self, Self::Idle | Self::Refused | Self::Connecting)
     }
 
     pub(super) fn carries_signals(self) -> bool {
@@ -597,7 +604,9 @@ fn refusal(reason: Reason) -> Outcome {
     match reason {
         Reason::Busy | Reason::LeastUseful | Reason::Leaving => Outcome::Full,
         Reason::Duplicate => Outcome::Same,
-        Reason::NotStanding | Reason::NotAdmitted | Reason::PutOff => Outcome::NotAccepted,
+        Reason::NotStanding | Reason::NotAdmitted | Reason::PutOff | Reason::Unknown => {
+            Outcome::NotAccepted
+        }
     }
 }
 
@@ -627,6 +636,7 @@ impl Slot {
             turned_away: false,
             proved_ahead: false,
             welcomed_ahead: false,
+            looks: 0,
             declined: BTreeSet::new(),
             refused: BTreeMap::new(),
             in_vain: InVain::default(),

@@ -42,7 +42,7 @@ struct Presence {
     /// With the peer id it makes the node's id: nobody says of another's node that it is here.
     #[n(0)]
     nonce: NodeNonce,
-    #[n(1)]
+    #[cbor(n(1), decode_with = "crate::address::decode_known")]
     addresses: Vec<crate::address::Address>,
 }
 

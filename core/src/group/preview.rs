@@ -188,12 +188,10 @@ impl Group {
             Named::Key(key) => (Some(key), None),
             Named::Record(id) => (None, Some(id)),
         };
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.looks = slot.looks.saturating_add(1);
+        }
         self.send(ctx, links, link, kind::LOOK, &Look { key, id, inviter });
-    }
-
-    /// Whether we asked over this link, and are not answered.
-    pub(super) fn looks_on(&self, link: LinkId) -> bool {
-        self.joining.as_ref().is_some_and(|joining| joining.preview.asked.contains(&link))
     }
 
     /// Nothing more comes over this link.
@@ -379,7 +377,11 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let shown: Shown = wire::decode(body)?;
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.looks = slot.looks.saturating_sub(1);
+        }
         self.look_no_more_on(link);
+        // Nobody may want to know it any longer.
         let Some(Joining { preview, .. }) = &self.joining else { return Ok(()) };
         let Some(what) = preview.what else { return Ok(()) };
         if shown.records.len() > RECORDS_MAX {

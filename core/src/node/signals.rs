@@ -25,9 +25,9 @@ impl Node {
         links.filter(|&id| self.links.ready(id).is_some_and(|ready| ready.rendezvous)).collect()
     }
 
-    /// Whether we took seats at the other end of a link. Whoever else names a table would learn from the answer that we are
+    /// Whether we take seats at the other end of a link. Whoever else names a table would learn from the answer that we are
     /// in its group.
-    fn sits_at(&self, via: LinkId) -> bool {
+    pub(super) fn has_rendezvous(&self, via: LinkId) -> bool {
         let ours = self.links.get(via).is_some_and(|link| link.initiator);
         ours && self.links.ready(via).is_some_and(|ready| ready.rendezvous)
     }
@@ -43,9 +43,7 @@ impl Node {
         if seats.len() > limits::PAGE_MAX || apart.len() > limits::PAGE_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        let Some(id) = self.group_of_table(table).filter(|_| self.sits_at(via)) else {
-            return Ok(());
-        };
+        let Some(id) = self.group_of_table(table) else { return Ok(()) };
         if let Some(group) = self.groups.get_mut(&id) {
             group.trace.named(seats.len());
         }
@@ -88,7 +86,7 @@ impl Node {
         if signal.len() > limits::SIGNAL_BYTES_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        if self.sits_at(via) && self.group_of_table(table).is_some() {
+        if self.group_of_table(table).is_some() {
             self.signal_from(Over::Table { via, table, seat }, seat, attempt, signal.into());
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! Who is a neighbour in a graph: opening it on a link, connecting, refusing, disconnecting.
-use crate::address::Address;
+use crate::address::{self, Address};
 use crate::id::{Digest, GroupId, NodeId, PeerId};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use sha2::Sha256;
 
 /// Asks for a graph on this link; or says that it is there.
@@ -21,7 +21,7 @@ pub(crate) struct Connect {
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) chain: Vec<u8>,
     /// Where the sender can be dialled.
-    #[n(1)]
+    #[cbor(n(1), decode_with = "address::decode_known")]
     pub(crate) addresses: Vec<Address>,
     /// Whether the sender has no neighbour: room is made for it.
     #[n(2)]
@@ -37,7 +37,7 @@ pub(crate) struct Connect {
 pub(crate) struct Welcome {
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) chain: Vec<u8>,
-    #[n(1)]
+    #[cbor(n(1), decode_with = "address::decode_known")]
     pub(crate) addresses: Vec<Address>,
     #[n(2)]
     pub(crate) referrals: Vec<Referral>,
@@ -75,30 +75,54 @@ impl Refuse {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     /// As many neighbours as allowed.
-    #[n(0)]
     Busy,
     /// The sender closes.
-    #[n(1)]
     Leaving,
     /// Too many neighbours, and this one was the least useful.
-    #[n(2)]
     LeastUseful,
     /// Another link joins the two nodes already.
-    #[n(3)]
     Duplicate,
     /// The other end's membership was revoked, or has ended.
-    #[n(4)]
     NotStanding,
     /// The sender's security provider does not let the other end in.
-    #[n(5)]
     NotAdmitted,
     /// It cannot say yet.
-    #[n(6)]
     PutOff,
+    /// What only a later version knows. It is never sent.
+    Unknown,
+}
+
+impl Reason {
+    /// Those that are sent, each in the place of its number.
+    const ALL: [Self; 7] = [
+        Self::Busy,
+        Self::Leaving,
+        Self::LeastUseful,
+        Self::Duplicate,
+        Self::NotStanding,
+        Self::NotAdmitted,
+        Self::PutOff,
+    ];
+}
+
+impl<C> Encode<C> for Reason {
+    fn encode<W: encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        e.u8(*self as u8)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Reason {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        let place = usize::try_from(d.u64()?).ok();
+        Ok(place.and_then(|place| Self::ALL.get(place).copied()).unwrap_or(Self::Unknown))
+    }
 }
 
 /// A node that one might connect to.
@@ -109,7 +133,7 @@ pub(crate) struct Referral {
     pub(crate) node: NodeId,
     #[n(1)]
     pub(crate) peer: PeerId,
-    #[n(2)]
+    #[cbor(n(2), decode_with = "address::decode_known")]
     pub(crate) addresses: Vec<Address>,
 }
 

@@ -1,90 +1,178 @@
-//! Kinds of message. Those from [`FIRST_OF_GRAPH`] on carry a slot.
+//! Every kind of message: number, name, owner, and whether it is bulk.
+//!
+//! A graph's kinds have numbers below [`FIRST_OF_NODE`] and carry a slot; the node's have the others. Both ranges are open:
+//! a message of a kind that is not in the table is a later version's, and is skipped. No number is ever given twice, and 0
+//! stays free.
 use super::{PART, WHOLE};
 
-pub(crate) const PING: u8 = 1;
-pub(crate) const PONG: u8 = 2;
-pub(crate) const SIT: u8 = 10;
-pub(crate) const SEATS: u8 = 11;
-pub(crate) const CARRY: u8 = 12;
-pub(crate) const RISE: u8 = 13;
-pub(crate) const FIRST_OF_GRAPH: u8 = 32;
-pub(crate) const OPEN: u8 = 32;
-pub(crate) const OPENED: u8 = 33;
-pub(crate) const NOT_OPENED: u8 = 34;
-pub(crate) const CONNECT: u8 = 35;
-pub(crate) const WELCOME: u8 = 36;
-pub(crate) const REFUSE: u8 = 37;
-pub(crate) const DISCONNECT: u8 = 38;
-pub(crate) const REDEEM: u8 = 39;
-pub(crate) const GRANTED: u8 = 40;
-pub(crate) const NOT_GRANTED: u8 = 41;
-pub(crate) const FLOOD: u8 = 42;
-pub(crate) const ACK: u8 = 43;
-pub(crate) const SYNC: u8 = 44;
-pub(crate) const WANT: u8 = 45;
-pub(crate) const SYNC_END: u8 = 46;
-pub(crate) const SIGNAL: u8 = 47;
-pub(crate) const GIVEN: u8 = 48;
-pub(crate) const ANNOUNCE: u8 = 49;
-pub(crate) const REQUEST: u8 = 50;
-pub(crate) const BEAT: u8 = 56;
-pub(crate) const ASK_PASSWORD: u8 = 57;
-pub(crate) const ANSWER_PASSWORD: u8 = 58;
-pub(crate) const PROVE_PASSWORD: u8 = 59;
-pub(crate) const DECLINE: u8 = 60;
-pub(crate) const LOOK: u8 = 61;
-pub(crate) const SHOWN: u8 = 62;
+/// The first number that belongs to the node, not to a graph of it.
+pub const FIRST_OF_NODE: u8 = 128;
 
 /// A message that names no record is shorter: its kind, a slot, the short id of one.
 const RECORD_NAMED_BYTES: usize = 1 + 2 + 8;
 
-/// Whether there are as many messages like this as there are records, or steps of a sync.
-pub(crate) fn is_bulk(message: &[u8]) -> bool {
-    let &[kind, ..] = message else { return false };
-    matches!(kind, FLOOD | ACK | ANNOUNCE | REQUEST | DECLINE | SYNC | WANT | GIVEN | SYNC_END)
-        && message.len() >= RECORD_NAMED_BYTES
+/// A kind of message that this version knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind(u8);
+
+/// What the table says of one kind.
+struct Row {
+    kind: Kind,
+    name: &'static str,
+    bulk: bool,
+    node: bool,
+}
+
+/// Reads the table: `NAME = number, "name for statistics"`, then `bulk` if there are as many messages like this as there
+/// are records, or steps of a sync. First the kinds of a graph, then those of the node.
+macro_rules! kinds {
+    (@is) => { false };
+    (@is bulk) => { true };
+    (
+        graph { $($(#[$graph_doc:meta])+ $graph:ident = $graph_number:literal, $graph_name:literal $(, $bulk:ident)?;)* }
+        node { $($(#[$node_doc:meta])+ $node:ident = $node_number:literal, $node_name:literal;)* }
+    ) => {
+        $($(#[$graph_doc])+ pub const $graph: Kind = Kind($graph_number);)*
+        $($(#[$node_doc])+ pub const $node: Kind = Kind($node_number);)*
+
+        const TABLE: &[Row] = &[
+            $(Row { kind: $graph, name: $graph_name, bulk: kinds!(@is $($bulk)?), node: false },)*
+            $(Row { kind: $node, name: $node_name, bulk: false, node: true },)*
+        ];
+    };
+}
+
+kinds! {
+    graph {
+        // --- who is a neighbour
+        /// Asks for a graph on this link.
+        OPEN = 1, "open";
+        /// The graph is there.
+        OPENED = 2, "opened";
+        /// No such graph, or none that is told of.
+        NOT_OPENED = 3, "not opened";
+        /// Asks to become a neighbour.
+        CONNECT = 4, "connect";
+        /// Accepts a neighbour.
+        WELCOME = 5, "welcome";
+        /// Refuses one.
+        REFUSE = 6, "refuse";
+        /// Ends a neighbourhood.
+        DISCONNECT = 7, "disconnect";
+        /// The holder of the graph signature lives.
+        BEAT = 8, "beat";
+        /// A connection signal on its way through the graph.
+        SIGNAL = 9, "signal";
+
+        // --- how a newcomer becomes a member
+        /// Redeems an invitation by link.
+        REDEEM = 16, "redeem";
+        /// The answer: a membership.
+        GRANTED = 17, "granted";
+        /// The answer: none.
+        NOT_GRANTED = 18, "not granted";
+        /// Begins to prove a password.
+        ASK_PASSWORD = 19, "ask password";
+        /// The member's half of that.
+        ANSWER_PASSWORD = 20, "answer password";
+        /// The newcomer's proof.
+        PROVE_PASSWORD = 21, "prove password";
+        /// Asks what an invitation is about.
+        LOOK = 22, "look";
+        /// The answer.
+        SHOWN = 23, "shown";
+
+        // --- records
+        /// Records.
+        FLOOD = 32, "flood", bulk;
+        /// What became of them.
+        ACK = 33, "ack", bulk;
+        /// Names records that can be requested.
+        ANNOUNCE = 34, "announce", bulk;
+        /// Requests some.
+        REQUEST = 35, "request", bulk;
+        /// Names records that the sender does not let in.
+        DECLINE = 36, "decline", bulk;
+        /// A step of the comparison of two stores.
+        SYNC = 37, "sync", bulk;
+        /// Asks for what that has found missing.
+        WANT = 38, "want", bulk;
+        /// That is given.
+        GIVEN = 39, "given", bulk;
+        /// The comparison is over.
+        SYNC_END = 40, "sync end", bulk;
+    }
+    node {
+        /// Asks for a sign of life.
+        PING = 128, "ping";
+        /// A sign of life.
+        PONG = 129, "pong";
+
+        // --- rendezvous
+        /// Takes, or keeps, a seat at a table.
+        SIT = 144, "sit";
+        /// Who else sits there.
+        SEATS = 145, "seats";
+        /// A connection signal to, or from, another seat.
+        CARRY = 146, "carry";
+        /// Frees a seat.
+        RISE = 147, "rise";
+    }
+}
+
+/// The table by number. A number that is given twice, or to the wrong owner, does not compile.
+static BY_NUMBER: [Option<&Row>; 256] = {
+    let mut rows = [None; 256];
+    let mut n = 0;
+    while n < TABLE.len() {
+        let row = &TABLE[n];
+        let number = row.kind.0 as usize;
+        assert!(number > 0 && rows[number].is_none(), "each number is given once");
+        assert!(row.node == (row.kind.0 >= FIRST_OF_NODE), "each owner has its range");
+        rows[number] = Some(row);
+        n += 1;
+    }
+    rows
+};
+
+impl Kind {
+    /// The kind of this number, unless only a later version knows it.
+    pub fn of(number: u8) -> Option<Self> {
+        BY_NUMBER[usize::from(number)].map(|row| row.kind)
+    }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.kind)
+    }
+
+    /// As it travels.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Whether it is of a graph, so that a slot follows.
+    pub const fn is_of_graph(self) -> bool {
+        self.0 < FIRST_OF_NODE
+    }
+
+    /// Whether there are as many messages of it as there are records, or steps of a sync.
+    pub fn is_bulk(self) -> bool {
+        BY_NUMBER[usize::from(self.0)].is_some_and(|row| row.bulk)
+    }
+}
+
+/// Whether a message of this kind is one of those that come with the records.
+pub(crate) fn is_bulk(kind: Kind, message: &[u8]) -> bool {
+    kind.is_bulk() && message.len() >= RECORD_NAMED_BYTES
 }
 
 /// What an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.
 pub fn carries_records(frame: &[u8]) -> bool {
-    matches!(frame, [WHOLE | PART, FLOOD, ..])
+    matches!(frame, [WHOLE | PART, kind, ..] if *kind == FLOOD.0)
 }
 
-/// What a kind of message is called, for statistics.
-pub fn kind_name(kind: u8) -> &'static str {
-    match kind {
-        PING => "ping",
-        PONG => "pong",
-        SIT => "sit",
-        SEATS => "seats",
-        CARRY => "carry",
-        RISE => "rise",
-        OPEN => "open",
-        OPENED => "opened",
-        NOT_OPENED => "not_opened",
-        CONNECT => "connect",
-        WELCOME => "welcome",
-        REFUSE => "refuse",
-        DISCONNECT => "disconnect",
-        REDEEM => "redeem",
-        GRANTED => "granted",
-        NOT_GRANTED => "not_granted",
-        FLOOD => "flood",
-        ACK => "ack",
-        SYNC => "sync",
-        WANT => "want",
-        SYNC_END => "sync_end",
-        SIGNAL => "signal",
-        GIVEN => "given",
-        ANNOUNCE => "announce",
-        REQUEST => "request",
-        BEAT => "beat",
-        ASK_PASSWORD => "ask password",
-        ANSWER_PASSWORD => "answer password",
-        PROVE_PASSWORD => "prove password",
-        DECLINE => "decline",
-        LOOK => "look",
-        SHOWN => "shown",
-        _ => "other",
-    }
+/// What the kind of this number is called, for statistics.
+pub fn kind_name(number: u8) -> &'static str {
+    BY_NUMBER[usize::from(number)].map_or("other", |row| row.name)
 }

@@ -1,5 +1,6 @@
 //! How records travel: floods, acknowledgements, announcements, requests, and the comparison of two stores.
-use super::{Message, WHOLE, kind};
+use super::kind::{self, Kind};
+use super::{Message, WHOLE};
 use crate::error::Misbehaved;
 use crate::id::RecordId;
 use crate::limits;
@@ -135,9 +136,9 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<impl Iterator<Item = Announc
     Ok(decode_announce(body)?.0)
 }
 
-fn packed(kind: u8, slot: u16, body: impl Iterator<Item = u8>) -> Message {
+fn packed(kind: Kind, slot: u16, body: impl Iterator<Item = u8>) -> Message {
     let [high, low] = slot.to_be_bytes();
-    Message([WHOLE, kind, high, low].into_iter().chain(body).collect::<Vec<u8>>().into())
+    Message([WHOLE, kind.number(), high, low].into_iter().chain(body).collect::<Vec<u8>>().into())
 }
 
 /// Encodes a flood: an array of byte strings, each one record.
@@ -145,7 +146,7 @@ pub(crate) fn flood(slot: u16, records: &[Bytes]) -> Message {
     let size: usize = records.iter().map(|record| record.len() + 5).sum();
     let mut bytes = Vec::with_capacity(size + 9);
     let [high, low] = slot.to_be_bytes();
-    bytes.extend_from_slice(&[WHOLE, kind::FLOOD, high, low]);
+    bytes.extend_from_slice(&[WHOLE, kind::FLOOD.number(), high, low]);
     let mut encoder = Encoder::new(&mut bytes);
     let array = encoder.array(records.len() as u64);
     array.expect("a vector takes everything");
@@ -195,7 +196,7 @@ mod tests {
         }
         let message = request(0x0203, &announced);
         let message = message.bytes();
-        assert_eq!(message[..3], [kind::REQUEST, 2, 3]);
+        assert_eq!(message[..3], [kind::REQUEST.number(), 2, 3]);
         assert_eq!(decode_request(&message[3..]).unwrap().collect::<Vec<_>>(), announced);
     }
 

@@ -52,7 +52,7 @@ pub(crate) fn signal(slot: u16, signal: &Signal) -> Message {
     let Signal { from, to, attempt, number, hops, origin, signal } = signal;
     let [high, low] = slot.to_be_bytes();
     let mut bytes = Vec::with_capacity(4 + 29 + 112 + signal.len());
-    bytes.extend_from_slice(&[WHOLE, kind::SIGNAL, high, low]);
+    bytes.extend_from_slice(&[WHOLE, kind::SIGNAL.number(), high, low]);
     for word in [from.0, to.0, *attempt] {
         bytes.extend(word.to_be_bytes());
     }
@@ -125,7 +125,7 @@ mod tests {
         let long = encoded(&signal(limits::SIGNAL_BYTES_MAX + 1));
         assert_eq!(decode_signal(&long), Err(Misbehaved::TooMuch));
         let message = super::signal(0x0203, &signal(0));
-        assert_eq!(message.bytes()[..3], [kind::SIGNAL, 2, 3]);
+        assert_eq!(message.bytes()[..3], [kind::SIGNAL.number(), 2, 3]);
     }
 
     /// A signal is that of its node in its group only, whatever else is changed; how far it has come may be.

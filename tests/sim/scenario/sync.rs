@@ -50,7 +50,7 @@ fn run(setup: &Setup) -> Report {
     let (mut bytes, mut messages) = (0, 0);
     for (kind, count) in crowd.world.kinds.by_name() {
         let before = before.get(kind).copied().unwrap_or_default();
-        if ["sync", "want", "given", "sync_end"].contains(&kind) {
+        if ["sync", "want", "given", "sync end"].contains(&kind) {
             bytes += count.bytes - before.bytes;
         }
         if kind == "sync" {
