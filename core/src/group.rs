@@ -10,7 +10,6 @@
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
 mod announce;
 mod batch;
-mod conflicts;
 mod contacts;
 mod deferred;
 mod exile;
@@ -47,7 +46,7 @@ mod writing;
 use crate::address::{self, Address};
 use crate::cert::{self, CertError, Certificate, VerifiedChain};
 use crate::error::Misbehaved;
-use crate::id::{GroupId, NodeId, PeerId, RecordId, RootPin};
+use crate::id::{Digest, GroupId, NodeId, PeerId, RecordId, RootPin};
 use crate::identity::{GroupKey, Identity, PublicKey, Verify};
 use crate::index::Index;
 use crate::invitation::BearerSecret;
@@ -59,6 +58,7 @@ use crate::node_url::NodeUrl;
 use crate::password::Secret;
 use crate::policy::Grant;
 use crate::reach::tried::Trace;
+use crate::recent::Recent;
 use crate::record::Attribute;
 use crate::roll::{Roll, Standing};
 use crate::sealed::Secrets;
@@ -77,6 +77,9 @@ pub(crate) use graph::SlotState;
 pub(crate) use preview::preview_of_bound;
 pub(crate) use records::answer_page;
 pub(crate) use signal::Verdict;
+
+/// Contents that lost a conflict and are remembered. Guess: 64 KB. One that was forgotten is told again.
+const CONFLICTS_MAX: usize = 1_024;
 
 /// One group of this node.
 pub(crate) struct Group {
@@ -116,7 +119,9 @@ pub(crate) struct Group {
     invitations: BTreeMap<RecordId, OpenInvitation>,
     passwords: password::Passwords,
     quotas: quota::Quotas,
-    conflicts: conflicts::Conflicts,
+    /// Contents that lost against another under the same version. Both are genuine, so their signer is to blame and not
+    /// who brings them. If one comes again it is old, without a look at its signature and without a word to the application.
+    conflicts: Recent<(RecordId, Digest), CONFLICTS_MAX>,
     deferred: deferred::Deferred,
     withheld: withheld::Withheld,
     /// Records of the store that were read before the membership of their signer.
@@ -374,8 +379,8 @@ impl Group {
             present_records: BTreeMap::new(),
             invitations: BTreeMap::new(),
             passwords: password::Passwords::default(),
-            quotas: quota::Quotas::new(),
-            conflicts: conflicts::Conflicts::default(),
+            quotas: quota::Quotas::default(),
+            conflicts: Recent::default(),
             deferred: deferred::Deferred::default(),
             withheld: withheld::Withheld::default(),
             early: Vec::new(),

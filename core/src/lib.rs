@@ -82,6 +82,7 @@ pub mod policy;
 pub mod provider;
 mod random;
 mod reach;
+mod recent;
 pub mod reconcile;
 #[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
 pub mod record;

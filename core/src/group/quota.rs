@@ -34,10 +34,11 @@ use crate::io::{Event, LinkId};
 use crate::limits::{self, GROUP_BYTES_TIMES, RECORDS};
 use crate::node::Ctx;
 use crate::policy::Policy;
+use crate::recent::Recent;
 use crate::record::{Meta, RecordType};
 use crate::share::{Pool, Rank, Shares};
 use crate::storage::{self, Class};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that neighbours were told we do not take. Guess: 1 MB. Whoever gives an older one again is told again.
 const TOLD_MAX: usize = 16_384;
@@ -197,28 +198,18 @@ impl Accounts {
 }
 
 /// What a group holds of whom.
+#[derive(Default)]
 pub(super) struct Quotas {
     /// By the place of the kind in [`Kind::ALL`]. Made when the first record comes: the policy is known by then.
     accounts: Vec<Accounts>,
     /// What neighbours were told that we do not take.
-    told: BTreeSet<(LinkId, u64)>,
-    told_order: VecDeque<(LinkId, u64)>,
+    told: Recent<(LinkId, u64), TOLD_MAX>,
     /// Steps, for tests.
     #[cfg(test)]
     pub(super) steps: u64,
 }
 
 impl Quotas {
-    pub(super) const fn new() -> Self {
-        Self {
-            accounts: Vec::new(),
-            told: BTreeSet::new(),
-            told_order: VecDeque::new(),
-            #[cfg(test)]
-            steps: 0,
-        }
-    }
-
     fn of(&mut self, kind: Kind, policy: &Policy) -> &mut Accounts {
         if self.accounts.is_empty() {
             let of = |kind: &Kind| Accounts::new(&kind.bounds(policy));
@@ -246,20 +237,6 @@ impl Quotas {
                 accounts.places.remove(&creator);
             }
         }
-    }
-
-    /// Notes that a neighbour is told that we do not take a record. Whether it was before.
-    fn tell(&mut self, link: LinkId, short: u64) -> bool {
-        let known = !self.told.insert((link, short));
-        if !known {
-            self.told_order.push_back((link, short));
-            if self.told_order.len() > TOLD_MAX
-                && let Some(oldest) = self.told_order.pop_front()
-            {
-                self.told.remove(&oldest);
-            }
-        }
-        known
     }
 }
 
@@ -444,7 +421,7 @@ impl Group {
     /// Tells a neighbour that a record that it sent is over its creator's quota. Whether it knew.
     pub(super) fn decline_surplus(&mut self, link: LinkId, digest: Digest) -> bool {
         self.outgoing.entry(link).or_default().declined.push(digest.short());
-        self.quotas.tell(link, digest.short())
+        !self.quotas.told.note((link, digest.short()))
     }
 
     /// Whether the application may publish a record, or a change of one: what is ours does not push out what is ours.

@@ -199,7 +199,7 @@ impl Group {
         let class = class_of(&record.kind);
         // What is older needs no further look.
         let lost =
-            |held: &Meta| held.version == version && self.conflicts.knows(id, signed.digest());
+            |held: &Meta| held.version == version && self.conflicts.knows(&(id, signed.digest()));
         let held = self.index(class).get(&id);
         if held.is_some_and(|held| held.version > version || lost(held)) {
             return Ok(Examined::Settled(Accepted::Old, id));
@@ -263,7 +263,7 @@ impl Group {
             let loses = signed.supersedes(meta) != Ordering::Greater;
             if meta.version == record.version {
                 let (group, peer) = (self.id, chain.peer());
-                self.conflicts.note(id, if loses { signed.digest() } else { meta.digest });
+                self.conflicts.note((id, if loses { signed.digest() } else { meta.digest }));
                 self.event(ctx, Event::Conflict { group, id, peer });
             }
             if loses {

@@ -11,10 +11,10 @@ use crate::io::LinkId;
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::recent::Recent;
 use crate::record::Record;
 use crate::wire::{self, Signal};
 use bytes::Bytes;
-use std::collections::{BTreeSet, VecDeque};
 
 /// Signals remembered so that copies are dropped. Guess: some seconds of a busy graph.
 const SEEN_MAX: usize = 4_096;
@@ -34,31 +34,8 @@ pub(crate) enum Verdict {
 
 type Name = (NodeId, u64, u32);
 
-/// Signals that passed lately.
-#[derive(Default)]
-pub(super) struct Seen {
-    names: BTreeSet<Name>,
-    order: VecDeque<Name>,
-}
-
-impl Seen {
-    fn knows(&self, name: Name) -> bool {
-        self.names.contains(&name)
-    }
-
-    /// Notes a genuine one: the name of one that is not could be another's.
-    fn note(&mut self, name: Name) {
-        if !self.names.insert(name) {
-            return;
-        }
-        self.order.push_back(name);
-        if self.order.len() > SEEN_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.names.remove(&oldest);
-        }
-    }
-}
+/// Signals that passed lately. Only genuine ones: the name of another could be taken.
+pub(super) type Seen = Recent<Name, SEEN_MAX>;
 
 impl Group {
     pub(super) fn on_signal(
@@ -70,7 +47,7 @@ impl Group {
     ) -> Result<Verdict, Misbehaved> {
         let mut signal = wire::decode_signal(body)?;
         let name = (signal.from, signal.attempt, signal.number);
-        if self.signals_seen.knows(name) {
+        if self.signals_seen.knows(&name) {
             return Ok(Verdict::Carried);
         }
         if !signal.is_genuine(self.id, ctx.checks.verify) {
