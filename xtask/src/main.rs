@@ -9,12 +9,14 @@
 //! | `browser.rs` | Chromium and its driver |
 //! | `demo.rs` | `cargo xtask demo`: a node on loopback with the demo pages |
 //! | `meet.rs` | `cargo xtask meet`: people meet on real hosts, as often and as quickly as promised |
+//! | `pages.rs` | `cargo xtask bench pages`: two browsers with each system in turn |
 //! | `test.rs` | `cargo xtask test`: every check, with a table at the end |
 
 mod browser;
 mod demo;
 mod imports;
 mod meet;
+mod pages;
 mod shell;
 mod test;
 mod toolchain;
@@ -52,8 +54,9 @@ Usage: cargo xtask TASK [OPTION…]
 
   sim SCENARIO [OPTION…]  run a scenario in the simulator:
                           cargo xtask sim flood --nodes 1000 --seed 7 --json
-  bench NAME [OPTION…]    run the core beside a rival (gossip, sync), or a benchmark of its own:
+  bench NAME [OPTION…]    run the core beside a rival (gossip, sync), pages beside rivals (pages), or a benchmark of its own:
                           cargo xtask bench gossip --nodes 1000 --seed 7 --json
+                          cargo xtask bench pages --rounds 15
 ";
 
 /// What the user asks for.
@@ -75,6 +78,8 @@ enum Task {
     },
     /// The core beside its rivals, with arguments.
     Rivals(Vec<OsString>),
+    /// Pages beside their rivals, with arguments.
+    Pages(Vec<OsString>),
     /// A program of the tests package, with its arguments.
     Forward {
         program: &'static str,
@@ -110,6 +115,7 @@ fn main() -> ExitCode {
                 shell::become_program(command)
             })
         }
+        Task::Pages(args) => pages::run(args),
         Task::Help => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)
@@ -161,6 +167,7 @@ impl Task {
         let args: Vec<OsString> = args.raw_args()?.collect();
         Ok(match args.first().and_then(|name| name.to_str()) {
             Some("gossip" | "sync") => Task::Rivals(args),
+            Some("pages") => Task::Pages(args[1..].to_vec()),
             _ => Task::Forward { program: "bench", args },
         })
     }
@@ -205,6 +212,8 @@ mod tests {
     fn benchmarks_beside_rivals_have_names() {
         let args = ["gossip", "--json"].map(OsString::from).to_vec();
         assert_eq!(parse("bench gossip --json"), Ok(Task::Rivals(args)));
+        let args = ["--rounds", "3"].map(OsString::from).to_vec();
+        assert_eq!(parse("bench pages --rounds 3"), Ok(Task::Pages(args)));
         let args = vec![OsString::from("100")];
         assert_eq!(parse("bench 100"), Ok(Task::Forward { program: "bench", args }));
     }

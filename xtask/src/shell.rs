@@ -139,6 +139,12 @@ pub(crate) fn become_program(mut command: Command) -> Result<ExitCode> {
     }
 }
 
+/// npm, in a folder.
+pub(crate) fn npm(folder: &Path, args: &[&str]) -> Result<()> {
+    let mut npm = command("npm");
+    run(npm.args(args).args(["--no-audit", "--no-fund"]).current_dir(folder))
+}
+
 /// The first of the names that is a program on the search path.
 pub(crate) fn find_program(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;

@@ -132,7 +132,7 @@ fn browser_tests(package: &Path, verify: &Path, browser: &Browser) -> Result<()>
     browser::need_fortunes();
     say("building the native program that the tabs meet");
     let program = demo::native(false)?;
-    npm(folder, &["ci"])?;
+    shell::npm(folder, &["ci"])?;
     let mut node = node_tests(folder, browser);
     node.env("PEERGRAPH_BIN", program).env("PEERGRAPH_PACKAGE", package);
     shell::run(node.env("PEERGRAPH_VERIFY", verify))
@@ -143,8 +143,8 @@ fn browser_tests(package: &Path, verify: &Path, browser: &Browser) -> Result<()>
 fn packed_package(package: &Path, browser: &Browser) -> Result<()> {
     let folder = shell::root().join("tests/packaging");
     let packed = pack(package)?;
-    npm(&folder, &["ci"])?;
-    npm(&folder, &["install", "--no-save", &packed.to_string_lossy()])?;
+    shell::npm(&folder, &["ci"])?;
+    shell::npm(&folder, &["install", "--no-save", &packed.to_string_lossy()])?;
     shell::run(&mut node_tests(&folder, browser))
 }
 
@@ -157,11 +157,6 @@ fn pack(package: &Path) -> Result<PathBuf> {
     let said = shell::output(&mut npm)?;
     let name = said.lines().last().context("npm pack names no file")?;
     Ok(to.join(name))
-}
-
-fn npm(folder: &Path, args: &[&str]) -> Result<()> {
-    let mut npm = shell::command("npm");
-    shell::run(npm.args(args).args(["--no-audit", "--no-fund"]).current_dir(folder))
 }
 
 fn node_tests(folder: &Path, browser: &Browser) -> Command {
