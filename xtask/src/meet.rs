@@ -7,6 +7,7 @@
 //!
 //! Each row is one test of `native/tests/cli`, repeated. Tests print their times; the table says which rows hold.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -93,7 +94,7 @@ impl Bar {
         let times = |many: u32| if few { many.div_ceil(10) } else { many };
         let _busy = self.busy.then(Busy::start);
         for _ in 0..times(self.runs) {
-            let mut command = if namespace { inside(program) } else { shell::command(program) };
+            let mut command = if namespace { inside(program)? } else { shell::command(program) };
             command.current_dir(shell::root().join("native"));
             command.args(["--exact", self.test, "--nocapture"]);
             command.env("ROUNDS", times(self.rounds).to_string());
@@ -114,24 +115,28 @@ fn test_program() -> Result<PathBuf> {
     let mut cargo = shell::cargo();
     cargo.args(["test", "--locked", "-p", "peergraph", "--test", "cli", "--no-run"]);
     let said = shell::output(cargo.arg("--message-format=json"))?;
-    let key = "\"executable\":\"";
-    let line = said.lines().rfind(|line| line.contains("\"test\":true") && line.contains(key));
-    let line = line.context("cargo names no program of the tests")?;
-    let from = line.find(key).map_or(0, |at| at + key.len());
-    let path = line[from..].split('"').next().context("cargo names no program of the tests")?;
-    Ok(PathBuf::from(path.replace("\\\\", "\\")))
+    executable(&said).context("cargo names no program of the tests")
+}
+
+/// The program of a test target among what cargo says that it built; the command that the tests run is built as well.
+fn executable(said: &str) -> Option<PathBuf> {
+    let line = said.lines().rfind(|line| line.contains("\"kind\":[\"test\"]"))?;
+    let (_, path) = line.split_once("\"executable\":\"")?;
+    Some(PathBuf::from(path.split('"').next()?.replace("\\\\", "\\")))
 }
 
 /// A program in a namespace of its own.
-fn inside(program: &Path) -> Command {
+fn inside(program: &Path) -> Result<Command> {
+    let script = shell::target()?.join("namespace.sh");
+    fs::write(&script, NAMESPACE).with_context(|| format!("cannot write {}", script.display()))?;
     let mut command = shell::command("unshare");
-    command.args(["--net", "--user", "--map-root-user", "sh", "-e", "-c", NAMESPACE, "sh"]);
-    command.arg(program);
-    command
+    command.args(["--net", "--user", "--map-root-user", "sh", "-e"]).arg(script).arg(program);
+    Ok(command)
 }
 
 fn has_namespace() -> bool {
-    cfg!(target_os = "linux") && shell::succeeds(&mut inside(Path::new("true")))
+    cfg!(target_os = "linux")
+        && inside(Path::new("true")).is_ok_and(|mut command| shell::succeeds(&mut command))
 }
 
 /// Threads that do nothing, as fast as they can, until this is dropped.
@@ -155,5 +160,22 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn program_of_the_tests_is_told_from_the_command_that_they_run() {
+        let artifact = |kind: &str, name: &str| {
+            format!(
+                "{{\"target\":{{\"kind\":[\"{kind}\"]}},\"executable\":\"/target/debug/{name}\"}}\n"
+            )
+        };
+        let said = artifact("test", "deps/cli-1") + &artifact("bin", "peergraph");
+        assert_eq!(executable(&said), Some(PathBuf::from("/target/debug/deps/cli-1")));
+        assert_eq!(executable(&artifact("bin", "peergraph")), None);
     }
 }
