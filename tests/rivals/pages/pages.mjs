@@ -44,7 +44,8 @@ try {
   for (let round = -1; round < ROUNDS; round += 1) {
     for (let nth = 0; nth < SYSTEMS.length; nth += 1) {
       const name = SYSTEMS[(nth + round + SYSTEMS.length) % SYSTEMS.length];
-      const row = await meet(places[name], [ada, bob], `${name}-${round}-${Date.now()}`);
+      const row = await meet(places[name], [ada, bob], `${name}-${round}-${Date.now()}`)
+        .catch((error) => ({ failed: String(error) }));
       if (round >= 0) rows[name].push(row);
       process.stderr.write(`${round + 1}/${ROUNDS} ${name} ${JSON.stringify(row)}\n`);
     }
@@ -165,9 +166,10 @@ function median(values) {
 }
 
 function summary(rows) {
-  const figures = { rounds: rows.length };
-  for (const key of Object.keys(rows[0] ?? {})) {
-    const all = rows.map((row) => row[key]);
+  const met = rows.filter((row) => !row.failed);
+  const figures = { rounds: rows.length, failed: rows.length - met.length };
+  for (const key of Object.keys(met[0] ?? {})) {
+    const all = met.map((row) => row[key]);
     figures[key] = Number(median(all).toFixed(1));
     figures[key.replace("_ms", "_max_ms")] = Math.max(...all);
   }
