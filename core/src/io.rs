@@ -291,6 +291,10 @@ pub enum CloseReason {
     Revoked,
     /// Its other end broke the protocol too often lately.
     Banned,
+    /// The other end speaks only newer versions of the protocol: this program has to be updated.
+    WeAreOlder,
+    /// The other end speaks only older versions of the protocol: it has to be updated.
+    TheyAreOlder,
 }
 
 /// A storage operation. Tasks are applied in the order in which they were given.

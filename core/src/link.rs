@@ -72,8 +72,17 @@ pub(crate) struct Link {
 
 enum State {
     Opening,
-    Shaking { handshake: Box<Handshake>, direct: bool, their_introduction: Option<Box<Ready>> },
+    Shaking(Box<Shaking>),
     Ready(Box<Ready>),
+}
+
+/// A handshake under way, and what it has brought.
+struct Shaking {
+    handshake: Handshake,
+    direct: bool,
+    /// Which version both ends speak, once the other end has told what it speaks. Else why not.
+    version: Option<Result<u32, CloseReason>>,
+    their_introduction: Option<Box<Ready>>,
 }
 
 /// What the handshake proved.
@@ -88,6 +97,7 @@ pub(crate) struct Ready {
     pub(crate) direct: bool,
     /// Identity certificate of the other end.
     pub(crate) certificate: Certificate,
+    version: u32,
     seal: Option<Seal>,
 }
 
@@ -107,6 +117,8 @@ pub(crate) enum Received {
     Nothing,
     /// The end of the handshake.
     Ready,
+    /// The other end speaks no version that we speak. Whatever is to tell it so is sent.
+    NoCommonVersion(CloseReason),
     /// A whole message.
     Message(Bytes),
 }
@@ -163,8 +175,13 @@ impl Links {
     pub(crate) fn ready(&self, link: LinkId) -> Option<&Ready> {
         match &self.links.get(&link)?.state {
             State::Ready(ready) => Some(ready),
-            State::Opening | State::Shaking { .. } => None,
+            State::Opening | State::Shaking(_) => None,
         }
+    }
+
+    /// The version of the protocol that both ends of a ready link speak.
+    pub(crate) fn version(&self, link: LinkId) -> Option<u32> {
+        self.ready(link).map(|ready| ready.version)
     }
 
     /// Another ready link to the same node.
@@ -205,10 +222,10 @@ impl Links {
         let ephemeral = ctx.rng.secret();
         let handshake =
             Handshake::new(link.initiator, transport, ctx.noise, ephemeral, ctx.channel);
-        let handshake = Box::new(handshake);
         let direct = matches!(transport, Transport::Rtc { .. });
         link.heard = ctx.now.mono;
-        link.state = State::Shaking { handshake, direct, their_introduction: None };
+        let shaking = Shaking { handshake, direct, version: None, their_introduction: None };
+        link.state = State::Shaking(Box::new(shaking));
         self.checks.set(id, ctx.now.mono.after(limits::HANDSHAKE_TIMEOUT));
         if link.initiator {
             link.shake(ctx, id);
@@ -233,8 +250,13 @@ impl Links {
             return Ok(Received::Message(message));
         }
         link.handshake_message(ctx, id, &message)?;
-        if !matches!(link.state, State::Ready(_)) {
-            return Ok(Received::Nothing);
+        match &link.state {
+            State::Opening => return Ok(Received::Nothing),
+            State::Shaking(shaking) => {
+                let apart = shaking.version.and_then(Result::err);
+                return Ok(apart.map_or(Received::Nothing, Received::NoCommonVersion));
+            }
+            State::Ready(_) => {}
         }
         self.half_open -= 1;
         self.checks.set(id, ctx.now.mono.after(limits::KEEPALIVE_EVERY));
@@ -384,7 +406,7 @@ impl Link {
 
     fn is_doubted(&self, now: Now) -> bool {
         match self.state {
-            State::Opening | State::Shaking { .. } => {
+            State::Opening | State::Shaking(_) => {
                 now.mono.since(self.heard) >= limits::ATTEMPT_DOUBTED_AFTER
             }
             State::Ready(_) => {
@@ -400,7 +422,7 @@ impl Link {
         }
         let (ready, frame) = match &mut self.state {
             State::Opening => return Err(Misbehaved::Unexpected),
-            State::Shaking { .. } => (false, bytes),
+            State::Shaking(_) => (false, bytes),
             State::Ready(ready) => match &mut ready.seal {
                 Some(seal) => (true, seal.open(&bytes).map_err(|_| Misbehaved::Handshake)?.into()),
                 None => (true, bytes),
@@ -429,7 +451,7 @@ impl Link {
     fn send(&mut self, id: LinkId, message: &Message, salt: u64, out: &mut Outbox) {
         let mut seal = match &mut self.state {
             State::Ready(ready) => ready.seal.as_mut(),
-            State::Opening | State::Shaking { .. } => None,
+            State::Opening | State::Shaking(_) => None,
         };
         let room = limits::FRAME_BYTES_MAX - 1 - if seal.is_some() { SEAL_BYTES } else { 0 };
         let bytes = message.bytes();
@@ -478,43 +500,53 @@ impl Link {
         id: LinkId,
         message: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let State::Shaking { handshake, direct, their_introduction } = &mut self.state else {
+        let State::Shaking(shaking) = &mut self.state else {
             return Err(Misbehaved::Unexpected);
         };
+        let handshake = &mut shaking.handshake;
         if handshake.is_my_turn() {
             return Err(Misbehaved::Unexpected);
         }
         let hash = handshake.hash();
         let payload = handshake.read(message).map_err(|_| Misbehaved::Handshake)?;
+        let ours = ctx.config.versions;
         match handshake.their_public() {
             None => {
-                let Hello { version } = wire::decode(&payload)?;
-                if version == 0 {
-                    return Err(Misbehaved::BadMessage);
-                }
+                let Hello { versions } = wire::decode(&payload)?;
+                shaking.version = Some(ours.common(versions));
             }
             Some(public) => {
                 let claim = noise::claim(!self.initiator, &hash, public);
-                *their_introduction = Some(Box::new(introduced(ctx, &claim, &payload, *direct)?));
+                let introduction: Introduction = wire::decode(&payload)?;
+                if self.initiator {
+                    let theirs = introduction.versions.ok_or(Misbehaved::BadMessage)?;
+                    shaking.version = Some(ours.common(theirs));
+                }
+                let introduced = introduced(ctx, &claim, introduction, shaking.direct)?;
+                shaking.their_introduction = Some(Box::new(introduced));
             }
         }
-        self.shake(ctx, id);
+        // Only an answer tells the initiator what we speak.
+        if !self.initiator || matches!(shaking.version, Some(Ok(_))) {
+            self.shake(ctx, id);
+        }
         Ok(())
     }
 
     /// Writes the next handshake message where it is our turn, and ends the handshake where it is complete.
     fn shake(&mut self, ctx: &mut Ctx<'_>, id: LinkId) {
-        let State::Shaking { handshake, .. } = &mut self.state else { return };
+        let State::Shaking(shaking) = &mut self.state else { return };
+        let handshake = &mut shaking.handshake;
         if handshake.is_my_turn() {
             let first = self.initiator && handshake.their_public().is_none();
             let payload = if first {
-                wire::encode(&Hello { version: wire::VERSION })
+                wire::encode(&Hello { versions: ctx.config.versions })
             } else {
                 let claim = noise::claim(self.initiator, &handshake.hash(), ctx.noise.public());
                 let provider = &ctx.config.provider;
                 let signature = provider.sign(ctx.identity, Domain::Handshake, &claim);
                 wire::encode(&Introduction {
-                    version: wire::VERSION,
+                    versions: (!self.initiator).then_some(ctx.config.versions),
                     certificate: ctx.identity.certificate().der().to_vec(),
                     signature: signature.to_vec(),
                     nonce: ctx.nonce,
@@ -525,19 +557,20 @@ impl Link {
             // Not sealed yet: the handshake protects its own messages.
             self.send(id, &Message::of(&message), 0, ctx.out);
         }
-        let State::Shaking { handshake, .. } = &self.state else { return };
-        if !handshake.is_finished() {
+        let State::Shaking(shaking) = &self.state else { return };
+        if !shaking.handshake.is_finished() {
             return;
         }
-        let State::Shaking { handshake, direct, their_introduction } =
-            std::mem::replace(&mut self.state, State::Opening)
-        else {
+        let State::Shaking(shaking) = std::mem::replace(&mut self.state, State::Opening) else {
             unreachable!("matched above")
         };
-        let (hash, seal) = handshake.finish();
-        let mut ready = their_introduction.expect("both introductions passed before the end");
+        let (hash, seal) = shaking.handshake.finish();
+        let version = shaking.version.and_then(Result::ok);
+        let mut ready =
+            shaking.their_introduction.expect("both introductions passed before the end");
+        ready.version = version.expect("without a version the handshake does not go on");
         ready.hash = hash;
-        ready.seal = (!direct).then_some(seal);
+        ready.seal = (!shaking.direct).then_some(seal);
         self.state = State::Ready(ready);
     }
 }
@@ -546,10 +579,9 @@ impl Link {
 fn introduced(
     ctx: &Ctx<'_>,
     claim: &[u8],
-    payload: &[u8],
+    introduction: Introduction,
     direct: bool,
 ) -> Result<Ready, Misbehaved> {
-    let introduction: Introduction = wire::decode(payload)?;
     let certificate = (ctx.checks.certificate)(&introduction.certificate)
         .map_err(|_| Misbehaved::IdentityCertificate)?;
     let peer = cert::verify_identity(&certificate, ctx.checks.verify)
@@ -568,6 +600,7 @@ fn introduced(
         hash: [0; 32],
         direct,
         certificate,
+        version: 0,
         seal: None,
     })
 }

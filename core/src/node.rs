@@ -28,7 +28,7 @@ use crate::record::{Record, RecordType, Signed};
 use crate::storage::Storage;
 use crate::time::{Now, Time};
 use crate::wire::kind::{self, Kind};
-use crate::wire::{self, Message};
+use crate::wire::{self, Message, Versions};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +52,8 @@ pub struct Config {
     pub priorities: Vec<RecordType>,
     /// Whether it serves as rendezvous for groups that it need not be a member of.
     pub rendezvous: bool,
+    /// Which versions of the protocol it speaks: a seam for tests, in which nodes are of other releases.
+    pub versions: Versions,
     /// What decides who and what is to be trusted.
     pub provider: Arc<dyn Provider>,
     /// How what many nodes hold is kept: a seam for simulations, which keep one copy of each.
@@ -64,6 +66,7 @@ impl Default for Config {
             neighbours: Neighbours::default(),
             priorities: Vec::new(),
             rendezvous: false,
+            versions: Versions::OURS,
             provider: Arc::new(Membership),
             share: Share::default(),
         }
@@ -361,6 +364,10 @@ impl Node {
                 self.link_ready(link);
                 Ok(())
             }
+            Ok(Received::NoCommonVersion(reason)) => {
+                self.close(link, reason);
+                Ok(())
+            }
             Ok(Received::Message(message)) => self.message(link, &message),
             Err(fault) => Err(fault),
         };
@@ -501,6 +508,8 @@ impl Node {
             }
             CloseReason::Full | CloseReason::Banned | CloseReason::Revoked => Some(Outcome::Lost),
             CloseReason::Unused | CloseReason::Leaving => Some(Outcome::Lost),
+            CloseReason::WeAreOlder => Some(Outcome::WeAreOlder),
+            CloseReason::TheyAreOlder => Some(Outcome::TheyAreOlder),
         };
         if self.links.remove(link).is_some() {
             self.note_end(link, outcome);

@@ -17,7 +17,7 @@
 //! state of its link or graph does not allow is [`Misbehaved::Unexpected`].
 //!
 //! The kinds of message stand in `kind.rs`, what is in them in `link.rs` (outside any graph), `graph.rs` (neighbours),
-//! `joining.rs` (newcomers), `records.rs` and `signal.rs`.
+//! `joining.rs` (newcomers), `records.rs` and `signal.rs`. Which version two ends speak is the matter of `version.rs`.
 use crate::error::Misbehaved;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
@@ -28,6 +28,7 @@ pub mod kind;
 mod link;
 mod records;
 mod signal;
+mod version;
 
 pub(crate) use graph::*;
 pub(crate) use joining::*;
@@ -36,9 +37,7 @@ pub use kind::{carries_records, kind_name};
 pub(crate) use link::*;
 pub(crate) use records::*;
 pub(crate) use signal::*;
-
-/// Highest protocol version that we speak. Both ends use the lower of their highest ones.
-pub(crate) const VERSION: u32 = 1;
+pub use version::Versions;
 
 /// First byte of a frame.
 pub(crate) const WHOLE: u8 = 0;

@@ -28,6 +28,7 @@ mod rendezvous;
 mod replay;
 mod standing;
 mod sync;
+mod versions;
 
 use peergraph_tests::World;
 

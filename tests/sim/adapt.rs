@@ -28,6 +28,7 @@ pub(crate) fn config(host: &Host, crypto: Crypto) -> Config {
         neighbours: host.wants,
         priorities: host.priorities.clone(),
         rendezvous: host.rendezvous,
+        versions: host.versions,
         provider,
         share,
     }

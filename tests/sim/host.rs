@@ -11,6 +11,7 @@ use peergraph_core::node::{Neighbours, Node};
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::provider::{Membership, Provider};
 use peergraph_core::record::RecordType;
+use peergraph_core::wire::Versions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub struct Host {
     pub certificate: Certificate,
     /// Whether its node serves as rendezvous. Takes effect at the next start.
     pub rendezvous: bool,
+    /// Which versions of the protocol its node speaks. Takes effect at the next start.
+    pub versions: Versions,
     /// How many neighbours its node wants. Takes effect at the next start.
     pub wants: Neighbours,
     /// The security provider of its node. Takes effect at the next start.
@@ -118,6 +121,7 @@ impl Host {
             secret,
             certificate: identity.certificate().clone(),
             rendezvous: false,
+            versions: Versions::OURS,
             wants: Neighbours::default(),
             provider: Arc::new(Membership),
             priorities: Vec::new(),

@@ -258,7 +258,7 @@ export interface TriedPlace {
   /** How far it is, or how it ended. Browsers do not tell why a dial failed: that is `"failed"`, or `"silent"`. */
   readonly outcome:
     | "trying" | "refused" | "unreachable" | "silent" | "failed" | "no-handshake" | "ourselves" | "same" | "reached"
-    | "not-in-group" | "cannot-let-in" | "full" | "not-accepted" | "over" | "lost";
+    | "not-in-group" | "cannot-let-in" | "full" | "not-accepted" | "over" | "lost" | "we-are-older" | "they-are-older";
   /** The same for people. */
   readonly message: string;
 }
@@ -888,6 +888,8 @@ export interface Link {
   readonly name: string;
   /** Which node of theirs; `null` until proved. */
   readonly node: string | null;
+  /** Which version of the protocol both ends speak; `null` until proved. */
+  readonly version: number | null;
   /** `true`: a data channel straight to the other end. `false`: a WebSocket. */
   readonly direct: boolean;
   /** Groups whose records flow on it. */

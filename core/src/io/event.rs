@@ -359,6 +359,8 @@ pub struct LinkInfo {
     pub peer: Option<PeerId>,
     /// Which node of theirs.
     pub node: Option<NodeId>,
+    /// Which version of the protocol both ends speak, once the handshake has settled it.
+    pub version: Option<u32>,
     /// Whether a data channel, or a WebSocket.
     pub direct: bool,
     /// The graphs for which it is a neighbour link.

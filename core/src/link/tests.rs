@@ -14,12 +14,13 @@ use crate::noise::{Channel, StaticKey};
 use crate::policy::Policy;
 use crate::time::WallTime;
 use crate::wire::kind;
-use crate::wire::{Connect, Open, Reason, Redeem, Refuse};
+use crate::wire::{Connect, Open, Reason, Redeem, Refuse, Versions};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 mod copies;
 mod later;
+mod versions;
 
 const NOW: WallTime = WallTime(1_800_000_000_000);
 const YEAR: Duration = Duration::from_secs(31_536_000);
@@ -35,6 +36,7 @@ struct Ada {
     requests: u64,
     frames: Vec<Bytes>,
     opened: Vec<LinkId>,
+    closed: Vec<CloseReason>,
     look_ups: Vec<String>,
     events: Vec<Event>,
     replies: Vec<Reply>,
@@ -45,8 +47,9 @@ impl Ada {
         let now = Now { mono: Time::ZERO, wall: NOW };
         let node = Node::new(Config::default(), someone(1), &[1; 32], now);
         let (frames, events, replies) = (Vec::new(), Vec::new(), Vec::new());
-        let (opened, look_ups) = (Vec::new(), Vec::new());
-        let mut ada = Self { node, now, requests: 0, frames, opened, look_ups, events, replies };
+        let (opened, closed, look_ups) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ada =
+            Self { node, now, requests: 0, frames, opened, closed, look_ups, events, replies };
         ada.drain();
         ada
     }
@@ -69,7 +72,8 @@ impl Ada {
                 }
                 Output::Open { link, .. } => self.opened.push(link),
                 Output::LookUp { url } => self.look_ups.push(url),
-                Output::Signal { .. } | Output::Close { .. } => {}
+                Output::Close { reason, .. } => self.closed.push(reason),
+                Output::Signal { .. } => {}
             }
         }
         for (op, result) in stored {
@@ -128,6 +132,11 @@ struct Stranger {
 impl Stranger {
     /// Opens a link, and takes the handshake to where it must say who it is.
     fn knock(ada: &mut Ada, n: u8) -> Self {
+        Self::knock_with(ada, n, Versions::OURS)
+    }
+
+    /// The same in these versions.
+    fn knock_with(ada: &mut Ada, n: u8, versions: Versions) -> Self {
         let channel = Channel::default();
         let key = StaticKey::new(Zeroizing::new([n; 32]), channel.curve);
         let (ours, theirs) = (Fingerprint::from_bytes([n; 32]), Fingerprint::from_bytes([1; 32]));
@@ -137,7 +146,7 @@ impl Stranger {
         let transport = Transport::Rtc { ours, theirs };
         let ephemeral = Zeroizing::new([n + 100; 32]);
         let mut handshake = Handshake::new(true, transport, &key, ephemeral, &channel);
-        let hello = handshake.write(&wire::encode(&Hello { version: wire::VERSION }));
+        let hello = handshake.write(&wire::encode(&Hello { versions }));
         let mut stranger = Self { link, handshake: None, key, hash: [0; 32] };
         stranger.send(ada, &hello);
         let answer = ada.frames.pop().expect("she answers");
@@ -155,7 +164,7 @@ impl Stranger {
     fn introduce(&mut self, ada: &mut Ada, certificate: Vec<u8>, signature: Vec<u8>) -> Vec<u8> {
         let mut handshake = self.handshake.take().expect("it was not ended");
         let message = handshake.write(&wire::encode(&Introduction {
-            version: wire::VERSION,
+            versions: None,
             certificate,
             signature,
             nonce: NodeNonce::default(),
@@ -260,7 +269,7 @@ fn ones_own_proof_that_comes_back_does_not_hold() {
     let link = ada.node.new_link();
     ada.handle(Input::LinkUp { link, transport: Transport::WebSocket });
     let key = StaticKey::new(Zeroizing::new([2; 32]), Channel::default().curve);
-    let hello = wire::encode(&Hello { version: wire::VERSION });
+    let hello = wire::encode(&Hello { versions: Versions::OURS });
     let begin = |n: u8| {
         let ephemeral = Zeroizing::new([n; 32]);
         Handshake::new(true, Transport::WebSocket, &key, ephemeral, &Channel::default())
@@ -271,8 +280,11 @@ fn ones_own_proof_that_comes_back_does_not_hold() {
     let answer = ada.frames.pop().expect("she answers");
     let payload = handshake.read(&answer[1..]).expect("she is honest");
     let hers: Introduction = wire::decode(&payload).expect("an introduction");
-    let message =
-        handshake.write(&wire::encode(&Introduction { nonce: NodeNonce::default(), ..hers }));
+    let message = handshake.write(&wire::encode(&Introduction {
+        nonce: NodeNonce::default(),
+        versions: None,
+        ..hers
+    }));
     ada.handle(Input::Frame { link, bytes: whole(&message) });
     assert_eq!(ada.faults(), [Misbehaved::IdentityProof]);
 }

@@ -290,6 +290,7 @@ impl Node {
                 link,
                 peer: ready.map(|ready| ready.peer),
                 node: ready.map(|ready| ready.node),
+                version: self.links.version(link),
                 direct: ready.is_some_and(|ready| ready.direct),
                 graphs: self
                     .groups

@@ -93,6 +93,10 @@ pub enum Outcome {
     Over,
     /// A program answered, and the link to it was lost.
     Lost,
+    /// It speaks only newer versions of the protocol than this program.
+    WeAreOlder,
+    /// It speaks only older versions of the protocol than this program.
+    TheyAreOlder,
 }
 
 impl PlaceSource {
@@ -141,6 +145,8 @@ impl Outcome {
             Self::NotAccepted => "not-accepted",
             Self::Over => "over",
             Self::Lost => "lost",
+            Self::WeAreOlder => "we-are-older",
+            Self::TheyAreOlder => "they-are-older",
         }
     }
 }
@@ -167,6 +173,8 @@ impl fmt::Display for Outcome {
             Self::NotAccepted => "a member that does not accept your membership",
             Self::Over => "a member that says that the invitation is used up, expired or withdrawn",
             Self::Lost => "reached, but the connection was lost",
+            Self::WeAreOlder => "it needs a newer version of this program: update this one",
+            Self::TheyAreOlder => "its version is too old for this program: it must be updated",
         })
     }
 }
@@ -301,6 +309,12 @@ impl Tried {
     pub fn cure(&self) -> &'static str {
         if self.neighbours > 0 {
             return "members are linked: there is nothing to do";
+        }
+        if self.has(Outcome::WeAreOlder) {
+            return "this program is too old for those that it reached: update it";
+        }
+        if self.has(Outcome::TheyAreOlder) {
+            return "those that were reached are too old for this program: ask them to update";
         }
         if self.has(Outcome::Full) {
             return "members were reached that have no room at the moment: try again in a minute";

@@ -1,4 +1,5 @@
 //! Messages outside any graph: the handshake, and what a rendezvous node is asked for.
+use super::Versions;
 use crate::id::{Digest, GroupId, NodeId, NodeNonce};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use minicbor::{Decode, Encode};
@@ -9,15 +10,16 @@ use sha2::{Digest as _, Sha256};
 #[cbor(map)]
 pub(crate) struct Hello {
     #[n(0)]
-    pub(crate) version: u32,
+    pub(crate) versions: Versions,
 }
 
 /// Payload of the second and third Noise message: who we are.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Introduction {
+    /// What the responder speaks. The initiator has said it in its [`Hello`].
     #[n(0)]
-    pub(crate) version: u32,
+    pub(crate) versions: Option<Versions>,
     /// Identity certificate, DER.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) certificate: Vec<u8>,

@@ -143,6 +143,8 @@ fn reason_word(reason: CloseReason) -> &'static str {
         CloseReason::Leaving => "leaving",
         CloseReason::Revoked => "revoked",
         CloseReason::Banned => "banned",
+        CloseReason::WeAreOlder => "we-are-older",
+        CloseReason::TheyAreOlder => "they-are-older",
         _ => "other",
     }
 }

@@ -297,6 +297,7 @@ pub(crate) struct LinkJs {
     id: f64,
     peer: Option<String>,
     node: Option<String>,
+    version: Option<u32>,
     direct: bool,
     groups: Vec<String>,
 }
@@ -307,6 +308,7 @@ impl From<LinkInfo> for LinkJs {
             id: info.link.0 as f64,
             peer: info.peer.map(|it| it.to_string()),
             node: info.node.map(|it| it.to_string()),
+            version: info.version,
             direct: info.direct,
             groups: texts(info.graphs),
         }

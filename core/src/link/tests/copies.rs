@@ -36,7 +36,7 @@ impl Copy {
             StaticKey::new(Zeroizing::new([2; 32]), Channel::default().curve).public(),
         );
         let introduction = Introduction {
-            version: wire::VERSION,
+            versions: None,
             certificate: bob.certificate().der().to_vec(),
             signature: bob.sign(Domain::Handshake, &claim).to_vec(),
             nonce: NodeNonce::default(),
@@ -56,7 +56,7 @@ impl Copy {
         let link = ada.node.new_link();
         ada.handle(Input::LinkUp { link, transport: Transport::WebSocket });
         let mut handshake = websocket(true);
-        let hello = handshake.write(&wire::encode(&Hello { version: wire::VERSION }));
+        let hello = handshake.write(&wire::encode(&Hello { versions: Versions::OURS }));
         ada.handle(Input::Frame { link, bytes: whole(&hello) });
         let answer = ada.frames.pop().expect("she answers");
         handshake.read(&answer[1..]).expect("she is honest");
