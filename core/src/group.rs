@@ -334,6 +334,12 @@ struct Saved {
     tries: Option<Vec<(RecordId, u64, u32)>>,
 }
 
+/// What is kept of a group, read and written again.
+#[cfg(test)]
+pub(crate) fn saved_again(bytes: &[u8]) -> Option<Vec<u8>> {
+    Some(wire::encode(&minicbor::decode::<Saved>(bytes).ok()?))
+}
+
 /// The form of [`Saved`]. One of another form is refused with the reason: it may name secrets that this one does not.
 const FORMAT: u32 = 2;
 

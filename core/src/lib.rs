@@ -49,6 +49,8 @@ pub mod cert;
 mod conduct;
 pub mod config;
 pub mod error;
+#[cfg(test)]
+mod fixtures;
 mod group;
 #[allow(clippy::expect_used, reason = "lengths are those of the types")]
 pub mod id;

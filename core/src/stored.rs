@@ -127,7 +127,7 @@ impl StoredGroup {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::cert::Role;
     use crate::invitation::InvitationKind;
@@ -142,17 +142,17 @@ mod tests {
 
     const NOW: Now = Now { mono: Time::ZERO, wall: WallTime(1_800_000_000_000) };
 
-    type Entries = BTreeMap<Bytes, Bytes>;
+    pub(crate) type Entries = BTreeMap<Bytes, Bytes>;
 
     /// What a node told meanwhile.
     #[derive(Default)]
-    struct Told {
-        faults: Vec<StoreFault>,
-        replies: Vec<Reply>,
+    pub(crate) struct Told {
+        pub(crate) faults: Vec<StoreFault>,
+        pub(crate) replies: Vec<Reply>,
     }
 
     /// Does what a node asks of its store, until it asks for nothing.
-    fn drain(node: &mut Node, entries: &mut Entries) -> Told {
+    pub(crate) fn drain(node: &mut Node, entries: &mut Entries) -> Told {
         drain_at(node, entries, NOW)
     }
 
@@ -240,17 +240,17 @@ mod tests {
     const PASSWORD: &str = "correct horse battery staple";
     const SEED: [u8; 32] = [3; 32];
 
-    fn ada() -> Identity {
+    pub(crate) fn ada() -> Identity {
         Identity::generate([1; 32], [2; 16], "Ada", NOW.wall).unwrap()
     }
 
-    fn ask(node: &mut Node, entries: &mut Entries, command: Command) -> Reply {
+    pub(crate) fn ask(node: &mut Node, entries: &mut Entries, command: Command) -> Reply {
         node.handle(NOW, Input::Command { request: RequestId(1), command });
         drain(node, entries).replies.remove(0)
     }
 
     /// The store of a node that made a group, and invited into it by password and by link; and that link's secret.
-    fn store_with_every_secret() -> (Entries, [u8; 16]) {
+    pub(crate) fn store_with_every_secret() -> (Entries, [u8; 16]) {
         let mut entries = Entries::new();
         let mut node = Node::new(Config::default(), ada(), &SEED, NOW);
         drain(&mut node, &mut entries);

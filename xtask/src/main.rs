@@ -10,10 +10,12 @@
 //! | `demo.rs` | `cargo xtask demo`: a node on loopback with the demo pages |
 //! | `meet.rs` | `cargo xtask meet`: people meet on real hosts, as often and as quickly as promised |
 //! | `pages.rs` | `cargo xtask bench pages`: two browsers with each system in turn |
+//! | `fixtures.rs` | `cargo xtask fixtures`: writes `tests/fixtures` and the seeds of the fuzz corpus anew |
 //! | `test.rs` | `cargo xtask test`: every check, with a table at the end |
 
 mod browser;
 mod demo;
+mod fixtures;
 mod imports;
 mod meet;
 mod pages;
@@ -52,6 +54,8 @@ Usage: cargo xtask TASK [OPTION…]
   wasm                    build the npm package into web/pkg, and the module of examples/graph
       --profile web|dev   of the package: small and optimised, or quick to build and with function names [web]
 
+  fixtures                write what this version writes into tests/fixtures, which later versions have to read
+
   sim SCENARIO [OPTION…]  run a scenario in the simulator:
                           cargo xtask sim flood --nodes 1000 --seed 7 --json
   bench NAME [OPTION…]    run the core beside a rival (gossip, sync), pages beside rivals (pages), or a benchmark of its own:
@@ -76,6 +80,7 @@ enum Task {
     Wasm {
         profile: Profile,
     },
+    Fixtures,
     /// The core beside its rivals, with arguments.
     Rivals(Vec<OsString>),
     /// Pages beside their rivals, with arguments.
@@ -103,6 +108,7 @@ fn main() -> ExitCode {
         Task::Wasm { profile } => {
             wasm::package(profile).and_then(|_| wasm::graph()).map(|()| ExitCode::SUCCESS)
         }
+        Task::Fixtures => fixtures::write().map(|()| ExitCode::SUCCESS),
         Task::Forward { program, args } => {
             let mut command = shell::tests_program(program);
             command.args(args);
@@ -136,6 +142,7 @@ impl Task {
                 Some("test") => Task::Test { fast: false },
                 Some("meet") => Task::Meet { few: false },
                 Some("wasm") => Task::Wasm { profile: Profile::Web },
+                Some("fixtures") => Task::Fixtures,
                 Some("sim") => return Task::forward("sim", args),
                 Some("bench") => return Task::bench(args),
                 Some("help") => return Ok(Task::Help),
@@ -192,6 +199,7 @@ mod tests {
             parse("demo --port=81 --data here --release"),
             Ok(Task::Demo { port: 81, data: Some("here".into()), release: true })
         );
+        assert_eq!(parse("fixtures"), Ok(Task::Fixtures));
         assert_eq!(parse("test --fast"), Ok(Task::Test { fast: true }));
         assert_eq!(parse("meet --few"), Ok(Task::Meet { few: true }));
         assert_eq!(parse("wasm --profile dev"), Ok(Task::Wasm { profile: Profile::Dev }));

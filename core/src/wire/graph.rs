@@ -97,7 +97,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// Those that are sent, each in the place of its number.
-    const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Busy,
         Self::Leaving,
         Self::LeastUseful,

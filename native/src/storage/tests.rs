@@ -335,3 +335,51 @@ fn write_until_killed(path: PathBuf) -> ! {
     }
     unreachable!("the loop does not end")
 }
+
+/// What releases left, see `core/src/fixtures.rs`.
+mod releases {
+    use super::*;
+    use std::path::Path;
+
+    fn folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
+    }
+
+    /// The entries of a release's store.
+    fn entries(release: &Path) -> Vec<(Bytes, Bytes)> {
+        let text = std::fs::read_to_string(release.join("store.txt")).expect("it has a store");
+        let bytes = |hex: &str| {
+            data_encoding::HEXLOWER.decode(hex.as_bytes()).expect("hexadecimal digits").into()
+        };
+        let line = |line: &str| line.split_once(' ').map(|(key, value)| (bytes(key), bytes(value)));
+        text.lines().filter_map(line).collect()
+    }
+
+    /// A copy of the file: to open one is to write into it.
+    #[test]
+    fn file_of_each_release_holds_its_entries() {
+        for release in std::fs::read_dir(folder()).expect("the fixtures can be listed") {
+            let release = release.expect("an entry").path();
+            let scratch = tempfile::tempdir().expect("a scratch folder");
+            let path = scratch.path().join("store.redb");
+            std::fs::copy(release.join("store.redb"), &path)
+                .expect("run `cargo xtask fixtures`: it writes the file");
+            let mut bench = Bench::open(Place::File(path)).expect("today's code opens it");
+            let (from, to) = (Bytes::new(), copy(&[0xff]));
+            let found = bench.run(StoreTask::Scan { from, to, limit: usize::MAX });
+            let Ok(StoreReply::Entries(found)) = found else { panic!("{found:?}") };
+            assert_eq!(found, entries(&release), "{release:?}: run `cargo xtask fixtures`");
+        }
+    }
+
+    #[test]
+    #[ignore = "writes a fixture: `cargo xtask fixtures`"]
+    fn write_fixture() {
+        let release = folder().join("1");
+        let path = release.join("store.redb");
+        let _ = std::fs::remove_file(&path);
+        let mut bench = Bench::open(Place::File(path)).expect("a new store");
+        let batch = entries(&release).into_iter().map(|(key, value)| (key, Some(value))).collect();
+        assert!(matches!(bench.run(StoreTask::Write { batch }), Ok(StoreReply::Written)));
+    }
+}
