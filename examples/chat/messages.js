@@ -1,17 +1,23 @@
-// The conversation: records of type `chat.message`, in the order in which they were written.
+// The conversation: records of type `chat.message`, in the order of their versions.
+//
+// `created` is what the author says. A version cannot be later than the others' clocks; it can be earlier, as that of a
+// message from somebody who was away. A message that comes in between others says when it came.
 import { $, batched, el } from "./dom.js";
 import { hue, initials, messageText, statusHelp, statusWords } from "./words.js";
 
 /** Messages drawn at first, and added by each "Show earlier". Guess: quick on a phone. */
 const DRAWN_STEP = 150;
-/** Messages of one author within this time share a heading. */
+/** Messages of one author within this time share a heading. One that is older when it comes says when it came. */
 const TOGETHER_MS = 5 * 60_000;
+/** Characters of a message that are drawn before "Show all". Guess: some pages. */
+const TEXT_SHOWN = 20_000;
 
 const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-/** Versions tell apart what one member wrote in the same millisecond. */
-const before = (a, b) => a.created - b.created || compare(a.version, b.version) || compare(a.id, b.id);
+const before = (a, b) => compare(a.version, b.version) || compare(a.id, b.id);
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+/** When a message was written: a version is milliseconds and a counter of 16 bits. */
+const written = (record) => new Date(Number(BigInt(record.version) >> 16n));
 
 /** Shows one group's messages until `signal` ends it. `nameOf(peer)` gives the name of an author, or "". */
 export function showMessages(group, { nameOf, signal, failed }) {
@@ -22,6 +28,10 @@ export function showMessages(group, { nameOf, signal, failed }) {
   /** All messages, oldest first; what is drawn is the end of it. */
   const all = [];
   const byId = new Map();
+  /** When messages came that were written long before. */
+  const late = new Map();
+  /** Messages that are drawn whole though they are long. */
+  const whole = new Set();
   let drawnMax = DRAWN_STEP;
   let unread = false;
 
@@ -39,11 +49,14 @@ export function showMessages(group, { nameOf, signal, failed }) {
     const rows = [];
     let previous = null;
     for (const record of all.slice(first)) {
-      const newDay = !previous || previous.created.toDateString() !== record.created.toDateString();
-      if (newDay) rows.push(dayRow(record.created));
-      const together = !newDay && previous.creator.id === record.creator.id
-        && record.created - previous.created < TOGETHER_MS;
-      rows.push(messageRow(record, together, nameOf, group.statusOf(record)));
+      const at = written(record);
+      const newDay = previous === null || written(previous).toDateString() !== at.toDateString();
+      if (newDay) rows.push(dayRow(at));
+      const together = !newDay && previous.creator.id === record.creator.id && at - written(previous) < TOGETHER_MS;
+      rows.push(messageRow(record, {
+        at, together, came: late.get(record.id), name: authorOf(record, nameOf), status: group.statusOf(record),
+        whole: whole.has(record.id), showAll: () => { whole.add(record.id); draw(); },
+      }));
       previous = record;
     }
     reconcile(list, rows);
@@ -59,6 +72,10 @@ export function showMessages(group, { nameOf, signal, failed }) {
     if (old) all.splice(all.indexOf(old), 1);
     byId.set(record.id, record);
     if (!record.deleted) {
+      const live = scroller.getAttribute("aria-busy") === "false";
+      if (live && !old && all.length > 0 && written(all.at(-1)) - written(record) > TOGETHER_MS) {
+        late.set(record.id, new Date());
+      }
       all.splice(placeOf(all, record), 0, record);
     }
     if (!stick) unread = true;
@@ -132,31 +149,44 @@ function placeOf(all, record) {
   return from;
 }
 
-function messageRow(record, together, nameOf, status) {
+function authorOf({ creator }, nameOf) {
+  return creator.me ? "You" : creator.name || nameOf(creator.id) || "Unknown member";
+}
+
+/** One message. `came` is when it came, if that was long after it was written. */
+function messageRow(record, { at, together, came, name, status, whole, showAll }) {
   const { creator } = record;
-  const name = creator.me ? "You" : creator.name || nameOf(creator.id) || "Unknown member";
   const words = creator.me ? statusWords(status) : "";
   return {
     key: record.id,
-    look: [record.version, together, name, words].join(" "),
+    look: [record.version, together, name, words, came, whole].join(" "),
     make: () => {
       const text = messageText(record.data);
+      const cut = !whole && text.length > TEXT_SHOWN;
       const foot = el("p", { class: "foot" },
-        el("time", { datetime: record.created.toISOString(), title: record.created.toLocaleString() },
-          time.format(record.created)));
+        el("time", { datetime: at.toISOString(), title: at.toLocaleString() }, time.format(at)));
+      if (came) {
+        foot.append(" · ", el("span", { title: came.toLocaleString() }, `came at ${time.format(came)}`));
+      }
       if (words) {
         foot.append(" · ", el("span", { class: "status", title: statusHelp(status) }, words));
       }
+      const bubble = el("div", { class: "bubble" },
+        el("p", { class: `author${together || creator.me ? " visually-hidden" : ""} ink-${hue(creator.id)}`,
+          title: creator.id }, name),
+        el("p", { class: "text", dir: "auto" }, cut ? `${text.slice(0, TEXT_SHOWN)}…` : text));
+      if (cut) {
+        const more = el("button", { type: "button", class: "quiet" }, "Show all");
+        more.addEventListener("click", showAll);
+        bubble.append(more);
+      }
+      bubble.append(foot);
       return el("li", {
         class: `message${creator.me ? " mine" : ""}${together ? " together" : ""}`,
         "data-id": record.id,
       },
       creator.me ? null : el("span", { class: `face hue-${hue(creator.id)}`, "aria-hidden": "true" }, initials(name)),
-      el("div", { class: "bubble" },
-        el("p", { class: `author${together || creator.me ? " visually-hidden" : ""} ink-${hue(creator.id)}`,
-          title: creator.id }, name),
-        el("p", { class: "text", dir: "auto" }, text),
-        foot));
+      bubble);
     },
   };
 }
