@@ -20,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use peergraph_core::id::PeerId;
@@ -235,12 +235,16 @@ async fn respond(
     }
 }
 
-/// Headers that make every page safe by default: nothing from elsewhere, no inline script, no framing.
+/// Headers that make every page safe by default: nothing from elsewhere, no inline script, no framing. A page connects to
+/// whatever nodes its user names and members tell, so connections are to any host.
 fn guard(headers: &mut HeaderMap) {
     const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
         connect-src 'self' ws: wss: http: https:; img-src 'self' data: blob:; style-src 'self'; \
-        base-uri 'none'; frame-ancestors 'none'";
+        object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    // Who opened a page keeps no handle on it.
+    let opener = HeaderName::from_static("cross-origin-opener-policy");
+    headers.insert(opener, HeaderValue::from_static("same-origin"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
