@@ -136,8 +136,9 @@ async function named(path, response) {
 
 async function sameVersion(old, fresh) {
   for (const header of ["etag", "last-modified"]) {
-    const version = fresh.headers.get(header);
-    if (version) return old.headers.get(header) === version;
+    // Compressed, a file has the same tag with a mark before it.
+    const version = (response) => response.headers.get(header)?.replace(/^W\//, "");
+    if (version(fresh)) return version(old) === version(fresh);
   }
   return sameBytes(await old.arrayBuffer(), await fresh.clone().arrayBuffer());
 }

@@ -36,8 +36,10 @@ use crate::addresses::{Addresses, Asker};
 use crate::websocket::{self, Report};
 
 mod pages;
+mod shelf;
 mod source;
 
+pub(crate) use self::shelf::Shelf;
 pub(crate) use self::source::NETWORKS_MAX;
 pub use self::source::{Network, ParseNetworkError};
 
@@ -69,6 +71,8 @@ pub(crate) struct Site {
     pub(crate) pages: Option<PathBuf>,
     /// Folder of `/peergraph/`.
     pub(crate) package: Option<PathBuf>,
+    /// What has been read of both.
+    pub(crate) shelf: Arc<Shelf>,
 }
 
 impl Site {

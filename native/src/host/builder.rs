@@ -330,6 +330,7 @@ impl HostBuilder {
             trusted: self.trusted.clone(),
             pages: self.pages.clone(),
             package: self.package.clone(),
+            shelf: Arc::default(),
         };
         Ok(Opened {
             #[cfg(unix)]

@@ -1,9 +1,10 @@
-//! Static files, from folders that the operator names.
+//! Static files, from folders that the operator names: compressed if the reader takes that, or a part of one.
 //!
 //! A path is split at `/` and every part must be a plain name: nothing that begins with a dot, no separator of any
 //! platform, no escape that decodes to one. What a symbolic link leads out of the folder is not served.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
@@ -11,10 +12,8 @@ use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 
+use super::shelf::{Coding, FILE_BYTES_MAX, File, Shelf};
 use super::{Body, Site, text};
-
-/// Longest file. Bytes. Guess: files are read whole.
-const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 const NO_PAGES: &str = "This is a Peergraph node. It serves no pages: start it with --pages DIR.\n\
     Programs reach it with --node and the address of this page.\n";
@@ -39,10 +38,11 @@ pub(super) async fn answer(
         return text(StatusCode::NOT_FOUND, "There is no such page.\n");
     };
     let (folder, path) = (folder.clone(), path.to_owned());
-    let known = headers.get(header::IF_NONE_MATCH).cloned();
-    let found = tokio::task::spawn_blocking(move || find(&folder, &relative, known.as_ref())).await;
+    let asked = Asked::of(headers);
+    let shelf = site.shelf.clone();
+    let found = tokio::task::spawn_blocking(move || find(&folder, &relative, &shelf, &asked)).await;
     match found {
-        Ok(Found::File { bytes, etag, kind }) => file(bytes, &etag, kind, head),
+        Ok(Found::Reply(reply)) => reply.into_response(head),
         Ok(Found::Unchanged(etag)) => {
             let mut response = Response::new(Body::default());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -61,16 +61,84 @@ pub(super) async fn answer(
                 Err(_) => text(StatusCode::NOT_FOUND, "There is no such page.\n"),
             }
         }
+        Ok(Found::NoRoom) => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "Too many files are read at once. Try again.\n")
+        }
         Ok(Found::Nothing) => text(StatusCode::NOT_FOUND, "There is no such page.\n"),
         Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "The page cannot be read.\n"),
     }
 }
 
+/// What a request says about how it wants a file.
+struct Asked {
+    /// The version that the asker has.
+    known: Option<HeaderValue>,
+    accepts: String,
+    range: Option<String>,
+    /// The range is of this version, if it is named.
+    if_range: Option<HeaderValue>,
+}
+
+impl Asked {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        Self {
+            known: headers.get(header::IF_NONE_MATCH).cloned(),
+            accepts: text(header::ACCEPT_ENCODING).unwrap_or_default().to_ascii_lowercase(),
+            range: text(header::RANGE).map(str::to_owned),
+            if_range: headers.get(header::IF_RANGE).cloned(),
+        }
+    }
+
+    /// Whether these bytes may be sent. Source: RFC 9110, 12.5.3; a weight of 0 forbids a coding.
+    fn takes(&self, coding: Coding) -> bool {
+        let Some(name) = coding.name() else { return true };
+        self.accepts.split(',').any(|one| {
+            let mut parts = one.split(';').map(str::trim);
+            let weight = |part: &str| part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok());
+            parts.next() == Some(name) && !parts.any(|part| weight(part) == Some(0.0))
+        })
+    }
+
+    /// The part that is asked for, if it is one part of this version.
+    fn part(&self, etag: &str, len: u64) -> Part {
+        let same = self.if_range.as_ref().is_none_or(|of| of.as_bytes() == etag.as_bytes());
+        let Some(range) = self.range.as_ref().filter(|_| same) else { return Part::All };
+        let Ok(parsed) = http_range_header::parse_range_header(range) else { return Part::All };
+        match parsed.validate(len).as_deref() {
+            Ok([part]) => Part::Of(*part.start(), *part.end()),
+            Ok(_) => Part::All,
+            Err(_) => Part::Nowhere,
+        }
+    }
+}
+
+/// What of a file is sent.
+enum Part {
+    All,
+    /// From the first to the last byte.
+    Of(u64, u64),
+    /// Behind its end.
+    Nowhere,
+}
+
 enum Found {
-    File { bytes: Bytes, etag: String, kind: &'static str },
+    Reply(Reply),
     Unchanged(String),
     Folder,
+    NoRoom,
     Nothing,
+}
+
+/// A file, or a part of it, as it is sent.
+struct Reply {
+    status: StatusCode,
+    bytes: Bytes,
+    coding: Coding,
+    /// Which part of how much.
+    part: Option<String>,
+    etag: String,
+    kind: &'static str,
 }
 
 /// The path below a folder that a request names; `None` for anything that could lead elsewhere.
@@ -111,7 +179,7 @@ fn decode(part: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn find(folder: &Path, relative: &Path, known: Option<&HeaderValue>) -> Found {
+fn find(folder: &Path, relative: &Path, shelf: &Arc<Shelf>, asked: &Asked) -> Found {
     let read = || {
         let folder = folder.canonicalize()?;
         let path = folder.join(relative).canonicalize()?;
@@ -127,10 +195,15 @@ fn find(folder: &Path, relative: &Path, known: Option<&HeaderValue>) -> Found {
         }
         let changed = facts.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
         let etag = format!("\"{:x}-{:x}\"", changed.as_nanos(), facts.len());
-        if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        // Whoever has it compressed has this version.
+        let same = |known: &HeaderValue| {
+            known.to_str().is_ok_and(|known| known.trim_start_matches("W/") == etag)
+        };
+        if asked.known.as_ref().is_some_and(same) {
             return Ok(Found::Unchanged(etag));
         }
-        Ok(Found::File { bytes: std::fs::read(&path)?.into(), etag, kind: kind(&path) })
+        let Some(file) = shelf.file(&path, &etag)? else { return Ok(Found::NoRoom) };
+        Ok(Found::Reply(Reply::of(&file, kind(&path), asked)))
     };
     read().unwrap_or_else(|error: std::io::Error| {
         if error.kind() != std::io::ErrorKind::NotFound {
@@ -140,18 +213,80 @@ fn find(folder: &Path, relative: &Path, known: Option<&HeaderValue>) -> Found {
     })
 }
 
-fn file(bytes: Bytes, etag: &str, kind: &'static str, head: bool) -> Response<Body> {
-    let length = bytes.len();
-    let mut response = Response::new(Full::new(if head { Bytes::new() } else { bytes }));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    if kind.starts_with("text/javascript") {
-        // A service worker from any folder may serve all pages of this node when the node is gone.
-        headers.insert("service-worker-allowed", HeaderValue::from_static("/"));
+impl Reply {
+    fn of(file: &Arc<File>, kind: &'static str, asked: &Asked) -> Self {
+        let len = file.plain.len() as u64;
+        let whole = |coding, bytes| Self {
+            status: StatusCode::OK,
+            bytes,
+            coding,
+            part: None,
+            etag: file.etag.clone(),
+            kind,
+        };
+        match asked.part(&file.etag, len) {
+            Part::Of(first, last) => Self {
+                status: StatusCode::PARTIAL_CONTENT,
+                bytes: file.plain.slice(first as usize..=last as usize),
+                part: Some(format!("bytes {first}-{last}/{len}")),
+                ..whole(Coding::Plain, Bytes::new())
+            },
+            Part::Nowhere => Self {
+                status: StatusCode::RANGE_NOT_SATISFIABLE,
+                part: Some(format!("bytes */{len}")),
+                ..whole(Coding::Plain, Bytes::new())
+            },
+            Part::All if !is_text(kind) => whole(Coding::Plain, file.plain.clone()),
+            Part::All => {
+                if asked.takes(Coding::Gzip) {
+                    file.compress(Coding::Gzip);
+                }
+                let (coding, bytes) = file.best(|coding| asked.takes(coding));
+                // It takes a while: for the next one.
+                if coding != Coding::Brotli && asked.takes(Coding::Brotli) {
+                    let file = file.clone();
+                    tokio::task::spawn_blocking(move || file.compress(Coding::Brotli));
+                }
+                whole(coding, bytes)
+            }
+        }
     }
-    cache(headers, etag);
-    response
+
+    fn into_response(self, head: bool) -> Response<Body> {
+        let length = self.bytes.len();
+        let mut response = Response::new(Full::new(if head { Bytes::new() } else { self.bytes }));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if let Some(part) = self.part.and_then(|part| HeaderValue::from_str(&part).ok()) {
+            headers.insert(header::CONTENT_RANGE, part);
+        }
+        if self.kind.starts_with("text/javascript") {
+            // A service worker from any folder may serve all pages of this node when the node is gone.
+            headers.insert("service-worker-allowed", HeaderValue::from_static("/"));
+        }
+        match self.coding.name() {
+            Some(name) => {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+                // The same file, byte for byte another: no part of it fits a part of the other.
+                cache(headers, &format!("W/{}", self.etag));
+            }
+            None => cache(headers, &self.etag),
+        }
+        response
+    }
+}
+
+/// Whether a file of this kind gets shorter by compression.
+fn is_text(kind: &str) -> bool {
+    kind.starts_with("text/")
+        || matches!(
+            kind,
+            "application/wasm" | "application/json" | "application/manifest+json" | "image/svg+xml"
+        )
 }
 
 /// Kept, but asked about each time: pages change with the node.

@@ -10,6 +10,9 @@ use std::sync::RwLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+/// What a long page repeats.
+const LONG: &str = "0123456789";
+
 struct Bench {
     address: SocketAddr,
     reports: mpsc::Receiver<Report>,
@@ -31,6 +34,7 @@ impl Bench {
         fs::write(at("pages/index.html"), "<p>front").expect("written");
         fs::write(at("pages/chat/index.html"), "<p>chat").expect("written");
         fs::write(at("pages/sw.js"), "// worker").expect("written");
+        fs::write(at("pages/long.js"), LONG.repeat(10_000)).expect("written");
         fs::write(at("package/peergraph_bg.wasm"), b"\0asm").expect("written");
         #[cfg(unix)]
         std::os::unix::fs::symlink(at("secret.txt"), at("pages/link.txt")).expect("linked");
@@ -50,6 +54,7 @@ impl Bench {
             trusted: trusted.iter().map(|it| it.parse().expect("a network")).collect(),
             pages: Some(at("pages")),
             package: Some(at("package")),
+            shelf: Arc::default(),
         };
         let (sender, reports) = mpsc::channel(websocket::REPORTS_MAX);
         tokio::spawn(serve(vec![listener], site, sender.clone()));
@@ -176,6 +181,74 @@ async fn unchanged_pages_are_not_sent_again() {
     let (head, body) = bench.ask("HEAD / HTTP/1.1").await;
     assert!(head.contains("content-length: 8"), "{head}");
     assert_eq!(body, "");
+}
+
+#[tokio::test]
+async fn long_pages_are_compressed_for_those_who_take_it() {
+    let bench = Bench::start().await;
+    let ask = async |accepts: &str, tag: &str| {
+        let lines = "GET /long.js HTTP/1.1\r\nAccept-Encoding: ";
+        bench.ask(&format!("{lines}{accepts}\r\nIf-None-Match: {tag}")).await
+    };
+    let length = |head: &str| -> usize {
+        let line = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        line.expect("a length").parse().expect("a number")
+    };
+    let (head, _) = ask("br;q=0, gzip", "none").await;
+    assert!(head.contains("content-encoding: gzip") && length(&head) < 10_000, "{head}");
+    assert!(head.contains("vary: accept-encoding"), "{head}");
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").to_owned();
+    assert!(tag.starts_with("w/"), "{tag}");
+    let (plain, body) = ask("identity, gzip;q=0", "none").await;
+    assert!(!plain.contains("content-encoding"), "{plain}");
+    assert_eq!(body, LONG.repeat(10_000));
+    assert!(plain.contains(&format!("etag: {}", &tag[2..])), "the same version: {plain}");
+    for known in [format!("W/{}", &tag[2..]), tag[2..].to_owned()] {
+        let (head, body) = ask("gzip", &known).await;
+        assert!(head.starts_with("http/1.1 304") && body.is_empty(), "{head}");
+    }
+    // The best form is made beside, for those who come later.
+    let mut came = String::new();
+    for _ in 0..200 {
+        (came, _) = ask("gzip, br", "none").await;
+        if came.contains("content-encoding: br") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(came.contains("content-encoding: br") && length(&came) < 10_000, "{came}");
+}
+
+#[tokio::test]
+async fn parts_of_a_page_are_sent() {
+    let bench = Bench::start().await;
+    let ask = async |range: &str| {
+        let lines = "GET /long.js HTTP/1.1\r\nAccept-Encoding: gzip\r\n";
+        bench.ask(&format!("{lines}{range}")).await
+    };
+    let (head, body) = ask("Range: bytes=5-14").await;
+    assert!(head.starts_with("http/1.1 206"), "{head}");
+    assert!(head.contains("content-range: bytes 5-14/100000"), "{head}");
+    assert_eq!(body, "5678901234");
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag");
+    for (range, status, part, length) in [
+        ("Range: bytes=-3".to_owned(), 206, "bytes 99997-99999/100000", 3),
+        ("Range: bytes=99990-".to_owned(), 206, "bytes 99990-99999/100000", 10),
+        ("Range: bytes=100000-".to_owned(), 416, "bytes */100000", 0),
+        (format!("If-Range: {tag}\r\nRange: bytes=0-0"), 206, "bytes 0-0/100000", 1),
+    ] {
+        let (head, body) = ask(&range).await;
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{range}: {head}");
+        assert!(head.contains(&format!("content-range: {part}")), "{range}: {head}");
+        assert_eq!(body.len(), length, "{range}");
+    }
+    // Of another version, of several parts, or of nonsense: the whole, which is compressed.
+    for range in ["If-Range: \"1-1\"\r\nRange: bytes=0-0", "Range: bytes=0-0,5-6", "Range: lines=1"]
+    {
+        let (head, _) = ask(range).await;
+        assert!(head.starts_with("http/1.1 200"), "{range}: {head}");
+        assert!(!head.contains("content-range"), "{range}: {head}");
+    }
 }
 
 #[tokio::test]
