@@ -223,20 +223,21 @@ pub const INVITATIONS: Pool = Pool::of(1_000, 100).reserving(200);
 pub const REVOCATIONS_MAX: usize = 10_000;
 /// The same of one signer, its earliest first. Guess.
 pub const REVOCATIONS_PER_SIGNER_MAX: usize = 1_000;
-/// Records that all revocations of one signer keep. Guess: 8 MB of digests.
-pub const REVOCATIONS_KEPT_PER_SIGNER_MAX: usize = 400_000;
+/// Records that all revocations of one signer keep. Guess: 8 MB of names.
+pub const REVOCATIONS_KEPT_PER_SIGNER_MAX: usize = 4 * REVOCATION_KEPT_MAX;
 /// Revocations that one signer has of one target. Guess: their ids are made of 40 bits of the target's digest, and two
 /// targets may have these in common.
 pub const REVOCATIONS_PER_TARGET_MAX: u8 = 4;
 /// Redemptions of one invitation beyond its uses: those in parts of a graph that was cut. Guess. Others drop one beyond.
 pub const REDEMPTIONS_SPARE: usize = 64;
-/// Records that one revocation keeps. Guess: 800 KB of digests. More is an error for its maker; others drop it.
-pub const REVOCATION_KEPT_MAX: usize = 40_000;
+/// Records that one revocation keeps: all that a member may hold of all kinds by the default policy, and some more. 2 MB of
+/// names. More is an error for its maker; others drop it.
+pub const REVOCATION_KEPT_MAX: usize = 163_840;
 /// Certificates that one revocation lets stand. Guess. As above.
 pub const REVOCATION_STANDING_MAX: usize = 8_192;
 /// Payload of a record of the core's own types. Bytes. Guess: the largest revocation. Others drop the record. Most of
 /// these types have smaller bounds, see `group/quota.rs`.
-pub const INTERNAL_PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+pub const INTERNAL_PAYLOAD_BYTES_MAX: usize = 2_560 * 1024;
 /// Attributes of a presence, encoded. Bytes. Guess. An error for the application that asks for more.
 pub const PRESENCE_ATTRIBUTES_BYTES_MAX: usize = 4 * 1024;
 /// Nodes of one peer that are present at once. Guess: a person's devices. The oldest presence gives way.
@@ -276,6 +277,11 @@ const _: () = assert!(PENANCE_OF_EXCESS.as_secs() > PENANCE_MAX.as_secs());
 const _: () = assert!(HANDSHAKE_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(SIGNAL_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(BUFFERED_LOW_BYTES < IN_TRANSPORT_BYTES_MAX);
+const _: () = assert!(
+    REVOCATION_KEPT_MAX * 12 + REVOCATION_STANDING_MAX * 32 + 2 * CHAIN_MAX * CERTIFICATE_BYTES_MAX
+        < INTERNAL_PAYLOAD_BYTES_MAX
+);
+const _: () = assert!(INTERNAL_PAYLOAD_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(IN_TRANSPORT_BYTES_MAX < PUBLISH_BACKLOG_BYTES_MAX);
 const _: () = assert!(PUBLISH_BACKLOG_BYTES_MAX + PUBLISH_WRITING_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_DEFAULT_MAX <= PAYLOAD_BYTES_MAX);

@@ -52,14 +52,16 @@ use std::collections::{BTreeMap, BTreeSet};
 #[cfg(test)]
 mod attacks;
 mod authority;
+mod kept;
 mod redemptions;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use authority::Target;
-pub(crate) use authority::{Kept, Redemption, Revocation, Said, may_revoke};
 use authority::{Order, Power, place, power};
+pub(crate) use authority::{Redemption, Revocation, Said, may_revoke};
+pub(crate) use kept::Kept;
 pub(crate) use redemptions::Offer;
 use redemptions::Redemptions;
 pub use words::ParseReasonError;

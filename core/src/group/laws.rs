@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 
 mod attacks;
 mod authority;
+mod many;
 mod shares;
 
 const NOW: WallTime = WallTime(1_800_000_000_000);

@@ -60,11 +60,12 @@ impl Group {
         let acts = acts?;
         // Where the group's own key is, chains stay short.
         let signer = if self.key.is_some() { Signer::Owner } else { Signer::Member };
-        self.publish_issued(ctx, &held, &grant, signer, Some(request))?;
+        let issued = self.issue(ctx, cert::Subject::of_member(&held), &grant, signer)?;
+        // It takes away first: if that fails, nothing was given, and the member has no more than it had.
         for act in acts {
             self.publish_revocation(ctx, act, None)?;
         }
-        Ok(())
+        self.publish_issued(ctx, &issued, signer, Some(request))
     }
 
     fn standing_of(&self, ctx: &Ctx<'_>, peer: PeerId) -> Vec<VerifiedChain> {
@@ -73,18 +74,16 @@ impl Group {
         self.roll.of_peer(peer).filter(stands).cloned().collect()
     }
 
-    /// Issues a membership to who has one, as a record, so that it reaches a member that is not here.
+    /// Publishes a membership that we issued to who has one, as a record, so that it reaches a member that is not here.
     fn publish_issued(
         &mut self,
         ctx: &mut Ctx<'_>,
-        held: &VerifiedChain,
-        grant: &Grant,
+        certificates: &[Certificate],
         signer: Signer,
         request: Option<RequestId>,
     ) -> Result<(), Error> {
         let as_owner = signer == Signer::Owner;
-        let certificates = self.issue(ctx, cert::Subject::of_member(held), grant, signer)?;
-        let payload = cert::encode_chain(&certificates);
+        let payload = cert::encode_chain(certificates);
         let until = certificates.last().map(Certificate::not_after);
         let by = if as_owner { self.roll.owner().peer() } else { ctx.identity.peer_id() };
         let id = certificates.last().map(|leaf| issued_id(by, leaf.id()));
@@ -129,7 +128,7 @@ impl Group {
     /// Makes a revocation, if we may.
     fn prepare(
         &self,
-        ctx: &Ctx<'_>,
+        ctx: &mut Ctx<'_>,
         chain: &VerifiedChain,
         by_peer: bool,
         reason: Reason,
@@ -151,7 +150,7 @@ impl Group {
         let members = keep.members && !own;
         let standing = if members { self.roll.issued_under(target) } else { BTreeSet::new() };
         let records = keep.records && !own;
-        let kept = if records { self.kept(target, &standing) } else { Kept::default() };
+        let kept = if records { self.kept(ctx, target, &standing) } else { Kept::default() };
         if standing.len() > limits::REVOCATION_STANDING_MAX
             || kept.len() > limits::REVOCATION_KEPT_MAX
         {
@@ -208,13 +207,13 @@ impl Group {
 
     /// The records in the store that rely on what a revocation of `target` takes away, those by which others could
     /// still be let in left out.
-    fn kept(&self, target: Target, standing: &BTreeSet<CertificateId>) -> Kept {
+    fn kept(&self, ctx: &mut Ctx<'_>, target: Target, standing: &BTreeSet<CertificateId>) -> Kept {
         let under = self.roll.under(target, standing);
         let invites = |meta: &Meta| meta.kind.as_str() == RecordType::INVITATION && !meta.deleted;
         let relies = |meta: &&Meta| under.contains(&meta.certificate()) && !invites(meta);
         let classes = [Class::Membership, Class::Application];
         let metas = classes.iter().flat_map(|&class| self.index(class).iter());
-        Kept::new(metas.filter(relies).map(|meta| meta.digest))
+        Kept::new(ctx.random_bytes(), metas.filter(relies).map(|meta| meta.digest))
     }
 
     /// Deletes our revocations of a peer.
@@ -520,7 +519,10 @@ impl Group {
             .collect();
         for (chain, signer) in ending {
             // Where the policy has it otherwise, it ends.
-            let _ = self.publish_issued(ctx, &chain, &chain.grant().clone(), signer, None);
+            let subject = cert::Subject::of_member(&chain);
+            if let Ok(issued) = self.issue(ctx, subject, chain.grant(), signer) {
+                let _ = self.publish_issued(ctx, &issued, signer, None);
+            }
         }
         self.renew_revocations(ctx, life);
     }

@@ -198,7 +198,7 @@ fn one_who_leaves_leaves_once() {
     let m = w.first(&who(1, "Mallory"), Role::Member, [1; 16], NOW);
     let mut roll = Roll::new(w.owner.clone());
     roll.add(m.clone());
-    let kept = Kept::new((2..=500).map(|n: u64| Digest::of(&n.to_be_bytes())));
+    let kept = Kept::new([0; 16], (2..=500).map(|n: u64| Digest::of(&n.to_be_bytes())));
     roll.revoke(id(1), Revocation { kept, ..act(1, &m, &m) });
     for n in 2..=500 {
         let more = act(n, &m, &m);

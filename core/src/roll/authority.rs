@@ -2,15 +2,12 @@
 //!
 //! [`power`] says over which memberships somebody has power, and of which kind. Whatever one member's act does to
 //! another goes through it: what a revocation hits, what its lists let stand or keep, and whose place a redemption takes.
-use super::{Offer, Reason};
+use super::{Kept, Offer, Reason};
 use crate::cert::{Certificate, Role, VerifiedChain};
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::identity::PublicKey;
 use crate::time::WallTime;
 use std::collections::BTreeSet;
-
-/// Bytes of a digest in the list of what a revocation keeps. To find two records with one such name takes 2^80 tries.
-pub(crate) const KEPT_BYTES: usize = 20;
 
 /// What is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,41 +180,6 @@ pub(crate) struct Said {
     pub(crate) version: u64,
     /// Whether others lose by it if it does not hold: it changes somebody else's record, or says whom its signer let in.
     pub(crate) for_others: bool,
-}
-
-/// The records that a revocation keeps.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Kept(Vec<[u8; KEPT_BYTES]>);
-
-impl Kept {
-    pub(crate) fn new(digests: impl IntoIterator<Item = Digest>) -> Self {
-        let mut names: Vec<_> = digests.into_iter().map(Self::name).collect();
-        names.sort_unstable();
-        names.dedup();
-        Self(names)
-    }
-
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote: sorted, each once.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (names, []) = bytes.as_chunks() else { return None };
-        names.windows(2).all(|pair| pair[0] < pair[1]).then(|| Self(names.to_vec()))
-    }
-
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        self.0.concat()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn contains(&self, digest: &Digest) -> bool {
-        self.0.binary_search(&Self::name(*digest)).is_ok()
-    }
-
-    fn name(digest: Digest) -> [u8; KEPT_BYTES] {
-        std::array::from_fn(|at| digest.as_bytes()[at])
-    }
 }
 
 /// Use of an invitation by link or password, as the record of who let the newcomer in says.

@@ -142,7 +142,7 @@ fn rules_3_and_6_acts_of_who_is_revoked_have_effect_only_if_they_were_kept() {
     assert!(stands(&roll, c), "whose act was not kept");
     let mut kept = cast.roll();
     kept.revoke(id(1), act(1, b, c));
-    kept.revoke(id(2), Revocation { kept: Kept::new([digest(1)]), ..act(2, a, b) });
+    kept.revoke(id(2), Revocation { kept: Kept::new([0; 16], [digest(1)]), ..act(2, a, b) });
     kept.settle();
     assert!(!stands(&kept, c), "whose act was kept");
     assert!(kept.admits(b, &said(1)));
@@ -246,7 +246,7 @@ fn three_administrators_who_revoke_each_other_have_one_outcome() {
             continue;
         }
         let known = snapshot[..n].iter().filter(|known| known.signer == act.target_chain);
-        act.kept = Kept::new(known.map(|known| known.digest));
+        act.kept = Kept::new([0; 16], known.map(|known| known.digest));
     }
     assert_eq!(acts.len(), 12);
     let (mut sets, mut orders) = (0, 0);

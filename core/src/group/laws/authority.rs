@@ -285,7 +285,7 @@ impl World {
             target,
             reason: Reason::Misconduct,
             standing: if lists { some } else { BTreeSet::new() },
-            kept: if lists { Kept::new(digests) } else { Kept::default() },
+            kept: if lists { Kept::new([0; 16], digests) } else { Kept::default() },
         };
         Saying {
             by,

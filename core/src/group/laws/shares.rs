@@ -637,7 +637,7 @@ fn share_follows_rank() {
         target: Target::Certificate(story.ada.chain.id()),
         reason: Reason::Superseded,
         standing: BTreeSet::new(),
-        kept: Kept::new(kept),
+        kept: Kept::new([0; 16], kept),
     };
     replica.group.roll.add(by.chain.clone());
     replica.group.roll.revoke(RecordId::default(), act);
