@@ -601,6 +601,13 @@ impl Group {
         &self.nodes
     }
 
+    /// Whether a peer is known to be a member: by its membership, or since it is a neighbour.
+    pub(crate) fn knows_member(&self, peer: PeerId, now: WallTime) -> bool {
+        let best = self.roll.best_of(peer, now);
+        best.is_some_and(|chain| self.roll.standing(chain, now).is_member())
+            || self.neighbours().any(|(_, slot)| slot.peer == peer)
+    }
+
     /// Whether we hold a membership.
     pub(crate) fn is_member(&self) -> bool {
         self.chain.is_some()

@@ -97,6 +97,7 @@ pub mod sealed;
 #[cfg(feature = "serde")]
 mod serial;
 pub mod share;
+pub mod source;
 mod storage;
 pub mod stored;
 mod stretch;

@@ -40,8 +40,20 @@ pub const SIGNAL_BYTES_MAX: usize = 8 * 1024;
 
 /// Links of one node, all graphs together. Guess. A further stranger is refused at once.
 pub const LINKS_MAX: usize = 5_000;
-/// Links whose handshake is not complete. Source: engine measurements (512 half-open). Oldest first out.
-pub const HALF_OPEN_LINKS_MAX: usize = 512;
+/// Links of ours whose handshake is not complete, and those of one group. Guess: a few groups that look for members. No
+/// more are begun for that group; they are tried again.
+pub const HALF_OPEN_OURS: Pool = Pool::of(512, 128);
+/// Links of strangers whose handshake is not complete, and those from one [source](crate::source::Source). Source: engine
+/// measurements (512 half-open); a class behind one router. The oldest of the source that has most gives way.
+pub const HALF_OPEN_STRANGERS: Pool = Pool::of(512, 64);
+/// Links that signals offered and whose handshake is not complete, and those of one member, or of one that brings the
+/// signals of others. Guess: as above. The oldest of the one that has most gives way.
+pub const HALF_OPEN_OFFERED: Pool = Pool::of(512, 64);
+/// Signals that wait for the offer that they overtook, and those of one member or bringer. Guess: the candidates of as many
+/// offers as come at once. The oldest of the one that has most gives way.
+pub const EARLY_SIGNALS: Pool = Pool::of(512, 64);
+/// Bytes of one of them. Guess: several times a candidate. A longer one is dropped.
+pub const EARLY_SIGNAL_BYTES_MAX: usize = 1024;
 /// Time from opening a transport to a usable link. Source: 5 s of ICE checks, DTLS, slow signalling.
 pub const LINK_SETUP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time from a usable transport to a complete handshake. Guess.

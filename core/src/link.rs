@@ -35,8 +35,12 @@ use std::time::Duration;
 /// Who was heard within this time need not be asked. Guess: many round trips.
 const ASKED_AFTER: Duration = Duration::from_secs(1);
 
+mod half_open;
 #[cfg(test)]
 mod tests;
+
+use half_open::HalfOpen;
+pub(crate) use half_open::{Begun, Offerer};
 
 /// All links of a node.
 #[derive(Default)]
@@ -44,7 +48,9 @@ pub(crate) struct Links {
     links: BTreeMap<LinkId, Link>,
     made: u64,
     checks: Deadlines<LinkId>,
-    half_open: usize,
+    half_open: HalfOpen,
+    /// Links that have given way to others, and are to be closed.
+    crowded_out: Vec<LinkId>,
     /// What frames are sealed with besides their keys, until the host wakes again.
     salt: u64,
 }
@@ -129,12 +135,12 @@ impl Links {
         self.salt = salt;
     }
 
-    /// Names a new link.
-    pub(crate) fn create(&mut self, now: Now, initiator: bool) -> LinkId {
+    /// Names a new link. Another may have to [give way](Self::crowded_out) to it.
+    pub(crate) fn create(&mut self, now: Now, begun: Begun) -> LinkId {
         self.made += 1;
         let id = LinkId(self.made);
         let link = Link {
-            initiator,
+            initiator: matches!(begun, Begun::Ours(_)),
             state: State::Opening,
             incoming: BytesMut::new(),
             queue: VecDeque::new(),
@@ -149,7 +155,7 @@ impl Links {
             slots_taken: 0,
         };
         self.links.insert(id, link);
-        self.half_open += 1;
+        self.crowded_out.extend(self.half_open.begin(id, begun));
         self.checks.set(id, now.mono.after(limits::LINK_SETUP_TIMEOUT));
         id
     }
@@ -166,9 +172,14 @@ impl Links {
         self.links.len()
     }
 
-    /// Links whose handshake is not complete.
-    pub(crate) fn half_open(&self) -> usize {
-        self.half_open
+    /// Whether we may begin one more link for a group, or for a node that was named.
+    pub(crate) fn may_begin(&self, group: Option<GroupId>) -> bool {
+        self.links.len() < limits::LINKS_MAX && self.half_open.has_room(group)
+    }
+
+    /// The links that have given way to others since this was asked last.
+    pub(crate) fn crowded_out(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.crowded_out)
     }
 
     /// What the handshake of `link` proved, if it is complete.
@@ -207,9 +218,7 @@ impl Links {
     pub(crate) fn remove(&mut self, link: LinkId) -> Option<Link> {
         let removed = self.links.remove(&link)?;
         self.checks.clear(link);
-        if !matches!(removed.state, State::Ready(_)) {
-            self.half_open -= 1;
-        }
+        self.half_open.end(link);
         Some(removed)
     }
 
@@ -258,7 +267,7 @@ impl Links {
             }
             State::Ready(_) => {}
         }
-        self.half_open -= 1;
+        self.half_open.end(id);
         self.checks.set(id, ctx.now.mono.after(limits::KEEPALIVE_EVERY));
         Ok(Received::Ready)
     }

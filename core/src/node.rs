@@ -15,16 +15,18 @@ use crate::io::{
     Output, PlaceSource, Reply, RequestId, Transport, Wake,
 };
 use crate::limits;
-use crate::link::{Checked, Links, Received};
+use crate::link::{Begun, Checked, Links, Received};
 use crate::node_url::NodeUrl;
 use crate::noise::StaticKey;
 use crate::provider::{Channel, Checks, Membership, Provider};
 use crate::random::Random;
 use crate::reach::dial::{Dialer, Step, Want, Wish};
+use crate::reach::early::Early;
 use crate::reach::purpose::Purpose;
 use crate::reach::rendezvous::Tables;
 use crate::reach::signals::{Over, Ways};
 use crate::record::{Record, RecordType, Signed};
+use crate::source::Source;
 use crate::storage::Storage;
 use crate::time::{Now, Time};
 use crate::wire::kind::{self, Kind};
@@ -157,11 +159,12 @@ pub struct Node {
     now: Now,
     outbox: Outbox,
     addresses: Vec<Address>,
-    links: Links,
+    pub(crate) links: Links,
     conduct: Conduct,
     storage: Storage,
     purposes: BTreeMap<LinkId, Purpose>,
     ways: Ways,
+    early: Early,
     sit: BTreeSet<GroupId>,
     unwanted: BTreeMap<LinkId, CloseReason>,
     /// Each in a box: a map makes room for eleven at once, and nearly all nodes have one.
@@ -250,6 +253,7 @@ impl Node {
             loading: store::Loading::default(),
             purposes: BTreeMap::new(),
             ways: Ways::default(),
+            early: Early::default(),
             sit: BTreeSet::new(),
             unwanted: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -283,9 +287,9 @@ impl Node {
         self.links.salt(self.rng.next_u64());
     }
 
-    /// Names a link that a stranger opened to us. Report [`Input::LinkUp`] next, before anything else.
-    pub fn new_link(&mut self) -> LinkId {
-        let link = self.links.create(self.now, false);
+    /// Names a link that a stranger opened to us, from there. Report [`Input::LinkUp`] next, before anything else.
+    pub fn new_link(&mut self, from: Source) -> LinkId {
+        let link = self.links.create(self.now, Begun::Stranger(from));
         self.purposes.insert(link, Purpose::accepted());
         link
     }
@@ -342,8 +346,7 @@ impl Node {
     // --- links ---------------------------------------------------------------------------------------
 
     fn link_up(&mut self, link: LinkId, transport: Transport) {
-        let full = self.links.len() > limits::LINKS_MAX
-            || self.links.half_open() > limits::HALF_OPEN_LINKS_MAX;
+        let full = self.links.len() > limits::LINKS_MAX;
         let stranger = self.purposes.get(&link).is_some_and(|purpose| purpose.accepted);
         if (full && stranger) || self.closing.is_some() {
             self.close(link, CloseReason::Full);
@@ -608,13 +611,12 @@ impl Node {
     }
 
     fn dial_address(&mut self, address: Address) {
-        let full = self.links.len() >= limits::LINKS_MAX
-            || self.links.half_open() >= limits::HALF_OPEN_LINKS_MAX;
-        if full {
+        let group = self.dialer.wanted_for(&address);
+        if !self.links.may_begin(group) {
             // Its race goes on with it after a while.
             return;
         }
-        let link = self.links.create(self.now, true);
+        let link = self.links.create(self.now, Begun::Ours(group));
         let wants = self.dialer.dialled(self.now.mono, &address, link);
         self.purposes.insert(link, Purpose::default());
         if wants.iter().any(|want| matches!(want, Want::Named(_))) {
@@ -754,7 +756,7 @@ impl Node {
             self.forget_group(id);
         }
         if let Some(Verdict::Ours(signal)) = verdict {
-            self.signal_for_us(id, signal);
+            self.signal_for_us(id, link, signal);
         }
         Ok(())
     }
@@ -834,6 +836,9 @@ impl Node {
     /// Sends what this input left to be sent.
     fn finish(&mut self) {
         self.dial();
+        for link in self.links.crowded_out() {
+            self.close(link, CloseReason::Full);
+        }
         for group in std::mem::take(&mut self.sit) {
             for link in self.rendezvous_links() {
                 self.sit_at(group, link);

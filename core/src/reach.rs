@@ -4,7 +4,9 @@
 //! `rendezvous` and `signals` carry the offers of nodes that cannot be dialled. Each is a machine that returns plain
 //! values; only the node holds two of them.
 pub(crate) mod dial;
+pub(crate) mod early;
 pub(crate) mod named;
+pub(crate) mod offer;
 mod order;
 pub(crate) mod purpose;
 pub(crate) mod rendezvous;

@@ -22,6 +22,10 @@
 //! they come from, and not by id.
 use std::collections::{BTreeMap, BTreeSet};
 
+mod crowd;
+
+pub use crowd::Crowd;
+
 /// How much there is in all, how much of it one party may hold, and how much only seniors may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pool {

@@ -33,6 +33,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use self::source::{Client, Counts, Seat, client, is_trusted};
 use crate::addresses::{Addresses, Asker};
+use crate::rtc::budget::{Allowance, Budget};
 use crate::websocket::{self, Report};
 
 mod pages;
@@ -51,6 +52,9 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const REFUSALS_MAX: usize = 64;
 /// Time for such a connection, all in all. Guess.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often one source may begin a WebSocket link. Guess: all connections that it may have at once, and then a class that
+/// comes back in some seconds.
+const LINKS_OF_SOURCE: Allowance = Allowance { burst: 512, per_second: 32 };
 /// How often refusals are logged. Guess.
 const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
@@ -91,6 +95,8 @@ struct Server {
     counts: Arc<Counts>,
     refusals: Arc<Semaphore>,
     refused: Mutex<Refused>,
+    /// How often each source may begin a link.
+    links: Mutex<Budget>,
 }
 
 /// Refusals that were not logged yet.
@@ -107,6 +113,7 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, site: Site, reports: mpsc
         counts: Arc::default(),
         refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
         refused: Mutex::new(Refused { count: 0, logged: None }),
+        links: Mutex::new(Budget::new(LINKS_OF_SOURCE)),
     });
     let accepting = listeners.iter().map(|listener| accept(listener, &server));
     futures::future::join_all(accepting).await;
@@ -143,8 +150,11 @@ async fn connection(server: Arc<Server>, stream: TcpStream, from: SocketAddr, se
     let service =
         hyper::service::service_fn(|request| answer(request, server.clone(), from, seat.clone()));
     let connection = http().serve_connection(TokioIo::new(stream), service).with_upgrades();
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "HTTP connection ended");
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(%error, "HTTP connection ended");
+        },
+        () = seat.given_way() => tracing::debug!("HTTP connection gives way to another source"),
     }
 }
 
@@ -167,6 +177,17 @@ impl Server {
             let _ = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
             drop(permit);
         });
+    }
+
+    /// Whether a source may begin one more link: the node shakes hands with each.
+    fn may_begin(&self, from: IpAddr) -> bool {
+        let (from, now) = (SocketAddr::new(from, 0), std::time::Instant::now());
+        let mut links = self.links.lock().expect("no panic under this lock");
+        let may = links.allows(from, now);
+        if may {
+            links.take(from, now);
+        }
+        may
     }
 
     /// Logs the first refusal, and the number of those that follow now and then.
@@ -225,7 +246,11 @@ async fn respond(
     let site = &server.site;
     let path = site.path(request.uri().path()).to_owned();
     match path.as_str() {
-        websocket::PATH => upgrade(&mut request, server.reports.clone(), seat.clone()),
+        websocket::PATH if !server.may_begin(client.ip) => {
+            server.log_refusal(client.ip);
+            no_room()
+        }
+        websocket::PATH => upgrade(&mut request, client.ip, server.reports.clone(), seat.clone()),
         "/.well-known/peergraph" => description(request.method(), request.headers(), client, site),
         _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD.\n");
@@ -263,6 +288,7 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
 
 fn upgrade(
     request: &mut Request<Incoming>,
+    from: IpAddr,
     reports: mpsc::Sender<Report>,
     seat: Arc<Seat>,
 ) -> Response<Body> {
@@ -292,8 +318,7 @@ fn upgrade(
         let stream = TokioIo::new(stream);
         let config = Some(websocket::config());
         let stream = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
-        websocket::serve(stream, reports).await;
-        drop(seat);
+        websocket::serve(stream, from, reports, seat.given_way()).await;
     });
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

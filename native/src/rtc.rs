@@ -30,10 +30,10 @@
 //! fingerprint stays.
 //!
 //! Everything is bounded: links by [`Config::links_max`], those of strangers that are not open by
-//! [`Config::half_open_max`], messages in a turn, bytes to send by [`OUTSTANDING_BYTES_MAX`], bytes
+//! [`Config::half_open`], messages in a turn, bytes to send by [`OUTSTANDING_BYTES_MAX`], bytes
 //! received of a paused link by [`Config::receive_window_bytes`] and 256 messages.
 
-mod budget;
+pub(crate) mod budget;
 mod certificate;
 mod demux;
 mod link;
@@ -50,6 +50,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use peergraph_core::limits::HALF_OPEN_STRANGERS;
+use peergraph_core::share::{Crowd, Pool};
+use peergraph_core::source::Source;
 use rtc::crypto::RTCCryptoProvider;
 
 pub use self::budget::Allowance;
@@ -90,8 +93,9 @@ pub struct Config {
     pub certificate: Certificate,
     /// Most links at once; beyond, dials fail and strangers are ignored.
     pub links_max: usize,
-    /// Most strangers' links at once that are not open.
-    pub half_open_max: usize,
+    /// Strangers' links at once that are not open, and those of one source. The oldest of the source that has most gives
+    /// way.
+    pub half_open: Pool,
     /// Whether strangers may dial us directly.
     pub accept_direct: bool,
     /// How often one source may dial us directly.
@@ -109,7 +113,7 @@ impl Config {
             bind,
             certificate,
             links_max: 4096,
-            half_open_max: 512,
+            half_open: HALF_OPEN_STRANGERS,
             accept_direct: true,
             allowance: Allowance::default(),
             receive_window_bytes: 4 * 1024 * 1024,
@@ -223,7 +227,7 @@ pub struct Engine {
     pinned: BTreeMap<RtcId, [u8; 32]>,
     timers: BTreeSet<(Instant, RtcId)>,
     dirty: VecDeque<RtcId>,
-    half_open: usize,
+    half_open: Crowd<Source, RtcId>,
     budget: Budget,
     /// The socket whose buffer is full.
     full: Option<usize>,
@@ -257,7 +261,7 @@ impl Engine {
             pinned: BTreeMap::new(),
             timers: BTreeSet::new(),
             dirty: VecDeque::new(),
-            half_open: 0,
+            half_open: Crowd::new(config.half_open),
             budget: Budget::new(config.allowance),
             full: None,
             happened: VecDeque::new(),
@@ -384,6 +388,12 @@ impl Engine {
         result
     }
 
+    /// Whether a link is to answer an offer that it was not given yet.
+    #[must_use]
+    pub fn awaits_offer(&self, link: RtcId) -> bool {
+        self.links.get(&link).is_some_and(|link| link.awaits_offer())
+    }
+
     /// Queues a message. `false`: the link is not open, the message longer than
     /// [`MESSAGE_BYTES_MAX`], or [`OUTSTANDING_BYTES_MAX`] reached; wait for `Buffered` then.
     pub fn send(&mut self, link: RtcId, bytes: &[u8]) -> bool {
@@ -441,7 +451,6 @@ impl Engine {
         self.next += 1;
         self.links.insert(id, Box::new(link));
         self.by_ufrag.insert(ufrag, id);
-        self.half_open += usize::from(origin == Origin::Stranger);
         self.touch(id);
         Ok(id)
     }
@@ -469,7 +478,7 @@ impl Engine {
         if let Some(at) = link.wake {
             self.timers.remove(&(at, id));
         }
-        self.half_open -= usize::from(link.origin == Origin::Stranger && !link.open);
+        self.half_open.leave(&id);
     }
 
     fn touch(&mut self, id: RtcId) {

@@ -4,6 +4,7 @@
 //! it. Each socket is one task with a reading and a writing half; all report to the host through one bounded
 //! channel, so that a socket which floods waits for its turn like the others.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -34,8 +35,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a socket tells the host.
 pub(crate) enum Report {
-    /// A stranger connected. The host answers with the link's name, or drops `name` to refuse.
-    Accepted { socket: Socket, name: oneshot::Sender<LinkId> },
+    /// A stranger connected from there. The host answers with the link's name, or drops `name` to refuse.
+    Accepted { socket: Socket, from: IpAddr, name: oneshot::Sender<LinkId> },
     /// Our dial succeeded.
     Up { link: LinkId },
     /// A frame arrived.
@@ -116,15 +117,23 @@ async fn open(url: &str) -> Result<WebSocketStream<Box<dyn Stream>>, (LinkFault,
     }
 }
 
-/// Serves a stranger's socket until it ends.
-pub(crate) async fn serve(stream: WebSocketStream<impl Stream>, reports: mpsc::Sender<Report>) {
+/// Serves a stranger's socket until it ends, or `end` comes.
+pub(crate) async fn serve(
+    stream: WebSocketStream<impl Stream>,
+    from: IpAddr,
+    reports: mpsc::Sender<Report>,
+    end: impl Future<Output = ()>,
+) {
     let (socket, queue) = Socket::new();
     let (name, named) = oneshot::channel();
-    if reports.send(Report::Accepted { socket, name }).await.is_err() {
+    if reports.send(Report::Accepted { socket, from, name }).await.is_err() {
         return;
     }
     let Ok(link) = named.await else { return };
-    run(link, stream, queue, &reports).await;
+    tokio::select! {
+        () = run(link, stream, queue, &reports) => {}
+        () = end => {}
+    }
     let _ = reports.send(Report::Down { link }).await;
 }
 

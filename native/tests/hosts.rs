@@ -8,8 +8,8 @@ use futures::StreamExt as _;
 use peergraph::peergraph_core::id::NodeId;
 use peergraph::{
     Certificate, CommandError, Delivery, Error, Event, Filter, Folder, Grant, Group, Host,
-    HostBuilder, InviteOptions, JoinError, MemberInfo, Neighbours, Password, PeerId, Reason,
-    Record, RecordType, Right, Role, Standing, StartError, Watch,
+    HostBuilder, InviteOptions, JoinError, MemberInfo, Neighbours, NodeState, Password, PeerId,
+    Reason, Record, RecordType, Right, Role, Standing, StartError, Watch,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -518,5 +518,48 @@ async fn host_keeps_to_the_neighbours_that_it_was_told_to_have() {
     for (host, _) in others {
         host.shutdown().await.expect("ends");
     }
+    ada.shutdown().await.expect("ends");
+}
+
+/// Opens one silent WebSocket after the other from 127.0.0.2, each as soon as the last is closed.
+async fn silent_sockets(address: SocketAddr) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    loop {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.2:0".parse().expect("an address")).expect("bound");
+        let Ok(mut stream) = socket.connect(address).await else { continue };
+        let ask = "GET /link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let _ = stream.write_all(ask.as_bytes()).await;
+        let mut answer = [0; 1024];
+        // Says nothing until it is closed.
+        while stream.read(&mut answer).await.is_ok_and(|read| read > 0) {}
+    }
+}
+
+/// Goal: one address that sends all it can keeps no stranger out (R7). Method: 127.0.0.2 holds as many silent WebSockets as
+/// the node gives it and opens the next as soon as one is closed; fifty strangers come from 127.0.0.1, one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_sockets_of_one_address_keep_no_stranger_out() {
+    let ada = node("Ada").await;
+    let address = ada.http_address().expect("serves HTTP");
+    let attackers: Vec<_> = (0..512).map(|_| tokio::spawn(silent_sockets(address))).collect();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut let_in = 0;
+    for n in 0..50 {
+        let stranger = builder("Stranger").node(url(&ada)).start().await.expect("starts");
+        let linked = async {
+            while !matches!(stranger.nodes()[..], [(_, NodeState::Linked { .. })]) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        match tokio::time::timeout(Duration::from_secs(10), linked).await {
+            Ok(()) => let_in += 1,
+            Err(_) => println!("stranger {n} was not let in"),
+        }
+        stranger.shutdown().await.expect("ends");
+    }
+    attackers.iter().for_each(tokio::task::JoinHandle::abort);
+    assert_eq!(let_in, 50);
     ada.shutdown().await.expect("ends");
 }

@@ -12,8 +12,10 @@ use peergraph_core::limits::FRAME_BYTES_MAX;
 use peergraph_core::node::{Config, Node};
 use peergraph_core::policy::Policy;
 use peergraph_core::provider::{Checks, Provider};
+use peergraph_core::source::Source;
 use peergraph_core::time::{Now, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,7 +183,7 @@ impl Pair {
 
     /// Joins a link that one node opens to the other node.
     fn connect(&mut self, side: Side, link: LinkId, direct: bool) {
-        let theirs = self.hosts[1 - side].node.new_link();
+        let theirs = self.hosts[1 - side].node.new_link(Source::of(Ipv4Addr::LOCALHOST.into()));
         self.wires.insert((side, link), theirs);
         self.wires.insert((1 - side, theirs), link);
         for (side, link) in [(1 - side, theirs), (side, link)] {
@@ -192,7 +194,7 @@ impl Pair {
 
     /// A stranger connects to a node, and says nothing yet.
     pub(crate) fn knock(&mut self, side: Side, direct: bool) {
-        let link = self.hosts[side].node.new_link();
+        let link = self.hosts[side].node.new_link(Source::of(Ipv4Addr::LOCALHOST.into()));
         self.hosts[side].up.insert(link);
         self.handle(side, Input::LinkUp { link, transport: transport(side, direct) });
     }

@@ -460,7 +460,7 @@ impl World {
         let link = match ours.link {
             Some(link) => link,
             None => {
-                let link = self.new_link(host);
+                let link = self.new_link(host, theirs.host as HostId);
                 self.hosts[host].links.insert(link, Slot::Wire(wire, side));
                 link
             }

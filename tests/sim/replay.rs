@@ -9,12 +9,13 @@ use bytes::Bytes;
 use memchr::memmem;
 use peergraph_core::io::{Input, LinkId, Output};
 use peergraph_core::node::Node;
+use peergraph_core::source::Source;
 use peergraph_core::time::Now;
 
 // Nearly every step is an input.
 #[allow(clippy::large_enum_variant)]
 enum Step {
-    NewLink(LinkId),
+    NewLink(Source, LinkId),
     Input(Now, Input),
 }
 
@@ -39,9 +40,9 @@ impl Recording {
         }
     }
 
-    pub(crate) fn new_link(&mut self, host: HostId, link: LinkId) {
+    pub(crate) fn new_link(&mut self, host: HostId, from: Source, link: LinkId) {
         if host == self.host {
-            self.steps.push(Step::NewLink(link));
+            self.steps.push(Step::NewLink(from, link));
         }
     }
 
@@ -67,7 +68,7 @@ impl Recording {
     pub fn frames(&self) -> Vec<Bytes> {
         let frame = |step: &Step| match step {
             Step::Input(_, Input::Frame { bytes, .. }) => Some(bytes.clone()),
-            Step::Input(..) | Step::NewLink(_) => None,
+            Step::Input(..) | Step::NewLink(..) => None,
         };
         self.steps.iter().filter_map(frame).collect()
     }
@@ -116,7 +117,7 @@ impl Replay<'_> {
         self.steps = later;
         for step in now {
             match step {
-                Step::NewLink(link) => assert_eq!(self.node.new_link(), *link),
+                Step::NewLink(from, link) => assert_eq!(self.node.new_link(*from), *link),
                 Step::Input(now, input) => {
                     self.node.handle(*now, input.clone());
                     self.drain(noted);

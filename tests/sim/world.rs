@@ -23,7 +23,9 @@ use peergraph_core::io::{
     CloseReason, Command, Event, Input, LinkId, NodeChange, Output, Reply, RequestId, SyncPhase,
 };
 use peergraph_core::node::Node;
+use peergraph_core::source::Source;
 use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// Thousands of nodes, one virtual clock, one seed.
@@ -484,11 +486,13 @@ impl World {
         self.at(self.now + micros, pending);
     }
 
-    pub(crate) fn new_link(&mut self, host: HostId) -> LinkId {
+    /// A link to a host that a stranger opened: each host is a source of its own.
+    pub(crate) fn new_link(&mut self, host: HostId, from: HostId) -> LinkId {
+        let from = Source::of(Ipv6Addr::from_bits((from as u128 + 1) << 64).into());
         let node = self.hosts[host].node.as_mut().expect("only a live host accepts a link");
-        let link = node.new_link();
+        let link = node.new_link(from);
         if let Some(recording) = &mut self.recording {
-            recording.new_link(host, link);
+            recording.new_link(host, from, link);
         }
         link
     }

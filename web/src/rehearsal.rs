@@ -23,10 +23,11 @@ use peergraph_core::io::{
 use peergraph_core::node::{Config, Node};
 use peergraph_core::policy::Policy;
 use peergraph_core::record::RecordType;
+use peergraph_core::source::Source;
 use peergraph_core::time::{Now, Time};
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use wasm_bindgen_futures::spawn_local;
 
@@ -159,7 +160,7 @@ impl Stage {
             match here.node.poll() {
                 Output::Idle { .. } => return,
                 Output::Open { link, dial: Dial::Address(_) } if here.link.is_none() => {
-                    let other = there.node.new_link();
+                    let other = there.node.new_link(Source::of(Ipv4Addr::LOCALHOST.into()));
                     (here.link, there.link) = (Some(link), Some(other));
                     let up = |link, ours, theirs| Input::LinkUp {
                         link,

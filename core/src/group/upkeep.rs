@@ -11,7 +11,7 @@ use crate::error::Misbehaved;
 use crate::id::{NodeId, PeerId};
 use crate::io::{Dial, Event, LinkId, Output, PlaceSource, Tried};
 use crate::limits;
-use crate::link::Links;
+use crate::link::{Begun, Links};
 use crate::node::Ctx;
 use crate::policy::Grant;
 use crate::reach::dial::{Dialer, Source, Want, Wish};
@@ -358,10 +358,10 @@ impl Group {
 
     /// Offers a link to a node over the graph.
     pub(crate) fn offer_to(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, node: NodeId) {
-        if !self.can_signal() || links.len() >= limits::LINKS_MAX {
+        if !self.can_signal() || !links.may_begin(Some(self.id)) {
             return;
         }
-        let link = links.create(ctx.now, true);
+        let link = links.create(ctx.now, Begun::Ours(Some(self.id)));
         let attempt = ctx.rng.next_u64();
         ctx.ways.offer_over_graph(link, self.id, node, attempt);
         ctx.purposes.insert(link, Purpose::of([self.id]));

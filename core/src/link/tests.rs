@@ -12,13 +12,16 @@ use crate::io::{
 use crate::node::{Config, Node};
 use crate::noise::{Channel, StaticKey};
 use crate::policy::Policy;
+use crate::source::Source;
 use crate::time::WallTime;
 use crate::wire::kind;
 use crate::wire::{Connect, Open, Reason, Redeem, Refuse, Versions};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 mod copies;
+mod crowded;
 mod later;
 mod versions;
 
@@ -36,7 +39,7 @@ struct Ada {
     requests: u64,
     frames: Vec<Bytes>,
     opened: Vec<LinkId>,
-    closed: Vec<CloseReason>,
+    closed: Vec<(LinkId, CloseReason)>,
     look_ups: Vec<String>,
     events: Vec<Event>,
     replies: Vec<Reply>,
@@ -48,8 +51,9 @@ impl Ada {
         let node = Node::new(Config::default(), someone(1), &[1; 32], now);
         let (frames, events, replies) = (Vec::new(), Vec::new(), Vec::new());
         let (opened, closed, look_ups) = (Vec::new(), Vec::new(), Vec::new());
+        let requests = 0;
         let mut ada =
-            Self { node, now, requests: 0, frames, opened, closed, look_ups, events, replies };
+            Self { node, now, requests, frames, opened, closed, look_ups, events, replies };
         ada.drain();
         ada
     }
@@ -72,7 +76,7 @@ impl Ada {
                 }
                 Output::Open { link, .. } => self.opened.push(link),
                 Output::LookUp { url } => self.look_ups.push(url),
-                Output::Close { reason, .. } => self.closed.push(reason),
+                Output::Close { link, reason } => self.closed.push((link, reason)),
                 Output::Signal { .. } => {}
             }
         }
@@ -132,15 +136,20 @@ struct Stranger {
 impl Stranger {
     /// Opens a link, and takes the handshake to where it must say who it is.
     fn knock(ada: &mut Ada, n: u8) -> Self {
-        Self::knock_with(ada, n, Versions::OURS)
+        Self::knock_with(ada, n, Ipv4Addr::LOCALHOST, Versions::OURS)
+    }
+
+    /// The same, from there.
+    fn knock_from(ada: &mut Ada, n: u8, from: Ipv4Addr) -> Self {
+        Self::knock_with(ada, n, from, Versions::OURS)
     }
 
     /// The same in these versions.
-    fn knock_with(ada: &mut Ada, n: u8, versions: Versions) -> Self {
+    fn knock_with(ada: &mut Ada, n: u8, from: Ipv4Addr, versions: Versions) -> Self {
         let channel = Channel::default();
         let key = StaticKey::new(Zeroizing::new([n; 32]), channel.curve);
         let (ours, theirs) = (Fingerprint::from_bytes([n; 32]), Fingerprint::from_bytes([1; 32]));
-        let link = ada.node.new_link();
+        let link = ada.node.new_link(Source::of(from.into()));
         let transport = Transport::Rtc { ours: theirs, theirs: ours };
         ada.handle(Input::LinkUp { link, transport });
         let transport = Transport::Rtc { ours, theirs };
@@ -177,11 +186,15 @@ impl Stranger {
 
     /// The same as whom it is.
     fn honest(ada: &mut Ada, n: u8) -> Self {
-        let (mut stranger, identity) = (Self::knock(ada, n), someone(n));
-        let proof = stranger.proof(&identity);
-        stranger.introduce(ada, identity.certificate().der().to_vec(), proof);
+        Self::knock(ada, n).prove(ada, n)
+    }
+
+    fn prove(mut self, ada: &mut Ada, n: u8) -> Self {
+        let identity = someone(n);
+        let proof = self.proof(&identity);
+        self.introduce(ada, identity.certificate().der().to_vec(), proof);
         assert_eq!(ada.faults(), []);
-        stranger
+        self
     }
 
     /// What is to be signed in this handshake by the end of this role.
@@ -266,7 +279,7 @@ fn clocks_that_are_years_apart_cost_no_handshake() {
 fn ones_own_proof_that_comes_back_does_not_hold() {
     // Whoever sends ada's own answer back to her on a second link is not taken for her.
     let mut ada = Ada::new();
-    let link = ada.node.new_link();
+    let link = ada.node.new_link(Source::of(Ipv4Addr::LOCALHOST.into()));
     ada.handle(Input::LinkUp { link, transport: Transport::WebSocket });
     let key = StaticKey::new(Zeroizing::new([2; 32]), Channel::default().curve);
     let hello = wire::encode(&Hello { versions: Versions::OURS });

@@ -5,6 +5,8 @@ use crate::id::{Digest, GroupId};
 use crate::identity::Domain;
 use crate::io::{Dial, LinkId, Output};
 use crate::limits;
+use crate::link::{Begun, Offerer};
+use crate::reach::offer::is_offer;
 use crate::reach::purpose::Purpose;
 use crate::reach::signals::Over;
 use crate::wire::{self, Carry, Origin, Seats, Signal, Sit, kind};
@@ -67,10 +69,10 @@ impl Node {
     /// Offers a link to who sits there, unless one joins us already.
     fn offer_to_seat(&mut self, id: GroupId, via: LinkId, table: Digest, seat: u64) {
         let linked = self.ways.seated(seat).is_some_and(|n| self.links.to_node(n).is_some());
-        if linked || self.ways.leads_to(seat) || self.links.len() >= limits::LINKS_MAX {
+        if linked || self.ways.leads_to(seat) || !self.links.may_begin(Some(id)) {
             return;
         }
-        let link = self.links.create(self.now, true);
+        let link = self.links.create(self.now, Begun::Ours(Some(id)));
         let attempt = self.rng.next_u64();
         self.ways.add(link, Over::Table { via, table, seat }, attempt);
         self.purposes.insert(link, Purpose::of([id]));
@@ -86,35 +88,48 @@ impl Node {
         if signal.len() > limits::SIGNAL_BYTES_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        if self.group_of_table(table).is_some() {
-            self.signal_from(Over::Table { via, table, seat }, seat, attempt, signal.into());
+        if self.group_of_table(table).is_some()
+            && let Some(bringer) = self.links.ready(via).map(|ready| ready.peer)
+        {
+            let over = Over::Table { via, table, seat };
+            self.signal_from(over, Offerer::Bringer(bringer), (seat, attempt), signal.into());
         }
         Ok(())
     }
 
     /// A member's signal came to us over the graph.
-    pub(super) fn signal_for_us(&mut self, group: GroupId, signal: Signal) {
+    pub(super) fn signal_for_us(&mut self, group: GroupId, via: LinkId, signal: Signal) {
+        let Some(bringer) = self.links.ready(via).map(|ready| ready.peer) else { return };
+        let member = signal.origin.peer().filter(|&peer| {
+            self.groups.get(&group).is_some_and(|group| group.knows_member(peer, self.now.wall))
+        });
+        let offerer = member.map_or(Offerer::Bringer(bringer), Offerer::Member);
         let Signal { from, attempt, signal, .. } = signal;
-        self.signal_from(Over::Graph { group, to: from }, from.0, attempt, signal);
+        self.signal_from(Over::Graph { group, to: from }, offerer, (from.0, attempt), signal);
     }
 
-    pub(super) fn signal_from(&mut self, over: Over, other_end: u64, attempt: u64, signal: Bytes) {
-        if let Some(link) = self.ways.link(other_end, attempt) {
+    fn signal_from(&mut self, over: Over, offerer: Offerer, attempt: (u64, u64), signal: Bytes) {
+        if let Some(link) = self.ways.link(attempt.0, attempt.1) {
             self.outbox.push_back(Output::Signal { link, signal });
             return;
         }
-        // Only an offer begins a link.
-        let full = self.ways.is_full(other_end)
-            || self.links.len() >= limits::LINKS_MAX
-            || self.links.half_open() >= limits::HALF_OPEN_LINKS_MAX;
-        if full || self.closing.is_some() {
+        if self.closing.is_some() || self.ways.is_full(attempt.0) {
             return;
         }
-        let link = self.links.create(self.now, false);
+        if !is_offer(&signal) {
+            self.early.keep(offerer, attempt, signal);
+            return;
+        }
+        if self.links.len() >= limits::LINKS_MAX {
+            return;
+        }
+        let link = self.links.create(self.now, Begun::Offered(offerer));
         self.purposes.insert(link, Purpose::accepted());
-        self.ways.add(link, over, attempt);
+        self.ways.add(link, over, attempt.1);
         self.outbox.push_back(Output::Open { link, dial: Dial::Answer });
-        self.outbox.push_back(Output::Signal { link, signal });
+        for signal in [signal].into_iter().chain(self.early.take(attempt)) {
+            self.outbox.push_back(Output::Signal { link, signal });
+        }
     }
 
     /// Our transport produced a signal.

@@ -489,6 +489,12 @@ impl Dialer {
         Some(Step::End(oldest))
     }
 
+    /// The first group for which an address is to be dialled; nobody's if a named node is there.
+    pub(crate) fn wanted_for(&self, address: &Address) -> Option<GroupId> {
+        let wants = self.races.iter().filter(|(_, race)| race.left.contains(address));
+        wants.map(|(want, _)| want.group()).next().flatten()
+    }
+
     /// An address is being dialled. Answers all that want it.
     pub(crate) fn dialled(&mut self, now: Time, address: &Address, link: LinkId) -> Vec<Want> {
         let mut wants = BTreeSet::new();

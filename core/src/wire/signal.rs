@@ -1,7 +1,7 @@
 //! Connection signals that are carried over a graph.
 use super::{Message, WHOLE, kind};
 use crate::error::Misbehaved;
-use crate::id::{GroupId, NodeId, NodeNonce};
+use crate::id::{GroupId, NodeId, NodeNonce, PeerId};
 use crate::identity::{Domain, PublicKey, Verify};
 use crate::limits;
 use bytes::Bytes;
@@ -26,6 +26,13 @@ pub(crate) struct Origin {
     pub(crate) key: [u8; 32],
     pub(crate) nonce: NodeNonce,
     pub(crate) signature: [u8; 64],
+}
+
+impl Origin {
+    /// Whose key it is.
+    pub(crate) fn peer(&self) -> Option<PeerId> {
+        PublicKey::from_bytes(&self.key).map(|key| key.peer_id())
+    }
 }
 
 impl Signal {

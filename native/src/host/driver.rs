@@ -26,6 +26,7 @@ use peergraph_core::io::{
 };
 use peergraph_core::node::Node;
 use peergraph_core::node_url::NodeUrl;
+use peergraph_core::source::Source;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -287,7 +288,7 @@ impl Driver {
         while let Some(happened) = self.engine.poll() {
             match happened {
                 Happened::Incoming { link, from } => {
-                    let name = self.node.new_link();
+                    let name = self.node.new_link(Source::of(from.ip()));
                     tracing::debug!(link = name.0, source = %from.ip(), "data channel accepted");
                     self.sources.insert(name, from.ip());
                     self.bind(name, link);
@@ -351,9 +352,10 @@ impl Driver {
 
     fn report_one(&mut self, report: Report) {
         match report {
-            Report::Accepted { socket, name } => {
-                let link = self.node.new_link();
+            Report::Accepted { socket, from, name } => {
+                let link = self.node.new_link(Source::of(from));
                 if name.send(link).is_ok() {
+                    self.sources.insert(link, from);
                     self.sockets.insert(link, socket);
                     self.feed(Input::LinkUp { link, transport: Transport::WebSocket });
                 }
@@ -372,6 +374,7 @@ impl Driver {
                 self.closing.remove(&link);
                 if self.sockets.remove(&link).is_some() {
                     self.feed(Input::LinkDown { link });
+                    self.sources.remove(&link);
                 }
             }
             Report::Failed { link, fault } => {
@@ -528,6 +531,15 @@ impl Driver {
         };
         if let Err(error) = self.engine.signal(*channel, json) {
             tracing::debug!(link = link.0, %error, "signal not taken");
+            // Without the offer that it was made for it waits for nothing.
+            if self.engine.awaits_offer(*channel) {
+                let channel = *channel;
+                self.engine.close(channel);
+                self.channels.remove(&link);
+                self.links.remove(&channel);
+                let fault = LinkFault::Rejected;
+                self.inputs.push_back(Input::LinkFailed { link, fault });
+            }
         }
     }
 

@@ -14,12 +14,15 @@ use std::sync::{Arc, Mutex};
 
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Request, Version};
+use peergraph_core::share::{Crowd, Full, Pool};
+use peergraph_core::source::Source;
+use tokio::sync::Notify;
 
-/// Connections at once, WebSockets among them. Guess: as many as links of the core.
-pub(super) const CONNECTIONS_MAX: usize = peergraph_core::limits::LINKS_MAX;
-/// Connections at once of one source (an IPv4 address or an IPv6 /64). Guess: a class behind one
-/// router.
-pub(super) const CONNECTIONS_PER_SOURCE_MAX: usize = 512;
+/// Connections at once of trusted proxies. Guess: as many as links of the core.
+const CONNECTIONS_MAX: usize = peergraph_core::limits::LINKS_MAX;
+/// Connections at once, WebSockets among them, and those of one source; requests that come through proxies likewise. Guess:
+/// a class behind one router. One source is refused more; if all are taken, the oldest of the source that has most gives way.
+pub(super) const CONNECTIONS: Pool = Pool::of(CONNECTIONS_MAX as u64, 512);
 /// Networks of proxies that can be trusted. Guess.
 pub(crate) const NETWORKS_MAX: usize = 64;
 /// Addresses of one header that are looked at, from the last. Guess.
@@ -171,73 +174,96 @@ fn address(text: &str) -> Option<IpAddr> {
     ip.map(|ip| ip.to_canonical())
 }
 
-/// Connections by source.
-#[derive(Default)]
+/// Connections and requests by source.
 pub(super) struct Counts(Mutex<Table>);
 
-#[derive(Default)]
 struct Table {
-    total: usize,
-    by_source: BTreeMap<IpAddr, usize>,
+    /// Connections of those that are counted, then requests that came through a trusted proxy.
+    crowds: [Crowd<Source, u64>; 2],
+    /// Connections of trusted proxies.
+    proxies: usize,
+    /// Who is told that it has given way.
+    told: BTreeMap<u64, Arc<Notify>>,
+    taken: u64,
 }
 
-/// One place among [`CONNECTIONS_MAX`], or among those of a source, or both.
+impl Default for Counts {
+    fn default() -> Self {
+        let crowds = [(); 2].map(|()| Crowd::new(CONNECTIONS));
+        Self(Mutex::new(Table { crowds, proxies: 0, told: BTreeMap::new(), taken: 0 }))
+    }
+}
+
+/// One place, among those of a source or those of proxies.
 pub(super) struct Seat {
     counts: Arc<Counts>,
-    source: Option<IpAddr>,
-    total: usize,
+    /// Nothing for the connection of a proxy.
+    place: Option<Place>,
+}
+
+struct Place {
+    number: u64,
+    given_way: Arc<Notify>,
 }
 
 impl Seat {
     /// For a connection from somebody who is counted.
     pub(super) fn take(counts: &Arc<Counts>, from: IpAddr) -> Option<Self> {
-        Self::new(counts, Some(source(from)), 1)
-    }
-
-    /// For a connection of a trusted proxy.
-    pub(super) fn of_proxy(counts: &Arc<Counts>) -> Option<Self> {
-        Self::new(counts, None, 1)
+        Self::among(counts, 0, from)
     }
 
     /// For a request that came through a trusted proxy.
     pub(super) fn of_request(counts: &Arc<Counts>, from: IpAddr) -> Option<Self> {
-        Self::new(counts, Some(source(from)), 0)
+        Self::among(counts, 1, from)
     }
 
-    fn new(counts: &Arc<Counts>, source: Option<IpAddr>, total: usize) -> Option<Self> {
+    /// For a connection of a trusted proxy.
+    pub(super) fn of_proxy(counts: &Arc<Counts>) -> Option<Self> {
         let mut table = counts.0.lock().expect("no panic under this lock");
-        let mine = source.and_then(|source| table.by_source.get(&source)).copied().unwrap_or(0);
-        if table.total + total > CONNECTIONS_MAX || mine >= CONNECTIONS_PER_SOURCE_MAX {
+        if table.proxies >= CONNECTIONS_MAX {
             return None;
         }
-        table.total += total;
-        if let Some(source) = source {
-            table.by_source.insert(source, mine + 1);
+        table.proxies += 1;
+        Some(Self { counts: counts.clone(), place: None })
+    }
+
+    fn among(counts: &Arc<Counts>, crowd: usize, from: IpAddr) -> Option<Self> {
+        let source = Source::of(from);
+        let mut table = counts.0.lock().expect("no panic under this lock");
+        if table.crowds[crowd].fits(&source) == Err(Full::Share) {
+            return None;
         }
-        drop(table);
-        Some(Self { counts: counts.clone(), source, total })
+        table.taken += 1;
+        let number = table.taken;
+        let gone = table.crowds[crowd].enter(&source, number);
+        if let Some(told) = gone.and_then(|gone| table.told.remove(&gone)) {
+            told.notify_one();
+        }
+        let given_way = Arc::new(Notify::new());
+        table.told.insert(number, given_way.clone());
+        Some(Self { counts: counts.clone(), place: Some(Place { number, given_way }) })
+    }
+
+    /// Waits until another has this place.
+    pub(super) async fn given_way(&self) {
+        match &self.place {
+            Some(place) => place.given_way.notified().await,
+            None => std::future::pending().await,
+        }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut table = self.counts.0.lock().expect("no panic under this lock");
-        table.total -= self.total;
-        let Some(source) = self.source else { return };
-        let left = table.by_source.get(&source).copied().unwrap_or(1) - 1;
-        if left == 0 {
-            table.by_source.remove(&source);
-        } else {
-            table.by_source.insert(source, left);
+        let Some(Place { number, .. }) = &self.place else {
+            table.proxies -= 1;
+            return;
+        };
+        table.told.remove(number);
+        for crowd in &mut table.crowds {
+            crowd.leave(number);
         }
-    }
-}
-
-/// An IPv4 address, or an IPv6 /64.
-fn source(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V4(ip) => IpAddr::V4(ip),
-        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
     }
 }
 
@@ -298,22 +324,45 @@ mod tests {
         }
     }
 
+    fn taken(seat: Option<Seat>) -> Seat {
+        seat.expect("there is room")
+    }
+
     #[test]
     fn one_source_gets_so_many_connections_and_no_more() {
         let counts = Arc::new(Counts::default());
         let from = ip("192.0.2.1");
         let seats: Vec<Seat> =
             std::iter::from_fn(|| Seat::take(&counts, from)).take(CONNECTIONS_MAX).collect();
-        assert_eq!(seats.len(), CONNECTIONS_PER_SOURCE_MAX);
-        assert!(Seat::take(&counts, ip("192.0.2.2")).is_some());
-        drop(seats);
-        let all: Vec<Seat> =
+        assert_eq!(seats.len() as u64, CONNECTIONS.each());
+        drop(taken(Seat::take(&counts, ip("192.0.2.2"))));
+        let proxies: Vec<Seat> =
             std::iter::from_fn(|| Seat::of_proxy(&counts)).take(2 * CONNECTIONS_MAX).collect();
-        assert_eq!(all.len(), CONNECTIONS_MAX);
-        assert!(Seat::take(&counts, from).is_none());
-        assert!(Seat::of_request(&counts, from).is_some(), "its connection is counted already");
-        drop(all);
+        assert_eq!(proxies.len(), CONNECTIONS_MAX);
+        drop(taken(Seat::of_request(&counts, from)));
+        drop((seats, proxies));
         let table = counts.0.lock().expect("not poisoned");
-        assert!(table.by_source.is_empty() && table.total == 0);
+        assert!(table.crowds.iter().all(Crowd::is_empty) && table.proxies == 0);
+        assert!(table.told.is_empty());
+    }
+
+    /// Goal: who has many addresses leaves others their part. Method: twenty sources take all that they get; a connection
+    /// of the greatest is told to go when another comes.
+    #[tokio::test]
+    async fn where_all_places_are_taken_the_greatest_source_gives_way() {
+        let counts = Arc::new(Counts::default());
+        let greedy = |n: u8| ip(&format!("192.0.2.{n}"));
+        let all = (0..20).flat_map(|n| (0..CONNECTIONS.each()).map(move |_| n));
+        let seats: Vec<Option<Seat>> = all.map(|n| Seat::take(&counts, greedy(n))).collect();
+        let honest = taken(Seat::take(&counts, ip("198.51.100.1")));
+        let told = seats
+            .iter()
+            .flatten()
+            .filter(|seat| futures::FutureExt::now_or_never(seat.given_way()).is_some());
+        assert_eq!(
+            told.count() as u64,
+            seats.iter().flatten().count() as u64 + 1 - CONNECTIONS.all()
+        );
+        assert!(futures::FutureExt::now_or_never(honest.given_way()).is_none());
     }
 }

@@ -89,7 +89,7 @@ impl Bench {
         let (mut theirs, mut up) = (None, false);
         while theirs.is_none() || !up {
             match self.report().await {
-                Report::Accepted { socket, name } => {
+                Report::Accepted { socket, name, .. } => {
                     name.send(LinkId(2)).expect("waited for");
                     theirs = Some(socket);
                 }
@@ -323,7 +323,7 @@ async fn loopback_is_not_told_through_a_proxy() {
 async fn connection_too_many_is_answered_and_told_why() {
     let bench = Bench::start().await;
     let mut held = Vec::new();
-    for _ in 0..source::CONNECTIONS_PER_SOURCE_MAX {
+    for _ in 0..source::CONNECTIONS.each() {
         held.push(TcpStream::connect(bench.address).await.expect("connected"));
     }
     let (head, body) = bench.get("/").await;
@@ -359,9 +359,9 @@ async fn clients_behind_a_trusted_proxy_are_counted_apart() {
         String::from_utf8_lossy(&status).into_owned()
     };
     let reports = &mut bench.reports;
-    for n in 0..source::CONNECTIONS_PER_SOURCE_MAX {
+    for n in 0..source::CONNECTIONS.each() {
         assert_eq!(open("192.0.2.1").await, "HTTP/1.1 101");
-        let Some(Report::Accepted { socket, name }) = reports.recv().await else {
+        let Some(Report::Accepted { socket, name, .. }) = reports.recv().await else {
             panic!("something else first")
         };
         name.send(LinkId(n as u64)).expect("waited for");
@@ -423,7 +423,7 @@ async fn text_and_long_messages_cost_the_link() {
         let stream = TcpStream::connect(bench.address).await.expect("connected");
         let url = format!("ws://{}/link", bench.address);
         let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.expect("upgraded");
-        let Report::Accepted { socket: _theirs, name } = bench.report().await else {
+        let Report::Accepted { socket: _theirs, name, .. } = bench.report().await else {
             panic!("something else first")
         };
         name.send(LinkId(2)).expect("waited for");

@@ -1,11 +1,13 @@
-//! What one source may ask of us: a token bucket for each address prefix.
+//! What one source may ask of us: a token bucket for each.
 //!
 //! A stranger's first packet makes us build a peer connection and answer a DTLS handshake (about
 //! 2 ms of CPU). The bucket bounds that per source; the number of buckets is bounded too.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use peergraph_core::source::Source;
 
 /// Most sources remembered at once. Ours: 4,096 buckets are under 400 KB. When all are in use, new
 /// sources are refused until one has refilled.
@@ -29,20 +31,20 @@ impl Default for Allowance {
 }
 
 /// The buckets of all sources that were heard lately.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     allowance: Allowance,
     /// Tokens left, in thousandths, and when they were counted.
-    buckets: BTreeMap<u128, (u64, Instant)>,
+    buckets: BTreeMap<Source, (u64, Instant)>,
 }
 
 impl Budget {
-    pub(super) fn new(allowance: Allowance) -> Self {
+    pub(crate) fn new(allowance: Allowance) -> Self {
         Self { allowance, buckets: BTreeMap::new() }
     }
 
     /// Says whether `source` may ask once more.
-    pub(super) fn allows(&mut self, source: SocketAddr, now: Instant) -> bool {
-        let key = prefix(source.ip());
+    pub(crate) fn allows(&mut self, source: SocketAddr, now: Instant) -> bool {
+        let key = Source::of(source.ip());
         if !self.buckets.contains_key(&key) && self.buckets.len() >= SOURCES_MAX {
             let (full, allowance) = (self.full(), self.allowance);
             self.buckets.retain(|_, bucket| tokens(*bucket, allowance, now) < full);
@@ -54,13 +56,13 @@ impl Budget {
     }
 
     /// Takes one token of `source`; call after [`Budget::allows`] said yes.
-    pub(super) fn take(&mut self, source: SocketAddr, now: Instant) {
-        let key = prefix(source.ip());
+    pub(crate) fn take(&mut self, source: SocketAddr, now: Instant) {
+        let key = Source::of(source.ip());
         let left = tokens(self.bucket(key, now), self.allowance, now).saturating_sub(1000);
         self.buckets.insert(key, (left, now));
     }
 
-    fn bucket(&self, key: u128, now: Instant) -> (u64, Instant) {
+    fn bucket(&self, key: Source, now: Instant) -> (u64, Instant) {
         self.buckets.get(&key).copied().unwrap_or((self.full(), now))
     }
 
@@ -73,14 +75,6 @@ fn tokens((left, since): (u64, Instant), allowance: Allowance, now: Instant) -> 
     let elapsed = now.saturating_duration_since(since).min(Duration::from_secs(3600));
     let gained = elapsed.as_millis() as u64 * u64::from(allowance.per_second);
     left.saturating_add(gained).min(u64::from(allowance.burst) * 1000)
-}
-
-/// One IPv4 address, or one IPv6 /64: what one subscriber usually has.
-fn prefix(ip: IpAddr) -> u128 {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()),
-        IpAddr::V6(ip) => (ip.to_bits() >> 64 << 64) | 1,
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use peergraph_core::source::Source;
+
 use super::link::{Credentials, Origin};
 use super::signal::{self, Description};
 use super::{Engine, Happened, RtcId, stun};
@@ -85,7 +87,6 @@ impl Engine {
     ) -> Option<RtcId> {
         let password = signal::direct_password(ours).filter(|_| self.config.accept_direct)?;
         if self.is_taken(owner, now)
-            || self.half_open >= self.config.half_open_max
             || self.links.len() >= self.config.links_max
             || !self.budget.allows(from, now)
             || !signal::is_ufrag(theirs)
@@ -109,6 +110,10 @@ impl Engine {
         self.budget.take(from, now);
         let credentials = Credentials { ufrag: ours.into(), password: ours.into() };
         let id = self.begin(Origin::Stranger, credentials, &[local], now).ok()?;
+        if let Some(gone) = self.half_open.enter(&Source::of(from.ip()), id) {
+            // Nobody was told of it yet.
+            self.remove(gone);
+        }
         let offer = Description::of_stranger(theirs, password);
         if self.links.get_mut(&id)?.take_offer(&offer, now).is_err() {
             self.remove(id);

@@ -229,6 +229,10 @@ impl Link {
         Ok(sdp)
     }
 
+    pub(super) fn awaits_offer(&self) -> bool {
+        self.origin == Origin::Answerer && !self.described
+    }
+
     /// Takes one more candidate of the other end. Beyond the bound they are ignored.
     pub(super) fn take_candidate(&mut self, address: SocketAddr) {
         if self.candidates >= CANDIDATES_MAX {

@@ -148,7 +148,7 @@ impl Engine {
             Step::Open(theirs) => {
                 let Some(link) = self.links.get(&id) else { return };
                 if link.origin == Origin::Stranger {
-                    self.half_open -= 1;
+                    self.half_open.leave(&id);
                     if let Some((_, from)) = link.addresses.first().copied() {
                         self.happened.push_back(Happened::Incoming { link: id, from });
                     }

@@ -53,7 +53,7 @@ impl Copy {
 
     /// Somebody begins a handshake with ada: the link, the handshake, and ada's answer.
     fn knock(ada: &mut Ada) -> (LinkId, Handshake, Bytes) {
-        let link = ada.node.new_link();
+        let link = ada.node.new_link(Source::of(Ipv4Addr::LOCALHOST.into()));
         ada.handle(Input::LinkUp { link, transport: Transport::WebSocket });
         let mut handshake = websocket(true);
         let hello = handshake.write(&wire::encode(&Hello { versions: Versions::OURS }));

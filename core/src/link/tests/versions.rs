@@ -14,7 +14,7 @@ impl Ada {
 
     /// A link on which her part of the handshake begins.
     fn accepts(&mut self) -> LinkId {
-        let link = self.node.new_link();
+        let link = self.node.new_link(Source::of(Ipv4Addr::LOCALHOST.into()));
         self.handle(Input::LinkUp { link, transport: Transport::WebSocket });
         link
     }
@@ -80,8 +80,8 @@ fn link_remembers_the_highest_common_version() {
     ] {
         let mut ada = Ada::speaking(ours.0, ours.1);
         let versions = Versions::new(theirs.0, theirs.1).unwrap();
-        let mut bob = Stranger::knock_with(&mut ada, 2, versions);
-        assert_eq!(ada.closed.pop(), version.err());
+        let mut bob = Stranger::knock_with(&mut ada, 2, Ipv4Addr::LOCALHOST, versions);
+        assert_eq!(ada.closed.pop().map(|(_, reason)| reason), version.err());
         if let Ok(version) = version {
             let proof = bob.proof(&someone(2));
             bob.introduce(&mut ada, someone(2).certificate().der().to_vec(), proof);
