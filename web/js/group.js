@@ -114,7 +114,8 @@ export class Group extends Base {
     const kept = attributes ? encodeAttributes(attributes) : withoutMediaType(held.attributes);
     const draft = draftOf({
       id, type: held.type, attributes: withMediaType(kept, mediaType ?? keptMediaType(held.attributes)), refresh: Boolean(refresh), ifVersion,
-      expiresInMs: spanMs(expiresIn) ?? Math.max(held.expires - Date.now(), 0),
+      // Else the core leaves the life as it is. A refreshed one needs a span: the last, of peer time like both its ends.
+      expiresInMs: spanMs(expiresIn) ?? (refresh ? held.expires - held.modified : null),
     });
     return this.#put(draft, bytes, signal);
   }
