@@ -1,6 +1,7 @@
 //! Errors: what the application sees, and everything that a peer can do wrong.
 use crate::cert::CertError;
 use crate::io::{StoreFault, Tried};
+use crate::time::WallTime;
 
 /// Why a command failed. Each says what the caller can do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +49,11 @@ pub enum Error {
     /// Too many invitations are open, or `uses` is 0, or it would outlive the inviter's membership.
     #[error("the invitation cannot be made: {0}")]
     BadInvite(crate::provider::Why),
+    /// Our clock shows a time before [this program was made](crate::limits::RELEASED): nothing that lasts is signed by it.
+    #[error(
+        "the clock of this device says {0}, which is before this program was made; set the clock and try again"
+    )]
+    ClockBehind(WallTime),
     /// The invitation's time is over.
     #[error("this invitation has expired; ask for a new one")]
     InvitationExpired,
@@ -143,6 +149,7 @@ impl Error {
             Self::BadPolicy(_) => "bad-policy",
             Self::Revoked => "revoked",
             Self::MembershipExpired => "membership-expired",
+            Self::ClockBehind(_) => "clock-behind",
             Self::BadInvite(_) => "bad-invite",
             Self::InvitationExpired => "invitation-expired",
             Self::InvitationForAnother => "invitation-for-another",

@@ -1,5 +1,6 @@
 //! Every bound of the core, with its unit, its source, and what happens at the bound.
 use crate::share::Pool;
+use crate::time::WallTime;
 use std::time::Duration;
 
 // --- frames and messages ---------------------------------------------------------------------------
@@ -220,6 +221,9 @@ pub const LABEL_MAX: usize = 63;
 /// Characters of a host name, its dots included. Source: RFC 1035 §2.3.4 (255 bytes with length bytes). A peer name
 /// whose host form is longer has none.
 pub const HOST_MAX: usize = 253;
+/// No certificate is made while the clock shows an earlier time: a device without a battery begins in 1970. 2026-11-01 UTC.
+/// Source: no program can run before it was made.
+pub const RELEASED: WallTime = WallTime(1_793_491_200_000);
 /// How far clocks may differ where certificates are judged. Source: security.md.
 pub const CERTIFICATE_CLOCK_SKEW: Duration = Duration::from_secs(300);
 /// Life of a membership. Source: reference 2.2, the upper end of the protocol's range (365 days), since no record

@@ -2,7 +2,9 @@
 //!
 //! Three clocks, never mixed: [`Time`] drives deadlines, [`WallTime`] judges certificates, and peer time (a
 //! [`WallTime`] too, shifted by what the graph agreed on) dates records.
+use der::DateTime;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 /// Monotonic time since the host created the node. Microseconds.
@@ -38,6 +40,16 @@ impl Time {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WallTime(pub u64);
+
+/// As RFC 3339 writes it, to the second.
+impl fmt::Display for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::from_unix_duration(Duration::from_millis(self.0)) {
+            Ok(time) => time.fmt(f),
+            Err(_) => f.write_str("a time after the year 9999"),
+        }
+    }
+}
 
 impl WallTime {
     /// This time plus `delay`, saturating at the far future.

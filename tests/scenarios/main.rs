@@ -8,6 +8,7 @@ mod ahead;
 mod authority;
 mod campaign;
 mod chat;
+mod clocks;
 mod crash;
 mod damage;
 mod excess;

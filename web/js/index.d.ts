@@ -127,6 +127,8 @@ export type ErrorCode =
   | "bad-policy"
   | "revoked"
   | "membership-expired"
+  /** The clock of this device shows a time before this package was made: set it first. */
+  | "clock-behind"
   | "bad-invite"
   | "invitation-expired"
   | "invitation-for-another"

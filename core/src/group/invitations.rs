@@ -9,7 +9,7 @@
 //! the signals there. An identity that redeems again is given what it has; one that was revoked is given nothing. How uses
 //! are counted across partitions says `roll.rs`, rule 7.
 use super::internal::{invitation_id, redemption_id, redemption_payload};
-use super::membership::{Internal, Signer, kind_of};
+use super::membership::{Internal, Signer, kind_of, not_behind};
 use super::{Group, OpenInvitation, Proof, SlotState};
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
@@ -43,6 +43,7 @@ impl Group {
         nodes: Vec<NodeUrl>,
         request: RequestId,
     ) -> Result<(), Error> {
+        not_behind(ctx.now.wall)?;
         let chain = self.valid_chain(ctx)?.clone();
         let (grant, expires) = match &invite {
             Invite::Bound { grant, .. } => (grant.clone(), chain.not_after()),

@@ -54,6 +54,7 @@ impl Group {
         policy: &Policy,
         request: RequestId,
     ) -> Result<Self, Error> {
+        not_behind(ctx.now.wall)?;
         let key = GroupKey::generate(ctx.rng.secret());
         let not_before = ctx.now.wall.before(limits::CERTIFICATE_CLOCK_SKEW);
         let not_after = ctx.now.wall.after(limits::ROOT_LIFETIME);
@@ -130,6 +131,7 @@ impl Group {
         password: Option<Password>,
         request: RequestId,
     ) -> Result<Self, Error> {
+        not_behind(ctx.now.wall)?;
         invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
         let mut group = Self::newcomer(ctx, &invitation);
         if matches!(invitation.kind, InvitationKind::Bound { .. }) {
@@ -166,6 +168,7 @@ impl Group {
         password: Option<Password>,
         request: RequestId,
     ) -> Result<(), Error> {
+        not_behind(ctx.now.wall)?;
         invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
         let later = Self::newcomer(ctx, &invitation);
         self.want(ctx, invitation, password, request)?;
@@ -265,6 +268,7 @@ impl Group {
         grant: &Grant,
         signer: Signer,
     ) -> Result<Vec<Certificate>, Error> {
+        not_behind(ctx.now.wall)?;
         let chain = self.valid_chain(ctx)?;
         let not_before = ctx.now.wall.before(limits::CERTIFICATE_CLOCK_SKEW);
         let not_after = ctx.now.wall.after(chain.policy().membership_lifetime);
@@ -417,6 +421,11 @@ impl Group {
         self.roll.settle();
         Ok(signed)
     }
+}
+
+/// What is signed before the clock is set would be over, or not yet valid, once it is.
+pub(super) fn not_behind(wall: WallTime) -> Result<(), Error> {
+    if wall < limits::RELEASED { Err(Error::ClockBehind(wall)) } else { Ok(()) }
 }
 
 /// Whose key issues a membership.

@@ -46,10 +46,11 @@ impl Replica {
         let owner = self.group.roll.owner().peer();
         let mut out = Outbox::new();
         self.storage.flush(&mut out);
-        let batches = out.into_iter().filter_map(|output| match output {
-            Output::Store { task: StoreTask::Write { batch }, .. } => Some(batch),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "one output among all")]
-            _ => None,
+        let batches = out.into_iter().filter_map(|output| {
+            let Output::Store { task: StoreTask::Write { batch }, .. } = output else {
+                return None;
+            };
+            Some(batch)
         });
         let whole = |(key, value): (Bytes, Option<Bytes>)| storage::whole(&key, &value?);
         let said = batches.flatten().filter_map(whole);

@@ -1,0 +1,48 @@
+//! Clocks that are wrong, and what they may not cost.
+use crate::each_seed;
+use peergraph_core::error::Error;
+use peergraph_core::io::Command;
+use peergraph_core::policy::Policy;
+use peergraph_core::time::WallTime;
+use peergraph_tests::World;
+use peergraph_tests::host::HostId;
+use std::time::Duration;
+
+/// Sets a host's clock to what one without a battery shows at boot. Returns by how many milliseconds it is behind now.
+fn set_to_1970(world: &mut World, host: HostId) -> i64 {
+    let at = world.time().as_micros() as u64;
+    let behind = world.hosts()[host].clock.wall(at).0 as i64 - 60_000;
+    world.host(host).clock.offset_ms -= behind;
+    behind
+}
+
+/// Whether that is an error which names the clock, by what it shows.
+fn names_the_clock<T>(answer: Result<T, Error>) -> bool {
+    let Err(error) = answer else { return false };
+    matches!(error, Error::ClockBehind(WallTime(shown)) if shown < 600_000)
+        && error.to_string().contains("1970-01-01T00:0")
+}
+
+/// C2: a group, a membership or an invitation that is dated 1970 would be dead once the clock is set.
+/// Method: each is asked for while the clock shows 1970, and again once it is right.
+#[test]
+fn nothing_that_lasts_is_signed_before_the_clock_is_set() {
+    each_seed("nothing_that_lasts_is_signed_before_the_clock_is_set", 10, |world| {
+        let (ada, bob) = (world.native("ada"), world.native("bob"));
+        let behind = set_to_1970(world, ada);
+        let create = Command::CreateGroup { name: "garden".into(), policy: Policy::default() };
+        assert!(names_the_clock(world.ask(ada, create)));
+        world.host(ada).clock.offset_ms += behind;
+
+        let group = world.create_group(ada, "garden");
+        let day = Duration::from_secs(86_400);
+        let invitation = world.invite_bearer(ada, group, 1, day);
+        let behind = set_to_1970(world, bob);
+        assert!(names_the_clock(world.join(bob, invitation.clone())));
+        world.host(bob).clock.offset_ms += behind;
+        assert_eq!(world.join(bob, invitation), Ok(group));
+
+        world.await_synced(bob);
+        world.say_to(ada, group, "hello", &[bob]);
+    });
+}
