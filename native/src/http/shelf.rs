@@ -181,47 +181,50 @@ mod tests {
 
     fn written(folder: &tempfile::TempDir, name: &str, bytes: usize) -> PathBuf {
         let path = folder.path().join(name);
-        std::fs::write(&path, vec![b'x'; bytes]).unwrap();
+        std::fs::write(&path, vec![b'x'; bytes]).expect("written");
         path
     }
 
     #[test]
     fn file_is_there_once_and_gives_way_when_nobody_reads_it() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let large = FILE_BYTES_MAX as usize;
         let paths: Vec<PathBuf> =
             (0..6).map(|n| written(&folder, &format!("{n}"), large)).collect();
         let shelf = Shelf::default();
-        let first = shelf.file(&paths[0], "1").unwrap().unwrap();
-        assert!(Arc::ptr_eq(&first, &shelf.file(&paths[0], "1").unwrap().unwrap()));
+        let first = shelf.file(&paths[0], "1").expect("read").expect("there is room");
+        assert!(Arc::ptr_eq(
+            &first,
+            &shelf.file(&paths[0], "1").expect("read").expect("there is room")
+        ));
         let reading: Vec<Bytes> = paths[..4]
             .iter()
-            .map(|path| shelf.file(path, "1").unwrap().expect("there is room").plain.clone())
+            .map(|path| shelf.file(path, "1").expect("read").expect("there is room").plain.clone())
             .collect();
-        assert!(shelf.file(&paths[4], "1").unwrap().is_none(), "all of them are being read");
+        assert!(shelf.file(&paths[4], "1").expect("read").is_none(), "all of them are being read");
         drop((reading, first));
-        assert!(shelf.file(&paths[4], "1").unwrap().is_some());
-        assert!(shelf.file(&paths[5], "1").unwrap().is_some());
+        assert!(shelf.file(&paths[4], "1").expect("read").is_some());
+        assert!(shelf.file(&paths[5], "1").expect("read").is_some());
         assert_eq!(shelf.files().iter().map(|file| file.len()).sum::<usize>(), 4 * large);
     }
 
     #[test]
     fn compressed_forms_say_the_same() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let path = written(&folder, "page", 100_000);
-        let file = Shelf::default().file(&path, "1").unwrap().unwrap();
+        let file = Shelf::default().file(&path, "1").expect("read").expect("there is room");
         assert_eq!(file.best(|_| true).0, Coding::Plain);
         file.compress(Coding::Gzip);
         file.compress(Coding::Brotli);
         let (coding, brotli) = file.best(|_| true);
         assert_eq!(coding, Coding::Brotli);
         let mut plain = Vec::new();
-        brotli::BrotliDecompress(&mut &brotli[..], &mut plain).unwrap();
+        brotli::BrotliDecompress(&mut &brotli[..], &mut plain).expect("decompressed");
         assert_eq!(plain, file.plain);
         let (coding, gzip) = file.best(|coding| coding != Coding::Brotli);
         assert_eq!(coding, Coding::Gzip);
         plain.clear();
-        flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut plain).unwrap();
+        flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut plain).expect("decompressed");
         assert_eq!(plain, file.plain);
         assert_eq!(
             file.best(|coding| coding == Coding::Plain),

@@ -364,7 +364,7 @@ async fn clients_behind_a_trusted_proxy_are_counted_apart() {
         let Some(Report::Accepted { socket, name, .. }) = reports.recv().await else {
             panic!("something else first")
         };
-        name.send(LinkId(n as u64)).expect("waited for");
+        name.send(LinkId(n)).expect("waited for");
         sockets.push(socket);
     }
     assert_eq!(open("192.0.2.1").await, "HTTP/1.1 503");
