@@ -22,6 +22,7 @@ use bytes::Bytes;
 use peergraph_core::io::{StoreFault, StoreId, StoreReply, StoreTask};
 use redb::{Database, ReadableDatabase as _, ReadableTable, TableDefinition};
 
+use self::opened::Opened;
 use crate::folder;
 
 /// Memory for pages of the database. Bytes. Guess: the core keeps its own cache of records.
@@ -132,7 +133,7 @@ impl Drop for Storage {
     }
 }
 
-fn open(place: &Place) -> Result<Database, OpenError> {
+fn open(place: &Place) -> Result<Opened, OpenError> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES);
     if let Place::File(path) = place
@@ -153,7 +154,7 @@ fn open(place: &Place) -> Result<Database, OpenError> {
         #[cfg(test)]
         Place::Faulty(backend) => Ok(builder.create_with_backend(backend.clone())?),
     });
-    let database = opened.map_err(open_error)?;
+    let database = Opened::new(opened.map_err(open_error)?);
     // The first transaction shows whether it can be written, and makes the table for readers.
     caught(|| write(&database, &mut [], &mut Vec::new())).map_err(open_error)?;
     Ok(database)
@@ -167,7 +168,7 @@ fn begin(path: &Path, builder: &redb::Builder) -> Result<(), OpenError> {
             std::fs::remove_file(&beside).map_err(redb::Error::Io)?;
         }
         let file = folder::private_file().create_new(true).open(&beside);
-        let database = builder.create_file(file.map_err(redb::Error::Io)?)?;
+        let database = Opened::new(builder.create_file(file.map_err(redb::Error::Io)?)?);
         write(&database, &mut [], &mut Vec::new())?;
         drop(database);
         std::fs::rename(&beside, path).map_err(redb::Error::Io)?;
@@ -210,7 +211,7 @@ fn open_error(error: redb::Error) -> OpenError {
 struct Disk {
     place: Place,
     /// Absent after a failure, until it could be opened anew.
-    database: Option<Database>,
+    database: Option<Opened>,
 }
 
 impl Disk {
@@ -371,6 +372,7 @@ fn io_fault(error: &std::io::Error) -> StoreFault {
     }
 }
 
+mod opened;
 mod upkeep;
 
 pub(crate) use upkeep::{check, compact, groups, put_back};

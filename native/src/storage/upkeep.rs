@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use peergraph_core::stored::{self, StoredGroup};
-use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+use redb::{ReadableDatabase as _, ReadableTable as _};
 
+use super::opened::Opened;
 use super::{ENTRIES, OpenError, Place, caught, open, open_error};
 use crate::backup::StoreCheck;
 
@@ -69,7 +70,7 @@ pub(crate) fn compact(path: &Path) -> Result<(u64, u64), OpenError> {
 
 /// Opens a store whose file is sound: every entry can be read, and every page has its check sum, so that it can be written
 /// as well.
-fn open_sound(path: &Path) -> Result<Database, OpenError> {
+fn open_sound(path: &Path) -> Result<Opened, OpenError> {
     check(path)?;
     let mut database = open(&Place::File(path.to_owned()))?;
     caught(|| database.check_integrity().map_err(redb::Error::from)).map_err(open_error)?;

@@ -172,7 +172,17 @@ fn end_of_the_terminal_is_a_goodbye_unless_it_is_to_be_outlived() {
         let kill = std::process::Command::new("kill").args(["-HUP", &id.to_string()]).status();
         assert!(kill.expect("runs").success());
     };
-    let mut watch = Running::start(ada.path(), &["--json", "watch", "Diary"]);
+    // Whoever runs the tests may outlive its terminal, as below `nohup`, and programs inherit that.
+    let program = command(ada.path());
+    let mut watching = std::process::Command::new("env");
+    watching.arg("--default-signal=HUP").arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => watching.env(name, value),
+            None => watching.env_remove(name),
+        };
+    }
+    let mut watch = Running::of(watching.args(["--json", "watch", "Diary"]));
     assert_eq!(watch.line()["payload"], "one");
     hang_up(watch.id());
     assert!(watch.end().success());

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::{bob_joins, command, fails, folder, json, ok, one, run, run_with_input, text};
 
@@ -11,9 +11,12 @@ pub(crate) struct Running(Child, Option<Lines<BufReader<ChildStdout>>>);
 
 impl Running {
     pub(crate) fn start(data: &Path, arguments: &[&str]) -> Self {
-        let mut command = command(data);
-        let command = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("runs");
+        Self::of(command(data).args(arguments))
+    }
+
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = piped.spawn().expect("runs");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         Self(child, Some(lines))
     }
