@@ -84,7 +84,7 @@ fn config(bind: &str) -> Config {
     let address = bind.parse().expect("test address");
     let mut config = Config::new(vec![address], Certificate::generate().expect("certificate"));
     // All links of a test come from one source.
-    config.half_open = peergraph::peergraph_core::share::Pool::of(512, 512);
+    config.half_open = peergraph::peergraph_core::share::Pool::of(1024, 512);
     config.allowance = Allowance { burst: 1000, per_second: 1000 };
     config
 }
