@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peergraph::peergraph_core::share::Pool;
 use peergraph::rtc::{Allowance, Certificate, Config, Engine, Happened, RtcId};
 use tokio::time::timeout;
 
@@ -84,7 +85,7 @@ fn config(bind: &str) -> Config {
     let address = bind.parse().expect("test address");
     let mut config = Config::new(vec![address], Certificate::generate().expect("certificate"));
     // All links of a test come from one source.
-    config.half_open = peergraph::peergraph_core::share::Pool::of(1024, 512);
+    config.half_open = Pool::of(1024, 512);
     config.allowance = Allowance { burst: 1000, per_second: 1000 };
     config
 }
