@@ -1,10 +1,12 @@
 // Goal: what is wrong with an invitation is told in words, and nothing is lost or broken by it.
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { followInvitation, invite, openProfile, picture, say, sees, startGroup } from "./browser.mjs";
+import { afterwards } from "./cleanup.mjs";
 import { Member, folder, startNode } from "./native.mjs";
 
 test("bad invitations are told and cost nothing", { timeout: 600_000 }, async (t) => {
@@ -75,3 +77,57 @@ test("bad invitations are told and cost nothing", { timeout: 600_000 }, async (t
     await picture(e, "invitation-used-up");
   });
 });
+
+// Goal: the link that the command line prints opens the invitation in a browser, and no server sees it. Method: a relay
+// before the node keeps every byte that the browser sends.
+test("a link of the command line opens the chat, and the invitation stays in the browser", { timeout: 300_000 }, async (t) => {
+  const node = await startNode(t);
+  const relay = await relayTo(t, node.port);
+  const nat = await Member.make(t, "Nat", { node: { origin: relay.origin } });
+  const group = await nat.createGroup("Book club");
+  const { link } = (await nat.run(["group", "invite", group, "--json"])).json();
+  assert.ok(link.startsWith(`${relay.origin}/#pgi`), "the link opens the node's index");
+
+  const ada = await openProfile(t, "ada");
+  const page = await ada.page();
+  await page.goto(`${relay.origin}/#graph`);
+  assert.equal(new URL(page.url()).hash, "#graph", "no invitation: the page itself");
+  for (const place of ["chat/", "graph/"]) await page.locator(`a[href="${place}"]`).waitFor();
+
+  // The same page with another fragment: nothing is loaded anew.
+  await page.goto(link);
+  await page.waitForURL(`${relay.origin}/chat/`);
+  await page.locator("#welcome-title", { hasText: "You are invited" }).waitFor();
+  await page.fill("#name", "Ada");
+  await page.keyboard.press("Enter");
+  await page.locator("#invited-fields .code").waitFor();
+  await picture(page, "invited-by-the-index");
+
+  await page.goto("about:blank");
+  await page.goto(link);
+  await page.waitForURL(`${relay.origin}/chat/`);
+  await page.locator("#invited-fields .code").waitFor();
+  await page.goBack();
+  assert.equal(page.url(), "about:blank", "the index is not in the history, where the invitation would be");
+  const sent = Buffer.concat(relay.sent).toString("latin1");
+  assert.match(sent, /GET \/invited\.js/);
+  assert.ok(!sent.includes(link.split("#")[1].slice(0, 12)), "the invitation was sent");
+});
+
+/** Relays connections to a port of this machine, and keeps what comes in. */
+async function relayTo(t, port) {
+  const sent = [];
+  const sockets = new Set();
+  const server = createServer((inside) => {
+    const outside = connect(port, "127.0.0.1");
+    for (const [from, to] of [[inside, outside], [outside, inside]]) {
+      sockets.add(from);
+      from.on("error", () => to.destroy()).on("close", () => { sockets.delete(from); to.destroy(); });
+      from.pipe(to);
+    }
+    inside.on("data", (bytes) => sent.push(bytes));
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  afterwards(t, () => { server.close(); for (const socket of sockets) socket.destroy(); });
+  return { origin: `http://127.0.0.1:${server.address().port}`, sent };
+}

@@ -16,7 +16,8 @@ use super::shelf::{Coding, FILE_BYTES_MAX, File, Shelf};
 use super::{Body, Site, text};
 
 const NO_PAGES: &str = "This is a Peergraph node. It serves no pages: start it with --pages DIR.\n\
-    Programs reach it with --node and the address of this page.\n";
+    Programs reach it with --node and the address of this page.\n\
+    If an invitation led you here: give the whole link to `peergraph group join`.\n";
 
 pub(super) async fn answer(
     path: &str,
