@@ -6,7 +6,7 @@ import { setUpComposer, showMessages } from "./messages.js";
 import { keepLoaded, keepOffline, watchNode } from "./offline.js";
 import { drawPeople } from "./people.js";
 import { setUpPerson } from "./person.js";
-import { askName, begin, showBadInvitation, showInvited, showTried } from "./welcome.js";
+import { askName, begin, showBadInvitation, showInvited } from "./welcome.js";
 import { canWords, connection, errorWords, nodeNotice, problem, standingNotice } from "./words.js";
 
 /** How long to look for the others before saying that we are alone. */
@@ -111,8 +111,8 @@ async function read(link) {
   return details;
 }
 
-/** Shows the invitation that opened this page, or was pasted. */
-async function showInvitation() {
+/** Shows the invitation that opened this page, or was pasted. `failed` says why joining by it failed. */
+async function showInvitation(failed) {
   try {
     const details = await read(invitation);
     const mine = (await peer.groups()).find((group) => group.id === details.group);
@@ -135,7 +135,8 @@ async function showInvitation() {
       invitation = "";
       enter();
     };
-    showInvited({ ...details, name: details.name ?? mine?.name ?? null }, { accept, again: Boolean(mine), decline, told });
+    showInvited({ ...details, name: details.name ?? mine?.name ?? null },
+      { accept, again: Boolean(mine), decline, told, failed });
   } catch (error) {
     invitation = "";
     beginHere();
@@ -164,11 +165,7 @@ async function join(password) {
       showBadInvitation(error);
       return;
     }
-    await showInvitation();
-    if (error.code !== "aborted") {
-      setText($("invited-error"), errorWords(error));
-      showTried(error.tried);
-    }
+    await showInvitation(error.code === "aborted" ? null : error);
   }
 }
 

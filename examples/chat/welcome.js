@@ -5,6 +5,9 @@ import { errorWords, invitedWords } from "./words.js";
 /** Longest text that is worth looking at for an invitation. Characters. The core's bound. */
 const LINK_CHARS_MAX = 140_000;
 
+/** What a member said of the invitation on the screen. */
+let lastTold = null;
+
 /** Asks for a name, and resolves with it. `invited`: whether an invitation waits to be shown. */
 export function askName(invited) {
   section("name-form");
@@ -54,22 +57,33 @@ export function begin({ name, create, look, back }) {
 
 /**
  * Shows what an invitation is for: what the link says at once, and the rest when `told` brings it. `accept(password)` joins,
- * `decline()` leads away. `again`: whether we were in that group, and have its messages here.
+ * `decline()` leads away. `again`: whether we were in that group, and have its messages here. `failed`: why joining by it
+ * failed, if it did; what a member said before is shown again.
  */
-export function showInvited(details, { accept, again, decline, told }) {
+export function showInvited(details, { accept, again, decline, told, failed }) {
   section("invited");
   heading("You are invited", "");
   const draw = (preview, asking) => {
-    const { title, fields, words } = invitedWords(details, preview, { again, asking });
+    const { title, fields, words } = invitedWords(details, preview, { again, asking, failed: Boolean(failed) });
     setText($("invited-title"), title);
     $("invited-fields").replaceChildren(...fields.flatMap(([name, value, kind]) => field(name, value, kind)));
     setText($("invited-words"), words);
   };
-  draw(null, true);
-  told.then((preview) => draw(preview, false), (error) => {
+  if (!failed) lastTold = null;
+  draw(lastTold, !failed);
+  told.then((preview) => {
+    lastTold = preview;
+    draw(preview, false);
+  }, (error) => {
+    if (failed || error.code === "aborted") return;
     draw(null, false);
     showTried(error.tried);
   });
+  setText($("invited-join"), failed ? "Try again" : "Join the group");
+  if (failed) {
+    setText($("invited-error"), errorWords(failed));
+    showTried(failed.tried);
+  }
   const needed = details.kind === "password";
   $("invited-password").value = "";
   $("invited-password-field").hidden = !needed;
@@ -141,7 +155,8 @@ function guarded(errorId, waiting, work) {
       setText($(errorId), errorWords(error));
     } finally {
       button.disabled = false;
-      setText(button, label);
+      // Another screen may have given it another word.
+      if (button.textContent === waiting) setText(button, label);
     }
   };
 }

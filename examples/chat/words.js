@@ -110,9 +110,9 @@ export function invitationWords({ role, uses, used, expires, inviter }, now) {
 
 /**
  * What an invitation is for: title, fields and a sentence. `details` is what the link says; `preview` what a member says of
- * it, once it has; `asking`: whether that may still come.
+ * it, once it has; `asking`: whether that may still come; `failed`: whether joining failed, and the reason stands below.
  */
-export function invitedWords({ kind, group, name, inviterName, role, roles, invitee, expires }, preview, { again, asking, now }) {
+export function invitedWords({ kind, group, name, inviterName, role, roles, invitee, expires }, preview, { again, asking, failed, now }) {
   const open = preview?.open;
   const unknown = asking ? "Asking a member …" : "Nobody is here to tell";
   const may = open?.role ?? role;
@@ -129,6 +129,7 @@ export function invitedWords({ kind, group, name, inviterName, role, roles, invi
   if (preview && !open) words = "A member says that this invitation is not open any more. Ask for a new one, or try all the same.";
   else if (open?.left === 0) words = "This invitation is used up: somebody else came by it. Ask for a new one, or try all the same.";
   else if (again) words = "You were in this group. What is here of it is removed first, and comes again from the others.";
+  else if (failed) words = "You are not in the group yet. Nothing is lost: the invitation can be tried again.";
   else if (!preview && !asking && kind !== "bound") {
     words = "Nobody who could tell more is here now. To join, ask the inviter to open the chat, and keep this page open.";
   }

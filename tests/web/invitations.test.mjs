@@ -5,7 +5,7 @@ import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { followInvitation, invite, openProfile, picture, say, sees, startGroup } from "./browser.mjs";
+import { followInvitation, inGroup, invite, openProfile, picture, say, sees, startGroup } from "./browser.mjs";
 import { afterwards } from "./cleanup.mjs";
 import { Member, folder, startNode } from "./native.mjs";
 
@@ -76,6 +76,38 @@ test("bad invitations are told and cost nothing", { timeout: 600_000 }, async (t
     await e.locator("#welcome-error", { hasText: "used up" }).waitFor();
     await picture(e, "invitation-used-up");
   });
+});
+
+// Goal: the card of an invitation says why joining failed, and lets try again. Method: a member who may let in is not there,
+// and then is.
+test("a join that failed says why and is tried again", { timeout: 300_000 }, async (t) => {
+  const node = await startNode(t);
+  const nat = await Member.make(t, "Nat", { node });
+  const group = await nat.createGroup("Book club");
+  const link = await nat.invite(group, node.origin);
+  const ada = await openProfile(t, "ada");
+  const page = await ada.page();
+  await page.goto(link);
+  await page.fill("#name", "Ada");
+  await page.keyboard.press("Enter");
+  await page.locator("#invited-fields", { hasText: "Asking a member" }).waitFor();
+  await page.click("#invited-join");
+  await page.locator("#invited-error").filter({ hasText: /./ }).waitFor();
+  const card = await page.locator("#invited").innerText();
+  await picture(page, "join-failed");
+  assert.doesNotMatch(card, /Asking a member|Join the group/);
+  assert.match(card, /member/);
+  assert.equal(await page.locator("#invited-join").innerText(), "Try again");
+  assert.ok(await page.locator("#invited-tried").isVisible(), "what was tried");
+
+  const watch = nat.start(["watch", group]);
+  await page.click("#invited-join");
+  await inGroup(page, "Book club");
+  assert.equal(await page.locator("#invited").isVisible(), false);
+  await page.click("#group-button");
+  await page.click("#menu-new");
+  assert.equal(await page.locator("#welcome-error").innerText(), "");
+  await watch.stop();
 });
 
 // Goal: the link that the command line prints opens the invitation in a browser, and no server sees it. Method: a relay

@@ -46,6 +46,7 @@ test("an invitation is told by what the link says, and by a member", () => {
   assert.deepEqual([first.title, field(first, "From"), field(first, "Good")], ["A group", "Asking a member …", "for 1 hour"]);
   assert.match(field(words.invitedWords(link, null, { asking: false, now: 0 }), "From"), /Nobody is here/);
   assert.match(words.invitedWords(link, null, { asking: false, now: 0 }).words, /ask the inviter to open/);
+  assert.match(words.invitedWords(link, null, { asking: false, failed: true, now: 0 }).words, /can be tried again/);
   const open = { inviter: { id: "a", name: "Ada" }, role: "member", roles: ["editor"], uses: 5, left: 2, expires: link.expires };
   const told = words.invitedWords(link, { name: "Chess", open }, { again: false, now: 0 });
   assert.deepEqual([told.title, field(told, "From"), field(told, "Left")], ["Chess", "Ada", "2 of 5 uses"]);
