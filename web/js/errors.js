@@ -67,7 +67,52 @@ export async function waitFor(promise, signal) {
   }
 }
 
-/** The options of a call. Refuses those that `known`, a list of names, does not have: a slip would pass unseen. */
+const isText = (value) => typeof value === "string";
+const isTruth = (value) => typeof value === "boolean";
+const isFunction = (value) => typeof value === "function";
+const isNumber = (value) => typeof value === "number" && !Number.isNaN(value);
+const isWhole = (value) => Number.isSafeInteger(value) && value >= 0;
+const isList = (value) => typeof value === "object" && typeof value[Symbol.iterator] === "function";
+
+/** What options of a name are, whichever call takes them. */
+const TYPES = Object.entries({
+  "text": [isText, "name", "storage", "classifier", "comment", "password", "role", "for", "reason", "type", "types", "creator",
+    "order", "after", "mediaType", "ifVersion", "file", "records", "members"],
+  "true or false": [isTruth, "takeOver", "persist", "refresh", "forced", "here", "administrators", "passwords", "deferExpiry"],
+  "a whole number": [isWhole, "uses", "presence", "payloadBytesMax", "memberRecords", "memberBytes"],
+  "a number": [isNumber, "limit"],
+  "a span of time: milliseconds, or text such as \"15m\", \"7d\"": [(value) => isNumber(value) || isText(value),
+    "expiresIn", "membershipLifetime"],
+  "a list": [isList, "nodes", "priorities", "roles", "rights", "may"],
+  "an object": [(value) => typeof value === "object", "attributes", "policy"],
+  "a function": [isFunction, "merge", "onStored"],
+  "text or a URL": [(value) => isText(value) || value instanceof URL, "page"],
+  "an AbortSignal": [(value) => isTruth(value.aborted), "signal"],
+}).reduce((types, [words, [test, ...names]]) => {
+  for (const name of names) types.set(name, { words, test });
+  return types;
+}, new Map());
+
+/** What a value is, in an error. */
+function kindOf(value) {
+  if (isText(value)) return "text";
+  if (isList(value)) return "a list";
+  const article = typeof value === "object" ? "an" : "a";
+  return isNumber(value) ? `the number ${value}` : `${article} ${typeof value}`;
+}
+
+function checkTypes(given, call) {
+  for (const [name, value] of Object.entries(given)) {
+    const type = TYPES.get(name);
+    if (value == null || !type || type.test(value)) continue;
+    throw badArgument(`the option ${name} of ${call} is ${type.words}, not ${kindOf(value)}`);
+  }
+}
+
+/**
+ * The options of a call. Refuses those that `known`, a list of names, does not have, since a slip would pass unseen, and
+ * those of another type than their names have.
+ */
 export function optionsOf(given, known, call) {
   if (given === undefined || given === null) return {};
   if (typeof given !== "object") throw badArgument(`${call} takes its options as an object`);
@@ -77,9 +122,7 @@ export function optionsOf(given, known, call) {
     const hint = meant ? `did you mean ${meant}?` : `it takes ${known.join(", ") || "none"}`;
     throw badArgument(`${call} has no option ${name}; ${hint}`);
   }
-  if (given.signal != null && typeof given.signal.aborted !== "boolean") {
-    throw badArgument(`the option signal of ${call} is an AbortSignal`);
-  }
+  checkTypes(given, call);
   return given;
 }
 

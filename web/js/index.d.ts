@@ -272,7 +272,11 @@ export interface Waits {
 }
 
 export interface OpenOptions extends Waits {
-  /** Friendly name of the identity that is made at the first opening. Later ones keep the stored name. */
+  /**
+   * Friendly name of the identity that is made if none is here: at the first opening. It neither renames nor chooses one:
+   * afterwards {@link Peer.name} is the stored name, which {@link identities}`.rename` changes, and the option `identity`
+   * says which one to open. Default: `"Unnamed"`.
+   */
   name?: string;
   /**
    * Where to find others: URLs of nodes (`location.origin`, `"https://node.example"`), or addresses

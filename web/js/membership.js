@@ -14,7 +14,7 @@ export function encodePolicy(policy) {
     memberRecords = null, memberBytes = null, deferExpiry = null, rights = [],
   } = optionsOf(policy, POLICY, "a policy");
   return {
-    invite, administrators, passwords, membershipLifetimeMs: spanMs(membershipLifetime), payloadBytesMax,
+    invite, administrators, passwords, membershipLifetimeMs: spanMs(membershipLifetime, "membershipLifetime"), payloadBytesMax,
     memberRecords, memberBytes, deferExpiry, rights: [...rights].map(encodeRight),
   };
 }

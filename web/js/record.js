@@ -12,12 +12,12 @@ const SPANS_MS = {
 };
 
 /** Milliseconds of a span such as `"7d"`; `null` where none is given. */
-export function spanMs(span) {
+export function spanMs(span, option = "expiresIn") {
   if (span === undefined || span === null) return null;
   const [, number, unit] = /^(\d+(?:\.\d+)?)([smhdwy])$/.exec(span) ?? [];
   const ms = typeof span === "number" ? span : Number(number) * SPANS_MS[unit];
   if (!(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) {
-    throw badArgument(`not a span of time: ${span}; write milliseconds, or text such as "15m", "7d"`);
+    throw badArgument(`${option} is not a span of time: ${span}; write milliseconds, or text such as "15m", "7d"`);
   }
   return Math.floor(ms);
 }
