@@ -72,11 +72,12 @@ pub enum Error {
     /// Nobody who can tell what the invitation is about was found in time: what was tried, and what to do.
     #[error("no member who tells what this invitation is about was reached: {0}")]
     NobodyToAsk(Box<Tried>),
-    /// The inviter says that the invitation is used up, expired or revoked.
-    #[error(
-        "a member says that this invitation is used up, expired or withdrawn; ask for a new one"
-    )]
+    /// As many have joined by the invitation as may, says who can let us in.
+    #[error("this invitation is used up; ask for a new one")]
     InvitationUsedUp,
+    /// The invitation was taken back, says who can let us in.
+    #[error("this invitation was withdrawn; ask for a new one")]
+    InvitationWithdrawn,
     /// The member who knows the password was found, and it is another one.
     #[error("the password is wrong; ask for it again")]
     WrongPassword,
@@ -158,6 +159,7 @@ impl Error {
             Self::TooManyNodes => "too-many-nodes",
             Self::NobodyToAsk(_) => "nobody-to-ask",
             Self::InvitationUsedUp => "invitation-used-up",
+            Self::InvitationWithdrawn => "invitation-withdrawn",
             Self::WrongPassword => "wrong-password",
             Self::TooManyTries(_) => "too-many-tries",
             Self::PasswordNeeded => "password-needed",

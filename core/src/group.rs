@@ -44,9 +44,9 @@ mod withheld;
 mod writing;
 
 use crate::address::{self, Address};
-use crate::cert::{self, CertError, Certificate, VerifiedChain};
+use crate::cert::{self, CertError, Certificate, Role, VerifiedChain};
 use crate::error::Misbehaved;
-use crate::id::{Digest, GroupId, NodeId, PeerId, RecordId, RootPin};
+use crate::id::{Digest, GroupId, NodeId, PeerId, PeerPrefix, RecordId, RootPin};
 use crate::identity::{GroupKey, Identity, PublicKey, Verify};
 use crate::index::Index;
 use crate::invitation::BearerSecret;
@@ -237,10 +237,19 @@ timers! {
 /// A join that is under way, or what an invitation says is asked for.
 struct Joining {
     /// Nothing if nobody wants to join yet.
-    wanted: Option<(RequestId, Proof)>,
+    wanted: Option<Wanted>,
     preview: preview::Looking,
     /// Links on which the answer to the proof of an earlier join is awaited.
     outdated: BTreeSet<LinkId>,
+}
+
+/// A join that somebody waits for.
+struct Wanted {
+    request: RequestId,
+    proof: Proof,
+    /// Who made the invitation, and the role that it gives, as it says itself.
+    inviter: PeerPrefix,
+    role: Role,
 }
 
 /// What a newcomer has to prove.

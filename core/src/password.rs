@@ -40,7 +40,7 @@ const FREE_OF_PEER: u32 = 3;
 const FREE_OF_SOURCE: u32 = 20;
 /// The first wait; it doubles with each failure up to the longest. Guesses: some 55 tries a day from one source.
 const WAIT_FIRST: Duration = Duration::from_secs(2);
-const WAIT_LONGEST: Duration = Duration::from_secs(3_600);
+pub(crate) const WAIT_LONGEST: Duration = Duration::from_secs(3_600);
 /// How long a source is remembered after its last try. Guess: longer than the longest wait, so that waiting is the better
 /// way to go on.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(7 * 86_400);

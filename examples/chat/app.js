@@ -146,7 +146,7 @@ async function showInvitation(failed) {
 
 /** Errors after which trying again is of no use. */
 const useless = new Set(["bad-invitation", "invitation-expired", "invitation-invalid", "invitation-for-another",
-  "invitation-used-up"]);
+  "invitation-used-up", "invitation-withdrawn"]);
 
 /** Joins; what goes wrong is shown with the invitation, which can be tried again. */
 async function join(password) {

@@ -1,11 +1,13 @@
 //! Invitations: who gets in, who does not, and what they are told.
 use crate::each_seed;
+use bytes::Bytes;
 use peergraph_core::cert::{CertError, Role};
 use peergraph_core::error::{Error, Misbehaved};
 use peergraph_core::id::RootPin;
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Event, Invite, NodeState, Outcome, Place, Reply};
 use peergraph_core::password::Password;
+use peergraph_core::wire::kind;
 use peergraph_tests::World;
 use peergraph_tests::host::{Kind, node_url, rtc_address};
 use std::time::Duration;
@@ -179,6 +181,92 @@ fn used_up_invitation_is_refused() {
         assert_eq!(world.join(cleo, invitation), Err(Error::InvitationUsedUp));
         let peer = world.hosts()[cleo].peer_id();
         assert!(world.members(ada, group).iter().all(|member| member.peer != peer));
+    });
+}
+
+/// Goal: one word that an invitation is over ends no join: whoever says so has to be one who could let the newcomer in, and
+/// shows it. Method: the only member that is there may not let anybody in, and its answer is changed on its way so that it
+/// says "over"; the inviter comes a little later.
+#[test]
+fn unproved_word_that_an_invitation_is_over_ends_no_join() {
+    each_seed("unproved_word_that_an_invitation_is_over_ends_no_join", 20, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let [ada, bob] = hosts[..] else { panic!("two hosts") };
+        let mut invitation = world.invite_bearer(ada, group, 1, HOUR);
+        invitation.addresses = vec![rtc_address(bob)];
+        world.run_for(Duration::from_secs(5));
+        world.crash(ada);
+        let cleo = world.native("cleo");
+        world.adversary.flip_after = Some(not_over());
+        let request = world.command(cleo, Command::Join { invitation, password: None });
+        world.run_for(Duration::from_secs(8));
+        assert_eq!(world.adversary.changed, 1, "bob has answered");
+        assert!(!world.is_answered(cleo, request), "{:?}", world.answer(cleo, request));
+        world.start(ada);
+        world.run_until(JOIN_WITHIN, |world| world.is_answered(cleo, request));
+        let answer = world.answer(cleo, request);
+        assert!(matches!(answer, Some(Ok(Reply::Group(_)))), "{answer:?}");
+    });
+}
+
+/// The beginning of an answer that somebody cannot let us in, up to whether the invitation is over: on the first graph that
+/// the initiator of a link opened, with two fields.
+fn not_over() -> Bytes {
+    Bytes::copy_from_slice(&[kind::NOT_GRANTED.number(), 0, 2, 0xa2, 0])
+}
+
+/// Goal: whoever holds a link that was taken back is told so at once. Method: the maker, which may have started again since,
+/// is asked alone and among others.
+#[test]
+fn withdrawn_link_is_told_from_others_at_once() {
+    each_seed("withdrawn_link_is_told_from_others_at_once", 30, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "dan"]);
+        let ada = hosts[0];
+        let mut invitation = world.invite_bearer(ada, group, 1, HOUR);
+        let id = invitation.id().expect("its maker knows it");
+        invitation.addresses = hosts.iter().map(|&host| rtc_address(host)).collect();
+        if world.chance.with(0.5) {
+            invitation.addresses.truncate(1);
+        }
+        world.run_for(Duration::from_secs(5));
+        let withdrawn = world.ask(ada, Command::Withdraw { group, invitation: id });
+        assert!(withdrawn.is_ok(), "{withdrawn:?}");
+        world.run_for(Duration::from_secs(5));
+        if world.chance.with(0.5) {
+            world.stop(ada);
+            world.start(ada);
+            world.await_synced(ada);
+        }
+        let cleo = world.native("cleo");
+        let invitation = Invitation::from_text(&invitation.to_text()).expect("written by us");
+        let began = world.time();
+        let told = world.join(cleo, invitation).err().map(|error| error.code());
+        assert_eq!(told, Some("invitation-withdrawn"));
+        let took = world.time() - began;
+        assert!(took <= Duration::from_secs(2), "{took:?}");
+    });
+}
+
+/// Goal: where nobody can prove that a link was taken back, its holder is told what was heard, and from how many. Method: the
+/// only member that is there may let nobody in.
+#[test]
+fn member_that_heard_of_a_withdrawal_counts_once() {
+    each_seed("member_that_heard_of_a_withdrawal_counts_once", 10, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let [ada, bob] = hosts[..] else { panic!("two hosts") };
+        let mut invitation = world.invite_bearer(ada, group, 1, HOUR);
+        let id = invitation.id().expect("its maker knows it");
+        invitation.addresses = vec![rtc_address(bob)];
+        let withdrawn = world.ask(ada, Command::Withdraw { group, invitation: id });
+        assert!(withdrawn.is_ok(), "{withdrawn:?}");
+        world.run_for(Duration::from_secs(10));
+        world.crash(ada);
+        let cleo = world.native("cleo");
+        let Err(Error::NobodyFound(tried)) = world.join(cleo, invitation) else {
+            panic!("nobody is there")
+        };
+        assert_eq!(tried.members, 1, "{tried}");
+        assert!(tried.cure().contains("withdrawn"), "{tried}");
     });
 }
 

@@ -2,7 +2,7 @@
 use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::error::Error;
-use peergraph_core::id::GroupId;
+use peergraph_core::id::{GroupId, PeerPrefix};
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Invite, Reply};
 use peergraph_core::password::Password;
@@ -129,6 +129,47 @@ fn password_is_proved_to_its_maker_through_another_member() {
         world.await_synced(hosts[0]);
         let dan = world.native("dan");
         assert!(join(world, dan, &invitation, "correct horse").is_ok());
+    });
+}
+
+/// Goal: a member that has not heard of an invitation yet does not say that it is over. Method: it is away while the
+/// invitation is made, and the only one that is there when a newcomer comes; its maker comes a little later.
+#[test]
+fn member_that_does_not_know_an_invitation_yet_says_so() {
+    each_seed("member_that_does_not_know_an_invitation_yet_says_so", 20, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let [ada, bob] = hosts[..] else { panic!("two hosts") };
+        world.run_for(Duration::from_secs(10));
+        world.crash(bob);
+        let mut invitation = invite(world, ada, group, "correct horse");
+        invitation.addresses = vec![rtc_address(bob)];
+        world.run_for(Duration::from_secs(5));
+        world.stop(ada);
+        world.start(bob);
+        world.await_opened(bob);
+        let cleo = world.native("cleo");
+        let password = Some(password("correct horse"));
+        let request = world.command(cleo, Command::Join { invitation, password });
+        world.run_for(Duration::from_secs(6));
+        assert!(!world.is_answered(cleo, request), "{:?}", world.answer(cleo, request));
+        world.start(ada);
+        world.run_until(Duration::from_secs(90), |world| world.is_answered(cleo, request));
+        let answer = world.answer(cleo, request);
+        assert!(matches!(answer, Some(Ok(Reply::Group(_)))), "{answer:?}");
+    });
+}
+
+/// Goal: only who made an invitation knows whether a password is wrong. Method: a link that names another member as its maker
+/// leads to one that has another password, as a member would that makes one up.
+#[test]
+fn member_that_did_not_make_the_invitation_calls_no_password_wrong() {
+    each_seed("member_that_did_not_make_the_invitation_calls_no_password_wrong", 5, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let mut invitation = invite(world, hosts[0], group, "made up by ada");
+        invitation.inviter = PeerPrefix::of(world.hosts()[hosts[1]].peer_id());
+        let cleo = world.native("cleo");
+        let answer = join(world, cleo, &invitation, "correct horse");
+        assert!(matches!(answer, Err(Error::NobodyFound(_))), "{answer:?}");
     });
 }
 

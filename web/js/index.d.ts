@@ -138,6 +138,7 @@ export type ErrorCode =
   | "nobody-to-ask"
   | "too-many-nodes"
   | "invitation-used-up"
+  | "invitation-withdrawn"
   | "password-needed"
   | "too-many-tries"
   | "unknown-record"
@@ -240,7 +241,7 @@ export interface Tried {
   /** Most others of the group that a node named at once, and links that were offered to them. */
   readonly seats: number;
   readonly offers: number;
-  /** Answers of members that could not let us in. */
+  /** Members that could not let us in, each counted once. */
   readonly members: number;
   /** All of it in one line, for people. */
   readonly message: string;

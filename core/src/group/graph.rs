@@ -126,6 +126,13 @@ impl Group {
         self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Neighbour)
     }
 
+    /// Notes what the other end of a link says of the group, for people who wait.
+    pub(super) fn tell_trace(&mut self, link: LinkId, outcome: Outcome) {
+        if let Some(slot) = self.slots.get(&link) {
+            self.trace.told(link, (slot.peer, slot.node), outcome);
+        }
+    }
+
     pub(super) fn set_state(&mut self, link: LinkId, state: SlotState) {
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.state = state;
@@ -226,7 +233,7 @@ impl Group {
     }
 
     pub(super) fn on_not_opened(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        self.trace.told(link, Outcome::NotInGroup);
+        self.tell_trace(link, Outcome::NotInGroup);
         self.attempts.remove(&link);
         if let Some(slot) = self.slots.remove(&link) {
             links.free_slot(link, slot.number);
@@ -409,7 +416,7 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let refuse: Refuse = wire::decode(body)?;
-        self.trace.told(link, refusal(refuse.reason));
+        self.tell_trace(link, refusal(refuse.reason));
         self.attempts.remove(&link);
         if self.is_neighbour(link) {
             self.neighbour_down(ctx, link);

@@ -176,6 +176,17 @@ pub(super) fn invitation_id(inviter: PeerId, uses: u32, random: u64) -> RecordId
     RecordId::new(inviter, RecordType::INVITATION, random)
 }
 
+/// The random part of the id of an invitation with this key, as far as the id has room: who holds its link can be told that
+/// it was withdrawn by who has the id alone.
+pub(super) fn invitation_mark(key: &PublicKey) -> u64 {
+    Digest::of(key.as_bytes()).short() % (1 << USES_SHIFT)
+}
+
+/// Whether an invitation of this id bears the mark of a key.
+pub(super) fn is_marked(id: RecordId, key: &PublicKey) -> bool {
+    id.random() % (1 << USES_SHIFT) == invitation_mark(key)
+}
+
 /// Where the uses of an invitation stand in the random part of its id, and the highest that do.
 const USES_SHIFT: u32 = 24;
 const USES_IN_ID_MAX: u64 = 0xffff;

@@ -8,9 +8,16 @@
 //! certificate, which must be the one that the link pins. Others refer to those who may and carry
 //! the signals there. An identity that redeems again is given what it has; one that was revoked is given nothing. How uses
 //! are counted across partitions says `roll.rs`, rule 7.
-use super::internal::{invitation_id, redemption_id, redemption_payload};
+//!
+//! **Not let in.** What a peer says of an invitation ends only the attempt with that peer, and the join goes on with others.
+//! A join ends if the end of the invitation is told by its maker, or by a member that could let the newcomer in, and that
+//! shows its membership with it. Who has made an invitation, or may issue such memberships, says of a withdrawn one that it
+//! was withdrawn: its record is gone, but the id, which bears a mark of its key, stands in the record that took it back.
+use super::internal::{
+    invitation_id, invitation_mark, is_marked, redemption_id, redemption_payload,
+};
 use super::membership::{Internal, Signer, kind_of, not_behind};
-use super::{Group, OpenInvitation, Proof, SlotState};
+use super::{Group, OpenInvitation, Proof, SlotState, Wanted};
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
 use crate::id::{PeerId, PeerPrefix, RecordId};
@@ -23,15 +30,13 @@ use crate::node::Ctx;
 use crate::node_url::NodeUrl;
 use crate::policy::Grant;
 use crate::provider::Verdict;
-use crate::record::RecordType;
+use crate::record::{Meta, RecordType};
 use crate::roll::{Reason, Standing};
 use crate::share::{Rank, Shares};
-use crate::storage::Commit;
+use crate::storage::{Class, Commit};
 use crate::time::WallTime;
-use crate::wire::{self, Granted, NotGranted, Redeem, kind};
+use crate::wire::{self, Ended, Granted, NotGranted, Redeem, kind};
 use bytes::Bytes;
-use rand_chacha::rand_core::Rng as _;
-use std::time::Duration;
 
 impl Group {
     /// Makes an invitation. It is answered once its record is durable: after a crash nobody could redeem another. The
@@ -120,8 +125,8 @@ impl Group {
             return Err(Error::BadInvite("too many invitations are open".into()));
         }
         let open = OpenInvitation { key, inviter, grant, uses, expires, version: 0 };
-        let random = ctx.rng.next_u64();
-        let mut ids = (0..).map(|n| invitation_id(inviter, uses, random.wrapping_add(n)));
+        let mark = invitation_mark(&key);
+        let mut ids = (0..).map(|n| invitation_id(inviter, uses, mark.wrapping_add(n)));
         // A member has few of them.
         let id = ids.find(|id| self.meta(*id).is_none());
         // The record stays as long as it can, for those who came by it to be counted.
@@ -218,7 +223,7 @@ impl Group {
     /// The same right behind our `OPEN`, before we are answered.
     pub(super) fn redeem_ahead(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         let wanted = self.joining.as_ref().and_then(|joining| joining.wanted.as_ref());
-        let Some((_, Proof::Link(secret))) = wanted else { return };
+        let Some(Wanted { proof: Proof::Link(secret), .. }) = wanted else { return };
         let secret = secret.clone();
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.proved_ahead = true;
@@ -273,7 +278,8 @@ impl Group {
         let found =
             self.invitations.iter().find(|(_, open)| open.key == proof.key).map(|(&id, _)| id);
         let Some(invitation) = found else {
-            self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::ask(Vec::new()));
+            let withdrawn = self.withdrawn_with(&proof.key);
+            self.answer_unknown(ctx, links, link, withdrawn);
             return Ok(());
         };
         // From here on it is known to hold the secret: signals of its are carried.
@@ -302,25 +308,28 @@ impl Group {
             return Ok(());
         }
         let Some(open) = self.invitations.get(&invitation) else { return Ok(()) };
-        let (uses, mut grant, expired) =
-            (open.uses as usize, open.grant.clone(), open.expires < ctx.now.wall);
+        let (inviter, uses, mut grant, expired) =
+            (open.inviter, open.uses as usize, open.grant.clone(), open.expires < ctx.now.wall);
         let came = self.roll.redemptions().came(invitation);
-        match self.returns(ctx, invitation, peer) {
-            Returns::Newcomer if expired || !came.contains(&peer) && came.len() >= uses => {
-                self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::over());
-                return Ok(());
-            }
-            Returns::Revoked => {
-                self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::over());
-                return Ok(());
-            }
+        let returns = self.returns(ctx, invitation, peer);
+        let ended = match &returns {
+            Returns::Newcomer if expired => Some(Ended::Expired),
+            Returns::Newcomer if !came.contains(&peer) && came.len() >= uses => Some(Ended::UsedUp),
+            Returns::Revoked => Some(Ended::Revoked),
+            Returns::Newcomer | Returns::Member(_) => None,
+        };
+        if let Some(why) = ended {
+            self.say_over(ctx, links, link, why, (inviter, &grant));
+            return Ok(());
+        }
+        match returns {
             Returns::Member(chain) if chain.name() == identity.name() => {
                 self.hand_over(ctx, link, chain.certificates());
                 return Ok(());
             }
             // It goes by another name by now.
             Returns::Member(chain) => grant = chain.grant().clone(),
-            Returns::Newcomer => {}
+            Returns::Newcomer | Returns::Revoked => {}
         }
         let subject = cert::Subject::of_identity(&identity).map_err(|_| Misbehaved::Redemption)?;
         let issued = match self.issue(ctx, subject, &grant, Signer::Member) {
@@ -341,6 +350,57 @@ impl Group {
         }
         self.hand_over(ctx, link, &issued);
         Ok(())
+    }
+
+    /// Tells a newcomer that its invitation, which `inviter` made with `grant`, is at its end. We show that we may say so
+    /// if we may; the newcomer goes on looking otherwise.
+    pub(super) fn say_over(
+        &self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        why: Ended,
+        (inviter, grant): (PeerId, &Grant),
+    ) {
+        let chain = self.valid_chain(ctx).ok();
+        let may =
+            |it: &&VerifiedChain| it.peer() == inviter || it.policy().may_issue(it.grant(), grant);
+        let shown = if chain.is_some_and(|it| may(&it)) { self.shown_chain() } else { None };
+        self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::over(why, shown));
+    }
+
+    /// Answers to an invitation that is not open here: it was withdrawn, by this record's creator, or we do not know it.
+    pub(super) fn answer_unknown(
+        &self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        withdrawn: Option<PeerId>,
+    ) {
+        match withdrawn {
+            Some(inviter) => {
+                let grant = Role::Member.into();
+                self.say_over(ctx, links, link, Ended::Withdrawn, (inviter, &grant));
+            }
+            None => self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::ask(Vec::new())),
+        }
+    }
+
+    /// Our membership, for who has to believe what we say of an invitation.
+    pub(super) fn shown_chain(&self) -> Option<Vec<u8>> {
+        self.chain.as_ref().map(|chain| cert::encode_chain(chain.certificates()))
+    }
+
+    /// Who made this invitation, if it was withdrawn.
+    pub(super) fn withdrawn_by(&self, id: RecordId) -> Option<PeerId> {
+        let meta = self.index(Class::Membership).get(&id)?;
+        is_withdrawal(meta).then(|| meta.creator())
+    }
+
+    /// Who made the invitation of this key, if it was withdrawn. What is left of it is its id, which bears a mark of the key.
+    fn withdrawn_with(&self, key: &PublicKey) -> Option<PeerId> {
+        let is_its = |meta: &&Meta| is_withdrawal(meta) && is_marked(meta.id, key);
+        self.index(Class::Membership).iter().find(is_its).map(Meta::creator)
     }
 
     /// Others may be able to let a newcomer in.
@@ -417,8 +477,8 @@ impl Group {
         if chain.name() != ctx.identity.name() {
             return Err(Misbehaved::Membership);
         }
-        if let Some((request, _)) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) {
-            let request = *request;
+        if let Some(wanted) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) {
+            let request = wanted.request;
             self.learn_root(ctx, chain.root())?;
             self.become_member(ctx, chain, request);
         }
@@ -434,32 +494,55 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let answer: NotGranted = wire::decode(body)?;
-        self.trace.told(link, if answer.over { Outcome::Over } else { Outcome::CannotLetIn });
+        self.tell_trace(link, if answer.over { Outcome::Over } else { Outcome::CannotLetIn });
         self.attempts.remove(&link);
         if self.is_outdated(link) {
             self.set_state(link, SlotState::GuestOf);
             self.prove_on(ctx, links, link);
             return Ok(());
         }
-        if answer.over {
-            // Whoever says so knows the group. A lie ends this attempt; the invitation can be used again.
-            if let Some(slot) = self.slots.get_mut(&link) {
-                slot.state = SlotState::Idle;
-            }
-            self.fail_joining(ctx, Error::InvitationUsedUp);
-            return Ok(());
-        }
-        if let Some(wait) = answer.wait_ms {
-            self.set_state(link, SlotState::GuestOf);
-            self.fail_joining(ctx, Error::TooManyTries(Duration::from_millis(wait)));
-            return Ok(());
-        }
         // We stay a guest here: signals to those who can grant it pass through.
         self.set_state(link, SlotState::GuestOf);
+        if let Some(error) = answer.verdict()
+            && self.is_believed(ctx, links, link, &answer)?
+        {
+            self.fail_joining(ctx, error);
+            return Ok(());
+        }
         self.add_referrals(ctx, answer.referrals)?;
         self.maintain(ctx, links, false);
         Ok(())
     }
+
+    /// Whether the other end of a link may end our join, and has shown it: it made the invitation, or could let us in by it.
+    /// That a password was tried too often only its maker knows.
+    fn is_believed(
+        &mut self,
+        ctx: &Ctx<'_>,
+        links: &Links,
+        link: LinkId,
+        answer: &NotGranted,
+    ) -> Result<bool, Misbehaved> {
+        let Some(chain) = &answer.chain else { return Ok(false) };
+        let chain = self.verify_membership(ctx, links, link, chain)?;
+        let Some(wanted) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) else {
+            return Ok(false);
+        };
+        let issues = chain.policy().may_issue(chain.grant(), &wanted.role.into());
+        let may = self.is_inviter(chain.peer()) || (answer.over && issues);
+        Ok(may && chain.covers(ctx.now.wall))
+    }
+
+    /// Whether this peer made the invitation by which we want to join, as that says.
+    pub(super) fn is_inviter(&self, peer: PeerId) -> bool {
+        let wanted = self.joining.as_ref().and_then(|it| it.wanted.as_ref());
+        wanted.is_some_and(|wanted| wanted.inviter == PeerPrefix::of(peer))
+    }
+}
+
+/// Whether a record says that an invitation was taken back.
+fn is_withdrawal(meta: &Meta) -> bool {
+    meta.deleted && meta.kind.as_str() == RecordType::INVITATION
 }
 
 /// What a peer is that redeems an invitation.

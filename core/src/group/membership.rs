@@ -1,7 +1,7 @@
 //! Becoming a member, and what members issue and publish in the group's name or their own.
 use super::graph::Slot;
 use super::quota::Comer;
-use super::{Group, Joining, Known, Proof, SlotState, Timer};
+use super::{Group, Joining, Known, Proof, SlotState, Timer, Wanted};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
 use crate::id::{CertificateId, PeerId, RecordId};
@@ -197,17 +197,20 @@ impl Group {
         password: Option<Password>,
         request: RequestId,
     ) -> Result<(), Error> {
-        let proof = match invitation.kind {
+        let (proof, role) = match invitation.kind {
             InvitationKind::Bound { .. } => return Err(Error::Busy),
-            InvitationKind::Bearer { secret, .. } => Proof::Link(secret),
-            InvitationKind::Password { id, .. } => {
-                Proof::Password(id, password.ok_or(Error::PasswordNeeded)?.secret(self.id, id))
+            InvitationKind::Bearer { secret, role, .. } => (Proof::Link(secret), role),
+            InvitationKind::Password { id, role } => {
+                let password = password.ok_or(Error::PasswordNeeded)?;
+                (Proof::Password(id, password.secret(self.id, id)), role)
             }
         };
+        let wanted = Wanted { request, proof, inviter: invitation.inviter, role };
         if let Some(joining) = &mut self.joining
-            && let Some((earlier, _)) = joining.wanted.replace((request, proof))
+            && let Some(earlier) = joining.wanted.replace(wanted)
         {
-            ctx.out.push_back(Output::Done { request: earlier, result: Err(Error::Busy) });
+            let (request, result) = (earlier.request, Err(Error::Busy));
+            ctx.out.push_back(Output::Done { request, result });
         }
         self.timers.set(Timer::Joining, ctx.now.mono.after(JOIN_TIMEOUT));
         Ok(())

@@ -3,17 +3,17 @@
 //! The password is known to who made the invitation, and to whom it was told; the group knows only that there is such an
 //! invitation. Members that do not know the password refer to the nodes of its maker and carry the signals there.
 use super::preview::Looking;
-use super::{Group, Joining, Proof, SlotState, Timer};
+use super::{Group, Joining, Proof, SlotState, Timer, Wanted};
 use crate::cert;
 use crate::error::{Error, Misbehaved};
 use crate::id::RecordId;
-use crate::io::{LinkId, Output};
+use crate::io::{LinkId, Outcome, Output};
 use crate::link::Links;
 use crate::node::Ctx;
-use crate::password::{Answered, Asked, Between, Origin, Secret, Throttle};
+use crate::password::{Answered, Asked, Between, Origin, Secret, Throttle, WAIT_LONGEST};
 use crate::reach::signals::Over;
 use crate::time::{Time, WallTime};
-use crate::wire::{self, AnswerPassword, AskPassword, NotGranted, ProvePassword, kind};
+use crate::wire::{self, AnswerPassword, AskPassword, Ended, NotGranted, ProvePassword, kind};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -70,12 +70,17 @@ impl Group {
         let AskPassword { invitation, message } = wire::decode(body)?;
         let ready = links.ready(link).ok_or(Misbehaved::Unexpected)?;
         let (newcomer, hash) = (ready.peer, ready.hash);
-        let open = self.invitations.get(&invitation).filter(|open| open.expires >= ctx.now.wall);
-        let Some(open) = open else {
-            self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::over());
+        let Some(open) = self.invitations.get(&invitation) else {
+            let withdrawn = self.withdrawn_by(invitation);
+            self.answer_unknown(ctx, links, link, withdrawn);
             return Ok(());
         };
         let inviter = open.inviter;
+        if open.expires < ctx.now.wall {
+            let grant = open.grant.clone();
+            self.say_over(ctx, links, link, Ended::Expired, (inviter, &grant));
+            return Ok(());
+        }
         self.set_state(link, SlotState::Guest);
         self.hurry_for_guest(ctx, links);
         let Some(secret) = self.passwords.known.get(&invitation).cloned() else {
@@ -88,7 +93,8 @@ impl Group {
         // What was tried is kept for the next start.
         self.timers.set_if_unarmed(Timer::Save, ctx.now.mono.after(TRIES_SAVED_AFTER));
         if let Err(wait) = tried {
-            self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::wait(wait));
+            let answer = NotGranted { chain: self.shown_chain(), ..NotGranted::wait(wait) };
+            self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
             return Ok(());
         }
         let between = Between { newcomer, member: ctx.identity.peer_id(), link: hash };
@@ -123,7 +129,12 @@ impl Group {
         }
         let Some(proof) = asked.finish(&message, &proof) else {
             self.set_state(link, SlotState::GuestOf);
-            self.fail_joining(ctx, Error::WrongPassword);
+            // Only who made the invitation knows whether it is wrong.
+            if self.is_inviter(chain.peer()) {
+                self.fail_joining(ctx, Error::WrongPassword);
+            } else {
+                self.tell_trace(link, Outcome::CannotLetIn);
+            }
             return Ok(());
         };
         let proof = ProvePassword { proof: proof.to_vec() };
@@ -154,7 +165,7 @@ impl Group {
     /// A join comes to its end without a membership.
     pub(super) fn fail_joining(&mut self, ctx: &mut Ctx<'_>, error: Error) {
         let Some(joining) = &mut self.joining else { return };
-        if let Some((request, _)) = joining.wanted.take() {
+        if let Some(Wanted { request, .. }) = joining.wanted.take() {
             self.timers.clear(Timer::Joining);
             ctx.out.push_back(Output::Done { request, result: Err(error) });
         }
@@ -214,10 +225,10 @@ impl Group {
 
     /// Proves what this newcomer has to prove.
     pub(super) fn prove_on(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        let Some((_, proof)) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) else {
+        let Some(wanted) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) else {
             return;
         };
-        match proof {
+        match &wanted.proof {
             Proof::Link(secret) => {
                 let secret = secret.clone();
                 self.redeem_on(ctx, links, link, &secret);
@@ -252,19 +263,47 @@ impl Joining {
 }
 
 impl NotGranted {
-    /// The invitation is at its end.
-    pub(super) fn over() -> Self {
-        Self { over: true, referrals: Vec::new(), wait_ms: None }
+    /// The invitation is at its end. `chain` shows that we may say so.
+    pub(super) fn over(why: Ended, chain: Option<Vec<u8>>) -> Self {
+        Self { over: true, why: Some(why), chain, ..Self::ask(Vec::new()) }
     }
 
     /// Others may know more.
     pub(super) fn ask(referrals: Vec<wire::Referral>) -> Self {
-        Self { over: false, referrals, wait_ms: None }
+        Self { over: false, referrals, wait_ms: None, why: None, chain: None }
     }
 
     /// Too many tries.
     fn wait(wait: Duration) -> Self {
         let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        Self { over: false, referrals: Vec::new(), wait_ms: Some(wait) }
+        Self { wait_ms: Some(wait), ..Self::ask(Vec::new()) }
+    }
+
+    /// What a join by the invitation comes to, if the sender is believed.
+    pub(super) fn verdict(&self) -> Option<Error> {
+        if !self.over {
+            let wait = Duration::from_millis(self.wait_ms?);
+            return Some(Error::TooManyTries(wait.min(WAIT_LONGEST)));
+        }
+        Some(match self.why {
+            Some(Ended::Expired) => Error::InvitationExpired,
+            Some(Ended::Withdrawn) => Error::InvitationWithdrawn,
+            Some(Ended::Revoked) => Error::Revoked,
+            Some(Ended::UsedUp | Ended::Unspecified) | None => Error::InvitationUsedUp,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_has_a_newcomer_wait_longer_than_the_longest_wait() {
+        let told = NotGranted { wait_ms: Some(u64::MAX), ..NotGranted::ask(Vec::new()) };
+        assert_eq!(told.verdict(), Some(Error::TooManyTries(WAIT_LONGEST)));
+        let short = Duration::from_secs(5);
+        assert_eq!(NotGranted::wait(short).verdict(), Some(Error::TooManyTries(short)));
+        assert_eq!(NotGranted::ask(Vec::new()).verdict(), None);
     }
 }

@@ -1,9 +1,10 @@
 //! What was tried to find members of a group: for people who wait, and for whom nobody was found.
 use crate::address::Address;
+use crate::id::{NodeId, PeerId};
 use crate::io::{LinkFault, LinkId, NodeState};
 use crate::limits::PLACES_TRIED_MAX;
 use crate::node_url::NodeUrl;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 /// What a group did to find members since it had a neighbour last. All counts are bounded by what a group does in that
@@ -29,7 +30,7 @@ pub struct Tried {
     pub seats: u32,
     /// Links that were offered to others of the group through a node or member.
     pub offers: u32,
-    /// Answers of members that could not let us in.
+    /// Members that could not let us in, each counted once.
     pub members: u32,
 }
 
@@ -197,11 +198,16 @@ pub(crate) struct Trace {
     entries: VecDeque<Entry>,
     addresses: u32,
     unreached: u32,
-    strangers: u32,
+    /// Nodes that are not in the group, or do not tell; at most [`COUNTED_MAX`].
+    strangers: BTreeSet<NodeId>,
     seats: u32,
     offers: u32,
-    members: u32,
+    /// Members that could not let us in; at most [`COUNTED_MAX`].
+    members: BTreeSet<PeerId>,
 }
+
+/// Ends that are counted once each, however often they answer. Guess: nobody reaches more in one join.
+const COUNTED_MAX: usize = 256;
 
 #[derive(Debug)]
 struct Entry {
@@ -257,11 +263,15 @@ impl Trace {
         }
     }
 
-    /// What the program at the other end of a link says of the group.
-    pub(crate) fn told(&mut self, link: LinkId, outcome: Outcome) {
-        let count =
-            if outcome == Outcome::NotInGroup { &mut self.strangers } else { &mut self.members };
-        *count = count.saturating_add(1);
+    /// What the program at the other end of a link says of the group. Each end counts once, however often it says so.
+    pub(crate) fn told(&mut self, link: LinkId, (peer, node): (PeerId, NodeId), outcome: Outcome) {
+        if outcome == Outcome::NotInGroup {
+            if self.strangers.len() < COUNTED_MAX {
+                self.strangers.insert(node);
+            }
+        } else if self.members.len() < COUNTED_MAX {
+            self.members.insert(peer);
+        }
         if !self.entries.iter().any(|entry| entry.link == link) {
             self.add(link, None, PlaceSource::Link);
         }
@@ -289,7 +299,9 @@ impl Trace {
 
     /// What is told of it.
     pub(crate) fn tell(&self, nodes: Vec<(NodeUrl, NodeState)>, neighbours: u32) -> Tried {
-        let &Self { addresses, unreached, strangers, seats, offers, members, .. } = self;
+        let &Self { addresses, unreached, seats, offers, .. } = self;
+        let count = |ends: usize| u32::try_from(ends).unwrap_or(u32::MAX);
+        let (strangers, members) = (count(self.strangers.len()), count(self.members.len()));
         let places = self.entries.iter().map(|entry| entry.place.clone()).collect();
         Tried { nodes, neighbours, places, addresses, unreached, strangers, seats, offers, members }
     }
@@ -322,6 +334,10 @@ impl Tried {
         if self.has(Outcome::NotAccepted) {
             return "a member was reached that does not accept your membership: ask an administrator of the group, or for \
                     a new invitation";
+        }
+        if self.has(Outcome::Over) {
+            return "a member says that the invitation is used up, expired or withdrawn, and cannot prove it: wait until \
+                    the inviter is online, or ask for a new one";
         }
         if self.members > 0 {
             return "a member was reached that may not let you in: wait until the inviter is online, then try again";
@@ -375,7 +391,6 @@ impl fmt::Display for Tried {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{NodeId, PeerId};
     use crate::io::{LookupFault, NodeFault};
 
     #[test]
@@ -432,9 +447,10 @@ mod tests {
         let mut trace = Trace::default();
         trace.dialled(LinkId(1), Some(&address(1)), PlaceSource::Node);
         trace.reached(LinkId(1));
-        trace.told(LinkId(1), Outcome::CannotLetIn);
+        let end = |n: u8| (PeerId::from_bytes([n; 32]), NodeId(n.into()));
+        trace.told(LinkId(1), end(1), Outcome::CannotLetIn);
         trace.lost(LinkId(1), Outcome::Lost);
-        trace.told(LinkId(2), Outcome::NotInGroup);
+        trace.told(LinkId(2), end(2), Outcome::NotInGroup);
         trace.offered(LinkId(3));
         trace.reached(LinkId(3));
         trace.lost(LinkId(3), Outcome::Lost);
@@ -444,5 +460,21 @@ mod tests {
         let outcomes: Vec<Outcome> = tried.places.iter().map(|place| place.outcome).collect();
         assert_eq!(outcomes, [Outcome::CannotLetIn, Outcome::NotInGroup, Outcome::Lost]);
         assert_eq!((tried.members, tried.strangers, tried.offers, tried.addresses), (1, 1, 2, 0));
+    }
+
+    #[test]
+    fn each_member_and_each_stranger_counts_once() {
+        let mut trace = Trace::default();
+        let end = |n: u8| (PeerId::from_bytes([n; 32]), NodeId(n.into()));
+        for round in 0..13 {
+            for n in 0..2 {
+                let link = LinkId(100 * round + u64::from(n));
+                trace.told(link, end(n), Outcome::CannotLetIn);
+                trace.told(link, end(n + 10), Outcome::NotInGroup);
+            }
+        }
+        let tried = trace.tell(Vec::new(), 0);
+        assert_eq!((tried.members, tried.strangers), (2, 2));
+        assert!(tried.to_string().contains("members that could not let you in: 2; "), "{tried}");
     }
 }

@@ -2,7 +2,7 @@
 use super::graph::Referral;
 use crate::id::{PeerPrefix, RecordId};
 use crate::identity::PublicKey;
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode};
 
 /// Redeems a bearer invitation.
 #[derive(Debug, Encode, Decode)]
@@ -40,6 +40,45 @@ pub(crate) struct NotGranted {
     /// Passwords were tried too often: how long to wait.
     #[n(2)]
     pub(crate) wait_ms: Option<u64>,
+    /// Why it is at its end.
+    #[n(3)]
+    pub(crate) why: Option<Ended>,
+    /// The sender's membership chain, encoded. Without it, neither the end nor the wait is believed.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub(crate) chain: Option<Vec<u8>>,
+}
+
+/// Why nobody comes by an invitation any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
+#[cbor(index_only)]
+pub(crate) enum Ended {
+    /// Not said, or said by a later version in a way that this one does not know.
+    #[n(0)]
+    Unspecified,
+    /// As many have joined by it as may.
+    #[n(1)]
+    UsedUp,
+    /// Its time is over.
+    #[n(2)]
+    Expired,
+    /// Its maker, or an administrator, took it back.
+    #[n(3)]
+    Withdrawn,
+    /// The newcomer had a membership, which was revoked.
+    #[n(4)]
+    Revoked,
+}
+
+impl<'b, C> Decode<'b, C> for Ended {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Ok(match d.u64()? {
+            1 => Self::UsedUp,
+            2 => Self::Expired,
+            3 => Self::Withdrawn,
+            4 => Self::Revoked,
+            _ => Self::Unspecified,
+        })
+    }
 }
 
 /// Asks what an invitation is about. See `group/preview.rs`.
