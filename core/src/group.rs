@@ -3,7 +3,7 @@
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
-//! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph` and `upkeep` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
+//! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
@@ -29,6 +29,7 @@ mod preview;
 mod publishing;
 mod quota;
 mod records;
+mod referrals;
 mod refresh;
 mod refused;
 mod repair;
@@ -153,7 +154,7 @@ pub(crate) struct Group {
     /// Links on which a member asked for this graph while we did, before we have a membership.
     asked_back: BTreeSet<LinkId>,
     tried: BTreeMap<NodeId, Time>,
-    referrals: VecDeque<wire::Referral>,
+    referrals: referrals::Referrals,
     routes: BTreeMap<NodeId, LinkId>,
     signals_seen: signal::Seen,
     /// Nodes to which signals came to nothing.
@@ -414,7 +415,7 @@ impl Group {
             trace: Trace::default(),
             asked_back: BTreeSet::new(),
             tried: BTreeMap::new(),
-            referrals: VecDeque::new(),
+            referrals: referrals::Referrals::default(),
             routes: BTreeMap::new(),
             signals_seen: signal::Seen::default(),
             swallowed: BTreeSet::new(),

@@ -79,8 +79,9 @@ pub const GRAPHS_PER_LINK_MAX: usize = 64;
 pub const GROUPS_MAX: usize = 256;
 /// Neighbours of one node in one graph. Guess: ten times as many as are of use. More is an error for who asks for them.
 pub const NEIGHBOURS_MAX: usize = 100;
-/// Referrals kept per graph. Source: checklist C40. Oldest out.
-pub const REFERRALS_MAX: usize = 100;
+/// Referrals kept per graph, and of one peer that says them. Source: checklist C40; guess: twice what one message brings. The
+/// oldest of the peer that has most gives way.
+pub const REFERRALS: Pool = Pool::of(100, 20);
 /// Referrals sent in one message. Source: checklist C40.
 pub const REFERRALS_SENT_MAX: usize = 10;
 /// Addresses of one node. Guess. The rest is ignored.

@@ -396,7 +396,7 @@ impl Group {
             self.attempts.remove(&link);
             return Ok(());
         }
-        self.add_referrals(ctx, welcome.referrals)?;
+        self.add_referrals(ctx, link, welcome.referrals)?;
         let asked = self.slots.get(&link).map_or(ctx.now.mono, |slot| slot.since);
         self.adjust_peer_time(ctx, link, welcome.peer_time, ctx.now.mono.since(asked));
         self.neighbour_up(ctx, links, link, true, welcome.addresses);
@@ -447,7 +447,7 @@ impl Group {
             // There are members to turn to: places of earlier times are of no use while there are.
             ctx.settled.insert(self.id);
         }
-        self.add_referrals(ctx, refuse.referrals)?;
+        self.add_referrals(ctx, link, refuse.referrals)?;
         self.maintain(ctx, links, false);
         Ok(())
     }
@@ -473,7 +473,7 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let disconnect: Refuse = wire::decode(body)?;
-        self.add_referrals(ctx, disconnect.referrals)?;
+        self.add_referrals(ctx, link, disconnect.referrals)?;
         if self.is_neighbour(link) {
             self.neighbour_down(ctx, link);
             self.set_state(link, SlotState::Idle);
@@ -556,7 +556,7 @@ impl Group {
             && !ctx.dialer.is_racing(Want::Member(self.id, node))
         {
             // Nobody answers there: somebody else's turn.
-            self.referrals.retain(|referral| referral.node != node);
+            self.referrals.failed(node);
             self.soon(ctx);
         }
         self.repair.probed(link, moved);

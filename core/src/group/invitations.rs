@@ -509,7 +509,7 @@ impl Group {
             self.fail_joining(ctx, error);
             return Ok(());
         }
-        self.add_referrals(ctx, answer.referrals)?;
+        self.add_referrals(ctx, link, answer.referrals)?;
         self.maintain(ctx, links, false);
         Ok(())
     }

@@ -294,7 +294,7 @@ impl Group {
     /// None of a member's addresses answers. It is offered a link by signals only if it says that it is here, and we have
     /// too few neighbours: the search for one who crashed, or is cut off, goes through the whole graph in vain.
     pub(crate) fn unreached(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, node: NodeId) {
-        self.referrals.retain(|referral| referral.node != node);
+        self.referrals.failed(node);
         self.soon(ctx);
         if links.to_node(node).is_none() && self.is_present(node) && self.wants_more(ctx, links) {
             self.offer_to(ctx, links, node);
@@ -304,27 +304,30 @@ impl Group {
     /// A node to connect to, at random: mostly one that we were referred to, sometimes one that is present.
     fn candidate(&mut self, ctx: &mut Ctx<'_>, links: &Links) -> Option<(NodeId, Vec<Address>)> {
         let signals = self.can_signal();
-        let fits = |node: NodeId, addresses: &[Address]| {
+        let fits = |node: NodeId, has_address: bool| {
             node != ctx.node
                 && !self.tried.contains_key(&node)
                 && !self.attempts.values().any(|attempt| *attempt == Attempt::Node(node))
                 && !ctx.dialer.is_racing(Want::Member(self.id, node))
                 && !self.slots.values().any(|slot| slot.node == node)
-                && (signals || !addresses.is_empty() || links.to_node(node).is_some())
+                && (signals || has_address || links.to_node(node).is_some())
         };
-        let present = self.present.iter().map(|(&node, present)| (node, &present.addresses));
-        let referred = self.referrals.iter().map(|referral| (referral.node, &referral.addresses));
+        let tells = |present: &Present| !present.addresses.is_empty();
+        let present = self.present.iter().map(|(&node, present)| (node, tells(present)));
+        let says = |node: &NodeId| self.present.get(node).is_some_and(tells);
+        let referred = self.referrals.nodes().map(|(node, said)| (node, said || says(&node)));
         // Who says that it is here is known to all, and soon full; whom one is referred to is not.
         let (mut first, mut second): (Vec<_>, Vec<_>) = (referred.collect(), present.collect());
         if ctx.rng.next_u64().is_multiple_of(4) {
             std::mem::swap(&mut first, &mut second);
         }
         for mut candidates in [first, second] {
-            candidates.retain(|(node, addresses)| fits(*node, addresses));
+            candidates.retain(|&(node, has_address)| fits(node, has_address));
             if !candidates.is_empty() {
                 let at = (ctx.rng.next_u64() % candidates.len() as u64) as usize;
-                let (node, addresses) = candidates[at];
-                return Some((node, addresses.clone()));
+                let (node, _) = candidates[at];
+                let own = self.present.get(&node).map_or(&[][..], |present| &present.addresses);
+                return Some((node, self.referrals.addresses(node, own)));
             }
         }
         None
@@ -473,25 +476,23 @@ impl Group {
         referrals.take(limits::REFERRALS_SENT_MAX).collect()
     }
 
+    /// Notes whom the other end of a link refers us to.
     pub(super) fn add_referrals(
         &mut self,
         ctx: &Ctx<'_>,
+        link: LinkId,
         referrals: Vec<Referral>,
     ) -> Result<(), Misbehaved> {
         if referrals.len() > limits::REFERRALS_SENT_MAX {
             return Err(Misbehaved::TooMuch);
         }
+        let by = self.slots.get(&link).ok_or(Misbehaved::Unexpected)?.peer;
         for referral in referrals {
             if referral.addresses.len() > limits::ADDRESSES_MAX {
                 return Err(Misbehaved::TooMuch);
             }
-            if referral.node == ctx.node {
-                continue;
-            }
-            self.referrals.retain(|known| known.node != referral.node);
-            self.referrals.push_back(referral);
-            if self.referrals.len() > limits::REFERRALS_MAX {
-                self.referrals.pop_front();
+            if referral.node != ctx.node {
+                self.referrals.add(by, referral);
             }
         }
         Ok(())
