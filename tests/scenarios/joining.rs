@@ -270,6 +270,33 @@ fn member_that_heard_of_a_withdrawal_counts_once() {
     });
 }
 
+/// Goal: an invitation renews no membership. Method: a member comes by its link once more, an hour later and under another
+/// name.
+#[test]
+fn another_name_lasts_no_longer_than_the_membership() {
+    each_seed("another_name_lasts_no_longer_than_the_membership", 20, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "talk");
+        let invitation = world.invite_bearer(ada, group, 1, HOUR * 2);
+        let bob = world.native("bob");
+        assert_eq!(world.join(bob, invitation.clone()), Ok(group));
+        world.say_to(bob, group, "hello", &[ada]);
+        let peer = world.hosts()[bob].peer_id();
+        let member = |world: &mut World, host| {
+            let members = world.members(host, group).into_iter();
+            let member = members.filter(|member| member.peer == peer).next();
+            member.map(|member| (member.name, member.expires))
+        };
+        let (_, until) = member(world, ada).expect("bob is a member");
+        world.run_for(HOUR);
+        let device = world.add_device(Kind::Native, "robert", bob);
+        world.await_opened(device);
+        assert_eq!(world.join(device, invitation), Ok(group));
+        world.say_to(device, group, "call me robert", &[ada]);
+        assert_eq!(member(world, ada), Some(("robert".to_owned(), until)));
+    });
+}
+
 #[test]
 fn expired_invitations_are_refused() {
     each_seed("expired_invitations_are_refused", 30, |world| {

@@ -166,7 +166,19 @@ impl World {
 
     /// Adds a host whose node does not run yet.
     pub fn add_stopped(&mut self, kind: Kind, name: &str) -> HostId {
-        let (secret, serial) = (self.chance.bytes32(), self.chance.bytes32());
+        let secret = self.chance.bytes32();
+        self.add_with_key(kind, name, secret)
+    }
+
+    /// Adds a device of the person at `host`: the same key under another name, and an empty disk.
+    pub fn add_device(&mut self, kind: Kind, name: &str, host: HostId) -> HostId {
+        let device = self.add_with_key(kind, name, self.hosts[host].secret);
+        self.start(device);
+        device
+    }
+
+    fn add_with_key(&mut self, kind: Kind, name: &str, secret: [u8; 32]) -> HostId {
+        let serial = self.chance.bytes32();
         let clock = Clock {
             drift_ppm: self.chance.within(0..101) as i32 - 50,
             offset_ms: self.chance.within(0..2_001) as i64 - 1_000,

@@ -6,7 +6,8 @@
 //! membership does, and publishes a redemption record with both signatures, which is durable before the certificate goes
 //! out: a use that a crash forgot could be made once more, and nobody would see it. With it comes the root
 //! certificate, which must be the one that the link pins. Others refer to those who may and carry
-//! the signals there. An identity that redeems again is given what it has; one that was revoked is given nothing. How uses
+//! the signals there. An identity that redeems again is given what it has, or the same under another name
+//! for the rest of its time: an invitation renews no membership. One that was revoked is given nothing. How uses
 //! are counted across partitions says `roll.rs`, rule 7.
 //!
 //! **Not let in.** What a peer says of an invitation ends only the attempt with that peer, and the join goes on with others.
@@ -322,17 +323,21 @@ impl Group {
             self.say_over(ctx, links, link, why, (inviter, &grant));
             return Ok(());
         }
+        let mut until = None;
         match returns {
             Returns::Member(chain) if chain.name() == identity.name() => {
                 self.hand_over(ctx, link, chain.certificates());
                 return Ok(());
             }
-            // It goes by another name by now.
-            Returns::Member(chain) => grant = chain.grant().clone(),
+            // It goes by another name by now. That name lasts as long as the membership that it has.
+            Returns::Member(chain) => {
+                until = Some(chain.not_after());
+                grant = chain.grant().clone();
+            }
             Returns::Newcomer | Returns::Revoked => {}
         }
         let subject = cert::Subject::of_identity(&identity).map_err(|_| Misbehaved::Redemption)?;
-        let issued = match self.issue(ctx, subject, &grant, Signer::Member) {
+        let issued = match self.issue_until(ctx, subject, &grant, Signer::Member, until) {
             Ok(issued) => issued,
             Err(_) => return self.send_to_others(ctx, links, link, &grant),
         };

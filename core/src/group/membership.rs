@@ -262,8 +262,7 @@ impl Group {
         id.is_some_and(|id| self.index(Class::Membership).get(&id).is_some())
     }
 
-    /// Issues a membership: below ours, or below the root where the group's own key is and we may not. Returns it with
-    /// the certificates above it.
+    /// Issues a membership for as long as the policy gives one, see [`issue_until`](Self::issue_until).
     pub(super) fn issue(
         &self,
         ctx: &mut Ctx<'_>,
@@ -271,10 +270,24 @@ impl Group {
         grant: &Grant,
         signer: Signer,
     ) -> Result<Vec<Certificate>, Error> {
+        self.issue_until(ctx, subject, grant, signer, None)
+    }
+
+    /// Issues a membership: below ours, or below the root where the group's own key is and we may not. It ends at `until`,
+    /// or before if the policy has it so. Returns it with the certificates above it.
+    pub(super) fn issue_until(
+        &self,
+        ctx: &mut Ctx<'_>,
+        subject: cert::Subject<'_>,
+        grant: &Grant,
+        signer: Signer,
+        until: Option<WallTime>,
+    ) -> Result<Vec<Certificate>, Error> {
         not_behind(ctx.now.wall)?;
         let chain = self.valid_chain(ctx)?;
         let not_before = ctx.now.wall.before(limits::CERTIFICATE_CLOCK_SKEW);
-        let not_after = ctx.now.wall.after(chain.policy().membership_lifetime);
+        let longest = ctx.now.wall.after(chain.policy().membership_lifetime);
+        let not_after = until.map_or(longest, |until| until.min(longest));
         let serial = ctx.random_bytes();
         let (above, certificate) = match (signer, &self.key) {
             (Signer::Owner, Some(key)) => {
