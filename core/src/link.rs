@@ -26,6 +26,7 @@ use crate::io::{CloseReason, LinkId, Outbox, Output, Transport};
 use crate::limits;
 use crate::node::Ctx;
 use crate::noise::{self, Handshake, SEAL_BYTES, Seal};
+use crate::source::Source;
 use crate::time::{Deadlines, Now, Time};
 use crate::wire::{self, Hello, Introduction, Message};
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -58,6 +59,8 @@ pub(crate) struct Links {
 /// One link.
 pub(crate) struct Link {
     pub(crate) initiator: bool,
+    /// Where the stranger comes from that opened it to us.
+    pub(crate) source: Option<Source>,
     state: State,
     incoming: BytesMut,
     queue: VecDeque<Bytes>,
@@ -141,6 +144,10 @@ impl Links {
         let id = LinkId(self.made);
         let link = Link {
             initiator: matches!(begun, Begun::Ours(_)),
+            source: match begun {
+                Begun::Stranger(source) => Some(source),
+                Begun::Ours(_) | Begun::Offered(_) => None,
+            },
             state: State::Opening,
             incoming: BytesMut::new(),
             queue: VecDeque::new(),

@@ -16,6 +16,13 @@ impl Source {
     }
 }
 
+impl Source {
+    /// As bytes, the same whenever and wherever the address is seen.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", Ipv6Addr::from_bits(self.0).to_canonical())

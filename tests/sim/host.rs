@@ -69,6 +69,8 @@ pub struct Host {
     pub rate_max: u64,
     /// Whether it lies: whoever catches it is right to.
     pub liar: bool,
+    /// The host with which it shares the address that others see.
+    pub behind: Option<HostId>,
     /// Whether it does not heed it when others refuse it.
     pub heedless: bool,
     /// Whether it keeps signals to itself that it should carry on, or heed.
@@ -127,6 +129,7 @@ impl Host {
             priorities: Vec::new(),
             rate_max: u64::MAX,
             liar: false,
+            behind: None,
             heedless: false,
             swallows_signals: false,
             seed: [0; 32],

@@ -498,8 +498,9 @@ impl World {
         self.at(self.now + micros, pending);
     }
 
-    /// A link to a host that a stranger opened: each host is a source of its own.
+    /// A link to a host that a stranger opened: each host is a source of its own, unless it is behind another.
     pub(crate) fn new_link(&mut self, host: HostId, from: HostId) -> LinkId {
+        let from = self.hosts[from].behind.unwrap_or(from);
         let from = Source::of(Ipv6Addr::from_bits((from as u128 + 1) << 64).into());
         let node = self.hosts[host].node.as_mut().expect("only a live host accepts a link");
         let link = node.new_link(from);

@@ -88,8 +88,9 @@ impl Group {
             self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
             return Ok(());
         };
+        let origin = self.origin_of(ctx, links, link);
         let throttle = self.passwords.throttles.entry(invitation).or_default();
-        let tried = throttle.try_at(ctx.now.mono, origin_of(ctx, links, link), newcomer);
+        let tried = throttle.try_at(ctx.now.mono, origin, newcomer);
         // What was tried is kept for the next start.
         self.timers.set_if_unarmed(Timer::Save, ctx.now.mono.after(TRIES_SAVED_AFTER));
         if let Err(wait) = tried {
@@ -156,8 +157,9 @@ impl Group {
             return Err(Misbehaved::Redemption);
         }
         let newcomer = links.ready(link).ok_or(Misbehaved::Unexpected)?.peer;
+        let origin = self.origin_of(ctx, links, link);
         if let Some(throttle) = self.passwords.throttles.get_mut(&invitation) {
-            throttle.succeeded(ctx.now.mono, origin_of(ctx, links, link), newcomer);
+            throttle.succeeded(ctx.now.mono, origin, newcomer);
         }
         self.let_in(ctx, links, link, invitation, None)
     }
@@ -239,17 +241,19 @@ impl Group {
             }
         }
     }
-}
 
-/// From where a newcomer comes. Who dials us directly comes from one place as long as hosts do not tell addresses apart;
-/// whoever comes over members or over a rendezvous node shares that way with others who come by it.
-fn origin_of(ctx: &Ctx<'_>, links: &Links, link: LinkId) -> Origin {
-    match ctx.ways.over(link) {
-        None => Origin::of(b"direct", &[]),
-        Some(Over::Graph { .. }) => Origin::of(b"graph", &[]),
-        Some(Over::Table { via, .. }) => {
-            let rendezvous = links.ready(via).map(|ready| ready.peer).unwrap_or_default();
-            Origin::of(b"rendezvous", rendezvous.as_bytes())
+    /// From where a newcomer comes: the network of one that dials us, the neighbour over which the signals of one come, or the
+    /// rendezvous node. Whoever comes the same way shares it. Those whom we dial share one place.
+    fn origin_of(&self, ctx: &Ctx<'_>, links: &Links, link: LinkId) -> Origin {
+        let peer = |link| links.ready(link).map(|ready| ready.peer).unwrap_or_default();
+        match (ctx.ways.over(link), links.get(link).and_then(|link| link.source)) {
+            (None, Some(source)) => Origin::of(b"direct", &source.to_bytes()),
+            (None, None) => Origin::of(b"dialled", &[]),
+            (Some(Over::Graph { to, .. }), _) => {
+                let neighbour = self.routes.get(&to).map(|&link| peer(link)).unwrap_or_default();
+                Origin::of(b"graph", neighbour.as_bytes())
+            }
+            (Some(Over::Table { via, .. }), _) => Origin::of(b"rendezvous", peer(via).as_bytes()),
         }
     }
 }
