@@ -57,6 +57,11 @@ pub enum Error {
     /// The invitation's time is over.
     #[error("this invitation has expired; ask for a new one")]
     InvitationExpired,
+    /// The invitation's time has not begun by our clock.
+    #[error(
+        "this invitation is valid from {0} on; if it is later than that, the clock of this device is wrong: set it and try again"
+    )]
+    InvitationNotYetValid(WallTime),
     /// The invitation is bound to another identity.
     #[error("this invitation is for somebody else; ask for one that is bound to your identity")]
     InvitationForAnother,
@@ -153,6 +158,7 @@ impl Error {
             Self::ClockBehind(_) => "clock-behind",
             Self::BadInvite(_) => "bad-invite",
             Self::InvitationExpired => "invitation-expired",
+            Self::InvitationNotYetValid(_) => "invitation-not-yet-valid",
             Self::InvitationForAnother => "invitation-for-another",
             Self::InvitationInvalid(_) => "invitation-invalid",
             Self::NobodyFound(_) => "nobody-found",

@@ -162,8 +162,8 @@ impl Invitation {
     /// Whether `me` can use this at `now`, as far as one can tell without asking the group.
     ///
     /// # Errors
-    /// [`Error::InvitationExpired`], [`Error::InvitationForAnother`], or [`Error::InvitationInvalid`] if the
-    /// certificates of a bound one do not hold.
+    /// [`Error::InvitationExpired`], [`Error::InvitationNotYetValid`], [`Error::InvitationForAnother`], or
+    /// [`Error::InvitationInvalid`] if the certificates of a bound one do not hold.
     pub fn check(&self, me: PeerId, now: WallTime, verify: Verify) -> Result<(), Error> {
         if let InvitationKind::Bound { for_peer, .. } = &self.kind {
             let chain = self.verified(verify).map_err(Error::InvitationInvalid)?;
@@ -171,7 +171,13 @@ impl Invitation {
                 return Err(Error::InvitationForAnother);
             }
             if !chain.covers(now) {
-                return Err(Error::InvitationExpired);
+                let begin = chain.not_before();
+                let early = now < begin;
+                return Err(if early {
+                    Error::InvitationNotYetValid(begin)
+                } else {
+                    Error::InvitationExpired
+                });
             }
         }
         let ended = |end: WallTime| end.after(CERTIFICATE_CLOCK_SKEW) < now;

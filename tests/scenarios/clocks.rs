@@ -1,7 +1,7 @@
 //! Clocks that are wrong, and what they may not cost.
 use crate::each_seed;
 use peergraph_core::error::Error;
-use peergraph_core::io::Command;
+use peergraph_core::io::{Command, Event, Reply};
 use peergraph_core::policy::Policy;
 use peergraph_core::time::WallTime;
 use peergraph_tests::World;
@@ -44,5 +44,30 @@ fn nothing_that_lasts_is_signed_before_the_clock_is_set() {
 
         world.await_synced(bob);
         world.say_to(ada, group, "hello", &[bob]);
+    });
+}
+
+/// Goal: a member that cannot let a newcomer in, though its role lets it, is told why, once. Method: the clock of the maker of an
+/// invitation shows 1970 when the newcomer comes, and is set a little later.
+#[test]
+fn member_that_cannot_let_a_newcomer_in_is_told_why() {
+    each_seed("member_that_cannot_let_a_newcomer_in_is_told_why", 10, |world| {
+        let (ada, bob) = (world.native("ada"), world.native("bob"));
+        let group = world.create_group(ada, "garden");
+        let invitation = world.invite_bearer(ada, group, 1, Duration::from_secs(86_400));
+        let behind = set_to_1970(world, ada);
+        let request = world.command(bob, Command::Join { invitation, password: None });
+        world.run_for(Duration::from_secs(10));
+        assert!(!world.is_answered(bob, request), "{:?}", world.answer(bob, request));
+        let peer = world.hosts()[bob].peer_id();
+        let told = world.hosts()[ada].events.iter().filter(|(_, event)| {
+            matches!(event, Event::CouldNotLetIn { peer: who, error, .. }
+                if *who == peer && matches!(**error, Error::ClockBehind(_)))
+        });
+        assert_eq!(told.count(), 1);
+        world.host(ada).clock.offset_ms += behind;
+        world.run_until(Duration::from_secs(30), |world| world.is_answered(bob, request));
+        let answer = world.answer(bob, request);
+        assert!(matches!(answer, Some(Ok(Reply::Group(_)))), "{answer:?}");
     });
 }

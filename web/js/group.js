@@ -1,6 +1,6 @@
 // A group, as applications see it.
 import {
-  PeergraphError, badArgument, checkSignal, closedError, optionsOf, triedOf, waitFor,
+  PeergraphError, badArgument, errorOf, checkSignal, closedError, optionsOf, triedOf, waitFor,
 } from "./errors.js";
 import { decodePolicy, encodeGrant, encodeRevocation, peerOf } from "./membership.js";
 import {
@@ -445,6 +445,7 @@ export class Group extends Base {
       }
       case "member": return { group, member: this.#member(news.member) };
       case "presence": return { group, node: this.#node(news.node), change: news.change };
+      case "notletin": return { group, peer: news.peer, error: errorOf(news.error) };
       default: {
         if (news.type === "withdrawn" || news.type === "expired") this.#storing.delete(news.id);
         const { type: _, group: __, ...rest } = news;

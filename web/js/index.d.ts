@@ -131,6 +131,8 @@ export type ErrorCode =
   | "clock-behind"
   | "bad-invite"
   | "invitation-expired"
+  /** It begins later than the clock of this device says it is. */
+  | "invitation-not-yet-valid"
   | "invitation-for-another"
   | "invitation-invalid"
   | "nobody-found"
@@ -495,6 +497,8 @@ export interface GroupEvents<T = Payloads> {
   alone: CustomEvent<{ group: Group<T> }>;
   /** Two different contents under one version: evidence against `peer`. */
   conflict: CustomEvent<{ group: Group<T>; id: string; peer: string }>;
+  /** Somebody proved an invitation, and this device, which may let people in, could not do so: `error` says why. */
+  notletin: CustomEvent<{ group: Group<T>; peer: string; error: PeergraphError }>;
   /** Left, or its peer was closed. */
   closed: CustomEvent<{ group?: Group<T>; error: PeergraphError | null }>;
 }

@@ -60,6 +60,8 @@ pub(super) struct Slot {
     pub(super) synced: bool,
     /// Whether our security provider did not let it be a neighbour.
     pub(super) turned_away: bool,
+    /// Whether the application was told that we could not let it in.
+    pub(super) not_let_in: bool,
     /// Whether we proved our invitation before the other end answered to `OPEN`.
     pub(super) proved_ahead: bool,
     /// Whether we became its neighbour with the membership that we granted: its `CONNECT` is still to come.
@@ -641,6 +643,7 @@ impl Slot {
             sync: Syncing::default(),
             synced: false,
             turned_away: false,
+            not_let_in: false,
             proved_ahead: false,
             welcomed_ahead: false,
             looks: 0,

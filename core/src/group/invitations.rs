@@ -339,7 +339,7 @@ impl Group {
         let subject = cert::Subject::of_identity(&identity).map_err(|_| Misbehaved::Redemption)?;
         let issued = match self.issue_until(ctx, subject, &grant, Signer::Member, until) {
             Ok(issued) => issued,
-            Err(_) => return self.send_to_others(ctx, links, link, &grant),
+            Err(error) => return self.leave_to_others(ctx, links, link, &grant, error),
         };
         let Some(leaf) = issued.last() else { return Ok(()) };
         let id = redemption_id(ctx.identity.peer_id(), invitation, peer);
@@ -350,8 +350,8 @@ impl Group {
             Internal { id: Some(id), until: Some(leaf.not_after()), ..Internal::default() },
         );
         // Who has let in as many as one may, or whose time is over, leaves it to others.
-        if published.is_err() {
-            return self.send_to_others(ctx, links, link, &grant);
+        if let Err(error) = published {
+            return self.leave_to_others(ctx, links, link, &grant, error);
         }
         self.hand_over(ctx, link, &issued);
         Ok(())
@@ -408,14 +408,22 @@ impl Group {
         self.index(Class::Membership).iter().find(is_its).map(Meta::creator)
     }
 
-    /// Others may be able to let a newcomer in.
-    fn send_to_others(
+    /// Others may be able to let a newcomer in. The application is told why we could not, unless our role does not let us.
+    fn leave_to_others(
         &mut self,
         ctx: &mut Ctx<'_>,
         links: &mut Links,
         link: LinkId,
         grant: &Grant,
+        error: Error,
     ) -> Result<(), Misbehaved> {
+        let slot = self.slots.get_mut(&link).filter(|slot| !slot.not_let_in);
+        if let Some(slot) = slot.filter(|_| error != Error::NotAllowed) {
+            slot.not_let_in = true;
+            let (group, peer, node) = (self.id, slot.peer, slot.node);
+            let error = Box::new(error);
+            self.event(ctx, Event::CouldNotLetIn { group, peer, node, error });
+        }
         let answer = NotGranted::ask(self.referrals_to_issuers_of(ctx, grant));
         self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
         Ok(())

@@ -149,7 +149,9 @@ fn bound_invitation_is_for_its_invitee_and_its_time() {
     let eve = identity(3, "Eve");
     assert_eq!(check(&bound, &eve, NOW), Err(Error::InvitationForAnother));
     assert_eq!(check(&bound, &bob, NOW.after(DAY * 8)), Err(Error::InvitationExpired));
-    assert_eq!(check(&bound, &bob, NOW.before(DAY)), Err(Error::InvitationExpired));
+    let early = check(&bound, &bob, NOW.before(DAY)).unwrap_err();
+    assert!(matches!(early, Error::InvitationNotYetValid(from) if from <= NOW), "{early:?}");
+    assert!(early.to_string().contains("clock"), "{early}");
     // Its membership ends before the invitation does.
     let long = Invitation { expires: Some(NOW.after(DAY * 90)), ..bound.clone() };
     assert_eq!(check(&long, &bob, NOW.after(DAY * 29)), Err(Error::InvitationExpired));

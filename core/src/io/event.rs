@@ -1,7 +1,7 @@
 //! What the application is told: news, and groups, members, nodes, links and invitations as this node sees them.
 use super::{LinkId, LookupFault, StoreFault};
 use crate::address::Address;
-use crate::error::Misbehaved;
+use crate::error::{Error, Misbehaved};
 use crate::id::{CertificateId, GroupId, NodeId, PeerId, RecordId};
 use crate::node_url::{BadDescription, NodeUrl};
 use crate::policy::{Grant, Policy};
@@ -149,6 +149,18 @@ pub enum Event {
         node: NodeId,
         /// Why, or that it may be later.
         verdict: Verdict,
+    },
+    /// A newcomer proved its invitation, and we, whose role lets it in, could not do so. Told once for each link; other
+    /// members may let it in.
+    CouldNotLetIn {
+        /// The group.
+        group: GroupId,
+        /// Who.
+        peer: PeerId,
+        /// Which node of theirs.
+        node: NodeId,
+        /// Why, and what to do.
+        error: Box<Error>,
     },
     /// A member's security provider does not let us be a neighbour. It is tried again after a while.
     NotAdmitted {

@@ -721,6 +721,7 @@ fn name(event: &Event) -> &'static str {
         Event::NamedNode { .. } => "named node",
         Event::Withheld { .. } => "withheld",
         Event::TurnedAway { .. } => "turned away",
+        Event::CouldNotLetIn { .. } => "could not let in",
         Event::NotAdmitted { .. } => "not admitted",
         _ => "other",
     }

@@ -25,6 +25,7 @@ enum NewsJs {
     Group { info: GroupJs },
     Alone { group: String },
     Conflict { group: String, id: String, peer: String },
+    NotLetIn { group: String, peer: String, error: Failure },
     Storage { error: Failure },
     Damaged { group: Option<String>, records: f64, membership: bool },
     Link { id: f64, state: &'static str, direct: bool, reason: Option<&'static str> },
@@ -109,6 +110,9 @@ fn core_news(event: Event) -> Option<NewsJs> {
                 NodeChange::Disconnected => "went",
             },
         },
+        Event::CouldNotLetIn { group: id, peer, error, .. } => {
+            NewsJs::NotLetIn { group: group(id), peer: peer_id(peer), error: (*error).into() }
+        }
         Event::NamedNode { url, state } => named_node(&url, state),
         // The opening waits for the first; the second shows as a closed link with its reason.
         Event::Opened | Event::PeerMisbehaved { .. } => return None,
