@@ -593,7 +593,7 @@ impl Group {
             presence_max: self.presence_max,
             policy: self.root().policy().clone(),
             owner: self.key.is_some(),
-            grant: chain.map_or(cert::Role::Member.into(), |chain| chain.grant().clone()),
+            grant: chain.map_or(Role::Member.into(), |chain| chain.grant().clone()),
             standing: self.own_standing,
             expires: chain.map_or(WallTime(0), VerifiedChain::not_after),
             records: self.indexes[Class::Application as usize].len() as u64,
