@@ -1,5 +1,6 @@
 //! Where a node can be dialled without signalling.
 use crate::id::{Fingerprint, ParseIdError};
+use crate::web_url::{BadSocketUrl, SocketUrl};
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -18,13 +19,10 @@ pub enum Address {
     },
     /// A WebSocket.
     WebSocket {
-        /// `ws:` or `wss:`, at most [`URL_CHARS_MAX`] characters.
-        url: String,
+        /// Where.
+        url: SocketUrl,
     },
 }
-
-/// Longest URL of an address. Characters. Guess.
-pub const URL_CHARS_MAX: usize = 256;
 
 /// Text that is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,16 +37,19 @@ pub enum ParseAddressError {
     /// The fingerprint of an `rtc:` address.
     #[error("not an address: bad certificate fingerprint: {0}")]
     Fingerprint(#[from] ParseIdError),
-    /// Longer than [`URL_CHARS_MAX`], or with white space or control characters.
-    #[error("not an address: the URL is too long or has characters that do not belong there")]
-    Url,
+    /// The URL of a WebSocket.
+    #[error("not an address: {0}")]
+    Url(#[from] BadSocketUrl),
+    /// An IPv6 address with a zone, which means something on one machine only.
+    #[error("not an address: leave out the zone of the IPv6 address, from % on")]
+    Zone,
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rtc { socket, fingerprint } => write!(f, "rtc://{socket}/{fingerprint}"),
-            Self::WebSocket { url } => f.write_str(url),
+            Self::WebSocket { url } => url.fmt(f),
         }
     }
 }
@@ -59,17 +60,16 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, ParseAddressError> {
         if let Some(rest) = text.strip_prefix("rtc://") {
             let (socket, fingerprint) = rest.split_once('/').ok_or(ParseAddressError::Scheme)?;
+            if socket.contains('%') {
+                return Err(ParseAddressError::Zone);
+            }
             let socket = socket.parse().map_err(|_| ParseAddressError::Socket)?;
             return Ok(Self::Rtc { socket, fingerprint: fingerprint.parse()? });
         }
         if !text.starts_with("ws://") && !text.starts_with("wss://") {
             return Err(ParseAddressError::Scheme);
         }
-        let plain = |c: char| c.is_ascii_graphic();
-        if text.len() > URL_CHARS_MAX || !text.chars().all(plain) {
-            return Err(ParseAddressError::Url);
-        }
-        Ok(Self::WebSocket { url: text.to_owned() })
+        Ok(Self::WebSocket { url: text.parse()? })
     }
 }
 
@@ -142,12 +142,14 @@ mod tests {
 
     #[test]
     fn bad_addresses_say_what_is_wrong() {
-        use ParseAddressError::{Scheme, Socket, Url};
+        use ParseAddressError::{Scheme, Socket, Url, Zone};
         for (text, error) in [
             ("http://a", Scheme),
             ("rtc://example.org:1/x", Socket),
             ("rtc://127.0.0.1:1", Scheme),
-            ("ws://a b", Url),
+            ("ws://a b", Url(BadSocketUrl)),
+            ("ws://user@127.0.0.1/link", Url(BadSocketUrl)),
+            ("rtc://[fe80::1%2]:1/x", Zone),
         ] {
             assert_eq!(text.parse::<Address>(), Err(error), "{text}");
         }

@@ -9,29 +9,37 @@ use crate::time::Time;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What peers used of one kind of budget, each of its own. At most [`PEERS_REMEMBERED_MAX`] of them are remembered.
-pub(crate) struct Accounts {
-    used: BTreeMap<PeerId, Used>,
+/// What peers, or others that have a name, used of one kind of budget, each of its own. At most [`PEERS_REMEMBERED_MAX`]
+/// of them are remembered.
+pub(crate) struct Accounts<K = PeerId> {
+    used: BTreeMap<K, Used>,
     per_second: u64,
 }
 
-impl Accounts {
+impl<K: Ord + Clone> Accounts<K> {
     /// Nobody used anything, of which so much is given back in a second.
     pub(crate) fn new(per_second: u64) -> Self {
         Self { used: BTreeMap::new(), per_second }
     }
 
-    /// A peer uses some more.
-    pub(crate) fn add(&mut self, now: Time, peer: PeerId, units: u64) {
-        if self.used.len() >= PEERS_REMEMBERED_MAX && !self.used.contains_key(&peer) {
+    /// Somebody uses some more.
+    pub(crate) fn add(&mut self, now: Time, user: K, units: u64) {
+        if self.used.len() >= PEERS_REMEMBERED_MAX && !self.used.contains_key(&user) {
             self.make_room(now);
         }
-        self.used.entry(peer).or_insert(Used::nothing(now)).add(units);
+        self.used.entry(user).or_insert(Used::nothing(now)).add(units);
     }
 
-    /// By how much more a peer used than `most`.
-    pub(crate) fn over(&mut self, now: Time, peer: PeerId, most: u64) -> u64 {
-        self.used.get_mut(&peer).map_or(0, |used| used.over(now, most, self.per_second))
+    /// Somebody gives back what was not used.
+    pub(crate) fn give(&mut self, user: &K, units: u64) {
+        if let Some(used) = self.used.get_mut(user) {
+            used.units = used.units.saturating_sub(units);
+        }
+    }
+
+    /// By how much more somebody used than `most`.
+    pub(crate) fn over(&mut self, now: Time, user: &K, most: u64) -> u64 {
+        self.used.get_mut(user).map_or(0, |used| used.over(now, most, self.per_second))
     }
 
     /// Forgets who owes nothing.
@@ -42,7 +50,8 @@ impl Accounts {
     /// Forgets who owes nothing; else who owes least, so that to come with many names does not help.
     fn make_room(&mut self, now: Time) {
         self.sweep(now);
-        let least = self.used.iter().min_by_key(|(_, used)| used.units).map(|(&peer, _)| peer);
+        let least = self.used.iter().min_by_key(|(_, used)| used.units);
+        let least = least.map(|(user, _)| user.clone());
         if let Some(least) = least
             && self.used.len() >= PEERS_REMEMBERED_MAX
         {
@@ -116,7 +125,7 @@ mod tests {
             accounts.add(now, peer(number), 5);
             assert!(accounts.len() <= PEERS_REMEMBERED_MAX);
         }
-        assert_eq!(accounts.over(now, peer(0), 0), 12 * PEERS_REMEMBERED_MAX as u64 + 5);
+        assert_eq!(accounts.over(now, &peer(0), 0), 12 * PEERS_REMEMBERED_MAX as u64 + 5);
         accounts.add(now.after(Duration::from_secs(1)), peer(u64::MAX), 1);
         assert_eq!(accounts.len(), 2, "those who owe nothing went first");
     }

@@ -46,14 +46,14 @@ impl Conduct {
     /// Takes note of a message that is not bulk. Whether it is to be looked at.
     pub(crate) fn hear(&mut self, now: Time, peer: PeerId, kind: Kind) -> Result<bool, Misbehaved> {
         if matches!(kind, kind::SIGNAL | kind::CARRY) {
-            let heard = self.signals.over(now, peer, SIGNALS_SPARE - 1) == 0;
+            let heard = self.signals.over(now, &peer, SIGNALS_SPARE - 1) == 0;
             if heard {
                 self.signals.add(now, peer, 1);
             }
             return Ok(heard);
         }
         self.words.add(now, peer, 1);
-        let over = self.words.over(now, peer, WORDS_SPARE) > 0;
+        let over = self.words.over(now, &peer, WORDS_SPARE) > 0;
         if over { Err(Misbehaved::Excess) } else { Ok(true) }
     }
 
@@ -69,7 +69,7 @@ impl Conduct {
 
     /// Whether a peer is not to be let near.
     pub(crate) fn is_banned(&mut self, now: Time, peer: PeerId) -> bool {
-        self.penance.over(now, peer, PENANCE_MAX.as_millis() as u64) > 0
+        self.penance.over(now, &peer, PENANCE_MAX.as_millis() as u64) > 0
     }
 }
 

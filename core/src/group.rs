@@ -58,6 +58,7 @@ use crate::node::Ctx;
 use crate::node_url::NodeUrl;
 use crate::password::Secret;
 use crate::policy::Grant;
+use crate::reach::dial::Source;
 use crate::reach::tried::Trace;
 use crate::recent::Recent;
 use crate::record::Attribute;
@@ -268,6 +269,13 @@ struct Known {
     peer: Option<PeerId>,
     /// Of one node.
     addresses: Vec<Address>,
+}
+
+impl Known {
+    /// Whose word it is.
+    fn source(&self) -> Source {
+        if self.peer.is_some() { Source::Remembered } else { Source::Invited }
+    }
 }
 
 /// A node that says it is here.

@@ -41,6 +41,8 @@ pub use crate::reach::tried::{Outcome, Place, PlaceSource, Tried};
 use crate::address::Address;
 use crate::error::{Error, Misbehaved};
 use crate::id::Fingerprint;
+use crate::node_url::LookUp;
+use crate::place::Places;
 use crate::time::Time;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -157,6 +159,12 @@ pub enum LookupFault {
     /// No connection: name, network, TLS, or a redirect that may not be followed.
     #[error("it cannot be reached; check the URL and the network")]
     Unreachable,
+    /// It is on this machine or in its local network, and is not the application's word.
+    #[error(
+        "it is on this machine or in the local network, where an invitation may not choose what is asked for; if you \
+         trust it, name this node yourself"
+    )]
+    Forbidden,
     /// No whole answer within the time.
     #[error("it did not answer in time; check the network")]
     Timeout,
@@ -186,8 +194,8 @@ pub enum Transport {
 /// How to start a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dial {
-    /// To an address, without signalling.
-    Address(Address),
+    /// To an address, without signalling. Addresses of a name that `places` does not hold are not dialled.
+    Address(Address, Places),
     /// Make an offer; the answer comes as [`Output::Signal`].
     Offer,
     /// Answer the offer that follows as [`Output::Signal`].
@@ -198,13 +206,11 @@ pub enum Dial {
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum Output {
-    /// Fetch the description of a node by HTTP `GET`: at most 64 KiB, 10 s and 5 redirects, none of them from `https:` to
-    /// `http:`. It is a JSON object with `"version": 1` and a list `addresses`. The host tries once and answers with
+    /// Fetch the description of a node by HTTP `GET`: at most 64 KiB, 10 s and 2 redirects, each as
+    /// [`LookUp::redirected`] allows. Addresses of a name that its `places` do not hold are not asked. The description is
+    /// a JSON object with `"version": 1` and a list `addresses`. The host tries once and answers with
     /// [`Input::LookedUp`]; the node asks again if that is of use.
-    LookUp {
-        /// What to fetch.
-        url: String,
-    },
+    LookUp(LookUp),
     /// Start a transport for `link`.
     Open {
         /// The link.

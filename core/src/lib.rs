@@ -80,6 +80,7 @@ pub mod node_url;
 mod noise;
 #[allow(clippy::expect_used, reason = "a key may have any length")]
 pub mod password;
+pub mod place;
 pub mod policy;
 pub mod provider;
 mod random;
@@ -105,6 +106,7 @@ pub mod symbols;
 mod table;
 pub mod time;
 pub mod verify;
+pub mod web_url;
 #[allow(
     clippy::expect_used,
     reason = "encoding into a vector cannot fail, and a key may have any length"

@@ -18,6 +18,7 @@ use crate::limits;
 use crate::link::{Begun, Checked, Links, Received};
 use crate::node_url::NodeUrl;
 use crate::noise::StaticKey;
+use crate::place::Places;
 use crate::provider::{Channel, Checks, Membership, Provider};
 use crate::random::Random;
 use crate::reach::dial::{Dialer, Step, Want, Wish};
@@ -597,8 +598,8 @@ impl Node {
         }
         while let Some(step) = self.dialer.next(self.now.mono, &self.addresses) {
             match step {
-                Step::LookUp(url) => self.outbox.push_back(Output::LookUp { url }),
-                Step::Dial(address) => self.dial_address(address),
+                Step::LookUp(look_up) => self.outbox.push_back(Output::LookUp(look_up)),
+                Step::Dial(address, places) => self.dial_address(address, places),
                 Step::End(link) => self.close(link, CloseReason::Silent),
                 Step::Share(want, link) => self.note_attempt(want, link),
                 Step::Serve(want, link) => self.serve_want(want, link),
@@ -610,7 +611,7 @@ impl Node {
         }
     }
 
-    fn dial_address(&mut self, address: Address) {
+    fn dial_address(&mut self, address: Address, places: Places) {
         let group = self.dialer.wanted_for(&address);
         if !self.links.may_begin(group) {
             // Its race goes on with it after a while.
@@ -627,7 +628,7 @@ impl Node {
         for want in wants {
             self.note_attempt(want, link);
         }
-        self.outbox.push_back(Output::Open { link, dial: Dial::Address(address) });
+        self.outbox.push_back(Output::Open { link, dial: Dial::Address(address, places) });
     }
 
     /// A link is being dialled for this want.

@@ -8,10 +8,11 @@
 //!
 //! The URL stays the same when the node moves; its addresses change. The host fetches the description
 //! ([`Output::LookUp`](crate::io::Output::LookUp)), the core decides when, and what to make of it.
-use crate::address::{Address, ParseAddressError, URL_CHARS_MAX};
+use crate::address::{Address, ParseAddressError};
 use crate::limits::{ADDRESSES_MAX, DESCRIBED_MAX};
+use crate::place::{self, Places, Word};
+use crate::web_url::{BadUrl, Host, SocketUrl, Web};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Below the path of a node's URL: where it describes itself.
@@ -22,7 +23,7 @@ const LINK: &str = "link";
 /// How to find a node: its URL, or one address.
 ///
 /// Text forms: `https://node.example/path/`, `http://127.0.0.1:8080`, `rtc://127.0.0.1:4000/FINGERPRINT`,
-/// `ws://127.0.0.1:8080/link`. At most [`URL_CHARS_MAX`] characters. Two texts for one place are equal: the scheme and
+/// `ws://127.0.0.1:8080/link`. At most [`URL_CHARS_MAX`](crate::web_url::URL_CHARS_MAX) characters. Two texts for one place are equal: the scheme and
 /// the host are kept in lower case, the usual port is left out, the path ends with a slash, and a query or fragment is
 /// dropped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,17 +33,6 @@ pub struct NodeUrl(Kind);
 enum Kind {
     Web(Web),
     Address(Address),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Web {
-    tls: bool,
-    /// In lower case; IPv6 with its brackets.
-    host: String,
-    /// `None` for the usual one.
-    port: Option<u16>,
-    /// Begins and ends with a slash.
-    path: String,
 }
 
 /// Text that does not say how to find a node.
@@ -61,7 +51,7 @@ pub enum ParseNodeUrlError {
     /// The port of a web URL.
     #[error("not a node: the port must be a number from 1 to 65535")]
     Port,
-    /// Longer than [`URL_CHARS_MAX`], or with a user name, white space or other characters that do not belong there.
+    /// Longer than [`URL_CHARS_MAX`](crate::web_url::URL_CHARS_MAX), or with a user name, white space or other characters that do not belong there.
     #[error("not a node: the URL is too long or has characters that do not belong there")]
     Url,
     /// An address that is none.
@@ -90,59 +80,14 @@ impl FromStr for NodeUrl {
             "rtc" | "ws" | "wss" => return Ok(Self(Kind::Address(text.parse()?))),
             _ => return Err(ParseNodeUrlError::Scheme),
         };
-        if text.len() > URL_CHARS_MAX || !text.chars().all(|c| c.is_ascii_graphic()) {
-            return Err(if text.is_ascii() { ParseNodeUrlError::Url } else { bad_text(rest) });
-        }
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (host, port) = read_authority(authority)?;
-        let usual = if tls { 443 } else { 80 };
-        let port = port.filter(|&port| port != usual);
-        let slash = if path.ends_with('/') { "" } else { "/" };
-        Ok(Self(Kind::Web(Web { tls, host, port, path: format!("{path}{slash}") })))
+        Ok(Self(Kind::Web(Web::read(tls, rest)?.folder())))
     }
-}
-
-/// What to say of text with characters beyond ASCII: a host must be written in its ASCII form.
-fn bad_text(rest: &str) -> ParseNodeUrlError {
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if host.is_ascii() { ParseNodeUrlError::Url } else { ParseNodeUrlError::Host }
-}
-
-/// Reads `HOST` or `HOST:PORT`.
-fn read_authority(authority: &str) -> Result<(String, Option<u16>), ParseNodeUrlError> {
-    if authority.contains('@') {
-        return Err(ParseNodeUrlError::Url);
-    }
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']').ok_or(ParseNodeUrlError::Host)?;
-            let address: Ipv6Addr = address.parse().map_err(|_| ParseNodeUrlError::Host)?;
-            (format!("[{address}]"), port)
-        }
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-            let named = host.chars().any(|c| c.is_ascii_alphanumeric());
-            if !named || !host.chars().all(plain) {
-                return Err(ParseNodeUrlError::Host);
-            }
-            (host.to_ascii_lowercase(), port)
-        }
-    };
-    if port.is_empty() || port == ":" {
-        return Ok((host, None));
-    }
-    let digits = port.strip_prefix(':').ok_or(ParseNodeUrlError::Host)?;
-    let number: u16 = digits.parse().map_err(|_| ParseNodeUrlError::Port)?;
-    let good = number > 0 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if good { Ok((host, Some(number))) } else { Err(ParseNodeUrlError::Port) }
 }
 
 impl fmt::Display for NodeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Web(web) => f.write_str(&web.below("http", "")),
+            Kind::Web(web) => f.write_str(&web.text("http")),
             Kind::Address(address) => address.fmt(f),
         }
     }
@@ -154,20 +99,13 @@ impl From<Address> for NodeUrl {
     }
 }
 
-impl Web {
-    /// The URL of something below this one. `scheme` is the one without TLS.
-    fn below(&self, scheme: &str, what: &str) -> String {
-        let secure = if self.tls { "s" } else { "" };
-        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{scheme}{secure}://{}{port}{}{what}", self.host, self.path)
-    }
-
-    /// Whether it is on this machine.
-    fn is_here(&self) -> bool {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+impl From<BadUrl> for ParseNodeUrlError {
+    fn from(bad: BadUrl) -> Self {
+        match bad {
+            BadUrl::Host => Self::Host,
+            BadUrl::Port => Self::Port,
+            BadUrl::Text => Self::Url,
+        }
     }
 }
 
@@ -175,8 +113,34 @@ impl NodeUrl {
     /// The URL of its description: `.well-known/peergraph` below its own path. `None` if it is an address already.
     pub fn description(&self) -> Option<String> {
         match &self.0 {
-            Kind::Web(web) => Some(web.below("http", DESCRIPTION)),
+            Kind::Web(web) => Some(web.below(DESCRIPTION).text("http")),
             Kind::Address(_) => None,
+        }
+    }
+
+    /// Where its description may be fetched that is somebody's word. Nothing if it must not be fetched at all.
+    pub(crate) fn places(&self, word: Word) -> Option<Places> {
+        match &self.0 {
+            Kind::Web(web) => word.places_of_host(web.path() == "/", web.host()),
+            Kind::Address(_) => None,
+        }
+    }
+
+    /// Whose word an address is that follows from this URL, which is `word`.
+    pub(crate) fn word_of(&self, address: &Address, word: Word) -> Word {
+        let same = match (&self.0, address) {
+            (Kind::Address(_), _) => true,
+            (Kind::Web(web), Address::WebSocket { url }) => web.host() == url.web().host(),
+            (Kind::Web(web), Address::Rtc { socket, .. }) => *web.host() == Host::Ip(socket.ip()),
+        };
+        if same { word } else { Word::Given }
+    }
+
+    /// Whether it is on this machine or in its local network, as far as the URL itself shows.
+    pub(crate) fn here(&self) -> Places {
+        match &self.0 {
+            Kind::Web(web) => Places::of_host(web.host()),
+            Kind::Address(address) => Places::of([address]),
         }
     }
 
@@ -213,7 +177,7 @@ impl NodeUrl {
         }
         let mut addresses: Vec<Address> = Vec::new();
         for address in known {
-            if fits(&address, web.is_here()) && !addresses.contains(&address) {
+            if place::fits(&address, web.host()) && !addresses.contains(&address) {
                 addresses.push(address);
             }
         }
@@ -221,7 +185,7 @@ impl NodeUrl {
         if !addresses.iter().take(ADDRESSES_MAX).any(is_socket) {
             let socket = addresses.iter().find(|address| is_socket(address)).cloned();
             addresses.truncate(ADDRESSES_MAX - 1);
-            let below = || Address::WebSocket { url: web.below("ws", LINK) };
+            let below = || Address::WebSocket { url: SocketUrl::at(web.below(LINK)) };
             addresses.push(socket.unwrap_or_else(below));
         }
         addresses.truncate(ADDRESSES_MAX);
@@ -229,29 +193,28 @@ impl NodeUrl {
     }
 }
 
-/// Whether an address of a description can lead to the node that it describes. `here`: the description is this machine's.
-fn fits(address: &Address, here: bool) -> bool {
-    let ip = match address {
-        Address::Rtc { socket, .. } => Some(socket.ip()),
-        Address::WebSocket { url } => host_of(url).parse().ok(),
-    };
-    let named_here = matches!(address, Address::WebSocket { url } if host_of(url) == "localhost");
-    let nowhere = ip.is_some_and(|ip| ip.is_unspecified() || is_broadcast(ip));
-    let loopback = named_here || ip.is_some_and(|ip| ip.is_loopback());
-    !nowhere && (here || !loopback)
+/// The description of a node, and where it may be fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookUp {
+    /// The URL of the description.
+    pub url: String,
+    /// Where the host of the URL, which may be a name, may be.
+    pub places: Places,
 }
 
-fn is_broadcast(ip: IpAddr) -> bool {
-    ip == IpAddr::V4(Ipv4Addr::BROADCAST) || ip.is_multicast()
-}
-
-/// The host of a URL, without brackets.
-pub(crate) fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
+impl LookUp {
+    /// Where a look-up goes on if the server at `from` redirects it to `to`, an absolute URL. Nothing if it must not: a
+    /// redirect leads to the description of a node, never from TLS to where anybody on the way can answer, and to this
+    /// machine and its local network as an invitation may.
+    #[must_use]
+    pub fn redirected(from: &str, to: &str) -> Option<Self> {
+        let node: NodeUrl = to.strip_suffix(DESCRIPTION)?.parse().ok()?;
+        let Kind::Web(web) = &node.0 else { return None };
+        if from.starts_with("https:") && !web.is_secure() {
+            return None;
+        }
+        let places = node.places(Word::Given)?;
+        Some(Self { url: node.description()?, places })
     }
 }
 
@@ -304,6 +267,36 @@ mod tests {
         }
         let wrong = "rtc://127.0.0.1/x".parse::<NodeUrl>();
         assert!(matches!(wrong, Err(ParseNodeUrlError::Address(_))));
+    }
+
+    #[test]
+    fn redirects_lead_to_descriptions_and_never_away_from_tls() {
+        let to = |from: &str, to: &str| {
+            let found = LookUp::redirected(&format!("{from}/{DESCRIPTION}"), to);
+            found.map(|found| (found.url, found.places))
+        };
+        let (http, tls) = ("http://a.example", "https://a.example");
+        let moved = "https://b.example/pg/.well-known/peergraph";
+        assert_eq!(to(http, moved), Some((moved.to_owned(), Places::PUBLIC)));
+        let moved = "http://a.example/.well-known/peergraph";
+        assert_eq!(to(http, moved), Some((moved.to_owned(), Places::ALL)));
+        assert_eq!(to(tls, moved), None);
+        // No query is passed on.
+        let asking = "http://127.0.0.1:631/?cancel=all/.well-known/peergraph";
+        let asked = "http://127.0.0.1:631/.well-known/peergraph";
+        assert_eq!(to(http, asking), Some((asked.to_owned(), Places::ALL)));
+        for elsewhere in [
+            "http://127.0.0.1:631/jobs?cancel=all",
+            "http://127.0.0.1:631/jobs/cancel/.well-known/peergraph",
+            "http://192.168.1.1/reboot/.well-known/peergraph",
+            "http://127.1/.well-known/peergraph",
+            "http://ann@b.example/.well-known/peergraph",
+            "file:///.well-known/peergraph",
+            "rtc://127.0.0.1:1/.well-known/peergraph",
+            "http://b.example/",
+        ] {
+            assert_eq!(to(http, elsewhere), None, "{elsewhere}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reach: how two nodes that have no link get one.
 //!
 //! `dial` tries addresses, `named` knows the nodes that were written down, `order` says which address comes first,
+//! `pace` how often one is dialled,
 //! `rendezvous` and `signals` carry the offers of nodes that cannot be dialled. Each is a machine that returns plain
 //! values; only the node holds two of them.
 pub(crate) mod dial;
@@ -8,6 +9,7 @@ pub(crate) mod early;
 pub(crate) mod named;
 pub(crate) mod offer;
 mod order;
+mod pace;
 pub(crate) mod purpose;
 pub(crate) mod rendezvous;
 pub(crate) mod signals;

@@ -193,7 +193,7 @@ pub(crate) mod tests {
                 | Output::Signal { .. }
                 | Output::Send { .. }
                 | Output::Close { .. }
-                | Output::LookUp { .. }
+                | Output::LookUp(_)
                 | Output::Event(_) => {}
             }
         }

@@ -175,7 +175,7 @@ mod tests {
     fn texts(addresses: &[Address]) -> Vec<String> {
         let text = |address: &Address| match address {
             Address::Rtc { socket, .. } => format!("rtc://{socket}"),
-            Address::WebSocket { url } => url.clone(),
+            Address::WebSocket { url } => url.to_string(),
         };
         addresses.iter().map(text).collect()
     }
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn data_channels_are_told_only_in_families_that_udp_takes() {
         let four = at(&["0.0.0.0:7"], &["192.0.2.2:7"], &["[::]:80"], None);
-        let expected = ["rtc://192.0.2.2:7", "ws://[2001:db8::1]:80/link"];
+        let expected = ["rtc://192.0.2.2:7", "ws://[2001:db8::1]/link"];
         assert_eq!(told(&four, "[2001:db8::1]:80", false), expected);
         let here = at(&["127.0.0.1:7"], &["127.0.0.1:7"], &["0.0.0.0:80"], None);
         assert_eq!(told(&here, "192.0.2.2", false), ["ws://192.0.2.2/link"]);
@@ -219,7 +219,7 @@ mod tests {
         let host = at(&["0.0.0.0:7"], &["192.0.2.2:7"], &["127.0.0.1:80"], None);
         assert_eq!(texts(&host.own()), ["rtc://192.0.2.2:7"], "no WebSocket of this machine");
         let host = at(&["0.0.0.0:7"], &["192.0.2.2:7"], &["0.0.0.0:80"], None);
-        assert_eq!(texts(&host.own()), ["rtc://192.0.2.2:7", "ws://192.0.2.2:80/link"]);
+        assert_eq!(texts(&host.own()), ["rtc://192.0.2.2:7", "ws://192.0.2.2/link"]);
         let local = ["192.168.1.5:7"];
         let host = at(&["0.0.0.0:7"], &local, &["0.0.0.0:80"], Some("http://203.0.113.9/"));
         let expected = ["rtc://203.0.113.9:7", "rtc://192.168.1.5:7", "ws://203.0.113.9/link"];

@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use hyper::Uri;
 use peergraph_core::io::LinkFault;
+use peergraph_core::place::Places;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -37,6 +38,11 @@ pub(crate) enum ConnectError {
     Tcp { host: String, port: u16, error: io::Error },
     #[error("no connection to {host}:{port} within {} s", CONNECT_TIMEOUT.as_secs())]
     Timeout { host: String, port: u16 },
+    #[error(
+        "{host} is on this machine or in the local network, where only you may send this program; \
+         if you trust it, name this node yourself"
+    )]
+    Forbidden { host: String },
     #[error("no TLS connection to {host}: {error}")]
     Tls { host: String, error: String },
 }
@@ -51,6 +57,7 @@ impl ConnectError {
             Self::Tcp { error, .. } if error.kind() == io::ErrorKind::TimedOut => LinkFault::Silent,
             // Names that there are not, networks and hosts that are not reached.
             Self::Tcp { .. } => LinkFault::Unreachable,
+            Self::Forbidden { .. } => LinkFault::Unreachable,
             Self::Timeout { .. } => LinkFault::Silent,
             Self::Tls { .. } => LinkFault::Rejected,
             Self::Url => LinkFault::Unknown,
@@ -58,12 +65,18 @@ impl ConnectError {
     }
 }
 
-/// Opens a stream to the host of `url`; with TLS for `https:` and `wss:`.
-pub(crate) async fn connect(url: &Uri) -> Result<Box<dyn Stream>, ConnectError> {
+/// Opens a stream to the host of `url`, if it is at one of `places`; with TLS for `https:` and
+/// `wss:`.
+pub(crate) async fn connect(url: &Uri, places: Places) -> Result<Box<dyn Stream>, ConnectError> {
     let (host, port, tls) = target(url).ok_or(ConnectError::Url)?;
     let opened = async {
-        let tcp = tcp(&host, port).await;
-        let tcp = tcp.map_err(|error| ConnectError::Tcp { host: host.clone(), port, error })?;
+        let failed = |error| ConnectError::Tcp { host: host.clone(), port, error };
+        let found = tokio::net::lookup_host((host.as_str(), port)).await.map_err(failed)?;
+        let (held, forbidden): (Vec<_>, Vec<_>) = found.partition(|found| places.hold(found.ip()));
+        if held.is_empty() && !forbidden.is_empty() {
+            return Err(ConnectError::Forbidden { host: host.clone() });
+        }
+        let tcp = tcp(held).await.map_err(failed)?;
         // Frames are whole messages: waiting for more of them only delays.
         let _ = tcp.set_nodelay(true);
         if !tls {
@@ -82,8 +95,7 @@ pub(crate) async fn connect(url: &Uri) -> Result<Box<dyn Stream>, ConnectError> 
 }
 
 /// Connects to the first address of a name that answers: the next one is tried beside those that hang.
-async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+async fn tcp(found: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut left = alternating(found).into_iter();
     let mut attempts = FuturesUnordered::new();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -156,9 +168,11 @@ fn tls_config() -> Result<Arc<ClientConfig>, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn target_of_a_url_has_host_port_and_tls() {
-        let target = |text: &str| super::target(&text.parse().expect("a URL"));
+        let target = |text: &str| target(&text.parse().expect("a URL"));
         assert_eq!(target("http://a.example/x"), Some(("a.example".into(), 80, false)));
         assert_eq!(target("wss://a.example"), Some(("a.example".into(), 443, true)));
         assert_eq!(target("ws://[::1]:9/link"), Some(("::1".into(), 9, false)));
@@ -173,18 +187,35 @@ mod tests {
     fn families_of_a_name_are_tried_in_turn() {
         let all = ["[::1]:1", "[::2]:1", "127.0.0.1:1", "127.0.0.2:1"];
         let all = all.iter().map(|it| it.parse().expect("an address")).collect();
-        let order: Vec<String> = super::alternating(all).iter().map(ToString::to_string).collect();
+        let order: Vec<String> = alternating(all).iter().map(ToString::to_string).collect();
         assert_eq!(order, ["[::1]:1", "127.0.0.1:1", "[::2]:1", "127.0.0.2:1"]);
+    }
+
+    async fn reach(url: &str, places: Places) -> Result<(), ConnectError> {
+        connect(&url.parse().expect("a URL"), places).await.map(drop)
     }
 
     #[tokio::test]
     async fn name_without_anybody_at_its_first_addresses_is_reached_at_the_last() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let port = listener.local_addr().expect("bound").port();
+        let at = listener.local_addr().expect("bound");
         // `localhost` is `::1` first where there is IPv6, and nobody listens there.
-        super::tcp("localhost", port).await.expect("connected");
-        let closed = listener.local_addr().expect("bound");
+        let url = format!("ws://localhost:{}/link", at.port());
+        reach(&url, Places::ALL).await.expect("connected");
         drop(listener);
-        assert!(super::tcp("127.0.0.1", closed.port()).await.is_err());
+        assert!(reach(&format!("ws://{at}/link"), Places::ALL).await.is_err());
+    }
+
+    /// A name can resolve to this machine, whatever it looks like.
+    #[tokio::test]
+    async fn name_of_a_place_where_it_must_not_lead_is_not_dialled() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let port = listener.local_addr().expect("bound").port();
+        for host in ["localhost", "127.0.0.1", "0.0.0.0"] {
+            let reached = reach(&format!("ws://{host}:{port}/link"), Places::PUBLIC).await;
+            assert!(matches!(reached, Err(ConnectError::Forbidden { .. })), "{host}: {reached:?}");
+        }
+        let accepted = tokio::time::timeout(Duration::from_millis(200), listener.accept()).await;
+        assert!(accepted.is_err(), "nobody came");
     }
 }

@@ -9,20 +9,19 @@ use hyper::{Request, Response, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use peergraph_core::io::LookupFault;
 use peergraph_core::limits::DESCRIBED_MAX;
+use peergraph_core::node_url::LookUp;
+use peergraph_core::place::Places;
 use serde::Deserialize;
 use url::Url;
 
-use crate::connect;
+use crate::connect::{self, ConnectError};
 
 /// Bytes of a description. Guess: eight addresses are under 3 KiB.
 const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
 /// Time for a whole look-up, redirects included. Guess.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Redirects of one look-up. Guess: a site that moved, to HTTPS, to another name, below a path.
-const REDIRECTS_MAX: usize = 5;
-/// How the path of every description ends. A redirect elsewhere is not followed, since it would be
-/// a request of its sender's choice into the network of this machine.
-const DESCRIPTION_PATH: &str = "/.well-known/peergraph";
+/// Redirects of one look-up. Guess: to HTTPS, then to another name or below a path.
+const REDIRECTS_MAX: usize = 2;
 
 /// A description that could not be fetched.
 #[derive(Debug)]
@@ -37,9 +36,9 @@ fn failure(fault: LookupFault, cause: impl ToString) -> Failure {
     Failure { fault, cause: cause.to_string() }
 }
 
-/// Fetches the addresses that the description at `url` names, as they stand there.
-pub(crate) async fn fetch(url: &str) -> Result<Vec<String>, Failure> {
-    match tokio::time::timeout(LOOKUP_TIMEOUT, follow(url)).await {
+/// Fetches the addresses that a description names, as they stand there.
+pub(crate) async fn fetch(look_up: &LookUp) -> Result<Vec<String>, Failure> {
+    match tokio::time::timeout(LOOKUP_TIMEOUT, follow(look_up)).await {
         Ok(result) => result,
         Err(_) => {
             let seconds = LOOKUP_TIMEOUT.as_secs();
@@ -48,34 +47,36 @@ pub(crate) async fn fetch(url: &str) -> Result<Vec<String>, Failure> {
     }
 }
 
-async fn follow(url: &str) -> Result<Vec<String>, Failure> {
+async fn follow(look_up: &LookUp) -> Result<Vec<String>, Failure> {
     let unreachable = |cause: String| failure(LookupFault::Unreachable, cause);
-    let mut url = Url::parse(url).map_err(|error| unreachable(error.to_string()))?;
+    let mut url = Url::parse(&look_up.url).map_err(|error| unreachable(error.to_string()))?;
+    let mut places = look_up.places;
     for _ in 0..=REDIRECTS_MAX {
-        let response = get(&url).await?;
+        let response = get(&url, places).await?;
         if !response.status().is_redirection() {
             return read(response).await;
         }
         let to = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
-        let to = to.and_then(|to| url.join(to).ok()).filter(|to| may_follow(&url, to));
+        let to = to.and_then(|to| url.join(to).ok());
+        let to = to.and_then(|to| LookUp::redirected(url.as_str(), to.as_str()));
         let to = to.ok_or_else(|| {
             unreachable(format!("{url} redirects to where no description of a node can be"))
         })?;
-        tracing::debug!(%url, %to, "redirected");
-        url = to;
+        tracing::debug!(%url, to = to.url, "redirected");
+        url = Url::parse(&to.url).map_err(|error| unreachable(error.to_string()))?;
+        places = to.places;
     }
     Err(unreachable(format!("more than {REDIRECTS_MAX} redirects, the last one to {url}")))
 }
 
-fn may_follow(from: &Url, to: &Url) -> bool {
-    let scheme = to.scheme() == "https" || (to.scheme() == "http" && from.scheme() == "http");
-    scheme && to.path().ends_with(DESCRIPTION_PATH) && to.username().is_empty()
-}
-
-async fn get(url: &Url) -> Result<Response<hyper::body::Incoming>, Failure> {
+async fn get(url: &Url, places: Places) -> Result<Response<hyper::body::Incoming>, Failure> {
     let unreachable = |cause: String| failure(LookupFault::Unreachable, cause);
     let uri: Uri = url.as_str().parse().map_err(|_| unreachable(format!("not a URL: {url}")))?;
-    let stream = connect::connect(&uri).await.map_err(|error| unreachable(error.to_string()))?;
+    let stream = connect::connect(&uri, places).await;
+    let stream = stream.map_err(|error| match error {
+        ConnectError::Forbidden { .. } => failure(LookupFault::Forbidden, error),
+        error => unreachable(error.to_string()),
+    })?;
     let http = |error: hyper::Error| unreachable(format!("{url} does not speak HTTP: {error}"));
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
@@ -133,20 +134,5 @@ mod tests {
         for body in ["", "[]", r#"{"version":2,"addresses":[]}"#, r#"{"version":1}"#] {
             assert!(parse(body.as_bytes()).is_err(), "{body}");
         }
-    }
-
-    #[test]
-    fn redirects_lead_to_descriptions_and_never_away_from_tls() {
-        let url = |text: &str| Url::parse(text).expect("a URL");
-        let may = |from: &str, to: &str| {
-            let from = url(&format!("{from}{DESCRIPTION_PATH}"));
-            may_follow(&from, &from.join(to).expect("a URL"))
-        };
-        assert!(may("http://a.example", "https://b.example/pg/.well-known/peergraph"));
-        assert!(may("http://a.example", "/pg/.well-known/peergraph"));
-        assert!(!may("https://a.example", "http://a.example/.well-known/peergraph"));
-        assert!(!may("http://a.example", "http://127.0.0.1:631/jobs?cancel=all"));
-        assert!(!may("http://a.example", "file:///.well-known/peergraph"));
-        assert!(!may("http://a.example", "/"));
     }
 }

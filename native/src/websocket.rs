@@ -14,6 +14,8 @@ use futures::{SinkExt as _, StreamExt as _};
 use hyper::Uri;
 use peergraph_core::io::{LinkFault, LinkId};
 use peergraph_core::limits::{BUFFERED_LOW_BYTES, FRAME_BYTES_MAX, IN_TRANSPORT_BYTES_MAX};
+use peergraph_core::place::Places;
+use peergraph_core::web_url::SocketUrl;
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -83,12 +85,16 @@ impl Socket {
     }
 }
 
-/// Starts to dial `url` for `link`.
-pub(crate) fn dial(link: LinkId, url: &str, reports: mpsc::Sender<Report>) -> Socket {
+/// Starts to dial `url` for `link`, if it leads to one of `places`.
+pub(crate) fn dial(
+    link: LinkId,
+    url: SocketUrl,
+    places: Places,
+    reports: mpsc::Sender<Report>,
+) -> Socket {
     let (socket, queue) = Socket::new();
-    let url = url.to_owned();
     tokio::spawn(async move {
-        match open(&url).await {
+        match open(&url.to_string(), places).await {
             Ok(stream) => {
                 if reports.send(Report::Up { link }).await.is_ok() {
                     run(link, stream, queue, &reports).await;
@@ -105,9 +111,12 @@ pub(crate) fn dial(link: LinkId, url: &str, reports: mpsc::Sender<Report>) -> So
 }
 
 /// An error is why, for the node and for the log.
-async fn open(url: &str) -> Result<WebSocketStream<Box<dyn Stream>>, (LinkFault, String)> {
+async fn open(
+    url: &str,
+    places: Places,
+) -> Result<WebSocketStream<Box<dyn Stream>>, (LinkFault, String)> {
     let target: Uri = url.parse().map_err(|_| (LinkFault::Unknown, "not a URL".to_owned()))?;
-    let stream = connect::connect(&target).await;
+    let stream = connect::connect(&target, places).await;
     let stream = stream.map_err(|error| (error.fault(), error.to_string()))?;
     let opening = tokio_tungstenite::client_async_with_config(url, stream, Some(config()));
     match tokio::time::timeout(connect::CONNECT_TIMEOUT, opening).await {

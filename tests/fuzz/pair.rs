@@ -10,6 +10,7 @@ use peergraph_core::io::{
 };
 use peergraph_core::limits::FRAME_BYTES_MAX;
 use peergraph_core::node::{Config, Node};
+use peergraph_core::node_url::LookUp;
 use peergraph_core::policy::Policy;
 use peergraph_core::provider::{Checks, Provider};
 use peergraph_core::source::Source;
@@ -147,11 +148,11 @@ impl Pair {
     fn obey(&mut self, side: Side, output: Output) {
         let host = &mut self.hosts[side];
         match output {
-            Output::Open { link, dial: Dial::Address(_) } if self.reachable => {
+            Output::Open { link, dial: Dial::Address(..) } if self.reachable => {
                 self.connect(side, link, true);
             }
             Output::Open { link, .. } => self.due.push_back((side, Input::LinkDown { link })),
-            Output::LookUp { url } => {
+            Output::LookUp(LookUp { url, .. }) => {
                 let found = Err(LookupFault::Unreachable);
                 self.due.push_back((side, Input::LookedUp { url, found }));
             }

@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+/// The first octet of all addresses of the world. They are public ones.
+const NET: u8 = 44;
+
 /// A host of the world, by number.
 pub type HostId = usize;
 
@@ -172,13 +175,14 @@ pub fn fingerprint(host: HostId) -> Fingerprint {
 pub fn rtc_address(host: HostId) -> Address {
     assert!(host < HOSTS_MAX, "the address space of a world is full");
     let [_, a, b, c] = (host as u32).to_be_bytes();
-    let socket = SocketAddr::from((Ipv4Addr::new(10, a, b, c), PORT));
+    let socket = SocketAddr::from((Ipv4Addr::new(NET, a, b, c), PORT));
     Address::Rtc { socket, fingerprint: fingerprint(host) }
 }
 
 /// Where `host` can be dialled over a WebSocket. It answers only while it is up, and only if it is native.
 pub fn socket_address(host: HostId) -> Address {
-    Address::WebSocket { url: format!("wss://n{host}.world.example/link") }
+    let url = format!("wss://n{host}.world.example/link");
+    Address::WebSocket { url: url.parse().expect("a URL") }
 }
 
 /// The URL of `host`, where it describes itself while it is up.
@@ -201,10 +205,11 @@ pub(crate) fn owner(address: &Address) -> Option<(HostId, bool)> {
         Address::Rtc { socket: SocketAddr::V4(socket), fingerprint: expected } => {
             let [net, a, b, c] = socket.ip().octets();
             let host = u32::from_be_bytes([0, a, b, c]) as HostId;
-            (net == 10 && socket.port() == PORT).then(|| (host, *expected == fingerprint(host)))
+            (net == NET && socket.port() == PORT).then(|| (host, *expected == fingerprint(host)))
         }
         Address::Rtc { .. } => None,
         Address::WebSocket { url } => {
+            let url = url.to_string();
             let name = url.strip_prefix("wss://n")?.strip_suffix(".world.example/link")?;
             Some((name.parse().ok()?, true))
         }

@@ -322,7 +322,7 @@ impl World {
     pub(crate) fn open(&mut self, host: HostId, link: LinkId, dial: Dial) {
         self.counts.links_opened += 1;
         match dial {
-            Dial::Address(address) => self.dial(host, link, &address),
+            Dial::Address(address, _) => self.dial(host, link, &address),
             Dial::Offer => {
                 self.hosts[host].links.insert(link, Slot::Signalling);
                 let token = [host as u64, u64::from(self.hosts[host].incarnation), link.0];

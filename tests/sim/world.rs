@@ -657,7 +657,7 @@ impl World {
                     self.at(done, Pending::Disk { host: host as u32, incarnation });
                 }
                 Output::Open { link, dial } => self.open(host, link, dial),
-                Output::LookUp { url } => self.look_up(host, url),
+                Output::LookUp(look_up) => self.look_up(host, look_up.url),
                 Output::Signal { link, signal } => {
                     let incarnation = self.hosts[host].incarnation;
                     self.at(

@@ -328,7 +328,7 @@ impl Host {
         loop {
             let output = self.node.borrow_mut().poll();
             match output {
-                Output::LookUp { url } => self.look_up(url),
+                Output::LookUp(look_up) => self.look_up(look_up.url),
                 Output::Open { link, dial } => self.open(link, dial),
                 Output::Signal { link, signal } => {
                     if let Some(Carrier::Rtc(carrier)) = self.transports.borrow().get(&link) {
@@ -371,10 +371,11 @@ impl Host {
             return;
         }
         let carrier = match dial {
-            Dial::Address(Address::WebSocket { url }) => {
-                SocketLink::open(link, &url, self.report()).map(Carrier::Socket)
+            // What a name resolves to is the browser's secret, and its matter.
+            Dial::Address(Address::WebSocket { url }, _) => {
+                SocketLink::open(link, &url.to_string(), self.report()).map(Carrier::Socket)
             }
-            dial @ (Dial::Address(Address::Rtc { .. }) | Dial::Offer | Dial::Answer) => {
+            dial @ (Dial::Address(Address::Rtc { .. }, _) | Dial::Offer | Dial::Answer) => {
                 RtcLink::open(link, dial, self.report()).map(Carrier::Rtc)
             }
         };

@@ -159,7 +159,7 @@ impl Stage {
             let (here, there) = if at == 0 { (first, second) } else { (second, first) };
             match here.node.poll() {
                 Output::Idle { .. } => return,
-                Output::Open { link, dial: Dial::Address(_) } if here.link.is_none() => {
+                Output::Open { link, dial: Dial::Address(..) } if here.link.is_none() => {
                     let other = there.node.new_link(Source::of(Ipv4Addr::LOCALHOST.into()));
                     (here.link, there.link) = (Some(link), Some(other));
                     let up = |link, ours, theirs| Input::LinkUp {
@@ -187,7 +187,7 @@ impl Stage {
                     here.seen += usize::from(matches!(event, Event::Record { .. }));
                     drop(convert::news(News::Core(event)));
                 }
-                Output::LookUp { .. } | Output::Signal { .. } | Output::Close { .. } => {}
+                Output::LookUp(_) | Output::Signal { .. } | Output::Close { .. } => {}
             }
         }
     }

@@ -71,8 +71,8 @@ impl RtcLink {
     /// The browser refuses (too many connections, WebRTC switched off), or the address is of another kind.
     pub fn open(link: LinkId, dial: Dial, report: Report) -> Result<Self, JsValue> {
         let target = match dial {
-            Dial::Address(Address::Rtc { socket, fingerprint }) => Some((socket, fingerprint)),
-            Dial::Address(Address::WebSocket { .. }) => return Err("not an rtc address".into()),
+            Dial::Address(Address::Rtc { socket, fingerprint }, _) => Some((socket, fingerprint)),
+            Dial::Address(Address::WebSocket { .. }, _) => return Err("not an rtc address".into()),
             Dial::Offer | Dial::Answer => None,
         };
         let connection = RtcPeerConnection::new()?;

@@ -219,15 +219,15 @@ impl Group {
         if known.is_empty() {
             return;
         }
-        let addresses = known[self.repair.patrols % known.len()].addresses.clone();
+        let chosen = known[self.repair.patrols % known.len()];
+        let (addresses, source) = (chosen.addresses.clone(), chosen.source());
         self.repair.patrols += 1;
         if self.repair.patrols.is_multiple_of(known.len()) {
             let turns = (self.repair.patrols / known.len()).min(16);
             let rest = PATROL_EVERY.saturating_mul(1 << turns).min(PATROL_REST_MAX);
             self.repair.patrols_rest = Some(ctx.now.mono.after(rest));
         }
-        let (want, source) = (Want::Patrol(self.id), Source::Remembered);
-        ctx.wishes.push(Wish { want, source, addresses });
+        ctx.wishes.push(Wish { want: Want::Patrol(self.id), source, addresses });
     }
 
     /// What a rendezvous node may know of our part of the graph: a number that is the same in one part, and tells

@@ -375,22 +375,21 @@ impl Group {
     /// Has the addresses of earlier times, or of the invitation, dialled, the newest first; not those of our neighbours, and
     /// not those of named nodes, which are dialled already.
     fn dial_known(&mut self, ctx: &mut Ctx<'_>) {
-        let known = self.known.iter().rev().flat_map(|known| &known.addresses);
         let joined: Vec<&Address> =
             self.neighbours().flat_map(|(_, slot)| &slot.addresses).collect();
-        let mut addresses: Vec<Address> = Vec::new();
-        for address in known {
-            let elsewhere = joined.contains(&address) || ctx.dialer.names(address);
-            if !elsewhere && !addresses.contains(address) {
-                addresses.push(address.clone());
+        let wish = |source: Source| {
+            let mut addresses: Vec<Address> = Vec::new();
+            let known = self.known.iter().rev().filter(|known| known.source() == source);
+            for address in known.flat_map(|known| &known.addresses) {
+                let elsewhere = joined.contains(&address) || ctx.dialer.names(address);
+                if !elsewhere && !addresses.contains(address) {
+                    addresses.push(address.clone());
+                }
             }
-        }
-        if addresses.is_empty() {
-            return;
-        }
-        // Until the first sync all that is known stands in the invitation, or was heard from who let us in.
-        let source = if self.ready { Source::Remembered } else { Source::Invited };
-        ctx.wishes.push(Wish { want: Want::Any(self.id), source, addresses });
+            Wish { want: Want::Any(self.id), source, addresses }
+        };
+        let wishes = [Source::Invited, Source::Remembered].map(wish);
+        ctx.wishes.extend(wishes.into_iter().filter(|wish| !wish.addresses.is_empty()));
     }
 
     /// An address led to `node`, which is ourselves (`own`), or linked already. It is of no use if that is a neighbour

@@ -63,7 +63,7 @@ impl Waste {
         }
         self.beyond.add(now, peer, link.units - may);
         link.units = may;
-        self.beyond.over(now, peer, WASTE_SPARE) > 0
+        self.beyond.over(now, &peer, WASTE_SPARE) > 0
     }
 }
 

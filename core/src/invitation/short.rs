@@ -139,7 +139,7 @@ fn address_place(address: &Address, of: u8) -> Vec<u8> {
             let content = [&fingerprint.as_bytes()[..], &socket_bytes(*socket)].concat();
             place_of(RTC | of, &content)
         }
-        Address::WebSocket { url } => url_place(url, of),
+        Address::WebSocket { url } => url_place(&url.to_string(), of),
     }
 }
 

@@ -390,7 +390,7 @@ fn largest_invitation_that_there_can_be_is_read_again() {
     let name = "\u{1f98a}".repeat(FRIENDLY_NAME_MAX);
     let key = GroupKey::generate([1; 32]);
     let root = issue_root(&key, &name, [0; 16], NOW, NOW.after(DAY));
-    let long = format!("ws://{}", "a".repeat(crate::address::URL_CHARS_MAX - 5));
+    let long = format!("ws://{}", "a".repeat(crate::web_url::URL_CHARS_MAX - 5));
     let chain = vec![root.clone(); CHAIN_MAX];
     let largest = Invitation {
         group: key.group_id(),
@@ -444,7 +444,7 @@ fn any_short() -> impl Strategy<Value = Invitation> {
         false => (std::net::IpAddr::from([ip[0], ip[1], ip[2], ip[3]]), port).into(),
     });
     let address = (0..3_u8, socket).prop_map(|(print, socket)| match print {
-        0 => Address::WebSocket { url: format!("ws://{socket}/link") },
+        0 => Address::WebSocket { url: format!("ws://{socket}/link").parse().expect("a URL") },
         _ => Address::Rtc { socket, fingerprint: Fingerprint::from_bytes([print; 32]) },
     });
     let node = prop_oneof![4 => url, 1 => address.clone().prop_map(NodeUrl::from)];

@@ -75,7 +75,7 @@ impl Ada {
                     stored.push((op, Ok(reply)));
                 }
                 Output::Open { link, .. } => self.opened.push(link),
-                Output::LookUp { url } => self.look_ups.push(url),
+                Output::LookUp(look_up) => self.look_ups.push(look_up.url),
                 Output::Close { link, reason } => self.closed.push((link, reason)),
                 Output::Signal { .. } => {}
             }

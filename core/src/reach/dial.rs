@@ -15,11 +15,13 @@
 //! each source, so that what members tell cannot crowd out what the application names. An attempt that hangs is ended
 //! after [`ATTEMPT_MAX`], or after [`HANGS_AFTER`] if its place in the race is wanted.
 use super::named::{By, Due, Name, Named, TooMany};
-use super::order::{Past, Place, order, place};
+use super::order::{Candidate, Past, order};
+use super::pace::Pace;
 use crate::address::Address;
 use crate::id::{GroupId, NodeId, PeerId};
 use crate::io::{LinkId, LookupFault, NodeState, PlaceSource};
-use crate::node_url::NodeUrl;
+use crate::node_url::{LookUp, NodeUrl};
+use crate::place::{Places, Word, judge};
 use crate::time::{Deadlines, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -45,8 +47,6 @@ const RACE_MAX: usize = 8;
 const CANDIDATES_MAX: usize = 64;
 /// Races at a time. Guess: a few for each of many groups. A further one is ignored; its group asks again.
 const RACES_MAX: usize = 512;
-/// Addresses of which the past is known. Guess. The one touched longest ago is forgotten.
-const PASTS_MAX: usize = 512;
 
 /// What a link is wanted for. The order is the one in which wants are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,9 +79,9 @@ impl Want {
 /// Where addresses come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
-    /// The application, or an invitation: named nodes.
+    /// The application.
     Named,
-    /// An invitation.
+    /// An invitation, or what a named node says of itself.
     Invited,
     /// What was learnt from members in earlier times.
     Remembered,
@@ -110,9 +110,13 @@ impl Source {
         }
     }
 
-    /// Whether it may name WebSockets of this machine and of the local network wherever they are.
-    fn is_trusted(self) -> bool {
-        matches!(self, Self::Named | Self::Invited)
+    /// Whose word an address of this source is. We are at `there`.
+    fn word(self, there: Places) -> Word {
+        match self {
+            Self::Named => Word::Own,
+            Self::Invited => Word::Given,
+            Self::Remembered | Self::Told => Word::Told(there),
+        }
     }
 }
 
@@ -128,9 +132,9 @@ pub(crate) struct Wish {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Fetch a description.
-    LookUp(String),
+    LookUp(LookUp),
     /// Dial an address; call [`Dialer::dialled`] with the link.
-    Dial(Address),
+    Dial(Address, Places),
     /// End an attempt that hangs; call [`Dialer::lost`].
     End(LinkId),
     /// An attempt that is under way is for this want too.
@@ -164,16 +168,15 @@ pub(crate) struct Dialer {
     links: BTreeMap<Address, LinkId>,
     /// Addresses that lead to usable links.
     led: BTreeMap<LinkId, Led>,
-    pasts: BTreeMap<Address, (Past, Time)>,
+    pace: Pace,
     steps: VecDeque<Step>,
     /// States of named nodes that the application was told.
     told: BTreeMap<Name, NodeState>,
 }
 
 struct Race {
-    source: Source,
     begun: Time,
-    left: VecDeque<Address>,
+    left: VecDeque<Candidate>,
     running: BTreeSet<LinkId>,
 }
 
@@ -239,12 +242,17 @@ impl Dialer {
         found: Result<Vec<String>, LookupFault>,
     ) {
         if let Some(Due::Dial(name, addresses)) = self.named.looked_up(now, url, found) {
-            self.race_named(now, name, addresses);
+            self.race_named(now, name, addresses, &[]);
         }
     }
 
-    fn race_named(&mut self, now: Time, name: Name, addresses: Vec<Address>) {
-        self.wish(now, Wish { want: Want::Named(name), source: Source::Named, addresses }, &[]);
+    fn race_named(&mut self, now: Time, name: Name, addresses: Vec<Address>, own: &[Address]) {
+        let source = |address: &Address| match self.named.word_of(name, address) {
+            Word::Own => Source::Named,
+            Word::Given | Word::Told(_) => Source::Invited,
+        };
+        let addresses = addresses.into_iter().map(|address| (source(&address), address)).collect();
+        self.race(now, Want::Named(name), addresses, own);
     }
 
     /// Addresses of all named nodes.
@@ -299,12 +307,20 @@ impl Dialer {
 
     /// Takes a wish, or adds its addresses to the race that is under way. `own` are our addresses.
     pub(crate) fn wish(&mut self, now: Time, wish: Wish, own: &[Address]) {
-        let Wish { want, source, mut addresses } = wish;
-        addresses.retain(|address| !own.contains(address) && self.may_dial(source, address, own));
-        if let Some(&link) = addresses
-            .iter()
-            .find_map(|address| self.links.get(address).filter(|link| self.led.contains_key(link)))
-        {
+        let Wish { want, source, addresses } = wish;
+        let addresses = addresses.into_iter().map(|address| (source, address)).collect();
+        self.race(now, want, addresses, own);
+    }
+
+    fn race(&mut self, now: Time, want: Want, addresses: Vec<(Source, Address)>, own: &[Address]) {
+        let candidates = self.candidates(now, addresses, own);
+        let leads = |it: &Candidate| {
+            self.links.get(&it.address).copied().filter(|link| self.led.contains_key(link))
+        };
+        let link = candidates.iter().find_map(leads);
+        let candidates: Vec<Candidate> =
+            candidates.into_iter().filter(|it| leads(it).is_none()).collect();
+        if let Some(link) = link {
             let losers = self.serve(now, want, link);
             self.steps.push_back(Step::Serve(want, link));
             self.steps.extend(losers.into_iter().map(Step::End));
@@ -318,36 +334,38 @@ impl Dialer {
         }
         let race = self.races.entry(want).or_insert_with(|| {
             let (left, running) = (VecDeque::new(), BTreeSet::new());
-            Race { source, begun: now, left, running }
+            Race { begun: now, left, running }
         });
-        race.source = race.source.min(source);
         let running: Vec<&Address> = race
             .running
             .iter()
             .filter_map(|link| self.attempts.get(link).map(|attempt| &attempt.address))
             .collect();
-        for address in addresses {
-            let known = race.left.contains(&address)
-                || running.contains(&&address)
-                || self.links.get(&address).is_some_and(|link| self.led.contains_key(link));
+        for candidate in candidates {
+            let known = race.left.iter().any(|it| it.address == candidate.address)
+                || running.contains(&&candidate.address);
             if !known && race.left.len() < CANDIDATES_MAX {
-                race.left.push_back(address);
+                race.left.push_back(candidate);
             }
         }
-        let pasts = &self.pasts;
-        let past = |address: &Address| pasts.get(address).map_or(Past::Unknown, |(past, _)| *past);
-        race.left = order(std::mem::take(&mut race.left).into(), past);
+        race.left = order(std::mem::take(&mut race.left), |address| self.pace.past(address));
         self.due.set_earlier(want, now);
     }
 
-    /// Law 3: WebSockets of this machine and of the local network only if we are told so by whom we trust, or are there
-    /// ourselves.
-    fn may_dial(&self, source: Source, address: &Address, own: &[Address]) -> bool {
-        let Address::WebSocket { .. } = address else { return true };
-        let at = place(address);
-        source.is_trusted()
-            || at == Place::Public
-            || own.iter().chain(self.addresses()).any(|here| place(here) == at)
+    /// The addresses that may be dialled now: by the law of places, and since none of them failed just now.
+    fn candidates(
+        &mut self,
+        now: Time,
+        addresses: Vec<(Source, Address)>,
+        own: &[Address],
+    ) -> Vec<Candidate> {
+        let there = Places::of(own).and(self.named.places());
+        let candidate = |(source, address): (Source, Address)| {
+            let places = judge(&address, source.word(there))?;
+            let may = !own.contains(&address) && self.pace.may_dial(now, &address, source);
+            may.then_some(Candidate { address, places, source })
+        };
+        addresses.into_iter().filter_map(candidate).collect()
     }
 
     /// Whether a want has a race under way.
@@ -406,11 +424,8 @@ impl Dialer {
                 return Some(Step::End(link));
             }
             match self.named.next(now) {
-                Some(Due::LookUp(url)) => return Some(Step::LookUp(url)),
-                Some(Due::Dial(name, mut addresses)) => {
-                    addresses.retain(|address| !own.contains(address));
-                    self.race_named(now, name, addresses);
-                }
+                Some(Due::LookUp(look_up)) => return Some(Step::LookUp(look_up)),
+                Some(Due::Dial(name, addresses)) => self.race_named(now, name, addresses, own),
                 None => {}
             }
             let want = self.due.pop_due(now)?;
@@ -434,7 +449,7 @@ impl Dialer {
             return Some(Step::Vain(want));
         };
         // Somebody else dials it already.
-        if let Some(&link) = self.links.get(first)
+        if let Some(&link) = self.links.get(&first.address)
             && let Some(attempt) = self.attempts.get_mut(&link)
         {
             attempt.wants.insert(want);
@@ -443,25 +458,32 @@ impl Dialer {
             self.due.set(want, now);
             return Some(Step::Share(want, link));
         }
+        if !self.pace.may_dial(now, &first.address, first.source) {
+            race.left.pop_front();
+            self.due.set(want, now);
+            return None;
+        }
         if race.running.len() >= RACE_MAX {
             return self.make_room(now, want);
         }
-        let socket = matches!(first, Address::WebSocket { .. });
+        let (socket, source) = (matches!(first.address, Address::WebSocket { .. }), first.source);
         let socket_at = race.begun.after(SOCKET_AFTER);
         if socket && now < socket_at && self.has_channels(want) {
             self.due.set(want, socket_at);
             return None;
         }
-        let source = self.races.get(&want)?.source;
         let under_way = self.attempts.values().filter(|attempt| attempt.source == source).count();
         if under_way >= source.share() {
             self.due.set(want, now.after(STAGGER));
             return None;
         }
-        let address = self.races.get(&want)?.left.front()?.clone();
+        let address = self.races.get(&want)?.left.front()?.address.clone();
         let stagger = if matches!(want, Want::Any(_)) { STAGGER_OF_NODES } else { STAGGER };
         self.due.set(want, now.after(stagger));
-        Some(Step::Dial(address))
+        let all = self.races.values().flat_map(|race| &race.left);
+        let all = all.filter(|it| it.address == address).map(|it| it.places);
+        let places = all.fold(Places::PUBLIC, Places::and);
+        Some(Step::Dial(address, places))
     }
 
     /// Whether a race has data channels under way.
@@ -491,7 +513,8 @@ impl Dialer {
 
     /// The first group for which an address is to be dialled; nobody's if a named node is there.
     pub(crate) fn wanted_for(&self, address: &Address) -> Option<GroupId> {
-        let wants = self.races.iter().filter(|(_, race)| race.left.contains(address));
+        let waits = |race: &Race| race.left.iter().any(|it| it.address == *address);
+        let wants = self.races.iter().filter(|(_, race)| waits(race));
         wants.map(|(want, _)| want.group()).next().flatten()
     }
 
@@ -500,14 +523,13 @@ impl Dialer {
         let mut wants = BTreeSet::new();
         let mut source = Source::Told;
         for (&want, race) in &mut self.races {
-            let before = race.left.len();
-            race.left.retain(|left| left != address);
-            if race.left.len() < before {
+            if let Some(at) = race.left.iter().position(|it| it.address == *address) {
+                source = race.left.remove(at).map_or(source, |it| source.min(it.source));
                 race.running.insert(link);
-                source = source.min(race.source);
                 wants.insert(want);
             }
         }
+        self.pace.dialled(now, address);
         self.links.insert(address.clone(), link);
         self.ends.set(link, now.after(ATTEMPT_MAX));
         let all = wants.iter().copied().collect();
@@ -522,7 +544,8 @@ impl Dialer {
     pub(crate) fn ready(&mut self, now: Time, link: LinkId, node: NodeId, peer: PeerId) -> Won {
         let Some(attempt) = self.attempts.remove(&link) else { return Won::default() };
         self.ends.clear(link);
-        self.note(now, &attempt.address, Past::Good);
+        self.pace.note(now, &attempt.address, Past::Good);
+        self.pace.spared(&attempt.address);
         let addresses = BTreeSet::from([attempt.address.clone()]);
         self.led.insert(link, Led { node, peer, addresses });
         let wants: Vec<Want> = attempt.wants.into_iter().collect();
@@ -564,9 +587,10 @@ impl Dialer {
         self.links.remove(&attempt.address);
         // One that nothing wanted any longer did not fail.
         if attempt.wants.is_empty() {
+            self.pace.spared(&attempt.address);
             return None;
         }
-        self.note(now, &attempt.address, Past::Bad);
+        self.pace.note(now, &attempt.address, Past::Bad);
         for want in attempt.wants {
             if let Some(race) = self.races.get_mut(&want) {
                 race.running.remove(&link);
@@ -586,16 +610,6 @@ impl Dialer {
         let (node, peer) = (led.node, led.peer);
         let none = || Led { node, peer, addresses: BTreeSet::new() };
         self.led.entry(to).or_insert_with(none).addresses.extend(led.addresses);
-    }
-
-    fn note(&mut self, now: Time, address: &Address, past: Past) {
-        self.pasts.insert(address.clone(), (past, now));
-        if self.pasts.len() > PASTS_MAX {
-            let oldest = self.pasts.iter().min_by_key(|(_, (_, at))| *at);
-            if let Some(oldest) = oldest.map(|(address, _)| address.clone()) {
-                self.pasts.remove(&oldest);
-            }
-        }
     }
 }
 

@@ -12,7 +12,8 @@
 use crate::address::Address;
 use crate::id::{NodeId, PeerId};
 use crate::io::{LinkId, LookupFault, NodeFault, NodeState};
-use crate::node_url::NodeUrl;
+use crate::node_url::{LookUp, NodeUrl};
+use crate::place::{Places, Word};
 use crate::time::{Deadlines, Time};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +23,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// Guess: a node that comes back is found within half a minute, and a thousand clients of one that does not are 33
 /// requests a second.
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// The longest wait of a node while a join goes on. Guess: a node that comes back is found within 5 s.
+const AGAIN_MAX: Duration = Duration::from_secs(4);
 /// A look-up that the host has not answered after this counts as failed. Guess: three times what a host gives it.
 const LOOKUP_MAX: Duration = Duration::from_secs(30);
 /// A link that lasted so long was no failure. Guess.
@@ -39,6 +42,21 @@ pub(crate) enum By {
     Group,
     /// The application: until the end.
     Application,
+}
+
+/// How long a node rests after so many failures in a row.
+fn rest(failures: u32) -> Duration {
+    RETRY_FIRST.saturating_mul(1 << failures.saturating_sub(1).min(6))
+}
+
+impl By {
+    /// Whose word the URL is.
+    fn word(self) -> Word {
+        match self {
+            Self::Group => Word::Given,
+            Self::Application => Word::Own,
+        }
+    }
 }
 
 /// All named nodes.
@@ -59,6 +77,8 @@ struct Node {
     step: Step,
     /// Tries in a row that failed.
     failures: u32,
+    /// When the last try failed.
+    failed: Time,
     /// When it was linked last.
     since: Time,
     state: NodeState,
@@ -80,7 +100,7 @@ enum Step {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
     /// Fetch its description.
-    LookUp(String),
+    LookUp(LookUp),
     /// Dial one of its addresses.
     Dial(Name, Vec<Address>),
 }
@@ -103,9 +123,12 @@ impl Named {
             self.hurry_one(now, name);
             return Ok(None);
         }
+        // A group does not make us forget what the application named.
         let oldest = || {
-            let unlinked = |(_, node): &(&Name, &Node)| !matches!(node.step, Step::Linked(_));
-            self.nodes.iter().find(unlinked).map(|(&name, _)| name).ok_or(TooMany)
+            let idle =
+                |(_, node): &(&Name, &Node)| node.by <= by && !matches!(node.step, Step::Linked(_));
+            let idle = self.nodes.iter().filter(idle);
+            idle.map(|(&name, node)| (node.by, name)).min().map(|(_, name)| name).ok_or(TooMany)
         };
         let gone = if self.nodes.len() >= NAMED_MAX { Some(oldest()?) } else { None };
         if let Some(gone) = gone {
@@ -115,7 +138,7 @@ impl Named {
         self.made += 1;
         let addresses = url.address().cloned().into_iter().collect();
         let (step, state) = (Step::Waiting, NodeState::Trying);
-        let node = Node { url, by, addresses, step, failures: 0, since: now, state };
+        let node = Node { url, by, addresses, step, failures: 0, failed: now, since: now, state };
         self.nodes.insert(self.made, node);
         self.due.set(self.made, now);
         Ok(gone)
@@ -145,10 +168,11 @@ impl Named {
         idle
     }
 
-    /// A join goes on: nodes that wait for their next try have it now. One that has failed is looked up again.
+    /// A join goes on: nodes that wait for their next try have it soon. One that has failed is looked up again.
     pub(super) fn again(&mut self, now: Time) {
-        for (&name, _) in self.nodes.iter().filter(|(_, node)| node.step == Step::Waiting) {
-            self.due.set(name, now);
+        for (&name, node) in self.nodes.iter().filter(|(_, node)| node.step == Step::Waiting) {
+            let rest = rest(node.failures).min(AGAIN_MAX);
+            self.due.set_earlier(name, now.max(node.failed.after(rest)));
         }
     }
 
@@ -177,9 +201,13 @@ impl Named {
             }
             let known = !node.addresses.is_empty() && node.failures == 0;
             if let Some(url) = node.url.description().filter(|_| !known) {
+                let Some(places) = node.url.places(node.by.word()) else {
+                    self.fail(now, name, LookupFault::Forbidden.into());
+                    continue;
+                };
                 node.step = Step::Asking;
                 self.due.set(name, now.after(LOOKUP_MAX));
-                return Some(Due::LookUp(url));
+                return Some(Due::LookUp(LookUp { url, places }));
             }
             node.step = Step::Dialling;
             return Some(Due::Dial(name, node.addresses.clone()));
@@ -244,9 +272,8 @@ impl Named {
     /// Puts off the next try.
     fn wait(&mut self, now: Time, name: Name) {
         let Some(node) = self.nodes.get_mut(&name) else { return };
-        node.step = Step::Waiting;
-        let doublings = node.failures.saturating_sub(1).min(6);
-        let wait = RETRY_FIRST.saturating_mul(1 << doublings).min(RETRY_MAX);
+        (node.step, node.failed) = (Step::Waiting, now);
+        let wait = rest(node.failures).min(RETRY_MAX);
         // Not all programs of the world at the same moment.
         self.seed = self.seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(name | 1);
         let permille = 750 + (self.seed >> 33) % 500;
@@ -309,6 +336,18 @@ impl Named {
     /// The addresses of all, the oldest node first.
     pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.nodes.values().flat_map(|node| &node.addresses)
+    }
+
+    /// Whose word an address of a node is.
+    pub(super) fn word_of(&self, name: Name, address: &Address) -> Word {
+        let word = |node: &Node| node.url.word_of(address, node.by.word());
+        self.nodes.get(&name).map_or(Word::Given, word)
+    }
+
+    /// Where the application says that nodes are, as far as their URLs show it.
+    pub(super) fn places(&self) -> Places {
+        let own = self.nodes.values().filter(|node| node.by == By::Application);
+        own.map(|node| node.url.here()).fold(Places::PUBLIC, Places::and)
     }
 
     /// How far each is, the oldest first.

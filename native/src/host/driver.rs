@@ -25,7 +25,7 @@ use peergraph_core::io::{
     RequestId, StoreFault, StoreId, StoreReply, StoreTask, Transport, Wake,
 };
 use peergraph_core::node::Node;
-use peergraph_core::node_url::NodeUrl;
+use peergraph_core::node_url::{LookUp, NodeUrl};
 use peergraph_core::source::Source;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -422,7 +422,7 @@ impl Driver {
         loop {
             match self.node.poll() {
                 Output::Open { link, dial } => self.open(link, dial),
-                Output::LookUp { url } => self.look_up(url),
+                Output::LookUp(look_up) => self.look_up(look_up),
                 Output::Signal { link, signal } => self.signal(link, &signal),
                 Output::Send { link, bytes } => self.send(link, bytes),
                 Output::Close { link, reason } => self.close_link(link, reason),
@@ -443,12 +443,12 @@ impl Driver {
         }
     }
 
-    fn look_up(&self, url: String) {
+    fn look_up(&self, look_up: LookUp) {
         let report = self.report.clone();
         tokio::spawn(async move {
-            let found = lookup::fetch(&url).await;
+            let found = lookup::fetch(&look_up).await;
             // The host may have ended meanwhile.
-            let _ = report.send(Report::LookedUp { url, found }).await;
+            let _ = report.send(Report::LookedUp { url: look_up.url, found }).await;
         });
     }
 
@@ -502,12 +502,12 @@ impl Driver {
     fn open(&mut self, link: LinkId, dial: Dial) {
         tracing::debug!(link = link.0, ?dial, "link begun");
         let channel = match dial {
-            Dial::Address(Address::WebSocket { url }) => {
-                let socket = websocket::dial(link, &url, self.report.clone());
+            Dial::Address(Address::WebSocket { url }, places) => {
+                let socket = websocket::dial(link, url, places, self.report.clone());
                 self.sockets.insert(link, socket);
                 return;
             }
-            Dial::Address(Address::Rtc { socket, fingerprint }) => {
+            Dial::Address(Address::Rtc { socket, fingerprint }, _) => {
                 self.engine.dial(socket, *fingerprint.as_bytes())
             }
             Dial::Offer => self.engine.offer(),

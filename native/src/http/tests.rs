@@ -4,7 +4,8 @@ use peergraph_core::id::Fingerprint;
 use peergraph_core::io::LinkId;
 use peergraph_core::io::LookupFault;
 use peergraph_core::limits::FRAME_BYTES_MAX;
-use peergraph_core::node_url::NodeUrl;
+use peergraph_core::node_url::{LookUp, NodeUrl};
+use peergraph_core::place::Places;
 use std::fs;
 use std::sync::RwLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -84,8 +85,8 @@ impl Bench {
 
     /// Dials our own door; the dialled link is 1, the accepted one 2.
     async fn dial(&mut self) -> (Socket, Socket) {
-        let url = format!("ws://{}/link", self.address);
-        let ours = websocket::dial(LinkId(1), &url, self.sender.clone());
+        let url = format!("ws://{}/link", self.address).parse().expect("a URL");
+        let ours = websocket::dial(LinkId(1), url, Places::ALL, self.sender.clone());
         let (mut theirs, mut up) = (None, false);
         while theirs.is_none() || !up {
             match self.report().await {
@@ -260,8 +261,8 @@ async fn description_is_understood_by_our_own_lookup() {
     assert_eq!(json["version"], 1);
     assert_eq!(json["peer"], PeerId::from_bytes([1; 32]).to_string());
     let url: NodeUrl = format!("http://{}", bench.address).parse().expect("a URL");
-    let description = url.description().expect("a web URL");
-    let described = crate::lookup::fetch(&description).await.expect("found");
+    let look_up = LookUp { url: url.description().expect("a web URL"), places: Places::ALL };
+    let described = crate::lookup::fetch(&look_up).await.expect("found");
     let addresses = url.addresses(&described).expect("usable");
     let fingerprint = Fingerprint::from_bytes([2; 32]);
     assert_eq!(
@@ -281,8 +282,11 @@ async fn lookup_of_something_else_says_so() {
     drop(listener);
     let look_up = async |text: String| {
         let url: NodeUrl = text.parse().expect("a URL");
-        let description = url.description().expect("a web URL");
-        crate::lookup::fetch(&description).await.expect_err("not a node").fault
+        let url = url.description().expect("a web URL");
+        crate::lookup::fetch(&LookUp { url, places: Places::ALL })
+            .await
+            .expect_err("not a node")
+            .fault
     };
     assert_eq!(look_up(format!("http://{closed}")).await, LookupFault::Unreachable);
     assert_eq!(look_up(format!("http://{}/no", bench.address)).await, LookupFault::Status(404));

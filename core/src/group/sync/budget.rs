@@ -28,7 +28,7 @@ impl Budgets {
     /// How long a peer has to wait, who may have two copies of records of so many units.
     pub(super) fn wait(&mut self, now: Time, peer: PeerId, records: u64) -> Option<Duration> {
         let most = records.saturating_mul(2).saturating_add(SYNC_WORK_SPARE);
-        let over = self.0.over(now, peer, most);
+        let over = self.0.over(now, &peer, most);
         let wait = Duration::from_millis(over.saturating_mul(1_000) / SYNC_WORK_PER_SECOND + 1);
         (over > 0).then_some(wait)
     }

@@ -55,8 +55,8 @@ impl Bench {
     fn pump(&mut self) {
         while let Some(step) = self.dialer.next(self.now, &[]) {
             match step {
-                Step::LookUp(url) => self.looked_up.push(url),
-                Step::Dial(address) => {
+                Step::LookUp(look_up) => self.looked_up.push(look_up.url),
+                Step::Dial(address, _) => {
                     self.links += 1;
                     let link = LinkId(self.links);
                     self.dialer.dialled(self.now, &address, link);
@@ -219,7 +219,7 @@ fn what_members_tell_crowds_out_nothing() {
 #[test]
 fn members_cannot_have_us_knock_in_our_own_network() {
     let near: Address = "ws://192.168.1.1/link".parse().expect("an address");
-    let here: Address = "ws://localhost:631/".parse().expect("an address");
+    let here: Address = "ws://localhost:631/link".parse().expect("an address");
     let far: Address = "wss://node.example/link".parse().expect("an address");
     let given = vec![near.clone(), here.clone(), far.clone()];
     let mut bench = Bench::new();
@@ -244,8 +244,9 @@ fn addresses_that_failed_come_last() {
     let mut bench = Bench::new();
     bench.wish(Want::Patrol(group(1)), Source::Remembered, vec![rtc(1)]);
     bench.fail(LinkId(1));
-    bench.wish(Want::Any(group(1)), Source::Remembered, vec![rtc(1), rtc(2), rtc(3)]);
     bench.run_to(1_000);
+    bench.wish(Want::Any(group(1)), Source::Remembered, vec![rtc(1), rtc(2), rtc(3)]);
+    bench.run_to(2_000);
     let order: Vec<Address> = bench.dialled[1..].iter().map(|it| it.1.clone()).collect();
     assert_eq!(order, [rtc(2), rtc(3), rtc(1)]);
 }
@@ -370,12 +371,114 @@ fn node_that_waits_has_its_next_try_when_a_join_goes_on() {
     let description = url.description().expect("a web URL");
     bench.dialer.name(bench.now, url, By::Group).expect("room");
     bench.pump();
-    for tries in 1..=10 {
-        assert_eq!(bench.looked_up.len(), tries);
+    for second in 0..60 {
+        bench.run_to(second * 1_000);
         bench.dialer.looked_up(bench.now, &description, Err(LookupFault::Unreachable));
         bench.dialer.again(bench.now);
         bench.pump();
     }
+    // Whoever comes back is found within five seconds; nobody is asked each time that somebody looks.
+    assert!((12..=20).contains(&bench.looked_up.len()), "{} in a minute", bench.looked_up.len());
+}
+
+#[test]
+fn members_cannot_turn_us_against_a_machine() {
+    let mut bench = Bench::new();
+    let fingerprint = Fingerprint::from_bytes([1; 32]);
+    for n in 0..600_u16 {
+        let socket = std::net::SocketAddr::from(([192, 0, 2, 1], n + 1));
+        let want = Want::Member(group(1), NodeId(u64::from(n)));
+        bench.wish(want, Source::Told, vec![Address::Rtc { socket, fingerprint }]);
+        bench.run_to(u64::from(n) * 100);
+        for link in bench.dialer.attempts.keys().copied().collect::<Vec<_>>() {
+            bench.fail(link);
+        }
+    }
+    let dialled = bench.dialled.len();
+    assert!((60..=100).contains(&dialled), "{dialled} dials of one machine in a minute");
+    bench.wish(Want::Member(group(1), NODE), Source::Told, vec![rtc(2)]);
+    assert_eq!(bench.dialled.len(), dialled + 1, "others are dialled as before");
+}
+
+#[test]
+fn address_that_fails_rests_ever_longer() {
+    let mut bench = Bench::new();
+    for second in 0..60 {
+        bench.run_to(second * 1_000);
+        bench.wish(Want::Any(group(1)), Source::Invited, vec![rtc(1)]);
+        bench.wish(Want::Any(group(2)), Source::Told, vec![rtc(2)]);
+        for link in bench.dialer.attempts.keys().copied().collect::<Vec<_>>() {
+            bench.fail(link);
+        }
+    }
+    let dials = |address| bench.dialled.iter().filter(|it| it.1 == address).count();
+    assert!((28..=32).contains(&dials(rtc(1))), "{} for who waits", dials(rtc(1)));
+    assert!((8..=12).contains(&dials(rtc(2))), "{}", dials(rtc(2)));
+}
+
+#[test]
+fn what_an_invitation_may_name_is_not_what_members_may() {
+    let mut bench = Bench::new();
+    let here: Address = "ws://127.0.0.1:631/link".parse().expect("an address");
+    let near = Address::Rtc {
+        socket: "127.0.0.1:53".parse().expect("a socket"),
+        fingerprint: Fingerprint::from_bytes([1; 32]),
+    };
+    // One race, of both sources.
+    bench.wish(Want::Any(group(1)), Source::Invited, vec![rtc(1)]);
+    bench.wish(Want::Any(group(1)), Source::Told, vec![here.clone(), near.clone()]);
+    bench.run_to(3_000);
+    assert_eq!(bench.dialled.len(), 1);
+    bench.wish(Want::Any(group(1)), Source::Invited, vec![here, near]);
+    bench.run_to(6_000);
+    assert_eq!(bench.dialled.len(), 3);
+}
+
+#[test]
+fn invitations_make_us_forget_no_node_of_the_application() {
+    let mut bench = Bench::new();
+    bench.dialer.name(bench.now, rtc(1).into(), By::Application).expect("room");
+    for n in 0..200_u8 {
+        bench.dialer.name(bench.now, rtc(n).into(), By::Group).expect("room");
+    }
+    assert!(
+        bench
+            .dialer
+            .states()
+            .any(|(url, by, _)| { *url == NodeUrl::from(rtc(1)) && by == By::Application })
+    );
+    for n in 0..200_u8 {
+        let named = bench.dialer.name(bench.now, rtc(n).into(), By::Application);
+        named.expect("those of invitations make room, then the oldest");
+    }
+    assert_eq!(bench.dialer.name(bench.now, rtc(255).into(), By::Group), Err(TooMany));
+}
+
+#[test]
+fn node_of_an_invitation_chooses_no_request_here() {
+    let mut bench = Bench::new();
+    for url in ["http://127.0.0.1:631/jobs/cancel", "http://router/reboot/", "http://[::1]/x"] {
+        bench.dialer.name(bench.now, url.parse().expect(url), By::Group).expect("room");
+    }
+    bench.run_to(10_000);
+    assert_eq!((bench.looked_up.len(), bench.dialled.len()), (0, 0));
+    let forbidden = NodeState::Failed { fault: LookupFault::Forbidden.into() };
+    assert!(bench.dialer.states().all(|(_, _, state)| *state == forbidden));
+    // At the root nobody chooses anything, and a description names no other place of ours.
+    bench
+        .dialer
+        .name(bench.now, "http://127.0.0.1:1/".parse().expect("a URL"), By::Group)
+        .expect("room");
+    bench.pump();
+    let asked = "http://127.0.0.1:1/.well-known/peergraph";
+    assert_eq!(bench.looked_up, [asked]);
+    let found =
+        ["ws://127.0.0.1:631/jobs/link", "ws://router/reboot/link", "ws://127.0.0.1:1/link"];
+    let found = found.map(str::to_owned).to_vec();
+    bench.dialer.looked_up(bench.now, asked, Ok(found));
+    bench.run_to(13_000);
+    let dialled: Vec<String> = bench.dialled.iter().map(|it| it.1.to_string()).collect();
+    assert_eq!(dialled, ["ws://127.0.0.1:1/link"]);
 }
 
 #[test]
