@@ -143,8 +143,8 @@ pub(crate) struct Group {
     last_published: (WallTime, u64),
     last_version: u64,
 
-    /// Links over which a newcomer is being told what its invitation is about.
-    showing: BTreeSet<LinkId>,
+    /// Links over which a newcomer is being told what its invitation is about, with whether that was taken back.
+    showing: BTreeMap<LinkId, bool>,
 
     // graph
     slots: BTreeMap<LinkId, graph::Slot>,
@@ -417,7 +417,7 @@ impl Group {
             own_contact: None,
             last_published: (WallTime(0), 0),
             last_version: 0,
-            showing: BTreeSet::new(),
+            showing: BTreeMap::new(),
             slots: BTreeMap::new(),
             attempts: BTreeMap::new(),
             trace: Trace::default(),

@@ -100,6 +100,61 @@ pub enum InvitationKind {
     },
 }
 
+/// Whether newcomers can use an invitation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum InvitationState {
+    /// They can, as far as is known.
+    Usable,
+    /// As many have joined by it as may.
+    UsedUp,
+    /// Its time is over.
+    Expired,
+    /// It was taken back.
+    Withdrawn,
+    /// Its time has not begun: or a clock is wrong.
+    NotYetValid,
+    /// Whoever was asked does not know it.
+    Unknown,
+}
+
+impl InvitationState {
+    /// The state of an invitation that is good for so many uses until `expires`.
+    pub(crate) fn of(uses: Option<u32>, used: u32, expires: WallTime, now: WallTime) -> Self {
+        match uses {
+            _ if expires < now => Self::Expired,
+            Some(uses) if used >= uses => Self::UsedUp,
+            Some(_) | None => Self::Usable,
+        }
+    }
+
+    /// A short stable word for programs, the same in every host.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Usable => "usable",
+            Self::UsedUp => "used-up",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for InvitationState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Usable => "usable",
+            Self::UsedUp => "used up",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::NotYetValid => "not yet valid, or a clock is wrong",
+            Self::Unknown => "not known there",
+        })
+    }
+}
+
 /// What an invitation says by itself, without secrets. Nothing of a short one is verified: the group is asked for the rest,
 /// see [`Preview`](crate::io::Preview).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,6 +237,23 @@ impl Invitation {
         }
         let ended = |end: WallTime| end.after(CERTIFICATE_CLOCK_SKEW) < now;
         if self.expires.is_some_and(ended) { Err(Error::InvitationExpired) } else { Ok(()) }
+    }
+
+    /// Whether newcomers can use this, as far as it says itself. Unlike [`check`](Self::check), which leaves some time for
+    /// clocks that are wrong, this calls it expired when it is.
+    pub fn state(&self, now: WallTime) -> InvitationState {
+        let leaf = match &self.kind {
+            InvitationKind::Bound { chain, .. } => chain.last(),
+            InvitationKind::Bearer { .. } | InvitationKind::Password { .. } => None,
+        };
+        let begin =
+            leaf.map_or(WallTime(0), |leaf| leaf.not_before().before(CERTIFICATE_CLOCK_SKEW));
+        let end = self.expires.or(leaf.map(Certificate::not_after));
+        match end {
+            _ if now < begin => InvitationState::NotYetValid,
+            Some(end) if end < now => InvitationState::Expired,
+            Some(_) | None => InvitationState::Usable,
+        }
     }
 
     /// The verified membership of a bound invitation; [`CertError::Kind`] for others.

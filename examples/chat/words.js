@@ -103,9 +103,10 @@ export function canWords({ reachable, state }) {
 }
 
 /** An open invitation in one line. */
-export function invitationWords({ role, uses, used, expires, inviter }, now) {
+export function invitationWords({ role, uses, used, expires, inviter, state }, now) {
   const who = inviter.me ? "yours" : `by ${inviter.name || "another member"}`;
-  return `${used} of ${uses} used, ends ${untilWords(expires, now)}, ${who}${role === "member" ? "" : `, ${roleMark(role)}`}`;
+  const ended = { "used-up": "used up, ", expired: "expired, " }[state] ?? "";
+  return `${ended}${used} of ${uses} used, ends ${untilWords(expires, now)}, ${who}${role === "member" ? "" : `, ${roleMark(role)}`}`;
 }
 
 /**

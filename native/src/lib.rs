@@ -72,7 +72,7 @@ pub use peergraph_core::cert::{Certificate, Role};
 pub use peergraph_core::error::Error;
 pub use peergraph_core::id::{CertificateId, GroupId, PeerId, RecordId};
 pub use peergraph_core::identity::{Identity, read_public_document};
-pub use peergraph_core::invitation::Invitation;
+pub use peergraph_core::invitation::{Invitation, InvitationState};
 pub use peergraph_core::io::{
     Event, Filter, GroupInfo, InvitationInfo, LinkFault, LinkInfo, LookupFault, MemberInfo,
     NodeFault, NodeInfo, NodeState, OpenPreview, Outcome, Place, PlaceSource, Preview, Tried,

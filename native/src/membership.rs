@@ -147,7 +147,7 @@ impl Group {
         Ok(invitation)
     }
 
-    /// The invitations that are open, by their records.
+    /// The invitations that were not withdrawn, by their records, each with its state.
     ///
     /// # Errors
     /// [`CommandError`].

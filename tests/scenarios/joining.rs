@@ -434,10 +434,15 @@ fn preview_tells_what_the_group_is_and_spends_no_use() {
         world.await_synced(bob);
         let preview = world.preview(ada, invitation.clone()).expect("it is her group");
         assert_eq!(preview.open.and_then(|open| open.left()), Some(0));
-        // Somebody else is told that it is used up before trying.
+        // Somebody else is told that it is used up before trying, and its maker that nobody comes by it any more.
         let cleo = world.native("cleo");
         let preview = world.preview(cleo, invitation).expect("Ada is there");
+        assert_eq!(preview.state.word(), "used-up");
         assert_eq!(preview.open.and_then(|open| open.left()), Some(0));
+        let Ok(Reply::Invitations(listed)) = world.ask(ada, Command::Invitations { group }) else {
+            panic!("they are listed")
+        };
+        assert_eq!(listed.iter().map(|it| it.state.word()).collect::<Vec<_>>(), ["used-up"]);
     });
 }
 
@@ -498,6 +503,7 @@ fn preview_of_a_withdrawn_invitation_says_that_it_is_not_open() {
         let bob = world.native("bob");
         let preview = world.preview(bob, invitation).expect("Ada is there");
         assert_eq!((preview.name.as_str(), preview.open), ("talk", None));
+        assert_eq!(preview.state.word(), "withdrawn");
     });
 }
 

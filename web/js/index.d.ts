@@ -579,7 +579,7 @@ export class Group<T = Payloads> extends EventTarget {
    * Resolves once it is durable in this browser; it names the nodes that this group uses.
    */
   invite(options?: InviteOptions): Promise<Invitation>;
-  /** The invitations that are open: ours, and those of others. */
+  /** The invitations that were not withdrawn, ours and those of others: see `state`. */
   invitations(options?: Waits): Promise<OpenInvitation[]>;
   /** Closes an invitation: nobody joins by it any more. Ours, or as administrator anybody's. */
   withdraw(invitation: string | { readonly id: string }, options?: Waits): Promise<void>;
@@ -757,6 +757,8 @@ export interface OpenInvitation {
   readonly uses: number;
   readonly used: number;
   readonly expires: Date;
+  /** Whether newcomers can use it, as far as this device knows. */
+  readonly state: InvitationState;
   withdraw(options?: Waits): Promise<void>;
 }
 
@@ -812,7 +814,12 @@ export interface InvitationPreview {
     readonly left: number | null;
     readonly expires: Date;
   } | null;
+  /** Whether it can be used, as that member says and by the clock of this device; `"unknown"`: that member does not know it. */
+  readonly state: InvitationState;
 }
+
+/** Whether newcomers can use an invitation. `"not-yet-valid"`: its time has not begun, or a clock is wrong. */
+export type InvitationState = "usable" | "used-up" | "expired" | "withdrawn" | "not-yet-valid" | "unknown";
 
 /**
  * What an invitation says: a link, its text, or anything that holds one, such as a whole mail. Needs no {@link Peer}, and

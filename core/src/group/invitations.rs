@@ -23,7 +23,7 @@ use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
 use crate::id::{PeerId, PeerPrefix, RecordId};
 use crate::identity::{Domain, PublicKey};
-use crate::invitation::{self, BearerSecret, Invitation, InvitationKind};
+use crate::invitation::{self, BearerSecret, Invitation, InvitationKind, InvitationState};
 use crate::io::{Event, InvitationInfo, Invite, LinkId, Outcome, RequestId};
 use crate::limits;
 use crate::link::Links;
@@ -181,15 +181,19 @@ impl Group {
         }
     }
 
-    /// The invitations that are open.
-    pub(crate) fn invitation_infos(&self) -> Vec<InvitationInfo> {
-        let info = |(&id, open): (&RecordId, &OpenInvitation)| InvitationInfo {
-            id,
-            inviter: open.inviter,
-            grant: open.grant.clone(),
-            uses: open.uses,
-            used: self.times_used(id),
-            expires: open.expires,
+    /// The invitations that were not taken back, and of what ended those that are not forgotten yet.
+    pub(crate) fn invitation_infos(&self, now: WallTime) -> Vec<InvitationInfo> {
+        let info = |(&id, open): (&RecordId, &OpenInvitation)| {
+            let used = self.times_used(id);
+            InvitationInfo {
+                id,
+                inviter: open.inviter,
+                grant: open.grant.clone(),
+                uses: open.uses,
+                used,
+                expires: open.expires,
+                state: InvitationState::of(Some(open.uses), used, open.expires, now),
+            }
         };
         self.invitations.iter().map(info).collect()
     }
@@ -403,7 +407,7 @@ impl Group {
     }
 
     /// Who made the invitation of this key, if it was withdrawn. What is left of it is its id, which bears a mark of the key.
-    fn withdrawn_with(&self, key: &PublicKey) -> Option<PeerId> {
+    pub(super) fn withdrawn_with(&self, key: &PublicKey) -> Option<PeerId> {
         let is_its = |meta: &&Meta| is_withdrawal(meta) && is_marked(meta.id, key);
         self.index(Class::Membership).iter().find(is_its).map(Meta::creator)
     }

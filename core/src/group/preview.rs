@@ -20,7 +20,7 @@ use crate::cert::{self, Certificate, VerifiedChain};
 use crate::error::{BadRecord, Error, Misbehaved};
 use crate::id::{PeerId, PeerPrefix, RecordId};
 use crate::identity::PublicKey;
-use crate::invitation::{Invitation, InvitationKind};
+use crate::invitation::{Invitation, InvitationKind, InvitationState};
 use crate::io::{LinkId, OpenPreview, Output, Preview, Reply, RequestId, StoreTask};
 use crate::link::Links;
 use crate::node::Ctx;
@@ -88,7 +88,8 @@ impl What {
 /// [`Error::InvitationInvalid`] if its certificates do not hold.
 pub(crate) fn preview_of_bound(ctx: &Ctx<'_>, invitation: &Invitation) -> Result<Preview, Error> {
     let chain = invitation.verified(ctx.checks.verify).map_err(Error::InvitationInvalid)?;
-    Ok(preview_of(ctx, &chain, invitation.expires.unwrap_or(chain.not_after())))
+    let preview = preview_of(ctx, &chain, invitation.expires.unwrap_or(chain.not_after()));
+    Ok(Preview { state: invitation.state(ctx.now.wall), ..preview })
 }
 
 /// What a membership of ours is about.
@@ -107,6 +108,7 @@ fn preview_of(ctx: &Ctx<'_>, chain: &VerifiedChain, expires: WallTime) -> Previe
             used: 0,
             expires,
         }),
+        state: InvitationState::of(None, 0, expires, ctx.now.wall),
     }
 }
 
@@ -266,6 +268,14 @@ impl Group {
         ids.pop()
     }
 
+    /// Whether an invitation was taken back.
+    fn was_withdrawn(&self, name: Named) -> bool {
+        match name {
+            Named::Key(key) => self.withdrawn_with(&key).is_some(),
+            Named::Record(id) => self.withdrawn_by(id).is_some(),
+        }
+    }
+
     /// What one of our own groups knows of an invitation to it.
     ///
     /// # Errors
@@ -276,7 +286,9 @@ impl Group {
         invitation: &Invitation,
     ) -> Result<Preview, Error> {
         self.valid_chain(ctx)?;
-        let id = What::of(invitation).and_then(|it| self.record_of_invitation(it.name, it.inviter));
+        let what = What::of(invitation);
+        let id = what.and_then(|it| self.record_of_invitation(it.name, it.inviter));
+        let withdrawn = what.is_some_and(|it| self.was_withdrawn(it.name));
         let open = id.and_then(|id| Some((id, self.invitations.get(&id)?)));
         let open = open.map(|(id, open)| OpenPreview {
             inviter: open.inviter,
@@ -294,6 +306,7 @@ impl Group {
             name: self.name.clone(),
             policy: self.root().policy().clone(),
             told_by: ctx.identity.peer_id(),
+            state: state_of(open.as_ref(), withdrawn, ctx.now.wall),
             open,
         })
     }
@@ -312,11 +325,12 @@ impl Group {
             (None, Some(id)) => Named::Record(id),
             (None, None) => return Err(Misbehaved::BadMessage),
         };
-        if !self.showing.insert(link) {
+        if self.showing.contains_key(&link) {
             return Ok(());
         }
         let properties = RecordId::new(self.roll.owner().peer(), RecordType::PROPERTIES, 0);
         let id = self.record_of_invitation(name, inviter);
+        self.showing.insert(link, id.is_none() && self.was_withdrawn(name));
         let (mut records, mut missing) = (Vec::new(), Vec::new());
         for id in id.into_iter().chain([properties]) {
             let held = self.index(Class::Membership).get(&id);
@@ -345,7 +359,8 @@ impl Group {
         link: LinkId,
         records: Vec<Bytes>,
     ) {
-        let Some(chain) = self.chain.clone().filter(|_| self.showing.remove(&link)) else { return };
+        let Some(withdrawn) = self.showing.remove(&link) else { return };
+        let Some(chain) = self.chain.clone() else { return };
         let read = |bytes: &Bytes| Signed::decode(bytes.clone()).ok();
         let is_invitation = |signed: &Signed| {
             signed.record().kind.as_str() == RecordType::INVITATION && !signed.record().deleted
@@ -359,6 +374,7 @@ impl Group {
             signer: signer.map(|chain| cert::encode_chain(chain.certificates())),
             records: records.iter().map(|bytes| ByteVec::from(bytes.to_vec())).collect(),
             used: open.map_or(0, |id| self.times_used(id)),
+            withdrawn: withdrawn.then_some(true),
         };
         self.send(ctx, links, link, kind::SHOWN, &shown);
     }
@@ -389,7 +405,9 @@ impl Group {
         }
         // Whether it covers this moment is not asked: our clock may be wrong, and nothing depends on it.
         let teller = self.verify_membership(ctx, links, link, &shown.chain)?;
-        let preview = self.read_shown(ctx.checks, &shown, &teller, what)?;
+        let mut preview = self.read_shown(ctx.checks, &shown, &teller, what)?;
+        let withdrawn = shown.withdrawn.unwrap_or_default();
+        preview.state = state_of(preview.open.as_ref(), withdrawn, ctx.now.wall);
         self.learn_root(ctx, teller.root())?;
         let Some(joining) = &mut self.joining else { return Ok(()) };
         joining.preview.shown = Some(preview.clone());
@@ -415,6 +433,7 @@ impl Group {
             policy: root.policy().clone(),
             told_by: teller.peer(),
             open: None,
+            state: InvitationState::Unknown,
         };
         for bytes in &shown.records {
             let signed =
@@ -490,6 +509,15 @@ impl Group {
             self.know_root(owner.map_err(|_| Misbehaved::Membership)?);
         }
         Ok(())
+    }
+}
+
+/// Whether an invitation can be used that a member tells of.
+fn state_of(open: Option<&OpenPreview>, withdrawn: bool, now: WallTime) -> InvitationState {
+    match open {
+        Some(open) => InvitationState::of(open.uses, open.used, open.expires, now),
+        None if withdrawn => InvitationState::Withdrawn,
+        None => InvitationState::Unknown,
     }
 }
 

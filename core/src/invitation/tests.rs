@@ -149,6 +149,10 @@ fn bound_invitation_is_for_its_invitee_and_its_time() {
     let eve = identity(3, "Eve");
     assert_eq!(check(&bound, &eve, NOW), Err(Error::InvitationForAnother));
     assert_eq!(check(&bound, &bob, NOW.after(DAY * 8)), Err(Error::InvitationExpired));
+    let states = [NOW.before(DAY), NOW, NOW.after(DAY * 8)].map(|now| bound.state(now));
+    let expected =
+        [InvitationState::NotYetValid, InvitationState::Usable, InvitationState::Expired];
+    assert_eq!(states, expected);
     let early = check(&bound, &bob, NOW.before(DAY)).unwrap_err();
     assert!(matches!(early, Error::InvitationNotYetValid(from) if from <= NOW), "{early:?}");
     assert!(early.to_string().contains("clock"), "{early}");

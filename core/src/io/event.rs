@@ -3,6 +3,7 @@ use super::{LinkId, LookupFault, StoreFault};
 use crate::address::Address;
 use crate::error::{Error, Misbehaved};
 use crate::id::{CertificateId, GroupId, NodeId, PeerId, RecordId};
+use crate::invitation::InvitationState;
 use crate::node_url::{BadDescription, NodeUrl};
 use crate::policy::{Grant, Policy};
 use crate::provider::Verdict;
@@ -381,7 +382,7 @@ pub struct LinkInfo {
     pub utility: u32,
 }
 
-/// An invitation that is open.
+/// An invitation that was not taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InvitationInfo {
@@ -397,4 +398,6 @@ pub struct InvitationInfo {
     pub used: u32,
     /// When it ends.
     pub expires: WallTime,
+    /// Whether newcomers can use it, as far as this node knows.
+    pub state: InvitationState,
 }

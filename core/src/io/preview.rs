@@ -1,5 +1,6 @@
 //! What an invitation is about, as a member tells it.
 use crate::id::{GroupId, PeerId};
+use crate::invitation::InvitationState;
 use crate::policy::{Grant, Policy};
 use crate::time::WallTime;
 
@@ -19,8 +20,10 @@ pub struct Preview {
     /// The member who told it; the invitee's own node for a bound invitation, or a group that it is in.
     pub told_by: PeerId,
     /// The invitation. Nothing if the member knows of none that is open: it was withdrawn or has ended, or the member has
-    /// not heard of it yet.
+    /// not heard of it yet: see `state`.
     pub open: Option<OpenPreview>,
+    /// Whether it can be used, as that member says and by our clock.
+    pub state: InvitationState,
 }
 
 /// An invitation that is open.

@@ -78,7 +78,7 @@ impl Node {
             }
             Command::Invitations { group } => {
                 let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
-                Reply::Invitations(group.invitation_infos())
+                Reply::Invitations(group.invitation_infos(self.now.wall))
             }
             Command::Withdraw { group, invitation } => {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;

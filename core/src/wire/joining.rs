@@ -111,6 +111,9 @@ pub(crate) struct Shown {
     /// How often it was used.
     #[n(3)]
     pub(crate) used: u32,
+    /// Whether it was taken back.
+    #[n(4)]
+    pub(crate) withdrawn: Option<bool>,
 }
 
 /// Begins to prove a password. See `password.rs`.

@@ -61,7 +61,7 @@ pub(crate) enum GroupCommand {
     },
     /// Print a link that lets others join; whoever sees it can use it, so send it with care
     Invite(InviteArguments),
-    /// List the invitations that are open
+    /// List the invitations that were not withdrawn, with whether they can still be used
     Invitations {
         /// Id, beginning of the id, or name
         group: String,

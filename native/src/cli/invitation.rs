@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use peergraph::peergraph_core::identity::verify;
 use peergraph::peergraph_core::invitation::InvitationKind;
 use peergraph::{
-    Certificate, Grant, Invitation, InvitationInfo, InviteOptions, OpenPreview, PeerId, Preview,
-    WallTime,
+    Certificate, Grant, Invitation, InvitationInfo, InvitationState, InviteOptions, OpenPreview,
+    PeerId, Preview, WallTime,
 };
 use serde_json::json;
 
@@ -151,10 +151,15 @@ pub(super) async fn run(global: &Global, command: InvitationCommand) -> Result<(
         let mut shown = shown_json(&invitation);
         if let Some(Ok(preview)) = &preview {
             shown["preview"] = preview_json(preview);
+            shown["usable"] =
+                json!(shown["usable"] == true && preview.state == InvitationState::Usable);
         }
         output::line(shown)?;
-    } else if let Some(Ok(preview)) = &preview {
-        output::fields(&preview_fields(preview))?;
+    } else {
+        let told = preview.as_ref().and_then(|preview| preview.as_ref().ok());
+        let mut fields = told.map(preview_fields).unwrap_or_default();
+        fields.push(("Usable", usable(&invitation, told)));
+        output::fields(&fields)?;
     }
     preview.transpose().map(drop)
 }
@@ -196,7 +201,7 @@ fn now() -> WallTime {
 
 fn shown_json(invitation: &Invitation) -> serde_json::Value {
     let summary = invitation.summary();
-    let fault = fault(invitation);
+    let (fault, state) = (fault(invitation), invitation.state(now()));
     let texts = |texts: Vec<String>| json!(texts);
     json!({
         "kind": match &invitation.kind {
@@ -215,7 +220,8 @@ fn shown_json(invitation: &Invitation) -> serde_json::Value {
         "nodes": texts(summary.nodes.iter().map(ToString::to_string).collect()),
         "addresses": texts(summary.addresses.iter().map(ToString::to_string).collect()),
         "policy": invitation.policy().map(policy::policy_json),
-        "usable": fault.is_none(),
+        "usable": fault.is_none() && state == InvitationState::Usable,
+        "state": state.word(),
         "fault": fault,
     })
 }
@@ -254,10 +260,26 @@ fn shown_fields(invitation: &Invitation) -> Vec<(&'static str, String)> {
     let addresses = summary.addresses.iter();
     fields.extend(addresses.map(|address| ("Address", output::plain(&address.to_string()))));
     fields.extend(invitation.policy().map(policy::policy_fields).into_iter().flatten());
-    let fault = fault(invitation)
-        .unwrap_or_else(|| "yes, as far as one can tell without the group".to_owned());
-    fields.push(("Usable", fault));
     fields
+}
+
+/// Whether an invitation can be used: as it says itself, and as a member says who was asked.
+fn usable(invitation: &Invitation, preview: Option<&Preview>) -> String {
+    if let Some(fault) = fault(invitation) {
+        return format!("no: {fault}");
+    }
+    let state = match (invitation.state(now()), preview) {
+        (InvitationState::Usable, Some(preview)) => preview.state,
+        (InvitationState::Usable, None) => {
+            return "yes, as far as one can tell without the group: add --preview".to_owned();
+        }
+        (state, _) => state,
+    };
+    match state {
+        InvitationState::Usable => "yes".to_owned(),
+        InvitationState::Unknown => "that member does not know it".to_owned(),
+        state => format!("no: {state}"),
+    }
 }
 
 fn preview_json(preview: &Preview) -> serde_json::Value {
@@ -266,6 +288,7 @@ fn preview_json(preview: &Preview) -> serde_json::Value {
         "name": preview.name,
         "policy": policy::policy_json(&preview.policy),
         "told_by": preview.told_by.to_string(),
+        "state": preview.state.word(),
         "open": open.is_some(),
         "inviter": open.map(|open| json!({ "peer": open.inviter.to_string(), "name": open.inviter_name })),
         "role": open.map(|open| open.grant.role.to_string()),
@@ -282,7 +305,7 @@ fn preview_fields(preview: &Preview) -> Vec<(&'static str, String)> {
         ("Group", output::plain(&preview.name)),
     ];
     match &preview.open {
-        None => fields.push(("Invitation", "not open, or not heard of there".to_owned())),
+        None => fields.push(("Invitation", preview.state.to_string())),
         Some(open) => {
             let left = match (open.left(), open.uses) {
                 (Some(left), Some(uses)) => format!("{left} of {uses}"),
@@ -325,13 +348,14 @@ fn invitation_json(invitation: &InvitationInfo) -> serde_json::Value {
         "uses": invitation.uses,
         "used": invitation.used,
         "expires": invitation.expires.0,
+        "state": invitation.state.word(),
     })
 }
 
 fn invitation_text(invitation: &InvitationInfo, inviter: &str) -> String {
-    let InvitationInfo { id, grant, uses, used, expires, .. } = invitation;
-    let role = output::grant_text(grant);
-    format!("{id}  {role}, {used} of {uses} used, until {}, by {inviter}", output::time(*expires))
+    let InvitationInfo { id, grant, uses, used, expires, state, .. } = invitation;
+    let (role, until) = (output::grant_text(grant), output::time(*expires));
+    format!("{id}  {role}, {state}, {used} of {uses} used, until {until}, by {inviter}")
 }
 
 pub(super) async fn withdraw(global: &Global, group: &str, wanted: &str) -> Result<()> {

@@ -128,6 +128,14 @@ fn invitations_are_shown_before_joining_listed_and_withdrawn() {
     assert_eq!(open["id"], made["id"]);
     assert_eq!(open["app_roles"], serde_json::json!(["cook", "editor"]));
     assert_eq!((&open["uses"], &open["used"]), (&3.into(), &0.into()));
+    assert_eq!(open["state"], "usable");
+    let short = one(&run(data, &["--json", "group", "invite", "Trip", "--expires", "1s"]));
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let link = short["link"].as_str().expect("text");
+    let ended = one(&run(nobody.path(), &["--json", "invitation", "show", link]));
+    assert_eq!((&ended["usable"], &ended["state"]), (&false.into(), &"expired".into()));
+    let fields = ok(&run(nobody.path(), &["invitation", "show", link]));
+    assert!(fields.contains("no: expired"), "{fields}");
     fails(&run(data, &["group", "withdraw", "Trip", "777"]), 1, &["777", "group invitations"]);
     let id = open["id"].as_str().expect("text");
     ok(&run(data, &["group", "withdraw", "Trip", &id[..20]]));

@@ -141,6 +141,7 @@ pub(crate) fn preview(preview: Preview) -> JsValue {
         policy: PolicyJs,
         told_by: String,
         open: Option<OpenJs>,
+        state: &'static str,
     }
     #[derive(Serialize)]
     struct OpenJs {
@@ -165,6 +166,7 @@ pub(crate) fn preview(preview: Preview) -> JsValue {
         policy: (&preview.policy).into(),
         told_by: preview.told_by.to_string(),
         open,
+        state: preview.state.word(),
     })
 }
 
@@ -275,6 +277,7 @@ pub(crate) struct OpenInvitationJs {
     uses: u32,
     used: u32,
     expires: f64,
+    state: &'static str,
 }
 
 impl From<InvitationInfo> for OpenInvitationJs {
@@ -287,6 +290,7 @@ impl From<InvitationInfo> for OpenInvitationJs {
             uses: info.uses,
             used: info.used,
             expires: ms(info.expires),
+            state: info.state.word(),
         }
     }
 }

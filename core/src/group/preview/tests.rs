@@ -101,6 +101,7 @@ impl Story {
             signer: Some(cert::encode_chain(self.ada_chain.certificates())),
             records: records.iter().map(|signed| signed.bytes().to_vec().into()).collect(),
             used: 2,
+            withdrawn: None,
         }
     }
 
