@@ -1,6 +1,6 @@
 // A group, as applications see it.
 import {
-  PeergraphError, badArgument, errorOf, checkSignal, closedError, optionsOf, triedOf, waitFor,
+  PeergraphError, badArgument, checkSignal, closedError, errorOf, optionsOf, triedOf, waitFor,
 } from "./errors.js";
 import { decodePolicy, encodeGrant, encodeRevocation, peerOf } from "./membership.js";
 import {
