@@ -24,10 +24,10 @@
 //! * **signalled**: offer and answer travel by other means, as the JSON that browsers use
 //!   (`signal.rs`). Our candidates are inside our descriptions.
 //!
-//! Links are told apart by remote address. So there is **one link per pair of local socket and
-//! remote address**: a second one is refused while the first was heard in the last 4 seconds, and
-//! takes the address over otherwise. When two nodes dial each other at once, the dial of the lower
-//! fingerprint stays.
+//! Links are told apart by remote address. So there is **one open link per pair of local socket and
+//! remote address** (`place.rs`): another one replaces it once it is open itself, which takes the
+//! program at that address. We do not dial an address that was heard in the last 4 seconds. When
+//! two nodes dial each other at once, one of the two links stays.
 //!
 //! Everything is bounded: links by [`Config::links_max`], those of strangers that are not open by
 //! [`Config::half_open`], messages in a turn, bytes to send by [`OUTSTANDING_BYTES_MAX`], bytes
@@ -38,6 +38,7 @@ mod certificate;
 mod demux;
 mod link;
 mod local;
+mod place;
 mod signal;
 mod socket;
 mod stun;
@@ -62,6 +63,7 @@ pub use self::signal::{SIGNAL_BYTES_MAX, SignalError};
 use self::budget::Budget;
 use self::certificate::crypto;
 use self::link::{Credentials, Link, Origin};
+use self::place::{Pair, Place};
 use self::signal::{Description, PASSWORD_CHARS, Signal};
 use self::socket::{Inbox, Port};
 
@@ -206,7 +208,7 @@ pub struct Stats {
     pub unknown: u64,
     /// Requests with a wrong or without integrity.
     pub forged: u64,
-    /// Strangers ignored: caps, budget, or an address that is in use.
+    /// Requests ignored: caps, budget, or an address that another link has.
     pub refused: u64,
     /// Receive calls that the system failed.
     pub failures: u64,
@@ -222,9 +224,8 @@ pub struct Engine {
     links: BTreeMap<RtcId, Box<Link>>,
     next: u64,
     /// Looked up for each datagram, never iterated.
-    by_address: HashMap<(usize, SocketAddr), RtcId>,
+    places: HashMap<Pair, Place>,
     by_ufrag: BTreeMap<String, RtcId>,
-    pinned: BTreeMap<RtcId, [u8; 32]>,
     timers: BTreeSet<(Instant, RtcId)>,
     dirty: VecDeque<RtcId>,
     half_open: Crowd<Source, RtcId>,
@@ -256,9 +257,8 @@ impl Engine {
             inbox: Inbox::new(),
             links: BTreeMap::new(),
             next: 1,
-            by_address: HashMap::new(),
+            places: HashMap::new(),
             by_ufrag: BTreeMap::new(),
-            pinned: BTreeMap::new(),
             timers: BTreeSet::new(),
             dirty: VecDeque::new(),
             half_open: Crowd::new(config.half_open),
@@ -319,9 +319,8 @@ impl Engine {
         let route = |(index, port): (usize, &Port)| Some((index, port.route(to)?));
         let found = self.ports.iter().enumerate().find_map(route);
         let (port, local) = found.ok_or(DialError::NoRoute)?;
-        if let Some(other) = self.by_address.get(&(port, to)).and_then(|id| self.links.get(id))
-            && (other.is_heard(now) || (other.origin == Origin::Dialled && !other.open))
-        {
+        let owner = self.owner((port, to)).and_then(|id| self.links.get(&id));
+        if owner.is_some_and(|it| it.is_dialling() || (it.open && it.is_heard(now))) {
             return Err(DialError::Busy);
         }
         let credentials = credentials();
@@ -333,8 +332,7 @@ impl Engine {
             self.remove(id);
             return Err(DialError::Failed);
         }
-        self.pinned.insert(id, fingerprint);
-        self.claim(id, port, to);
+        self.enter(id, (port, to));
         Ok(id)
     }
 
@@ -455,26 +453,10 @@ impl Engine {
         Ok(id)
     }
 
-    /// Makes packets from this address the link's.
-    fn claim(&mut self, id: RtcId, port: usize, address: SocketAddr) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        if link.addresses.contains(&(port, address)) {
-            self.by_address.insert((port, address), id);
-        } else if link.addresses.len() < ADDRESSES_MAX {
-            link.addresses.push((port, address));
-            self.by_address.insert((port, address), id);
-        }
-    }
-
     fn remove(&mut self, id: RtcId) {
         let Some(link) = self.links.remove(&id) else { return };
         self.by_ufrag.remove(&link.credentials.ufrag);
-        self.pinned.remove(&id);
-        for address in &link.addresses {
-            if self.by_address.get(address) == Some(&id) {
-                self.by_address.remove(address);
-            }
-        }
+        self.leave(id, &link.addresses);
         if let Some(at) = link.wake {
             self.timers.remove(&(at, id));
         }

@@ -25,9 +25,10 @@ use rtc::sansio::Protocol;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use sha2::{Digest, Sha256};
 
+use super::place::Pair;
 use super::signal::{self, CANDIDATES_MAX, Description, SignalError};
-use super::stun;
-use super::{Certificate, MESSAGE_BYTES_MAX, OUTSTANDING_BYTES_MAX};
+use super::stun::{self, TransactionId};
+use super::{Certificate, MESSAGE_BYTES_MAX, OUTSTANDING_BYTES_MAX, RtcId};
 
 /// The label of the one channel.
 pub(super) const CHANNEL: &str = "peergraph";
@@ -50,7 +51,10 @@ const READS_AT_ONCE: usize = 64;
 /// Nominations kept for the stack, see [`Link::packet`]. Guess: one for each address of the other end. The oldest is
 /// dropped beyond.
 const NOMINATIONS_MAX: usize = 4;
-/// A packet's address is held for a link that was heard so lately: two keep-alives.
+/// Checks of one link that wait for answers. Guess: what goes to a few addresses within a slow
+/// network's round trip. The answer to an earlier one proves nothing.
+const ASKED_MAX: usize = 128;
+/// An address is not dialled again where a link was heard so lately: two keep-alives.
 const HEARD_LATELY: Duration = Duration::from_secs(4);
 
 /// How much earlier than it asks the stack's timers run during the handshake, at a DTLS server and
@@ -95,8 +99,14 @@ pub(super) struct Link {
     channel: Option<RTCDataChannelId>,
     pub(super) origin: Origin,
     pub(super) credentials: Credentials,
-    /// Remote addresses whose packets are for this link, each at one of our sockets.
-    pub(super) addresses: Vec<(usize, SocketAddr)>,
+    /// Pairs of addresses that this link uses.
+    pub(super) addresses: Vec<Pair>,
+    /// The other end's ICE name, once it is known.
+    theirs: String,
+    /// Checks that were not answered yet, the oldest first: where they went, and how they are named.
+    asked: VecDeque<(Pair, TransactionId)>,
+    /// The link that was begun next after this one had opened, if it has.
+    pub(super) opened_before: Option<RtcId>,
     /// When the timer queue will wake this link.
     pub(super) wake: Option<Instant>,
     pub(super) dirty: bool,
@@ -167,6 +177,9 @@ impl Link {
             origin,
             credentials,
             addresses: Vec::new(),
+            theirs: String::new(),
+            asked: VecDeque::new(),
+            opened_before: None,
             wake: None,
             dirty: false,
             paused: false,
@@ -205,6 +218,7 @@ impl Link {
         let description = description.map_err(|_| SignalError::Refused)?;
         self.guard(|link| link.connection.set_remote_description(now, description))
             .ok_or(SignalError::Refused)?;
+        self.theirs.clone_from(&answer.ufrag);
         self.take_early(answer.candidates.len(), now);
         Ok(())
     }
@@ -225,6 +239,7 @@ impl Link {
         });
         let local = answer.and_then(|()| self.connection.local_description());
         let sdp = local.ok_or(SignalError::Refused)?.sdp;
+        self.theirs.clone_from(&offer.ufrag);
         self.take_early(offer.candidates.len(), now);
         Ok(sdp)
     }
@@ -273,9 +288,36 @@ impl Link {
         }
     }
 
-    /// Says whether its remote addresses are its own: another link may not take them over.
+    /// Says whether something came lately that was for this link.
     pub(super) fn is_heard(&self, now: Instant) -> bool {
         self.heard.is_some_and(|at| now.saturating_duration_since(at) < HEARD_LATELY)
+    }
+
+    /// Says whether it is our dial, and not open.
+    pub(super) fn is_dialling(&self) -> bool {
+        self.origin == Origin::Dialled && !self.open
+    }
+
+    /// Of two links that both ends hold, and that came about in different ways, both prefer the
+    /// lower one: the direct one, which comes without others' help.
+    pub(super) fn rank(&self) -> (bool, &str, &str) {
+        let signalled = matches!(self.origin, Origin::Offerer | Origin::Answerer);
+        let (ours, theirs) = (&*self.credentials.ufrag, &*self.theirs);
+        (signalled, ours.min(theirs), ours.max(theirs))
+    }
+
+    /// Notes a check that goes out.
+    pub(super) fn asks(&mut self, pair: Pair, id: TransactionId) {
+        if self.asked.len() >= ASKED_MAX {
+            self.asked.pop_front();
+        }
+        self.asked.push_back((pair, id));
+    }
+
+    /// Says whether an answer from there is to a check of this link, which then is answered.
+    pub(super) fn has_asked(&mut self, pair: Pair, id: TransactionId) -> bool {
+        let found = self.asked.iter().position(|asked| *asked == (pair, id));
+        found.and_then(|at| self.asked.remove(at)).is_some()
     }
 
     /// Takes one packet.

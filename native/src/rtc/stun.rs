@@ -19,6 +19,20 @@ const BINDING_SUCCESS: [u8; 2] = [1, 1];
 const USERNAME: u16 = 6;
 const USE_CANDIDATE: u16 = 0x25;
 
+/// What names a request and its answer. Random, so whoever names it has seen it.
+pub(super) type TransactionId = [u8; 12];
+
+/// The name of a message of STUN; zeros for what is too short.
+pub(super) fn id(datagram: &[u8]) -> TransactionId {
+    let id = datagram.get(8..HEADER_BYTES).and_then(|id| id.try_into().ok());
+    id.unwrap_or_default()
+}
+
+/// Says whether a datagram is a binding request.
+pub(super) fn is_request(datagram: &[u8]) -> bool {
+    datagram.starts_with(&BINDING_REQUEST)
+}
+
 /// Says whether a datagram is meant for STUN, by its first byte (RFC 7983).
 pub(super) fn is_stun(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|byte| *byte < 4)

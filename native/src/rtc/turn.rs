@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::link::{Origin, Reads, Step};
 use super::socket::{self, Inbox, Port, Sent};
-use super::{BUFFERED_BYTES_LOW, Engine, Happened, RtcId, stun};
+use super::{BUFFERED_BYTES_LOW, Engine, Happened, RtcId};
 
 /// Most messages taken from all links in one turn. Ours: 8 MiB at full length.
 const READS_PER_TURN: usize = 512;
@@ -154,6 +154,7 @@ impl Engine {
                     }
                 }
                 let ours = self.fingerprint;
+                self.opened(id);
                 self.happened.push_back(Happened::Open { link: id, ours, theirs });
             }
         }
@@ -166,10 +167,8 @@ impl Engine {
             self.stats.dropped += 1;
             return true;
         };
-        // A node that we dial never asks, and any other end may answer before it asks: so where a
-        // request goes to, its answer comes from. A link that is heard there keeps the address.
-        if stun::is_stun(&packet.message) && !self.by_address.contains_key(&(index, to)) {
-            self.claim(id, index, to);
+        if !self.may_send(id, (index, to), &packet.message) {
+            return true;
         }
         if !self.ports[index].joins(local, to, packet.message.len()) && !self.flush(index) {
             return false;
