@@ -297,7 +297,7 @@ struct OpenInvitation {
     version: u64,
 }
 
-/// A record of ours that was published in this run.
+/// A record of ours: published in this run, or found in the store.
 struct Tracked {
     version: u64,
     held_by: BTreeSet<NodeId>,
@@ -305,6 +305,9 @@ struct Tracked {
 
 /// Records of ours whose status is followed. Guess. The oldest are forgotten.
 const TRACKED_MAX: usize = 1_024;
+/// Records of ours that are followed again after a restart. Guess: what people look back at. Each first sync with a
+/// neighbour tells of all of them at once, and an application may be some 1,000 events late.
+const STORED_TRACKED_MAX: usize = 256;
 /// Nodes present up to which everybody publishes presence. Guess: beyond, a group is an audience, and every further
 /// presence costs every node a record every few minutes.
 const PRESENCE_MAX_DEFAULT: u64 = 50;
@@ -581,6 +584,7 @@ impl Group {
     pub(crate) fn start(&mut self, ctx: &mut Ctx<'_>) {
         self.load_early(ctx);
         self.roll.settle();
+        self.track_stored(ctx.identity.peer_id());
         self.timers.set(Timer::Judge, ctx.now.mono);
         self.timers.set(Timer::Renew, ctx.now.mono);
         self.timers.set(Timer::Maintain, ctx.now.mono);

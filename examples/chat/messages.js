@@ -43,6 +43,12 @@ export function showMessages(group, { nameOf, signal, failed }) {
   const toEnd = () => { scroller.scrollTop = scroller.scrollHeight; };
   let stick = true;
 
+  /** How far a message got. One of before the page was opened may have got further than is known until somebody is met. */
+  const statusOf = (record) => {
+    const status = group.statusOf(record);
+    return status === "stored" && record.created.getTime() < performance.timeOrigin ? null : status;
+  };
+
   const draw = batched(() => {
     if (signal.aborted) return;
     const first = Math.max(0, all.length - drawnMax);
@@ -54,7 +60,7 @@ export function showMessages(group, { nameOf, signal, failed }) {
       if (newDay) rows.push(dayRow(at));
       const together = !newDay && previous.creator.id === record.creator.id && at - written(previous) < TOGETHER_MS;
       rows.push(messageRow(record, {
-        at, together, came: late.get(record.id), name: authorOf(record, nameOf), status: group.statusOf(record),
+        at, together, came: late.get(record.id), name: authorOf(record, nameOf), status: statusOf(record),
         whole: whole.has(record.id), showAll: () => { whole.add(record.id); draw(); },
       }));
       previous = record;
@@ -156,7 +162,7 @@ function authorOf({ creator }, nameOf) {
 /** One message. `came` is when it came, if that was long after it was written. */
 function messageRow(record, { at, together, came, name, status, whole, showAll }) {
   const { creator } = record;
-  const words = creator.me ? statusWords(status) : "";
+  const words = creator.me && status ? statusWords(status) : "";
   return {
     key: record.id,
     look: [record.version, together, name, words, came, whole].join(" "),

@@ -170,9 +170,46 @@ fn status_counts_nobody_whose_disk_is_full() {
     });
 }
 
+/// Goal: what others hold is told again after a restart. Method: ada publishes with bob there and without him, and starts
+/// anew; the first sync tells of the one record, and its gifts of the other.
+#[test]
+fn status_is_told_again_after_a_restart() {
+    each_seed("status_is_told_again_after_a_restart", 40, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let (ada, bob) = (hosts[0], hosts[1]);
+        world.run_for(Duration::from_secs(30));
+        let both = world.say_to(ada, group, "both have it", &hosts);
+        let others = world.say_to(bob, group, "not by ada", &hosts);
+        world.partition(vec![0, 1]);
+        let alone = world.say(ada, group, "only ada has it");
+        world.crash(ada);
+        world.start(ada);
+        world.await_opened(ada);
+        let told = world.hosts()[ada].events.len();
+        world.run_for(Duration::from_secs(20));
+        assert_eq!(held_since(world, ada, told), BTreeSet::new(), "nobody is there");
+        world.heal();
+        let complete = |world: &World| {
+            let mut since = world.hosts()[ada].events[told..].iter();
+            since.any(|(_, e)| matches!(e, Event::Sync { phase: SyncPhase::Complete, .. }))
+        };
+        assert!(world.run_until(Duration::from_secs(180), complete), "they meet");
+        assert!(held_since(world, ada, told).contains(&both.id), "with the end of the sync");
+        world.run_for(Duration::from_secs(10));
+        let held = held_since(world, ada, told);
+        assert!(held.contains(&alone.id), "once bob has it");
+        assert!(!held.contains(&others.id), "of records of others nothing is told");
+    });
+}
+
 /// The records that others hold, as `host` was told.
 fn held(world: &World, host: HostId) -> BTreeSet<RecordId> {
-    let held = world.hosts()[host].events.iter().filter_map(|(_, event)| match event {
+    held_since(world, host, 0)
+}
+
+/// The same of what it was told after so many events.
+fn held_since(world: &World, host: HostId, told: usize) -> BTreeSet<RecordId> {
+    let held = world.hosts()[host].events[told..].iter().filter_map(|(_, event)| match event {
         Event::Status { id, held_by, .. } if *held_by > 0 => Some(*id),
         _ => None,
     });

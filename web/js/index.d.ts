@@ -105,7 +105,8 @@ export interface Person {
 
 /**
  * How far a record got: checked, and on its way to the disk of this device; durable there; and if it is ours, held by one
- * neighbour too, or by several.
+ * neighbour too, or by several. This is not kept: after a reload a record is `"stored"`, and the first sync with a neighbour
+ * tells of the last 256 of ours which of them it holds.
  */
 export type Status = "storing" | "stored" | "sent" | { readonly heldBy: number };
 

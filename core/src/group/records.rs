@@ -13,7 +13,7 @@
 use super::deferred::Waiting;
 use super::internal::Meaning;
 use super::quota::Comer;
-use super::{Group, Known, OpenInvitation, TRACKED_MAX, Timer, Tracked};
+use super::{Group, Known, OpenInvitation, STORED_TRACKED_MAX, TRACKED_MAX, Timer, Tracked};
 use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::error::{BadRecord, Error, Misbehaved};
@@ -624,6 +624,16 @@ impl Group {
             && let Some(oldest) = self.tracked_order.pop_front()
         {
             self.tracked.remove(&oldest);
+        }
+    }
+
+    /// Follows the newest records of ours that the store has: the first sync with a neighbour tells that it holds them.
+    pub(super) fn track_stored(&mut self, me: PeerId) {
+        let ours = |meta: &&Meta| meta.modifier().unwrap_or(meta.creator()) == me;
+        let newest = self.index(Class::Application).newest().filter(ours).take(STORED_TRACKED_MAX);
+        let stored: Vec<_> = newest.map(|meta| (meta.id, meta.version)).collect();
+        for (id, version) in stored.into_iter().rev() {
+            self.track(id, version);
         }
     }
 

@@ -34,7 +34,8 @@ pub enum Event {
         /// The records, with the versions that are durable, in the order in which they were told.
         records: Vec<(RecordId, u64)>,
     },
-    /// A record of ours reached further. Told only once the record is durable here too.
+    /// A record of ours reached further. Told only once the record is durable here too. After a restart the count begins
+    /// anew: the end of a sync tells it for each record that the neighbour holds.
     Status {
         /// The group.
         group: GroupId,

@@ -264,13 +264,15 @@ pub(super) async fn meets(host: &Host, group: &Group, events: &mut Events, wait:
     tokio::time::timeout(wait, synced(group, events)).await.is_ok_and(|it| it.is_ok())
 }
 
-/// Waits until a neighbour holds what we published last, or the group is left.
+/// Waits until a neighbour holds what we published last, or the group is left. Changes of a group are records of its own, which
+/// are not listed; of those that are, a sync tells who holds them.
 async fn taken_over(group: &Group, events: &mut Events) {
     if group.info().await.is_err() {
         return;
     }
     while let Some(event) = events.next().await {
-        if matches!(event, Event::Status { group: of, .. } if of == group.id()) {
+        let Event::Status { group: of, id, .. } = event else { continue };
+        if of == group.id() && !matches!(group.record(id).await, Ok(Some(_))) {
             return;
         }
     }
