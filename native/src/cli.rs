@@ -5,7 +5,7 @@
 //! `ps` shows arguments.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
@@ -59,8 +59,8 @@ pub(crate) struct Global {
     /// Name of the identity, if one has to be made [default: your user name]
     #[arg(id = "own_name", long = "name", global = true, value_name = "NAME")]
     name: Option<String>,
-    /// A node through which members can be found (http://…, https://…, rtc://…, ws://…); repeatable, and kept in
-    /// the file `nodes` of the data folder
+    /// A node through which members can be found (http://…, https://…, rtc://…, ws://…); repeatable. Once it is reached
+    /// it is kept for later commands, see `peergraph node list`
     #[arg(long = "node", global = true, value_name = "URL")]
     nodes: Vec<NodeUrl>,
     /// Record type that a sync brings before the rest, such as chat.message; repeatable, the first one first
@@ -218,13 +218,8 @@ impl Global {
                 identity.peer_id()
             }
         };
-        for url in &self.nodes {
-            if folder.remember_node(url)? {
-                note!("Node {url} is kept in {}", folder.path().join("nodes").display());
-            }
-        }
         let mut builder = Host::builder().data(folder.path()).identity(peer);
-        for url in folder.nodes()? {
+        for url in self.all_nodes(folder)? {
             builder = builder.node(url);
         }
         for kind in &self.first {
@@ -250,6 +245,32 @@ impl Global {
         Ok(())
     }
 
+    /// The nodes that are kept, and those that are named.
+    fn all_nodes(&self, folder: &Folder) -> Result<Vec<NodeUrl>> {
+        let kept = folder.nodes()?;
+        let new = self.nodes.iter().filter(|url| !kept.contains(url)).cloned();
+        Ok(new.chain(kept.iter().cloned()).collect())
+    }
+
+    /// Sees that the nodes that are named are kept, once they are reached.
+    async fn keep_nodes(&self, host: &Host) -> Result<()> {
+        for url in &self.nodes {
+            host.keep_node(url.clone()).await.context("using a node")?;
+        }
+        Ok(())
+    }
+
+    /// Says what became of the nodes that are named now and were not kept before.
+    async fn tell_of_nodes(&self, host: &Host, before: &[NodeUrl], begun: Instant) {
+        let new: Vec<&NodeUrl> = self.nodes.iter().filter(|url| !before.contains(url)).collect();
+        let wait = found::NODES_WAIT.saturating_sub(begun.elapsed());
+        found::nodes_settled(host, wait, |url| new.contains(&url)).await;
+        let states = host.nodes();
+        for (url, state) in states.iter().filter(|(url, _)| new.contains(&url)) {
+            note!("Node {url} {}.", found::kept_text(url, state));
+        }
+    }
+
     /// Starts a host for one command, or uses the one of a program that runs in the data folder.
     async fn start(&self) -> Result<Host> {
         self.attach(self.host(&self.folder()?)?).await
@@ -265,6 +286,7 @@ impl Global {
         if host.is_shared() && (self.neighbours.is_some() || !self.first.is_empty()) {
             note!("A program runs in this data folder: its --neighbours and --first are used.");
         }
+        self.keep_nodes(&host).await?;
         Ok(host)
     }
 }
@@ -285,9 +307,16 @@ async fn with_new_host<T>(
     global: &Global,
     work: impl AsyncFnOnce(&Host) -> Result<T>,
 ) -> Result<T> {
+    let kept = global.folder()?.nodes()?;
     let host = global.start().await?;
+    let begun = Instant::now();
+    let working = async {
+        let result = work(&host).await;
+        global.tell_of_nodes(&host, &kept, begun).await;
+        result
+    };
     let result = tokio::select! {
-        result = work(&host) => result,
+        result = working => result,
         () = stop_signal() => Err(anyhow!("interrupted")),
     };
     host.shutdown().await?;

@@ -196,9 +196,29 @@ impl Folder {
         }
         nodes.push(url.clone());
         let late = nodes.len().saturating_sub(NODES_MAX);
-        let text: String = nodes[late..].iter().map(|node| format!("{node}\n")).collect();
-        replace(&self.root.join("nodes"), text.as_bytes())?;
+        self.write_nodes(&nodes[late..])?;
         Ok(true)
+    }
+
+    /// Forgets a node. Answers whether it was remembered.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`].
+    pub fn forget_node(&self, url: &NodeUrl) -> Result<bool, FolderError> {
+        let _guard = self.guard()?;
+        let mut nodes = self.nodes()?;
+        let count = nodes.len();
+        nodes.retain(|node| node != url);
+        if nodes.len() == count {
+            return Ok(false);
+        }
+        self.write_nodes(&nodes)?;
+        Ok(true)
+    }
+
+    fn write_nodes(&self, nodes: &[NodeUrl]) -> Result<(), FolderError> {
+        let text: String = nodes.iter().map(|node| format!("{node}\n")).collect();
+        replace(&self.root.join("nodes"), text.as_bytes())
     }
 
     /// Claims an identity for a running host.
@@ -481,5 +501,8 @@ mod tests {
         let nodes = folder.nodes().expect("readable");
         assert_eq!(nodes.len(), NODES_MAX);
         assert_eq!(nodes[0].to_string(), "http://node3.example/");
+        assert!(folder.forget_node(&nodes[0]).expect("forgotten"));
+        assert!(!folder.forget_node(&nodes[0]).expect("not there"));
+        assert_eq!(folder.nodes().expect("readable"), nodes[1..]);
     }
 }

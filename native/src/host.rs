@@ -252,6 +252,14 @@ impl Host {
         self.requests.ask(Command::Connect { node }).await.map(drop)
     }
 
+    /// Keeps a node that is used in the data folder, for later starts, once it is reached.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn keep_node(&self, node: NodeUrl) -> Result<(), CommandError> {
+        self.requests.keep(node).await
+    }
+
     /// The nodes that were named, by the application or an invitation, and how far each is.
     #[must_use]
     pub fn nodes(&self) -> Vec<(NodeUrl, NodeState)> {

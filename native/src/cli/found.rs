@@ -14,18 +14,17 @@ use super::group::{MEET_WAIT, has_others, meets};
 use super::output::plain;
 use super::{Global, find_group, members, output, with_host};
 
-/// How long an invitation waits for the nodes in it to be looked up. Guess: the slowest of good
-/// networks.
-const NODES_WAIT: Duration = Duration::from_secs(5);
+/// How long is waited for nodes to be looked up. Guess: the slowest of good networks.
+pub(super) const NODES_WAIT: Duration = Duration::from_secs(5);
 /// After which it says what it waits for. Guess.
 const SILENT_WAIT: Duration = Duration::from_secs(1);
 /// How often it looks. Guess.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Waits until every node is known or is not reached, for a while.
-pub(super) async fn nodes_settled(host: &Host) {
+/// Waits until each of these nodes is known or is not reached, for a while.
+pub(super) async fn nodes_settled(host: &Host, wait: Duration, which: impl Fn(&NodeUrl) -> bool) {
     let trying = |host: &Host| {
-        let nodes = host.nodes().into_iter();
+        let nodes = host.nodes().into_iter().filter(|(url, _)| which(url));
         let trying = nodes.filter(|(_, state)| matches!(state, NodeState::Trying));
         trying.map(|(url, _)| url.to_string()).collect::<Vec<_>>()
     };
@@ -35,11 +34,13 @@ pub(super) async fn nodes_settled(host: &Host) {
         }
     };
     let mut settled = std::pin::pin!(settled);
-    if tokio::time::timeout(SILENT_WAIT, &mut settled).await.is_ok() {
+    if tokio::time::timeout(SILENT_WAIT.min(wait), &mut settled).await.is_ok()
+        || wait <= SILENT_WAIT
+    {
         return;
     }
     note!("Looking up {} …", trying(host).join(", "));
-    let _ = tokio::time::timeout(NODES_WAIT.saturating_sub(SILENT_WAIT), settled).await;
+    let _ = tokio::time::timeout(wait - SILENT_WAIT, settled).await;
 }
 
 /// Warns about an invitation that leads to nobody as it stands.
@@ -85,6 +86,15 @@ pub(super) fn warn_of_nodes(host: &Host, invitation: &Invitation) {
 
 fn is_reached(state: &NodeState) -> bool {
     matches!(state, NodeState::Known { .. } | NodeState::Linked { .. })
+}
+
+/// What became of a node that is to be kept once it is reached.
+pub(super) fn kept_text(url: &NodeUrl, state: &NodeState) -> String {
+    match state {
+        NodeState::Linked { .. } => "is kept for later commands".to_owned(),
+        NodeState::Known { .. } if url.is_web() => "is kept for later commands".to_owned(),
+        state => format!("is not kept for later commands, since it {}", state_text(state)),
+    }
 }
 
 fn state_text(state: &NodeState) -> String {

@@ -12,7 +12,7 @@ use peergraph::{
 };
 use serde_json::json;
 
-use super::found::{nodes_settled, warn_of_nodes};
+use super::found::{NODES_WAIT, nodes_settled, warn_of_nodes};
 use super::group::{change, change_with};
 use super::input::Source;
 use super::members::{GrantArguments, list, name_of};
@@ -78,7 +78,7 @@ pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Resul
         }
     };
     change_with(global, &arguments.group, async |host, group| {
-        nodes_settled(host).await;
+        nodes_settled(host, NODES_WAIT, |_| true).await;
         let invitation = group.invite(options.clone()).await.context("making the invitation")?;
         let page = match &arguments.page {
             Some(page) => page.clone(),
@@ -125,7 +125,7 @@ fn print_link(global: &Global, invitation: &Invitation, link: &str, grant: &Gran
 }
 
 fn default_page(global: &Global) -> Result<String> {
-    let nodes = global.folder()?.nodes()?;
+    let nodes = global.all_nodes(&global.folder()?)?;
     let web = nodes.iter().find(|url| url.is_web()).map(ToString::to_string);
     Ok(web.unwrap_or_else(|| "peergraph:".to_owned()))
 }

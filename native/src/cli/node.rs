@@ -1,10 +1,10 @@
-//! `peergraph node`: runs until it is told to end.
+//! `peergraph node`: runs until it is told to end. `peergraph node list` and `forget`: the nodes that are kept.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 use futures::StreamExt as _;
 use peergraph::{Event, Network, NodeUrl, ParseNodeUrlError};
 use serde_json::json;
@@ -12,7 +12,10 @@ use serde_json::json;
 use super::{Global, output, stop_signal};
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct NodeArguments {
+    #[command(subcommand)]
+    kept: Option<KeptCommand>,
     /// Where to serve pages, the node's description and WebSocket links; repeatable. [::]:PORT takes both families
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = socket)]
     http: Vec<SocketAddr>,
@@ -31,6 +34,40 @@ pub(crate) struct NodeArguments {
     /// Folder of the npm package, to serve at /peergraph/
     #[arg(long, value_name = "DIR")]
     package: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeptCommand {
+    /// List the nodes that every command uses: those that --node or an invitation named, and that were reached
+    List,
+    /// Forget nodes
+    Forget {
+        /// As `node list` prints them
+        #[arg(required = true, value_name = "URL")]
+        urls: Vec<NodeUrl>,
+    },
+}
+
+fn kept(global: &Global, command: &KeptCommand) -> Result<()> {
+    let folder = global.folder()?;
+    match command {
+        KeptCommand::List => {
+            folder.nodes()?.iter().try_for_each(|url| told(global, "url", "", url))
+        }
+        KeptCommand::Forget { urls } => urls.iter().try_for_each(|url| {
+            if folder.forget_node(url)? {
+                return told(global, "forgotten", "Forgotten: ", url);
+            }
+            bail!("forgetting {url}: it is not kept; see `peergraph node list`")
+        }),
+    }
+}
+
+fn told(global: &Global, field: &str, words: &str, url: &NodeUrl) -> Result<()> {
+    match global.json {
+        true => output::line(json!({ field: url.to_string() })),
+        false => output::line(format!("{words}{url}")),
+    }
 }
 
 fn socket(text: &str) -> Result<SocketAddr, &'static str> {
@@ -62,6 +99,9 @@ fn openable(bound: SocketAddr) -> SocketAddr {
 }
 
 pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()> {
+    if let Some(command) = &arguments.kept {
+        return kept(global, command);
+    }
     for folder in [&arguments.pages, &arguments.package].into_iter().flatten() {
         if !folder.is_dir() {
             bail!("serving pages: {} is not a folder; build the pages first", folder.display());
@@ -90,6 +130,7 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
         builder = builder.package(package);
     }
     let host = builder.start().await?;
+    global.keep_nodes(&host).await?;
     let url = match (arguments.public_url, host.http_address()) {
         (Some(url), _) => url.to_string(),
         (None, Some(http)) => format!("http://{}", openable(http)),

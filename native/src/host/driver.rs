@@ -463,9 +463,13 @@ impl Driver {
         }
     }
 
-    /// Keeps a page that is a node.
+    /// Keeps a page that is a node. The state of an address says only that it is dialled, until there is a link.
     fn keep_known(&mut self, page: &NodeUrl, state: &NodeState) {
-        let known = matches!(state, NodeState::Known { .. } | NodeState::Linked { .. });
+        let known = match state {
+            NodeState::Known { .. } => page.is_web(),
+            NodeState::Linked { .. } => true,
+            NodeState::Trying | NodeState::Failed { .. } | NodeState::Forgotten => false,
+        };
         if !known || !self.pages.remove(page) {
             return;
         }

@@ -142,6 +142,34 @@ fn node_of_the_link_is_remembered() {
     assert!(kept.contains(&url), "{kept}");
 }
 
+/// Goal: a node is kept once it is reached, and forgotten on demand; a wrong one is told and not kept.
+#[test]
+fn nodes_are_kept_once_they_are_reached() {
+    let (node, ada) = (folder(), folder());
+    let ada = ada.path();
+    let place = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let wrong = format!("http://{}/", place.local_addr().expect("bound"));
+    drop(place);
+    let made = run(ada, &["--node", &wrong, "group", "create", "Trip"]);
+    ok(&made);
+    let told = text(&made.stderr);
+    assert!(told.contains(&wrong) && told.contains("not kept"), "{told}");
+    assert_eq!(ok(&run(ada, &["node", "list"])), "");
+
+    let (_node, url) = Running::node(node.path());
+    let listed = run(ada, &["--node", &url, "group", "list"]);
+    ok(&listed);
+    assert!(text(&listed.stderr).contains("is kept"), "{}", text(&listed.stderr));
+    assert_eq!(ok(&run(ada, &["node", "list"])), format!("{url}/\n"));
+    let told = text(&run(ada, &["--node", &url, "group", "list"]).stderr);
+    assert_eq!(told, "", "it is no news");
+    assert_eq!(one(&run(ada, &["--json", "node", "list"]))["url"], format!("{url}/"));
+
+    assert_eq!(ok(&run(ada, &["node", "forget", &url])), format!("Forgotten: {url}/\n"));
+    assert_eq!(ok(&run(ada, &["node", "list"])), "");
+    fails(&run(ada, &["node", "forget", &url]), 1, &["not kept", "node list"]);
+}
+
 /// Goal: a UDP port is the same at every start, so that addresses in links stay true. Method: two
 /// members alone on this machine, no node; the link was made by a command that has ended.
 #[test]
@@ -176,7 +204,12 @@ fn inviter_that_comes_back_during_a_join_is_found() {
             ok(&run(ada, &["group", "create", group]));
         }
         publish_here(ada, group, "hello");
-        let link = ok(&run(ada, &["group", "invite", group]));
+        let mut invite = vec!["group", "invite", group];
+        if by_node {
+            // It is not kept, since it was never reached.
+            invite.extend(["--node", &url]);
+        }
+        let link = ok(&run(ada, &invite));
         let bob = folder();
         let mut joining = Running::start(
             bob.path(),
@@ -185,7 +218,11 @@ fn inviter_that_comes_back_during_a_join_is_found() {
         std::thread::sleep(Duration::from_secs(8));
         let begun = Instant::now();
         let _node = by_node.then(|| Running::start(node, &serve));
-        let mut adas = Running::start(ada, &["--json", "watch", group]);
+        let mut watch = vec!["--json", "watch", group];
+        if by_node {
+            watch.extend(["--node", &url]);
+        }
+        let mut adas = Running::start(ada, &watch);
         assert_eq!(joining.line()["name"], group);
         println!("{group}: joined {:?} after the inviter came back", begun.elapsed());
         within_bound([begun.elapsed()]);
@@ -243,7 +280,7 @@ fn what_was_tried_is_told_place_by_place() {
     let refused = format!("{dead}, a named node: refused");
     let parts = [refused.as_str(), "a named node: reached, but it is not in this group", "inviter"];
     fails(&failed, 1, &parts);
-    let preview = ["invitation", "show", link.trim(), "--preview", "--timeout", "60s"];
+    let preview = ["invitation", "show", link.trim(), "--preview", "--node", &dead];
     let asked = run(bob, &preview);
     let said = text(&asked.stderr);
     assert!(said.contains("no member who tells") && said.contains(&refused), "{said}");
@@ -259,7 +296,8 @@ fn what_was_tried_is_told_place_by_place() {
     let mut others = found["places"].as_array().expect("a list").iter();
     assert!(others.all(|place| place["outcome"] == "not-in-group"), "{found}");
     drop(adas);
-    let alone = one(&run(bob, &["--json", "--timeout", "3s", "group", "explain", "Trip"]));
+    let alone =
+        one(&run(bob, &["--json", "--timeout", "3s", "--node", &dead, "group", "explain", "Trip"]));
     assert_eq!(alone["neighbours"], 0);
     let outcomes = alone["places"].as_array().expect("a list").iter();
     let outcomes: Vec<_> = outcomes.map(|place| place["outcome"].as_str().expect("text")).collect();
