@@ -212,10 +212,15 @@ impl Global {
             }
             None => {
                 let name = self.name.clone().unwrap_or_else(user_name);
-                let identity = folder.new_identity(&name, "")?;
-                let place = folder.path().display();
-                note!("New identity {name} ({}) in {place}", identity.peer_id());
-                identity.peer_id()
+                let (peer, is_new) = folder.default_or_new(&name)?;
+                if is_new {
+                    let (name, place) = (output::plain(&name), folder.path().display());
+                    note!("New identity {name} ({peer}) in {place}");
+                } else {
+                    // Another command has just made it.
+                    self.tell_of_name(folder, peer)?;
+                }
+                peer
             }
         };
         let mut builder = Host::builder().data(folder.path()).identity(peer);

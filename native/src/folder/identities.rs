@@ -117,12 +117,7 @@ impl Folder {
     /// # Errors
     /// [`FolderError::Name`] and others.
     pub fn new_identity(&self, name: &str, classifier: &str) -> Result<Identity, FolderError> {
-        let mut secret = Zeroizing::new([0; 32]);
-        fill(secret.as_mut());
-        let identity = Identity::generate(secret, random(), name, clock::wall());
-        let identity = identity
-            .and_then(|it| it.reissue(name, classifier, random(), clock::wall()))
-            .map_err(FolderError::Name)?;
+        let identity = generate(name, classifier)?;
         self.add(&identity)?;
         Ok(identity)
     }
@@ -133,6 +128,10 @@ impl Folder {
     /// [`FolderError::Exists`] and others.
     pub fn add(&self, identity: &Identity) -> Result<(), FolderError> {
         let _guard = self.guard()?;
+        self.add_guarded(identity)
+    }
+
+    fn add_guarded(&self, identity: &Identity) -> Result<(), FolderError> {
         let peer = identity.peer_id();
         let folder = self.identity_path(peer);
         let path = folder.join("identity");
@@ -147,15 +146,23 @@ impl Folder {
         Ok(())
     }
 
-    /// The default identity; a new one called `name` where there is none.
+    /// The default identity; a new one called `name` if there is none, and whether it was made. Of several programs that
+    /// begin at once in a new folder one makes it, and the others use it.
     ///
     /// # Errors
     /// [`FolderError`].
-    pub fn default_or_new(&self, name: &str) -> Result<PeerId, FolderError> {
+    pub fn default_or_new(&self, name: &str) -> Result<(PeerId, bool), FolderError> {
         if let Some(peer) = self.default_peer()? {
-            return Ok(peer);
+            return Ok((peer, false));
         }
-        Ok(self.new_identity(name, "")?.peer_id())
+        let identity = generate(name, "")?;
+        let _guard = self.guard()?;
+        // Another program may have made one meanwhile.
+        if let Some(peer) = self.default_peer()? {
+            return Ok((peer, false));
+        }
+        self.add_guarded(&identity)?;
+        Ok((identity.peer_id(), true))
     }
 
     /// Makes an identity the one that is used when none is named.
@@ -265,6 +272,15 @@ impl Folder {
     }
 }
 
+fn generate(name: &str, classifier: &str) -> Result<Identity, FolderError> {
+    let mut secret = Zeroizing::new([0; 32]);
+    fill(secret.as_mut());
+    let identity = Identity::generate(secret, random(), name, clock::wall());
+    identity
+        .and_then(|it| it.reissue(name, classifier, random(), clock::wall()))
+        .map_err(FolderError::Name)
+}
+
 fn random<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     fill(&mut bytes);
@@ -293,7 +309,7 @@ mod tests {
         let names: Vec<String> =
             folder.identities().expect("listed").into_iter().map(|entry| entry.name).collect();
         assert_eq!(names.len(), 3);
-        assert_eq!(folder.default_or_new("Eve").expect("found"), ada);
+        assert_eq!(folder.default_or_new("Eve").expect("found"), (ada, false));
     }
 
     #[test]

@@ -388,7 +388,7 @@ impl HostBuilder {
         let folder = Folder::open(root)?;
         let peer = match self.identity {
             Some(peer) => peer,
-            None => folder.default_or_new(self.name.as_deref().unwrap_or("anonymous"))?,
+            None => folder.default_or_new(self.name.as_deref().unwrap_or("anonymous"))?.0,
         };
         Ok((folder, peer))
     }

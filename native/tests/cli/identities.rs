@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::{command, fails, folder, json, ok, run, run_with_input};
+use crate::{command, fails, folder, json, ok, run, run_with_input, text};
 
 #[test]
 fn identities_are_made_listed_exported_and_imported() {
@@ -40,6 +40,25 @@ fn identities_are_made_listed_exported_and_imported() {
     assert!(shown.contains(ada["peer"].as_str().expect("text")), "{shown}");
     let again = run_with_input(second.path(), &import, sealed.as_bytes());
     fails(&again, 1, &["is here already"]);
+}
+
+/// Goal: commands that begin at once in a new folder share one identity. Method: eight processes, some rounds.
+#[test]
+fn commands_that_begin_at_once_make_one_identity() {
+    for _ in 0..4 {
+        let data = folder();
+        let begin = |nth| {
+            let mut command = command(data.path());
+            command.args(["group", "create", &format!("group {nth}")]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs")
+        };
+        let begun: Vec<_> = (0..8).map(begin).collect();
+        let ended = begun.into_iter().map(|child| child.wait_with_output().expect("ends"));
+        let ended: Vec<_> = ended.collect();
+        let made = ended.iter().filter(|output| text(&output.stderr).contains("New identity"));
+        assert_eq!(made.count(), 1, "one says that it made it");
+        assert_eq!(ok(&run(data.path(), &["--json", "identity", "list"])).lines().count(), 1);
+    }
 }
 
 #[test]
