@@ -28,7 +28,7 @@ mod builder;
 mod driver;
 #[cfg(unix)]
 mod shared;
-mod warned;
+pub(crate) mod warned;
 
 pub use builder::{HostBuilder, StartError};
 

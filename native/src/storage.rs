@@ -21,9 +21,11 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use peergraph_core::io::{StoreFault, StoreId, StoreReply, StoreTask};
 use redb::{Database, ReadableDatabase as _, ReadableTable, TableDefinition};
+use tokio::time::Instant;
 
 use self::opened::Opened;
 use crate::folder;
+use crate::host::warned::Warned;
 
 /// Memory for pages of the database. Bytes. Guess: the core keeps its own cache of records.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -93,7 +95,7 @@ impl Storage {
         reply: impl Fn(Outcome) + Send + 'static,
     ) -> Result<Self, OpenError> {
         let database = open(&place)?;
-        let mut disk = Disk { place, database: Some(database) };
+        let mut disk = Disk { place, database: Some(database), warned: Warned::default() };
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("peergraph-storage".to_owned())
@@ -212,6 +214,7 @@ struct Disk {
     place: Place,
     /// Absent after a failure, until it could be opened anew.
     database: Option<Opened>,
+    warned: Warned,
 }
 
 impl Disk {
@@ -245,13 +248,20 @@ impl Disk {
         }
     }
 
+    /// A disk that fails fails every job: each cause is told once in a while.
+    fn warn(&mut self, what: &str, error: &dyn std::error::Error) {
+        if let Some(untold) = self.warned.tell(&format!("{what}: {error}"), Instant::now()) {
+            tracing::warn!(untold, "{what}: {error}");
+        }
+    }
+
     /// Runs jobs in one transaction: all or none. One reply for each.
     fn apply(&mut self, jobs: &mut [Job]) -> Result<Vec<StoreReply>, StoreFault> {
         let database = match &self.database {
             Some(database) => database,
             None => {
                 let opened = open(&self.place).map_err(|error| {
-                    tracing::error!(%error, "the store cannot be opened again");
+                    self.warn("the store cannot be opened again", &error);
                     match error {
                         OpenError::Full(_) => StoreFault::QuotaExceeded,
                         OpenError::ReadOnly(_) => StoreFault::ReadOnly,
@@ -277,7 +287,7 @@ impl Disk {
             Ok(Err(error)) => error,
             Err(_) => redb::Error::Corrupted("its structure contradicts itself".to_owned()),
         };
-        tracing::error!(%error, jobs = jobs.len(), "the store failed");
+        self.warn("the store failed", &error);
         self.database = None;
         Err(if let redb::Error::Io(error) = &error { io_fault(error) } else { StoreFault::Broken })
     }

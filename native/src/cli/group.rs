@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Subcommand;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use peergraph::peergraph_core::io::SyncPhase;
 use peergraph::{
     CommandError, Event, Events, Group, GroupInfo, Host, MemberInfo, Standing, parse_invitation,
@@ -284,7 +284,7 @@ async fn join(
     link: &str,
     password: Option<peergraph::Password>,
 ) -> Result<()> {
-    let mut events = host.events();
+    let (mut events, mut failures) = (host.events(), host.events());
     let before = host.groups().await.context("listing groups")?;
     let joining = async {
         match password {
@@ -328,7 +328,19 @@ async fn join(
             group.id()
         ),
     }
+    stored(&mut failures)
+        .context("joining the group: you are a member, but not all of it is here")?;
     print(global, &group).await
+}
+
+/// Whether the store took everything since these events began.
+fn stored(events: &mut Events) -> Result<()> {
+    while let Some(Some(event)) = events.next().now_or_never() {
+        if let Event::StoreFailed { fault } = event {
+            return Err(fault.into());
+        }
+    }
+    Ok(())
 }
 
 /// What was tried to join by a link.
@@ -350,6 +362,8 @@ async fn settled(group: &Group, events: &mut Events) -> Result<()> {
                 has_all = true;
             }
             Some(Event::Status { group: of, .. }) if of == group.id() => is_known = true,
+            // It is told by who asks what is stored.
+            Some(Event::StoreFailed { .. }) => return Ok(()),
             Some(_) => {}
             None => return Err(anyhow!("the host has ended")),
         }

@@ -600,7 +600,9 @@ impl Driver {
                 }
             }
             Event::StoreFailed { fault } => {
-                tracing::error!(%fault, "the store failed");
+                if let Some(untold) = self.warned.tell(&format!("store: {fault}"), Instant::now()) {
+                    tracing::error!(untold, "what came is not stored: {fault}");
+                }
                 if let Some(opened) = self.opened.take() {
                     let _ = opened.send(Err(*fault));
                 }

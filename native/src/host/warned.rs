@@ -1,4 +1,4 @@
-//! Warnings about others, at a rate that a log bears.
+//! Warnings about others and about the disk, at a rate that a log bears.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,11 +12,11 @@ const SOURCES_MAX: usize = 1_024;
 
 /// When each source was warned of last, and how often it was not since then.
 #[derive(Debug, Default)]
-pub(super) struct Warned(BTreeMap<Option<String>, (Instant, u64)>);
+pub(crate) struct Warned(BTreeMap<Option<String>, (Instant, u64)>);
 
 impl Warned {
     /// Whether this is to be told; and how much of the source was not, since it was told last.
-    pub(super) fn tell(&mut self, source: &str, now: Instant) -> Option<u64> {
+    pub(crate) fn tell(&mut self, source: &str, now: Instant) -> Option<u64> {
         self.0.retain(|_, (at, _)| now.duration_since(*at) < 2 * EVERY);
         let known = self.0.contains_key(&Some(source.to_owned()));
         let source = (known || self.0.len() < SOURCES_MAX).then(|| source.to_owned());

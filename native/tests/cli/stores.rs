@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::running::{identity_folder, node, payloads};
+use crate::together::Running;
 use crate::{command, fails, folder, json, ok, one, run, run_with_input, text};
 
 const PASSWORD: (&str, &str) = ("PEERGRAPH_PASSWORD", "correct horse");
@@ -46,6 +47,29 @@ fn backup_is_made_beside_a_running_node_and_restored_elsewhere() {
     let shown = one(&run(phone.path(), &["--json", "group", "show", "Diary"]));
     assert_eq!(shown["owner"], true);
     assert!(one(&run(phone.path(), &["--json", "store", "compact"]))["after"].is_u64());
+}
+
+/// Goal: who joins on a full disk is told so, once, and the command fails. Method: no file of the newcomer may be longer
+/// than 3 MB; the group holds more.
+#[test]
+fn join_on_a_full_disk_fails_and_says_why() {
+    let (ada, bob) = (folder(), folder());
+    ok(&run(ada.path(), &["group", "create", "Diary"]));
+    let lines = format!("{}\n", "x".repeat(250_000)).repeat(40);
+    let publish = ["publish", "Diary", "t", "--wait", "stored", "--lines"];
+    ok(&run_with_input(ada.path(), &publish, lines.as_bytes()));
+    let link = ok(&run(ada.path(), &["group", "invite", "Diary"]));
+    let mut adas = Running::start(ada.path(), &["--json", "watch", "Diary"]);
+    assert_eq!(adas.line()["type"], "t", "it runs");
+    let mut join = std::process::Command::new("sh");
+    // Blocks of 512 bytes; without the signal a write fails.
+    let limited = "trap '' XFSZ; ulimit -f 6000; exec \"$@\"";
+    join.args(["-c", limited, "sh", env!("CARGO_BIN_EXE_peergraph"), "group", "join"]);
+    join.env_clear().env("PEERGRAPH_DATA", bob.path()).env("USER", "bob").arg(link.trim());
+    let joined = join.output().expect("runs");
+    fails(&joined, 1, &["joining the group", "the storage is full"]);
+    let told = text(&joined.stderr);
+    assert!(told.lines().count() <= 6, "{} lines: {told}", told.lines().count());
 }
 
 #[test]
