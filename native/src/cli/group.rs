@@ -1,14 +1,15 @@
 //! `peergraph group …`.
 
 use std::ffi::OsString;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use futures::{FutureExt as _, StreamExt as _};
 use peergraph::peergraph_core::io::SyncPhase;
 use peergraph::{
-    CommandError, Event, Events, Group, GroupInfo, Host, MemberInfo, Standing, parse_invitation,
+    CommandError, Error, Event, Events, Group, GroupInfo, Host, MemberInfo, PeerId, Standing,
+    parse_invitation,
 };
 use serde_json::json;
 
@@ -25,6 +26,38 @@ const SYNC_WAIT: Duration = Duration::from_secs(10);
 /// How long to look for a member before something is changed, and for one that takes the change over. Guess: link,
 /// handshake and one commit there.
 pub(super) const MEET_WAIT: Duration = Duration::from_secs(10);
+/// After which a change is made though nobody was met. Guess: people wait no longer for what they
+/// can do alone.
+pub(super) const ALONE_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a change waits for others.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    /// Look for another member until --timeout before the change is made, since it may depend on what others know
+    /// [default: for 2 s, longer if one is being met]
+    #[arg(long = "wait")]
+    longer: bool,
+    /// Whether others never learn of the change unless they do now.
+    #[arg(skip)]
+    now_or_never: bool,
+}
+
+impl Wait {
+    /// How long to look for a member.
+    fn longest(self, global: &Global) -> Duration {
+        let longest = match self {
+            Self { longer: true, .. } => global.timeout,
+            Self { now_or_never: true, .. } => MEET_WAIT,
+            Self { .. } => ALONE_WAIT,
+        };
+        longest.min(global.timeout)
+    }
+
+    /// What is left of the time for doing things alone, if they were begun then.
+    pub(super) fn left(self, begun: Instant, most: Duration) -> Duration {
+        if self.longer { most } else { most.min(ALONE_WAIT.saturating_sub(begun.elapsed())) }
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GroupCommand {
@@ -58,6 +91,8 @@ pub(crate) enum GroupCommand {
         /// Nodes present up to which everybody says that it is here; 0: nobody does
         #[arg(long, group = "what", value_name = "NODES")]
         presence: Option<u64>,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Print a link that lets others join; whoever sees it can use it, so send it with care
     Invite(InviteArguments),
@@ -72,6 +107,8 @@ pub(crate) enum GroupCommand {
         group: String,
         /// The invitation, by its id or the beginning of it; see `group invitations`
         invitation: String,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Join a group
     Join {
@@ -89,6 +126,8 @@ pub(crate) enum GroupCommand {
     Leave {
         /// Id, beginning of the id, or name
         group: String,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// List your groups
     List,
@@ -133,8 +172,10 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
             with_host(global, async |host| show(global, &find_group(host, &group).await?).await)
                 .await
         }
-        GroupCommand::Set { group, rename, comment, presence } => {
-            change(global, &group, async |group| {
+        GroupCommand::Set { group, rename, comment, presence, wait } => {
+            let known =
+                |known: &Known| known.must(known.info.owner, Error::NotOwner, "changing the group");
+            change(global, &group, wait, known, async |_, group| {
                 let mut set = group.set();
                 if let Some(name) = &rename {
                     set = set.name(name.as_str());
@@ -152,8 +193,8 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
         }
         GroupCommand::Invite(arguments) => invitation::invite(global, arguments).await,
         GroupCommand::Invitations { group } => invitation::invitations(global, &group).await,
-        GroupCommand::Withdraw { group, invitation } => {
-            invitation::withdraw(global, &group, &invitation).await
+        GroupCommand::Withdraw { group, invitation, wait } => {
+            invitation::withdraw(global, &group, &invitation, wait).await
         }
         GroupCommand::Join { link, file, password } => {
             let link = match file {
@@ -174,8 +215,9 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
             };
             with_new_host(global, async |host| join(global, host, &link, password).await).await
         }
-        GroupCommand::Leave { group } => {
-            change(global, &group, async |group| {
+        GroupCommand::Leave { group, wait } => {
+            let wait = Wait { now_or_never: true, ..wait };
+            change(global, &group, wait, undecided, async |_, group| {
                 let id = group.id().to_string();
                 group.clone().leave().await.context("leaving the group")?;
                 if global.json {
@@ -205,49 +247,98 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
     }
 }
 
-/// Does `work`, which is for all members to learn. It looks for one of them first, since what we do may depend on what
-/// they know, and gives it time to take over what we did.
+/// What is known of a group before anybody is met.
+pub(super) struct Known {
+    pub(super) me: PeerId,
+    pub(super) info: GroupInfo,
+    pub(super) members: Vec<MemberInfo>,
+}
+
+impl Known {
+    async fn of(host: &Host, group: &Group) -> Result<Self> {
+        let (info, members) = (info(group).await?, members::list(group).await?);
+        Ok(Self { me: host.peer_id(), info, members })
+    }
+
+    /// Whether the group has other members. Who has joined and met nobody yet knows none of them.
+    fn has_others(&self) -> bool {
+        let other =
+            |member: &MemberInfo| member.peer != self.me && member.standing == Standing::Member;
+        !self.info.ready || self.members.iter().any(other)
+    }
+
+    /// The refusal that the node would give.
+    pub(super) fn must(&self, may: bool, error: Error, doing: &'static str) -> Result<()> {
+        if may { Ok(()) } else { Err(CommandError::Node(error)).context(doing) }
+    }
+}
+
+/// A change of which only others may know whether it can be.
+pub(super) fn undecided(_: &Known) -> Result<()> {
+    Ok(())
+}
+
+/// Does `work`, which is for all members to learn. What `known` refuses by what is known here is not begun. Then it looks for
+/// a member, since what we do may depend on what others know, and gives that one time to take over what we did.
 pub(super) async fn change(
     global: &Global,
     wanted: &str,
-    work: impl AsyncFnOnce(&Group) -> Result<()>,
-) -> Result<()> {
-    change_with(global, wanted, async |_, group| work(group).await).await
-}
-
-/// The same for work that asks the host, too.
-pub(super) async fn change_with(
-    global: &Global,
-    wanted: &str,
+    wait: Wait,
+    known: impl FnOnce(&Known) -> Result<()>,
     work: impl AsyncFnOnce(&Host, &Group) -> Result<()>,
 ) -> Result<()> {
     with_host(global, async |host| {
-        let mut events = host.events();
+        let (mut events, mut failures) = (host.events(), host.events());
         let group = find_group(host, wanted).await?;
-        let wait = MEET_WAIT.min(global.timeout);
-        let others = has_others(host, &group).await?;
-        let met = others && meets(host, &group, &mut events, wait).await;
+        let now = Known::of(host, &group).await?;
+        let others = now.has_others();
+        if !wait.longer {
+            known(&now).inspect_err(|_| {
+                if others {
+                    note!("This is by what is known here; --wait looks for other members first.");
+                }
+            })?;
+        }
+        let met = others && meets_soon(global, host, &group, &mut events, wait).await;
         work(host, &group).await?;
         if met {
             // It may know all of it already, or be gone.
-            let _ = tokio::time::timeout(wait, taken_over(&group, &mut events)).await;
-        } else if others {
+            let longest = MEET_WAIT.min(global.timeout);
+            let _ = tokio::time::timeout(longest, taken_over(&group, &mut events)).await;
+        } else if others && group.info().await.is_ok() {
             note!(
-                "No other member was met within {} s: this is stored here, and others learn of it when one is met.\n{}",
-                wait.as_secs(),
+                "Saved; nobody is reachable now. Others learn of it when one of them is met.\n{}",
                 found(host, &group).await
             );
+        } else if others {
+            note!("Nobody was reachable, so nobody learns that you left: your membership ends when it expires.");
         }
-        Ok(())
+        stored(&mut failures).context("storing the change")
     })
     .await
 }
 
+/// Looks for a member before a change. Whether one was met: one that is being met when the time is over is waited for.
+async fn meets_soon(
+    global: &Global,
+    host: &Host,
+    group: &Group,
+    events: &mut Events,
+    wait: Wait,
+) -> bool {
+    let soon = wait.longest(global);
+    if meets(host, group, events, soon).await {
+        return true;
+    }
+    let links = host.links().await.unwrap_or_default();
+    let begun = links.iter().any(|link| link.graphs.contains(&group.id()));
+    let more = MEET_WAIT.min(global.timeout).saturating_sub(soon);
+    begun && meets(host, group, events, more).await
+}
+
 /// Whether the group has other members. Who has joined and met nobody yet knows none of them.
 pub(super) async fn has_others(host: &Host, group: &Group) -> Result<bool> {
-    let other =
-        |member: &MemberInfo| member.peer != host.peer_id() && member.standing == Standing::Member;
-    Ok(!info(group).await?.ready || members::list(group).await?.iter().any(other))
+    Ok(Known::of(host, group).await?.has_others())
 }
 
 /// Looks for a member. Whether one was met, and has told what it knows.

@@ -1,19 +1,19 @@
 //! `peergraph invitation show`, and `peergraph group invite`, `invitations` and `withdraw`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use peergraph::peergraph_core::identity::verify;
 use peergraph::peergraph_core::invitation::InvitationKind;
 use peergraph::{
-    Certificate, Grant, Invitation, InvitationInfo, InvitationState, InviteOptions, OpenPreview,
-    PeerId, Preview, WallTime,
+    Certificate, Error, Grant, Invitation, InvitationInfo, InvitationState, InviteOptions,
+    OpenPreview, PeerId, Preview, WallTime,
 };
 use serde_json::json;
 
 use super::found::{NODES_WAIT, nodes_settled, warn_of_nodes};
-use super::group::{change, change_with};
+use super::group::{Known, Wait, change, undecided};
 use super::input::Source;
 use super::members::{GrantArguments, list, name_of};
 use super::password::Password;
@@ -59,6 +59,8 @@ pub(crate) struct InviteArguments {
     /// The page that the link opens [default: the first node that is known]
     #[arg(long, value_name = "URL")]
     page: Option<String>,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Result<()> {
@@ -77,8 +79,17 @@ pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Resul
             InviteOptions::bearer(grant.clone()).uses(arguments.uses).expires_in(arguments.expires)
         }
     };
-    change_with(global, &arguments.group, async |host, group| {
-        nodes_settled(host, NODES_WAIT, |_| true).await;
+    let is_bound = arguments.bound.is_some();
+    let known = |known: &Known| {
+        let may = known.info.policy.may_issue(&known.info.grant, &grant)
+            // The group's own key issues memberships, and opens no invitation.
+            || (is_bound && known.info.owner);
+        let passwords = known.info.policy.passwords || !with_password;
+        known.must(may && passwords, Error::NotAllowed, "making the invitation")
+    };
+    let (begun, wait) = (Instant::now(), arguments.wait);
+    change(global, &arguments.group, wait, known, async |host, group| {
+        nodes_settled(host, wait.left(begun, NODES_WAIT), |_| true).await;
         let invitation = group.invite(options.clone()).await.context("making the invitation")?;
         let page = match &arguments.page {
             Some(page) => page.clone(),
@@ -358,8 +369,8 @@ fn invitation_text(invitation: &InvitationInfo, inviter: &str) -> String {
     format!("{id}  {role}, {state}, {used} of {uses} used, until {until}, by {inviter}")
 }
 
-pub(super) async fn withdraw(global: &Global, group: &str, wanted: &str) -> Result<()> {
-    change(global, group, async |group| {
+pub(super) async fn withdraw(global: &Global, group: &str, wanted: &str, wait: Wait) -> Result<()> {
+    change(global, group, wait, undecided, async |_, group| {
         let open = group.invitations().await.context("listing invitations")?;
         let start = wanted.to_lowercase();
         let named =

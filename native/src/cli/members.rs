@@ -6,12 +6,13 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use futures::StreamExt as _;
 use peergraph::{
-    CertificateId, Event, Events, Grant, Group, Host, MemberInfo, PeerId, Reason, Role, Target,
+    CertificateId, Error, Event, Events, Grant, Group, Host, MemberInfo, PeerId, Reason, Role,
+    Target,
 };
 use serde_json::json;
 
 use super::found::found;
-use super::group::{MEET_WAIT, change, change_with, has_others, meets};
+use super::group::{Known, MEET_WAIT, Wait, change, has_others, meets, undecided};
 use super::{Global, find_group, output, with_host};
 
 /// Without news for so long, everybody who is here is taken to have said so. Guess: some commits and round trips.
@@ -25,6 +26,8 @@ pub(crate) struct PromoteArguments {
     peer: String,
     #[command(flatten)]
     grant: GrantArguments,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 #[derive(Args, Debug)]
@@ -43,6 +46,8 @@ pub(crate) struct RevokeArguments {
     /// Also take away the memberships of those that they let in
     #[arg(long)]
     drop_members: bool,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 #[derive(Args, Debug)]
@@ -51,6 +56,8 @@ pub(crate) struct ReinstateArguments {
     group: String,
     /// Whom: name, peer id, or the beginning of the peer id
     peer: String,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 /// What somebody may do.
@@ -138,11 +145,16 @@ async fn everybody_has_come(group: &Group, events: &mut Events) {
 
 pub(super) async fn promote(global: &Global, arguments: PromoteArguments) -> Result<()> {
     let grant = arguments.grant.grant()?;
-    change_with(global, &arguments.group, async |host, group| {
+    let known = |known: &Known| {
+        let may = known.info.owner || known.info.policy.may_issue(&known.info.grant, &grant);
+        known.must(may, Error::NotAllowed, "issuing the membership")
+    };
+    change(global, &arguments.group, arguments.wait, known, async |host, group| {
         let peer = find_member(&list(group).await?, &arguments.peer)?.peer;
         let mut events = host.events();
         group.promote(peer, grant.clone()).await.context("issuing the membership")?;
-        let wait = MEET_WAIT.min(global.timeout);
+        let alone = group.neighbours().await.context("listing neighbours")?.is_empty();
+        let wait = if alone { Duration::ZERO } else { MEET_WAIT.min(global.timeout) };
         let accepted = accepted(group, peer, &grant, &mut events);
         if tokio::time::timeout(wait, accepted).await.is_err() {
             note!("The membership is offered. It counts when a program of that member accepts it.");
@@ -167,7 +179,16 @@ async fn accepted(group: &Group, peer: PeerId, grant: &Grant, events: &mut Event
 }
 
 pub(super) async fn revoke(global: &Global, arguments: RevokeArguments) -> Result<()> {
-    change(global, &arguments.group, async |group| {
+    let known = |known: &Known| {
+        let administrator = known.info.grant.role == Role::Administrator;
+        if known.info.owner || administrator || arguments.target.parse::<CertificateId>().is_ok() {
+            // Others may know more members, and a certificate may be ours.
+            return Ok(());
+        }
+        let own = find_member(&known.members, &arguments.target)?.peer == known.me;
+        known.must(own, Error::NotAllowed, "revoking the membership")
+    };
+    change(global, &arguments.group, arguments.wait, known, async |_, group| {
         let members = list(group).await?;
         let member = find_member(&members, &arguments.target);
         let target = match (&member, arguments.target.parse::<CertificateId>()) {
@@ -201,7 +222,7 @@ pub(super) async fn revoke(global: &Global, arguments: RevokeArguments) -> Resul
 }
 
 pub(super) async fn reinstate(global: &Global, arguments: ReinstateArguments) -> Result<()> {
-    change(global, &arguments.group, async |group| {
+    change(global, &arguments.group, arguments.wait, undecided, async |_, group| {
         let members = list(group).await?;
         let member = find_member(&members, &arguments.peer)?;
         group.reinstate(member.peer).await.context("reinstating the member")?;

@@ -2,6 +2,7 @@
 
 use crate::{bob_joins, fails, folder, invite_bob, join, json, ok, one, run, run_with_input, text};
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_group_is_made_with_a_policy_shown_and_changed() {
@@ -130,7 +131,7 @@ fn invitations_are_shown_before_joining_listed_and_withdrawn() {
     assert_eq!((&open["uses"], &open["used"]), (&3.into(), &0.into()));
     assert_eq!(open["state"], "usable");
     let short = one(&run(data, &["--json", "group", "invite", "Trip", "--expires", "1s"]));
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(2));
     let link = short["link"].as_str().expect("text");
     let ended = one(&run(nobody.path(), &["--json", "invitation", "show", link]));
     assert_eq!((&ended["usable"], &ended["state"]), (&false.into(), &"expired".into()));
@@ -142,6 +143,44 @@ fn invitations_are_shown_before_joining_listed_and_withdrawn() {
     assert_eq!(ok(&run(data, &["group", "invitations", "Trip"])), "");
     let king = run(data, &["group", "invite", "Trip", "--as", "Editor"]);
     fails(&king, 1, &["--as Editor", "a-z"]);
+}
+
+/// Goal: a change that one may make alone is made within 2 s if nobody is there, and one that is refused by what is known
+/// here takes no time at all. Method: Bob may invite, and has met nobody yet; times with room for a busy machine.
+#[test]
+fn changes_do_not_wait_for_who_is_not_there() {
+    let (ada, bob) = (folder(), folder());
+    ok(&run(ada.path(), &["group", "create", "Trip"]));
+    ok(&run(bob.path(), &["identity", "new", "Bob"]));
+    let document = bob.path().join("bob.pem");
+    std::fs::write(&document, ok(&run(bob.path(), &["identity", "show", "--document"])))
+        .expect("written");
+    let bound = ["--bound", document.to_str().expect("text"), "--role", "inviting"];
+    let link = ok(&run(ada.path(), &[&["group", "invite", "Trip"], &bound[..]].concat()));
+    ok(&join(bob.path(), &link));
+    let timed = |arguments: &[&str]| {
+        let begun = Instant::now();
+        (run(bob.path(), arguments), begun.elapsed())
+    };
+    let (invited, time) = timed(&["group", "invite", "Trip"]);
+    assert!(ok(&invited).contains("pgi"));
+    let said = text(&invited.stderr);
+    assert!(said.contains("Saved; nobody is reachable now"), "{said}");
+    assert!(time < Duration::from_secs(5), "{time:?}");
+    for (arguments, part) in [
+        (&["set", "Trip", "--rename", "Journey"][..], "owner"),
+        (&["promote", "Trip", "Bob", "--role", "administrator"][..], "your role"),
+        (&["invite", "Trip", "--role", "administrator"][..], "your role"),
+        (&["revoke", "Trip", "Ada"][..], "group members"),
+        (&["invite", "Journey"][..], "no group"),
+    ] {
+        let (refused, time) = timed(&[&["group"], arguments].concat());
+        fails(&refused, 1, &[part]);
+        assert!(time < Duration::from_millis(1_900), "{arguments:?} took {time:?}");
+    }
+    let (invited, time) = timed(&["--timeout", "4s", "group", "invite", "Trip", "--wait"]);
+    ok(&invited);
+    assert!(time > Duration::from_secs(4), "{time:?}");
 }
 
 #[test]
