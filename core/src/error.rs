@@ -14,8 +14,10 @@ pub enum Error {
     /// The node has [`GROUPS_MAX`](crate::limits::GROUPS_MAX) groups.
     #[error("too many groups; leave one first")]
     TooManyGroups,
-    /// The group name is empty or too long.
-    #[error("a name has 1 to 255 characters")]
+    /// The group name does not pass [`check_name`](crate::name::check_name).
+    #[error(
+        "a name has 1 to 255 characters, at least one that can be seen, and none that controls or turns the text around it"
+    )]
     BadName,
     /// Our role does not allow it.
     #[error("your role in this group does not allow that; ask an administrator")]

@@ -1,6 +1,7 @@
 //! Names: friendly ones for people, and peer names for programs.
 //!
-//! A **friendly name** is what people are shown. Anybody can have any.
+//! A **friendly name** is what people are shown. Anybody can have any that can be seen, and that leaves the text around it as it
+//! is: at least one visible character, no control characters, and none that turns the direction of a line.
 //!
 //! A **peer name** is `authority.classifier`. The authority is a peer id (a *secured* name: its key, and nobody else's,
 //! may claim it) or `0` (an *unsecured* one: anybody may). The classifier tells the names of one authority apart, so
@@ -54,9 +55,15 @@ pub enum NameError {
     /// A friendly name of more than [`FRIENDLY_NAME_MAX`] characters.
     #[error("a name has 1 to 255 characters; this one has more")]
     FriendlyNameTooLong,
+    /// A friendly name of spaces and other characters that nobody sees.
+    #[error("a name has at least one character that can be seen")]
+    FriendlyNameInvisible,
     /// A control character in a name of any kind.
     #[error("a name has no control characters")]
     ControlCharacter,
+    /// A character in a friendly name that turns the direction of the text around it.
+    #[error("a name has no characters that turn the direction of a line, such as U+202E")]
+    DirectionCharacter,
     /// The authority is neither `0` nor a peer id.
     #[error("a peer name begins with a peer id (52 characters of base32) or with 0")]
     Authority,
@@ -80,11 +87,34 @@ pub enum NameError {
 /// Whether `name` can be shown as the name of a person, program or group.
 pub fn check_name(name: &str) -> Result<(), NameError> {
     check_characters(name)?;
+    if name.chars().any(turns_direction) {
+        return Err(NameError::DirectionCharacter);
+    }
     match name.chars().count() {
         0 => Err(NameError::FriendlyNameEmpty),
-        1..=FRIENDLY_NAME_MAX => Ok(()),
+        1..=FRIENDLY_NAME_MAX if name.chars().any(is_visible) => Ok(()),
+        1..=FRIENDLY_NAME_MAX => Err(NameError::FriendlyNameInvisible),
         _ => Err(NameError::FriendlyNameTooLong),
     }
+}
+
+/// Source: Unicode 16, PropList, `Bidi_Control`; and the separators of lines and paragraphs, which begin anew.
+const fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a character leaves ink. Source: Unicode 16, DerivedCoreProperties, `Default_Ignorable_Code_Point`; besides these,
+/// spaces and the blank pattern of Braille.
+fn is_visible(c: char) -> bool {
+    let ignorable = matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    !ignorable && !c.is_whitespace() && !c.is_control() && c != '\u{2800}'
 }
 
 fn check_characters(text: &str) -> Result<(), NameError> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
+use peergraph::peergraph_core::name::check_name;
 use peergraph::{Folder, Group, Host, HostBuilder, Neighbours, NodeUrl, PeerId, RecordType};
 
 /// Says something to whoever sits before it. Nobody may be listening any more, as where `head` has read enough.
@@ -407,8 +408,8 @@ fn platform_folder() -> Option<PathBuf> {
 
 fn user_name() -> String {
     let names = ["USER", "LOGNAME", "USERNAME"];
-    let name =
-        names.iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+    let legal = |name: &String| check_name(name).is_ok();
+    let name = names.iter().filter_map(|name| std::env::var(name).ok()).find(legal);
     name.unwrap_or_else(|| "anonymous".to_owned())
 }
 

@@ -317,7 +317,7 @@ export interface OpenOptions extends Waits {
 export interface IdentityInfo {
   /** 52 characters: the SHA-256 of its key. */
   readonly id: string;
-  /** Friendly name. */
+  /** Friendly name: 1 to 255 characters, at least one of them visible, none that controls or turns the text around it. */
   readonly name: string;
   /** What its peer name ends with; empty where it has none. */
   readonly classifier: string;

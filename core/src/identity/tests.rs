@@ -101,6 +101,15 @@ fn bad_names_are_refused() {
     for name in ["a\nb", "\u{7f}", "\u{85}"] {
         assert_eq!(make(name), Some(NameError::ControlCharacter), "{name:?}");
     }
+    for name in ["a\u{202e}b", "\u{2066}a", "a\u{200f}", "a\u{2028}b"] {
+        assert_eq!(make(name), Some(NameError::DirectionCharacter), "{name:?}");
+    }
+    for name in [" ", "\u{a0}\u{3000}", "\u{200d}", "\u{2800}", "\u{e0001}\u{fe0f}"] {
+        assert_eq!(make(name), Some(NameError::FriendlyNameInvisible), "{name:?}");
+    }
+    for name in ["دانش\u{200c}آموز", "👩\u{200d}🚀", "❤\u{fe0f}", "e\u{301}", "-"] {
+        assert_eq!(make(name), None, "{name:?}");
+    }
     for name in ["a", "O'Neil, \"Bob\"", &"ß".repeat(255)] {
         assert_eq!(make(name), None, "{name:?}");
     }

@@ -76,6 +76,8 @@ fn policies_that_cannot_be_are_refused() {
     let short = run(data, &["group", "create", "X", "--membership-lifetime", "1s"]);
     fails(&short, 1, &["making the group", "policy"]);
     fails(&run(data, &["group", "create", ""]), 1, &["1 to 255"]);
+    fails(&run(data, &["group", "create", " "]), 1, &["can be seen"]);
+    fails(&run(data, &["identity", "new", "Eve\u{202e}adA"]), 1, &["direction"]);
 }
 
 #[test]
