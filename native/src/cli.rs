@@ -37,6 +37,7 @@ mod policy;
 mod qr;
 mod records;
 mod store;
+mod warning;
 
 /// Secure, serverless groups: chat, publish and watch signed records over direct links.
 #[derive(Debug, Parser)]
@@ -142,14 +143,17 @@ pub(crate) fn log(verbose: u8) {
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    // The WebRTC stack logs addresses of others, and nothing that helps here.
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_ansi(false)
         .with_writer(std::io::stderr)
         // A closed stderr is no reason to panic.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    if verbose == 0 && asked.is_none() {
+        log.event_format(warning::ForPeople).init();
+    } else {
+        log.init();
+    }
 }
 
 /// Whether the reader of our output has gone.
