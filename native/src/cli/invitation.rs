@@ -65,6 +65,9 @@ pub(crate) struct InviteArguments {
 
 pub(super) async fn invite(global: &Global, arguments: InviteArguments) -> Result<()> {
     let grant = arguments.grant.grant()?;
+    if output::is_closed() {
+        bail!("making the invitation: nobody would get its link, since standard output is closed");
+    }
     let bound = arguments.bound.as_ref().map(read_document).transpose()?;
     let with_password = arguments.password || arguments.from.is_named();
     let options = match bound {

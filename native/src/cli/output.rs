@@ -18,6 +18,23 @@ pub(super) fn line(text: impl std::fmt::Display) -> Result<()> {
     Ok(())
 }
 
+/// Whether standard output leads nowhere because it was closed when the program began: the standard library has opened
+/// `/dev/null` in its place by then, to read and write. Some languages discard output in the same way, so this is asked only
+/// by what is of no use to anybody if its output is lost.
+#[cfg(unix)]
+pub(super) fn is_closed() -> bool {
+    use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
+    let output = std::io::stdout();
+    let both = fcntl_getfl(&output).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
+    let null = || Ok::<_, rustix::io::Errno>(fstat(&output)?.st_rdev == stat("/dev/null")?.st_rdev);
+    both && null().unwrap_or(false)
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_closed() -> bool {
+    false
+}
+
 /// How often it is looked whether somebody still reads. Guess.
 #[cfg(unix)]
 const READER_EVERY: std::time::Duration = std::time::Duration::from_millis(500);

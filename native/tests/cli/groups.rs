@@ -185,6 +185,19 @@ fn changes_do_not_wait_for_who_is_not_there() {
     assert!(time > Duration::from_secs(4), "{time:?}");
 }
 
+/// Goal: an invitation whose link would be lost is not made. Method: standard output is closed.
+#[cfg(unix)]
+#[test]
+fn invitation_that_nobody_would_get_is_not_made() {
+    let data = folder();
+    ok(&run(data.path(), &["group", "create", "Trip"]));
+    let mut closed = std::process::Command::new("sh");
+    closed.args(["-c", "exec \"$@\" >&-", "sh", env!("CARGO_BIN_EXE_peergraph")]);
+    closed.args(["group", "invite", "Trip"]).env_clear().env("PEERGRAPH_DATA", data.path());
+    fails(&closed.output().expect("runs"), 1, &["standard output is closed"]);
+    assert_eq!(ok(&run(data.path(), &["group", "invitations", "Trip"])), "");
+}
+
 #[test]
 fn code_that_cannot_be_drawn_costs_no_invitation() {
     let data = folder();
