@@ -36,6 +36,8 @@ test("who is out is told by whom and why", () => {
 test("an open invitation is told in one line", () => {
   const invitation = { role: "inviting", uses: 5, used: 1, expires: new Date(3_600_000), inviter: { me: false, name: "Bob" } };
   assert.equal(words.invitationWords(invitation, 0), "1 of 5 used, ends in 1 hour, by Bob, can invite");
+  const used = words.invitationWords({ ...invitation, used: 5, state: "used-up" }, 0);
+  assert.equal(used, "used up, 5 of 5 used, ends in 1 hour, by Bob, can invite");
   assert.equal(words.invitationWords({ ...invitation, role: "member", inviter: { me: true } }, 0), "1 of 5 used, ends in 1 hour, yours");
 });
 
