@@ -50,7 +50,7 @@ const TIMER_MS_MAX: u64 = 24 * 3_600_000;
 /// News for the application.
 pub(crate) enum News {
     /// From the core.
-    Core(Event),
+    Core(Box<Event>),
     /// A transport is being opened, is open, or is closed.
     Link { link: LinkId, state: LinkState, direct: bool, reason: Option<CloseReason> },
     /// The last news.
@@ -416,7 +416,7 @@ impl Host {
         {
             let _ = opened.send(refused.map_or(Ok(()), Err));
         }
-        let _ = self.news.unbounded_send(News::Core(event));
+        let _ = self.news.unbounded_send(News::Core(Box::new(event)));
     }
 
     fn tell_link(&self, link: LinkId, state: LinkState, reason: Option<CloseReason>) {

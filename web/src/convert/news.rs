@@ -35,7 +35,7 @@ enum NewsJs {
 /// News as an object with a `type`. `None` for what applications are not told.
 pub(crate) fn news(news: News) -> Option<JsValue> {
     let event = match news {
-        News::Core(event) => core_news(event)?,
+        News::Core(event) => core_news(*event)?,
         News::Link { link, state, direct, reason } => NewsJs::Link {
             id: link.0 as f64,
             state: match state {
