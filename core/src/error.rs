@@ -221,6 +221,12 @@ pub enum BadRecord {
     /// Modified by somebody who may not.
     #[error("its modifier may not change it")]
     Modifier,
+    /// Changed by another, without proof that its creator made it.
+    #[error("its creator did not make it")]
+    Beginning,
+    /// Ends sooner than its creator wanted, by somebody who may change it and not delete it.
+    #[error("its modifier may not end it so soon")]
+    Shortened,
     /// The signature does not hold for this group.
     #[error("its signature does not hold")]
     Signature,

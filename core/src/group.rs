@@ -3,13 +3,14 @@
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
-//! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
+//! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
 mod announce;
 mod batch;
+mod beginnings;
 mod contacts;
 mod deferred;
 mod exile;
@@ -61,7 +62,7 @@ use crate::policy::Grant;
 use crate::reach::dial::Source;
 use crate::reach::tried::Trace;
 use crate::recent::Recent;
-use crate::record::Attribute;
+use crate::record::{Attribute, Beginning};
 use crate::roll::{Roll, Standing};
 use crate::sealed::Secrets;
 use crate::storage::{self, Class, Commit};
@@ -75,6 +76,7 @@ use std::time::Duration;
 
 use peer_time::PeerTime;
 
+pub(crate) use beginnings::Change;
 pub(crate) use graph::SlotState;
 pub(crate) use preview::preview_of_bound;
 pub(crate) use records::answer_page;
@@ -178,6 +180,8 @@ pub(crate) struct Group {
     repair: repair::Repair,
     exiles: exile::Exiles,
     publishing: publishing::Publishing,
+    /// Of records of others that are to be changed and were read for that.
+    beginnings: BTreeMap<RecordId, Beginning>,
     timers: Timers<Timer, { Timer::ALL.len() }>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
@@ -445,6 +449,7 @@ impl Group {
             repair: repair::Repair::default(),
             exiles: exile::Exiles::default(),
             publishing: publishing::Publishing::default(),
+            beginnings: BTreeMap::new(),
             timers: Timers::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,

@@ -73,7 +73,8 @@ pub struct Right {
     /// Publish records, and change one's own.
     #[n(2)]
     pub publish: bool,
-    /// Change those of others.
+    /// Change those of others. Without `delete` such a change ends none of them sooner than its creator wanted, or the
+    /// membership of whoever changes it ends.
     #[n(3)]
     pub update: bool,
     /// Delete those of others.

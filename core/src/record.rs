@@ -9,6 +9,10 @@
 //! larger signature. The digest covers the signature, differs whenever anything differs, and is kept in memory
 //! anyway.) The order is total, so that every store decides alike whatever arrives first.
 //!
+//! **Changes by others.** A record that another than its creator changed or deleted carries a [`Beginning`]: the
+//! creator's own signature over its id, type, creator and time of creation. So nobody makes a record in another's
+//! name, and no change alters when a record was made.
+//!
 //! **Versions** are hybrid logical clocks: 48 bits milliseconds of peer time, 16 bits counter
 //! ([`next_version`]).
 use crate::cert::VerifiedChain;
@@ -20,6 +24,7 @@ use bytes::Bytes;
 use ed25519_dalek::VerifyingKey;
 use std::cmp::Ordering;
 
+mod beginning;
 mod codec;
 mod kind;
 mod meta;
@@ -27,6 +32,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use beginning::Beginning;
 pub(crate) use codec::attributes_bytes;
 pub use kind::RecordType;
 pub use meta::Meta;
@@ -92,6 +98,8 @@ pub struct Record {
     pub payload: Bytes,
     /// The certificate on which the signature relies.
     pub certificate: CertificateId,
+    /// The creator's proof that it made the record, if another changed it last.
+    pub beginning: Option<Beginning>,
     /// Ed25519 over all of it and the group id.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::signature"))]
     pub signature: [u8; 64],
@@ -109,15 +117,26 @@ impl Record {
         self.sign_with(key.group_id(), |message| key.sign(Domain::Record, message))
     }
 
+    /// The beginning that a change of this record by another carries: that of this record, or, if its creator
+    /// signed it, that very signature. `creator` is the creator's key.
+    pub fn beginning_by(&self, creator: PublicKey) -> Beginning {
+        let made = || Beginning {
+            key: creator,
+            expires: self.expires,
+            rest: codec::rest(self),
+            signature: self.signature,
+        };
+        self.beginning.clone().unwrap_or_else(made)
+    }
+
     pub(crate) fn sign_with(
         mut self,
         group: GroupId,
         sign: impl FnOnce(&[u8]) -> [u8; 64],
     ) -> Signed {
-        let header = codec::header(&self);
-        let message = codec::signed_message(None, group, &header, &self.payload);
-        self.signature = sign(&message);
-        Signed::assemble(self, &header)
+        let rest = codec::rest(&self);
+        self.signature = sign(&codec::signed_message(group, &self, self.expires, rest));
+        Signed::assemble(self)
     }
 }
 
@@ -126,17 +145,16 @@ impl Record {
 pub struct Signed {
     record: Record,
     bytes: Bytes,
-    /// Where the header ends in `bytes`. It begins at [`codec::HEADER_AT`].
-    header_end: usize,
     digest: Digest,
 }
 
 impl Signed {
-    fn assemble(mut record: Record, header: &[u8]) -> Self {
-        let bytes = Bytes::from(codec::whole(header, &record.signature, &record.payload));
+    fn assemble(mut record: Record) -> Self {
+        let header = codec::header(&record);
+        let bytes = Bytes::from(codec::whole(&header, &record.signature, &record.payload));
         record.payload = bytes.slice(bytes.len() - record.payload.len()..);
         let digest = Digest::of(&bytes);
-        Self { record, header_end: codec::HEADER_AT + header.len(), bytes, digest }
+        Self { record, bytes, digest }
     }
 
     /// Reads a record in its one form. The payload is a slice of `bytes`. Checks neither rules
@@ -148,9 +166,9 @@ impl Signed {
     /// read than a record may have, [`BadRecord::Encoding`](crate::error::BadRecord::Encoding) for everything
     /// else, another form of the same content, trailing bytes and unknown format versions included.
     pub fn decode(bytes: Bytes) -> Result<Self, crate::error::BadRecord> {
-        let (record, header_end) = codec::read(&bytes)?;
+        let record = codec::read(&bytes)?;
         let digest = Digest::of(&bytes);
-        Ok(Self { record, bytes, header_end, digest })
+        Ok(Self { record, bytes, digest })
     }
 
     /// Id and version of a record in bytes, from fixed places at their front: to recognise known records before
@@ -179,10 +197,13 @@ impl Signed {
         self.digest
     }
 
-    /// Whether `key` signed this record for `group`.
+    /// Whether `key` signed this record for `group`, and its creator the beginning, if it has one.
     #[must_use]
     pub fn verify(&self, group: GroupId, key: &PublicKey) -> bool {
-        verify_all(&[self.claim_of(group, key.decoded())]).is_ok()
+        let beginning = self.beginning_claim(group);
+        let claims: Vec<_> =
+            [self.claim_of(group, key.decoded())].into_iter().chain(beginning).collect();
+        verify_all(&claims).is_ok()
     }
 
     /// That `signer` signed this record for its group.
@@ -190,10 +211,17 @@ impl Signed {
         self.claim_of(signer.group(), signer.verifying_key())
     }
 
+    /// That its creator began it, if it is a change by another.
+    pub fn beginning_claim(&self, group: GroupId) -> Option<Claim> {
+        let Beginning { key, expires, rest, signature } = self.record.beginning.as_ref()?;
+        let message = codec::signed_message(group, &self.record, *expires, *rest);
+        Some(Claim::new(key, Domain::Record.message(&message), *signature))
+    }
+
     fn claim_of(&self, group: GroupId, key: VerifyingKey) -> Claim {
-        let header = &self.bytes[codec::HEADER_AT..self.header_end];
-        let domain = Some(Domain::Record);
-        let message = codec::signed_message(domain, group, header, &self.record.payload);
+        let rest = codec::rest(&self.record);
+        let message = codec::signed_message(group, &self.record, self.record.expires, rest);
+        let message = Domain::Record.message(&message);
         Claim { key, message, signature: self.record.signature }
     }
 

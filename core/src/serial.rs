@@ -11,7 +11,7 @@ use crate::id::{
 use crate::invitation::BearerSecret;
 use crate::node_url::NodeUrl;
 use crate::password::Password;
-use crate::record::RecordType;
+use crate::record::{Beginning, RecordType};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -44,6 +44,19 @@ impl Serialize for RecordType {
 impl<'de> Deserialize<'de> for RecordType {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Self::new(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Beginning {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.to_bytes())
+    }
+}
+
+impl<'de> Deserialize<'de> for Beginning {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let bytes = bytes::Bytes::deserialize(from)?;
+        Self::from_bytes(&bytes).ok_or_else(|| D::Error::custom("not a beginning of a record"))
     }
 }
 

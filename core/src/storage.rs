@@ -10,6 +10,7 @@
 //! Everything that one input writes goes out as one batch, so that a record and the fact that depends on it are durable
 //! together. Encoded records stay in a cache of [`CACHE_BYTES_MAX`](limits::CACHE_BYTES_MAX); the disk is read for the
 //! rest.
+use crate::group::Change;
 use crate::id::{GroupId, RecordId};
 use crate::invitation::Invitation;
 use crate::io::{LinkId, Outbox, Output, RequestId, StoreId, StoreTask};
@@ -88,6 +89,8 @@ pub(crate) enum Pending {
     Show { group: GroupId, link: LinkId, records: Vec<Bytes> },
     /// Own records that end soon, to publish them anew.
     Refresh { group: GroupId },
+    /// Records of others that are to be changed.
+    Change { group: GroupId, change: Change },
     /// Deleting the records of a group that was left.
     Clear { group: GroupId, request: RequestId },
 }

@@ -307,7 +307,9 @@ impl Publish {
         self
     }
 
-    /// Replaces this record. Its life and its attributes stay unless others are given.
+    /// Replaces this record. Its life and its attributes stay unless others are given. A record of another stays that
+    /// one's and carries its creator's proof; without the right to delete it, it ends no sooner than its creator wanted,
+    /// or with our membership.
     pub fn replacing(mut self, record: RecordId) -> Self {
         self.id = Some(record);
         self

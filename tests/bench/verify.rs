@@ -199,6 +199,7 @@ impl Members {
                 attributes: Vec::new(),
                 payload: Bytes::from(vec![b'.'; PAYLOAD_BYTES]),
                 certificate: chain.id(),
+                beginning: None,
                 signature: [0; 64],
             };
             record.sign(chain.group(), author).claim(chain)

@@ -250,11 +250,17 @@ pub(crate) fn record_seeds() -> Vec<Vec<u8>> {
         ],
         payload: Bytes::from_static(b"hello"),
         certificate: CertificateId::from_bytes([0x41; 32]),
+        beginning: None,
         signature: [0; 64],
     };
     let plain = Record { modifier: None, modified: NOW, attributes: Vec::new(), ..full.clone() };
     let deleted =
         Record { deleted: true, attributes: Vec::new(), payload: Bytes::new(), ..full.clone() };
     let group = GroupId::from_bytes([9; 32]);
-    [full, plain, deleted].map(|record| record.sign(group, &ada).bytes().to_vec()).into()
+    let signed = |record: Record| record.sign(group, &ada);
+    let bob = someone(2);
+    let beginning = Some(signed(plain.clone()).record().beginning_by(ada.public_key()));
+    let edited = Record { modifier: Some(bob.peer_id()), beginning, ..full.clone() };
+    let edited = edited.sign(group, &bob);
+    [signed(full), signed(plain), signed(deleted), edited].map(|it| it.bytes().to_vec()).into()
 }

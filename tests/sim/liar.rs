@@ -184,7 +184,8 @@ fn signal(
 /// A new record made from another one.
 fn fresh(own: &Record, id: RecordId, version: u64) -> Record {
     let now = WallTime(version >> 16);
-    Record { id, modifier: None, created: now, modified: now, version, ..own.clone() }
+    let new = Record { id, modifier: None, created: now, modified: now, version, ..own.clone() };
+    Record { beginning: None, ..new }
 }
 
 /// The end of a record, by whom it does not belong to.
@@ -316,6 +317,7 @@ impl World {
             attributes: Vec::new(),
             payload: claim.payload.clone(),
             certificate: own.certificate,
+            beginning: None,
             signature: [0; 64],
         };
         Some(record.sign(group, &adapt::identity(&self.hosts[host])))
@@ -426,12 +428,40 @@ impl World {
             | Act::Shorten
             | Act::Rollback
             | Act::Repeat => {
-                let Some(record) = self.lying_record(host, act, any, version) else { return false };
+                let Some(record) = self.lying_record((host, group), act, any, version) else {
+                    return false;
+                };
                 let frame = flood(slot, &record.sign(group, &adapt::identity(&self.hosts[host])));
                 if act == Act::Forge { distort(&mut self.chance, &frame) } else { frame }
             }
         };
         self.inject(host, to, frame)
+    }
+
+    /// The change of a record by `host`, with whatever `change` makes of it, whether it may change it or not. Nothing if it
+    /// has published nothing.
+    pub fn edit_by(
+        &mut self,
+        host: HostId,
+        group: GroupId,
+        record: &Record,
+        change: impl FnOnce(&mut Record),
+    ) -> Option<Signed> {
+        let me = self.hosts[host].peer_id();
+        let own = self.own_record(host)?;
+        let now = self.hosts[host].clock.wall(self.now);
+        let beginning = self.beginning(host, group, record);
+        let mut edited = Record {
+            modifier: Some(me),
+            modified: now.max(record.created.after(Duration::from_millis(1))),
+            version: peergraph_core::record::next_version(now, record.version, 0),
+            expires: record.expires.min(own.expires),
+            certificate: own.certificate,
+            beginning: beginning.filter(|_| record.creator != me),
+            ..record.clone()
+        };
+        change(&mut edited);
+        Some(edited.sign(group, &adapt::identity(&self.hosts[host])))
     }
 
     /// `host` floods records, of whomever, over all wires on which it speaks of a graph. Answers to whom.
@@ -458,7 +488,7 @@ impl World {
     /// The record that an act is about.
     fn lying_record(
         &mut self,
-        host: HostId,
+        (host, group): (HostId, GroupId),
         act: Act,
         any: RecordId,
         version: u64,
@@ -473,6 +503,7 @@ impl World {
             modified: now.max(record.created.after(second)),
             version: version.max(record.version + 1),
             certificate: own.certificate,
+            beginning: None,
             ..record.clone()
         };
         Some(match act {
@@ -485,7 +516,11 @@ impl World {
                 Record { created: then, modified: then, expires: end, ..new }
             }
             // With its own certificate, the only one that it has a key for.
-            Act::Usurp => change(&self.application_record(host, |record| record.creator != me)?),
+            Act::Usurp => {
+                let record = self.application_record(host, |record| record.creator != me)?;
+                let beginning = self.beginning(host, group, &record);
+                Record { beginning, ..change(&record) }
+            }
             Act::Recreate => Record { created: own.created.before(second), ..change(&own) },
             Act::Retype => {
                 let kind = RecordType::new("another.type").expect("a good name");

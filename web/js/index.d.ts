@@ -76,7 +76,10 @@ export interface Right {
   readonly types: string;
   /** Who has these rights: roles of the application, `"member"`, or `"inviting"`. */
   readonly roles: readonly string[];
-  /** Publish (and change one's own), change those of others, delete those of others. */
+  /**
+   * Publish (and change one's own), change those of others, delete those of others. Whoever may change and not delete
+   * ends none of them sooner than its creator wanted.
+   */
   readonly may: readonly ("publish" | "update" | "delete")[];
 }
 
@@ -541,7 +544,11 @@ export class Group<T = Payloads> extends EventTarget {
    */
   publish<K extends keyof T & string>(
     type: K, data: T[K] | Bytes, options?: PublishOptions): Promise<GroupRecord<T[K], K>>;
-  /** Replaces the content of a record of ours. Attributes and lifetime stay unless given. */
+  /**
+   * Replaces the content of a record of ours; or somebody else's, where our roles allow it. Attributes and lifetime stay
+   * unless given. A record of somebody else stays theirs and carries their proof that they made it. Without the right to
+   * delete it, it ends no sooner than they wanted, or with our membership.
+   */
   update<K extends keyof T & string>(
     record: GroupRecord<T[K], K> | string, data: T[K] | Bytes, options?: UpdateOptions<T[K]>):
     Promise<GroupRecord<T[K], K>>;

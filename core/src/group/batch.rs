@@ -82,13 +82,30 @@ impl Group {
         accepted: &mut Vec<(Accepted, RecordId)>,
     ) -> Result<(), BadRecord> {
         let Batch { candidates, .. } = std::mem::take(batch);
-        let claims: Vec<Claim> = candidates.iter().map(|c| c.signed.claim(&c.chain)).collect();
-        let verdict = (ctx.checks.verify_all)(&claims);
-        let good = verdict.err().unwrap_or(candidates.len());
+        let (claims, of): (Vec<Claim>, Vec<(usize, BadRecord)>) = candidates
+            .iter()
+            .enumerate()
+            .flat_map(|(nth, candidate)| claims_of(nth, candidate))
+            .unzip();
+        let wrong = (ctx.checks.verify_all)(&claims).err();
+        let wrong = wrong.map(|claim| of.get(claim).copied().unwrap_or((0, BadRecord::Signature)));
+        let good = wrong.map_or(candidates.len(), |(nth, _)| nth);
         for candidate in candidates.into_iter().take(good) {
             let id = candidate.signed.record().id;
             accepted.push((self.admit(ctx, *candidate, from), id));
         }
-        verdict.map_err(|_| BadRecord::Signature)
+        wrong.map_or(Ok(()), |(_, bad)| Err(bad))
     }
+}
+
+/// What has to be true of the `nth` record of a batch, each with what it is if it is not: that its signer signed it,
+/// and, if that changed it, that its creator began it.
+fn claims_of(
+    nth: usize,
+    candidate: &Candidate,
+) -> impl Iterator<Item = (Claim, (usize, BadRecord))> {
+    let Candidate { signed, chain, .. } = candidate;
+    let began = signed.beginning_claim(chain.group());
+    let began = began.map(|claim| (claim, (nth, BadRecord::Beginning)));
+    std::iter::once((signed.claim(chain), (nth, BadRecord::Signature))).chain(began)
 }

@@ -379,10 +379,23 @@ impl Group {
         };
         let allowed = chain.policy().allows(chain.grant(), &record.kind, act);
         match (allowed, act) {
-            (true, _) => Ok(()),
+            (true, Act::Update) => check_end(record, chain),
+            (true, Act::Publish | Act::Delete) => Ok(()),
             (false, Act::Publish) => Err(BadRecord::Right),
             (false, Act::Update | Act::Delete) => Err(BadRecord::Modifier),
         }
+    }
+}
+
+/// Who may change a record and not delete it lets it live as long as its creator wanted, or as its own membership
+/// allows. Otherwise a change could be a deletion.
+fn check_end(record: &Record, chain: &VerifiedChain) -> Result<(), BadRecord> {
+    let wanted = record.beginning.as_ref().map_or(WallTime(0), |beginning| beginning.expires);
+    let least = wanted.min(chain.not_after());
+    if record.expires >= least || chain.policy().allows(chain.grant(), &record.kind, Act::Delete) {
+        Ok(())
+    } else {
+        Err(BadRecord::Shortened)
     }
 }
 

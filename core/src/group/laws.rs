@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 
 mod attacks;
 mod authority;
+mod changes;
 mod many;
 mod shares;
 
@@ -120,6 +121,9 @@ impl Story {
     /// The record after an act. A higher version never ends earlier, as with every honest publisher.
     fn signed(&self, act: &Act<'_>) -> Signed {
         let creator = self.bob.identity.peer_id();
+        let (by, kind) = (&self.bob, act.made);
+        let made = || self.signed(&Act { by, kind, step: 0, delete: false, ..*act });
+        let by_other = act.step > 0 && act.by.identity.peer_id() != creator;
         let modified = NOW.after(Duration::from_millis(act.step));
         let record = Record {
             id: RecordId::new(creator, act.made, act.nth),
@@ -137,6 +141,8 @@ impl Story {
                 false => Bytes::copy_from_slice(&act.content.to_be_bytes()),
             },
             certificate: act.by.chain.id(),
+            beginning: by_other
+                .then(|| made().record().beginning_by(self.bob.identity.public_key())),
             signature: [0; 64],
         };
         record.sign(self.group(), &act.by.identity)

@@ -393,7 +393,12 @@ impl Group {
         let signer = chain.peer();
         let id = id.unwrap_or_else(|| self.free_id(signer, &kind, ctx.rng.next_u64()));
         let now = self.peer_time(ctx.now.wall);
-        let before = self.meta(id).map(|(_, meta)| (meta.version, meta.created, meta.creator()));
+        let before = self.meta(id).map(|(_, meta)| meta.clone());
+        let beginning = match &before {
+            Some(meta) => self.take_beginning(ctx, meta, signer)?,
+            None => None,
+        };
+        let before = before.map(|meta| (meta.version, meta.created, meta.creator()));
         let (seen, created, creator) = before.unwrap_or((0, now, signer));
         let modified =
             if before.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
@@ -419,6 +424,7 @@ impl Group {
             attributes: Vec::new(),
             payload: Bytes::copy_from_slice(payload),
             certificate: chain.id(),
+            beginning,
             signature: [0; 64],
         };
         let signed = match &self.key {

@@ -311,6 +311,7 @@ impl Group {
             attributes,
             payload: payload.into(),
             certificate: chain.id(),
+            beginning: None,
             signature: [0; 64],
         };
         record.check(self.payload_bytes_max())?;

@@ -4,20 +4,23 @@
 //! |---|---|
 //! | the disk: [`PUBLISH_WRITING_BYTES_MAX`](limits::PUBLISH_WRITING_BYTES_MAX) of the application's records are not durable | further ones wait here |
 //! | the network: [`PUBLISH_BACKLOG_BYTES_MAX`](limits::PUBLISH_BACKLOG_BYTES_MAX) wait for each neighbour that gets records unasked, or nobody has asked for so much | the same |
-//! | both, for long: [`PUBLISHES_WAITING_MAX`](limits::PUBLISHES_WAITING_MAX) wait here | a further one is refused as busy |
+//! | the disk: the record of another that is to be changed is on the disk only | that change and further ones wait here |
+//! | all of these, for long: [`PUBLISHES_WAITING_MAX`](limits::PUBLISHES_WAITING_MAX) wait here | a further one is refused as busy |
 //! | one neighbour: [`LINK_QUEUE_BYTES_MAX`](limits::LINK_QUEUE_BYTES_MAX) wait for it | its link is closed, sync brings it what it missed |
 //!
 //! The fastest neighbour sets the pace: no slow one delays the others, and who is alone waits for the disk only. Records
 //! of others are not held back here: their senders are, by the same rule. A host keeps fewer publications under way than
 //! may wait here, so that its application awaits its turn rather than being refused.
-use super::Group;
 use super::tree::Publisher;
+use super::{Change, Group};
 use crate::error::Error;
-use crate::id::PeerId;
-use crate::io::{Draft, Output, RequestId};
+use crate::id::{PeerId, RecordId};
+use crate::io::{Draft, Output, RequestId, StoreTask};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::storage::{Class, Pending};
+use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// What a record takes besides its payload and attributes. Bytes. Guess: ids, times, signature, a place in the queue.
@@ -30,6 +33,8 @@ pub(super) struct Publishing {
     waiting: VecDeque<(RequestId, Draft)>,
     waiting_bytes: usize,
     writing_bytes: usize,
+    /// What the disk was asked for, since the first that waits changes it.
+    asked: Option<RecordId>,
     /// Published since somebody last asked for a record.
     unasked_bytes: usize,
 }
@@ -85,7 +90,9 @@ impl Group {
         draft: Draft,
         request: RequestId,
     ) -> Result<(), Error> {
-        if self.publishing.waiting.is_empty() && self.keeps_up(links, ctx.identity.peer_id()) {
+        let on_disk = self.is_on_disk(ctx, &draft).is_some();
+        let waits = on_disk || !self.publishing.waiting.is_empty();
+        if !waits && self.keeps_up(links, ctx.identity.peer_id()) {
             self.publish(ctx, draft, Some(request))
         } else {
             self.publishing.add(request, draft)
@@ -94,11 +101,49 @@ impl Group {
 
     /// Publishes what waits, as far as disk and network keep up.
     pub(crate) fn publish_waiting(&mut self, ctx: &mut Ctx<'_>, links: &Links) {
-        while !self.publishing.waiting.is_empty() && self.keeps_up(links, ctx.identity.peer_id()) {
+        while !self.publishing.waiting.is_empty()
+            && self.keeps_up(links, ctx.identity.peer_id())
+            && !self.first_awaits_disk(ctx)
+        {
             let Some((request, draft)) = self.publishing.take() else { return };
             if let Err(error) = self.publish(ctx, draft, Some(request)) {
                 ctx.out.push_back(Output::Done { request, result: Err(error) });
             }
+        }
+    }
+
+    fn is_on_disk(&self, ctx: &Ctx<'_>, draft: &Draft) -> Option<Bytes> {
+        self.only_on_disk(ctx, Class::Application, draft.id?)
+    }
+
+    /// Whether the first that waits changes a record of another that only the disk holds. The disk is asked for it, for
+    /// one at a time, and the rest waits as well, so that all goes out in its order.
+    fn first_awaits_disk(&mut self, ctx: &mut Ctx<'_>) -> bool {
+        let Some((_, draft)) = self.publishing.waiting.front() else { return false };
+        let (id, on_disk) = (draft.id, self.is_on_disk(ctx, draft));
+        let (Some(id), Some(key)) = (id, on_disk) else { return false };
+        if self.publishing.asked.is_none() {
+            self.publishing.asked = Some(id);
+            let pending = Pending::Change { group: self.id, change: Change::Publish(id) };
+            ctx.storage.ask(StoreTask::Read { keys: vec![key] }, pending, ctx.out);
+        }
+        true
+    }
+
+    /// The disk has answered: the first that waits goes on with this input, or fails.
+    pub(super) fn first_was_read(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        id: RecordId,
+        noted: Result<(), Error>,
+    ) {
+        self.publishing.asked = None;
+        let first = self.publishing.waiting.front().and_then(|(_, draft)| draft.id);
+        if let Err(error) = noted
+            && first == Some(id)
+            && let Some((request, _)) = self.publishing.take()
+        {
+            ctx.out.push_back(Output::Done { request, result: Err(error) });
         }
     }
 

@@ -9,6 +9,15 @@
 //!                       └─► withheld (`withheld.rs`)
 //! ```
 //!
+//! A record that another than its creator changed has two signatures: the modifier's, and the creator's in its
+//! [`Beginning`](crate::record::Beginning). Who may do what (`check_rights` in `internal.rs`):
+//!
+//! 1. Only the membership that a record names covers it: its times lie within that, and its signer is that member.
+//! 2. The creator publishes and changes its records if its role may publish that type, and deletes them always.
+//! 3. Another changes them if its role may update that type, and deletes them if it may delete.
+//! 4. A change by another that may not delete ends no sooner than the creator wanted, or that other's membership ends.
+//! 5. The core's own kinds are their creators' alone, but for what those above take back.
+//!
 //! From there on it is in the index, and on its way to neighbours, application and disk: see `writing.rs`.
 use super::deferred::Waiting;
 use super::internal::Meaning;
@@ -535,6 +544,10 @@ impl Group {
         if !chain.covers(modified) {
             return Err(Error::MembershipExpired);
         }
+        let beginning = match held {
+            Some(meta) => self.take_beginning(ctx, meta, me)?,
+            None => None,
+        };
         let mut lifetime = draft.expires_in.unwrap_or(limits::RECORD_LIFETIME_DEFAULT);
         if draft.refresh {
             self.check_refresh(&draft)?;
@@ -546,8 +559,10 @@ impl Group {
             if draft.expires_in.is_none() && !draft.delete && !draft.refresh {
                 expires = meta.expires.min(not_after);
             }
-            // An update may only lengthen a life; a tombstone must last as long as what it hides.
-            expires = expires.max(meta.expires.min(not_after));
+            // An update may only lengthen a life; a tombstone must last as long as what it hides. The version that is
+            // held may end sooner than its creator wanted, with the membership of another who changed it.
+            let until = beginning.as_ref().map_or(meta.expires, |it| it.expires.max(meta.expires));
+            expires = expires.max(until.min(not_after));
             if draft.kind != meta.kind {
                 return Err(BadRecord::Type.into());
             }
@@ -570,6 +585,7 @@ impl Group {
             attributes: draft.attributes,
             payload: draft.payload,
             certificate,
+            beginning,
             signature: [0; 64],
         };
         record.check(self.payload_bytes_max())?;

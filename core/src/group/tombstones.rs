@@ -7,14 +7,14 @@
 //! confirmation is a deletion like any other, under the membership of who confirms, and ends with what it hides or
 //! as late as that membership allows: the creator's can always hide to the end. Who never held the record does not know
 //! when that would have been, and confirms nothing.
-use super::{Group, Timer};
+use super::{Change, Group, Timer};
 use crate::id::{PeerId, RecordId};
-use crate::io::Draft;
+use crate::io::{Draft, StoreTask};
 use crate::limits;
 use crate::node::Ctx;
 use crate::policy::Act;
 use crate::record::{Meta, RecordType};
-use crate::storage::Class;
+use crate::storage::{Class, Pending};
 use crate::time::WallTime;
 use bytes::Bytes;
 use std::time::Duration;
@@ -58,30 +58,45 @@ impl Group {
         let index = &self.indexes[Class::Application as usize];
         let ends = |id: &RecordId| index.get(id).filter(|meta| meta.deleted).map(|m| m.expires);
         self.outlived.retain(|id, until| ends(id).is_some_and(|ends| ends < *until));
-        let not_after = self.chain.as_ref().map_or(WallTime(0), |chain| chain.not_after());
-        let due: Vec<(RecordId, WallTime, Meta)> = self
-            .outlived
-            .iter()
-            .filter_map(|(id, until)| Some((*id, *until, index.get(id)?.clone())))
-            .filter(|(_, _, meta)| meta.expires < not_after)
-            .collect();
-        let now = self.peer_time(ctx.now.wall);
-        for (id, until, meta) in due {
-            let draft = Draft {
-                id: Some(id),
-                kind: meta.kind.clone(),
-                attributes: Vec::new(),
-                payload: Bytes::new(),
-                expires_in: Some(Duration::from_millis(until.0.saturating_sub(now.0))),
-                delete: true,
-                refresh: false,
-                if_version: None,
-            };
-            // What may not be published at this moment is tried again.
-            let _ = self.publish_over(ctx, draft, Some(meta), None);
+        let due = self.outlived.keys().filter(|id| self.deletion_due(**id).is_some());
+        let ids: Vec<RecordId> = due.copied().collect();
+        let on_disk = |id: &RecordId| self.only_on_disk(ctx, Class::Application, *id);
+        let keys: Vec<Bytes> = ids.iter().filter_map(on_disk).collect();
+        for id in ids {
+            self.confirm_deletion(ctx, id);
+        }
+        if !keys.is_empty() {
+            let pending = Pending::Change { group: self.id, change: Change::Confirm };
+            ctx.storage.ask(StoreTask::Read { keys }, pending, ctx.out);
         }
         if !self.outlived.is_empty() {
             self.timers.set(Timer::Confirm, ctx.now.mono.after(AGAIN_AFTER));
         }
+    }
+
+    /// A deletion that ends too soon, if we can hide the record for longer, and until when that would have lived.
+    fn deletion_due(&self, id: RecordId) -> Option<(&Meta, WallTime)> {
+        let until = *self.outlived.get(&id)?;
+        let not_after = self.chain.as_ref().map_or(WallTime(0), |chain| chain.not_after());
+        let held = self.index(Class::Application).get(&id).filter(|meta| meta.deleted)?;
+        (held.expires < until.min(not_after)).then_some((held, until))
+    }
+
+    /// Confirms a deletion that is due, if what it takes is at hand.
+    pub(super) fn confirm_deletion(&mut self, ctx: &mut Ctx<'_>, id: RecordId) {
+        let Some((meta, until)) = self.deletion_due(id) else { return };
+        let (meta, now) = (meta.clone(), self.peer_time(ctx.now.wall));
+        let draft = Draft {
+            id: Some(id),
+            kind: meta.kind.clone(),
+            attributes: Vec::new(),
+            payload: Bytes::new(),
+            expires_in: Some(Duration::from_millis(until.0.saturating_sub(now.0))),
+            delete: true,
+            refresh: false,
+            if_version: None,
+        };
+        // What may not be published at this moment is tried again.
+        let _ = self.publish_over(ctx, draft, Some(meta), None);
     }
 }

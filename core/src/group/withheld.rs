@@ -336,6 +336,7 @@ mod tests {
             attributes: Vec::new(),
             payload: vec![0; bytes].into(),
             certificate: CertificateId::from_bytes([certificate; 32]),
+            beginning: None,
             signature: [0; 64],
         };
         record.sign_with(crate::id::GroupId::from(creator), |_| [0; 64])

@@ -243,7 +243,8 @@ pub struct Properties {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Draft {
-    /// The record to replace or delete; a new one where there is none.
+    /// The record to replace or delete; a new one where there is none. A record of another stays that one's: it keeps its
+    /// creator and time of creation, and carries the creator's proof that it made it.
     pub id: Option<RecordId>,
     /// Its type; on replacement it must be the same.
     pub kind: RecordType,

@@ -1,7 +1,7 @@
 //! What the host answers about the store: reading it at the start, and what has become durable.
 use super::{Ctx, Node};
 use crate::error::Error;
-use crate::group::{Group, answer_page};
+use crate::group::{Change, Group, answer_page};
 use crate::id::GroupId;
 use crate::io::{Event, Output, Reply, RequestId, StoreFault, StoreId, StoreReply, StoreTask};
 use crate::limits;
@@ -118,7 +118,31 @@ impl Node {
                     group.refresh_read(&mut ctx!(self), values);
                 }
             }
+            (Pending::Change { group, change }, result) => self.change_read(group, change, result),
             (Pending::Clear { group, request }, result) => self.clear(group, request, result),
+        }
+    }
+
+    /// The records that somebody wants to change were read, or not.
+    fn change_read(
+        &mut self,
+        group: GroupId,
+        change: Change,
+        result: Result<StoreReply, StoreFault>,
+    ) {
+        let values = match result {
+            Ok(StoreReply::Values(values)) => Ok(values),
+            Ok(StoreReply::Entries(_) | StoreReply::Written) => Err(StoreFault::Broken),
+            Err(fault) => Err(fault),
+        };
+        let end = if self.closing.is_some() { Error::Closing } else { Error::UnknownGroup };
+        match self.groups.get_mut(&group).filter(|_| end == Error::UnknownGroup) {
+            Some(group) => group.change_read(&mut ctx!(self), change, values),
+            None => {
+                if let Some(request) = change.request() {
+                    self.done(request, Err(end));
+                }
+            }
         }
     }
 

@@ -4,22 +4,26 @@
 //! record    = [header, signature: bytes(64), payload: bytes]
 //! header    = [format: 1, id: bytes(16), version: bytes(8, big-endian), type: text, creator: bytes(32),
 //!              modifier: bytes(32) / null, created: uint, modified: uint, expires: uint, deleted: bool,
-//!              attributes: [*attribute], certificate: bytes(32)]
+//!              attributes: [*attribute], certificate: bytes(32), beginning: bytes(136) / null]
 //! attribute = [name: text, kind: uint, value]          kind 0 text, 1 int, 2 float64, 3 uint (date), 4 bool
 //!
 //! byte      0     1     2     3     4 … 19    20    21 … 28
-//!           0x83  0x8c  0x01  0x50  id        0x48  version
+//!           0x83  0x8d  0x01  0x50  id        0x48  version
 //!
-//! signed    = [group: bytes(32), header, SHA-256 of the payload: bytes(32)]
+//! signed    = [group: bytes(32), id, type, creator, created, expires, rest: bytes(32)]
+//! rest      = SHA-256([format, version, modifier, modified, deleted, attributes, certificate, beginning,
+//!              SHA-256 of the payload: bytes(32)])
+//! beginning = key (32) ‖ expires (8, big-endian) ‖ rest (32) ‖ signature (64)
 //! ```
 //!
-//! Header and payload can travel apart, since the signature covers the payload's digest only. Id and version
-//! have fixed places, so that a known record is recognised by comparing bytes. A header with another format
+//! Header and payload can travel apart, since the signature covers the payload's digest only. What the creator
+//! of a record alone decides stands open in what is signed, and all else behind one digest: so the creator's
+//! signature can be checked in the changes of others, which carry it as their `beginning`. Id and version have
+//! fixed places, so that a known record is recognised by comparing bytes. A header with another format
 //! number is refused: what is signed must be understood whole.
-use super::{Attribute, Record, RecordType, Value};
+use super::{Attribute, Beginning, Record, RecordType, Value};
 use crate::error::BadRecord;
 use crate::id::{CertificateId, Digest, GroupId, PeerId, RecordId};
-use crate::identity::Domain;
 use crate::limits::ATTRIBUTES_MAX;
 use crate::time::WallTime;
 use bytes::Bytes;
@@ -30,17 +34,17 @@ use std::convert::Infallible;
 /// Where the header begins in a record's bytes: after the head of the outer array.
 pub(super) const HEADER_AT: usize = 1;
 /// The first bytes of every record, up to the id.
-const FRONT: [u8; 4] = [0x83, 0x8c, FORMAT, 0x50];
+const FRONT: [u8; 4] = [0x83, 0x8d, FORMAT, 0x50];
 /// Number of this format. Below 24, so that it takes one byte.
 const FORMAT: u8 = 1;
-const HEADER_FIELDS: u64 = 12;
+const HEADER_FIELDS: u64 = 13;
+/// Fields of what is signed, and of its rest.
+const SIGNED_FIELDS: u64 = 7;
+const REST_FIELDS: u64 = 9;
 const ID_AT: usize = FRONT.len();
 const VERSION_AT: usize = ID_AT + RecordId::BYTES + 1;
 /// CBOR head of a version: 8 bytes follow.
 const VERSION_HEAD: u8 = 0x48;
-
-/// Bytes that CBOR adds to the group, the header and the digest of what is signed.
-const SIGNED_HEADS: usize = 5;
 
 /// The outcome of writing into `W`.
 type Written<W> = Result<(), encode::Error<<W as Write>::Error>>;
@@ -56,32 +60,35 @@ fn write_header<W: Write>(e: &mut Encoder<W>, record: &Record) -> Written<W> {
     e.u64(record.created.0)?.u64(record.modified.0)?.u64(record.expires.0)?;
     e.bool(record.deleted)?;
     write_attributes(e, &record.attributes)?;
-    e.encode(record.certificate)?.ok()
+    e.encode(record.certificate)?.encode(&record.beginning)?.ok()
+}
+
+/// Digest of all that a signature covers besides the open fields.
+pub(super) fn rest(record: &Record) -> Digest {
+    Digest::of(&written(|e| {
+        e.array(REST_FIELDS)?.u8(FORMAT)?.bytes(&record.version.to_be_bytes())?;
+        e.encode(record.modifier)?.u64(record.modified.0)?.bool(record.deleted)?;
+        write_attributes(e, &record.attributes)?;
+        e.encode(record.certificate)?.encode(&record.beginning)?;
+        e.encode(Digest::of(&record.payload))?.ok()
+    }))
 }
 
 pub(crate) fn attributes_bytes(list: &[Attribute]) -> usize {
     written(|e| write_attributes(e, list)).len()
 }
 
-/// What an identity signs, behind its domain and a zero byte where there is one.
+/// What an identity signs for a record that ends so and has this rest.
 pub(super) fn signed_message(
-    domain: Option<Domain>,
     group: GroupId,
-    header: &[u8],
-    payload: &[u8],
+    record: &Record,
+    expires: WallTime,
+    rest: Digest,
 ) -> Vec<u8> {
-    let domain = domain.map_or(&[][..], Domain::bytes);
-    let room = domain.len() + 1 + GroupId::BYTES + header.len() + Digest::BYTES + SIGNED_HEADS;
-    let mut message = Vec::with_capacity(room);
-    if !domain.is_empty() {
-        message.extend_from_slice(domain);
-        message.push(0);
-    }
-    append(&mut message, |e| e.array(3)?.encode(group)?.ok());
-    message.extend_from_slice(header);
-    append(&mut message, |e| e.encode(Digest::of(payload))?.ok());
-    debug_assert!(message.len() <= room);
-    message
+    written(|e| {
+        e.array(SIGNED_FIELDS)?.encode(group)?.encode(record.id)?.str(record.kind.as_str())?;
+        e.encode(record.creator)?.u64(record.created.0)?.u64(expires.0)?.encode(rest)?.ok()
+    })
 }
 
 /// All bytes of a record.
@@ -100,8 +107,7 @@ pub(super) fn peek(bytes: &[u8]) -> Option<(RecordId, u64)> {
     Some((RecordId::from_bytes(id), u64::from_be_bytes(version)))
 }
 
-/// A record and the end of its header.
-pub(super) fn read(bytes: &Bytes) -> Result<(Record, usize), BadRecord> {
+pub(super) fn read(bytes: &Bytes) -> Result<Record, BadRecord> {
     let (id, version) = peek(bytes).ok_or(BadRecord::Encoding)?;
     let mut d = Decoder::new(bytes);
     d.set_position(VERSION_AT + 8);
@@ -112,7 +118,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Record, usize), BadRecord> {
     let deleted = d.bool()?;
     let attributes = read_attributes(&mut d)?;
     let certificate = d.decode::<CertificateId>()?;
-    let header_end = d.position();
+    let beginning = d.decode::<Option<Beginning>>()?;
     let signature = d.bytes()?.try_into().map_err(|_| BadRecord::Encoding)?;
     let payload = bytes.slice_ref(d.bytes()?);
     let record = Record {
@@ -128,6 +134,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Record, usize), BadRecord> {
         attributes,
         payload,
         certificate,
+        beginning,
         signature,
     };
     // One form only: the bytes are those that we would write, to the last.
@@ -135,7 +142,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Record, usize), BadRecord> {
     write_header(&mut again, &record).map_err(|_| BadRecord::Encoding)?;
     let ours = again.bytes(&signature).and_then(|e| e.bytes(&record.payload)).is_ok();
     let canonical = ours && again.writer().0.is_empty();
-    if canonical { Ok((record, header_end)) } else { Err(BadRecord::Encoding) }
+    if canonical { Ok(record) } else { Err(BadRecord::Encoding) }
 }
 
 /// Takes what it expects and nothing else.

@@ -25,6 +25,7 @@ impl Record {
     /// 6. At most [`ATTRIBUTES_MAX`] attributes of [`ATTRIBUTES_BYTES_MAX`] encoded bytes together.
     /// 7. An attribute name has 1–40 ASCII letters and digits and is not reserved, in whatever case.
     /// 8. Real numbers are finite.
+    /// 9. It has a beginning exactly if another than its creator modified it, and that names the creator's key.
     ///
     /// # Errors
     /// What is wrong, the first by this list.
@@ -43,7 +44,10 @@ impl Record {
         if self.payload.len() > payload_max.min(PAYLOAD_BYTES_MAX) {
             return Err(BadRecord::PayloadTooLong);
         }
-        check_attributes(&self.attributes)
+        check_attributes(&self.attributes)?;
+        let by_other = self.modifier.is_some_and(|modifier| modifier != self.creator);
+        let begun = self.beginning.as_ref().map(|beginning| beginning.key.peer_id());
+        if begun == by_other.then_some(self.creator) { Ok(()) } else { Err(BadRecord::Beginning) }
     }
 }
 

@@ -25,6 +25,7 @@ fn record(creator: PeerId, random: u64) -> Record {
         attributes: vec![Attribute { name: "author".into(), value: Value::String("Ada".into()) }],
         payload: Bytes::from_static(b"hello"),
         certificate: CertificateId::from_bytes([5; 32]),
+        beginning: None,
         signature: [0; 64],
     }
 }
@@ -65,6 +66,82 @@ fn every_changed_bit_is_noticed() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         let holds = Signed::decode(bytes.into()).is_ok_and(|changed| changed.verify(GROUP, &key));
         assert!(!holds, "bit {bit}");
+    }
+}
+
+/// What Eve makes of Ada's record.
+fn edited() -> Signed {
+    let (ada, eve) = (somebody(1), somebody(2));
+    let record = Record {
+        modifier: Some(eve.peer_id()),
+        modified: WallTime(1_500),
+        payload: Bytes::from_static(b"goodbye"),
+        beginning: Some(signed().record().beginning_by(ada.public_key())),
+        ..record(ada.peer_id(), 7)
+    };
+    record.sign(GROUP, &eve)
+}
+
+/// The same for a record that another changed: neither the change nor its beginning.
+#[test]
+fn every_changed_bit_of_a_change_by_another_is_noticed() {
+    let (edited, eve) = (edited(), somebody(2).public_key());
+    assert_eq!(edited.record().check(PAYLOAD_BYTES_DEFAULT_MAX), Ok(()));
+    assert!(edited.verify(GROUP, &eve));
+    assert!(!edited.verify(GroupId::from_bytes([8; 32]), &eve));
+    for bit in 0..edited.bytes().len() * 8 {
+        let mut bytes = edited.bytes().to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let holds = Signed::decode(bytes.into()).is_ok_and(|changed| changed.verify(GROUP, &eve));
+        assert!(!holds, "bit {bit}");
+    }
+}
+
+/// Goal: a beginning proves one creator's record in one group. Method: Eve puts that of one record into another whose
+/// id, type, creator, time of creation or group differs, and signs that.
+#[test]
+fn beginning_proves_one_record_and_nothing_else() {
+    let eve = somebody(2);
+    let holds = |group: GroupId, change: &dyn Fn(&mut Record)| {
+        let mut record = edited().into_record();
+        change(&mut record);
+        record.sign(group, &eve).verify(group, &eve.public_key())
+    };
+    assert!(holds(GROUP, &|_| {}));
+    let decided_by_eve: [Change; 5] = [
+        |r| r.version += 1,
+        |r| r.modified = WallTime(1_600),
+        |r| r.expires = WallTime(9_000),
+        |r| (r.deleted, r.payload) = (true, Bytes::new()),
+        |r| r.attributes.clear(),
+    ];
+    assert!(decided_by_eve.iter().all(|change| holds(GROUP, change)));
+    let decided_by_ada: [Change; 4] = [
+        |r| r.id = RecordId::new(r.creator, "chat.message", 8),
+        |r| r.kind = RecordType::new("chat.picture").unwrap(),
+        |r| r.creator = PeerId::from_bytes([3; 32]),
+        |r| r.created = WallTime(999),
+    ];
+    assert!(!decided_by_ada.iter().any(|change| holds(GROUP, change)));
+    assert!(!holds(GroupId::from_bytes([8; 32]), &|_| {}));
+}
+
+#[test]
+fn record_has_a_beginning_exactly_if_another_than_its_creator_changed_it() {
+    let verdict = |change: Change| {
+        let mut record = edited().into_record();
+        change(&mut record);
+        record.check(PAYLOAD_BYTES_DEFAULT_MAX)
+    };
+    assert_eq!(verdict(|_| {}), Ok(()));
+    let bad: [Change; 4] = [
+        |r| r.beginning = None,
+        |r| r.modifier = Some(r.creator),
+        |r| (r.modifier, r.modified) = (None, r.created),
+        |r| r.beginning.as_mut().unwrap().key = somebody(2).public_key(),
+    ];
+    for change in bad {
+        assert_eq!(verdict(change), Err(BadRecord::Beginning));
     }
 }
 
@@ -218,7 +295,7 @@ fn any_value() -> impl Strategy<Value = Value> {
 prop_compose! {
     fn any_record()(
         random in any::<u64>(), version in any::<u64>(), changed in any::<bool>(),
-        times in any::<[u64; 3]>(), deleted in any::<bool>(), kind in "[a-z0-9.-]{1,64}",
+        begun in any::<bool>(), times in any::<[u64; 3]>(), deleted in any::<bool>(), kind in "[a-z0-9.-]{1,64}",
         attributes in vec(("[a-zA-Z0-9]{1,40}", any_value()), 0..5), payload in vec(any::<u8>(), 0..300),
     ) -> Record {
         let creator = somebody(1).peer_id();
@@ -229,6 +306,7 @@ prop_compose! {
             modifier: changed.then(|| somebody(2).peer_id()),
             attributes: attributes.into_iter().map(|(name, value)| Attribute { name, value }).collect(),
             payload: payload.into(),
+            beginning: begun.then(|| signed().record().beginning_by(somebody(1).public_key())),
             ..record(creator, random)
         }
     }

@@ -136,6 +136,7 @@ fn records(options: &Options) -> Vec<Meta> {
             attributes: Vec::new(),
             payload: Bytes::new(),
             certificate: CertificateId::from_bytes([1; 32]),
+            beginning: None,
             signature: [0; 64],
         }
     };

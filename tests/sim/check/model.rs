@@ -253,6 +253,7 @@ mod tests {
             attributes: Vec::new(),
             payload: Bytes::copy_from_slice(text.as_bytes()),
             certificate: CertificateId::from_bytes([1; 32]),
+            beginning: None,
             signature: [0; 64],
         };
         record.sign(GROUP, ada)

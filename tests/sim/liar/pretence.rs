@@ -12,7 +12,7 @@ use peergraph_core::cert::{
 use peergraph_core::id::{CertificateId, Digest, GroupId, RecordId};
 use peergraph_core::identity::{GroupKey, Identity, verify};
 use peergraph_core::policy::Policy;
-use peergraph_core::record::{Record, RecordType};
+use peergraph_core::record::{Beginning, Record, RecordType};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -154,7 +154,9 @@ impl World {
                 let record = self.application_record(host, |record| record.creator != me)?;
                 // What outlives the liar's membership is refused for that alone.
                 let expires = record.expires.min(leaf(&ours).not_after());
-                Record { expires, ..super::tombstone(record, me, own.certificate, version) }
+                let beginning = self.beginning(host, group, &record);
+                let grave = super::tombstone(record, me, own.certificate, version);
+                Record { expires, beginning, ..grave }
             }
             Pretence::Unjoin => {
                 let records = self.hosts[host].disk.records(group);
@@ -204,6 +206,18 @@ impl World {
             Pretence::NoSuchType => internal("peergraph.nothing", Bytes::new()),
         };
         Some((record, group))
+    }
+
+    /// The proof that its creator made a record, which a change by another carries.
+    pub(super) fn beginning(
+        &self,
+        host: HostId,
+        group: GroupId,
+        record: &Record,
+    ) -> Option<Beginning> {
+        let leaves = self.leaves(host, group);
+        let creator = leaves.iter().find(|leaf| leaf.peer_id() == record.creator)?;
+        Some(record.beginning_by(creator.subject_key()))
     }
 
     /// The leaves of all memberships on the disk of a host.

@@ -38,6 +38,7 @@ fn record(
         attributes: Vec::new(),
         payload: payload.into(),
         certificate: by.chain.id(),
+        beginning: None,
         signature: [0; 64],
     }
     .sign(story.group(), &by.identity)

@@ -9,8 +9,10 @@ use crate::cert::Certificate;
 use crate::group::internal::{
     invitation_id, redemption_id, redemption_payload, revocation_id, revocation_payload,
 };
+use crate::id::PeerId;
 use crate::invitation::{BearerSecret, Proof, proof_message};
 use crate::limits;
+use crate::record::Beginning;
 use crate::roll::{Kept, Reason, Revocation, Standing, Target, may_revoke};
 
 /// Cases, each with a dozen acts in four orders.
@@ -80,7 +82,8 @@ struct Saying<'a> {
     version: u64,
     payload: Vec<u8>,
     times: [WallTime; 3],
-    creator: Option<crate::id::PeerId>,
+    creator: Option<PeerId>,
+    beginning: Option<Beginning>,
     deleted: bool,
 }
 
@@ -101,6 +104,7 @@ impl Saying<'_> {
             attributes: Vec::new(),
             payload: self.payload.into(),
             certificate: self.by.chain.id(),
+            beginning: self.beginning,
             signature: [0; 64],
         }
         .sign(story.group(), &self.by.identity)
@@ -119,6 +123,7 @@ fn shows(story: &Story, by: &Signer, chain: &VerifiedChain) -> Signed {
         payload: cert::encode_chain(chain.certificates()),
         times: [NOW, NOW, chain.not_after().min(by.chain.not_after())],
         creator: None,
+        beginning: None,
         deleted: false,
     }
     .sign(story)
@@ -162,8 +167,17 @@ impl World {
             let version = next_version(NOW, 0, 0);
             let payload = by.identity.name().into();
             let kind = "other";
-            let saying =
-                Saying { by, kind, id, version, payload, times, creator: None, deleted: false };
+            let saying = Saying {
+                by,
+                kind,
+                id,
+                version,
+                payload,
+                times,
+                creator: None,
+                beginning: None,
+                deleted: false,
+            };
             said.push(saying.sign(&self.story));
         }
         let ada = &self.honest[0];
@@ -188,9 +202,14 @@ impl World {
             payload: open.to_payload(),
             times: [NOW, NOW, NOW.after(HOUR * 10)],
             creator: None,
+            beginning: None,
             deleted: false,
         }
         .sign(&self.story)
+    }
+
+    fn is_honest(&self, peer: PeerId) -> bool {
+        self.everybody().any(|it| it.identity.peer_id() == peer)
     }
 
     fn below(&mut self, bound: u64) -> u64 {
@@ -295,6 +314,7 @@ impl World {
             payload: revocation_payload(&act, nth),
             times: [times[0].min(times[1]), times[0].max(times[1]), times[1].after(HOUR * 6)],
             creator: None,
+            beginning: None,
             deleted: false,
         }
         .sign(&self.story)
@@ -329,6 +349,7 @@ impl World {
             payload: redemption_payload(id, chain.leaf(), proved.then_some(&proof)),
             times: [NOW, NOW, NOW.after(HOUR)],
             creator: None,
+            beginning: None,
             deleted: false,
         };
         // The same invitation on other terms.
@@ -347,6 +368,7 @@ impl World {
         let (version, later) = (self.any_version(), self.below(2));
         let of = self.said[nth].record().clone();
         let modified = of.created.after(Duration::from_millis(1 + later));
+        let beginning = self.beginning(nth, &self.mallory[by]);
         Saying {
             by: &self.mallory[by],
             kind: of.kind.as_str(),
@@ -355,9 +377,19 @@ impl World {
             payload: Vec::new(),
             times: [of.created, modified, modified.after(HOUR)],
             creator: Some(of.creator),
+            beginning,
             deleted: true,
         }
         .sign(&self.story)
+    }
+
+    /// That of what somebody said, for a change by another.
+    fn beginning(&self, nth: usize, by: &Signer) -> Option<Beginning> {
+        let creator = self.said[nth].record().creator;
+        let mut all = self.everybody().chain(&self.mallory);
+        let creator = all.find(|it| it.identity.peer_id() == creator)?;
+        let other = by.identity.peer_id() != creator.identity.peer_id();
+        other.then(|| self.said[nth].record().beginning_by(creator.identity.public_key()))
     }
 
     /// Properties, presence, a contact, somebody else's note, or what is none, with a payload that means something else.
@@ -377,15 +409,20 @@ impl World {
         let payload = self.said[other].record().payload.clone();
         let by = &self.mallory[by];
         let creator = if foreign { victim } else { by.identity.peer_id() };
+        // That of the victim's note, if it is about that, or else of whatever there is.
+        let id = RecordId::new(creator, kind, 1 + nth % 2);
+        let begun = self.said.iter().position(|signed| signed.record().id == id).unwrap_or(other);
+        let beginning = self.beginning(begun, by).filter(|_| foreign);
         let modified = NOW.after(Duration::from_millis(u64::from(foreign)));
         Saying {
             by,
             kind,
-            id: RecordId::new(creator, kind, 1 + nth % 2),
+            id,
             version,
             payload: payload.to_vec(),
             times: [NOW, modified, NOW.after(HOUR * 9)],
             creator: Some(creator),
+            beginning,
             deleted: false,
         }
         .sign(&self.story)
@@ -465,6 +502,11 @@ fn what_a_member_signs_changes_nothing_for_whom_it_cannot_revoke() {
             }
             let came = node.group.roll.redemptions().came(world.invitation);
             assert_eq!(came, BTreeSet::new(), "nobody came by Ada's invitation");
+            // An administrator changes and deletes what others published, and makes nothing in their names.
+            for meta in node.metas().filter(|meta| world.is_honest(meta.creator())) {
+                let made = world.said.iter().find(|signed| signed.record().id == meta.id);
+                assert_eq!(made.map(|made| made.record().created), Some(meta.created), "{role}");
+            }
         };
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         let mut nodes: Vec<Replica> = Vec::new();

@@ -80,6 +80,7 @@ fn backdated(story: &Story) -> Signed {
         attributes: Vec::new(),
         payload: Bytes::from_static(b"I said so before"),
         certificate: story.eve.chain.id(),
+        beginning: None,
         signature: [0; 64],
     };
     record.sign(story.group(), &story.eve.identity)

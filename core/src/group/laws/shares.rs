@@ -75,6 +75,7 @@ impl New<'_> {
             attributes,
             payload: payload.into(),
             certificate: by.chain.id(),
+            beginning: None,
             signature: [0; 64],
         }
         .sign(story.group(), &by.identity)

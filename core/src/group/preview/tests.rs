@@ -67,6 +67,7 @@ impl Story {
             attributes: Vec::new(),
             payload: payload.into(),
             certificate: self.ada_chain.id(),
+            beginning: None,
             signature: [0; 64],
         }
     }

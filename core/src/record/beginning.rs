@@ -1,0 +1,61 @@
+//! The proof that the creator of a record made it.
+use crate::id::Digest;
+use crate::identity::PublicKey;
+use crate::time::WallTime;
+use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
+
+/// The creator's signature under some version of a record, and what it covers besides the fields that every
+/// version has: id, type, creator and time of creation. The changes of others carry it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// The creator's key.
+    pub key: PublicKey,
+    /// When the record was to end, as its creator wanted it.
+    pub expires: WallTime,
+    /// Digest of the other fields of that version.
+    pub rest: Digest,
+    /// What the creator signed it with.
+    pub signature: [u8; 64],
+}
+
+impl Beginning {
+    /// Encoded bytes.
+    pub const BYTES: usize = 136;
+
+    /// Key, end (big-endian), rest and signature, one after another.
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let end = self.expires.0.to_be_bytes();
+        let parts = [&self.key.as_bytes()[..], &end, self.rest.as_bytes(), &self.signature];
+        let mut bytes = parts.into_iter().flatten();
+        std::array::from_fn(|_| bytes.next().copied().unwrap_or_default())
+    }
+
+    /// The same read. `None` for another length, or a key that is none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (key, rest) = bytes.split_first_chunk()?;
+        let (end, rest) = rest.split_first_chunk()?;
+        let (digest, signature) = rest.split_first_chunk()?;
+        Some(Self {
+            key: PublicKey::from_bytes(key)?,
+            expires: WallTime(u64::from_be_bytes(*end)),
+            rest: Digest::from_bytes(*digest),
+            signature: signature.try_into().ok()?,
+        })
+    }
+}
+
+impl<C> Encode<C> for Beginning {
+    fn encode<W: encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        e.bytes(&self.to_bytes())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Beginning {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        Self::from_bytes(d.bytes()?).ok_or_else(|| decode::Error::message("not a beginning"))
+    }
+}
