@@ -7,6 +7,7 @@ mod adversary;
 mod ahead;
 mod authority;
 mod campaign;
+mod changes;
 mod chat;
 mod clocks;
 mod crash;
