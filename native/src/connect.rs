@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use hyper::Uri;
-use peergraph_core::io::LinkFault;
+use peergraph_core::io::{LinkFault, LookupFault};
 use peergraph_core::place::Places;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -61,6 +61,15 @@ impl ConnectError {
             Self::Timeout { .. } => LinkFault::Silent,
             Self::Tls { .. } => LinkFault::Rejected,
             Self::Url => LinkFault::Unknown,
+        }
+    }
+
+    /// The same for a look-up.
+    pub(crate) fn lookup_fault(&self) -> LookupFault {
+        match self {
+            Self::Forbidden { .. } => LookupFault::Forbidden,
+            Self::Timeout { .. } => LookupFault::Timeout,
+            Self::Url | Self::Tcp { .. } | Self::Tls { .. } => LookupFault::Unreachable,
         }
     }
 }

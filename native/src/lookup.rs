@@ -14,7 +14,7 @@ use peergraph_core::place::Places;
 use serde::Deserialize;
 use url::Url;
 
-use crate::connect::{self, ConnectError};
+use crate::connect;
 
 /// Bytes of a description. Guess: eight addresses are under 3 KiB.
 const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
@@ -73,10 +73,7 @@ async fn get(url: &Url, places: Places) -> Result<Response<hyper::body::Incoming
     let unreachable = |cause: String| failure(LookupFault::Unreachable, cause);
     let uri: Uri = url.as_str().parse().map_err(|_| unreachable(format!("not a URL: {url}")))?;
     let stream = connect::connect(&uri, places).await;
-    let stream = stream.map_err(|error| match error {
-        ConnectError::Forbidden { .. } => failure(LookupFault::Forbidden, error),
-        error => unreachable(error.to_string()),
-    })?;
+    let stream = stream.map_err(|error| failure(error.lookup_fault(), error))?;
     let http = |error: hyper::Error| unreachable(format!("{url} does not speak HTTP: {error}"));
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http)?;

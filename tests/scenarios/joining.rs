@@ -283,8 +283,8 @@ fn another_name_lasts_no_longer_than_the_membership() {
         world.say_to(bob, group, "hello", &[ada]);
         let peer = world.hosts()[bob].peer_id();
         let member = |world: &mut World, host| {
-            let members = world.members(host, group).into_iter();
-            let member = members.filter(|member| member.peer == peer).next();
+            let mut members = world.members(host, group).into_iter();
+            let member = members.find(|member| member.peer == peer);
             member.map(|member| (member.name, member.expires))
         };
         let (_, until) = member(world, ada).expect("bob is a member");

@@ -90,11 +90,11 @@ fn is_reached(state: &NodeState) -> bool {
 
 /// What became of a node that is to be kept once it is reached.
 pub(super) fn kept_text(url: &NodeUrl, state: &NodeState) -> String {
-    match state {
-        NodeState::Linked { .. } => "is kept for later commands".to_owned(),
-        NodeState::Known { .. } if url.is_web() => "is kept for later commands".to_owned(),
-        state => format!("is not kept for later commands, since it {}", state_text(state)),
+    let described = matches!(state, NodeState::Known { .. }) && url.is_web();
+    if described || matches!(state, NodeState::Linked { .. }) {
+        return "is kept for later commands".to_owned();
     }
+    format!("is not kept for later commands, since it {}", state_text(state))
 }
 
 fn state_text(state: &NodeState) -> String {

@@ -289,11 +289,13 @@ fn usable(invitation: &Invitation, preview: Option<&Preview>) -> String {
         }
         (state, _) => state,
     };
-    match state {
-        InvitationState::Usable => "yes".to_owned(),
-        InvitationState::Unknown => "that member does not know it".to_owned(),
-        state => format!("no: {state}"),
+    if state == InvitationState::Usable {
+        return "yes".to_owned();
     }
+    if state == InvitationState::Unknown {
+        return "that member does not know it".to_owned();
+    }
+    format!("no: {state}")
 }
 
 fn preview_json(preview: &Preview) -> serde_json::Value {

@@ -168,14 +168,10 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
     let mut events = host.events();
     let telling = async {
         while let Some(event) = events.next().await {
-            match event {
-                Event::Neighbour { group, peer, up, .. } => {
-                    tracing::info!(%peer, %group, up, "neighbour");
-                }
-                Event::CouldNotLetIn { group, peer, error, .. } => {
-                    tracing::warn!(%peer, %group, %error, "a newcomer could not be let in");
-                }
-                _ => {}
+            if let Event::Neighbour { group, peer, up, .. } = event {
+                tracing::info!(%peer, %group, up, "neighbour");
+            } else if let Event::CouldNotLetIn { group, peer, error, .. } = event {
+                tracing::warn!(%peer, %group, %error, "a newcomer could not be let in");
             }
         }
     };
