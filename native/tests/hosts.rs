@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -11,6 +12,7 @@ use peergraph::{
     HostBuilder, InviteOptions, JoinError, MemberInfo, Neighbours, NodeState, Password, PeerId,
     Reason, Record, RecordType, Right, Role, Standing, StartError, Watch,
 };
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -284,6 +286,49 @@ async fn preview_tells_names_and_uses_and_a_join_follows() {
     let cleo = builder("Cleo").start().await.expect("starts");
     let error = soon("answered", cleo.preview(&invitation)).await.expect_err("nobody is there");
     assert!(error.to_string().contains("dialled"), "{error}");
+}
+
+/// A server of this machine that is no node: notes what it is asked for, and redirects that elsewhere on itself.
+async fn asked_of(listener: tokio::net::TcpListener, asked: Arc<Mutex<Vec<String>>>) {
+    let at = listener.local_addr().expect("bound");
+    loop {
+        let (mut stream, _) = listener.accept().await.expect("accepted");
+        let mut request = [0; 2_048];
+        let length = stream.read(&mut request).await.unwrap_or(0);
+        let request = String::from_utf8_lossy(&request[..length]);
+        asked.lock().expect("no panic").push(request.lines().next().unwrap_or_default().to_owned());
+        let to = format!("http://{at}/jobs/cancel/.well-known/peergraph");
+        let answer = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+        // Whoever asked may have gone.
+        let _ = stream.write_all(answer.as_bytes()).await;
+    }
+}
+
+/// Law 3. Goal: to look at a stranger's link sends nothing to this machine that the stranger chose. Method: a link that
+/// names a server of this machine in every way; in six seconds of looking it is asked for what a node has at its root.
+#[tokio::test(flavor = "multi_thread")]
+async fn link_of_a_stranger_chooses_no_request_to_this_machine() {
+    let ada = builder("Ada").start().await.expect("starts");
+    let group = ada.create_group("Trip").await.expect("made");
+    let mut invitation = peergraph::parse_invitation(&bearer(&group, 1).await).expect("read");
+    let listener = tokio::net::TcpListener::bind(loopback()).await.expect("bound");
+    let at = listener.local_addr().expect("bound");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let server = tokio::spawn(asked_of(listener, asked.clone()));
+    let nodes = ["jobs/cancel", "", "jobs/", "a/b"].map(|path| format!("http://{at}/{path}"));
+    invitation.nodes = nodes.map(|url| url.parse().expect("a URL")).to_vec();
+    let paths = ["jobs/cancel/link", "jobs/cancel", "link", ""];
+    let sockets = paths.map(|path| format!("ws://{at}/{path}").parse().expect("an address"));
+    invitation.addresses = sockets.to_vec();
+    let bob = builder("Bob").start().await.expect("starts");
+    let looked = tokio::time::timeout(Duration::from_secs(6), bob.preview(&invitation)).await;
+    assert!(!matches!(looked, Ok(Ok(_))), "nobody is there who could tell");
+    server.abort();
+    let asked = asked.lock().expect("no panic").clone();
+    let usual = ["GET /.well-known/peergraph HTTP/1.1", "GET /link HTTP/1.1"];
+    assert!(asked.iter().all(|line| usual.contains(&line.as_str())), "{asked:?}");
+    assert!(usual.iter().all(|line| asked.iter().any(|it| it == line)), "{asked:?}");
+    assert!(asked.len() <= 12, "{asked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
