@@ -25,6 +25,7 @@ mod membership;
 mod newest;
 mod password;
 mod peer_time;
+mod plausible;
 mod presence;
 mod preview;
 mod publishing;
@@ -75,6 +76,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use peer_time::PeerTime;
+use plausible::Plausible;
 
 pub(crate) use beginnings::Change;
 pub(crate) use graph::SlotState;
@@ -105,6 +107,7 @@ pub(crate) struct Group {
     joined: bool,
     presence_max: u64,
     peer_time: PeerTime,
+    plausible: Plausible,
     /// What became of our membership, as the application was told.
     own_standing: Standing,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
@@ -357,6 +360,9 @@ struct Saved {
     /// How often passwords were tried in vain: invitation, source, failures.
     #[n(21)]
     tries: Option<Vec<(RecordId, u64, u32)>>,
+    /// The latest plausible time, in milliseconds.
+    #[n(22)]
+    latest: Option<u64>,
 }
 
 /// What is kept of a group, read and written again.
@@ -400,6 +406,7 @@ impl Group {
             joined: false,
             presence_max: PRESENCE_MAX_DEFAULT,
             peer_time: PeerTime::default(),
+            plausible: Plausible::default(),
             own_standing: Standing::Member,
             known: VecDeque::new(),
             nodes: Vec::new(),
@@ -510,6 +517,7 @@ impl Group {
         group.ready = saved.ready;
         group.joined = true;
         group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
+        group.plausible = Plausible::restore(WallTime(saved.latest.unwrap_or_default()));
         let mut peers = saved.known_of.unwrap_or_default().into_iter();
         let peer_of = |peer: Option<PeerId>| peer.filter(|peer| *peer != PeerId::default());
         let known = saved.known.into_iter();
@@ -566,6 +574,7 @@ impl Group {
             ready: self.ready,
             peer_time_shift: self.peer_time.shift_ms(),
             peer_time_base: Some(self.peer_time.base_ms()),
+            latest: Some(self.plausible.save_latest().0),
             pin: Some(self.pin),
             nodes: Some(self.nodes.iter().map(ToString::to_string).collect()),
             known: self.known.iter().map(|known| known.addresses.clone()).collect(),

@@ -1,12 +1,15 @@
 //! Clocks that are wrong, and what they may not cost.
 use crate::each_seed;
 use peergraph_core::error::Error;
-use peergraph_core::io::{Command, Event, Reply};
+use peergraph_core::io::{Command, Draft, Event, Reply};
 use peergraph_core::policy::Policy;
 use peergraph_core::time::WallTime;
 use peergraph_tests::World;
 use peergraph_tests::host::HostId;
+use peergraph_tests::story::draft;
 use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Sets a host's clock to what one without a battery shows at boot. Returns by how many milliseconds it is behind now.
 fn set_to_1970(world: &mut World, host: HostId) -> i64 {
@@ -44,6 +47,56 @@ fn nothing_that_lasts_is_signed_before_the_clock_is_set() {
 
         world.await_synced(bob);
         world.say_to(ada, group, "hello", &[bob]);
+    });
+}
+
+/// C1. Goal: one start with a clock that is years ahead hides what has ended and removes nothing. Method: a diary of one
+/// who is alone, with nobody to contradict the clock; killed or stopped before and after.
+#[test]
+fn one_start_with_the_clock_years_ahead_removes_nothing() {
+    each_seed("one_start_with_the_clock_years_ahead_removes_nothing", 20, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "diary");
+        let note = world.say(ada, group, "one");
+        world.await_record(&[ada], note.id);
+        world.stop(ada);
+        let years = 11 * 365 * 86_400_000;
+        world.host(ada).clock.offset_ms += years;
+        world.start(ada);
+        world.run_for(HOUR * 3);
+        assert!(world.texts(ada, group).is_empty(), "what has ended is not shown");
+        if world.seed_is_even() {
+            world.crash(ada);
+        } else {
+            world.stop(ada);
+        }
+        world.host(ada).clock.offset_ms -= years;
+        world.start(ada);
+        assert_eq!(world.texts(ada, group), ["one"]);
+        let note = world.say(ada, group, "two");
+        world.await_record(&[ada], note.id);
+        assert_eq!(world.texts(ada, group).len(), 2);
+    });
+}
+
+/// Goal: a device that was off for months removes what has ended, though nobody confirms the time. Method: it runs for a day.
+#[test]
+fn what_ended_while_a_device_was_off_goes_after_a_day() {
+    each_seed("what_ended_while_a_device_was_off_goes_after_a_day", 5, |world| {
+        let ada = world.native("ada");
+        let group = world.create_group(ada, "diary");
+        let draft = Draft { expires_in: Some(HOUR * 48), ..draft("one") };
+        let note = world.publish(ada, group, draft).expect("published");
+        world.await_record(&[ada], note.id);
+        world.stop(ada);
+        world.host(ada).clock.offset_ms += 100 * 86_400_000;
+        world.start(ada);
+        let stored = |world: &World| world.hosts()[ada].disk.records(group);
+        let kept = |world: &World| stored(world).iter().any(|record| record.id == note.id);
+        world.run_for(HOUR * 23);
+        assert!(kept(world) && world.texts(ada, group).is_empty());
+        world.run_for(HOUR * 3);
+        assert!(!kept(world));
     });
 }
 

@@ -74,6 +74,7 @@ impl Group {
         let owner =
             VerifiedChain::owner(&root, ctx.checks.verify).expect("a root of our own making holds");
         let mut group = Self::new(ctx.table_secret, name, owner);
+        group.plausible.agreed(ctx.now.wall, 0);
         group.key = Some(key);
         group.roll.choose(chain.clone(), 0);
         group.chain = Some(chain);

@@ -107,6 +107,14 @@ impl Group {
         let before = self.peer_time.shift_ms();
         let others = self.roll.peers().count().saturating_sub(1);
         self.peer_time.hear(peer, theirs.saturating_sub(ours), !self.ready, others);
+        let shift = self.peer_time.shift_ms();
+        if theirs.saturating_sub(ours).abs_diff(shift) <= WINDOW_MS as u64 {
+            let before = self.is_plausible(ctx.now);
+            self.plausible.agreed(self.peer_time(ctx.now.wall), shift);
+            if !before {
+                self.arm_expiry(ctx);
+            }
+        }
         if before.abs_diff(self.peer_time.shift_ms()) > SAVED_MS as u64 {
             self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
             self.arm_expiry(ctx);

@@ -38,7 +38,7 @@ use crate::provider::Verdict;
 use crate::record::{self, Meta, Record, RecordType, Signed};
 use crate::roll::{Offer, Said};
 use crate::storage::{self, Class, Commit, Page, Pending, Written};
-use crate::time::WallTime;
+use crate::time::{Now, WallTime};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::cmp::Ordering;
@@ -46,6 +46,8 @@ use std::time::Duration;
 
 /// Expiry looks again no sooner than this. Guess: many records may end in one second.
 const EXPIRY_STEP: Duration = Duration::from_secs(1);
+/// While the time is not plausible it is looked at so often. Guess.
+const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
 /// How far peer time may step back before what is published no longer waits for it. Guess: it is blended in smaller steps.
 const ORDER_KEPT: Duration = Duration::from_secs(60);
 /// Records removed in one go. Guess.
@@ -130,7 +132,8 @@ impl Group {
     /// Takes a record from the store at the start. It was checked when it was stored.
     pub(crate) fn load(&mut self, ctx: &mut Ctx<'_>, class: Class, bytes: Bytes) -> Option<()> {
         let signed = Signed::decode(bytes).ok()?;
-        if signed.record().expires <= self.peer_time(ctx.now.wall) && !self.defers_expiry(class) {
+        let ended = signed.record().expires <= self.peer_time(ctx.now.wall);
+        if ended && !self.defers_expiry(ctx.now, class) {
             let key = storage::record_key(self.id, class, signed.record().id);
             ctx.storage.write(key, None);
             return Some(());
@@ -685,8 +688,11 @@ impl Group {
         };
         let index = self.index(Class::Application);
         let hidden = |meta: &Meta| self.hidden.get(&meta.id) == Some(&meta.version);
+        let (now, plausible) = (self.peer_time(ctx.now.wall), self.is_plausible(ctx.now));
+        // What is kept since the time is not plausible has ended all the same.
+        let ended = |meta: &Meta| !plausible && meta.expires <= now;
         let wanted = |meta: &&Meta| {
-            !(meta.deleted || hidden(meta))
+            !(meta.deleted || hidden(meta) || ended(meta))
                 && filter.kind.as_ref().is_none_or(|kind| meta.kind == *kind)
                 && filter.creator.is_none_or(|creator| meta.creator() == creator)
         };
@@ -740,17 +746,27 @@ impl Group {
         })
     }
 
-    /// Whether records that have ended stay for the time being: where the group's policy says so, until a sync has shown
-    /// that nobody has lengthened their lives.
-    fn defers_expiry(&self, class: Class) -> bool {
-        class == Class::Application
+    /// Whether records that have ended stay for the time being, and are only hidden: while the time is not plausible, and
+    /// if the group's policy says so, until a sync has shown that nobody has lengthened their lives. Presence ends with
+    /// those that were present, and is said anew.
+    fn defers_expiry(&self, now: Now, class: Class) -> bool {
+        let until_synced = class == Class::Application
             && self.root().policy().defer_expiry
-            && !self.neighbours().any(|(_, slot)| slot.synced)
+            && !self.neighbours().any(|(_, slot)| slot.synced);
+        until_synced || (class != Class::Presence && !self.is_plausible(now))
+    }
+
+    /// Whether what has ended by now may be removed for good.
+    pub(super) fn is_plausible(&self, now: Now) -> bool {
+        self.plausible.holds(self.peer_time(now.wall), now.mono)
     }
 
     /// Arms the timer for the record that ends first.
     pub(super) fn arm_expiry(&mut self, ctx: &Ctx<'_>) {
-        let classes = Class::ALL.into_iter().filter(|&class| !self.defers_expiry(class));
+        if !self.is_plausible(ctx.now) {
+            self.timers.set_earlier(Timer::Expiry, ctx.now.mono.after(LOOK_AGAIN));
+        }
+        let classes = Class::ALL.into_iter().filter(|&class| !self.defers_expiry(ctx.now, class));
         let first = classes.filter_map(|class| self.index(class).next_expiry()).min();
         let Some((at, _)) = first else { return };
         let wait = at.0.saturating_sub(self.peer_time(ctx.now.wall).0);
@@ -763,8 +779,11 @@ impl Group {
     /// Removes what has ended.
     pub(super) fn expire(&mut self, ctx: &mut Ctx<'_>) {
         let now = self.peer_time(ctx.now.wall);
+        if self.plausible.look(now, ctx.now.mono) {
+            self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
+        }
         for class in Class::ALL {
-            if self.defers_expiry(class) {
+            if self.defers_expiry(ctx.now, class) {
                 continue;
             }
             for _ in 0..EXPIRE_MAX {
@@ -793,6 +812,10 @@ impl Group {
         }
         self.roll.settle();
         self.withheld.expire(now);
+        if !self.is_plausible(ctx.now) {
+            self.arm_expiry(ctx);
+            return;
+        }
         let ours = self.chain.as_ref().map(VerifiedChain::id);
         self.roll.forget_ended(now.before(limits::CERTIFICATE_CLOCK_SKEW), ours);
         self.invitations.retain(|_, open| open.expires >= ctx.now.wall);

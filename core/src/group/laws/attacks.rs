@@ -80,7 +80,7 @@ fn serial_taken_twice_harms_nobody() {
     ];
     for order in [[0, 2, 1, 3], [0, 1, 2, 3]] {
         let mut newcomer = Replica::new(&story);
-        newcomer.group = Group::new(0, "laws".into(), story.owner.clone());
+        newcomer.group = empty(&story);
         let blame: Vec<_> = order.iter().map(|&at| newcomer.offer(&all[at])).collect();
         assert_eq!(newcomer.held().len(), 1, "{order:?}: {blame:?}");
         assert!(blame.iter().all(Result::is_ok), "{order:?}: {blame:?}");

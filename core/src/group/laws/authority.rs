@@ -430,7 +430,7 @@ impl World {
 
     fn node(&self) -> Replica {
         let mut node = Replica::new(&self.story);
-        node.group = Group::new(0, "laws".into(), self.story.owner.clone());
+        node.group = empty(&self.story);
         node
     }
 
