@@ -313,7 +313,7 @@ impl Dialer {
     }
 
     fn race(&mut self, now: Time, want: Want, addresses: Vec<(Source, Address)>, own: &[Address]) {
-        let candidates = self.candidates(now, addresses, own);
+        let candidates = self.candidates(addresses, own);
         let leads = |it: &Candidate| {
             self.links.get(&it.address).copied().filter(|link| self.led.contains_key(link))
         };
@@ -352,18 +352,13 @@ impl Dialer {
         self.due.set_earlier(want, now);
     }
 
-    /// The addresses that may be dialled now: by the law of places, and since none of them failed just now.
-    fn candidates(
-        &mut self,
-        now: Time,
-        addresses: Vec<(Source, Address)>,
-        own: &[Address],
-    ) -> Vec<Candidate> {
+    /// The addresses that the law of places allows. Whether one is dialled now is asked when it has its turn: a link
+    /// that is there already serves all the same.
+    fn candidates(&self, addresses: Vec<(Source, Address)>, own: &[Address]) -> Vec<Candidate> {
         let there = Places::of(own).and(self.named.places());
         let candidate = |(source, address): (Source, Address)| {
             let places = judge(&address, source.word(there))?;
-            let may = !own.contains(&address) && self.pace.may_dial(now, &address, source);
-            may.then_some(Candidate { address, places, source })
+            (!own.contains(&address)).then_some(Candidate { address, places, source })
         };
         addresses.into_iter().filter_map(candidate).collect()
     }

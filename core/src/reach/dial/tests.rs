@@ -495,3 +495,22 @@ fn link_that_takes_over_serves_what_the_other_did() {
     bench.wish(Want::Member(group(1), NODE), Source::Told, vec![rtc(1)]);
     assert_eq!(bench.served, [(Want::Member(group(1), NODE), LinkId(9))]);
 }
+
+#[test]
+fn link_that_is_there_serves_though_no_dial_is_left() {
+    let mut bench = Bench::new();
+    let fingerprint = Fingerprint::from_bytes([1; 32]);
+    let address = |n: u16| Address::Rtc { socket: ([192, 0, 2, 1], n + 1).into(), fingerprint };
+    let member = |n: u16| Want::Member(group(1), NodeId(u64::from(n)));
+    bench.wish(member(0), Source::Told, vec![address(0)]);
+    bench.win(LinkId(1));
+    for n in 1..100 {
+        bench.wish(member(n), Source::Told, vec![address(n)]);
+        for link in bench.dialer.attempts.keys().copied().collect::<Vec<_>>() {
+            bench.fail(link);
+        }
+    }
+    assert!(bench.dialled.len() < 50, "what one destination is dialled at once is spent");
+    bench.wish(member(100), Source::Told, vec![address(0)]);
+    assert_eq!(bench.served, [(member(100), LinkId(1))]);
+}
