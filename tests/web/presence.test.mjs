@@ -23,10 +23,10 @@ test("nodes say that they are here, and what they want of themselves", { timeout
 
   assert.equal((await watch.stop()).code, 0);
   await page.waitForFunction(() => globalThis.went.some(({ peer }) => peer.name === "Native"));
-  const { stdout } = await native.run(["group", "nodes", id, "--json"]);
+  const { stdout, stderr } = await native.run(["group", "nodes", id, "--json"]);
   const nodes = stdout.trim().split("\n").map((line) => JSON.parse(line));
   const browser = nodes.find(({ peer }) => peer === seen.peer);
-  assert.equal(browser?.name, "Browser");
+  assert.equal(browser?.name, "Browser", `${stdout}${stderr}`);
   assert.deepEqual(browser.attributes.find(({ name }) => name === "since"), { name: "since", type: "integer", value: 7 });
 });
 

@@ -252,19 +252,23 @@ pub(super) struct Known {
     pub(super) me: PeerId,
     pub(super) info: GroupInfo,
     pub(super) members: Vec<MemberInfo>,
+    /// Whether somebody used one of the invitations. A newcomer may not have told yet that it is a member.
+    redeemed: bool,
 }
 
 impl Known {
     async fn of(host: &Host, group: &Group) -> Result<Self> {
         let (info, members) = (info(group).await?, members::list(group).await?);
-        Ok(Self { me: host.peer_id(), info, members })
+        let invitations = group.invitations().await.context("listing invitations")?;
+        let redeemed = invitations.iter().any(|invitation| invitation.used > 0);
+        Ok(Self { me: host.peer_id(), info, members, redeemed })
     }
 
     /// Whether the group has other members. Who has joined and met nobody yet knows none of them.
     fn has_others(&self) -> bool {
         let other =
             |member: &MemberInfo| member.peer != self.me && member.standing == Standing::Member;
-        !self.info.ready || self.members.iter().any(other)
+        !self.info.ready || self.redeemed || self.members.iter().any(other)
     }
 
     /// The refusal that the node would give.
