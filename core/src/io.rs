@@ -85,6 +85,12 @@ pub enum Input {
         /// Why, for people.
         fault: LinkFault,
     },
+    /// The transport of `link` hears nothing from its other end, which may be gone or come back. A hint, sooner than
+    /// the node's own questions would tell.
+    LinkQuiet {
+        /// The link.
+        link: LinkId,
+    },
     /// One whole message of the transport arrived on `link`.
     Frame {
         /// The link.

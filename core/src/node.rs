@@ -309,6 +309,7 @@ impl Node {
             Input::LinkUp { link, transport } => self.link_up(link, transport),
             Input::LinkDown { link } => self.link_down(link, LinkFault::Unknown),
             Input::LinkFailed { link, fault } => self.link_down(link, fault),
+            Input::LinkQuiet { link } => self.links.ask(self.now, link, &mut self.outbox),
             Input::Frame { link, bytes } => self.frame(link, bytes),
             Input::Buffered { link, bytes } => self.buffered(link, bytes),
             Input::Signal { link, signal } => self.local_signal(link, signal),
@@ -801,6 +802,7 @@ impl Node {
             match self.links.check(self.now, link, used, &mut self.outbox) {
                 Checked::Fine => {}
                 Checked::Doubted => {
+                    self.dialer.doubted(self.now.mono, link);
                     for group in self.groups.values_mut() {
                         group.doubt(&mut ctx!(self), &mut self.links, link);
                     }

@@ -62,7 +62,8 @@ async fn until_open(
                 Happened::Gone { .. } => anyhow::bail!("the link did not open"),
                 Happened::Incoming { .. }
                 | Happened::Message { .. }
-                | Happened::Buffered { .. } => {}
+                | Happened::Buffered { .. }
+                | Happened::Quiet { .. } => {}
             }
         }
         tokio::select! {
@@ -109,6 +110,7 @@ async fn throughput(time: Duration) -> Result<serde_json::Value> {
                         }
                         Happened::Incoming { .. }
                         | Happened::Buffered { .. }
+                        | Happened::Quiet { .. }
                         | Happened::Signal { .. } => {}
                     }
                 }
@@ -162,6 +164,7 @@ async fn node() -> Result<()> {
                 Happened::Incoming { .. }
                 | Happened::Message { .. }
                 | Happened::Buffered { .. }
+                | Happened::Quiet { .. }
                 | Happened::Signal { .. } => {}
             }
         }
@@ -231,6 +234,7 @@ async fn spawn_end(to: SocketAddr, fingerprint: [u8; 32]) -> Result<tokio::task:
                 Happened::Incoming { .. }
                 | Happened::Message { .. }
                 | Happened::Buffered { .. }
+                | Happened::Quiet { .. }
                 | Happened::Signal { .. },
             )
             | None => {}

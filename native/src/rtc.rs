@@ -36,6 +36,7 @@
 pub(crate) mod budget;
 mod certificate;
 mod demux;
+mod hello;
 mod link;
 mod local;
 mod place;
@@ -163,6 +164,11 @@ pub enum Happened {
         link: RtcId,
         /// At most a few KB.
         json: String,
+    },
+    /// Nothing was heard from the other end for 5 seconds. It may come back.
+    Quiet {
+        /// Of which link.
+        link: RtcId,
     },
     /// The link is no more: closed by the other end, dead, refused, or never opened. A link that
     /// we closed ourselves is not reported.

@@ -633,6 +633,7 @@ impl World {
             Input::Command { request, .. } => (7, request.0),
             Input::Addresses(addresses) => (8, addresses.len() as u64),
             Input::LookedUp { found, .. } => (9, u64::from(found.is_ok())),
+            Input::LinkQuiet { link } => (10, link.0),
         };
         self.digest.add(self.now);
         self.digest.add((host as u64) << 8 | kind);

@@ -116,11 +116,12 @@ export async function run(args, { input, code = 0, timeout = 120_000 } = {}) {
 
 /** Starts a node that serves the pages and the package. `origin` is where. */
 export async function startNode(t, { data = folder(t, "node"), pages = join(ROOT, "examples"), port } = {}) {
-  // Port 0 is one that the system chooses; the node tells which.
+  // Port 0 is one that the system chooses; the node tells which, and a data folder keeps that of UDP.
   const node = start(t, ["node", "--json", "--http", `127.0.0.1:${port ?? 0}`, "--udp", "127.0.0.1:0", "--data", data,
     "--pages", pages, "--package", PACKAGE]);
   const { url } = await node.line((line) => typeof line?.url === "string");
   node.origin = new URL(url).origin;
+  node.data = data;
   node.port = Number(new URL(url).port);
   const until = Date.now() + WAIT_MS;
   for (;;) {

@@ -313,6 +313,7 @@ impl Host {
                 }
             }
             Input::Timeout
+            | Input::LinkQuiet { .. }
             | Input::Frame { .. }
             | Input::Buffered { .. }
             | Input::Signal { .. }

@@ -174,8 +174,7 @@ impl Shared {
         });
         self.connection.set_onicecandidate(Some(&on_candidate));
         let on_state = self.closure(|this, _: Event| {
-            // `disconnected` may heal; the browser turns it into `failed` where it does not.
-            use RtcPeerConnectionState::{Closed, Failed};
+            use RtcPeerConnectionState::{Closed, Disconnected, Failed};
             let state = this.connection.connection_state();
             if state == Failed {
                 // Of one that never was open: no check was answered, or the keys did not fit, and browsers do not tell.
@@ -184,6 +183,9 @@ impl Shared {
                 (this.report)(Input::LinkFailed { link: this.link, fault });
             } else if state == Closed {
                 this.down();
+            } else if state == Disconnected {
+                // It may heal; if it does not, the browser tells `failed` after a while.
+                (this.report)(Input::LinkQuiet { link: this.link });
             }
         });
         self.connection.set_onconnectionstatechange(Some(&on_state));

@@ -571,12 +571,7 @@ impl Dialer {
 
     /// A link is gone, or did not come to be. Answers the address that it was dialled at, and whether that failed.
     pub(crate) fn lost(&mut self, now: Time, link: LinkId) -> Option<Address> {
-        self.named.lost(now, link);
-        if let Some(led) = self.led.remove(&link) {
-            for address in led.addresses {
-                self.links.remove(&address);
-            }
-        }
+        self.doubted(now, link);
         let attempt = self.attempts.remove(&link)?;
         self.ends.clear(link);
         self.links.remove(&attempt.address);
@@ -593,6 +588,16 @@ impl Dialer {
             }
         }
         Some(attempt.address)
+    }
+
+    /// A link does not answer: what it is for is dialled beside it, as if it were gone.
+    pub(crate) fn doubted(&mut self, now: Time, link: LinkId) {
+        self.named.lost(now, link);
+        if let Some(led) = self.led.remove(&link) {
+            for address in led.addresses {
+                self.links.remove(&address);
+            }
+        }
     }
 
     /// Another link to the same node takes the place of one.

@@ -316,6 +316,7 @@ impl Driver {
                     let signal = Bytes::from(json);
                     self.channel(link, |link| Input::Signal { link, signal });
                 }
+                Happened::Quiet { link } => self.channel(link, |link| Input::LinkQuiet { link }),
                 Happened::Gone { link, answered } => {
                     if let Some(link) = self.links.remove(&link) {
                         tracing::debug!(link = link.0, answered, "data channel gone");

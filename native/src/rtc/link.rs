@@ -25,6 +25,8 @@ use rtc::sansio::Protocol;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use sha2::{Digest, Sha256};
 
+use super::certificate::crypto;
+use super::hello::Hello;
 use super::place::Pair;
 use super::signal::{self, CANDIDATES_MAX, Description, SignalError};
 use super::stun::{self, TransactionId};
@@ -46,6 +48,8 @@ const KEEPALIVE: Duration = Duration::from_secs(2);
 const OPEN_WITHIN: Duration = Duration::from_secs(20);
 /// A stranger must answer our check in this time: a forged source address never does.
 const STRANGER_CHECKED_WITHIN: Duration = Duration::from_secs(5);
+/// A link whose other end was refused is kept so long, to refuse it again if that is lost. Ours: two checks of a browser.
+const REFUSED_FOR: Duration = Duration::from_secs(6);
 /// Most messages taken from one link before the next link has its turn. Ours: 1 MiB.
 const READS_AT_ONCE: usize = 64;
 /// Nominations kept for the stack, see [`Link::packet`]. Guess: one for each address of the other end. The oldest is
@@ -86,6 +90,8 @@ pub(super) enum Step {
     /// The channel is open; SHA-256 of the other end's certificate.
     Open([u8; 32]),
     Message(Bytes),
+    /// Nothing was heard for [`SILENCE_SUSPECT`].
+    Quiet,
 }
 
 /// Our end of the ICE credentials.
@@ -116,6 +122,8 @@ pub(super) struct Link {
     /// Send progress must be reported.
     pub(super) report: bool,
     checked: bool,
+    /// Of a stranger's link that is not open.
+    hello: Option<Hello>,
     /// Requests that nominated a pair before our check of it was answered, and where they came from.
     nominations: VecDeque<(SocketAddr, BytesMut)>,
     early_by: Duration,
@@ -186,6 +194,7 @@ impl Link {
             open: false,
             report: false,
             checked: false,
+            hello: (origin == Origin::Stranger).then_some(Hello::Awaited(now)),
             nominations: VecDeque::new(),
             early_by: Duration::ZERO,
             dead: false,
@@ -333,6 +342,16 @@ impl Link {
         now: Instant,
     ) {
         self.heard = Some(now);
+        if let Some(hello) = &mut self.hello {
+            let before = *hello;
+            hello.hear(packet, now);
+            if *hello == Hello::Missing {
+                if before != Hello::Missing {
+                    self.deadline = self.deadline.min(now + REFUSED_FOR);
+                }
+                return self.refuse(local, remote, packet, now);
+            }
+        }
         // Record type 22 is a handshake's; its first message, 1 and 2 are the hellos.
         match (packet.first(), packet.get(13)) {
             (Some(22), Some(1)) if !self.open => self.early_by = SERVER_EARLY,
@@ -355,17 +374,28 @@ impl Link {
     }
 
     fn read(&mut self, local: SocketAddr, remote: SocketAddr, message: BytesMut, now: Instant) {
-        let transport = TransportContext {
-            local_addr: local,
-            peer_addr: remote,
-            ecn: None,
-            transport_protocol: TransportProtocol::UDP,
-        };
+        let transport = udp(local, remote);
         let _ = self.guard(|link| {
             // A packet that is refused is one that is dropped.
             let _ = link.connection.handle_read(TaggedBytesMut { now, transport, message });
             Ok(())
         });
+    }
+
+    /// Refuses a check of an other end that means no link of ours.
+    fn refuse(&mut self, local: SocketAddr, remote: SocketAddr, packet: &[u8], now: Instant) {
+        if let Some(message) = stun::refusal(packet, &self.credentials.password, crypto().crypto())
+        {
+            self.hold(TaggedBytesMut { now, transport: udp(local, remote), message });
+        }
+    }
+
+    /// Takes the answer to a check of ours that is not a success: a node that we dialled may say that it has no such link.
+    pub(super) fn answered_badly(&mut self, answer: &[u8]) {
+        // The name of a node that is dialled is its password too.
+        self.dead |= self.origin == Origin::Dialled
+            && stun::is_refusal(answer)
+            && stun::has_integrity(answer, &self.theirs, crypto().crypto());
     }
 
     /// Queues one message; false when it is too long, too much waits, or the link is not open.
@@ -451,6 +481,9 @@ impl Link {
             RTCPeerConnectionEvent::OnIceConnectionStateChangeEvent(state) => {
                 self.checked |= state == RTCIceConnectionState::Connected;
                 self.dead |= state == RTCIceConnectionState::Failed;
+                if self.open && state == RTCIceConnectionState::Disconnected {
+                    return Some(Step::Quiet);
+                }
             }
             RTCPeerConnectionEvent::OnConnectionStateChangeEvent(
                 RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed,
@@ -475,6 +508,7 @@ impl Link {
         match theirs {
             Some(theirs) if fits && ours == id && !self.open => {
                 self.open = true;
+                self.hello = None;
                 Some(Step::Open(theirs))
             }
             _ => {
@@ -534,6 +568,11 @@ impl Link {
             }
         }
     }
+}
+
+fn udp(local_addr: SocketAddr, peer_addr: SocketAddr) -> TransportContext {
+    let transport_protocol = TransportProtocol::UDP;
+    TransportContext { local_addr, peer_addr, ecn: None, transport_protocol }
 }
 
 /// How many messages may still be taken: from this link, and from all of them in this turn.

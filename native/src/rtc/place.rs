@@ -128,6 +128,8 @@ impl Engine {
         let Some(id) = seats.into_iter().find(asked) else { return place.owner() };
         if stun::is_success(answer) {
             self.prove(id, pair);
+        } else if let Some(link) = self.links.get_mut(&id) {
+            link.answered_badly(answer);
         }
         Some(id)
     }

@@ -8,9 +8,12 @@
 //! A binding request carries `USERNAME` = receiver's fragment ":" sender's fragment. Source: RFC
 //! 8489 sections 5 and 14, RFC 8445 section 7.2.2.
 
+use bytes::BytesMut;
 use rtc::crypto::RTCCrypto;
+use rtc::stun::error_code::{CODE_FORBIDDEN, ErrorCodeAttribute};
+use rtc::stun::fingerprint::FINGERPRINT;
 use rtc::stun::integrity::MessageIntegrity;
-use rtc::stun::message::Message;
+use rtc::stun::message::{self, BINDING_ERROR, Getter as _, Message, Setter};
 
 const HEADER_BYTES: usize = 20;
 const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
@@ -84,6 +87,36 @@ pub(super) fn has_integrity(datagram: &[u8], password: &str, crypto: &dyn RTCCry
         && MessageIntegrity::check(&mut message, password.as_bytes(), crypto).is_ok()
 }
 
+/// The answer to a request of somebody who is to end its link: error 403, with the integrity of `password`. Browsers take
+/// most errors so, and this one all of them. `None` for what is no request.
+pub(super) fn refusal(request: &[u8], password: &str, crypto: &dyn RTCCrypto) -> Option<BytesMut> {
+    if !is_request(request) {
+        return None;
+    }
+    let password = password.as_bytes();
+    let mut answer = Message::new();
+    let setters: [Box<dyn Setter>; 5] = [
+        Box::new(BINDING_ERROR),
+        Box::new(message::TransactionId(id(request))),
+        Box::new(ErrorCodeAttribute { code: CODE_FORBIDDEN, reason: b"no such link".to_vec() }),
+        Box::new(MessageIntegrity::new_raw_integrity_with_provider(password, crypto)),
+        Box::new(FINGERPRINT),
+    ];
+    answer.build(&setters).ok()?;
+    Some(BytesMut::from(&answer.raw[..]))
+}
+
+/// Says whether a datagram is such an answer. Its integrity is not checked here.
+pub(super) fn is_refusal(datagram: &[u8]) -> bool {
+    let mut message = Message::new();
+    message.raw = datagram.to_vec();
+    let mut error = ErrorCodeAttribute::default();
+    message.decode().is_ok()
+        && message.typ == BINDING_ERROR
+        && error.get_from(&message).is_ok()
+        && error.code == CODE_FORBIDDEN
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +158,19 @@ mod tests {
         let mut response = good.clone();
         response[0] = 1;
         assert_eq!(username(&response), None, "a response");
+    }
+
+    #[test]
+    fn refusals_name_the_request_and_have_integrity() {
+        let provider = rtc::crypto::default_provider().expect("a crypto provider is compiled in");
+        let crypto = provider.crypto();
+        let asked = request(b"\0\x06\0\x05ab:cd\0\0\0");
+        let answer = refusal(&asked, "secret", crypto).expect("a request");
+        assert_eq!(id(&answer), [7; 12]);
+        assert!(is_refusal(&answer) && !is_success(&answer) && !is_request(&answer));
+        assert!(has_integrity(&answer, "secret", crypto) && !has_integrity(&answer, "s", crypto));
+        assert!(answer.len() <= 100, "{} bytes", answer.len());
+        assert!(!is_refusal(&asked) && refusal(&answer, "secret", crypto).is_none());
     }
 
     #[test]

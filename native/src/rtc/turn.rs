@@ -145,6 +145,7 @@ impl Engine {
             Step::Message(bytes) => {
                 self.happened.push_back(Happened::Message { link: id, bytes });
             }
+            Step::Quiet => self.happened.push_back(Happened::Quiet { link: id }),
             Step::Open(theirs) => {
                 let Some(link) = self.links.get(&id) else { return };
                 if link.origin == Origin::Stranger {

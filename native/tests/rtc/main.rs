@@ -4,6 +4,7 @@ mod garbage;
 mod links;
 mod network;
 mod nomination;
+mod restart;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -23,6 +24,7 @@ struct End {
     open: BTreeMap<RtcId, [u8; 32]>,
     incoming: Vec<(RtcId, SocketAddr)>,
     gone: Vec<RtcId>,
+    quiet: Vec<RtcId>,
     messages: Vec<(RtcId, Bytes)>,
     signals: Vec<(RtcId, String)>,
     buffered: BTreeMap<RtcId, usize>,
@@ -40,6 +42,7 @@ impl End {
             open: BTreeMap::new(),
             incoming: Vec::new(),
             gone: Vec::new(),
+            quiet: Vec::new(),
             messages: Vec::new(),
             signals: Vec::new(),
             buffered: BTreeMap::new(),
@@ -70,6 +73,7 @@ impl End {
                     self.buffered.insert(link, bytes);
                 }
                 Happened::Signal { link, json } => self.signals.push((link, json)),
+                Happened::Quiet { link } => self.quiet.push(link),
                 Happened::Gone { link, .. } => self.gone.push(link),
             }
         }

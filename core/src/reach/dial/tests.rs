@@ -514,3 +514,31 @@ fn link_that_is_there_serves_though_no_dial_is_left() {
     bench.wish(member(100), Source::Told, vec![address(0)]);
     assert_eq!(bench.served, [(member(100), LinkId(1))]);
 }
+
+#[test]
+fn node_whose_link_does_not_answer_is_dialled_beside_it() {
+    let mut bench = Bench::new();
+    bench.dialer.name(bench.now, rtc(1).into(), By::Application).expect("room");
+    bench.pump();
+    bench.win(LinkId(1));
+    bench.run_to(60_000);
+    bench.dialer.doubted(bench.now, LinkId(1));
+    bench.pump();
+    assert_eq!(bench.dialled.len(), 2);
+    bench.dialer.doubted(bench.now, LinkId(1));
+    bench.pump();
+    assert_eq!(bench.dialled.len(), 2, "once");
+    bench.win(LinkId(2));
+    bench.fail(LinkId(1));
+    assert!(bench.dialer.is_named(LinkId(2)) && !bench.dialer.is_named(LinkId(1)));
+    bench.run_to(120_000);
+    assert_eq!(bench.dialled.len(), 2);
+    // One that answers after all is kept in the place of the second.
+    bench.dialer.doubted(bench.now, LinkId(2));
+    bench.pump();
+    bench.win(LinkId(3));
+    bench.dialer.moved(LinkId(3), LinkId(2));
+    bench.fail(LinkId(3));
+    assert!(bench.dialer.is_named(LinkId(2)));
+    assert_eq!(bench.dialled.len(), 3);
+}
