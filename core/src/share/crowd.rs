@@ -22,11 +22,7 @@ impl<P: Ord + Clone, T: Ord + Clone> Crowd<P, T> {
 
     /// Takes in one thing more. Answers the one that has given way to it.
     pub fn enter(&mut self, party: &P, thing: T) -> Option<T> {
-        let gives = match self.fits(party) {
-            Ok(()) => None,
-            Err(Full::Share) => Some(party.clone()),
-            Err(Full::Pool) => self.gives_way(party),
-        };
+        let gives = self.gives_way(party);
         let oldest = gives.and_then(|gives| self.things.get(&gives)?.first().cloned());
         if let Some(oldest) = &oldest {
             self.leave(oldest);
@@ -35,6 +31,13 @@ impl<P: Ord + Clone, T: Ord + Clone> Crowd<P, T> {
         self.parties.insert(thing.clone(), party.clone());
         self.things.entry(party.clone()).or_default().insert(thing);
         oldest
+    }
+
+    /// The oldest thing of a party, if that would give way to one thing more of the same party. A party whose things need a
+    /// while to be done with keeps them by bringing no more meanwhile.
+    pub fn own_in_the_way(&self, party: &P) -> Option<&T> {
+        let own = self.gives_way(party).is_some_and(|gives| gives == *party);
+        own.then(|| self.things.get(party)?.first()).flatten()
     }
 
     /// Whether one thing more of a party would find a place without that another gives way.
@@ -68,8 +71,14 @@ impl<P: Ord + Clone, T: Ord + Clone> Crowd<P, T> {
         self.parties.is_empty()
     }
 
-    /// Of the parties that hold most, the one whose oldest thing is the oldest; `newcomer` itself if it would hold more.
+    /// The party whose oldest thing gives way to one thing more of `newcomer`, if one must: `newcomer` itself if it has its
+    /// share or would hold most; else, of the parties that hold most, the one whose oldest thing is the oldest.
     fn gives_way(&self, newcomer: &P) -> Option<P> {
+        match self.fits(newcomer) {
+            Ok(()) => return None,
+            Err(Full::Share) => return Some(newcomer.clone()),
+            Err(Full::Pool) => {}
+        }
         let most = self.shares.held(self.shares.greatest()?);
         if self.shares.held(newcomer) >= most {
             return Some(newcomer.clone());

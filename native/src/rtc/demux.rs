@@ -77,7 +77,12 @@ impl Engine {
     ) -> Option<RtcId> {
         let (_, from) = pair;
         let password = signal::direct_password(ours).filter(|_| self.config.accept_direct)?;
-        if self.links.len() >= self.config.links_max
+        let source = Source::of(from.ip());
+        let oldest = self.half_open.own_in_the_way(&source).and_then(|it| self.links.get(it));
+        // A dialler that is refused asks again within moments; one that is thrown out begins anew.
+        let comes_about = oldest.is_some_and(|oldest| oldest.comes_about(now));
+        if comes_about
+            || self.links.len() >= self.config.links_max
             || !self.budget.allows(from, now)
             || !signal::is_ufrag(theirs)
         {
@@ -91,7 +96,7 @@ impl Engine {
         self.budget.take(from, now);
         let credentials = Credentials { ufrag: ours.into(), password: ours.into() };
         let id = self.begin(Origin::Stranger, credentials, &[local], now).ok()?;
-        if let Some(gone) = self.half_open.enter(&Source::of(from.ip()), id) {
+        if let Some(gone) = self.half_open.enter(&source, id) {
             // Nobody was told of it yet.
             self.remove(gone);
         }

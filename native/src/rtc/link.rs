@@ -48,6 +48,9 @@ const KEEPALIVE: Duration = Duration::from_secs(2);
 const OPEN_WITHIN: Duration = Duration::from_secs(20);
 /// A stranger must answer our check in this time: a forged source address never does.
 const STRANGER_CHECKED_WITHIN: Duration = Duration::from_secs(5);
+/// A stranger's link keeps its place against others of its source so long: until its handshake has begun, and in all.
+/// Guess: a round trip, and a handshake, over a slow network or at a busy program.
+const COMES_ABOUT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
 /// A link whose other end was refused is kept so long, to refuse it again if that is lost. Ours: two checks of a browser.
 const REFUSED_FOR: Duration = Duration::from_secs(6);
 /// Most messages taken from one link before the next link has its turn. Ours: 1 MiB.
@@ -128,6 +131,7 @@ pub(super) struct Link {
     nominations: VecDeque<(SocketAddr, BytesMut)>,
     early_by: Duration,
     dead: bool,
+    begun: Instant,
     deadline: Instant,
     check_deadline: Option<Instant>,
     heard: Option<Instant>,
@@ -198,6 +202,7 @@ impl Link {
             nominations: VecDeque::new(),
             early_by: Duration::ZERO,
             dead: false,
+            begun: now,
             deadline: now + OPEN_WITHIN,
             check_deadline: (origin == Origin::Stranger).then(|| now + STRANGER_CHECKED_WITHIN),
             heard: None,
@@ -300,6 +305,13 @@ impl Link {
     /// Says whether something came lately that was for this link.
     pub(super) fn is_heard(&self, now: Instant) -> bool {
         self.heard.is_some_and(|at| now.saturating_duration_since(at) < HEARD_LATELY)
+    }
+
+    /// Says whether a stranger's link may be expected to open soon.
+    pub(super) fn comes_about(&self, now: Instant) -> bool {
+        let (unheard, heard) = COMES_ABOUT;
+        let most = if self.hello == Some(Hello::Heard) { heard } else { unheard };
+        now.saturating_duration_since(self.begun) < most
     }
 
     /// Says whether it is our dial, and not open.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use peergraph::rtc::RtcId;
+use peergraph::rtc::{Certificate, Config, RtcId};
 use tokio::time::timeout;
 
 use crate::{End, SOON, idle, nomination, numbered, run, until};
@@ -158,6 +158,24 @@ fn a_peer_that_restarts_at_its_port_gets_in_at_once() {
         let link = *b.open.keys().next().expect("open");
         assert!(b.engine.send(link, b"unharmed by the end of the old link"));
         until(&mut b, &mut node, SOON, |b, _| b.messages.len() == 1).await;
+    });
+}
+
+/// Goal: people behind one router who come at once all get in. Method: 100 programs dial from one address, more than one
+/// source may have links that are not open, at a node as it is configured by default.
+#[test]
+fn all_get_in_who_come_at_once_from_one_address() {
+    run(async {
+        let bind = "127.0.0.1:0".parse().expect("address");
+        let default = Config::new(vec![bind], Certificate::generate().expect("certificate"));
+        let (mut a, mut node) = (End::new("127.0.0.1:0").await, End::with(default).await);
+        for _ in 0..100 {
+            let (to, _) = translator(node.address(), Faults::default());
+            a.engine.dial(to, node.engine.fingerprint()).expect("dial");
+        }
+        let took =
+            until(&mut a, &mut node, SOON, |a, node| a.open.len() + node.open.len() == 200).await;
+        println!("100 links of one source open after {took:?}");
     });
 }
 
