@@ -622,6 +622,7 @@ impl Group {
             grant: chain.map_or(Role::Member.into(), |chain| chain.grant().clone()),
             standing: self.own_standing,
             expires: chain.map_or(WallTime(0), VerifiedChain::not_after),
+            announced: self.membership_published(),
             records: self.indexes[Class::Application as usize].len() as u64,
             neighbours: self.neighbours().count(),
             ready: self.ready,

@@ -695,3 +695,22 @@ fn join_after_a_preview_by_a_member_that_lets_nobody_in() {
         }
     });
 }
+
+/// Goal: neighbours that are dead, which nobody knows yet, keep no newcomer waiting. Method: all neighbours of the inviter are
+/// killed at once; somebody joins, whose membership the inviter holds within a few seconds.
+#[test]
+fn newcomer_is_heard_beside_neighbours_that_were_killed() {
+    each_seed("newcomer_is_heard_beside_neighbours_that_were_killed", 20, |world| {
+        let (group, hosts) = world.group_of_many(9);
+        let ada = hosts[0];
+        world.run_for(Duration::from_secs(30));
+        for &host in &hosts[1..] {
+            world.crash(host);
+        }
+        let cleo = world.native("cleo");
+        let invitation = world.invite_bearer(ada, group, 1, HOUR);
+        world.command(cleo, Command::Join { invitation, password: None });
+        let held = |world: &World| world.has_event(cleo, |it| matches!(it, Event::Status { .. }));
+        assert!(world.run_until(Duration::from_secs(5), held), "its membership is held by nobody");
+    });
+}

@@ -73,6 +73,7 @@ export class Group extends Base {
   get standing() { return this.#info.standing; }
   get revoked() { return this.#revoked(this.#info); }
   get expires() { return new Date(this.#info.expires); }
+  get announced() { return this.#info.announced; }
   get ready() { return this.#info.ready; }
   get closed() { return this.#closed; }
 

@@ -531,6 +531,11 @@ export class Group<T = Payloads> extends EventTarget {
   readonly revoked: Revoked | null;
   /** When our membership ends. */
   readonly expires: Date;
+  /**
+   * Whether our membership is published, so that others can know of it. It goes out before our first record. So a member
+   * that only reads, in a group where enough others say that they are here, is known to nobody.
+   */
+  readonly announced: boolean;
   /** Whether a sync has been completed, or we made the group. */
   readonly ready: boolean;
   readonly closed: boolean;

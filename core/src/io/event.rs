@@ -286,6 +286,9 @@ pub struct GroupInfo {
     pub standing: Standing,
     /// When our membership ends.
     pub expires: WallTime,
+    /// Whether our membership is published, so that others can know of it. It goes out before our first record. So a
+    /// member that only reads, in a group where enough others say that they are here, is known to nobody.
+    pub announced: bool,
     /// Application records in the store.
     pub records: u64,
     /// Neighbours in its graph.

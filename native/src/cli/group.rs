@@ -447,14 +447,15 @@ async fn explain(host: &Host, link: &str) -> String {
     }
 }
 
-/// Waits until a newcomer has what the group holds, and a neighbour has its membership: who goes before that is known
-/// to nobody.
+/// Waits until a newcomer has what the group holds, and a neighbour has its membership, if that is published: a newcomer
+/// that goes before that is known to nobody.
 async fn settled(group: &Group, events: &mut Events) -> Result<()> {
     let (mut has_all, mut is_known) = (info(group).await?.ready, false);
     while !(has_all && is_known) {
         match events.next().await {
             Some(Event::Sync { group: of, phase: SyncPhase::Complete, .. }) if of == group.id() => {
                 has_all = true;
+                is_known |= !info(group).await?.announced;
             }
             Some(Event::Status { group: of, .. }) if of == group.id() => is_known = true,
             // It is told by who asks what is stored.

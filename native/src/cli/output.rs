@@ -187,6 +187,7 @@ pub(super) fn group_json(group: &GroupInfo) -> serde_json::Value {
         "app_roles": group.grant.app_roles,
         "standing": standing_json(group.standing),
         "expires": group.expires.0,
+        "announced": group.announced,
         "records": group.records,
         "neighbours": group.neighbours,
         "ready": group.ready,

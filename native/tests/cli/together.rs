@@ -137,6 +137,25 @@ fn newcomer_that_goes_at_once_is_known_to_who_let_it_in() {
     assert_eq!(listed.lines().count(), 2, "{listed}");
 }
 
+/// Goal: a newcomer whose membership is not published, since nobody is to say that it is here, is not waited for. Method: its
+/// program ends with all that the group holds, and without a complaint.
+#[test]
+fn newcomer_to_a_group_that_tells_of_nobody_is_done_once_it_has_all() {
+    let (node, ada, bob) = (folder(), folder(), folder());
+    let (_node, url) = Running::node(node.path());
+    let ada = ada.path();
+    ok(&run(ada, &["--node", &url, "group", "create", "Readers"]));
+    ok(&run(ada, &["group", "set", "Readers", "--presence", "0"]));
+    ok(&run_with_input(ada, &["publish", "Readers", "note", "--wait", "stored"], b"hello"));
+    let link = ok(&run(ada, &["group", "invite", "Readers"]));
+    let mut adas = Running::start(ada, &["--json", "watch", "Readers"]);
+    assert_eq!(adas.line()["payload"], "hello", "it runs");
+    let joined = run_with_input(bob.path(), &["--json", "group", "join"], link.as_bytes());
+    assert!(!text(&joined.stderr).contains("no sync"), "{}", text(&joined.stderr));
+    let joined = one(&joined);
+    assert_eq!((&joined["records"], &joined["announced"]), (&1.into(), &false.into()));
+}
+
 #[test]
 fn who_is_here_is_listed_with_what_they_say_of_themselves() {
     let meeting = Meeting::new("Trip");

@@ -185,6 +185,7 @@ pub(crate) struct GroupJs {
     #[serde(flatten)]
     standing: StandingJs,
     expires: f64,
+    announced: bool,
     records: f64,
     neighbours: u32,
     nodes: f64,
@@ -206,6 +207,7 @@ impl From<GroupInfo> for GroupJs {
             roles: info.grant.app_roles,
             standing: info.standing.into(),
             expires: ms(info.expires),
+            announced: info.announced,
             records: info.records as f64,
             neighbours: u32::try_from(info.neighbours).unwrap_or(u32::MAX),
             nodes: info.nodes as f64,
