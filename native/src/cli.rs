@@ -301,6 +301,10 @@ impl Global {
     }
 }
 
+/// How long a command that is done waits for others that work through it. Guess: those that look for members wait for ten
+/// seconds, and give what they changed ten more.
+const OTHERS_WAIT: Duration = Duration::from_secs(20);
+
 /// Runs `work` with a host of an identity that is there: no command makes one to tell that it is in no group.
 async fn with_host<T>(global: &Global, work: impl AsyncFnOnce(&Host) -> Result<T>) -> Result<T> {
     if !global.has_identity()? {
@@ -326,10 +330,19 @@ async fn with_new_host<T>(
         result
     };
     let result = tokio::select! {
-        result = working => result,
+        result = async {
+            let result = working.await;
+            // Commands of the same moment work through this one.
+            let _ = tokio::time::timeout(OTHERS_WAIT, host.close_door()).await;
+            result
+        } => result,
         () = stop_signal() => Err(anyhow!("interrupted")),
     };
-    host.shutdown().await?;
+    let ended = host.shutdown().await;
+    if !host.is_shared() {
+        // Another program's host may end when it likes, once our work is done.
+        ended?;
+    }
     result
 }
 

@@ -283,6 +283,13 @@ impl Host {
         self.registry.events()
     }
 
+    /// Lets no further program use this host ([`HostBuilder::shared`]), and waits until those have gone that use it for one
+    /// command: what they have not done when the host ends fails. Programs that watch are not waited for, as they go on by
+    /// themselves. There is no bound. A program that begins meanwhile waits until the data folder is free.
+    pub async fn close_door(&self) {
+        self.registry.close_door().await;
+    }
+
     /// Leaves every graph properly, and ends when everything is durable and the data folder is free. A host that another
     /// program runs goes on: only our use of it ends.
     ///

@@ -40,8 +40,37 @@ pub(crate) struct Registry {
     nodes: Mutex<BTreeMap<NodeUrl, NodeState>>,
     /// Where invitations say that this data folder is reached, if that is not where this host listens.
     stays_at: Vec<Address>,
+    door: tokio::sync::watch::Sender<Door>,
     /// Absent once the host has ended.
     events: Mutex<Option<broadcast::Sender<Event>>>,
+}
+
+/// Other programs that use this host.
+#[derive(Debug, Default)]
+struct Door {
+    /// Those that do so for one command.
+    guests: usize,
+    closed: bool,
+}
+
+/// Another program that uses this host for one command, until this is dropped.
+pub(crate) struct Guest(Arc<Registry>);
+
+impl Guest {
+    /// Lets one in, unless the door is closed.
+    pub(crate) fn enter(registry: Arc<Registry>) -> Option<Self> {
+        let entered = registry.door.send_if_modified(|door| {
+            door.guests += usize::from(!door.closed);
+            !door.closed
+        });
+        entered.then(|| Self(registry))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.door.send_modify(|door| door.guests -= 1);
+    }
 }
 
 impl Registry {
@@ -58,8 +87,25 @@ impl Registry {
             deliveries: Mutex::default(),
             nodes: Mutex::new(nodes),
             stays_at,
+            door: tokio::sync::watch::Sender::default(),
             events: Mutex::new(Some(broadcast::Sender::new(EVENTS_MAX))),
         }
+    }
+
+    /// Takes no further guests, and waits until those that are here have gone.
+    pub(crate) async fn close_door(&self) {
+        self.door.send_modify(|door| door.closed = true);
+        self.await_door(|door| door.guests == 0).await;
+    }
+
+    /// Waits until no further guest is to be taken.
+    pub(crate) async fn door_closed(&self) {
+        self.await_door(|door| door.closed).await;
+    }
+
+    async fn await_door(&self, so: impl FnMut(&Door) -> bool) {
+        // The sender is ours, so it is there.
+        let _ = self.door.subscribe().wait_for(so).await;
     }
 
     /// Tells everybody.

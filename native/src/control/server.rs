@@ -16,7 +16,7 @@ use super::{Ask, CALLS_MAX, CONNECTIONS_MAX, Listening, Tell, VERSION, WATCHED_M
 use crate::addresses::Addresses;
 use crate::delivery::Delivery;
 use crate::host::{CommandError, WeakRequests};
-use crate::watch::{Feed, Next, Registry};
+use crate::watch::{Feed, Guest, Next, Registry};
 
 /// Entries of the store that are read at once. Guess: each may hold the longest record.
 const SCAN_MAX: u32 = 64;
@@ -29,16 +29,21 @@ pub(crate) struct Port {
     pub(crate) addresses: Arc<Addresses>,
 }
 
-/// Serves other programs for as long as it is polled.
+/// Serves other programs for as long as it is polled. Takes no further ones once the door is closed.
 pub(crate) async fn serve(listening: Listening, port: Port) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let place = room.clone().acquire_owned().await.expect("it is never closed");
-        match listening.accept().await {
+        let accepted = tokio::select! {
+            accepted = listening.accept() => accepted,
+            () = port.registry.door_closed() => return,
+        };
+        match accepted {
             Ok(stream) => {
                 let port = port.clone();
+                let Some(guest) = Guest::enter(port.registry.clone()) else { return };
                 tokio::spawn(async move {
-                    if let Err(error) = connection(stream, port).await {
+                    if let Err(error) = connection(stream, port, guest).await {
                         tracing::debug!(%error, "a program that used this one has gone");
                     }
                     drop(place);
@@ -63,7 +68,8 @@ enum Answer {
     Kept,
 }
 
-async fn connection(stream: UnixStream, port: Port) -> io::Result<()> {
+async fn connection(stream: UnixStream, port: Port, guest: Guest) -> io::Result<()> {
+    let mut guest = Some(guest);
     let (mut read, mut write) = stream.into_split();
     if frames::hello(&mut read, &mut write).await? != VERSION {
         return Ok(());
@@ -86,7 +92,13 @@ async fn connection(stream: UnixStream, port: Port) -> io::Result<()> {
             },
             records = followed.next_held() => Some(Tell::Held { records }),
             ask = asks.next(), if answers.len() < CALLS_MAX => match ask? {
-                Some(ask) => begin(ask, &port, &feed, &followed, &answers),
+                Some(ask) => {
+                    if matches!(ask, Ask::Watch { .. }) {
+                        // It goes on by itself when this program ends.
+                        drop(guest.take());
+                    }
+                    begin(ask, &port, &feed, &followed, &answers)
+                }
                 None => return Ok(()),
             },
             tell = next_record(&feed) => match tell {

@@ -72,6 +72,24 @@ fn commands_work_while_a_node_runs_in_the_folder() {
     drop(node);
 }
 
+/// Goal: commands that begin at once in one folder all do their work. Method: they publish and list; the first one has the
+/// folder, and the others work through it, which ends when they have ended.
+#[test]
+fn commands_that_begin_at_once_all_do_their_work() {
+    let ada = folder();
+    ok(&run(ada.path(), &["group", "create", "Diary"]));
+    for round in 1..=5 {
+        std::thread::scope(|scope| {
+            for number in 0..6 {
+                let ada = ada.path();
+                scope.spawn(move || publish(ada, &format!("{round} {number}")));
+                scope.spawn(move || ok(&run(ada, &["group", "members", "Diary"])));
+            }
+        });
+        assert_eq!(payloads(ada.path()).len(), 6 * round);
+    }
+}
+
 #[test]
 fn newcomer_is_let_in_and_revoked_by_commands_beside_a_node() {
     let (ada, bob) = (folder(), folder());
