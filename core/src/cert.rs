@@ -47,7 +47,7 @@
 //! 18. The validity lies within that of the one before.
 //! 19. No peer is in a chain twice, and the group's own key is the root only.
 //! 20. The clock: [`VerifiedChain::covers`] a moment from 5 minutes before the leaf begins to 5 minutes after it
-//!     ends, by the judge's own clock. Identities do not expire.
+//!     ends, by the judge's clock, set right as far as that is known to be wrong. Identities do not expire.
 use crate::id::{CertificateId, PeerId, Serial};
 use crate::identity::{PublicKey, Verify};
 use crate::name::PeerName;

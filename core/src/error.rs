@@ -59,6 +59,16 @@ pub enum Error {
     /// The invitation's time is over.
     #[error("this invitation has expired; ask for a new one")]
     InvitationExpired,
+    /// The invitation's time is over by our clock, and nobody was asked.
+    #[error(
+        "this invitation ended on {ended}, and the clock of this device says {shows}; if that clock is wrong, set it and try again, else ask for a new invitation"
+    )]
+    InvitationEnded {
+        /// When it ended.
+        ended: WallTime,
+        /// What our clock shows.
+        shows: WallTime,
+    },
     /// The invitation's time has not begun by our clock.
     #[error(
         "this invitation is valid from {0} on; if it is later than that, the clock of this device is wrong: set it and try again"
@@ -159,7 +169,7 @@ impl Error {
             Self::MembershipExpired => "membership-expired",
             Self::ClockBehind(_) => "clock-behind",
             Self::BadInvite(_) => "bad-invite",
-            Self::InvitationExpired => "invitation-expired",
+            Self::InvitationExpired | Self::InvitationEnded { .. } => "invitation-expired",
             Self::InvitationNotYetValid(_) => "invitation-not-yet-valid",
             Self::InvitationForAnother => "invitation-for-another",
             Self::InvitationInvalid(_) => "invitation-invalid",

@@ -3,14 +3,16 @@
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
-//! security provider does not let in), `refresh` (keeping own records alive), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
+//! security provider does not let in), `refresh` (keeping own records alive), `clock` (whether our clock is right), `peer_time` (what the graph calls now), `plausible` (whether it may end anything), `again` (signing again what was dated wrongly), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
+mod again;
 mod announce;
 mod batch;
 mod beginnings;
+mod clock;
 mod contacts;
 mod deferred;
 mod exile;
@@ -48,7 +50,7 @@ mod writing;
 
 use crate::address::{self, Address};
 use crate::cert::{self, CertError, Certificate, Role, VerifiedChain};
-use crate::error::Misbehaved;
+use crate::error::{Error, Misbehaved};
 use crate::id::{Digest, GroupId, NodeId, PeerId, PeerPrefix, RecordId, RootPin};
 use crate::identity::{GroupKey, Identity, PublicKey, Verify};
 use crate::index::Index;
@@ -108,6 +110,8 @@ pub(crate) struct Group {
     presence_max: u64,
     peer_time: PeerTime,
     plausible: Plausible,
+    /// How far our clock is ahead, as the application was told.
+    clock_told: i64,
     /// What became of our membership, as the application was told.
     own_standing: Standing,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
@@ -233,6 +237,7 @@ timers! {
     Expiry "expire records",
     Confirm "confirm deletions",
     Refresh "refresh records",
+    Again "sign records again",
     Joining "give up joining",
     Judge "enforce the roll",
     Renew "renew memberships",
@@ -259,6 +264,8 @@ struct Wanted {
     /// Who made the invitation, and the role that it gives, as it says itself.
     inviter: PeerPrefix,
     role: Role,
+    /// What ends it if nobody lets us in, as somebody said whom we cannot judge, or as our clock says.
+    may_be_why: Option<Error>,
 }
 
 /// What a newcomer has to prove.
@@ -407,6 +414,7 @@ impl Group {
             presence_max: PRESENCE_MAX_DEFAULT,
             peer_time: PeerTime::default(),
             plausible: Plausible::default(),
+            clock_told: 0,
             own_standing: Standing::Member,
             known: VecDeque::new(),
             nodes: Vec::new(),
@@ -598,6 +606,9 @@ impl Group {
     pub(crate) fn start(&mut self, ctx: &mut Ctx<'_>) {
         self.load_early(ctx);
         self.roll.settle();
+        self.settle_clock(ctx);
+        self.tell_clock(ctx);
+        self.timers.set(Timer::Again, ctx.now.mono);
         self.track_stored(ctx.identity.peer_id());
         self.timers.set(Timer::Judge, ctx.now.mono);
         self.timers.set(Timer::Renew, ctx.now.mono);
@@ -630,6 +641,7 @@ impl Group {
             contact: self.is_contact(),
             nodes: self.size(),
             clock_shift_ms: self.peer_time.shift_ms(),
+            clock_ahead_ms: self.clock_ahead_ms(),
         }
     }
 
@@ -639,7 +651,8 @@ impl Group {
     }
 
     /// Whether a peer is known to be a member: by its membership, or since it is a neighbour.
-    pub(crate) fn knows_member(&self, peer: PeerId, now: WallTime) -> bool {
+    pub(crate) fn knows_member(&self, peer: PeerId, wall: WallTime) -> bool {
+        let now = self.clock(wall);
         let best = self.roll.best_of(peer, now);
         best.is_some_and(|chain| self.roll.standing(chain, now).is_member())
             || self.neighbours().any(|(_, slot)| slot.peer == peer)
@@ -695,6 +708,7 @@ impl Group {
                 Timer::Expiry => self.expire(ctx),
                 Timer::Confirm => self.confirm_deletions(ctx),
                 Timer::Refresh => self.refresh(ctx),
+                Timer::Again => self.sign_again(ctx),
                 // The node has asked `gave_up_joining` before.
                 Timer::Joining => {}
                 Timer::Judge => self.enforce(ctx, links),

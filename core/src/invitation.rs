@@ -217,7 +217,7 @@ impl Invitation {
     /// Whether `me` can use this at `now`, as far as one can tell without asking the group.
     ///
     /// # Errors
-    /// [`Error::InvitationExpired`], [`Error::InvitationNotYetValid`], [`Error::InvitationForAnother`], or
+    /// [`Error::InvitationEnded`], [`Error::InvitationNotYetValid`], [`Error::InvitationForAnother`], or
     /// [`Error::InvitationInvalid`] if the certificates of a bound one do not hold.
     pub fn check(&self, me: PeerId, now: WallTime, verify: Verify) -> Result<(), Error> {
         if let InvitationKind::Bound { for_peer, .. } = &self.kind {
@@ -231,12 +231,31 @@ impl Invitation {
                 return Err(if early {
                     Error::InvitationNotYetValid(begin)
                 } else {
-                    Error::InvitationExpired
+                    Error::InvitationEnded { ended: chain.not_after(), shows: now }
                 });
             }
         }
-        let ended = |end: WallTime| end.after(CERTIFICATE_CLOCK_SKEW) < now;
-        if self.expires.is_some_and(ended) { Err(Error::InvitationExpired) } else { Ok(()) }
+        let ended = |end: &WallTime| end.after(CERTIFICATE_CLOCK_SKEW) < now;
+        match self.expires.filter(ended) {
+            Some(ended) => Err(Error::InvitationEnded { ended, shows: now }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for who tries to join by this: what speaks against it at a clock that may be wrong. A bound one that has not
+    /// begun shows that the clock is behind; by a link or a password, members say whether it has ended.
+    pub(crate) fn doubt(
+        &self,
+        me: PeerId,
+        now: WallTime,
+        verify: Verify,
+    ) -> Result<Option<Error>, Error> {
+        let bound = matches!(self.kind, InvitationKind::Bound { .. });
+        match self.check(me, now, verify) {
+            Err(Error::InvitationNotYetValid(_)) | Ok(()) => Ok(None),
+            Err(ended @ Error::InvitationEnded { .. }) if !bound => Ok(Some(ended)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether newcomers can use this, as far as it says itself. Unlike [`check`](Self::check), which leaves some time for

@@ -45,6 +45,10 @@ const WAITING_MAX: usize = 256;
 /// Outputs for which room is kept from one input to the next. Guess: nearly all inputs have fewer.
 const OUTBOX_KEPT: usize = 32;
 
+/// A clock that has moved away from the monotonic one by more between two inputs was set. Guess: more than a time server
+/// corrects at once, less than records may differ.
+const CLOCK_SET_MS: u64 = 5_000;
+
 /// Tunables of a node.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -303,7 +307,13 @@ impl Node {
     pub fn handle(&mut self, now: Now, input: Input) {
         assert!(self.outbox.is_empty(), "drain poll() to Output::Idle between inputs");
         assert!(self.now.mono <= now.mono, "mono never goes back");
+        let set = now.clock_set_since(self.now);
         self.now = now;
+        if set.unsigned_abs() > CLOCK_SET_MS {
+            for group in self.groups.values_mut() {
+                group.clock_set(&mut ctx!(self), set);
+            }
+        }
         match input {
             Input::Timeout => {}
             Input::LinkUp { link, transport } => self.link_up(link, transport),
@@ -823,7 +833,8 @@ impl Node {
         for id in groups {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             if group.gave_up_joining(self.now.mono) {
-                let error = Error::NobodyFound(Box::new(group.tell_tried(&self.dialer)));
+                let nobody = || Error::NobodyFound(Box::new(group.tell_tried(&self.dialer)));
+                let error = group.why_in_vain().cloned().unwrap_or_else(nobody);
                 group.abandon(&mut ctx!(self), &error);
             } else {
                 group.timeout(&mut ctx!(self), &mut self.links);

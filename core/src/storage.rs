@@ -89,6 +89,8 @@ pub(crate) enum Pending {
     Show { group: GroupId, link: LinkId, records: Vec<Bytes> },
     /// Own records that end soon, to publish them anew.
     Refresh { group: GroupId },
+    /// Own records that are dated wrongly, to sign them again.
+    Again { group: GroupId },
     /// Records of others that are to be changed.
     Change { group: GroupId, change: Change },
     /// Deleting the records of a group that was left.

@@ -63,6 +63,23 @@ impl WallTime {
     }
 }
 
+/// How far a clock is ahead of what it should show, in milliseconds; below 0 if it is behind. In words: `3 hours ahead`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockAhead(pub i64);
+
+impl fmt::Display for ClockAhead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(&str, u64); 3] = [("day", 1_440), ("hour", 60), ("minute", 1)];
+        let minutes = self.0.unsigned_abs().saturating_add(30_000) / 60_000;
+        let unit = UNITS.into_iter().find(|(_, length)| minutes >= *length);
+        let Some((unit, length)) = unit else { return f.write_str("right") };
+        let count = (minutes + length / 2) / length;
+        let (plural, way) =
+            (if count == 1 { "" } else { "s" }, if self.0 < 0 { "behind" } else { "ahead" });
+        write!(f, "{count} {unit}{plural} {way}")
+    }
+}
+
 /// Both clocks, sampled together by the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
@@ -70,6 +87,17 @@ pub struct Now {
     pub mono: Time,
     /// Judges certificate validity. May jump.
     pub wall: WallTime,
+}
+
+impl Now {
+    /// By how much the wall clock was set forward since `earlier`, as the monotonic clock tells; below 0 if it was set back.
+    /// Milliseconds.
+    pub(crate) fn clock_set_since(self, earlier: Self) -> i64 {
+        let millis = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
+        let passed =
+            millis(self.mono.as_micros() / 1_000) - millis(earlier.mono.as_micros() / 1_000);
+        millis(self.wall.0).saturating_sub(millis(earlier.wall.0)).saturating_sub(passed)
+    }
 }
 
 /// Deadlines of one owner, earliest first. `K` breaks ties, so order is total.
@@ -236,6 +264,17 @@ mod tests {
                 proptest::prop_assert_eq!(timers.at(key), deadlines.at(key));
             }
         }
+    }
+
+    #[test]
+    fn how_wrong_a_clock_is_reads_as_words() {
+        let words = |ms| ClockAhead(ms).to_string();
+        assert_eq!(words(0), "right");
+        assert_eq!(words(15 * 60_000), "15 minutes ahead");
+        assert_eq!(words(-3_600_000), "1 hour behind");
+        assert_eq!(words(3 * 3_600_000 + 60_000), "3 hours ahead");
+        assert_eq!(words(-400 * 86_400_000), "400 days behind");
+        assert_eq!(words(i64::MIN), "106751991167 days behind");
     }
 
     #[test]

@@ -7,7 +7,7 @@ import { keepLoaded, keepOffline, watchNode } from "./offline.js";
 import { drawPeople } from "./people.js";
 import { setUpPerson } from "./person.js";
 import { askName, begin, showBadInvitation, showInvited } from "./welcome.js";
-import { canWords, connection, errorWords, nodeNotice, problem, standingNotice } from "./words.js";
+import { canWords, clockNotice, connection, errorWords, nodeNotice, problem, standingNotice } from "./words.js";
 
 /** How long to look for the others before saying that we are alone. */
 const SETTLING_MS = 6_000;
@@ -71,7 +71,7 @@ async function open(takeOver) {
   keepLoaded();
   const opened = peer;
   const look = batched(() => { if (peer === opened) refresh(); });
-  for (const type of ["link", "node", "group", "member", "neighbour", "alone", "sync"]) {
+  for (const type of ["link", "node", "group", "member", "neighbour", "alone", "sync", "clock"]) {
     opened.addEventListener(type, look);
   }
   opened.addEventListener("link", (event) => { if (event.detail.state === "closed") nodeWatch.look(); });
@@ -98,12 +98,12 @@ async function enter() {
   showGroup(groups.find((group) => group.id === remembered(GROUP_KEY)) ?? groups[0]);
 }
 
-/** What an invitation says by itself; throws where it is of no use to us. Genuine or not: joining finds out. */
+/**
+ * What an invitation says by itself; throws where it is of no use to us. Genuine or not: joining finds out, and whether it
+ * has ended, since the clock of this device may be wrong.
+ */
 async function read(link) {
   const details = await library.readInvitation(link);
-  if (details.expires && details.expires <= new Date()) {
-    throw new Error(`it was good until ${details.expires.toLocaleString()}; ask for a new one`);
-  }
   if (details.invitee && details.invitee.id !== peer.id) {
     throw new Error(`it is for ${details.invitee.name || "somebody else"}, and this browser is ${peer.name}; `
       + "ask for one of your own");
@@ -258,7 +258,7 @@ function draw() {
   // Who is out does not hear any more who is here.
   const inside = out ? [] : members.filter((member) => member.standing === "member");
   graph.update({ members: inside, neighbours, hub: node.reachable ? hub : null, out });
-  const words = nodeNotice({ reachable: node.reachable, state: now.state });
+  const words = clockNotice(view.group.clockAheadMs) || nodeNotice({ reachable: node.reachable, state: now.state });
   const update = newVersion && !words;
   setText($("notice-words"), update ? "A newer version of this page is ready." : words);
   $("notice").hidden = !words && !update;

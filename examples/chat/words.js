@@ -118,17 +118,20 @@ export function invitedWords({ kind, group, name, inviterName, role, roles, invi
   const unknown = asking ? "Asking a member …" : "Nobody is here to tell";
   const may = open?.role ?? role;
   const end = open?.expires ?? expires;
+  const over = end && end.getTime() <= (now ?? Date.now());
+  const good = over ? "expired, by the clock of this device" : end && `for ${untilWords(end, now).replace(/^in /, "")}`;
   const fields = [
     ["From", open ? open.inviter.name || open.inviter.id : inviterName ? `${inviterName}, it says` : unknown],
     ["You may", may ? roleWords(may, open?.roles ?? roles ?? []) : "what the group allows"],
     ["Meant for", invitee ? `You, ${invitee.name}` : kind === "password" ? "Who knows the password" : "Whoever has the link"],
-    ["Good", end ? `for ${untilWords(end, now).replace(/^in /, "")}` : "as long as the inviter says"],
+    ["Good", good || "as long as the inviter says"],
   ];
   if (typeof open?.left === "number") fields.push(["Left", `${open.left} of ${open.uses} ${open.uses === 1 ? "use" : "uses"}`]);
   fields.push(["Group key", group, "code"]);
   let words = "Everybody in the group will see your name, and what you write.";
   if (preview && !open) words = "A member says that this invitation is not open any more. Ask for a new one, or try all the same.";
   else if (open?.left === 0) words = "This invitation is used up: somebody else came by it. Ask for a new one, or try all the same.";
+  else if (over) words = "If the clock of this device is wrong, set it, or just try. Else ask for a new invitation.";
   else if (again) words = "You were in this group. What is here of it is removed first, and comes again from the others.";
   else if (failed) words = "You are not in the group yet. Nothing is lost: the invitation can be tried again.";
   else if (!preview && !asking && kind !== "bound") {
@@ -144,6 +147,15 @@ export function nodeNotice({ reachable, state }) {
     return "The node is out of reach. The chat goes on between you; newcomers have to wait.";
   }
   return "The node is out of reach. What you write is saved here and sent later.";
+}
+
+/** How wrong the clock of this device is, at the top of the chat. Empty if it is right. */
+export function clockNotice(aheadMs) {
+  const wrong = Math.abs(aheadMs);
+  const [unit, length] = units.find(([, length]) => wrong >= length) ?? [];
+  if (!unit) return "";
+  const by = many(Math.round(wrong / length), unit, `${unit}s`);
+  return `The clock of this device is ${by} ${aheadMs > 0 ? "ahead" : "behind"}. Set it; the chat goes on meanwhile.`;
 }
 
 /** Who is here, under the picture. */

@@ -54,6 +54,8 @@ mod watch;
 mod websocket;
 
 pub use backup::{MakeBackupError, StoreCheck};
+#[doc(hidden)]
+pub use clock::Ahead;
 #[cfg(unix)]
 pub use control::AttachError;
 pub use delivery::Delivery;

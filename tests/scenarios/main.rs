@@ -28,6 +28,7 @@ mod reach;
 mod records;
 mod rendezvous;
 mod replay;
+mod skew;
 mod standing;
 mod sync;
 mod versions;

@@ -99,6 +99,14 @@ test("times ahead are told in the largest whole unit", () => {
   assert.equal(until(0), "expired");
 });
 
+test("a wrong clock is told with the difference", () => {
+  assert.equal(words.clockNotice(0), "");
+  assert.match(words.clockNotice(3 * 3_600_000), /3 hours ahead\. Set it/);
+  assert.match(words.clockNotice(-3_600_000), /1 hour behind/);
+  assert.match(words.clockNotice(-400 * 86_400_000), /400 days behind/);
+  assert.match(words.clockNotice(15 * 60_000 + 200), /15 minutes ahead/);
+});
+
 test("initials and colours come from any name and peer id", () => {
   assert.deepEqual(["Ada Lovelace", "grace", "  ", "Ä b c", "😀 x"].map(words.initials), ["AL", "G", "?", "ÄC", "😀X"]);
   for (const peer of ["", "a".repeat(52), "é"]) assert.ok(words.hue(peer) >= 0 && words.hue(peer) < 8);

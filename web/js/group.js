@@ -74,6 +74,7 @@ export class Group extends Base {
   get revoked() { return this.#revoked(this.#info); }
   get expires() { return new Date(this.#info.expires); }
   get announced() { return this.#info.announced; }
+  get clockAheadMs() { return this.#info.clockAheadMs; }
   get ready() { return this.#info.ready; }
   get closed() { return this.#closed; }
 
@@ -446,6 +447,10 @@ export class Group extends Base {
       }
       case "member": return { group, member: this.#member(news.member) };
       case "presence": return { group, node: this.#node(news.node), change: news.change };
+      case "clock": {
+        this.#info = { ...this.#info, clockAheadMs: news.aheadMs };
+        return { group, aheadMs: news.aheadMs };
+      }
       case "notletin": return { group, peer: news.peer, error: errorOf(news.error) };
       default: {
         if (news.type === "withdrawn" || news.type === "expired") this.#storing.delete(news.id);

@@ -503,6 +503,8 @@ export interface GroupEvents<T = Payloads> {
   conflict: CustomEvent<{ group: Group<T>; id: string; peer: string }>;
   /** Somebody proved an invitation, and this device, which may let people in, could not do so: `error` says why. */
   notletin: CustomEvent<{ group: Group<T>; peer: string; error: PeergraphError }>;
+  /** The clock of this device is wrong by so much, see {@link Group.clockAheadMs}; or right again (0). Nothing is lost by it. */
+  clock: CustomEvent<{ group: Group<T>; aheadMs: number }>;
   /** Left, or its peer was closed. */
   closed: CustomEvent<{ group?: Group<T>; error: PeergraphError | null }>;
 }
@@ -536,6 +538,11 @@ export class Group<T = Payloads> extends EventTarget {
    * that only reads, in a group where enough others say that they are here, is known to nobody.
    */
   readonly announced: boolean;
+  /**
+   * How far the clock of this device is ahead of the group's time, or behind it if below 0, in milliseconds; 0 if it is right
+   * within five minutes. The group's time is kept without it. A `clock` event tells of changes.
+   */
+  readonly clockAheadMs: number;
   /** Whether a sync has been completed, or we made the group. */
   readonly ready: boolean;
   readonly closed: boolean;

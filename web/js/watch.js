@@ -51,9 +51,12 @@ async function* read(group, type, { order, limit = Infinity, onStored }, signal)
   const arriving = new Arriving(type);
   const ends = () => signal.aborted || group.closed;
   const onRecord = ({ detail }) => arriving.add(detail.record);
+  // The version that follows may be an earlier one: see the events of a group.
+  const onWithdrawn = ({ detail }) => arriving.forget(detail.id);
   const onEnd = () => arriving.wake();
 
   group.addEventListener("record", onRecord);
+  group.addEventListener("withdrawn", onWithdrawn);
   group.addEventListener("closed", onEnd);
   signal.addEventListener("abort", onEnd);
   try {
@@ -85,6 +88,7 @@ async function* read(group, type, { order, limit = Infinity, onStored }, signal)
     if (!QUIET.has(error.code)) throw error;
   } finally {
     group.removeEventListener("record", onRecord);
+    group.removeEventListener("withdrawn", onWithdrawn);
     group.removeEventListener("closed", onEnd);
     signal.removeEventListener("abort", onEnd);
   }
@@ -117,6 +121,12 @@ class Arriving {
     if (record) this.#whole -= 1;
     this.#waiting.delete(id);
     return record;
+  }
+
+  /** A record was taken back. Whatever comes of it is news. */
+  forget(id) {
+    this.take(id);
+    this.#seen.delete(id);
   }
 
   /** The id of the record that waits longest. */

@@ -22,6 +22,7 @@
 //! An id says nothing that could be verified. A neighbour may have [`PROMISED_MAX`] ids open that it did not deliver;
 //! more are neither passed on nor asked for. (The beginnings: Plumtree, Leitão and others 2007.)
 use super::graph::Slot;
+use super::records::has_come;
 use super::tree::{self, Publisher};
 use super::waste::units;
 use super::writing::Owed;
@@ -305,6 +306,7 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let (all, large) = wire::decode_announce(body)?;
+        let peer_time = self.peer_time(ctx.now.wall);
         for announced in all {
             let Announced { id, version } = announced;
             if let Some(slot) = self.slots.get_mut(&link) {
@@ -313,6 +315,7 @@ impl Group {
             }
             if let Some((_, meta)) = self.meta(id)
                 && meta.version >= version
+                && has_come(meta.version, meta.modified, peer_time)
             {
                 let maker = meta.modifier().unwrap_or(meta.creator());
                 if meta.version == version && self.is_from(link, maker) {

@@ -76,7 +76,7 @@ impl Group {
 
     /// Dials those that stand again.
     pub(super) fn call_back(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        let (now, roll) = (ctx.now.wall, &self.roll);
+        let (now, roll) = (self.clock(ctx.now.wall), &self.roll);
         let stands = |peer| {
             roll.best_of(peer, now).is_some_and(|best| roll.standing(best, now) == Standing::Member)
         };

@@ -253,6 +253,7 @@ impl Group {
             addresses: ctx.addresses.to_vec(),
             lonely: self.living(ctx.now, links).next().is_none(),
             signature: self.signature.current,
+            times: Some(self.times(ctx.now)),
         };
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.state = SlotState::Connecting;
@@ -276,7 +277,7 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Connect { chain, addresses, lonely, signature } = wire::decode(body)?;
+        let Connect { chain, addresses, lonely, signature, times } = wire::decode(body)?;
         // Nobody becomes the neighbour of a newcomer, which may not even know the root.
         if !self.is_member() {
             return Err(Misbehaved::Unexpected);
@@ -285,6 +286,9 @@ impl Group {
             return Err(Misbehaved::TooMuch);
         }
         let chain = self.verify_membership(ctx, links, link, &chain)?;
+        if let Some(times) = times {
+            self.hear_time(ctx, link, &chain, times, None);
+        }
         if !self.admit_at(ctx, links, link, chain) {
             return Ok(());
         }
@@ -332,7 +336,7 @@ impl Group {
         }
         // It may have been revoked meanwhile, or ended.
         let Ok(chain) = self.verify_membership(ctx, links, link, chain) else { return };
-        if self.roll.standing(&chain, ctx.now.wall) != Standing::Member
+        if self.roll.standing(&chain, self.clock(ctx.now.wall)) != Standing::Member
             || !self.admit_at(ctx, links, link, chain)
         {
             return;
@@ -351,15 +355,18 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let Connect { addresses, .. } = wire::decode(body)?;
+        let Connect { addresses, times, .. } = wire::decode(body)?;
         if addresses.len() > limits::ADDRESSES_MAX {
             return Err(Misbehaved::TooMuch);
         }
         let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
         slot.welcomed_ahead = false;
         slot.addresses.clone_from(&addresses);
-        let peer = slot.peer;
+        let (peer, chain) = (slot.peer, slot.chain.clone());
         self.know(ctx, peer, &addresses);
+        if let (Some(chain), Some(times)) = (chain, times) {
+            self.hear_time(ctx, link, &chain, times, None);
+        }
         Ok(())
     }
 
@@ -376,7 +383,7 @@ impl Group {
             chain: crate::cert::encode_chain(ours.certificates()),
             addresses: ctx.addresses.to_vec(),
             referrals: self.referrals(ctx, node),
-            peer_time: self.peer_time(ctx.now.wall).0,
+            times: self.times(ctx.now),
         };
         self.send(ctx, links, link, kind::WELCOME, &welcome);
         self.neighbour_up(ctx, links, link, false, addresses);
@@ -394,13 +401,14 @@ impl Group {
             return Err(Misbehaved::TooMuch);
         }
         let chain = self.verify_membership(ctx, links, link, &welcome.chain)?;
+        let asked = self.slots.get(&link).map_or(ctx.now.mono, |slot| slot.since);
+        let asked = ctx.now.mono.since(asked);
+        self.hear_time(ctx, link, &chain, welcome.times, Some(asked));
         if !self.admit_at(ctx, links, link, chain) {
             self.attempts.remove(&link);
             return Ok(());
         }
         self.add_referrals(ctx, link, welcome.referrals)?;
-        let asked = self.slots.get(&link).map_or(ctx.now.mono, |slot| slot.since);
-        self.adjust_peer_time(ctx, link, welcome.peer_time, ctx.now.mono.since(asked));
         self.neighbour_up(ctx, links, link, true, welcome.addresses);
         if !self.ready && self.neighbours().count() == 1 {
             // What a newcomer has published since it holds a membership does not wait for the comparison.
@@ -429,7 +437,10 @@ impl Group {
             Some(chain) => Some(self.verify_membership(ctx, links, link, chain)?),
             None => None,
         };
-        let now = ctx.now.wall;
+        if let (Some(chain), Some(times)) = (&chain, refuse.times) {
+            self.hear_time(ctx, link, chain, times, None);
+        }
+        let now = self.clock(ctx.now.wall);
         let is_member = chain.as_ref().is_some_and(|it| self.roll.standing(it, now).is_member());
         self.set_state(link, if is_member { SlotState::Idle } else { SlotState::Refused });
         if !is_member {
@@ -464,7 +475,8 @@ impl Group {
     ) {
         let chain = self.chain.as_ref();
         let chain = chain.map(|chain| crate::cert::encode_chain(chain.certificates()));
-        self.send(ctx, links, link, kind::REFUSE, &Refuse { chain, ..refuse });
+        let times = chain.is_some().then(|| self.times(ctx.now));
+        self.send(ctx, links, link, kind::REFUSE, &Refuse { chain, times, ..refuse });
     }
 
     pub(super) fn on_disconnect(

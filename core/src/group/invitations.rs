@@ -38,6 +38,11 @@ use crate::storage::{Class, Commit, Pending};
 use crate::time::WallTime;
 use crate::wire::{self, Ended, Granted, NotGranted, Redeem, kind};
 use bytes::Bytes;
+use std::time::Duration;
+
+/// An invitation whose time is over is known for so long, for who comes by it to be told so; and since our clock may be wrong.
+/// Source: what `plausible.rs` allows.
+const ENDED_KEPT: Duration = Duration::from_secs(86_400);
 
 impl Group {
     /// Makes an invitation. It is answered once its record is durable: after a crash nobody could redeem another. The
@@ -49,14 +54,13 @@ impl Group {
         nodes: Vec<NodeUrl>,
         request: RequestId,
     ) -> Result<(), Error> {
-        not_behind(ctx.now.wall)?;
+        let now = self.clock(ctx.now.wall);
+        not_behind(now)?;
         let chain = self.valid_chain(ctx)?.clone();
         let (grant, expires) = match &invite {
             Invite::Bound { grant, .. } => (grant.clone(), chain.not_after()),
             Invite::Bearer { grant, expires_in, .. }
-            | Invite::Password { grant, expires_in, .. } => {
-                (grant.clone(), ctx.now.wall.after(*expires_in))
-            }
+            | Invite::Password { grant, expires_in, .. } => (grant.clone(), now.after(*expires_in)),
         };
         // A link says it in seconds, and must not end before its record.
         let expires = WallTime(expires.0.div_ceil(1000).saturating_mul(1000));
@@ -122,7 +126,7 @@ impl Group {
             return Err(Error::BadInvite("it would outlive your own membership".into()));
         }
         let inviter = ctx.identity.peer_id();
-        if self.open_shares().fits(&inviter, 1, self.rank(ctx, inviter)).is_err() {
+        if self.open_shares(ctx.now.wall).fits(&inviter, 1, self.rank(ctx, inviter)).is_err() {
             return Err(Error::BadInvite("too many invitations are open".into()));
         }
         let open = OpenInvitation { key, inviter, grant, uses, expires, version: 0 };
@@ -141,17 +145,39 @@ impl Group {
     }
 
     /// Who holds how many invitations open.
-    fn open_shares(&self) -> Shares<PeerId> {
-        let mut shares = Shares::new(limits::INVITATIONS);
-        self.invitations.values().for_each(|open| shares.book(&open.inviter, 1));
+    fn open_shares(&self, wall: WallTime) -> Shares<PeerId> {
+        let (mut shares, now) = (Shares::new(limits::INVITATIONS), self.clock(wall));
+        let open = self.invitations.values().filter(|open| open.expires >= now);
+        open.for_each(|open| shares.book(&open.inviter, 1));
         shares
+    }
+
+    /// Whether an invitation that ends then is to be known.
+    pub(super) fn keeps_invitation(&self, expires: WallTime, wall: WallTime) -> bool {
+        expires.after(ENDED_KEPT) >= self.clock(wall)
+    }
+
+    /// Forgets the invitations that ended long ago, or first if there are too many.
+    pub(super) fn forget_ended_invitations(&mut self, wall: WallTime) {
+        let now = self.clock(wall);
+        self.invitations.retain(|_, open| open.expires.after(ENDED_KEPT) >= now);
+        let ended = self.invitations.iter().filter(|(_, open)| open.expires < now);
+        let mut ended: Vec<_> = ended.map(|(&id, open)| (open.expires, id)).collect();
+        ended.sort_unstable();
+        let surplus = ended.len().saturating_sub(limits::INVITATIONS.all() as usize);
+        for (_, id) in ended.into_iter().take(surplus) {
+            self.invitations.remove(&id);
+        }
     }
 
     /// Opens an invitation. The oldest of its maker, or of who holds most, is closed where there are too many.
     pub(super) fn open(&mut self, ctx: &Ctx<'_>, id: RecordId, open: OpenInvitation) {
         let inviter = open.inviter;
         self.invitations.insert(id, open);
-        let (shares, rank) = (self.open_shares(), self.rank(ctx, inviter));
+        if self.invitations.len() as u64 > 2 * limits::INVITATIONS.all() {
+            self.forget_ended_invitations(ctx.now.wall);
+        }
+        let (shares, rank) = (self.open_shares(ctx.now.wall), self.rank(ctx, inviter));
         let whose = match () {
             () if shares.held(&inviter) > limits::INVITATIONS.each() => Some(inviter),
             () if shares.total() > limits::INVITATIONS.open_to(rank) => {
@@ -160,7 +186,9 @@ impl Group {
             }
             () => None,
         };
-        let theirs = self.invitations.iter().filter(|(_, open)| Some(open.inviter) == whose);
+        let now = self.clock(ctx.now.wall);
+        let open = self.invitations.iter().filter(|(_, open)| open.expires >= now);
+        let theirs = open.filter(|(_, open)| Some(open.inviter) == whose);
         let oldest = theirs.min_by_key(|(id, open)| (open.version, **id)).map(|(&id, _)| id);
         if let Some(oldest) = oldest {
             self.invitations.remove(&oldest);
@@ -182,7 +210,8 @@ impl Group {
     }
 
     /// The invitations that were not taken back, and of what ended those that are not forgotten yet.
-    pub(crate) fn invitation_infos(&self, now: WallTime) -> Vec<InvitationInfo> {
+    pub(crate) fn invitation_infos(&self, wall: WallTime) -> Vec<InvitationInfo> {
+        let now = self.clock(wall);
         let info = |(&id, open): (&RecordId, &OpenInvitation)| {
             let used = self.times_used(id);
             InvitationInfo {
@@ -319,8 +348,12 @@ impl Group {
             return Ok(());
         }
         let Some(open) = self.invitations.get(&invitation) else { return Ok(()) };
-        let (inviter, uses, mut grant, expired) =
-            (open.inviter, open.uses as usize, open.grant.clone(), open.expires < ctx.now.wall);
+        let (inviter, uses, mut grant, expired) = (
+            open.inviter,
+            open.uses as usize,
+            open.grant.clone(),
+            open.expires < self.clock(ctx.now.wall),
+        );
         let came = self.roll.redemptions().came(invitation);
         let returns = self.returns(ctx, invitation, peer);
         let ended = match &returns {
@@ -451,7 +484,7 @@ impl Group {
         if self.roll.is_banned(peer) {
             return Returns::Revoked;
         }
-        let now = ctx.now.wall;
+        let now = self.clock(ctx.now.wall);
         let best = self.roll.best_of(peer, now);
         let first = self.roll.redemptions().first(invitation, peer);
         let standing = |chain: &VerifiedChain| self.roll.standing(chain, now);
@@ -476,7 +509,7 @@ impl Group {
         chain: Vec<u8>,
     ) {
         if self.slots.get(&link).is_some_and(|here| here.number == slot) {
-            let granted = Granted { chain };
+            let granted = Granted { chain, times: Some(self.times(ctx.now)) };
             self.send(ctx, links, link, kind::GRANTED, &granted);
             self.welcome_ahead(ctx, links, link, &granted.chain);
         }
@@ -493,7 +526,8 @@ impl Group {
         let certificates =
             cert::decode_chain(&granted.chain).map_err(|_| Misbehaved::Membership)?;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
-        if chain.peer() != ctx.identity.peer_id() || !chain.covers(ctx.now.wall) {
+        // Whether it covers this moment is not asked: our clock may be wrong.
+        if chain.peer() != ctx.identity.peer_id() {
             return Err(Misbehaved::Membership);
         }
         // Nobody else names us.
@@ -503,6 +537,10 @@ impl Group {
         if let Some(wanted) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) {
             let request = wanted.request;
             self.learn_root(ctx, chain.root())?;
+            if let Some(times) = granted.times {
+                // Who issues the membership says what the time is: it begins then.
+                self.hear_time(ctx, link, &chain, times, None);
+            }
             self.become_member(ctx, chain, request);
         }
         self.connect_on(ctx, links, link);
@@ -527,10 +565,13 @@ impl Group {
         // We stay a guest here: signals to those who can grant it pass through.
         self.set_state(link, SlotState::GuestOf);
         if let Some(error) = answer.verdict()
-            && self.is_believed(ctx, links, link, &answer)?
+            && let Some(surely) = self.is_believed(ctx, links, link, &answer)?
         {
-            self.fail_joining(ctx, error);
-            return Ok(());
+            if surely {
+                self.fail_joining(ctx, error);
+                return Ok(());
+            }
+            self.may_be_why(error);
         }
         self.add_referrals(ctx, link, answer.referrals)?;
         self.maintain(ctx, links, false);
@@ -538,22 +579,23 @@ impl Group {
     }
 
     /// Whether the other end of a link may end our join, and has shown it: it made the invitation, or could let us in by it.
-    /// That a password was tried too often only its maker knows.
+    /// That a password was tried too often only its maker knows. Not surely if its membership is not valid by our clock: one
+    /// of both is wrong.
     fn is_believed(
         &mut self,
         ctx: &Ctx<'_>,
         links: &Links,
         link: LinkId,
         answer: &NotGranted,
-    ) -> Result<bool, Misbehaved> {
-        let Some(chain) = &answer.chain else { return Ok(false) };
+    ) -> Result<Option<bool>, Misbehaved> {
+        let Some(chain) = &answer.chain else { return Ok(None) };
         let chain = self.verify_membership(ctx, links, link, chain)?;
         let Some(wanted) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) else {
-            return Ok(false);
+            return Ok(None);
         };
         let issues = chain.policy().may_issue(chain.grant(), &wanted.role.into());
         let may = self.is_inviter(chain.peer()) || (answer.over && issues);
-        Ok(may && chain.covers(ctx.now.wall))
+        Ok(may.then(|| chain.covers(ctx.now.wall)))
     }
 
     /// Whether this peer made the invitation by which we want to join, as that says.

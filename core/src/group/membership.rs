@@ -133,7 +133,7 @@ impl Group {
         request: RequestId,
     ) -> Result<Self, Error> {
         not_behind(ctx.now.wall)?;
-        invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
+        let doubt = invitation.doubt(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
         let mut group = Self::newcomer(ctx, &invitation);
         if matches!(invitation.kind, InvitationKind::Bound { .. }) {
             let chain = invitation.verified(ctx.checks.verify).map_err(Error::InvitationInvalid)?;
@@ -144,6 +144,7 @@ impl Group {
         } else {
             group.joining = Some(Joining::new());
             group.want(ctx, invitation, password, request)?;
+            doubt.into_iter().for_each(|error| group.may_be_why(error));
         }
         group.timers.set(Timer::Maintain, ctx.now.mono);
         Ok(group)
@@ -170,9 +171,10 @@ impl Group {
         request: RequestId,
     ) -> Result<(), Error> {
         not_behind(ctx.now.wall)?;
-        invitation.check(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
+        let doubt = invitation.doubt(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
         let later = Self::newcomer(ctx, &invitation);
         self.want(ctx, invitation, password, request)?;
+        doubt.into_iter().for_each(|error| self.may_be_why(error));
         (self.known, self.nodes) = (later.known, later.nodes);
         // Who was away for the earlier join may be back.
         self.tried.clear();
@@ -206,7 +208,7 @@ impl Group {
                 (Proof::Password(id, password.secret(self.id, id)), role)
             }
         };
-        let wanted = Wanted { request, proof, inviter: invitation.inviter, role };
+        let wanted = Wanted { request, proof, inviter: invitation.inviter, role, may_be_why: None };
         if let Some(joining) = &mut self.joining
             && let Some(earlier) = joining.wanted.replace(wanted)
         {
@@ -228,6 +230,7 @@ impl Group {
         self.timers.clear(Timer::Joining);
         self.answer_previews_as_member(ctx);
         self.joining = None;
+        self.settle_clock(ctx);
         // Whom we let in from now on we renew.
         self.timers.set(Timer::Renew, ctx.now.mono);
         self.save(ctx);
@@ -284,10 +287,11 @@ impl Group {
         signer: Signer,
         until: Option<WallTime>,
     ) -> Result<Vec<Certificate>, Error> {
-        not_behind(ctx.now.wall)?;
+        let now = self.clock(ctx.now.wall);
+        not_behind(now)?;
         let chain = self.valid_chain(ctx)?;
-        let not_before = ctx.now.wall.before(limits::CERTIFICATE_CLOCK_SKEW);
-        let longest = ctx.now.wall.after(chain.policy().membership_lifetime);
+        let not_before = now.before(limits::CERTIFICATE_CLOCK_SKEW);
+        let longest = now.after(chain.policy().membership_lifetime);
         let not_after = until.map_or(longest, |until| until.min(longest));
         let serial = ctx.random_bytes();
         let (above, certificate) = match (signer, &self.key) {
@@ -319,7 +323,7 @@ impl Group {
     /// Our membership, if it stands and has not ended.
     pub(super) fn valid_chain(&self, ctx: &Ctx<'_>) -> Result<&VerifiedChain, Error> {
         let chain = self.chain.as_ref().ok_or(Error::UnknownGroup)?;
-        match self.roll.standing(chain, ctx.now.wall) {
+        match self.roll.standing(chain, self.clock(ctx.now.wall)) {
             Standing::Member => Ok(chain),
             Standing::Expired => Err(Error::MembershipExpired),
             Standing::Revoked { .. } => Err(Error::Revoked),
@@ -340,6 +344,7 @@ impl Group {
         }
         if !before {
             self.tell_group(ctx);
+            self.tell_clock(ctx);
         }
     }
 

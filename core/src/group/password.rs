@@ -76,7 +76,7 @@ impl Group {
             return Ok(());
         };
         let inviter = open.inviter;
-        if open.expires < ctx.now.wall {
+        if open.expires < self.clock(ctx.now.wall) {
             let grant = open.grant.clone();
             self.say_over(ctx, links, link, Ended::Expired, (inviter, &grant));
             return Ok(());
@@ -120,9 +120,6 @@ impl Group {
         let asked = self.passwords.asked.remove(&link).ok_or(Misbehaved::Unexpected)?;
         // Genuine first, by the pinned root: only then does a wrong proof mean a wrong password.
         let chain = self.verify_membership(ctx, links, link, &chain)?;
-        if !chain.covers(ctx.now.wall) {
-            return Err(Misbehaved::Membership);
-        }
         if self.is_outdated(link) {
             self.set_state(link, SlotState::GuestOf);
             self.prove_on(ctx, links, link);
@@ -131,10 +128,11 @@ impl Group {
         let Some(proof) = asked.finish(&message, &proof) else {
             self.set_state(link, SlotState::GuestOf);
             // Only who made the invitation knows whether it is wrong.
-            if self.is_inviter(chain.peer()) {
-                self.fail_joining(ctx, Error::WrongPassword);
-            } else {
-                self.tell_trace(link, Outcome::CannotLetIn);
+            match (self.is_inviter(chain.peer()), chain.covers(ctx.now.wall)) {
+                (true, true) => self.fail_joining(ctx, Error::WrongPassword),
+                // Its membership has ended, or our clock is wrong.
+                (true, false) => self.may_be_why(Error::WrongPassword),
+                (false, _) => self.tell_trace(link, Outcome::CannotLetIn),
             }
             return Ok(());
         };
@@ -164,6 +162,18 @@ impl Group {
         self.let_in(ctx, links, link, invitation, None)
     }
 
+    /// What ends our join if nobody lets us in: it was said by one whose membership is not valid by our clock.
+    pub(super) fn may_be_why(&mut self, error: Error) {
+        if let Some(wanted) = self.joining.as_mut().and_then(|joining| joining.wanted.as_mut()) {
+            wanted.may_be_why = Some(error);
+        }
+    }
+
+    /// Why nobody has let us in, as far as anything is known.
+    pub(crate) fn why_in_vain(&self) -> Option<&Error> {
+        self.joining.as_ref()?.wanted.as_ref()?.may_be_why.as_ref()
+    }
+
     /// A join comes to its end without a membership.
     pub(super) fn fail_joining(&mut self, ctx: &mut Ctx<'_>, error: Error) {
         let Some(joining) = &mut self.joining else { return };
@@ -184,11 +194,14 @@ impl Group {
 
     /// Forgets the passwords of invitations that were withdrawn or have ended, here and in the store.
     pub(super) fn forget_passwords(&mut self, ctx: &Ctx<'_>) {
-        let (open, passwords) = (&self.invitations, &mut self.passwords);
+        let plausible = self.is_plausible(ctx.now);
+        let now = if plausible { self.clock(ctx.now.wall) } else { WallTime(0) };
+        let (all, passwords) = (&self.invitations, &mut self.passwords);
+        let open = |id: &RecordId| all.get(id).is_some_and(|open| open.expires >= now);
         let known = passwords.known.len();
-        passwords.known.retain(|id, _| open.contains_key(id));
-        passwords.throttles.retain(|id, _| open.contains_key(id));
-        passwords.answered.retain(|_, (id, _)| open.contains_key(id));
+        passwords.known.retain(|id, _| open(id));
+        passwords.throttles.retain(|id, _| open(id));
+        passwords.answered.retain(|_, (id, _)| open(id));
         if passwords.known.len() < known {
             self.timers.set(Timer::Save, ctx.now.mono);
         }

@@ -30,10 +30,25 @@ impl Plausible {
         Self { latest, saved: latest, ahead_since: None }
     }
 
+    /// The latest plausible time.
+    pub(super) fn latest(&self) -> WallTime {
+        self.latest
+    }
+
+    /// Since when the time may be: the latest one may have been too late by as much as is plausible.
+    pub(super) fn since(&self) -> WallTime {
+        self.latest.before(AHEAD_MAX)
+    }
+
+    /// Up to when a later one would be plausible.
+    pub(super) fn until(&self) -> WallTime {
+        self.latest.after(AHEAD_MAX)
+    }
+
     /// Whether what has ended by this time may be removed.
     pub(super) fn holds(&self, peer_time: WallTime, now: Time) -> bool {
         let waited = self.ahead_since.is_some_and(|since| now.since(since) >= AHEAD_MAX);
-        peer_time <= self.latest.after(AHEAD_MAX) || waited
+        peer_time <= self.until() || waited
     }
 
     /// Looks at the time. Returns whether the latest plausible one is to be saved.

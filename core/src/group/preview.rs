@@ -293,7 +293,7 @@ impl Group {
         let open = open.map(|(id, open)| OpenPreview {
             inviter: open.inviter,
             inviter_name: {
-                let chain = self.roll.best_of(open.inviter, ctx.now.wall);
+                let chain = self.roll.best_of(open.inviter, self.clock(ctx.now.wall));
                 chain.map(|chain| chain.name().to_owned()).unwrap_or_default()
             },
             grant: open.grant.clone(),
@@ -306,7 +306,7 @@ impl Group {
             name: self.name.clone(),
             policy: self.root().policy().clone(),
             told_by: ctx.identity.peer_id(),
-            state: state_of(open.as_ref(), withdrawn, ctx.now.wall),
+            state: state_of(open.as_ref(), withdrawn, self.clock(ctx.now.wall)),
             open,
         })
     }
@@ -407,7 +407,7 @@ impl Group {
         let teller = self.verify_membership(ctx, links, link, &shown.chain)?;
         let mut preview = self.read_shown(ctx.checks, &shown, &teller, what)?;
         let withdrawn = shown.withdrawn.unwrap_or_default();
-        preview.state = state_of(preview.open.as_ref(), withdrawn, ctx.now.wall);
+        preview.state = state_of(preview.open.as_ref(), withdrawn, self.clock(ctx.now.wall));
         self.learn_root(ctx, teller.root())?;
         let Some(joining) = &mut self.joining else { return Ok(()) };
         joining.preview.shown = Some(preview.clone());

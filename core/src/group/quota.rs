@@ -277,7 +277,7 @@ impl Group {
     pub(super) fn rank(&self, ctx: &Ctx<'_>, creator: PeerId) -> Rank {
         let group = self.roll.owner().peer();
         let administers = || {
-            let best = self.roll.best_of(creator, ctx.now.wall);
+            let best = self.roll.best_of(creator, self.clock(ctx.now.wall));
             best.is_some_and(|chain| chain.role() == Role::Administrator)
         };
         if creator == group || administers() { Rank::Senior } else { Rank::Junior }

@@ -200,19 +200,16 @@ impl Group {
         Self::check_size(&signed.record().kind, signed.bytes().len())?;
         let record = signed.record();
         let peer_time = self.peer_time(ctx.now.wall);
-        if record.expires <= peer_time {
-            return Ok(Examined::Settled(Accepted::Later, id));
-        }
-        if record::version_time(record.version) > peer_time.after(limits::FUTURE_MAX)
-            || record.modified > peer_time.after(limits::FUTURE_MAX)
-        {
+        if record.expires <= peer_time || !has_come(record.version, record.modified, peer_time) {
             return Ok(Examined::Settled(Accepted::Later, id));
         }
         let class = class_of(&record.kind);
         // What is older needs no further look.
         let lost =
             |held: &Meta| held.version == version && self.conflicts.knows(&(id, signed.digest()));
-        let held = self.index(class).get(&id);
+        // A version whose time has not come was signed under a wrong clock, and gives way.
+        let counts = |held: &&Meta| has_come(held.version, held.modified, peer_time);
+        let held = self.index(class).get(&id).filter(counts);
         if held.is_some_and(|held| held.version > version || lost(held)) {
             return Ok(Examined::Settled(Accepted::Old, id));
         }
@@ -270,7 +267,10 @@ impl Group {
         let Candidate { class, chain, meaning, signed } = candidate;
         let record = signed.record();
         let id = record.id;
-        if let Some(meta) = self.index(class).get(&id) {
+        let peer_time = self.peer_time(ctx.now.wall);
+        if let Some(meta) = self.index(class).get(&id)
+            && has_come(meta.version, meta.modified, peer_time)
+        {
             // Two different contents under one version, both genuine: evidence. The total order decides.
             let loses = signed.supersedes(meta) != Ordering::Greater;
             if meta.version == record.version {
@@ -342,6 +342,11 @@ impl Group {
             self.hides(ctx, tombstone, hidden.expires);
         }
         let refuses = self.disk_refuses(ctx.now.mono);
+        if class == Class::Application && before.as_ref().is_some_and(|it| it.version > version) {
+            // It was dated wrongly. Applications take no step back in versions.
+            let group = self.id;
+            self.event(ctx, Event::Withdrawn { group, id });
+        }
         let ahead = self.writing.begin((id, version), &bytes, before, refuses);
         ctx.storage.write(key, Some(value));
         ctx.storage.remember(self.id, id, bytes.clone());
@@ -414,7 +419,7 @@ impl Group {
                 if self.roll.open(record.id, Offer { key, inviter, uses }) {
                     self.standing_changed(ctx);
                 }
-                if expires >= ctx.now.wall {
+                if self.keeps_invitation(expires, ctx.now.wall) {
                     self.open(ctx, record.id, *open);
                 }
             }
@@ -455,7 +460,7 @@ impl Group {
     }
 
     pub(super) fn tell_of_member(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
-        if let Some(member) = self.member_info(peer, ctx.now.wall) {
+        if let Some(member) = self.member_info(peer, self.clock(ctx.now.wall)) {
             let group = self.id;
             self.event(ctx, Event::Member { group, member });
         }
@@ -630,6 +635,8 @@ impl Group {
     pub(super) fn next_version(&self, ctx: &Ctx<'_>, seen: Option<(RecordId, u64)>) -> u64 {
         let now = self.peer_time(ctx.now.wall);
         let (id, held) = seen.unwrap_or_default();
+        // What was signed under a wrong clock is not counted from.
+        let held = if has_come(held, WallTime(0), now) { held } else { 0 };
         record::next_version(now, held.max(self.refused.version(id)), ctx.version_salt)
     }
 
@@ -725,7 +732,8 @@ impl Group {
     }
 
     /// All members, by peer id.
-    pub(crate) fn member_infos(&self, now: WallTime) -> Vec<MemberInfo> {
+    pub(crate) fn member_infos(&self, wall: WallTime) -> Vec<MemberInfo> {
+        let now = self.clock(wall);
         self.roll.peers().filter_map(|peer| self.member_info(peer, now)).collect()
     }
 
@@ -770,7 +778,7 @@ impl Group {
         let first = classes.filter_map(|class| self.index(class).next_expiry()).min();
         let Some((at, _)) = first else { return };
         let wait = at.0.saturating_sub(self.peer_time(ctx.now.wall).0);
-        let wait = wait.min(self.passwords_end_in(ctx.now.wall));
+        let wait = wait.min(self.passwords_end_in(self.clock(ctx.now.wall)));
         let wait = Duration::from_millis(wait).clamp(EXPIRY_STEP, Duration::from_secs(86_400));
         // Never later than it is armed for: one short-lived record after another would put it off for ever.
         self.timers.set_earlier(Timer::Expiry, ctx.now.mono.after(wait));
@@ -818,7 +826,7 @@ impl Group {
         }
         let ours = self.chain.as_ref().map(VerifiedChain::id);
         self.roll.forget_ended(now.before(limits::CERTIFICATE_CLOCK_SKEW), ours);
-        self.invitations.retain(|_, open| open.expires >= ctx.now.wall);
+        self.forget_ended_invitations(ctx.now.wall);
         self.forget_passwords(ctx);
         self.arm_expiry(ctx);
     }
@@ -835,6 +843,11 @@ pub(crate) fn answer_page(ctx: &mut Ctx<'_>, page: Page, read: Vec<Option<Bytes>
         .collect();
     let result = Ok(Reply::Records { records, next: page.next });
     ctx.out.push_back(Output::Done { request: page.request, result });
+}
+
+/// Whether the time of a record's version has come, or nearly.
+pub(super) fn has_come(version: u64, modified: WallTime, peer_time: WallTime) -> bool {
+    record::version_time(version).max(modified) <= peer_time.after(limits::FUTURE_MAX)
 }
 
 /// What the roll has to know of a record.

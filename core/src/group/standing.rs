@@ -50,7 +50,8 @@ impl Group {
         request: RequestId,
     ) -> Result<(), Error> {
         self.valid_chain(ctx)?;
-        let held = self.roll.best_of(peer, ctx.now.wall).ok_or(Error::UnknownMember)?.clone();
+        let held =
+            self.roll.best_of(peer, self.clock(ctx.now.wall)).ok_or(Error::UnknownMember)?.clone();
         let mut beyond = self.standing_of(ctx, peer);
         beyond.retain(|chain| !grant.includes(chain.grant()));
         // What it has beyond that must go, or it would go on using it. Nothing is given that cannot be taken.
@@ -69,8 +70,9 @@ impl Group {
     }
 
     fn standing_of(&self, ctx: &Ctx<'_>, peer: PeerId) -> Vec<VerifiedChain> {
-        let stands =
-            |chain: &&VerifiedChain| self.roll.standing(chain, ctx.now.wall) == Standing::Member;
+        let stands = |chain: &&VerifiedChain| {
+            self.roll.standing(chain, self.clock(ctx.now.wall)) == Standing::Member
+        };
         self.roll.of_peer(peer).filter(stands).cloned().collect()
     }
 
@@ -103,7 +105,7 @@ impl Group {
     ) -> Result<(), Error> {
         let chain = match target {
             Target::Certificate(id) => self.roll.chain(id).filter(|chain| chain.depth() > 0),
-            Target::Peer(peer) => self.roll.best_of(peer, ctx.now.wall),
+            Target::Peer(peer) => self.roll.best_of(peer, self.clock(ctx.now.wall)),
         };
         let chain = chain.ok_or(Error::UnknownMember)?.clone();
         let by_peer = matches!(target, Target::Peer(_));
@@ -274,7 +276,7 @@ impl Group {
         self.keep_quotas(ctx);
         self.drop_who_does_not_stand(ctx, links);
         let roll = &self.roll;
-        let now = ctx.now.wall;
+        let now = self.clock(ctx.now.wall);
         self.invitations.retain(|_, open| {
             let inviter = roll.best_of(open.inviter, now);
             inviter.is_some_and(|chain| roll.standing(chain, now) == Standing::Member)
@@ -330,7 +332,7 @@ impl Group {
     }
 
     pub(super) fn drop_who_does_not_stand(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        let now = ctx.now.wall;
+        let now = self.clock(ctx.now.wall);
         let out: Vec<LinkId> = self
             .slots
             .iter()
@@ -365,7 +367,7 @@ impl Group {
         link: LinkId,
         chain: VerifiedChain,
     ) -> bool {
-        let stands = self.roll.standing(&chain, ctx.now.wall) == Standing::Member;
+        let stands = self.roll.standing(&chain, self.clock(ctx.now.wall)) == Standing::Member;
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.chain = Some(chain);
         }
@@ -391,9 +393,10 @@ impl Group {
     /// Tells the other end why it is no neighbour any more, so that it does not come again and again.
     pub(super) fn refuse_standing(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         let Some(slot) = self.slots.get(&link) else { return };
-        let best = self.roll.best_of(slot.peer, ctx.now.wall).or(slot.chain.as_ref());
-        let stands =
-            |chain: &&VerifiedChain| self.roll.standing(chain, ctx.now.wall) == Standing::Member;
+        let best = self.roll.best_of(slot.peer, self.clock(ctx.now.wall)).or(slot.chain.as_ref());
+        let stands = |chain: &&VerifiedChain| {
+            self.roll.standing(chain, self.clock(ctx.now.wall)) == Standing::Member
+        };
         let refuse = Refuse {
             reason: wire::Reason::NotStanding,
             referrals: Vec::new(),
@@ -402,6 +405,7 @@ impl Group {
             renewed: best.filter(stands).map(|chain| cert::encode_chain(chain.certificates())),
             why: None,
             chain: None,
+            times: None,
         };
         self.refuse(ctx, links, link, refuse);
     }
@@ -421,7 +425,7 @@ impl Group {
 
     /// Uses the best membership that we know of ours.
     pub(super) fn choose_own_chain(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
-        let now = ctx.now.wall;
+        let now = self.clock(ctx.now.wall);
         let Some(ours) = &self.chain else { return };
         let was = self.own_standing;
         let best = self.roll.offer(ours, ctx.identity.name(), now).clone();
@@ -497,7 +501,7 @@ impl Group {
         let Ok(ours) = self.valid_chain(ctx) else { return };
         let (me, group) = (ours.peer(), self.roll.owner().peer());
         let (ours_until, owner_until, now) =
-            (ours.not_after(), self.root().not_after(), ctx.now.wall);
+            (ours.not_after(), self.root().not_after(), self.clock(ctx.now.wall));
         let signer = |chain: &VerifiedChain| match chain.issuer() {
             Some(issuer) if issuer == me && chain.not_after() < ours_until => Some(Signer::Member),
             Some(issuer) if issuer == group && chain.not_after() < owner_until => {

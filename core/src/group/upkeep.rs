@@ -459,7 +459,7 @@ impl Group {
     pub(super) fn referrals_to_issuers_of(&self, ctx: &Ctx<'_>, grant: &Grant) -> Vec<Referral> {
         let policy = self.root().policy();
         let issues = |peer: PeerId| {
-            let best = self.roll.best_of(peer, ctx.now.wall);
+            let best = self.roll.best_of(peer, self.clock(ctx.now.wall));
             best.is_some_and(|chain| policy.may_issue(chain.grant(), grant))
         };
         self.referrals_of(issues)

@@ -52,7 +52,8 @@ pub enum Event {
         id: RecordId,
     },
     /// A record is gone: it relied on a membership that was revoked, it gave way to others because its creator has more
-    /// than its [quota](crate::policy::Policy::member_records), or the disk refused a version that
+    /// than its [quota](crate::policy::Policy::member_records), its version was signed under a wrong clock and one with the
+    /// right time follows, or the disk refused a version that
     /// [`Record`](Self::Record) had told; then an earlier version may stand again, and a later sync may bring it back.
     Withdrawn {
         /// The group.
@@ -128,6 +129,15 @@ pub enum Event {
         id: RecordId,
         /// The signer.
         peer: PeerId,
+    },
+    /// Our clock is wrong, as the members of a group show, or as our own membership does; or it is right again. Nothing
+    /// depends on it from here on: the group's time is kept. It should be set all the same.
+    Clock {
+        /// The group.
+        group: GroupId,
+        /// How far our clock is ahead of the group's time; below 0 if it is behind, 0 if it is right. Milliseconds. Within
+        /// [`CERTIFICATE_CLOCK_SKEW`](crate::limits::CERTIFICATE_CLOCK_SKEW) it counts as right.
+        ahead_ms: i64,
     },
     /// Our security provider does not let in a record. Told once, and again after each
     /// [`Revalidate`](super::Command::Revalidate).
@@ -304,6 +314,8 @@ pub struct GroupInfo {
     pub nodes: u64,
     /// How far the graph's time is ahead of our clock. Milliseconds. See [`GroupInfo::peer_time`].
     pub clock_shift_ms: i64,
+    /// How far our clock is ahead of the group's time, if that is so much that it is wrong; else 0. See [`Event::Clock`].
+    pub clock_ahead_ms: i64,
 }
 
 impl GroupInfo {

@@ -218,7 +218,8 @@ impl Stranger {
 
     fn connect(&self, ada: &mut Ada, chain: &[Certificate]) {
         let chain = encode_chain(chain);
-        let connect = Connect { chain, addresses: Vec::new(), lonely: true, signature: None };
+        let connect =
+            Connect { chain, addresses: Vec::new(), lonely: true, signature: None, times: None };
         self.send(ada, wire::graph_message(kind::CONNECT, 2, &connect).bytes());
     }
 }

@@ -200,7 +200,7 @@ impl Node {
                 return Ok(());
             }
             // What was under way gives way to a membership at hand, or to an invitation under another root.
-            invitation.check(self.identity.peer_id(), self.now.wall, self.checks.verify)?;
+            invitation.doubt(self.identity.peer_id(), self.now.wall, self.checks.verify)?;
             group.abandon(&mut ctx!(self), &Error::Busy);
             group.close_slots(&mut self.links);
             self.forget_group(invitation.group);

@@ -118,6 +118,14 @@ impl Node {
                     group.refresh_read(&mut ctx!(self), values);
                 }
             }
+            (Pending::Again { group }, result) => {
+                // As above.
+                if let Ok(StoreReply::Values(values)) = result
+                    && let Some(group) = self.groups.get_mut(&group)
+                {
+                    group.again_read(&mut ctx!(self), values);
+                }
+            }
             (Pending::Change { group, change }, result) => self.change_read(group, change, result),
             (Pending::Clear { group, request }, result) => self.clear(group, request, result),
         }

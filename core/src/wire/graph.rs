@@ -13,6 +13,18 @@ pub(crate) struct Open {
     pub(crate) tag: Digest,
 }
 
+/// What the sender takes the time for. Milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Times {
+    /// Its peer time.
+    #[n(0)]
+    pub(crate) peer_time: u64,
+    /// Its own clock, unless that is wrong as far as it can tell.
+    #[n(1)]
+    pub(crate) clock: Option<u64>,
+}
+
 /// Asks to become a neighbour.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
@@ -29,6 +41,8 @@ pub(crate) struct Connect {
     /// The graph signature as the sender sees it: room is made for who sees another.
     #[n(3)]
     pub(crate) signature: Option<NodeId>,
+    #[n(4)]
+    pub(crate) times: Option<Times>,
 }
 
 /// Accepts a neighbour.
@@ -41,9 +55,8 @@ pub(crate) struct Welcome {
     pub(crate) addresses: Vec<Address>,
     #[n(2)]
     pub(crate) referrals: Vec<Referral>,
-    /// The sender's peer time, milliseconds.
     #[n(3)]
-    pub(crate) peer_time: u64,
+    pub(crate) times: Times,
 }
 
 /// Refuses a neighbour, or ends a neighbourhood.
@@ -66,12 +79,23 @@ pub(crate) struct Refuse {
     /// The membership of who refuses.
     #[cbor(n(5), with = "minicbor::bytes")]
     pub(crate) chain: Option<Vec<u8>>,
+    /// With that membership.
+    #[n(6)]
+    pub(crate) times: Option<Times>,
 }
 
 impl Refuse {
     /// For a reason that says all.
     pub(crate) fn because(reason: Reason, referrals: Vec<Referral>) -> Self {
-        Self { reason, referrals, proof: Vec::new(), renewed: None, why: None, chain: None }
+        Self {
+            reason,
+            referrals,
+            proof: Vec::new(),
+            renewed: None,
+            why: None,
+            chain: None,
+            times: None,
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! How a newcomer becomes a member: by link or by password, and what an invitation is about.
-use super::graph::Referral;
+use super::graph::{Referral, Times};
 use crate::id::{PeerPrefix, RecordId};
 use crate::identity::PublicKey;
 use minicbor::{Decode, Decoder, Encode};
@@ -25,6 +25,8 @@ pub(crate) struct Redeem {
 pub(crate) struct Granted {
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) chain: Vec<u8>,
+    #[n(1)]
+    pub(crate) times: Option<Times>,
 }
 
 /// The answer: none.

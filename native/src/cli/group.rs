@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use futures::{FutureExt as _, StreamExt as _};
 use peergraph::peergraph_core::io::SyncPhase;
+use peergraph::peergraph_core::time::ClockAhead;
 use peergraph::{
     CommandError, Error, Event, Events, Group, GroupInfo, Host, MemberInfo, PeerId, Standing,
     parse_invitation,
@@ -517,6 +518,10 @@ async fn show(global: &Global, group: &Group) -> Result<()> {
         ("Records", info.records.to_string()),
         ("Presence", format!("told by up to {} nodes", info.presence_max)),
     ]);
+    if info.clock_ahead_ms != 0 {
+        let ahead = ClockAhead(info.clock_ahead_ms);
+        fields.push(("Clock", format!("that of this device is {ahead}; set it")));
+    }
     fields.extend(policy_fields(&info.policy));
     output::fields(&fields)
 }

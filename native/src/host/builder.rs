@@ -21,7 +21,7 @@ use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX};
 use super::{About, Host, Reached, Requests};
 use crate::addresses::Addresses;
 use crate::bind::{self, BINDS_MAX, BindError};
-use crate::clock::{self, Clock};
+use crate::clock::{self, Ahead, Clock};
 #[cfg(unix)]
 use crate::control::{self, Listening};
 use crate::folder::{self, Folder, FolderError, Lock, Port};
@@ -119,6 +119,7 @@ pub struct HostBuilder {
     package: Option<PathBuf>,
     shared: bool,
     config: Config,
+    clock: Ahead,
 }
 
 impl HostBuilder {
@@ -133,6 +134,14 @@ impl HostBuilder {
     #[must_use]
     pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
+        self
+    }
+
+    /// Has the wall clock of this host differ from that of the operating system: a seam for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn clock(mut self, ahead: Ahead) -> Self {
+        self.clock = ahead;
         self
     }
 
@@ -346,6 +355,7 @@ impl HostBuilder {
             about,
             addresses,
             config: self.config.clone(),
+            clock: self.clock.clone(),
             nodes: self.nodes.clone(),
             stays_at,
         })
@@ -463,6 +473,7 @@ pub(super) struct Opened {
     about: Arc<About>,
     addresses: Arc<Addresses>,
     config: Config,
+    clock: Ahead,
     nodes: Vec<NodeUrl>,
     /// See [`HostBuilder::keep_port`].
     stays_at: Vec<Address>,
@@ -472,7 +483,7 @@ impl Opened {
     pub(super) async fn run(self, started: oneshot::Sender<Result<Host, StartError>>) {
         let mut seed = zeroize::Zeroizing::new([0; 32]);
         folder::fill(seed.as_mut());
-        let mut clock = Clock::start();
+        let mut clock = Clock::start(self.clock);
         let node = Node::new(self.config, self.identity, &seed, clock.now());
         drop(seed);
         let (ask, requests) = mpsc::channel(REQUESTS_QUEUED_MAX);

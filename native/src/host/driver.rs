@@ -27,6 +27,7 @@ use peergraph_core::io::{
 use peergraph_core::node::Node;
 use peergraph_core::node_url::{LookUp, NodeUrl};
 use peergraph_core::source::Source;
+use peergraph_core::time::ClockAhead;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -639,6 +640,17 @@ impl Driver {
                     );
                 }
             }
+            Event::Clock { group, ahead_ms: 0 } => {
+                tracing::info!(%group, "the clock of this device is right");
+            }
+            Event::Clock { group, ahead_ms } => {
+                let ahead = ClockAhead(*ahead_ms);
+                tracing::warn!(
+                    %group,
+                    "the clock of this device is {ahead}, as a group shows; set it. The group's time is kept \
+                     without it"
+                );
+            }
             Event::NamedNode { url, state } => {
                 tracing::debug!(%url, ?state, "named node");
                 self.keep_known(url, state);
@@ -730,6 +742,7 @@ fn name(event: &Event) -> &'static str {
         Event::TurnedAway { .. } => "turned away",
         Event::CouldNotLetIn { .. } => "could not let in",
         Event::NotAdmitted { .. } => "not admitted",
+        Event::Clock { .. } => "clock",
         _ => "other",
     }
 }

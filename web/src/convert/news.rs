@@ -12,24 +12,92 @@ use wasm_bindgen::prelude::*;
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum NewsJs {
-    Record { group: String, record: RecordJs },
-    Stored { group: String, records: Vec<(String, u64)> },
-    Status { group: String, id: String, held: u32 },
-    Expired { group: String, id: String },
-    Withdrawn { group: String, id: String },
-    Member { group: String, member: MemberJs },
-    Presence { group: String, node: NodeJs, change: &'static str },
-    Node { url: String, state: &'static str, addresses: Vec<String>, error: Option<Failure> },
-    Neighbour { group: String, link: f64, peer: String, node: String, up: bool },
-    Sync { group: String, link: f64, phase: &'static str },
-    Group { info: GroupJs },
-    Alone { group: String },
-    Conflict { group: String, id: String, peer: String },
-    NotLetIn { group: String, peer: String, error: Failure },
-    Storage { error: Failure },
-    Damaged { group: Option<String>, records: f64, membership: bool },
-    Link { id: f64, state: &'static str, direct: bool, reason: Option<&'static str> },
-    Closed { error: Option<Failure> },
+    Record {
+        group: String,
+        record: RecordJs,
+    },
+    Stored {
+        group: String,
+        records: Vec<(String, u64)>,
+    },
+    Status {
+        group: String,
+        id: String,
+        held: u32,
+    },
+    Expired {
+        group: String,
+        id: String,
+    },
+    Withdrawn {
+        group: String,
+        id: String,
+    },
+    Member {
+        group: String,
+        member: MemberJs,
+    },
+    Presence {
+        group: String,
+        node: NodeJs,
+        change: &'static str,
+    },
+    Node {
+        url: String,
+        state: &'static str,
+        addresses: Vec<String>,
+        error: Option<Failure>,
+    },
+    Neighbour {
+        group: String,
+        link: f64,
+        peer: String,
+        node: String,
+        up: bool,
+    },
+    Sync {
+        group: String,
+        link: f64,
+        phase: &'static str,
+    },
+    Group {
+        info: GroupJs,
+    },
+    Alone {
+        group: String,
+    },
+    Conflict {
+        group: String,
+        id: String,
+        peer: String,
+    },
+    NotLetIn {
+        group: String,
+        peer: String,
+        error: Failure,
+    },
+    Clock {
+        group: String,
+        #[serde(rename = "aheadMs")]
+        ahead_ms: f64,
+    },
+    Storage {
+        error: Failure,
+    },
+    Damaged {
+        group: Option<String>,
+        records: f64,
+        membership: bool,
+    },
+    Link {
+        id: f64,
+        state: &'static str,
+        direct: bool,
+        reason: Option<&'static str>,
+    },
+    Closed {
+        error: Option<Failure>,
+    },
 }
 
 /// News as an object with a `type`. `None` for what applications are not told.
@@ -112,6 +180,9 @@ fn core_news(event: Event) -> Option<NewsJs> {
         },
         Event::CouldNotLetIn { group: id, peer, error, .. } => {
             NewsJs::NotLetIn { group: group(id), peer: peer_id(peer), error: (*error).into() }
+        }
+        Event::Clock { group: id, ahead_ms } => {
+            NewsJs::Clock { group: group(id), ahead_ms: ahead_ms as f64 }
         }
         Event::NamedNode { url, state } => named_node(&url, state),
         // The opening waits for the first; the second shows as a closed link with its reason.

@@ -191,6 +191,7 @@ pub(crate) struct GroupJs {
     nodes: f64,
     signature: Option<String>,
     clock_shift_ms: f64,
+    clock_ahead_ms: f64,
     ready: bool,
 }
 
@@ -213,6 +214,7 @@ impl From<GroupInfo> for GroupJs {
             nodes: info.nodes as f64,
             signature: info.signature.map(|it| it.to_string()),
             clock_shift_ms: info.clock_shift_ms as f64,
+            clock_ahead_ms: info.clock_ahead_ms as f64,
             ready: info.ready,
         }
     }

@@ -472,7 +472,7 @@ fn member_whose_time_is_over_by_peer_time_publishes_nothing_and_stays() {
         let invite = || crate::io::Invite::Bearer {
             grant: Grant::from(Role::Member),
             uses: 1,
-            expires_in: HOUR,
+            expires_in: HOUR / 2,
         };
         let request = crate::io::RequestId(9);
         let invited =

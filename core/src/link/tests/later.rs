@@ -133,7 +133,8 @@ fn what_only_a_later_version_knows_costs_nothing() {
         unknown(&mut ada, &mut rng, link, 50);
 
         let chain = encode_chain(&member.chain);
-        let connect = Connect { chain, addresses: Vec::new(), lonely: true, signature: None };
+        let connect =
+            Connect { chain, addresses: Vec::new(), lonely: true, signature: None, times: None };
         let connect = wire::encode(&connect);
         let known = "ws://192.0.2.7:80/link";
         let told = addresses(&mut rng, known);

@@ -1,0 +1,189 @@
+//! Our own clock: what shows that it is wrong, and what follows.
+//!
+//! A wrong clock costs no link and no record. The group's time is kept without it:
+//!
+//! 1. Memberships and invitations are judged by our clock as far as it is right. How wrong it is tells `peer_time.rs`; within
+//!    [`CERTIFICATE_CLOCK_SKEW`](limits::CERTIFICATE_CLOCK_SKEW) it counts as right.
+//! 2. Members tell each other the time before they judge each other. One whose membership does not stand by our time is heard
+//!    only if it stands by our uncorrected clock; or if our clock is doubtful, and it stands by the time that it tells.
+//! 3. A clock that is **set** while the node runs moves away from the monotonic one. With neighbours the group's time goes on
+//!    as before. Alone we follow our clock, unless it is set right, or our own membership speaks against it.
+//! 4. A clock at which our own membership has **not begun**, or has ended though that time is not plausible (`plausible.rs`),
+//!    is evidently wrong: we go on from the last time that the store has seen.
+//! 5. What we signed for a time that has not come is signed again (`again.rs`).
+//! 6. The application is told by how much the clock is wrong, and when it is right again.
+use super::peer_time::{Own, SKEW_MS, Taken, Told, WINDOW_MS, is_near};
+use super::{Group, Timer};
+use crate::cert::VerifiedChain;
+use crate::io::{Event, LinkId};
+use crate::limits;
+use crate::node::Ctx;
+use crate::time::{Now, WallTime};
+use crate::wire::Times;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// A change by more than this is written to the store. Guess.
+const SAVED_MS: i64 = 1_000;
+/// The application is told again if what it was told is wrong by more. Guess.
+const TOLD_AGAIN_MS: i64 = 60 * 1000;
+
+impl Group {
+    /// Our clock, set right as far as we know how wrong it is. Memberships and invitations are judged by it.
+    pub(super) fn clock(&self, wall: WallTime) -> WallTime {
+        self.peer_time.corrected(wall)
+    }
+
+    /// What we tell others of the time.
+    pub(super) fn times(&self, now: Now) -> Times {
+        let told = self.own_clock(now) != Own::Wrong && !self.has_gone_back(now.wall);
+        let clock = told.then_some(now.wall.0);
+        Times { peer_time: self.peer_time(now.wall).0, clock }
+    }
+
+    /// What our own clock counts, uncorrected.
+    fn own_clock(&self, now: Now) -> Own {
+        let covered = self.chain.as_ref().is_none_or(|chain| chain.covers(now.wall));
+        let plausible = self.plausible.holds(now.wall, now.mono);
+        match () {
+            () if !covered => Own::Wrong,
+            () if !plausible || self.has_gone_back(now.wall) => Own::Doubtful,
+            () => Own::Fine,
+        }
+    }
+
+    /// Whether our clock shows an earlier time than our store has seen. It may have been wrong then.
+    fn has_gone_back(&self, wall: WallTime) -> bool {
+        wall.after(Duration::from_millis(WINDOW_MS as u64)) < self.plausible.latest()
+    }
+
+    /// The other end of a link, which has shown this membership, says what it takes the time for. `asked`: how long ago we
+    /// asked to become its neighbour, if we did.
+    pub(super) fn hear_time(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        link: LinkId,
+        chain: &VerifiedChain,
+        times: Times,
+        asked: Option<Duration>,
+    ) {
+        let Some(peer) = self.slots.get(&link).map(|slot| slot.peer) else { return };
+        let own = self.own_clock(ctx.now);
+        let claim = WallTime(times.peer_time);
+        let stands = |at: WallTime| self.roll.standing(chain, at).is_member();
+        let earliest = self.plausible.since();
+        let doubtful = !self.ready || (own < Own::Fine && claim >= earliest);
+        let ours = stands(self.clock(ctx.now.wall)) || stands(ctx.now.wall);
+        if !(ours || doubtful && stands(claim)) {
+            return;
+        }
+        let way = asked.map_or(0, |asked| i64::try_from(asked.as_millis() / 2).unwrap_or(i64::MAX));
+        let shift = |theirs: u64| difference(theirs, ctx.now.wall.0).saturating_add(way);
+        let told = Told { peer, time: shift(times.peer_time), clock: times.clock.map(shift) };
+        let how = Taken {
+            first: !self.ready,
+            asked: asked.is_some(),
+            own,
+            valid: self.valid_shifts(ctx.now.wall),
+            possible: difference(earliest.0, ctx.now.wall.0)
+                ..=difference(self.plausible.until().0, ctx.now.wall.0),
+        };
+        let before = self.peer_time.shift_ms();
+        self.peer_time.hear(told, &how);
+        let after = self.peer_time.shift_ms();
+        if is_near(told.time, after) {
+            let before = self.is_plausible(ctx.now);
+            self.plausible.agreed(self.peer_time(ctx.now.wall), after);
+            if !before {
+                self.arm_expiry(ctx);
+            }
+        }
+        self.time_changed(ctx, after.saturating_sub(before));
+    }
+
+    /// How much our clock may be corrected for our own membership to be valid.
+    fn valid_shifts(&self, wall: WallTime) -> RangeInclusive<i64> {
+        let Some(chain) = &self.chain else { return i64::MIN..=i64::MAX };
+        let begin = chain.not_before().before(limits::CERTIFICATE_CLOCK_SKEW);
+        let end = chain.not_after().after(limits::CERTIFICATE_CLOCK_SKEW);
+        difference(begin.0, wall.0)..=difference(end.0, wall.0)
+    }
+
+    /// Our clock was set by so many milliseconds.
+    pub(crate) fn clock_set(&mut self, ctx: &mut Ctx<'_>, by: i64) {
+        if self.chain.is_none() {
+            return;
+        }
+        let (shift, base) = (self.peer_time.shift_ms(), self.peer_time.base_ms());
+        let in_company = self.neighbours().next().is_some();
+        let set_right = base != 0 && is_near(shift, by);
+        let valid = self.valid_shifts(ctx.now.wall);
+        let keep = in_company || set_right || !valid.contains(&base);
+        self.peer_time.clock_set(by, keep);
+        self.settle_clock(ctx);
+        let after = self.peer_time.shift_ms();
+        self.time_changed(ctx, by.saturating_add(after.saturating_sub(shift)));
+    }
+
+    /// Goes on from the last time that is known, if our own membership shows that our clock is wrong.
+    pub(super) fn settle_clock(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(chain) = &self.chain else { return };
+        let (wall, now) = (ctx.now.wall, self.clock(ctx.now.wall));
+        // It has ended: nothing speaks against that.
+        let ended = now > chain.not_after() && self.is_plausible(ctx.now);
+        if chain.covers(now) || ended {
+            return;
+        }
+        let shift = match chain.covers(wall) && self.own_clock(ctx.now) == Own::Fine {
+            // It was wrong, and is right.
+            true => 0,
+            false => {
+                let begin = chain.not_before().after(limits::CERTIFICATE_CLOCK_SKEW);
+                let known = self.plausible.latest().max(begin).min(chain.not_after());
+                difference(known.0, wall.0)
+            }
+        };
+        let before = self.peer_time.shift_ms();
+        self.peer_time.guess(shift);
+        self.time_changed(ctx, shift.saturating_sub(before));
+    }
+
+    /// Peer time has moved by so much.
+    fn time_changed(&mut self, ctx: &mut Ctx<'_>, by: i64) {
+        if by.saturating_abs() > SAVED_MS {
+            self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
+            self.arm_expiry(ctx);
+        }
+        if by.saturating_abs() > SKEW_MS {
+            self.standing_changed(ctx);
+            self.arm_refresh(ctx);
+            self.timers.set(Timer::Again, ctx.now.mono);
+            if self.own_presence.is_some() {
+                self.timers.set(Timer::Presence, ctx.now.mono);
+            }
+        }
+        self.tell_clock(ctx);
+    }
+
+    /// How far our clock is ahead, if it is wrong.
+    pub(super) fn clock_ahead_ms(&self) -> i64 {
+        self.peer_time.base_ms().saturating_neg()
+    }
+
+    /// Tells the application how wrong our clock is, if that is news.
+    pub(super) fn tell_clock(&mut self, ctx: &mut Ctx<'_>) {
+        let ahead_ms = self.clock_ahead_ms();
+        let differs = ahead_ms.abs_diff(self.clock_told) > TOLD_AGAIN_MS as u64;
+        if self.joined && (differs || (ahead_ms == 0) != (self.clock_told == 0)) {
+            self.clock_told = ahead_ms;
+            let group = self.id;
+            self.event(ctx, Event::Clock { group, ahead_ms });
+            self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
+        }
+    }
+}
+
+fn difference(a: u64, b: u64) -> i64 {
+    let signed = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
+    signed(a).saturating_sub(signed(b))
+}
