@@ -15,7 +15,8 @@
 //! 1. Only the membership that a record names covers it: its times lie within that, and its signer is that member.
 //! 2. The creator publishes and changes its records if its role may publish that type, and deletes them always.
 //! 3. Another changes them if its role may update that type, and deletes them if it may delete.
-//! 4. A change by another that may not delete ends no sooner than the creator wanted, or that other's membership ends.
+//! 4. A change by another ends when the creator wanted, or with that other's membership. Whoever wants a record gone
+//!    before deletes it.
 //! 5. The core's own kinds are their creators' alone, but for what those above take back.
 //!
 //! From there on it is in the index, and on its way to neighbours, application and disk: see `writing.rs`.
@@ -178,9 +179,10 @@ impl Group {
         bytes: Bytes,
         from: Option<LinkId>,
     ) -> Result<Examined, BadRecord> {
-        let (id, version) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
+        let (id, edition) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
+        let version = edition.version();
         if let Some((_, held)) = self.meta(id)
-            && held.version == version
+            && held.edition() == edition
             && held.digest == Digest::of(&bytes)
         {
             return Ok(Examined::Settled(Accepted::Known(version), id));
@@ -188,7 +190,7 @@ impl Group {
         if let Some(digest) = self.withheld.known(id, &bytes) {
             return Ok(Examined::Settled(Accepted::Withheld(digest), id));
         }
-        if self.refused.holds_back(ctx.now.mono, id, version) {
+        if self.refused.holds_back(ctx.now.mono, id, edition) {
             return Ok(Examined::Settled(Accepted::Later, id));
         }
         let signed = Signed::decode(bytes)?;
@@ -211,9 +213,11 @@ impl Group {
         let class = class_of(&record.kind);
         // What is older needs no further look.
         let lost =
-            |held: &Meta| held.version == version && self.conflicts.knows(&(id, signed.digest()));
+            |held: &Meta| held.edition() == edition && self.conflicts.knows(&(id, signed.digest()));
         let held = self.index(class).get(&id);
-        if held.is_some_and(|held| held.version > version || lost(held)) {
+        // But for what a tombstone will not hide long enough: that is looked at, and confirmed.
+        let outlives = |held| self.would_outlive(ctx, held, record.expires);
+        if held.is_some_and(|held| (held.edition() > edition || lost(held)) && !outlives(held)) {
             return Ok(Examined::Settled(Accepted::Old, id));
         }
         let Some((chain, meaning)) = self.read_record(ctx, &signed)? else {
@@ -273,10 +277,14 @@ impl Group {
         if let Some(meta) = self.index(class).get(&id) {
             // Two different contents under one version, both genuine: evidence. The total order decides.
             let loses = signed.supersedes(meta) != Ordering::Greater;
+            let tombstone = Some(meta).filter(|held| loses && held.deleted).cloned();
             if meta.version == record.version {
                 let (group, peer) = (self.id, chain.peer());
                 self.conflicts.note((id, if loses { signed.digest() } else { meta.digest }));
                 self.event(ctx, Event::Conflict { group, id, peer });
+            }
+            if let Some(tombstone) = tombstone {
+                self.hides(ctx, &tombstone, record.expires);
             }
             if loses {
                 return Accepted::Old;
@@ -328,13 +336,13 @@ impl Group {
     ) {
         let record = signed.record();
         let class = class_of(&record.kind);
-        let (id, version) = (record.id, record.version);
+        let (id, version, edition) = (record.id, record.version, record.edition());
         let key = storage::record_key(self.id, class, id);
         let value = storage::checked(&key, signed.bytes());
         let value = (ctx.config.share.record)(&value, &signed.digest());
         let bytes = value.slice(storage::CHECK_BYTES..);
         self.waste.took(bytes.len());
-        self.withheld.superseded(id, version);
+        self.withheld.superseded(id, edition);
         let meta = Meta::from(&signed);
         let tombstone = record.deleted.then(|| meta.clone());
         let before = self.put(class, meta);
@@ -342,7 +350,7 @@ impl Group {
             self.hides(ctx, tombstone, hidden.expires);
         }
         let refuses = self.disk_refuses(ctx.now.mono);
-        let ahead = self.writing.begin((id, version), &bytes, before, refuses);
+        let ahead = self.writing.begin((id, edition), &bytes, before, refuses);
         ctx.storage.write(key, Some(value));
         ctx.storage.remember(self.id, id, bytes.clone());
         let as_owner = chain.depth() == 0 && self.key.is_some();
@@ -540,6 +548,10 @@ impl Group {
             let own = creator == me;
             return Err(if own { Error::NotAllowed } else { Error::NotYourRecord });
         }
+        // How long a record lives is its creator's to say.
+        if creator != me && draft.refresh && !draft.delete {
+            return Err(Error::NotYourRecord);
+        }
         let created = held.map_or(now, |meta| meta.created);
         let modified =
             if held.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
@@ -564,8 +576,14 @@ impl Group {
             }
             // An update may only lengthen a life; a tombstone must last as long as what it hides. The version that is
             // held may end sooner than its creator wanted, with the membership of another who changed it.
-            let until = beginning.as_ref().map_or(meta.expires, |it| it.expires.max(meta.expires));
-            expires = expires.max(until.min(not_after));
+            let wanted = beginning.as_ref().map(|beginning| beginning.expires);
+            expires = match wanted.filter(|_| !draft.delete) {
+                Some(wanted) => wanted.min(not_after),
+                None => {
+                    let until = wanted.map_or(meta.expires, |wanted| wanted.max(meta.expires));
+                    expires.max(until.min(not_after))
+                }
+            };
             if draft.kind != meta.kind {
                 return Err(BadRecord::Type.into());
             }

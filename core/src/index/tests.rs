@@ -10,6 +10,7 @@ pub(crate) fn meta(nth: u64, modified: u64, version: u64) -> Meta {
     Meta {
         id: RecordId::from_bytes(std::array::from_fn(|i| id.as_bytes()[i])),
         version,
+        base: version,
         created: WallTime(0),
         modified: WallTime(modified),
         expires: WallTime(modified + nth % 13 + 1),
