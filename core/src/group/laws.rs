@@ -348,7 +348,9 @@ fn record_of_a_type_with_rights_is_refused_from_who_has_none() {
         let mut replica = Replica::new(&story);
         let bytes = vec![signed.bytes().clone()];
         let (_, blame) = replica.with(|group, ctx| group.accept_all(ctx, bytes, None));
-        assert_eq!(blame.is_ok(), replica.held().len() == 1);
+        // A change of what its creator had no right to publish waits for that right, and is nobody's fault.
+        let waits = kind == "note" && step > 0 && !delete && blame.is_ok();
+        assert_eq!(blame.is_ok() && !waits, replica.held().len() == 1);
         blame
     };
     let (bob, eve, mallory, ada) = (&story.bob, &story.eve, &story.mallory, &story.ada);

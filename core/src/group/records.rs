@@ -17,7 +17,9 @@
 //! 3. Another changes them if its role may update that type, and deletes them if it may delete.
 //! 4. A change by another ends when the creator wanted, or with that other's membership. Whoever wants a record gone
 //!    before deletes it.
-//! 5. The core's own kinds are their creators' alone, but for what those above take back.
+//! 5. A change waits until its creator is known as a member that may publish that type, for at least as long as the change
+//!    lives. With a key that nobody admitted one could else make any number of creators, each with a quota of its own.
+//! 6. The core's own kinds are their creators' alone, but for what those above take back.
 //!
 //! From there on it is in the index, and on its way to neighbours, application and disk: see `writing.rs`.
 use super::deferred::Waiting;
@@ -236,6 +238,11 @@ impl Group {
             self.deferred.add(of_invitation(used.invitation), waiting, false);
             return Ok(Examined::Settled(Accepted::Later, id));
         }
+        if !self.is_vouched(record) {
+            let waiting = Waiting { record: signed.bytes().clone(), from };
+            self.deferred.add(of_member(record.creator), waiting, false);
+            return Ok(Examined::Settled(Accepted::Later, id));
+        }
         let holds = if let Meaning::Revocation(act) = &meaning {
             self.roll.has_effect(act)
         } else {
@@ -262,6 +269,27 @@ impl Group {
             return Ok(Examined::Settled(Accepted::OverQuota { again }, id));
         }
         Ok(Examined::Candidate(Box::new(Candidate { class, chain, meaning, signed })))
+    }
+
+    /// Whether the creator of a record that another changed is known as a member that may have made it, for as long as it
+    /// lives.
+    fn is_vouched(&self, record: &Record) -> bool {
+        record.kind.is_reserved()
+            || record.beginning.is_none()
+            || self
+                .membership_end(record.creator, &record.kind, record.deleted)
+                .is_some_and(|end| record.expires <= end)
+    }
+
+    /// When the last membership ends by which a member may publish records of this type; what is deleted, anybody may have
+    /// made.
+    fn membership_end(&self, peer: PeerId, kind: &RecordType, deleted: bool) -> Option<WallTime> {
+        let owner = Some(self.roll.owner()).filter(|owner| owner.peer() == peer);
+        let all = self.roll.of_peer(peer).chain(owner);
+        let may = |chain: &&VerifiedChain| {
+            deleted || chain.policy().allows(chain.grant(), kind, Act::Publish)
+        };
+        all.filter(may).map(VerifiedChain::not_after).max()
     }
 
     /// Takes in a record that was examined and whose signature is good.
@@ -297,18 +325,19 @@ impl Group {
                 return Accepted::Withheld(signed.digest());
             }
         }
-        let new_member = match &meaning {
-            Meaning::Membership(issued) => Some(issued.id()),
-            Meaning::Redemption(used) => Some(used.newcomer.id()),
+        let member = |chain: &VerifiedChain| [Some(chain.id()), Some(of_member(chain.peer()))];
+        let awaited = match &meaning {
+            Meaning::Membership(issued) => member(issued),
+            Meaning::Redemption(used) => member(&used.newcomer),
             Meaning::Nothing
             | Meaning::TakenBack
             | Meaning::Properties(_)
-            | Meaning::Revocation(_) => None,
-            Meaning::Invitation(_) => Some(of_invitation(id)),
+            | Meaning::Revocation(_) => [None, None],
+            Meaning::Invitation(_) => [Some(of_invitation(id)), None],
         };
         self.store_record(ctx, signed, &chain, meaning, from, None);
-        if let Some(certificate) = new_member {
-            for Waiting { record, from } in self.deferred.take(certificate) {
+        for name in awaited.into_iter().flatten() {
+            for Waiting { record, from } in self.deferred.take(name) {
                 let from = from.filter(|&link| self.is_neighbour(link));
                 // A bad one is simply dropped.
                 let _ = self.accept_all(ctx, vec![record], from);
@@ -559,6 +588,14 @@ impl Group {
         if !chain.covers(modified) {
             return Err(Error::MembershipExpired);
         }
+        // Nothing of a member's lives longer than its membership, not even its deletion.
+        let last = match creator == me {
+            true => not_after,
+            false => {
+                let end = self.membership_end(creator, &draft.kind, draft.delete);
+                end.ok_or(Error::UnknownMember)?.min(not_after)
+            }
+        };
         let beginning = match held {
             Some(meta) => self.take_beginning(ctx, meta, me)?,
             None => None,
@@ -568,11 +605,11 @@ impl Group {
             self.check_refresh(&draft)?;
             lifetime = lifetime.max(limits::REFRESH_LIFETIME_MIN);
         }
-        let mut expires = now.after(lifetime).min(not_after);
+        let mut expires = now.after(lifetime).min(last);
         if let Some(meta) = held {
             // A change that says nothing of it leaves the life as it is.
             if draft.expires_in.is_none() && !draft.delete && !draft.refresh {
-                expires = meta.expires.min(not_after);
+                expires = meta.expires.min(last);
             }
             // An update may only lengthen a life; a tombstone must last as long as what it hides. The version that is
             // held may end sooner than its creator wanted, with the membership of another who changed it.
@@ -581,7 +618,7 @@ impl Group {
                 Some(wanted) => wanted.min(not_after),
                 None => {
                     let until = wanted.map_or(meta.expires, |wanted| wanted.max(meta.expires));
-                    expires.max(until.min(not_after))
+                    expires.max(until.min(last))
                 }
             };
             if draft.kind != meta.kind {
@@ -870,6 +907,12 @@ pub(super) fn said(
 /// Under what a use of an invitation waits that is not known yet: nobody has a certificate of this name.
 fn of_invitation(invitation: RecordId) -> CertificateId {
     CertificateId::from_bytes(*Digest::of(invitation.as_bytes()).as_bytes())
+}
+
+/// Under what a change of a record waits whose creator is not known. The same.
+fn of_member(creator: PeerId) -> CertificateId {
+    let name = [b"member", &creator.as_bytes()[..]].concat();
+    CertificateId::from_bytes(*Digest::of(&name).as_bytes())
 }
 
 /// A record that breaks a rule costs its sender the link.

@@ -433,3 +433,54 @@ fn deletion_that_only_the_disk_holds_is_confirmed() {
     assert_eq!(confirmed.record().beginning, grave.record().beginning);
     Replica::new(&story).take(&[confirmed]);
 }
+
+/// Goal: nobody makes creators. Method: an editor and an administrator sign changes and deletions of records by a made-up key,
+/// which are nobody's fault and in no store; of records by a member that a node does not know yet, which wait for its
+/// membership; and one that outlives that.
+#[test]
+fn change_waits_for_the_membership_of_its_creator() {
+    let story = story(1);
+    let bobs = note(&story, 0, HOUR * 10);
+    let nobody = Identity::generate([77; 32], [77; 16], "nobody", NOW).unwrap();
+    let id = RecordId::new(nobody.peer_id(), "note", 1);
+    let made = Record { id, creator: nobody.peer_id(), ..bobs.record().clone() };
+    let made = made.sign(story.group(), &nobody);
+    for by in [&story.eve, &story.ada] {
+        for deleted in [false, by.chain.role() == Role::Administrator] {
+            let payload = if deleted { Bytes::new() } else { Bytes::from_static(b"whose?") };
+            let record = Record { creator: nobody.peer_id(), id, ..edited(&story, &bobs, by) };
+            let beginning = Some(made.record().beginning_by(nobody.public_key()));
+            let record = Record { beginning, deleted, payload, ..record };
+            let mut node = Replica::new(&story);
+            assert_eq!(node.offer(&record.sign(story.group(), &by.identity)), Ok(()));
+            assert_eq!(node.held(), Held::new());
+        }
+    }
+    // Dan's membership comes behind what others make of his note, and before.
+    let dan = editor_for(&story, HOUR * 2);
+    let peer = dan.identity.peer_id();
+    let note_for = |life| Record {
+        id: RecordId::new(peer, "note", 1),
+        creator: peer,
+        certificate: dan.chain.id(),
+        expires: NOW.after(life),
+        ..bobs.record().clone()
+    };
+    let changed = |life| {
+        let dans = note_for(life).sign(story.group(), &dan.identity);
+        let beginning = Some(dans.record().beginning_by(dan.identity.public_key()));
+        let edited = edited(&story, &dans, &story.eve);
+        let record = Record { beginning, ..edited };
+        record.sign(story.group(), &story.eve.identity)
+    };
+    let joins = attacks::membership(&story, &dan, &dan.chain);
+    for (life, holds) in [(HOUR * 2, true), (HOUR * 2 + Duration::from_millis(1), false)] {
+        let changed = changed(life);
+        for order in [[&changed, &joins], [&joins, &changed]] {
+            let mut node = Replica::new(&story);
+            order.into_iter().for_each(|signed| node.take(std::slice::from_ref(signed)));
+            let expected = holds.then(|| (changed.record().id, changed.digest()));
+            assert_eq!(node.held(), expected.into_iter().collect(), "{holds}");
+        }
+    }
+}
