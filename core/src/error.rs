@@ -227,6 +227,9 @@ pub enum BadRecord {
     /// Changed by another, and ends at another time than its creator wanted.
     #[error("its modifier may not change when it ends")]
     Life,
+    /// Changed by another, and so much larger than what its creator made.
+    #[error("its modifier added too much")]
+    Growth,
     /// The signature does not hold for this group.
     #[error("its signature does not hold")]
     Signature,

@@ -124,6 +124,7 @@ impl Record {
         let made = || Beginning {
             key: creator,
             version: self.version,
+            size: self.size(),
             expires: self.expires,
             rest: codec::rest(self),
             signature: self.signature,
@@ -141,12 +142,17 @@ impl Record {
         Edition::of(&self.kind, (self.version, self.base()), self.deleted)
     }
 
+    /// How many bytes it takes, all told.
+    fn size(&self) -> u32 {
+        codec::size(codec::header(self).len(), self.payload.len())
+    }
+
     pub(crate) fn sign_with(
         mut self,
         group: GroupId,
         sign: impl FnOnce(&[u8]) -> [u8; 64],
     ) -> Signed {
-        self.signature = sign(&codec::signed_message(group, &self));
+        self.signature = sign(&codec::signed_message(group, &self, self.size()));
         Signed::assemble(self)
     }
 }
@@ -203,6 +209,17 @@ impl Signed {
         &self.bytes
     }
 
+    /// How many they are.
+    pub fn size(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many of them its creator answers for: all, or at most as many as the version had of which another made this one.
+    pub fn charged(&self) -> u32 {
+        let size = self.size();
+        self.record.beginning.as_ref().map_or(size, |beginning| size.min(beginning.size))
+    }
+
     /// SHA-256 of the exact bytes.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -230,7 +247,7 @@ impl Signed {
     }
 
     fn claim_of(&self, group: GroupId, key: VerifyingKey) -> Claim {
-        let message = codec::signed_message(group, &self.record);
+        let message = codec::signed_message(group, &self.record, self.size());
         let message = Domain::Record.message(&message);
         Claim { key, message, signature: self.record.signature }
     }

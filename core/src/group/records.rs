@@ -202,6 +202,7 @@ impl Group {
         };
         signed.record().check(bytes_max)?;
         Self::check_size(&signed.record().kind, signed.bytes().len())?;
+        Self::check_growth(&signed)?;
         let record = signed.record();
         let peer_time = self.peer_time(ctx.now.wall);
         if record.expires <= peer_time {
@@ -262,7 +263,13 @@ impl Group {
             return Ok(Examined::Settled(Accepted::Refused, id));
         }
         let (creator, maker) = (record.creator, record.modifier.unwrap_or(record.creator));
-        let comer = Comer { kind: &record.kind, creator, version, id, size: signed.bytes().len() };
+        let comer = Comer {
+            kind: &record.kind,
+            creator,
+            base: edition.base(),
+            id,
+            charged: signed.charged(),
+        };
         if !self.has_place(ctx, &comer) {
             let told = from.is_some_and(|link| self.decline_surplus(link, signed.digest()));
             let again = told || from.is_some_and(|link| self.is_from(link, maker));
@@ -652,10 +659,12 @@ impl Group {
         let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
         let id = record.id;
         let signed = ctx.sign(self.id, record);
+        Self::check_growth(&signed)?;
         if !signed.record().deleted {
             let record = signed.record();
-            let (kind, size) = (&record.kind, signed.bytes().len());
-            self.check_quota(ctx, &Comer { kind, creator, version: record.version, id, size })?;
+            let (kind, base) = (&record.kind, record.edition().base());
+            let charged = signed.charged();
+            self.check_quota(ctx, &Comer { kind, creator, base, id, charged })?;
         }
         if let Verdict::Invalid(why) = ctx.config.provider.validate(signed.record(), &chain) {
             return Err(Error::NotValid(why));

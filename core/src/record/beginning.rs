@@ -12,6 +12,8 @@ pub struct Beginning {
     pub key: PublicKey,
     /// Which version of the creator it is: the base of every change that carries it.
     pub version: u64,
+    /// Bytes of that version, all told.
+    pub size: u32,
     /// When the record was to end, as its creator wanted it.
     pub expires: WallTime,
     /// Digest of the other fields of that version.
@@ -22,13 +24,14 @@ pub struct Beginning {
 
 impl Beginning {
     /// Encoded bytes.
-    pub const BYTES: usize = 144;
+    pub const BYTES: usize = 148;
 
-    /// Key, version and end (big-endian), rest and signature, one after another.
+    /// Key, version, end and size (big-endian), rest and signature, one after another.
     pub fn to_bytes(&self) -> [u8; Self::BYTES] {
         let [version, end] = [self.version, self.expires.0].map(u64::to_be_bytes);
-        let parts =
-            [&self.key.as_bytes()[..], &version, &end, self.rest.as_bytes(), &self.signature];
+        let size = self.size.to_be_bytes();
+        let (rest, signature) = (self.rest.as_bytes(), &self.signature);
+        let parts = [&self.key.as_bytes()[..], &version, &end, &size, rest, signature];
         let mut bytes = parts.into_iter().flatten();
         std::array::from_fn(|_| bytes.next().copied().unwrap_or_default())
     }
@@ -38,10 +41,12 @@ impl Beginning {
         let (key, rest) = bytes.split_first_chunk()?;
         let (version, rest) = rest.split_first_chunk()?;
         let (end, rest) = rest.split_first_chunk()?;
+        let (size, rest) = rest.split_first_chunk()?;
         let (digest, signature) = rest.split_first_chunk()?;
         Some(Self {
             key: PublicKey::from_bytes(key)?,
             version: u64::from_be_bytes(*version),
+            size: u32::from_be_bytes(*size),
             expires: WallTime(u64::from_be_bytes(*end)),
             rest: Digest::from_bytes(*digest),
             signature: signature.try_into().ok()?,

@@ -3,17 +3,19 @@
 //! ```text
 //! record    = [header, signature: bytes(64), payload: bytes]
 //! header    = [format: 1, id: bytes(16), version: bytes(8, big-endian), deleted: bool,
-//!              beginning: bytes(144) / null, type: text, creator: bytes(32), modifier: bytes(32) / null,
+//!              beginning: bytes(148) / null, type: text, creator: bytes(32), modifier: bytes(32) / null,
 //!              created: uint, modified: uint, expires: uint, attributes: [*attribute], certificate: bytes(32)]
 //! attribute = [name: text, kind: uint, value]          kind 0 text, 1 int, 2 float64, 3 uint (date), 4 bool
 //!
 //! byte      0     1     2     3     4 … 19    20    21 … 28   29
 //!           0x83  0x8d  0x01  0x50  id        0x48  version   deleted
 //!
-//! signed    = [group: bytes(32), id, type, creator, created, version: bytes(8), expires, rest: bytes(32)]
+//! signed    = [group: bytes(32), id, type, creator, created, version: bytes(8), expires, size: uint,
+//!              rest: bytes(32)]
+//! size      = the number of bytes of the record
 //! rest      = SHA-256([format, modifier, modified, deleted, attributes, certificate, beginning,
 //!              SHA-256 of the payload: bytes(32)])
-//! beginning = key (32) ‖ version (8, big-endian) ‖ expires (8, big-endian) ‖ rest (32) ‖ signature (64)
+//! beginning = key (32) ‖ version (8) ‖ expires (8) ‖ size (4) ‖ rest (32) ‖ signature (64), numbers big-endian
 //! ```
 //!
 //! Header and payload can travel apart, since the signature covers the payload's digest only. What the creator
@@ -39,7 +41,7 @@ const FRONT: [u8; 4] = [0x83, 0x8d, FORMAT, 0x50];
 const FORMAT: u8 = 1;
 const HEADER_FIELDS: u64 = 13;
 /// Fields of what is signed, and of its rest.
-const SIGNED_FIELDS: u64 = 8;
+const SIGNED_FIELDS: u64 = 9;
 const REST_FIELDS: u64 = 8;
 const ID_AT: usize = FRONT.len();
 const VERSION_AT: usize = ID_AT + RecordId::BYTES + 1;
@@ -82,27 +84,43 @@ pub(crate) fn attributes_bytes(list: &[Attribute]) -> usize {
     written(|e| write_attributes(e, list)).len()
 }
 
-/// What the signer of a record signs.
-pub(super) fn signed_message(group: GroupId, record: &Record) -> Vec<u8> {
-    message(group, record, record.version, record.expires, rest(record))
+/// Bytes of a record with a header and a payload of these lengths.
+pub(super) fn size(header: usize, payload: usize) -> u32 {
+    let head = match payload {
+        0..24 => 1,
+        24..0x100 => 2,
+        0x100..0x1_0000 => 3,
+        _ => 5,
+    };
+    let signature = 2 + 64;
+    u32::try_from(HEADER_AT + header + signature + head + payload).unwrap_or(u32::MAX)
+}
+
+/// What the signer of a record of this size signs.
+pub(super) fn signed_message(group: GroupId, record: &Record, size: u32) -> Vec<u8> {
+    let Record { version, expires, .. } = *record;
+    message(group, record, &Open { version, expires, size, rest: rest(record) })
 }
 
 /// What the creator of a record has signed for the version of which it is a change.
 pub(super) fn begun_message(group: GroupId, record: &Record, beginning: &Beginning) -> Vec<u8> {
-    message(group, record, beginning.version, beginning.expires, beginning.rest)
+    let Beginning { version, expires, size, rest, .. } = *beginning;
+    message(group, record, &Open { version, expires, size, rest })
 }
 
-fn message(
-    group: GroupId,
-    record: &Record,
+/// What stands open in the signature under one version, besides what all versions have in common.
+struct Open {
     version: u64,
     expires: WallTime,
+    size: u32,
     rest: Digest,
-) -> Vec<u8> {
+}
+
+fn message(group: GroupId, record: &Record, open: &Open) -> Vec<u8> {
     written(|e| {
         e.array(SIGNED_FIELDS)?.encode(group)?.encode(record.id)?.str(record.kind.as_str())?;
-        e.encode(record.creator)?.u64(record.created.0)?.bytes(&version.to_be_bytes())?;
-        e.u64(expires.0)?.encode(rest)?.ok()
+        e.encode(record.creator)?.u64(record.created.0)?.bytes(&open.version.to_be_bytes())?;
+        e.u64(open.expires.0)?.u32(open.size)?.encode(open.rest)?.ok()
     })
 }
 

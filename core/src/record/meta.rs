@@ -5,7 +5,7 @@ use crate::io::Cursor;
 use crate::time::WallTime;
 use std::sync::Arc;
 
-/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 136 bytes; the
+/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 144 bytes; the
 /// peers, the certificate and the type are shared where an [`Index`](crate::index::Index) holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
@@ -25,6 +25,8 @@ pub struct Meta {
     pub digest: Digest,
     /// How many bytes those are.
     pub size: u32,
+    /// For how many of them its creator answers.
+    pub charged: u32,
     /// Whether it is a tombstone.
     pub deleted: bool,
     /// Its type.
@@ -87,7 +89,8 @@ impl From<&Signed> for Meta {
             modified: record.modified,
             expires: record.expires,
             digest: signed.digest(),
-            size: u32::try_from(signed.bytes().len()).unwrap_or(u32::MAX),
+            size: signed.size(),
+            charged: signed.charged(),
             deleted: record.deleted,
             certificate: Arc::new(record.certificate),
             kind: record.kind.clone(),

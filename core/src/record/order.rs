@@ -55,6 +55,11 @@ impl Edition {
         self.version
     }
 
+    /// The creator's version that it is, or is a change of.
+    pub(crate) fn base(self) -> u64 {
+        self.base
+    }
+
     /// Flags, version, and the base if that is another: 9 or 17 bytes.
     pub(crate) fn to_bytes(self) -> impl Iterator<Item = u8> {
         let is_change = self.base != self.version;
