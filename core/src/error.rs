@@ -234,9 +234,12 @@ pub enum BadRecord {
     /// Changed by another, without proof that its creator made it.
     #[error("its creator did not make it")]
     Beginning,
-    /// Ends sooner than its creator wanted, by somebody who may change it and not delete it.
-    #[error("its modifier may not end it so soon")]
-    Shortened,
+    /// Changed by another, and ends at another time than its creator wanted.
+    #[error("its modifier may not change when it ends")]
+    Life,
+    /// Changed by another, and so much larger than what its creator made.
+    #[error("its modifier added too much")]
+    Growth,
     /// The signature does not hold for this group.
     #[error("its signature does not hold")]
     Signature,

@@ -111,6 +111,10 @@ pub const ATTEMPTS_MAX: usize = 3;
 pub const PAYLOAD_BYTES_DEFAULT_MAX: usize = 1024 * 1024;
 /// Highest bound that a group may set. Bytes. Source: reference 2.1, 60 MiB.
 pub const PAYLOAD_BYTES_MAX: usize = 60 * 1024 * 1024;
+/// Bytes that a change by another may add to what the creator made, or as many again as that has, if those are more. The
+/// quotas count what creators made; so this bounds what others add. Guess: some pages of text. An error for whoever
+/// publishes it; others drop the record.
+pub const CHANGE_ADDS_BYTES_MAX: u32 = 16 * 1024;
 /// Attributes of one record. Guess. An error for its publisher; others drop the record.
 pub const ATTRIBUTES_MAX: usize = 64;
 /// Bytes of all attributes of a record, encoded. Guess. As above.

@@ -73,8 +73,8 @@ pub struct Right {
     /// Publish records, and change one's own.
     #[n(2)]
     pub publish: bool,
-    /// Change those of others. Without `delete` such a change ends none of them sooner than its creator wanted, or the
-    /// membership of whoever changes it ends.
+    /// Change those of others. They live as long as their creators wanted all the same, or as the membership of whoever
+    /// changed one.
     #[n(3)]
     pub update: bool,
     /// Delete those of others.

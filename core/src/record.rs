@@ -4,14 +4,13 @@
 //! the bytes that are stored and sent. Those bytes have one form only (`codec.rs`), so that their SHA-256
 //! names content, signature and all. [`Meta`] is the part of a record that stays in memory.
 //!
-//! **Conflicts.** Of two records with one id the one with the higher [`Order`] stands: higher version, modified
-//! over unmodified, higher modifier id, later modification, higher digest. (The last step of the reference is the
-//! larger signature. The digest covers the signature, differs whenever anything differs, and is kept in memory
-//! anyway.) The order is total, so that every store decides alike whatever arrives first.
+//! **Conflicts.** Of two records with one id the one with the higher [`Order`] stands, see `record/order.rs`: deletions
+//! first, then what the creator said last and what others have made of that, then the higher version.
 //!
 //! **Changes by others.** A record that another than its creator changed or deleted carries a [`Beginning`]: the
-//! creator's own signature over its id, type, creator and time of creation. So nobody makes a record in another's
-//! name, and no change alters when a record was made.
+//! creator's own signature over its id, type, creator, time of creation and version. So nobody makes a record in
+//! another's name, no change alters when a record was made, and each says which version of the creator it is a change
+//! of.
 //!
 //! **Versions** are hybrid logical clocks: 48 bits milliseconds of peer time, 16 bits counter
 //! ([`next_version`]).
@@ -28,6 +27,7 @@ mod beginning;
 mod codec;
 mod kind;
 mod meta;
+mod order;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -36,6 +36,7 @@ pub use beginning::Beginning;
 pub(crate) use codec::attributes_bytes;
 pub use kind::RecordType;
 pub use meta::Meta;
+pub use order::{Edition, Order};
 pub(crate) use rules::check_attributes;
 
 /// Name of the attribute that tells what a payload is: a media type, as text. The core does not look at it. The
@@ -122,6 +123,8 @@ impl Record {
     pub fn beginning_by(&self, creator: PublicKey) -> Beginning {
         let made = || Beginning {
             key: creator,
+            version: self.version,
+            size: self.size(),
             expires: self.expires,
             rest: codec::rest(self),
             signature: self.signature,
@@ -129,13 +132,27 @@ impl Record {
         self.beginning.clone().unwrap_or_else(made)
     }
 
+    /// Of a change by another the version of the creator that it is a change of, else its own.
+    pub fn base(&self) -> u64 {
+        self.beginning.as_ref().map_or(self.version, |beginning| beginning.version)
+    }
+
+    /// Where this version stands among those of its id, but for ties.
+    pub fn edition(&self) -> Edition {
+        Edition::of(&self.kind, (self.version, self.base()), self.deleted)
+    }
+
+    /// How many bytes it takes, all told.
+    fn size(&self) -> u32 {
+        codec::size(codec::header(self).len(), self.payload.len())
+    }
+
     pub(crate) fn sign_with(
         mut self,
         group: GroupId,
         sign: impl FnOnce(&[u8]) -> [u8; 64],
     ) -> Signed {
-        let rest = codec::rest(&self);
-        self.signature = sign(&codec::signed_message(group, &self, self.expires, rest));
+        self.signature = sign(&codec::signed_message(group, &self, self.size()));
         Signed::assemble(self)
     }
 }
@@ -171,9 +188,9 @@ impl Signed {
         Ok(Self { record, bytes, digest })
     }
 
-    /// Id and version of a record in bytes, from fixed places at their front: to recognise known records before
-    /// anything is decoded. `None` where no record begins so.
-    pub fn peek(bytes: &[u8]) -> Option<(RecordId, u64)> {
+    /// Id and edition of a record in bytes, from their front: to recognise known and superseded records before anything
+    /// is decoded. `None` if no record begins so.
+    pub fn peek(bytes: &[u8]) -> Option<(RecordId, Edition)> {
         codec::peek(bytes)
     }
 
@@ -190,6 +207,17 @@ impl Signed {
     /// Its exact bytes.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// How many they are.
+    pub fn size(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many of them its creator answers for: all, or at most as many as the version had of which another made this one.
+    pub fn charged(&self) -> u32 {
+        let size = self.size();
+        self.record.beginning.as_ref().map_or(size, |beginning| size.min(beginning.size))
     }
 
     /// SHA-256 of the exact bytes.
@@ -213,14 +241,13 @@ impl Signed {
 
     /// That its creator began it, if it is a change by another.
     pub fn beginning_claim(&self, group: GroupId) -> Option<Claim> {
-        let Beginning { key, expires, rest, signature } = self.record.beginning.as_ref()?;
-        let message = codec::signed_message(group, &self.record, *expires, *rest);
-        Some(Claim::new(key, Domain::Record.message(&message), *signature))
+        let beginning = self.record.beginning.as_ref()?;
+        let message = codec::begun_message(group, &self.record, beginning);
+        Some(Claim::new(&beginning.key, Domain::Record.message(&message), beginning.signature))
     }
 
     fn claim_of(&self, group: GroupId, key: VerifyingKey) -> Claim {
-        let rest = codec::rest(&self.record);
-        let message = codec::signed_message(group, &self.record, self.record.expires, rest);
+        let message = codec::signed_message(group, &self.record, self.size());
         let message = Domain::Record.message(&message);
         Claim { key, message, signature: self.record.signature }
     }
@@ -228,7 +255,7 @@ impl Signed {
     /// Its place among the records of one id.
     pub fn order(&self) -> Order {
         Order {
-            version: self.record.version,
+            edition: self.record.edition(),
             modifier: self.record.modifier,
             modified: self.record.modified,
             digest: self.digest,
@@ -240,16 +267,6 @@ impl Signed {
     pub fn supersedes(&self, held: &Meta) -> Ordering {
         self.order().cmp(&held.order())
     }
-}
-
-/// The conflict order of records with one id: the highest stands. Fields in the order of their weight; an absent
-/// modifier is lowest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Order {
-    version: u64,
-    modifier: Option<PeerId>,
-    modified: WallTime,
-    digest: Digest,
 }
 
 /// Bits of a version below its milliseconds.

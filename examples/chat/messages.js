@@ -74,7 +74,7 @@ export function showMessages(group, { nameOf, signal, failed }) {
 
   const take = (record) => {
     const old = byId.get(record.id);
-    if (old && old.version >= record.version) return;
+    if (old && old.edition >= record.edition) return;
     if (old) all.splice(all.indexOf(old), 1);
     byId.set(record.id, record);
     if (!record.deleted) {

@@ -308,8 +308,7 @@ impl Publish {
     }
 
     /// Replaces this record. Its life and its attributes stay unless others are given. A record of another stays that
-    /// one's and carries its creator's proof; without the right to delete it, it ends no sooner than its creator wanted,
-    /// or with our membership.
+    /// one's and carries its creator's proof; it lives as long as its creator wanted, or as our membership lasts.
     pub fn replacing(mut self, record: RecordId) -> Self {
         self.id = Some(record);
         self

@@ -125,7 +125,7 @@ pub fn record(data: &[u8]) {
     let peeked = Signed::peek(&bytes);
     let Ok(signed) = Signed::decode(bytes) else { return };
     let record = signed.record();
-    assert_eq!(peeked, Some((record.id, record.version)));
+    assert_eq!(peeked, Some((record.id, record.edition())));
     assert_eq!(signed.bytes(), data);
     if record.check(PAYLOAD_BYTES_DEFAULT_MAX).is_ok() {
         assert!(record.created <= record.modified && record.modified < record.expires);
@@ -260,7 +260,8 @@ pub(crate) fn record_seeds() -> Vec<Vec<u8>> {
     let signed = |record: Record| record.sign(group, &ada);
     let bob = someone(2);
     let beginning = Some(signed(plain.clone()).record().beginning_by(ada.public_key()));
-    let edited = Record { modifier: Some(bob.peer_id()), beginning, ..full.clone() };
+    let version = full.version + 1;
+    let edited = Record { modifier: Some(bob.peer_id()), beginning, version, ..full.clone() };
     let edited = edited.sign(group, &bob);
     [signed(full), signed(plain), signed(deleted), edited].map(|it| it.bytes().to_vec()).into()
 }

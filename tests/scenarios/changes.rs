@@ -5,7 +5,7 @@ use peergraph_core::error::{BadRecord, Error, Misbehaved};
 use peergraph_core::id::GroupId;
 use peergraph_core::io::{Command, Draft, Event, Invite, Reply};
 use peergraph_core::policy::{Policy, Right};
-use peergraph_core::record::Record;
+use peergraph_core::record::{Record, Signed};
 use peergraph_tests::story::{deletion, draft};
 use peergraph_tests::{HostId, World};
 use std::collections::BTreeSet;
@@ -93,8 +93,11 @@ type Lie = fn(&mut Record);
 /// Bob's record is flooded to all neighbours.
 #[test]
 fn editor_that_ends_or_makes_up_anothers_record_is_blamed_at_every_hop() {
-    let lies: [(BadRecord, Lie); 4] = [
-        (BadRecord::Shortened, |r| r.expires = r.modified.after(Duration::from_secs(3))),
+    let lies: [(BadRecord, Lie); 6] = [
+        (BadRecord::Life, |r| r.expires = r.modified.after(Duration::from_secs(3))),
+        (BadRecord::Life, |r| r.expires = r.expires.after(HOUR)),
+        // A version of Bob's that Bob never signed.
+        (BadRecord::Beginning, |r| r.beginning.as_mut().expect("Bob's").version += 1),
         (BadRecord::Beginning, |r| r.created = r.created.before(HOUR)),
         (BadRecord::Beginning, |r| {
             r.id = peergraph_core::id::RecordId::new(r.creator, r.kind.as_str(), 99);
@@ -109,7 +112,9 @@ fn editor_that_ends_or_makes_up_anothers_record_is_blamed_at_every_hop() {
             for host in [ada, dan, cleo] {
                 world.say_to(host, group, &format!("host {host} is here"), &hosts);
             }
-            let made = world.say_to(bob, group, "bob's words", &hosts);
+            let words = Draft { expires_in: Some(HOUR * 5), ..draft("bob's words") };
+            let made = world.publish(bob, group, words).expect("a life");
+            world.await_record(&hosts, made.id);
             world.run_for(Duration::from_secs(20));
             world.host(cleo).liar = true;
             let lie = world.edit_by(cleo, group, &made, lie).expect("Cleo has published");
@@ -133,6 +138,82 @@ fn editor_that_ends_or_makes_up_anothers_record_is_blamed_at_every_hop() {
             assert_eq!(world.texts(ada, group).len(), 4);
         });
     }
+}
+
+/// What Cleo makes of a version of Bob's, under a version as high as it may be.
+fn lie_about(world: &mut World, cleo: HostId, group: GroupId, of: &Record, n: u64) -> Signed {
+    let lie = world.edit_by(cleo, group, of, |record| {
+        record.deleted = false;
+        record.version += (300_000 + n) << 16;
+        record.payload = format!("lie {n}").into_bytes().into();
+    });
+    lie.expect("Cleo has published")
+}
+
+/// Goal: what an editor makes of an old version of another's record takes nothing from the newer one, nor does it bring back
+/// what was deleted; and nobody is blamed, since honest members change old versions, too. Method: Bob lengthens the life of
+/// a record and Cleo's lies about its first version are on their way at the same time, to a node that was away as well; then
+/// Bob or Ada deletes it, and Cleo's lies are about each of Bob's versions, the deletion included.
+#[test]
+fn editor_takes_nothing_from_newer_versions_and_brings_nothing_back() {
+    let test = "editor_takes_nothing_from_newer_versions_and_brings_nothing_back";
+    each_seed(test, 20, |world| {
+        let (group, hosts) = wiki(world, &["ada", "bob", "dan", "cleo"]);
+        let [ada, bob, dan, cleo] = hosts[..] else { panic!("four hosts") };
+        let honest = [ada, bob, dan];
+        for host in [ada, dan, cleo] {
+            world.say_to(host, group, &format!("host {host} is here"), &hosts);
+        }
+        let short = Draft { expires_in: Some(HOUR), ..draft("bob's first") };
+        let first = world.publish(bob, group, short).expect("a life");
+        world.await_record(&hosts, first.id);
+        // What is brought before two are neighbours is another fault.
+        world.run_for(Duration::from_secs(20));
+        world.host(cleo).liar = true;
+        let lies: Vec<Signed> = (0..3).map(|n| lie_about(world, cleo, group, &first, n)).collect();
+        world.stop(dan);
+        let (id, expires_in) = (Some(first.id), Some(HOUR * 5));
+        let longer = Draft { id, expires_in, ..draft("bob's second") };
+        world.command(bob, Command::Publish { group, draft: longer });
+        world.bring(cleo, &lies[..2]);
+        world.run_for(Duration::from_secs(20));
+        world.start(dan);
+        world.await_opened(dan);
+        world.bring(cleo, &lies);
+        world.await_synced(dan);
+        world.run_for(SOON);
+        let second = seen(world, &honest, group, &first);
+        assert_eq!(
+            (&second.payload[..], second.modifier),
+            (&b"bob's second"[..], Some(first.creator))
+        );
+        assert!(second.expires >= first.expires.after(HOUR * 3));
+
+        let by = *world.chance.of(&[ada, bob]);
+        world.command(by, Command::Publish { group, draft: deletion(&first) });
+        world.bring(cleo, &lies);
+        world.run_for(SOON);
+        let records = world.hosts()[cleo].disk.records(group).into_iter();
+        let grave =
+            records.into_iter().find(|it| it.id == first.id && it.deleted).expect("deleted");
+        let versions = [Some(first), Some(second), (by == bob).then_some(grave)];
+        let more: Vec<Signed> = (versions.into_iter().flatten().zip(10..))
+            .map(|(of, n)| lie_about(world, cleo, group, &of, n))
+            .collect();
+        world.bring(cleo, &more);
+        world.stop(dan);
+        world.start(dan);
+        world.await_opened(dan);
+        world.bring(cleo, &more);
+        world.await_synced(dan);
+        world.run_for(HOUR * 2);
+        world.bring(cleo, &[lies, more].concat());
+        world.run_for(SOON);
+        for host in honest {
+            assert_eq!(world.texts(host, group).len(), 3, "host {host}: what was deleted is gone");
+        }
+        assert_eq!((world.counts.misbehaved, world.counts.caught), (0, 0));
+    });
 }
 
 /// Goal: an administrator withdraws another's invitation, also right after a start, when only the disk holds it.

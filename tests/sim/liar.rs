@@ -152,7 +152,7 @@ fn flood(slot: u16, record: &Signed) -> Bytes {
 
 /// Asks for a record of which one has no version.
 fn wish(id: RecordId) -> Vec<u8> {
-    [id.as_bytes(), &[0; 8][..]].concat()
+    [id.as_bytes(), &[0; 9][..]].concat()
 }
 
 /// A record so often that it fills a frame.

@@ -372,7 +372,7 @@ export class Group extends Base {
 
   /** A version of a record is durable. Whether that changes its status. */
   #isStored(id, version) {
-    return this.#storing.get(id) <= version && this.#storing.delete(id);
+    return this.#storing.get(id) === version && this.#storing.delete(id);
   }
 
   /** The details of the events that tell of the records that became durable. */

@@ -77,8 +77,8 @@ export interface Right {
   /** Who has these rights: roles of the application, `"member"`, or `"inviting"`. */
   readonly roles: readonly string[];
   /**
-   * Publish (and change one's own), change those of others, delete those of others. Whoever may change and not delete
-   * ends none of them sooner than its creator wanted.
+   * Publish (and change one's own), change those of others, delete those of others. A change leaves those of
+   * others the life that their creators gave them.
    */
   readonly may: readonly ("publish" | "update" | "delete")[];
 }
@@ -666,11 +666,12 @@ export interface GroupFigures {
 
 export interface PublishOptions extends Waits {
   attributes?: Attributes;
-  /** How long the record lives. Default: ten years. */
+  /** How long the record lives. Default: ten years. A record of another always lives as long as its creator wanted. */
   expiresIn?: Span;
   /**
    * Whether this device renews the record before it ends, for as long a life again, as long as it is open; also after
-   * it was closed and opened. An update without it, or a deletion, ends that. Default: `false`.
+   * it was closed and opened. An update without it, or a deletion, ends that. Only for records of one's own:
+   * how long a record lives is its creator's to say. Default: `false`.
    */
   refresh?: boolean;
   /**
@@ -684,7 +685,7 @@ export interface UpdateOptions<D = any> extends PublishOptions {
   /**
    * The version that was read and changed. If another one stands by now, nothing is written, and `update` fails with
    * `"changed-meanwhile"`. It cannot see what somebody else writes at the same moment elsewhere: then the higher
-   * version stands everywhere.
+   * edition stands everywhere.
    */
   ifVersion?: string;
   /**
@@ -859,8 +860,13 @@ export interface GroupRecord<D = any, K extends string = string> {
   /** 26 characters. */
   readonly id: string;
   readonly type: K;
-  /** 20 digits. Grows with every change: compare it as text. */
+  /** 20 digits: when it was written. Another one after every change, and a higher one than that of what was changed. */
   readonly version: string;
+  /**
+   * 41 digits. Of two versions of one record the one with the higher edition stands: compare it as text. Deletions come
+   * first, then what its creator wrote last and what others made of that, then the higher version.
+   */
+  readonly edition: string;
   /** Who made it. */
   readonly creator: Person;
   /** Who changed it last; `null` if nobody did. */

@@ -185,6 +185,7 @@ export function recordOf(raw, group) {
     id: raw.id,
     type: raw.type,
     version: versionText(raw.version),
+    edition: raw.edition,
     creator,
     modifier: raw.modifier ? group.person(raw.modifier) : null,
     created: new Date(raw.created),

@@ -137,10 +137,10 @@ class Arriving {
 
   /** Whether the reader has not had this version yet. It has it then. */
   isNews(record) {
-    if (this.#waiting.get(record.id)?.version <= record.version) this.take(record.id);
-    if (this.#seen.get(record.id) >= record.version) return false;
+    if (this.#waiting.get(record.id)?.edition <= record.edition) this.take(record.id);
+    if (this.#seen.get(record.id) >= record.edition) return false;
     this.#seen.delete(record.id);
-    this.#seen.set(record.id, record.version);
+    this.#seen.set(record.id, record.edition);
     if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.keys().next().value);
     return true;
   }

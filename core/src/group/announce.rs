@@ -32,7 +32,7 @@ use crate::id::{PeerId, RecordId};
 use crate::io::LinkId;
 use crate::link::Links;
 use crate::node::Ctx;
-use crate::record::{Record, Signed};
+use crate::record::{Edition, Record, Signed};
 use crate::time::{Deadlines, Time};
 use crate::wire::{self, Announced};
 use bytes::Bytes;
@@ -97,7 +97,7 @@ impl Late {
 
     /// The other end has this version of a record, and need not be told of it, nor of an older one.
     fn needless(&mut self, known: Announced) {
-        let needless = |it: &Announced| it.id == known.id && it.version <= known.version;
+        let needless = |it: &Announced| it.id == known.id && it.edition <= known.edition;
         if let Some(at) = self.announced.iter().take(LATER_SEARCHED).position(needless) {
             self.announced.remove(at);
         }
@@ -136,7 +136,7 @@ pub(super) struct Awaited {
 #[derive(Clone)]
 struct Wanted {
     /// The newest that was announced, and when: it was passed on then to who was a neighbour.
-    version: u64,
+    edition: Edition,
     since: Time,
     large: bool,
     /// Who announced it, in the order in which they are asked, and how many of them were.
@@ -166,16 +166,16 @@ impl Awaited {
     }
 
     /// A version of a record came: it is awaited no more, unless a newer one was announced.
-    fn came(&mut self, id: RecordId, version: u64) -> Option<Wanted> {
+    fn came(&mut self, id: RecordId, edition: Edition) -> Option<Wanted> {
         match self.records.get(&id) {
-            Some(wanted) if wanted.version > version => Some(wanted.clone()),
+            Some(wanted) if wanted.edition > edition => Some(wanted.clone()),
             Some(_) | None => self.take(id),
         }
     }
 
     /// Notes the first announcement of a version that is newer than any other, unless there are too many.
     fn begin(&mut self, now: Time, link: LinkId, announced: Announced, large: bool) -> bool {
-        let Announced { id, version } = announced;
+        let Announced { id, edition } = announced;
         let promised = self.promised.get(&link).copied().unwrap_or(0);
         let awaited = self.records.len();
         let wanted = self.records.get_mut(&id);
@@ -190,13 +190,13 @@ impl Awaited {
         if let Some(wanted) = wanted {
             wanted.announcers.insert(0, link);
             wanted.announcers.truncate(ANNOUNCERS_MAX);
-            (wanted.version, wanted.since, wanted.large) = (version, now, large);
+            (wanted.edition, wanted.since, wanted.large) = (edition, now, large);
             (wanted.asked, wanted.promised, wanted.came) = (0, versions + 1, false);
         } else {
             let (announcers, askers) = (vec![link], Vec::new());
             let (since, asked, promised, came) = (now, 0, 1, false);
             let wanted =
-                Wanted { version, since, large, announcers, asked, promised, came, askers };
+                Wanted { edition, since, large, announcers, asked, promised, came, askers };
             self.records.insert(id, wanted);
         }
         true
@@ -222,8 +222,8 @@ impl Group {
         record: &Bytes,
         from: Option<LinkId>,
     ) -> Vec<LinkId> {
-        let Some((id, version)) = Signed::peek(record) else { return Vec::new() };
-        let wanted = self.awaited.came(id, version);
+        let Some((id, edition)) = Signed::peek(record) else { return Vec::new() };
+        let wanted = self.awaited.came(id, edition);
         let publisher = Publisher::of(id);
         let large = record.len() > LARGE_BYTES;
         if from.is_none() {
@@ -247,12 +247,12 @@ impl Group {
                 }
             }
         }
-        let announced = Announced { id, version };
+        let announced = Announced { id, edition };
         for (&link, slot) in &mut self.slots {
             if slot.state != SlotState::Neighbour || Some(link) == from {
                 continue;
             }
-            let told = |wanted: &Wanted| wanted.version == version && slot.since < wanted.since;
+            let told = |wanted: &Wanted| wanted.edition == edition && slot.since < wanted.since;
             let asked = || wanted.as_ref().is_some_and(|wanted| wanted.askers.contains(&link));
             if (!large && tree.children.contains(&link)) || (large && asked()) {
                 slot.used(true);
@@ -308,22 +308,22 @@ impl Group {
         let (all, large) = wire::decode_announce(body)?;
         let peer_time = self.peer_time(ctx.now.wall);
         for announced in all {
-            let Announced { id, version } = announced;
+            let Announced { id, edition } = announced;
             if let Some(slot) = self.slots.get_mut(&link) {
                 slot.used(false);
                 slot.late.needless(announced);
             }
             if let Some((_, meta)) = self.meta(id)
-                && meta.version >= version
+                && meta.edition() >= edition
                 && has_come(meta.version, meta.modified, peer_time)
             {
                 let maker = meta.modifier().unwrap_or(meta.creator());
-                if meta.version == version && self.is_from(link, maker) {
-                    self.ack_when_durable(ctx, link, id, version, false);
+                if meta.edition() == edition && self.is_from(link, maker) {
+                    self.ack_when_durable(ctx, link, id, meta.version, false);
                 }
                 continue;
             }
-            if self.withheld.knows_version(id, version) {
+            if self.withheld.knows(id, edition) {
                 continue;
             }
             self.announced(ctx, link, announced, large);
@@ -334,12 +334,12 @@ impl Group {
 
     /// A record that we lack is announced.
     fn announced(&mut self, ctx: &Ctx<'_>, link: LinkId, announced: Announced, large: bool) {
-        let Announced { id, version } = announced;
+        let Announced { id, edition } = announced;
         let awaited = self.awaited.records.get_mut(&id);
         // A question is due already where nobody was asked.
         let due = awaited.as_ref().is_some_and(|wanted| wanted.asked == 0);
         if let Some(wanted) = awaited
-            && wanted.version >= version
+            && wanted.edition >= edition
         {
             if wanted.announcers.len() >= ANNOUNCERS_MAX || wanted.announcers.contains(&link) {
                 return;
@@ -352,7 +352,7 @@ impl Group {
             }
             return;
         }
-        if self.refused.holds_back(ctx.now.mono, id, version)
+        if self.refused.holds_back(ctx.now.mono, id, edition)
             || !self.awaited.begin(ctx.now.mono, link, announced, large)
         {
             return;
@@ -478,15 +478,15 @@ impl Group {
                 self.timers.set_earlier(Timer::Announce, at);
             }
         }
-        for Announced { id, version } in wishes {
+        for Announced { id, edition } in wishes {
             if let Some(wanted) = self.awaited.records.get_mut(&id)
-                && wanted.version > version
+                && wanted.edition > edition
                 && wanted.askers.len() < ANNOUNCERS_MAX
                 && !wanted.askers.contains(&link)
             {
                 wanted.askers.push(link);
             }
-            if let Some((_, meta)) = self.meta(id).filter(|(_, meta)| meta.version > version) {
+            if let Some((_, meta)) = self.meta(id).filter(|(_, meta)| meta.edition() > edition) {
                 let (short, bytes) = (meta.short(), meta.size as usize);
                 asked += units(bytes);
                 if bytes <= LARGE_BYTES {
@@ -518,9 +518,14 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::RecordType;
+
+    fn edition(version: u64) -> Edition {
+        Edition::of(&RecordType::new("note").unwrap(), (version, version), false)
+    }
 
     fn version(version: u64) -> Announced {
-        Announced { id: RecordId::from_bytes([1; 16]), version }
+        Announced { id: RecordId::from_bytes([1; 16]), edition: edition(version) }
     }
 
     fn second(n: u64) -> Time {
@@ -543,9 +548,9 @@ mod tests {
         let id = version(1).id;
         assert!(awaited.begin(second(1), a, version(1), false));
         assert!(awaited.begin(second(2), b, version(2), false));
-        assert_eq!(awaited.came(id, 1).unwrap().announcers, [b, a]);
-        let wanted = awaited.came(id, 2).unwrap();
-        assert_eq!((wanted.version, wanted.since, wanted.asked), (2, second(2), 0));
+        assert_eq!(awaited.came(id, edition(1)).unwrap().announcers, [b, a]);
+        let wanted = awaited.came(id, edition(2)).unwrap();
+        assert_eq!((wanted.edition, wanted.since, wanted.asked), (edition(2), second(2), 0));
         assert!(awaited.records.is_empty() && awaited.promised.is_empty());
     }
 
@@ -558,7 +563,7 @@ mod tests {
         }
         assert!(!begun(&mut awaited, u64::MAX));
         assert_eq!(awaited.promised[&link], ANNOUNCERS_MAX);
-        assert!(awaited.came(version(1).id, ANNOUNCERS_MAX as u64).is_some());
+        assert!(awaited.came(version(1).id, edition(ANNOUNCERS_MAX as u64)).is_some());
         assert!(awaited.promised.is_empty());
     }
 }

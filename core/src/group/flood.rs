@@ -17,6 +17,7 @@ use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
+use crate::record::Edition;
 use crate::wire::{self, Ack, AckOf, Announced, kind};
 use bytes::Bytes;
 use std::time::Duration;
@@ -65,9 +66,11 @@ impl Group {
         while let Some((link, outgoing)) = self.outgoing.pop_first() {
             let Some(slot) = self.slots.get(&link) else { continue };
             for ids in outgoing.wanted.chunks(limits::PAGE_MAX) {
-                let held = |id: RecordId| self.meta(id).map_or(0, |(_, meta)| meta.version);
+                let held = |id: RecordId| {
+                    self.meta(id).map_or_else(Edition::default, |(_, meta)| meta.edition())
+                };
                 let wishes: Vec<Announced> =
-                    ids.iter().map(|&id| Announced { id, version: held(id) }).collect();
+                    ids.iter().map(|&id| Announced { id, edition: held(id) }).collect();
                 links.send(ctx.now, link, &wire::request(slot.number, &wishes), ctx.out);
             }
             if outgoing.hurry {

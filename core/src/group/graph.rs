@@ -34,6 +34,7 @@ use crate::link::Links;
 use crate::node::Ctx;
 use crate::reach::dial::Want;
 use crate::reach::tried::Trace;
+use crate::record::Edition;
 use crate::roll::Standing;
 use crate::time::Time;
 use crate::wire::{self, AckOf, Connect, Open, Reason, Refuse, Welcome, kind};
@@ -71,7 +72,7 @@ pub(super) struct Slot {
     /// Records that it does not let in, by short id.
     pub(super) declined: BTreeSet<u64>,
     /// Records of which it has a version that we do not let in: which.
-    pub(super) refused: BTreeMap<RecordId, u64>,
+    pub(super) refused: BTreeMap<RecordId, Edition>,
     /// What the link did in vain.
     pub(super) in_vain: InVain,
 }

@@ -440,10 +440,10 @@ impl Group {
         let read = self.read_record(ctx, &signed)?;
         let (chain, meaning) = read.ok_or(Error::MembershipExpired)?;
         let record = signed.record();
-        let (kind, size, version) = (&record.kind, signed.bytes().len(), record.version);
-        Self::check_size(kind, size)?;
+        let (kind, base, charged) = (&record.kind, record.edition().base(), signed.charged());
+        Self::check_size(kind, signed.bytes().len())?;
         if !record.deleted {
-            self.check_quota(ctx, &Comer { kind, creator, version, id, size })?;
+            self.check_quota(ctx, &Comer { kind, creator, base, id, charged })?;
         }
         self.store_record(ctx, signed.clone(), &chain, meaning, None, request);
         self.roll.settle();

@@ -11,8 +11,11 @@
 //! | contact | 65,536 · 4 · 4 | 32 KiB | the newest |
 //! | properties | 2 · 1 · 1 | 8 KiB | the newest |
 //!
-//! Tombstones count like what they hide. The account is the creator's, whoever changed a record last. *Newest* and
-//! *oldest* are by version, then id.
+//! Tombstones count like what they hide. The account is the creator's, whoever changed a record last, and nobody else's
+//! change touches it: it counts the bytes that the creator signed, and *newest* and *oldest* are by the version that the
+//! creator signed, then id. What others add is bounded for each record: at most as many bytes again as the creator signed,
+//! or [`CHANGE_ADDS_BYTES_MAX`](limits::CHANGE_ADDS_BYTES_MAX). A larger change is a fault. To bill it to whoever made it
+//! would be worse: what is beyond that quota goes, and what it was a change of with it.
 //!
 //! 1. A creator that has more than its quota loses the oldest (or newest) of that kind, until it has not.
 //! 2. Where members fill what is open to members, the one that holds most loses one; the last places of every kind are
@@ -35,7 +38,7 @@ use crate::limits::{self, GROUP_BYTES_TIMES, RECORDS};
 use crate::node::Ctx;
 use crate::policy::Policy;
 use crate::recent::Recent;
-use crate::record::{Meta, RecordType};
+use crate::record::{Meta, RecordType, Signed};
 use crate::share::{Pool, Rank, Shares};
 use crate::storage::{self, Class};
 use std::collections::{BTreeMap, BTreeSet};
@@ -219,20 +222,20 @@ impl Quotas {
     }
 
     fn add(&mut self, policy: &Policy, meta: &Meta) {
-        let (creator, size) = (meta.creator(), u64::from(meta.size));
+        let (creator, bytes) = (meta.creator(), u64::from(meta.charged));
         let accounts = self.of(Kind::of(&meta.kind), policy);
         accounts.records.book(&creator, 1);
-        accounts.bytes.book(&creator, size);
-        accounts.places.entry(creator).or_default().insert((meta.version, meta.id));
+        accounts.bytes.book(&creator, bytes);
+        accounts.places.entry(creator).or_default().insert((meta.edition().base(), meta.id));
     }
 
     fn remove(&mut self, policy: &Policy, meta: &Meta) {
-        let (creator, size) = (meta.creator(), u64::from(meta.size));
+        let (creator, bytes) = (meta.creator(), u64::from(meta.charged));
         let accounts = self.of(Kind::of(&meta.kind), policy);
         accounts.records.give_back(&creator, 1);
-        accounts.bytes.give_back(&creator, size);
+        accounts.bytes.give_back(&creator, bytes);
         if let Some(places) = accounts.places.get_mut(&creator) {
-            places.remove(&(meta.version, meta.id));
+            places.remove(&(meta.edition().base(), meta.id));
             if places.is_empty() {
                 accounts.places.remove(&creator);
             }
@@ -244,9 +247,11 @@ impl Quotas {
 pub(super) struct Comer<'a> {
     pub(super) kind: &'a RecordType,
     pub(super) creator: PeerId,
-    pub(super) version: u64,
+    /// Which version of the creator it is, or is a change of.
+    pub(super) base: u64,
     pub(super) id: RecordId,
-    pub(super) size: usize,
+    /// Bytes for which the creator answers.
+    pub(super) charged: u32,
 }
 
 impl Group {
@@ -290,6 +295,19 @@ impl Group {
         if size as u64 <= most { Ok(()) } else { Err(BadRecord::PayloadTooLong) }
     }
 
+    /// Whether a change by another adds no more than it may.
+    pub(super) fn check_growth(signed: &Signed) -> Result<(), BadRecord> {
+        let Some(beginning) = &signed.record().beginning else { return Ok(()) };
+        let adds = beginning.size.max(limits::CHANGE_ADDS_BYTES_MAX);
+        let most = beginning.size.saturating_add(adds);
+        // A tombstone adds nothing but signatures.
+        if signed.record().deleted || signed.size() <= most {
+            Ok(())
+        } else {
+            Err(BadRecord::Growth)
+        }
+    }
+
     /// Whether a record would stand if it came in.
     pub(super) fn has_place(&mut self, ctx: &Ctx<'_>, comer: &Comer<'_>) -> bool {
         let Some(root) = &self.root else { return true };
@@ -297,13 +315,13 @@ impl Group {
         let (kind, creator) = (Kind::of(comer.kind), comer.creator);
         let bounds = kind.bounds(policy);
         let held = self.indexes[class_of(comer.kind) as usize].get(&comer.id);
-        let (gone, gone_bytes) = held.map_or((0, 0), |held| (1, u64::from(held.size)));
+        let (gone, gone_bytes) = held.map_or((0, 0), |held| (1, u64::from(held.charged)));
         let accounts = self.quotas.of(kind, policy);
         let after = |shares: &Shares<PeerId>, more: u64, less: u64| {
             [shares.held(&creator), shares.total()].map(|it| it.saturating_add(more) - less)
         };
         let [records, all_records] = after(&accounts.records, 1, gone);
-        let [bytes, all_bytes] = after(&accounts.bytes, comer.size as u64, gone_bytes);
+        let [bytes, all_bytes] = after(&accounts.bytes, u64::from(comer.charged), gone_bytes);
         let (most, most_bytes) = bounds.each(Rank::Junior);
         let (open, open_bytes) =
             (bounds.records.open_to(Rank::Junior), bounds.bytes.open_to(Rank::Junior));
@@ -326,7 +344,7 @@ impl Group {
             return true;
         }
         // It comes in if another of this creator's goes.
-        let place = (comer.version, comer.id);
+        let place = (comer.base, comer.id);
         let others = accounts.places.get(&creator);
         let other = others.and_then(|places| match bounds.newest_stand {
             true => places.iter().find(|other| other.1 != comer.id),
@@ -432,14 +450,13 @@ impl Group {
         let bounds = kind.bounds(policy);
         let (most, most_bytes) = bounds.each(self.rank(ctx, comer.creator));
         let held = self.indexes[class_of(comer.kind) as usize].get(&comer.id);
-        let (gone, gone_bytes) = held.map_or((0, 0), |held| (1, u64::from(held.size)));
+        let (gone, gone_bytes) = held.map_or((0, 0), |held| (1, u64::from(held.charged)));
         let accounts = self.quotas.of(kind, policy);
         let (before, bytes_before) =
             (accounts.records.held(&comer.creator), accounts.bytes.held(&comer.creator));
-        let grows = comer.size as u64 > gone_bytes;
-        if before + 1 - gone > most
-            || grows && bytes_before + comer.size as u64 - gone_bytes > most_bytes
-        {
+        let bytes = u64::from(comer.charged);
+        let grows = bytes > gone_bytes;
+        if before + 1 - gone > most || grows && bytes_before + bytes - gone_bytes > most_bytes {
             return Err(Error::Quota);
         }
         if self.has_place(ctx, comer) { Ok(()) } else { Err(Error::TooManyRecords) }

@@ -15,8 +15,11 @@
 //! 1. Only the membership that a record names covers it: its times lie within that, and its signer is that member.
 //! 2. The creator publishes and changes its records if its role may publish that type, and deletes them always.
 //! 3. Another changes them if its role may update that type, and deletes them if it may delete.
-//! 4. A change by another that may not delete ends no sooner than the creator wanted, or that other's membership ends.
-//! 5. The core's own kinds are their creators' alone, but for what those above take back.
+//! 4. A change by another ends when the creator wanted, or with that other's membership. Whoever wants a record gone
+//!    before deletes it.
+//! 5. A change waits until its creator is known as a member that may publish that type, for at least as long as the change
+//!    lives. With a key that nobody admitted one could else make any number of creators, each with a quota of its own.
+//! 6. The core's own kinds are their creators' alone, but for what those above take back.
 //!
 //! From there on it is in the index, and on its way to neighbours, application and disk: see `writing.rs`.
 use super::deferred::Waiting;
@@ -178,9 +181,10 @@ impl Group {
         bytes: Bytes,
         from: Option<LinkId>,
     ) -> Result<Examined, BadRecord> {
-        let (id, version) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
+        let (id, edition) = Signed::peek(&bytes).ok_or(BadRecord::Encoding)?;
+        let version = edition.version();
         if let Some((_, held)) = self.meta(id)
-            && held.version == version
+            && held.edition() == edition
             && held.digest == Digest::of(&bytes)
         {
             return Ok(Examined::Settled(Accepted::Known(version), id));
@@ -188,7 +192,7 @@ impl Group {
         if let Some(digest) = self.withheld.known(id, &bytes) {
             return Ok(Examined::Settled(Accepted::Withheld(digest), id));
         }
-        if self.refused.holds_back(ctx.now.mono, id, version) {
+        if self.refused.holds_back(ctx.now.mono, id, edition) {
             return Ok(Examined::Settled(Accepted::Later, id));
         }
         let signed = Signed::decode(bytes)?;
@@ -198,6 +202,7 @@ impl Group {
         };
         signed.record().check(bytes_max)?;
         Self::check_size(&signed.record().kind, signed.bytes().len())?;
+        Self::check_growth(&signed)?;
         let record = signed.record();
         let peer_time = self.peer_time(ctx.now.wall);
         if record.expires <= peer_time || !has_come(record.version, record.modified, peer_time) {
@@ -206,11 +211,13 @@ impl Group {
         let class = class_of(&record.kind);
         // What is older needs no further look.
         let lost =
-            |held: &Meta| held.version == version && self.conflicts.knows(&(id, signed.digest()));
+            |held: &Meta| held.edition() == edition && self.conflicts.knows(&(id, signed.digest()));
         // A version whose time has not come was signed under a wrong clock, and gives way.
         let counts = |held: &&Meta| has_come(held.version, held.modified, peer_time);
         let held = self.index(class).get(&id).filter(counts);
-        if held.is_some_and(|held| held.version > version || lost(held)) {
+        // But for what a tombstone will not hide long enough: that is looked at, and confirmed.
+        let outlives = |held| self.would_outlive(ctx, held, record.expires);
+        if held.is_some_and(|held| (held.edition() > edition || lost(held)) && !outlives(held)) {
             return Ok(Examined::Settled(Accepted::Old, id));
         }
         let Some((chain, meaning)) = self.read_record(ctx, &signed)? else {
@@ -227,6 +234,11 @@ impl Group {
             // Uses follow what they are uses of.
             let waiting = Waiting { record: signed.bytes().clone(), from };
             self.deferred.add(of_invitation(used.invitation), waiting, false);
+            return Ok(Examined::Settled(Accepted::Later, id));
+        }
+        if !self.is_vouched(record) {
+            let waiting = Waiting { record: signed.bytes().clone(), from };
+            self.deferred.add(of_member(record.creator), waiting, false);
             return Ok(Examined::Settled(Accepted::Later, id));
         }
         let holds = if let Meaning::Revocation(act) = &meaning {
@@ -248,13 +260,40 @@ impl Group {
             return Ok(Examined::Settled(Accepted::Refused, id));
         }
         let (creator, maker) = (record.creator, record.modifier.unwrap_or(record.creator));
-        let comer = Comer { kind: &record.kind, creator, version, id, size: signed.bytes().len() };
+        let comer = Comer {
+            kind: &record.kind,
+            creator,
+            base: edition.base(),
+            id,
+            charged: signed.charged(),
+        };
         if !self.has_place(ctx, &comer) {
             let told = from.is_some_and(|link| self.decline_surplus(link, signed.digest()));
             let again = told || from.is_some_and(|link| self.is_from(link, maker));
             return Ok(Examined::Settled(Accepted::OverQuota { again }, id));
         }
         Ok(Examined::Candidate(Box::new(Candidate { class, chain, meaning, signed })))
+    }
+
+    /// Whether the creator of a record that another changed is known as a member that may have made it, for as long as it
+    /// lives.
+    fn is_vouched(&self, record: &Record) -> bool {
+        record.kind.is_reserved()
+            || record.beginning.is_none()
+            || self
+                .membership_end(record.creator, &record.kind, record.deleted)
+                .is_some_and(|end| record.expires <= end)
+    }
+
+    /// When the last membership ends by which a member may publish records of this type; what is deleted, anybody may have
+    /// made.
+    fn membership_end(&self, peer: PeerId, kind: &RecordType, deleted: bool) -> Option<WallTime> {
+        let owner = Some(self.roll.owner()).filter(|owner| owner.peer() == peer);
+        let all = self.roll.of_peer(peer).chain(owner);
+        let may = |chain: &&VerifiedChain| {
+            deleted || chain.policy().allows(chain.grant(), kind, Act::Publish)
+        };
+        all.filter(may).map(VerifiedChain::not_after).max()
     }
 
     /// Takes in a record that was examined and whose signature is good.
@@ -273,10 +312,14 @@ impl Group {
         {
             // Two different contents under one version, both genuine: evidence. The total order decides.
             let loses = signed.supersedes(meta) != Ordering::Greater;
+            let tombstone = Some(meta).filter(|held| loses && held.deleted).cloned();
             if meta.version == record.version {
                 let (group, peer) = (self.id, chain.peer());
                 self.conflicts.note((id, if loses { signed.digest() } else { meta.digest }));
                 self.event(ctx, Event::Conflict { group, id, peer });
+            }
+            if let Some(tombstone) = tombstone {
+                self.hides(ctx, &tombstone, record.expires);
             }
             if loses {
                 return Accepted::Old;
@@ -289,18 +332,19 @@ impl Group {
                 return Accepted::Withheld(signed.digest());
             }
         }
-        let new_member = match &meaning {
-            Meaning::Membership(issued) => Some(issued.id()),
-            Meaning::Redemption(used) => Some(used.newcomer.id()),
+        let member = |chain: &VerifiedChain| [Some(chain.id()), Some(of_member(chain.peer()))];
+        let awaited = match &meaning {
+            Meaning::Membership(issued) => member(issued),
+            Meaning::Redemption(used) => member(&used.newcomer),
             Meaning::Nothing
             | Meaning::TakenBack
             | Meaning::Properties(_)
-            | Meaning::Revocation(_) => None,
-            Meaning::Invitation(_) => Some(of_invitation(id)),
+            | Meaning::Revocation(_) => [None, None],
+            Meaning::Invitation(_) => [Some(of_invitation(id)), None],
         };
         self.store_record(ctx, signed, &chain, meaning, from, None);
-        if let Some(certificate) = new_member {
-            for Waiting { record, from } in self.deferred.take(certificate) {
+        for name in awaited.into_iter().flatten() {
+            for Waiting { record, from } in self.deferred.take(name) {
                 let from = from.filter(|&link| self.is_neighbour(link));
                 // A bad one is simply dropped.
                 let _ = self.accept_all(ctx, vec![record], from);
@@ -328,13 +372,13 @@ impl Group {
     ) {
         let record = signed.record();
         let class = class_of(&record.kind);
-        let (id, version) = (record.id, record.version);
+        let (id, version, edition) = (record.id, record.version, record.edition());
         let key = storage::record_key(self.id, class, id);
         let value = storage::checked(&key, signed.bytes());
         let value = (ctx.config.share.record)(&value, &signed.digest());
         let bytes = value.slice(storage::CHECK_BYTES..);
         self.waste.took(bytes.len());
-        self.withheld.superseded(id, version);
+        self.withheld.superseded(id, edition);
         let meta = Meta::from(&signed);
         let tombstone = record.deleted.then(|| meta.clone());
         let before = self.put(class, meta);
@@ -342,12 +386,12 @@ impl Group {
             self.hides(ctx, tombstone, hidden.expires);
         }
         let refuses = self.disk_refuses(ctx.now.mono);
-        if class == Class::Application && before.as_ref().is_some_and(|it| it.version > version) {
-            // It was dated wrongly. Applications take no step back in versions.
+        if class == Class::Application && before.as_ref().is_some_and(|it| it.edition() > edition) {
+            // It was dated wrongly. Applications take no step back.
             let group = self.id;
             self.event(ctx, Event::Withdrawn { group, id });
         }
-        let ahead = self.writing.begin((id, version), &bytes, before, refuses);
+        let ahead = self.writing.begin((id, edition), &bytes, before, refuses);
         ctx.storage.write(key, Some(value));
         ctx.storage.remember(self.id, id, bytes.clone());
         let as_owner = chain.depth() == 0 && self.key.is_some();
@@ -545,6 +589,10 @@ impl Group {
             let own = creator == me;
             return Err(if own { Error::NotAllowed } else { Error::NotYourRecord });
         }
+        // How long a record lives is its creator's to say.
+        if creator != me && draft.refresh && !draft.delete {
+            return Err(Error::NotYourRecord);
+        }
         let created = held.map_or(now, |meta| meta.created);
         let modified =
             if held.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
@@ -552,6 +600,14 @@ impl Group {
         if !chain.covers(modified) {
             return Err(Error::MembershipExpired);
         }
+        // Nothing of a member's lives longer than its membership, not even its deletion.
+        let last = match creator == me {
+            true => not_after,
+            false => {
+                let end = self.membership_end(creator, &draft.kind, draft.delete);
+                end.ok_or(Error::UnknownMember)?.min(not_after)
+            }
+        };
         let beginning = match held {
             Some(meta) => self.take_beginning(ctx, meta, me)?,
             None => None,
@@ -561,16 +617,22 @@ impl Group {
             self.check_refresh(&draft)?;
             lifetime = lifetime.max(limits::REFRESH_LIFETIME_MIN);
         }
-        let mut expires = now.after(lifetime).min(not_after);
+        let mut expires = now.after(lifetime).min(last);
         if let Some(meta) = held {
             // A change that says nothing of it leaves the life as it is.
             if draft.expires_in.is_none() && !draft.delete && !draft.refresh {
-                expires = meta.expires.min(not_after);
+                expires = meta.expires.min(last);
             }
             // An update may only lengthen a life; a tombstone must last as long as what it hides. The version that is
             // held may end sooner than its creator wanted, with the membership of another who changed it.
-            let until = beginning.as_ref().map_or(meta.expires, |it| it.expires.max(meta.expires));
-            expires = expires.max(until.min(not_after));
+            let wanted = beginning.as_ref().map(|beginning| beginning.expires);
+            expires = match wanted.filter(|_| !draft.delete) {
+                Some(wanted) => wanted.min(not_after),
+                None => {
+                    let until = wanted.map_or(meta.expires, |wanted| wanted.max(meta.expires));
+                    expires.max(until.min(last))
+                }
+            };
             if draft.kind != meta.kind {
                 return Err(BadRecord::Type.into());
             }
@@ -602,10 +664,12 @@ impl Group {
         let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
         let id = record.id;
         let signed = ctx.sign(self.id, record);
+        Self::check_growth(&signed)?;
         if !signed.record().deleted {
             let record = signed.record();
-            let (kind, size) = (&record.kind, signed.bytes().len());
-            self.check_quota(ctx, &Comer { kind, creator, version: record.version, id, size })?;
+            let (kind, base) = (&record.kind, record.edition().base());
+            let charged = signed.charged();
+            self.check_quota(ctx, &Comer { kind, creator, base, id, charged })?;
         }
         if let Verdict::Invalid(why) = ctx.config.provider.validate(signed.record(), &chain) {
             return Err(Error::NotValid(why));
@@ -865,6 +929,12 @@ pub(super) fn said(
 /// Under what a use of an invitation waits that is not known yet: nobody has a certificate of this name.
 fn of_invitation(invitation: RecordId) -> CertificateId {
     CertificateId::from_bytes(*Digest::of(invitation.as_bytes()).as_bytes())
+}
+
+/// Under what a change of a record waits whose creator is not known. The same.
+fn of_member(creator: PeerId) -> CertificateId {
+    let name = [b"member", &creator.as_bytes()[..]].concat();
+    CertificateId::from_bytes(*Digest::of(&name).as_bytes())
 }
 
 /// A record that breaks a rule costs its sender the link.

@@ -89,16 +89,12 @@ impl Group {
         let now = self.peer_time(ctx.now.wall);
         for bytes in values.into_iter().flatten() {
             let Ok(signed) = Signed::decode(bytes) else { continue };
-            let bytes = signed.bytes().clone();
+            let digest = signed.digest();
             let record = signed.into_record();
             let held = self.index(Class::Application).get(&record.id);
             // It may have changed since it was asked for.
-            let stands = held.is_some_and(|meta| meta.version == record.version);
+            let stands = held.is_some_and(|meta| meta.digest == digest);
             if !stands || !self.is_due(record.id, now) {
-                continue;
-            }
-            // It may be another's that was changed here.
-            if record.creator != ctx.identity.peer_id() && self.note_beginning(bytes).is_err() {
                 continue;
             }
             let draft = Draft {

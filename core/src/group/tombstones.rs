@@ -5,8 +5,8 @@
 //! it hides, and whoever was away meanwhile would bring that back. Therefore those who may delete the record as well
 //! **confirm** it: the creator's nodes after a moment, others after a while, if nobody has done so by then. A
 //! confirmation is a deletion like any other, under the membership of who confirms, and ends with what it hides or
-//! as late as that membership allows: the creator's can always hide to the end. Who never held the record does not know
-//! when that would have been, and confirms nothing.
+//! as late as that membership allows: the creator's can always hide to the end. A member that was never brought the
+//! record does not know when that would have been, and confirms nothing.
 use super::{Change, Group, Timer};
 use crate::id::{PeerId, RecordId};
 use crate::io::{Draft, StoreTask};
@@ -45,6 +45,15 @@ impl Group {
         let (least, most) = if own { CREATOR_WAIT } else { OTHERS_WAIT };
         let wait = Self::between(ctx, least, most);
         self.timers.set_earlier(Timer::Confirm, ctx.now.mono.after(wait));
+    }
+
+    /// Whether a tombstone is to be confirmed for a record that lives until `until`, and nobody here knows that yet.
+    pub(super) fn would_outlive(&self, ctx: &Ctx<'_>, tombstone: &Meta, until: WallTime) -> bool {
+        let known = self.outlived.get(&tombstone.id);
+        tombstone.deleted
+            && tombstone.expires < until
+            && known.is_none_or(|known| *known < until)
+            && self.may_delete(ctx, tombstone.creator(), &tombstone.kind)
     }
 
     fn may_delete(&self, ctx: &Ctx<'_>, creator: PeerId, kind: &RecordType) -> bool {

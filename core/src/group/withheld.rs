@@ -11,7 +11,7 @@ use crate::limits;
 use crate::link::Links;
 use crate::node::Ctx;
 use crate::provider::{Meeting, Verdict};
-use crate::record::Signed;
+use crate::record::{Edition, Signed};
 use crate::time::WallTime;
 use crate::wire::{self, Reason, Refuse};
 use bytes::Bytes;
@@ -36,7 +36,7 @@ pub(super) struct Withheld {
 
 struct Entry {
     id: RecordId,
-    version: u64,
+    edition: Edition,
     digest: Digest,
     expires: WallTime,
     /// Who sent it last.
@@ -60,16 +60,16 @@ impl Withheld {
         self.ages.contains_key(&(id, digest)).then_some(digest)
     }
 
-    /// Notes who sent it last, and can be asked for it. Its version.
-    fn came_from(&mut self, id: RecordId, digest: Digest, link: LinkId) -> Option<u64> {
+    /// Notes who sent it last, and can be asked for it. Returns its edition.
+    fn came_from(&mut self, id: RecordId, digest: Digest, link: LinkId) -> Option<Edition> {
         let entry = self.records.get_mut(self.ages.get(&(id, digest))?)?;
         entry.from = Some(link);
-        Some(entry.version)
+        Some(entry.edition)
     }
 
     /// Whether this version of a record was not let in.
-    pub(super) fn knows_version(&self, id: RecordId, version: u64) -> bool {
-        self.of(id).any(|(_, entry)| entry.version == version)
+    pub(super) fn knows(&self, id: RecordId, edition: Edition) -> bool {
+        self.of(id).any(|(_, entry)| entry.edition == edition)
     }
 
     fn add(&mut self, signed: &Signed, whole: bool) {
@@ -78,7 +78,7 @@ impl Withheld {
         let age = self.count;
         let entry = Entry {
             id: record.id,
-            version: record.version,
+            edition: record.edition(),
             digest: signed.digest(),
             expires: record.expires,
             from: None,
@@ -147,8 +147,8 @@ impl Withheld {
     }
 
     /// A record was let in: what it supersedes is not of interest any more.
-    pub(super) fn superseded(&mut self, id: RecordId, version: u64) {
-        let older = self.of(id).filter(|(_, entry)| entry.version <= version);
+    pub(super) fn superseded(&mut self, id: RecordId, edition: Edition) {
+        let older = self.of(id).filter(|(_, entry)| entry.edition <= edition);
         let ages: Vec<u64> = older.map(|(age, _)| age).collect();
         for age in ages {
             self.remove(age);
@@ -278,11 +278,11 @@ impl Group {
     /// Tells a neighbour that a record that it sent is not let in.
     pub(super) fn decline(&mut self, link: LinkId, id: RecordId, digest: Digest) {
         self.outgoing.entry(link).or_default().declined.push(digest.short());
-        if let Some(version) = self.withheld.came_from(id, digest, link)
+        if let Some(edition) = self.withheld.came_from(id, digest, link)
             && let Some(slot) = self.slots.get_mut(&link)
             && slot.refused.len() < limits::WITHHELD_MAX
         {
-            slot.refused.insert(id, version);
+            slot.refused.insert(id, edition);
         }
     }
 
@@ -295,7 +295,7 @@ impl Group {
         }
         self.meta(id).is_some_and(|(_, meta)| {
             slot.declined.contains(&meta.short())
-                || slot.refused.get(&id).is_some_and(|version| *version > meta.version)
+                || slot.refused.get(&id).is_some_and(|edition| *edition > meta.edition())
         })
     }
 
@@ -342,6 +342,10 @@ mod tests {
         record.sign_with(crate::id::GroupId::from(creator), |_| [0; 64])
     }
 
+    fn edition(version: u64) -> Edition {
+        Edition::of(&RecordType::new("note").unwrap(), (version, version), false)
+    }
+
     fn whole_bytes(withheld: &Withheld) -> usize {
         withheld.records.values().filter_map(|entry| entry.bytes.as_ref()).map(Bytes::len).sum()
     }
@@ -375,8 +379,8 @@ mod tests {
         }
         assert_eq!(withheld.records.len(), limits::WITHHELD_MAX);
         assert_eq!(withheld.ages.len(), limits::WITHHELD_MAX);
-        assert!(!withheld.knows_version(RecordId::new(ada.peer_id(), "note", 10_000), 10_000));
-        assert!(withheld.knows_version(RecordId::new(ada.peer_id(), "note", 10_001), 10_001));
+        assert!(!withheld.knows(RecordId::new(ada.peer_id(), "note", 10_000), edition(10_000)));
+        assert!(withheld.knows(RecordId::new(ada.peer_id(), "note", 10_001), edition(10_001)));
         assert_eq!((withheld.whole.len(), withheld.whole_bytes), (0, 0), "they were older");
         withheld.expire(NOW.after(Duration::from_millis(10_100)));
         assert_eq!(withheld.records.len(), limits::WITHHELD_MAX - 100);
@@ -391,10 +395,10 @@ mod tests {
         withheld.add(&record, true);
         withheld.add(&record, true);
         assert_eq!(withheld.records.len(), 1);
-        withheld.superseded(id, 6);
-        assert!(withheld.knows_version(id, 7));
-        withheld.superseded(id, 7);
-        assert!(!withheld.knows_version(id, 7) && withheld.known(id, record.bytes()).is_none());
+        withheld.superseded(id, edition(6));
+        assert!(withheld.knows(id, edition(7)));
+        withheld.superseded(id, edition(7));
+        assert!(!withheld.knows(id, edition(7)) && withheld.known(id, record.bytes()).is_none());
         assert_eq!(withheld.whole_bytes, 0);
     }
 }

@@ -31,7 +31,7 @@ use crate::id::RecordId;
 use crate::io::{Event, LinkId, Output, Reply, StoreFault};
 use crate::limits;
 use crate::node::Ctx;
-use crate::record::Meta;
+use crate::record::{Edition, Meta};
 use crate::storage::{Class, Written};
 use crate::table::{Mixer, Table};
 use bytes::Bytes;
@@ -53,7 +53,7 @@ struct Underway {
     unanswered: u32,
     /// What the disk holds, to go back to.
     stands: Option<Meta>,
-    version: u64,
+    edition: Edition,
     /// Of that version.
     bytes: Bytes,
     /// Neighbours that are to learn when it is durable.
@@ -64,7 +64,7 @@ struct Underway {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owed {
     pub(super) link: LinkId,
-    version: u64,
+    edition: Edition,
     pub(super) useful: bool,
 }
 
@@ -78,7 +78,7 @@ impl Writing {
     /// which no record does while the disk `refuses` any or an earlier one waits.
     pub(super) fn begin(
         &mut self,
-        (id, version): (RecordId, u64),
+        (id, edition): (RecordId, Edition),
         bytes: &Bytes,
         before: Option<Meta>,
         refuses: bool,
@@ -93,10 +93,10 @@ impl Writing {
         }
         if let Some(underway) = self.records.get_mut(&id) {
             underway.unanswered += 1;
-            (underway.version, underway.bytes) = (version, bytes);
+            (underway.edition, underway.bytes) = (edition, bytes);
         } else {
             let (stands, owed) = (before, Vec::new());
-            let underway = Underway { unanswered: 1, stands, version, bytes, owed };
+            let underway = Underway { unanswered: 1, stands, edition, bytes, owed };
             self.records.insert(id, underway);
         }
         ahead
@@ -105,15 +105,16 @@ impl Writing {
     /// A neighbour is to learn when this version is durable. Returns whether it is on its way at
     /// all.
     pub(super) fn owe(&mut self, link: LinkId, id: RecordId, version: u64, useful: bool) -> bool {
-        let underway = self.records.get_mut(&id).filter(|underway| underway.version == version);
-        let Some(Underway { owed, .. }) = underway else { return false };
+        let underway = self.records.get_mut(&id).filter(|it| it.edition.version() == version);
+        let Some(Underway { owed, edition, .. }) = underway else { return false };
+        let edition = *edition;
         // Neighbours that came and went during one write: the next sync tells the last of them.
         let full = owed.len() >= limits::NEIGHBOURS_MAX;
         match owed.iter_mut().find(|owed| owed.link == link) {
-            Some(known) if known.version == version => known.useful |= useful,
-            Some(older) => *older = Owed { link, version, useful },
+            Some(known) if known.edition == edition => known.useful |= useful,
+            Some(older) => *older = Owed { link, edition, useful },
             None if full => {}
-            None => owed.push(Owed { link, version, useful }),
+            None => owed.push(Owed { link, edition, useful }),
         }
         true
     }
@@ -139,7 +140,8 @@ impl Writing {
         }
         let Some(underway) = self.records.get_mut(&record.id) else { return Default::default() };
         underway.unanswered -= 1;
-        let (owed, later) = underway.owed.iter().partition(|owed| owed.version <= record.version);
+        let edition = record.edition();
+        let (owed, later) = underway.owed.iter().partition(|owed| owed.edition <= edition);
         underway.owed = later;
         let stood = match durable {
             true => underway.stands.replace(Meta::from(&written.signed)),
@@ -167,8 +169,8 @@ impl Group {
             self.publishing.written(bytes);
         }
         self.acknowledge(ctx, signed.record(), from, &owed);
-        let newest = self.meta(id).map(|(_, meta)| meta.version);
-        if !sent && newest == Some(version) {
+        let newest = self.meta(id).map(|(_, meta)| meta.digest);
+        if !sent && newest == Some(signed.digest()) {
             self.flood(ctx, signed.bytes(), None);
         }
         if class == Class::Application {
@@ -195,7 +197,7 @@ impl Group {
         let (_, stands) = self.writing.landed(&written, false);
         let Written { class, signed, bytes, request, ahead, .. } = written;
         let (id, version) = (signed.record().id, signed.record().version);
-        self.refused.note(ctx.now.mono, id, version);
+        self.refused.note(ctx.now.mono, id, signed.record().edition());
         self.lacks();
         ctx.storage.forget(self.id, id);
         self.forget_awaited(id);

@@ -10,11 +10,13 @@ pub(crate) fn meta(nth: u64, modified: u64, version: u64) -> Meta {
     Meta {
         id: RecordId::from_bytes(std::array::from_fn(|i| id.as_bytes()[i])),
         version,
+        base: version,
         created: WallTime(0),
         modified: WallTime(modified),
         expires: WallTime(modified + nth % 13 + 1),
         digest: Digest::of(&[nth, modified, version].map(u64::to_be_bytes).concat()),
         size: 300,
+        charged: 300,
         deleted: false,
         certificate: Arc::new(CertificateId::default()),
         kind: RecordType::new(["a", "b"][nth as usize % 2]).unwrap(),

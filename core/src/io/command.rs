@@ -254,17 +254,18 @@ pub struct Draft {
     pub payload: Bytes,
     /// How long it lives from now. Where absent a new record lives for
     /// [`RECORD_LIFETIME_DEFAULT`](crate::limits::RECORD_LIFETIME_DEFAULT), and one that is replaced until it would have ended.
+    /// A record of another always lives as long as its creator wanted, or as our membership lasts.
     pub expires_in: Option<Duration>,
     /// Whether this is a deletion, which needs an `id`.
     pub delete: bool,
     /// Whether this node renews the record before it ends, as long as it is up and in the group, across restarts: under a
     /// higher version, with the content that stands then and as long a life again. It lives at least
     /// [`REFRESH_LIFETIME_MIN`](crate::limits::REFRESH_LIFETIME_MIN). Replacing the record without this, or deleting it,
-    /// ends that.
+    /// ends that. Of a record of another it is refused: how long it lives is its creator's to say.
     pub refresh: bool,
     /// Only if this version of the record with that `id` still stands; otherwise
     /// [`Error::ChangedMeanwhile`](crate::error::Error::ChangedMeanwhile). Two members that change one version apart
-    /// from each other are not found out by this: of their changes the higher version stands.
+    /// from each other are not found out by this: of their changes the creator's stands, else the higher version.
     pub if_version: Option<u64>,
 }
 

@@ -2,26 +2,28 @@
 //!
 //! ```text
 //! record    = [header, signature: bytes(64), payload: bytes]
-//! header    = [format: 1, id: bytes(16), version: bytes(8, big-endian), type: text, creator: bytes(32),
-//!              modifier: bytes(32) / null, created: uint, modified: uint, expires: uint, deleted: bool,
-//!              attributes: [*attribute], certificate: bytes(32), beginning: bytes(136) / null]
+//! header    = [format: 1, id: bytes(16), version: bytes(8, big-endian), deleted: bool,
+//!              beginning: bytes(148) / null, type: text, creator: bytes(32), modifier: bytes(32) / null,
+//!              created: uint, modified: uint, expires: uint, attributes: [*attribute], certificate: bytes(32)]
 //! attribute = [name: text, kind: uint, value]          kind 0 text, 1 int, 2 float64, 3 uint (date), 4 bool
 //!
-//! byte      0     1     2     3     4 … 19    20    21 … 28
-//!           0x83  0x8d  0x01  0x50  id        0x48  version
+//! byte      0     1     2     3     4 … 19    20    21 … 28   29
+//!           0x83  0x8d  0x01  0x50  id        0x48  version   deleted
 //!
-//! signed    = [group: bytes(32), id, type, creator, created, expires, rest: bytes(32)]
-//! rest      = SHA-256([format, version, modifier, modified, deleted, attributes, certificate, beginning,
+//! signed    = [group: bytes(32), id, type, creator, created, version: bytes(8), expires, size: uint,
+//!              rest: bytes(32)]
+//! size      = the number of bytes of the record
+//! rest      = SHA-256([format, modifier, modified, deleted, attributes, certificate, beginning,
 //!              SHA-256 of the payload: bytes(32)])
-//! beginning = key (32) ‖ expires (8, big-endian) ‖ rest (32) ‖ signature (64)
+//! beginning = key (32) ‖ version (8) ‖ expires (8) ‖ size (4) ‖ rest (32) ‖ signature (64), numbers big-endian
 //! ```
 //!
 //! Header and payload can travel apart, since the signature covers the payload's digest only. What the creator
 //! of a record alone decides stands open in what is signed, and all else behind one digest: so the creator's
-//! signature can be checked in the changes of others, which carry it as their `beginning`. Id and version have
-//! fixed places, so that a known record is recognised by comparing bytes. A header with another format
-//! number is refused: what is signed must be understood whole.
-use super::{Attribute, Beginning, Record, RecordType, Value};
+//! signature can be checked in the changes of others, which carry it as their `beginning`. What decides which version
+//! stands comes first, so that known and superseded records are recognised before they are decoded. A header with
+//! another format number is refused: what is signed must be understood whole.
+use super::{Attribute, Beginning, Edition, Record, RecordType, Value};
 use crate::error::BadRecord;
 use crate::id::{CertificateId, Digest, GroupId, PeerId, RecordId};
 use crate::limits::ATTRIBUTES_MAX;
@@ -39,12 +41,16 @@ const FRONT: [u8; 4] = [0x83, 0x8d, FORMAT, 0x50];
 const FORMAT: u8 = 1;
 const HEADER_FIELDS: u64 = 13;
 /// Fields of what is signed, and of its rest.
-const SIGNED_FIELDS: u64 = 7;
-const REST_FIELDS: u64 = 9;
+const SIGNED_FIELDS: u64 = 9;
+const REST_FIELDS: u64 = 8;
 const ID_AT: usize = FRONT.len();
 const VERSION_AT: usize = ID_AT + RecordId::BYTES + 1;
 /// CBOR head of a version: 8 bytes follow.
 const VERSION_HEAD: u8 = 0x48;
+/// What follows the version.
+const DELETED_AT: usize = VERSION_AT + 8;
+/// CBOR's null.
+const NULL: u8 = 0xf6;
 
 /// The outcome of writing into `W`.
 type Written<W> = Result<(), encode::Error<<W as Write>::Error>>;
@@ -56,17 +62,17 @@ pub(super) fn header(record: &Record) -> Vec<u8> {
 fn write_header<W: Write>(e: &mut Encoder<W>, record: &Record) -> Written<W> {
     e.array(HEADER_FIELDS)?.u8(FORMAT)?;
     e.encode(record.id)?.bytes(&record.version.to_be_bytes())?;
+    e.bool(record.deleted)?.encode(&record.beginning)?;
     e.str(record.kind.as_str())?.encode(record.creator)?.encode(record.modifier)?;
     e.u64(record.created.0)?.u64(record.modified.0)?.u64(record.expires.0)?;
-    e.bool(record.deleted)?;
     write_attributes(e, &record.attributes)?;
-    e.encode(record.certificate)?.encode(&record.beginning)?.ok()
+    e.encode(record.certificate)?.ok()
 }
 
 /// Digest of all that a signature covers besides the open fields.
 pub(super) fn rest(record: &Record) -> Digest {
     Digest::of(&written(|e| {
-        e.array(REST_FIELDS)?.u8(FORMAT)?.bytes(&record.version.to_be_bytes())?;
+        e.array(REST_FIELDS)?.u8(FORMAT)?;
         e.encode(record.modifier)?.u64(record.modified.0)?.bool(record.deleted)?;
         write_attributes(e, &record.attributes)?;
         e.encode(record.certificate)?.encode(&record.beginning)?;
@@ -78,16 +84,43 @@ pub(crate) fn attributes_bytes(list: &[Attribute]) -> usize {
     written(|e| write_attributes(e, list)).len()
 }
 
-/// What an identity signs for a record that ends so and has this rest.
-pub(super) fn signed_message(
-    group: GroupId,
-    record: &Record,
+/// Bytes of a record with a header and a payload of these lengths.
+pub(super) fn size(header: usize, payload: usize) -> u32 {
+    let head = match payload {
+        0..24 => 1,
+        24..0x100 => 2,
+        0x100..0x1_0000 => 3,
+        _ => 5,
+    };
+    let signature = 2 + 64;
+    u32::try_from(HEADER_AT + header + signature + head + payload).unwrap_or(u32::MAX)
+}
+
+/// What the signer of a record of this size signs.
+pub(super) fn signed_message(group: GroupId, record: &Record, size: u32) -> Vec<u8> {
+    let Record { version, expires, .. } = *record;
+    message(group, record, &Open { version, expires, size, rest: rest(record) })
+}
+
+/// What the creator of a record has signed for the version of which it is a change.
+pub(super) fn begun_message(group: GroupId, record: &Record, beginning: &Beginning) -> Vec<u8> {
+    let Beginning { version, expires, size, rest, .. } = *beginning;
+    message(group, record, &Open { version, expires, size, rest })
+}
+
+/// What stands open in the signature under one version, besides what all versions have in common.
+struct Open {
+    version: u64,
     expires: WallTime,
+    size: u32,
     rest: Digest,
-) -> Vec<u8> {
+}
+
+fn message(group: GroupId, record: &Record, open: &Open) -> Vec<u8> {
     written(|e| {
         e.array(SIGNED_FIELDS)?.encode(group)?.encode(record.id)?.str(record.kind.as_str())?;
-        e.encode(record.creator)?.u64(record.created.0)?.u64(expires.0)?.encode(rest)?.ok()
+        e.encode(record.creator)?.u64(record.created.0)?.bytes(&open.version.to_be_bytes())?;
+        e.u64(open.expires.0)?.u32(open.size)?.encode(open.rest)?.ok()
     })
 }
 
@@ -98,7 +131,23 @@ pub(super) fn whole(header: &[u8], signature: &[u8; 64], payload: &[u8]) -> Vec<
     bytes
 }
 
-pub(super) fn peek(bytes: &[u8]) -> Option<(RecordId, u64)> {
+pub(super) fn peek(bytes: &[u8]) -> Option<(RecordId, Edition)> {
+    let (id, version) = front(bytes)?;
+    let mut d = Decoder::new(bytes);
+    d.set_position(DELETED_AT);
+    let deleted = d.bool().ok()?;
+    let base = if bytes.get(d.position()) == Some(&NULL) {
+        d.skip().ok()?;
+        version
+    } else {
+        Beginning::peek_version(d.bytes().ok()?)?
+    };
+    let reserved = RecordType::is_reserved_name(d.str().ok()?);
+    Some((id, Edition::new(reserved, (version, base), deleted)))
+}
+
+/// Id and version of a record.
+fn front(bytes: &[u8]) -> Option<(RecordId, u64)> {
     if !bytes.starts_with(&FRONT) || *bytes.get(VERSION_AT - 1)? != VERSION_HEAD {
         return None;
     }
@@ -108,17 +157,17 @@ pub(super) fn peek(bytes: &[u8]) -> Option<(RecordId, u64)> {
 }
 
 pub(super) fn read(bytes: &Bytes) -> Result<Record, BadRecord> {
-    let (id, version) = peek(bytes).ok_or(BadRecord::Encoding)?;
+    let (id, version) = front(bytes).ok_or(BadRecord::Encoding)?;
     let mut d = Decoder::new(bytes);
-    d.set_position(VERSION_AT + 8);
+    d.set_position(DELETED_AT);
+    let deleted = d.bool()?;
+    let beginning = d.decode::<Option<Beginning>>()?;
     let kind = RecordType::new(d.str()?)?;
     let creator = d.decode::<PeerId>()?;
     let modifier = d.decode::<Option<PeerId>>()?;
     let [created, modified, expires] = [d.u64()?, d.u64()?, d.u64()?].map(WallTime);
-    let deleted = d.bool()?;
     let attributes = read_attributes(&mut d)?;
     let certificate = d.decode::<CertificateId>()?;
-    let beginning = d.decode::<Option<Beginning>>()?;
     let signature = d.bytes()?.try_into().map_err(|_| BadRecord::Encoding)?;
     let payload = bytes.slice_ref(d.bytes()?);
     let record = Record {

@@ -43,7 +43,12 @@ impl RecordType {
 
     /// Whether only the core makes such records: the name begins with `peergraph.`.
     pub fn is_reserved(&self) -> bool {
-        self.0.starts_with("peergraph.")
+        Self::is_reserved_name(&self.0)
+    }
+
+    /// The same of a name that was not checked.
+    pub(super) fn is_reserved_name(name: &str) -> bool {
+        name.starts_with("peergraph.")
     }
 
     /// Whether somebody else holds this very allocation.

@@ -1,11 +1,11 @@
 //! What stays in memory of every record.
-use super::{Order, RecordType, Signed};
+use super::{Edition, Order, RecordType, Signed};
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::io::Cursor;
 use crate::time::WallTime;
 use std::sync::Arc;
 
-/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 128 bytes; the
+/// The compact part of a record: enough to find, order, compare and expire it without its bytes. 144 bytes; the
 /// peers, the certificate and the type are shared where an [`Index`](crate::index::Index) holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
@@ -13,6 +13,8 @@ pub struct Meta {
     pub id: RecordId,
     /// Its version.
     pub version: u64,
+    /// Of a change by another the version of the creator that it is a change of, else its own.
+    pub base: u64,
     /// When made. Peer time.
     pub created: WallTime,
     /// When changed last. Peer time.
@@ -23,6 +25,8 @@ pub struct Meta {
     pub digest: Digest,
     /// How many bytes those are.
     pub size: u32,
+    /// For how many of them its creator answers.
+    pub charged: u32,
     /// Whether it is a tombstone.
     pub deleted: bool,
     /// Its type.
@@ -58,10 +62,15 @@ impl Meta {
         self.digest.short()
     }
 
+    /// Where this version stands among those of its id, but for ties.
+    pub fn edition(&self) -> Edition {
+        Edition::of(&self.kind, (self.version, self.base), self.deleted)
+    }
+
     /// Its place among the records of one id.
     pub fn order(&self) -> Order {
         Order {
-            version: self.version,
+            edition: self.edition(),
             modifier: self.modifier(),
             modified: self.modified,
             digest: self.digest,
@@ -75,11 +84,13 @@ impl From<&Signed> for Meta {
         Self {
             id: record.id,
             version: record.version,
+            base: record.base(),
             created: record.created,
             modified: record.modified,
             expires: record.expires,
             digest: signed.digest(),
-            size: u32::try_from(signed.bytes().len()).unwrap_or(u32::MAX),
+            size: signed.size(),
+            charged: signed.charged(),
             deleted: record.deleted,
             certificate: Arc::new(record.certificate),
             kind: record.kind.clone(),

@@ -25,7 +25,8 @@ impl Record {
     /// 6. At most [`ATTRIBUTES_MAX`] attributes of [`ATTRIBUTES_BYTES_MAX`] encoded bytes together.
     /// 7. An attribute name has 1–40 ASCII letters and digits and is not reserved, in whatever case.
     /// 8. Real numbers are finite.
-    /// 9. It has a beginning exactly if another than its creator modified it, and that names the creator's key.
+    /// 9. It has a beginning exactly if another than its creator modified it. That names the creator's key, and a lower
+    ///    version.
     ///
     /// # Errors
     /// What is wrong, the first by this list.
@@ -47,7 +48,11 @@ impl Record {
         check_attributes(&self.attributes)?;
         let by_other = self.modifier.is_some_and(|modifier| modifier != self.creator);
         let begun = self.beginning.as_ref().map(|beginning| beginning.key.peer_id());
-        if begun == by_other.then_some(self.creator) { Ok(()) } else { Err(BadRecord::Beginning) }
+        let later = self.beginning.as_ref().is_none_or(|it| it.version < self.version);
+        match begun == by_other.then_some(self.creator) && later {
+            true => Ok(()),
+            false => Err(BadRecord::Beginning),
+        }
     }
 }
 

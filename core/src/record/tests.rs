@@ -75,6 +75,7 @@ fn edited() -> Signed {
     let record = Record {
         modifier: Some(eve.peer_id()),
         modified: WallTime(1_500),
+        version: next_version(WallTime(1_500), 0, 0),
         payload: Bytes::from_static(b"goodbye"),
         beginning: Some(signed().record().beginning_by(ada.public_key())),
         ..record(ada.peer_id(), 7)
@@ -98,7 +99,7 @@ fn every_changed_bit_of_a_change_by_another_is_noticed() {
 }
 
 /// Goal: a beginning proves one creator's record in one group. Method: Eve puts that of one record into another whose
-/// id, type, creator, time of creation or group differs, and signs that.
+/// id, type, creator, time of creation or group differs, or says that it is of another version, and signs that.
 #[test]
 fn beginning_proves_one_record_and_nothing_else() {
     let eve = somebody(2);
@@ -123,6 +124,13 @@ fn beginning_proves_one_record_and_nothing_else() {
         |r| r.created = WallTime(999),
     ];
     assert!(!decided_by_ada.iter().any(|change| holds(GROUP, change)));
+    let of_another: [Change; 4] = [
+        |r| r.beginning.as_mut().unwrap().size += 1,
+        |r| r.beginning.as_mut().unwrap().version += 1,
+        |r| r.beginning.as_mut().unwrap().version = 0,
+        |r| r.beginning.as_mut().unwrap().expires = WallTime(9_000),
+    ];
+    assert!(!of_another.iter().any(|change| holds(GROUP, change)));
     assert!(!holds(GroupId::from_bytes([8; 32]), &|_| {}));
 }
 
@@ -134,7 +142,9 @@ fn record_has_a_beginning_exactly_if_another_than_its_creator_changed_it() {
         record.check(PAYLOAD_BYTES_DEFAULT_MAX)
     };
     assert_eq!(verdict(|_| {}), Ok(()));
-    let bad: [Change; 4] = [
+    let bad: [Change; 6] = [
+        |r| r.version = r.base(),
+        |r| r.version = 0,
         |r| r.beginning = None,
         |r| r.modifier = Some(r.creator),
         |r| (r.modifier, r.modified) = (None, r.created),
@@ -173,11 +183,17 @@ fn unknown_format_is_refused() {
 }
 
 #[test]
-fn peek_reads_id_and_version_without_decoding() {
-    let signed = signed();
-    let expected = (signed.record().id, signed.record().version);
-    assert_eq!(Signed::peek(&signed.bytes()[..29]), Some(expected));
-    assert_eq!(Signed::peek(&signed.bytes()[..28]), None);
+fn peek_reads_id_and_edition_from_the_front() {
+    let deleted = Record { deleted: true, ..edited().into_record() }.sign(GROUP, &somebody(2));
+    for (signed, front) in [(signed(), 31), (edited(), 180), (deleted, 180)] {
+        // The type follows, behind two bytes of its length at most.
+        let front = front + 1 + signed.record().kind.as_str().len();
+        let expected = (signed.record().id, signed.record().edition());
+        assert_eq!(Signed::peek(&signed.bytes()[..front]), Some(expected));
+        for end in 0..front {
+            assert_eq!(Signed::peek(&signed.bytes()[..end]), None);
+        }
+    }
 }
 
 type Change = fn(&mut Record);
@@ -244,26 +260,6 @@ fn version_follows_peer_time_and_never_falls() {
     assert_ne!(next_version(noon, 0, 1), next_version(noon, 0, 2), "what chance tells apart");
 }
 
-/// The conflict order of the module head, step by step.
-#[test]
-fn conflict_order_is_total_and_weighs_its_fields_in_order() {
-    let order = |version, modifier: Option<u8>, modified, digest| Order {
-        version,
-        modifier: modifier.map(|byte| PeerId::from_bytes([byte; 32])),
-        modified: WallTime(modified),
-        digest: Digest::from_bytes([digest; 32]),
-    };
-    let rising = [
-        order(1, None, 9, 9),
-        order(1, Some(1), 1, 9),
-        order(1, Some(2), 1, 1),
-        order(1, Some(2), 2, 1),
-        order(1, Some(2), 2, 2),
-        order(2, None, 0, 0),
-    ];
-    assert!(rising.is_sorted_by(|a, b| a < b));
-}
-
 #[test]
 fn order_of_a_record_and_of_its_meta_are_the_same() {
     let ada = somebody(1);
@@ -275,11 +271,15 @@ fn order_of_a_record_and_of_its_meta_are_the_same() {
     assert_eq!(new.supersedes(&Meta::from(&old)), Ordering::Greater);
     assert_eq!(old.supersedes(&Meta::from(&new)), Ordering::Less);
     assert_eq!(old.supersedes(&Meta::from(&old)), Ordering::Equal);
+    let by_eve = edited();
+    assert_eq!(Meta::from(&by_eve).order(), by_eve.order());
+    assert_eq!(by_eve.supersedes(&Meta::from(&old)), Ordering::Greater);
+    assert_eq!(by_eve.record().base(), old.record().version);
 }
 
 #[test]
 fn meta_is_small() {
-    assert!(size_of::<Meta>() <= 136, "{} bytes", size_of::<Meta>());
+    assert!(size_of::<Meta>() <= 144, "{} bytes", size_of::<Meta>());
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -318,7 +318,8 @@ proptest! {
         let signed = record.clone().sign(GROUP, &somebody(1));
         let read = Signed::decode(signed.bytes().clone()).unwrap();
         prop_assert_eq!(read.record(), signed.record());
-        prop_assert_eq!(Signed::peek(signed.bytes()), Some((record.id, record.version)));
+        prop_assert_eq!(signed.record().size(), signed.size());
+        prop_assert_eq!(Signed::peek(signed.bytes()), Some((record.id, record.edition())));
         let unsigned = Record { signature: [0; 64], ..read.into_record() };
         prop_assert_eq!(unsigned, record);
     }

@@ -5,6 +5,7 @@ use crate::error::Misbehaved;
 use crate::id::RecordId;
 use crate::limits;
 use crate::reconcile::Step;
+use crate::record::Edition;
 use bytes::Bytes;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
@@ -28,15 +29,22 @@ pub(crate) struct AckOf {
 }
 
 /// Names a version of a record: one that the sender holds or has asked for, or, where it asks, the one that is too old
-/// (0 where it has none).
+/// (the lowest if it has none).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
     pub(crate) id: RecordId,
-    pub(crate) version: u64,
+    pub(crate) edition: Edition,
 }
 
 impl Announced {
-    pub(crate) const BYTES: usize = RecordId::BYTES + 8;
+    /// Fewest bytes of one.
+    pub(crate) const BYTES_MIN: usize = RecordId::BYTES + Edition::BYTES_MIN;
+
+    fn from_front(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (&id, rest) = bytes.split_first_chunk()?;
+        let (edition, rest) = Edition::from_front(rest)?;
+        Some((Self { id: RecordId::from_bytes(id), edition }, rest))
+    }
 }
 
 /// A step of the reconciliation of one class.
@@ -84,15 +92,15 @@ pub(crate) struct OfClass {
     pub(crate) lacks: Option<bool>,
 }
 
-/// Encodes an announcement: items of [`Announced::BYTES`], and one more byte if they are too large to be sent unasked.
+/// Encodes an announcement: an id and an edition each, and one more byte if they are too large to be sent unasked.
 /// Not CBOR, since there are more of these messages than of all others together.
 pub(crate) fn announce(slot: u16, announced: &[Announced], large: bool) -> Message {
     packed(kind::ANNOUNCE, slot, items(announced).chain(large.then_some(1)))
 }
 
 fn items(announced: &[Announced]) -> impl Iterator<Item = u8> {
-    announced.iter().flat_map(|Announced { id, version }| {
-        id.as_bytes().iter().copied().chain(version.to_be_bytes())
+    announced.iter().flat_map(|Announced { id, edition }| {
+        id.as_bytes().iter().copied().chain(edition.to_bytes())
     })
 }
 
@@ -100,16 +108,16 @@ fn items(announced: &[Announced]) -> impl Iterator<Item = u8> {
 pub(crate) fn decode_announce(
     body: &[u8],
 ) -> Result<(impl Iterator<Item = Announced>, bool), Misbehaved> {
-    let (items, rest) = body.as_chunks::<{ Announced::BYTES }>();
-    if items.len() > limits::PAGE_MAX {
-        return Err(Misbehaved::TooMuch);
+    let most = limits::PAGE_MAX.min(body.len() / Announced::BYTES_MIN);
+    let (mut all, mut rest) = (Vec::with_capacity(most), body);
+    while let Some((announced, after)) = Announced::from_front(rest) {
+        if all.len() >= limits::PAGE_MAX {
+            return Err(Misbehaved::TooMuch);
+        }
+        all.push(announced);
+        rest = after;
     }
-    let announced = |item: &[u8; Announced::BYTES]| {
-        let (&id, version) = item.split_first_chunk()?;
-        let version = u64::from_be_bytes(version.try_into().ok()?);
-        Some(Announced { id: RecordId::from_bytes(id), version })
-    };
-    Ok((items.iter().filter_map(announced), rest.first() == Some(&1)))
+    Ok((all.into_iter(), rest.first() == Some(&1)))
 }
 
 /// Encodes a request for what is newer than this; the records come as floods.
@@ -175,18 +183,24 @@ pub(crate) fn decode_flood(body: &Bytes) -> Result<Vec<Bytes>, Misbehaved> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::RecordType;
 
     #[test]
     fn announcements_and_requests_come_back_as_they_were_and_take_later_bytes() {
+        let kind = RecordType::new("note").unwrap();
         let announced: Vec<Announced> = (0..3_u8)
             .map(|n| Announced {
                 id: RecordId::from_bytes([n; 16]),
-                version: u64::MAX - u64::from(n),
+                // One of a creator's own version, one of a change, one of a deletion.
+                edition: [(5, 5, false), (u64::MAX, 5, false), (7, 6, true)]
+                    .map(|(version, base, deleted)| Edition::of(&kind, (version, base), deleted))
+                    [usize::from(n)],
             })
             .collect();
+        let bytes = 3 * Announced::BYTES_MIN + 2 * 8;
         for large in [false, true] {
             let mut message = announce(0x0203, &announced, large).bytes().to_vec();
-            assert_eq!(message.len(), 3 + 3 * Announced::BYTES + usize::from(large));
+            assert_eq!(message.len(), 3 + bytes + usize::from(large));
             let (decoded, is_large) = decode_announce(&message[3..]).unwrap();
             assert_eq!((decoded.collect::<Vec<_>>(), is_large), (announced.clone(), large));
             if large {
@@ -202,7 +216,7 @@ mod tests {
 
     #[test]
     fn more_ids_than_a_page_are_a_fault() {
-        let bytes = vec![0; (limits::PAGE_MAX + 1) * Announced::BYTES];
+        let bytes = vec![0; (limits::PAGE_MAX + 1) * Announced::BYTES_MIN];
         assert_eq!(decode_announce(&bytes).err(), Some(Misbehaved::TooMuch));
         assert_eq!(decode_request(&bytes).err(), Some(Misbehaved::TooMuch));
     }

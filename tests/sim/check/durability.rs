@@ -1,6 +1,6 @@
 //! Nothing acknowledged is lost: what a node called durable is there after any crash. What it only showed may be lost.
 use peergraph_core::id::{GroupId, RecordId};
-use peergraph_core::record::Record;
+use peergraph_core::record::{Edition, Record};
 use peergraph_core::time::WallTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 /// A version of a record, when it ends, and whether it is a deletion.
-type Version = (u64, WallTime, bool);
+type Version = (Edition, WallTime, bool);
 
 /// What one host's application was told to be durable.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Acknowledged {
 impl Acknowledged {
     /// The node said that this record is durable here.
     pub fn add(&mut self, group: GroupId, record: &Record) {
-        self.raise(group, record.id, (record.version, record.expires, record.deleted));
+        self.raise(group, record.id, (record.edition(), record.expires, record.deleted));
     }
 
     fn raise(&mut self, group: GroupId, id: RecordId, entry: Version) {
@@ -34,7 +34,7 @@ impl Acknowledged {
 
     /// The node showed this record.
     pub fn shown(&mut self, group: GroupId, record: &Record) {
-        let entry = (record.version, record.expires, record.deleted);
+        let entry = (record.edition(), record.expires, record.deleted);
         self.shown.entry((group, record.id)).or_default().push(entry);
     }
 
@@ -45,7 +45,7 @@ impl Acknowledged {
     pub fn stored(&mut self, group: GroupId, id: RecordId, version: u64) {
         let shown =
             self.shown.get_mut(&(group, id)).expect("a record is shown before it is stored");
-        let at = shown.iter().position(|entry| entry.0 == version);
+        let at = shown.iter().position(|entry| entry.0.version() == version);
         let entry = shown.swap_remove(at.expect("a version is shown before it is stored"));
         if shown.is_empty() {
             self.shown.remove(&(group, id));
@@ -83,14 +83,14 @@ impl Acknowledged {
     /// Acknowledged records that are not in `held` (the live records of the group, after a restart), at `wall` as the
     /// host sees it: lost ones, deleted ones that are back, and ones held in an older version.
     pub fn lost(&self, group: GroupId, held: &[Record], wall: WallTime) -> Vec<RecordId> {
-        let held: BTreeMap<RecordId, u64> = held.iter().map(|r| (r.id, r.version)).collect();
+        let held: BTreeMap<RecordId, Edition> = held.iter().map(|r| (r.id, r.edition())).collect();
         let of_group = self.records.iter().filter(|((of, _), _)| *of == group);
         of_group
-            .filter(|((_, id), (version, expires, deleted))| match (deleted, held.get(id)) {
+            .filter(|((_, id), (edition, expires, deleted))| match (deleted, held.get(id)) {
                 (false, None) => *expires > wall.after(CLOCKS_DIFFER),
                 (true, None) => false,
-                // A higher version means that another change arrived.
-                (_, Some(there)) => there < version || (*deleted && there == version),
+                // A higher edition means that another change arrived.
+                (_, Some(there)) => there < edition || (*deleted && there == edition),
             })
             .map(|((_, id), _)| *id)
             .collect()

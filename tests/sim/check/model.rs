@@ -41,9 +41,17 @@ struct Version {
 }
 
 impl Version {
-    /// The conflict order, word by word as `record.rs` of the core states it.
+    /// The conflict order, word by word as `record/order.rs` of the core states it.
     fn stands_over(&self, other: &Self) -> Ordering {
         let (ours, theirs) = (&self.record, &other.record);
+        let of_an_application = |record: &Record| !record.kind.is_reserved();
+        let base = |record: &Record| match &record.beginning {
+            Some(beginning) if of_an_application(record) => beginning.version,
+            Some(_) | None => record.version,
+        };
+        let deleted = |record: &Record| record.deleted && of_an_application(record);
+        let deletion = deleted(ours).cmp(&deleted(theirs));
+        let base = base(ours).cmp(&base(theirs));
         let version = ours.version.cmp(&theirs.version);
         let changed = ours.modifier.is_some().cmp(&theirs.modifier.is_some());
         let modifier = match (&ours.modifier, &theirs.modifier) {
@@ -51,7 +59,8 @@ impl Version {
             (Some(_), None) | (None, Some(_)) | (None, None) => Ordering::Equal,
         };
         let modified = ours.modified.cmp(&theirs.modified);
-        version.then(changed).then(modifier).then(modified).then(self.digest.cmp(&other.digest))
+        let first = deletion.then(base).then(version);
+        first.then(changed).then(modifier).then(modified).then(self.digest.cmp(&other.digest))
     }
 }
 

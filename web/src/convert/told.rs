@@ -402,6 +402,7 @@ pub(crate) struct RecordJs {
     #[serde(rename = "type")]
     kind: String,
     version: u64,
+    edition: String,
     creator: String,
     modifier: Option<String>,
     created: f64,
@@ -419,6 +420,7 @@ impl From<Record> for RecordJs {
             id: record.id.to_string(),
             kind: record.kind.to_string(),
             version: record.version,
+            edition: record.edition().to_string(),
             creator: record.creator.to_string(),
             modifier: record.modifier.map(|it| it.to_string()),
             created: ms(record.created),

@@ -44,7 +44,7 @@ fn record(
     .sign(story.group(), &by.identity)
 }
 
-fn membership(story: &Story, by: &Signer, of: &VerifiedChain) -> Signed {
+pub(super) fn membership(story: &Story, by: &Signer, of: &VerifiedChain) -> Signed {
     let payload = cert::encode_chain(of.certificates());
     let until = of.not_after().min(by.chain.not_after());
     let nth = u64::from_be_bytes(*of.id().as_bytes().first_chunk().unwrap());

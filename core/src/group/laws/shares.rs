@@ -686,3 +686,90 @@ fn records_that_a_disk_loses_leave_the_account_of_their_creator() {
         assert_eq!(replica.used(Kind::Application, &story.bob), (0, 0));
     }
 }
+
+/// What Eve makes of a note of Bob's, a second later than that.
+fn change(story: &Story, note: &Signed, payload: usize) -> Signed {
+    let held = note.record();
+    let record = Record {
+        version: held.version + (1_000 << 16),
+        modifier: Some(story.eve.identity.peer_id()),
+        modified: held.modified.after(Duration::from_secs(1)),
+        payload: vec![1; payload].into(),
+        certificate: story.eve.chain.id(),
+        beginning: Some(held.beginning_by(story.bob.identity.public_key())),
+        ..held.clone()
+    };
+    record.sign(story.group(), &story.eve.identity)
+}
+
+/// Goal: what others make of a member's records costs that member nothing. Method: Bob has as many bytes as he may, in small
+/// records; Eve makes each of them as large as she may, and new ones of Bob's come in any order with that.
+#[test]
+fn changes_by_others_push_nothing_out_of_a_quota() {
+    let open = Right { delete: false, ..right("*", "member") };
+    let policy = Policy {
+        payload_bytes_max: 1_024,
+        member_bytes: 16 * 1_024,
+        rights: vec![open],
+        ..Policy::default()
+    };
+    let mut story = Story::under(1, &policy);
+    let of = |signed: &Signed| signed.bytes().len() as u64;
+    let mut notes: Vec<Signed> = Vec::new();
+    while notes.iter().map(of).sum::<u64>() + 400 < policy.member_bytes {
+        let nth = notes.len() as u64;
+        notes.push(note(&story, &story.bob, nth, nth, 10));
+    }
+    let changes: Vec<Signed> = notes.iter().map(|note| change(&story, note, 1_000)).collect();
+    let grown: u64 = changes.iter().map(of).sum();
+    assert!(grown > 3 * policy.member_bytes);
+    for _ in 0..5 {
+        let mut replica = Replica::new(&story);
+        let mut all = [&notes[..], &changes].concat();
+        story.shuffle(&mut all);
+        replica.hear(&all);
+        assert_eq!(replica.held().len(), notes.len(), "each stands, changed");
+        assert!(replica.metas().all(|meta| meta.modifier() == Some(story.eve.identity.peer_id())));
+        let (records, bytes) = replica.used(Kind::Application, &story.bob);
+        assert_eq!((records, bytes), (notes.len() as u64, notes.iter().map(of).sum()));
+    }
+    // Beyond the quota it is Bob's newest that stand, whatever others have changed since.
+    let newer: Vec<Signed> =
+        (0..8).map(|nth| note(&story, &story.bob, 1_000 + nth, 1_000 + nth, 10)).collect();
+    let expected: BTreeSet<RecordId> = {
+        let mut replica = Replica::new(&story);
+        replica.hear(&[&notes[..], &newer].concat());
+        replica.held().into_keys().collect()
+    };
+    for _ in 0..5 {
+        let mut replica = Replica::new(&story);
+        let mut all = [&notes[..], &changes[..20], &newer].concat();
+        story.shuffle(&mut all);
+        replica.hear(&all);
+        assert_eq!(replica.held().into_keys().collect::<BTreeSet<_>>(), expected);
+    }
+}
+
+/// Goal: what a change adds is bounded by what it is a change of. Method: at the bound and a byte beyond it, of a small and
+/// of a large record.
+#[test]
+fn change_adds_as_much_again_or_some_pages() {
+    let open = Right { delete: false, ..right("*", "member") };
+    let story = Story::under(1, &Policy { rights: vec![open], ..Policy::default() });
+    for (size, adds) in [(10, limits::CHANGE_ADDS_BYTES_MAX as usize), (100_000, 0)] {
+        let note = note(&story, &story.bob, 1, 1, size);
+        let adds = adds.max(note.bytes().len());
+        let most = note.bytes().len() + adds;
+        let without = change(&story, &note, most / 2).bytes().len() - most / 2;
+        for (payload, verdict) in [
+            (most - without, Ok(())),
+            (most - without + 1, Err(BadRecord::Growth)),
+            (most * 3, Err(BadRecord::Growth)),
+        ] {
+            let changed = change(&story, &note, payload);
+            let mut replica = Replica::new(&story);
+            replica.take(std::slice::from_ref(&note));
+            assert_eq!(replica.offer(&changed), verdict, "{} of {most}", changed.bytes().len());
+        }
+    }
+}
