@@ -26,10 +26,12 @@ pub(super) enum Hello {
 }
 
 impl Hello {
-    /// Takes note of a packet.
-    pub(super) fn hear(&mut self, packet: &[u8], now: Instant) {
+    /// Takes note of a packet. Where a link is not `alone` at its pair of addresses, another one may get the first packet of
+    /// the handshake, and nothing follows from its absence.
+    pub(super) fn hear(&mut self, packet: &[u8], alone: bool, now: Instant) {
         let Self::Awaited(since) = *self else { return };
         *self = match packet.first() {
+            _ if !alone => Self::Heard,
             Some(&HANDSHAKE) if packet.get(3..5) == Some(&[0, 0]) => Self::Heard,
             // The last range is what DTLS 1.3 encrypts.
             Some(&HANDSHAKE | &APPLICATION_DATA | 32..=63) => Self::Missing,
@@ -65,9 +67,13 @@ mod tests {
         for (packets, at, shown) in cases {
             let mut hello = Hello::Awaited(now);
             for packet in packets {
-                hello.hear(packet, at);
+                hello.hear(packet, true, at);
             }
             assert_eq!(hello, shown, "{packets:?}");
         }
+        let mut hello = Hello::Awaited(now);
+        hello.hear(&check, false, now);
+        hello.hear(&record(APPLICATION_DATA, 1), true, late);
+        assert_eq!(hello, Hello::Heard, "another link may have got its beginning");
     }
 }

@@ -346,17 +346,19 @@ impl Link {
     /// The stack (as of `rtc-ice` 0.21.1) answers a request that nominates a pair only after our own check of that pair
     /// was answered, and until then takes no note of it: a browser waits 50 ms before it nominates again, and sends no
     /// data before. So the stack gets the same request once more when the answer to our check has come.
+    ///
+    /// `alone`: no other link uses this pair of addresses.
     pub(super) fn packet(
         &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
+        (local, remote): (SocketAddr, SocketAddr),
         packet: &[u8],
+        alone: bool,
         now: Instant,
     ) {
         self.heard = Some(now);
         if let Some(hello) = &mut self.hello {
             let before = *hello;
-            hello.hear(packet, now);
+            hello.hear(packet, alone, now);
             if *hello == Hello::Missing {
                 if before != Hello::Missing {
                     self.deadline = self.deadline.min(now + REFUSED_FOR);

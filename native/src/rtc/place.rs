@@ -92,6 +92,11 @@ impl Engine {
         self.places.get(&pair)?.owner()
     }
 
+    /// Whether no more than one link uses a pair.
+    pub(super) fn is_alone(&self, pair: Pair) -> bool {
+        self.places.get(&pair).is_none_or(|place| place.0.len() <= 1)
+    }
+
     /// Whether a link uses a pair.
     pub(super) fn uses(&self, id: RtcId, pair: Pair) -> bool {
         self.places.get(&pair).is_some_and(|place| place.has(id))
