@@ -222,14 +222,15 @@ fn dial_that_was_left_does_not_keep_the_next_one_out() {
                 let _ = timeout(Duration::from_millis(5), node.turn()).await;
             }
             std::mem::forget(a);
-            let before = node.open.len();
             let mut b = End::new("127.0.0.1:0").await;
             b.engine.dial(shared, node.engine.fingerprint()).expect("dial");
+            // What the first one has sent may open its link even now, until the second one takes its place.
             let took = until(&mut b, &mut node, SOON, |b, node| {
-                b.open.len() == 1 && node.open.len() == before + 1
+                let stay = node.open.keys().filter(|link| !node.gone.contains(link));
+                b.open.len() == 1 && stay.count() == 1
             })
             .await;
-            assert!(took < Duration::from_secs(1), "{took:?} after {turns} turns");
+            assert!(took < Duration::from_secs(5), "{took:?} after {turns} turns");
         }
     });
 }
