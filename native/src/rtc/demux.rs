@@ -46,9 +46,8 @@ impl Engine {
             self.stats.unknown += 1;
             return;
         };
-        let alone = self.is_alone(pair);
         if let Some(link) = self.links.get_mut(&found) {
-            link.packet((local, from), datagram, alone, now);
+            link.packet(local, from, datagram, now);
             self.touch(found);
         }
     }

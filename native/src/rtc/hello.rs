@@ -4,7 +4,7 @@
 //! still send: checks, with a fragment that fits, as if they dialled. If all their checks were answered they would hold
 //! dead links until SCTP gives up, after a minute (measured: 53 and 58 s). So a check is refused once it shows that no
 //! handshake will follow: by a packet that only an open link has, or since none has begun in time. A refusal has
-//! integrity; it is a STUN error 403, which ends the link at once in browsers and in our own engine.
+//! integrity; it is a STUN error 403, which ends the link at once in Chromium and in our own engine (Firefox was not tried).
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ const HELLO_WITHIN: Duration = Duration::from_secs(3);
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
-/// What a stranger's packets show of its link.
+/// Whether the handshake of a stranger's link begins, as its packets show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hello {
     /// Its handshake may begin; its first check came then.
@@ -26,12 +26,17 @@ pub(super) enum Hello {
 }
 
 impl Hello {
-    /// Takes note of a packet. Where a link is not `alone` at its pair of addresses, another one may get the first packet of
-    /// the handshake, and nothing follows from its absence.
-    pub(super) fn hear(&mut self, packet: &[u8], alone: bool, now: Instant) {
+    /// Another link may get the first packet of the handshake: nothing follows from its absence.
+    pub(super) fn may_be_elsewhere(&mut self) {
+        if let Self::Awaited(_) = *self {
+            *self = Self::Heard;
+        }
+    }
+
+    /// Takes note of a packet.
+    pub(super) fn hear(&mut self, packet: &[u8], now: Instant) {
         let Self::Awaited(since) = *self else { return };
         *self = match packet.first() {
-            _ if !alone => Self::Heard,
             Some(&HANDSHAKE) if packet.get(3..5) == Some(&[0, 0]) => Self::Heard,
             // The last range is what DTLS 1.3 encrypts.
             Some(&HANDSHAKE | &APPLICATION_DATA | 32..=63) => Self::Missing,
@@ -67,13 +72,13 @@ mod tests {
         for (packets, at, shown) in cases {
             let mut hello = Hello::Awaited(now);
             for packet in packets {
-                hello.hear(packet, true, at);
+                hello.hear(packet, at);
             }
             assert_eq!(hello, shown, "{packets:?}");
         }
         let mut hello = Hello::Awaited(now);
-        hello.hear(&check, false, now);
-        hello.hear(&record(APPLICATION_DATA, 1), true, late);
+        hello.may_be_elsewhere();
+        hello.hear(&record(APPLICATION_DATA, 1), late);
         assert_eq!(hello, Hello::Heard, "another link may have got its beginning");
     }
 }

@@ -307,6 +307,11 @@ impl Link {
         self.heard.is_some_and(|at| now.saturating_duration_since(at) < HEARD_LATELY)
     }
 
+    /// Takes note that another link uses one of its pairs of addresses.
+    pub(super) fn shares_pair(&mut self) {
+        self.hello.iter_mut().for_each(Hello::may_be_elsewhere);
+    }
+
     /// Says whether a stranger's link may be expected to open soon.
     pub(super) fn comes_about(&self, now: Instant) -> bool {
         let (unheard, heard) = COMES_ABOUT;
@@ -346,23 +351,18 @@ impl Link {
     /// The stack (as of `rtc-ice` 0.21.1) answers a request that nominates a pair only after our own check of that pair
     /// was answered, and until then takes no note of it: a browser waits 50 ms before it nominates again, and sends no
     /// data before. So the stack gets the same request once more when the answer to our check has come.
-    ///
-    /// `alone`: no other link uses this pair of addresses.
     pub(super) fn packet(
         &mut self,
-        (local, remote): (SocketAddr, SocketAddr),
+        local: SocketAddr,
+        remote: SocketAddr,
         packet: &[u8],
-        alone: bool,
         now: Instant,
     ) {
         self.heard = Some(now);
         if let Some(hello) = &mut self.hello {
-            let before = *hello;
-            hello.hear(packet, alone, now);
+            hello.hear(packet, now);
             if *hello == Hello::Missing {
-                if before != Hello::Missing {
-                    self.deadline = self.deadline.min(now + REFUSED_FOR);
-                }
+                self.deadline = self.deadline.min(now + REFUSED_FOR);
                 return self.refuse(local, remote, packet, now);
             }
         }

@@ -92,11 +92,6 @@ impl Engine {
         self.places.get(&pair)?.owner()
     }
 
-    /// Whether no more than one link uses a pair.
-    pub(super) fn is_alone(&self, pair: Pair) -> bool {
-        self.places.get(&pair).is_none_or(|place| place.0.len() <= 1)
-    }
-
     /// Whether a link uses a pair.
     pub(super) fn uses(&self, id: RtcId, pair: Pair) -> bool {
         self.places.get(&pair).is_some_and(|place| place.has(id))
@@ -116,7 +111,13 @@ impl Engine {
             return false;
         }
         link.addresses.push(pair);
-        let gone = self.places.entry(pair).or_insert(Place(Vec::new())).add(id);
+        let place = self.places.entry(pair).or_insert(Place(Vec::new()));
+        let gone = place.add(id);
+        if place.0.len() > 1 {
+            for seat in &place.0 {
+                self.links.get_mut(&seat.link).into_iter().for_each(|link| link.shares_pair());
+            }
+        }
         if let Some(gone) = gone.and_then(|gone| self.links.get_mut(&gone)) {
             gone.addresses.retain(|its| *its != pair);
         }

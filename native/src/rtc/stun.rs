@@ -87,8 +87,7 @@ pub(super) fn has_integrity(datagram: &[u8], password: &str, crypto: &dyn RTCCry
         && MessageIntegrity::check(&mut message, password.as_bytes(), crypto).is_ok()
 }
 
-/// The answer to a request of somebody who is to end its link: error 403, with the integrity of `password`. Browsers take
-/// most errors so, and this one all of them. `None` for what is no request.
+/// The answer to a request of somebody who is to end its link: error 403, with the integrity of `password`. `None` for what is no request.
 pub(super) fn refusal(request: &[u8], password: &str, crypto: &dyn RTCCrypto) -> Option<BytesMut> {
     if !is_request(request) {
         return None;
