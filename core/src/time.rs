@@ -61,6 +61,15 @@ impl WallTime {
     pub const fn before(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(span.as_millis() as u64))
     }
+
+    /// By how many milliseconds this is later than another moment; below 0 if it is earlier.
+    pub(crate) fn ahead_of(self, other: Self) -> i64 {
+        millis(self.0).saturating_sub(millis(other.0))
+    }
+}
+
+fn millis(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// How far a clock is ahead of what it should show, in milliseconds; below 0 if it is behind. In words: `3 hours ahead`.
@@ -93,10 +102,9 @@ impl Now {
     /// By how much the wall clock was set forward since `earlier`, as the monotonic clock tells; below 0 if it was set back.
     /// Milliseconds.
     pub(crate) fn clock_set_since(self, earlier: Self) -> i64 {
-        let millis = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
         let passed =
             millis(self.mono.as_micros() / 1_000) - millis(earlier.mono.as_micros() / 1_000);
-        millis(self.wall.0).saturating_sub(millis(earlier.wall.0)).saturating_sub(passed)
+        self.wall.ahead_of(earlier.wall).saturating_sub(passed)
     }
 }
 

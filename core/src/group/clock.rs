@@ -10,7 +10,7 @@
 //!    as before. Alone we follow our clock, unless it is set right, or our own membership speaks against it.
 //! 4. A clock at which our own membership has **not begun**, or has ended though that time is not plausible (`plausible.rs`),
 //!    is evidently wrong: we go on from the last time that the store has seen.
-//! 5. What we signed for a time that has not come is signed again (`again.rs`).
+//! 5. Records of ours that were signed for a time that has not come are signed again (`again.rs`).
 //! 6. The application is told by how much the clock is wrong, and when it is right again.
 use super::peer_time::{Own, SKEW_MS, Taken, Told, WINDOW_MS, is_near};
 use super::{Group, Timer};
@@ -34,14 +34,14 @@ impl Group {
         self.peer_time.corrected(wall)
     }
 
-    /// What we tell others of the time.
+    /// The time that we tell others.
     pub(super) fn times(&self, now: Now) -> Times {
         let told = self.own_clock(now) != Own::Wrong && !self.has_gone_back(now.wall);
         let clock = told.then_some(now.wall.0);
         Times { peer_time: self.peer_time(now.wall).0, clock }
     }
 
-    /// What our own clock counts, uncorrected.
+    /// How much our own clock counts, uncorrected.
     fn own_clock(&self, now: Now) -> Own {
         let covered = self.chain.as_ref().is_none_or(|chain| chain.covers(now.wall));
         let plausible = self.plausible.holds(now.wall, now.mono);
@@ -78,15 +78,15 @@ impl Group {
             return;
         }
         let way = asked.map_or(0, |asked| i64::try_from(asked.as_millis() / 2).unwrap_or(i64::MAX));
-        let shift = |theirs: u64| difference(theirs, ctx.now.wall.0).saturating_add(way);
+        let shift = |theirs: u64| WallTime(theirs).ahead_of(ctx.now.wall).saturating_add(way);
         let told = Told { peer, time: shift(times.peer_time), clock: times.clock.map(shift) };
         let how = Taken {
             first: !self.ready,
             asked: asked.is_some(),
             own,
             valid: self.valid_shifts(ctx.now.wall),
-            possible: difference(earliest.0, ctx.now.wall.0)
-                ..=difference(self.plausible.until().0, ctx.now.wall.0),
+            possible: earliest.ahead_of(ctx.now.wall)
+                ..=self.plausible.until().ahead_of(ctx.now.wall),
         };
         let before = self.peer_time.shift_ms();
         self.peer_time.hear(told, &how);
@@ -106,7 +106,7 @@ impl Group {
         let Some(chain) = &self.chain else { return i64::MIN..=i64::MAX };
         let begin = chain.not_before().before(limits::CERTIFICATE_CLOCK_SKEW);
         let end = chain.not_after().after(limits::CERTIFICATE_CLOCK_SKEW);
-        difference(begin.0, wall.0)..=difference(end.0, wall.0)
+        begin.ahead_of(wall)..=end.ahead_of(wall)
     }
 
     /// Our clock was set by so many milliseconds.
@@ -140,7 +140,7 @@ impl Group {
             false => {
                 let begin = chain.not_before().after(limits::CERTIFICATE_CLOCK_SKEW);
                 let known = self.plausible.latest().max(begin).min(chain.not_after());
-                difference(known.0, wall.0)
+                known.ahead_of(wall)
             }
         };
         let before = self.peer_time.shift_ms();
@@ -181,9 +181,4 @@ impl Group {
             self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
         }
     }
-}
-
-fn difference(a: u64, b: u64) -> i64 {
-    let signed = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
-    signed(a).saturating_sub(signed(b))
 }
