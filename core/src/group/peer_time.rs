@@ -6,7 +6,7 @@
 //!    guess the time (`clock.rs`).
 //! 2. A later link moves ours a fifth of the way to theirs, if they are at most [`WINDOW_MS`] apart. Only the end that asks
 //!    to become a neighbour moves.
-//! 3. What later links add up to leads nobody further than [`WINDOW_MS`] from where it began: from its own clock, if that was
+//! 3. All later links together lead nobody further than [`WINDOW_MS`] from where it began: from its own clock, if that was
 //!    right when it joined.
 //! 4. A time that is further away is not believed on one neighbour's word. Each peer that we meet has a vote for what its own
 //!    clock shows, and so have we. Only if more clocks agree elsewhere than where we are, theirs is adopted.
@@ -33,7 +33,7 @@ pub(super) const SKEW_MS: i64 = limits::CERTIFICATE_CLOCK_SKEW.as_millis() as i6
 const BLEND: i64 = 5;
 /// Peers whose clocks are remembered, the last ones that were met. Guess: twice the neighbours that a node has.
 const CLOCKS_MAX: usize = 16;
-/// What the clock of a peer counts.
+/// How much the clock of a peer counts.
 const VOTE: u32 = 2;
 
 /// The shift between our clock and the graph's time.
@@ -48,7 +48,7 @@ pub(super) struct PeerTime {
     clocks: VecDeque<(PeerId, i64)>,
 }
 
-/// What a peer says of the time, as shifts from our clock.
+/// The time that a peer tells, as shifts from our clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
     pub(super) peer: PeerId,
@@ -71,7 +71,7 @@ pub(super) struct Taken {
     pub(super) possible: RangeInclusive<i64>,
 }
 
-/// What our own clock counts.
+/// How much our own clock counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Own {
     /// It is evidently wrong.

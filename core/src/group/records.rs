@@ -15,8 +15,8 @@
 //! 1. Only the membership that a record names covers it: its times lie within that, and its signer is that member.
 //! 2. The creator publishes and changes its records if its role may publish that type, and deletes them always.
 //! 3. Another changes them if its role may update that type, and deletes them if it may delete.
-//! 4. A change by another ends when the creator wanted, or with that other's membership. Whoever wants a record gone
-//!    before deletes it.
+//! 4. A change by another ends when the creator wanted, or with that other's membership. A member that wants a record
+//!    gone before deletes it.
 //! 5. A change waits until its creator is known as a member that may publish that type, for at least as long as the change
 //!    lives. With a key that nobody admitted one could else make any number of creators, each with a quota of its own.
 //! 6. The core's own kinds are their creators' alone, but for what those above take back.

@@ -16,7 +16,7 @@
 //! The core's own kinds go by 3 and 4 alone: whoever made such a record takes it back and says it again under one id, and
 //! others change none of them, but for what those above take back.
 //!
-//! Of two that change a record at the same time, one of them its creator, the creator's change stands. Whoever publishes
+//! Of two that change a record at the same time, one of them its creator, the creator's change stands. A member that publishes
 //! over a version that it holds takes a higher one, and a creator's next version is so the base of what it has seen.
 use super::RecordType;
 use crate::id::{Digest, PeerId};

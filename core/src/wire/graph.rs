@@ -13,7 +13,7 @@ pub(crate) struct Open {
     pub(crate) tag: Digest,
 }
 
-/// What the sender takes the time for. Milliseconds.
+/// The time, as the sender takes it. Milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Times {
