@@ -82,11 +82,14 @@ impl Group {
         accepted: &mut Vec<(Accepted, RecordId)>,
     ) -> Result<(), BadRecord> {
         let Batch { candidates, .. } = std::mem::take(batch);
-        let (claims, of): (Vec<Claim>, Vec<(usize, BadRecord)>) = candidates
-            .iter()
-            .enumerate()
-            .flat_map(|(nth, candidate)| claims_of(nth, candidate))
-            .unzip();
+        let mut claims: Vec<Claim> = Vec::with_capacity(candidates.len());
+        let mut of: Vec<(usize, BadRecord)> = Vec::with_capacity(candidates.len());
+        for (nth, candidate) in candidates.iter().enumerate() {
+            for (claim, bad) in claims_of(nth, candidate) {
+                claims.push(claim);
+                of.push(bad);
+            }
+        }
         let wrong = (ctx.checks.verify_all)(&claims).err();
         let wrong = wrong.map(|claim| of.get(claim).copied().unwrap_or((0, BadRecord::Signature)));
         let good = wrong.map_or(candidates.len(), |(nth, _)| nth);
