@@ -1,7 +1,7 @@
 //! One group as this node holds it: who we are in it, its records, and its graph.
 //!
 //! Each file below is one part of it, all working on [`Group`]:
-//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `exile` (coming back), `internal`
+//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `proof` (telling who does not know), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `clock` (whether our clock is right), `peer_time` (what the graph calls now), `plausible` (whether it may end anything), `again` (signing again what was dated wrongly), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
@@ -30,6 +30,7 @@ mod peer_time;
 mod plausible;
 mod presence;
 mod preview;
+mod proof;
 mod publishing;
 mod quota;
 mod records;
@@ -163,6 +164,8 @@ pub(crate) struct Group {
     pub(crate) trace: Trace,
     /// Links on which a member asked for this graph while we did, before we have a membership.
     asked_back: BTreeSet<LinkId>,
+    /// Links on which somebody has shown why our membership does not stand.
+    argued: BTreeSet<LinkId>,
     tried: BTreeMap<NodeId, Time>,
     referrals: referrals::Referrals,
     routes: BTreeMap<NodeId, LinkId>,
@@ -444,6 +447,7 @@ impl Group {
             attempts: BTreeMap::new(),
             trace: Trace::default(),
             asked_back: BTreeSet::new(),
+            argued: BTreeSet::new(),
             tried: BTreeMap::new(),
             referrals: referrals::Referrals::default(),
             routes: BTreeMap::new(),

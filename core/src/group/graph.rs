@@ -427,6 +427,8 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let refuse: Refuse = wire::decode(body)?;
+        let answers = |slot: &Slot| slot.state == SlotState::Connecting;
+        let answers = self.slots.get(&link).is_some_and(answers);
         self.tell_trace(link, refusal(refuse.reason));
         self.attempts.remove(&link);
         if self.is_neighbour(link) {
@@ -451,8 +453,8 @@ impl Group {
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.chain = chain;
         }
-        if refuse.reason == Reason::NotStanding {
-            return self.on_not_standing(ctx, links, refuse);
+        if refuse.reason == Reason::NotStanding && answers {
+            return self.on_not_standing(ctx, links, link, refuse);
         }
         if matches!(refuse.reason, Reason::NotAdmitted | Reason::PutOff) {
             self.on_turned_away(ctx, link, &refuse)?;
@@ -566,6 +568,7 @@ impl Group {
         self.passwords.link_down(link);
         self.look_no_more_on(link);
         self.asked_back.remove(&link);
+        self.argued.remove(&link);
         if let Some(Attempt::Node(node)) = self.attempts.remove(&link)
             && !moved
             && !ctx.dialer.is_racing(Want::Member(self.id, node))

@@ -8,7 +8,7 @@ use super::membership::{Internal, Signer, issued_id, kind_of};
 use super::records::said;
 use super::{Group, SlotState, Timer};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
-use crate::error::{Error, Misbehaved};
+use crate::error::Error;
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::io::{CloseReason, Event, Keep, LinkId, RequestId};
 use crate::limits;
@@ -20,7 +20,6 @@ use crate::roll::{Kept, Reason, Revocation, Standing, Target, may_revoke};
 use crate::storage::{self, Class};
 use crate::time::WallTime;
 use crate::wire::{self, Refuse};
-use minicbor::bytes::ByteVec;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -410,19 +409,6 @@ impl Group {
         self.refuse(ctx, links, link, refuse);
     }
 
-    /// The records by which a membership does not stand, those that are at hand and fit into a message.
-    fn proof(&self, ctx: &Ctx<'_>, chain: &VerifiedChain) -> Vec<ByteVec> {
-        let mut room = limits::MESSAGE_OVERHEAD_BYTES_MAX / 2;
-        let records = self.roll.proof(chain).into_iter();
-        let records = records.filter_map(|id| self.bytes_at_hand(ctx, id));
-        let fitting = records.take(limits::PAGE_MAX).take_while(|bytes| {
-            let fits = bytes.len() <= room;
-            room = room.saturating_sub(bytes.len());
-            fits
-        });
-        fitting.map(|bytes| bytes.to_vec().into()).collect()
-    }
-
     /// Uses the best membership that we know of ours.
     pub(super) fn choose_own_chain(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         let now = self.clock(ctx.now.wall);
@@ -447,49 +433,6 @@ impl Group {
         } else {
             self.quit_graph(ctx, links);
             self.ask_soon(ctx);
-        }
-    }
-
-    /// A neighbour says why it refuses us.
-    pub(super) fn on_not_standing(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        links: &mut Links,
-        refuse: Refuse,
-    ) -> Result<(), Misbehaved> {
-        if refuse.proof.len() > limits::PAGE_MAX {
-            return Err(Misbehaved::TooMuch);
-        }
-        // What it shows must hold like any record; what does not is its fault. It is an argument, not mail: what is not
-        // about us stays outside.
-        let proof = refuse.proof.into_iter().map(|bytes| Vec::from(bytes).into());
-        let proof = proof.filter(|bytes| self.is_about_us(ctx, bytes)).collect();
-        self.accept_all(ctx, proof, None).1.map_err(super::records::fault)?;
-        if let Some(renewed) = refuse.renewed {
-            let certificates = cert::decode_chain(&renewed).map_err(|_| Misbehaved::Membership)?;
-            let chain =
-                self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
-            if chain.peer() != ctx.identity.peer_id() {
-                return Err(Misbehaved::Membership);
-            }
-            self.roll.add(chain);
-        }
-        self.choose_own_chain(ctx, links);
-        Ok(())
-    }
-
-    /// Whether a record can be a reason why our membership does not stand.
-    fn is_about_us(&self, ctx: &Ctx<'_>, bytes: &bytes::Bytes) -> bool {
-        let Ok(signed) = Signed::decode(bytes.clone()) else { return false };
-        let Some(ours) = &self.chain else { return false };
-        match signed.record().kind.as_str() {
-            RecordType::REVOCATION => {
-                let hits =
-                    |act: Revocation| ours.certificates().iter().any(|it| act.target.names(it));
-                self.read_revocation(ctx, &signed).is_ok_and(hits)
-            }
-            RecordType::REDEMPTION | RecordType::INVITATION => true,
-            _ => false,
         }
     }
 

@@ -1,8 +1,12 @@
-//! What comes in is billed in one place, by its bytes.
-use super::attacks::record;
+//! What comes in is billed in one place, by its bytes; and what is shown to us as an argument is no way in.
+use super::attacks::{member, membership, record, revocation};
 use super::*;
-use crate::group::batch::Taken;
+use crate::group::internal::{invitation_id, redemption_id, redemption_payload};
 use crate::group::waste::in_vain;
+use crate::group::{OpenInvitation, batch::Taken};
+use crate::invitation::BearerSecret;
+use crate::limits;
+use crate::roll::{Kept, Reason, Revocation, Target};
 
 fn accept(replica: &mut Replica, records: &[Signed]) -> Vec<Taken> {
     let bytes = records.iter().map(|signed| signed.bytes().clone()).collect();
@@ -27,4 +31,106 @@ fn what_came_in_vain_is_billed_by_its_own_bytes() {
     message.insert(500, large);
     assert_eq!(in_vain(&accept(&mut replica, &message)), alone);
     assert_eq!(replica.held().len(), 1_000);
+}
+
+fn act(by: &Signer, of: &VerifiedChain) -> Revocation {
+    Revocation {
+        version: 0,
+        digest: Digest::default(),
+        signer: by.chain.clone(),
+        target_chain: of.clone(),
+        target: Target::Certificate(of.id()),
+        reason: Reason::Misconduct,
+        standing: BTreeSet::new(),
+        kept: Kept::default(),
+    }
+}
+
+fn invitation(story: &Story, by: &Signer, nth: u64) -> Signed {
+    let inviter = by.identity.peer_id();
+    let open = OpenInvitation {
+        key: BearerSecret::from_bytes([7; 16]).public_key(),
+        inviter,
+        grant: Role::Member.into(),
+        uses: 1,
+        expires: NOW.after(HOUR),
+        version: 0,
+    };
+    let id = invitation_id(inviter, 1, nth);
+    record(story, by, RecordType::INVITATION, id.random(), open.to_payload(), NOW.after(HOUR * 2))
+}
+
+/// One whom `by` let in by an invitation, and the record that says so.
+fn let_in(story: &Story, by: &Signer, n: u8, invitation: RecordId) -> (Signer, Signed) {
+    let identity = Identity::generate([n; 32], [n; 16], "came", NOW).unwrap();
+    let subject = Subject::of_identity(identity.certificate()).unwrap();
+    let (from, end, role) = (NOW.before(HOUR), NOW.after(HOUR * 9), Role::Member.into());
+    let issued =
+        cert::issue_member(&by.identity, &by.chain, subject, &role, [n; 16], from, end).unwrap();
+    let payload = redemption_payload(invitation, &issued, None);
+    let all = [by.chain.certificates(), &[issued]].concat();
+    let chain = cert::verify_chain(&all, story.group(), identity::verify).unwrap();
+    let id = redemption_id(by.identity.peer_id(), invitation, identity.peer_id());
+    let kind = RecordType::REDEMPTION;
+    let used = record(story, by, kind, id.random(), payload, end);
+    (Signer { identity, chain }, used)
+}
+
+impl Replica {
+    fn argument(&mut self, shown: &[&Signed]) -> Vec<Bytes> {
+        let proof = shown.iter().map(|signed| signed.bytes().to_vec().into()).collect();
+        self.with(|group, ctx| group.argument(ctx, proof))
+    }
+}
+
+fn bytes(shown: &[&Signed]) -> Vec<Bytes> {
+    shown.iter().map(|signed| signed.bytes().clone()).collect()
+}
+
+/// R17, S8. Goal: what a node shows as the reason why our membership does not stand is heard as far as it is about that
+/// membership. Method: real records of every kind that are about others, among those that hit ours; then more than are
+/// looked at.
+#[test]
+fn proof_is_heard_as_far_as_it_hits_our_own_membership() {
+    let story = Story::new(1);
+    let (ada, bob, eve) = (&story.ada, &story.bob, &story.eve);
+    let mal = member(&story, 60, "Mal", Role::Inviting, [60; 16], 20);
+    let until = NOW.after(HOUR * 9);
+    let revoked = |of: &Signer| revocation(&story, ada, &act(ada, &of.chain), until);
+    let (of_bob, of_eve) = (revoked(bob), revoked(eve));
+    let note = record(&story, ada, "other", 1, b"mail".to_vec(), until);
+    let shown = membership(&story, &mal, &mal.chain);
+    let foreign = invitation(&story, ada, 1);
+    let (_, foreign_use) = let_in(&story, ada, 61, foreign.record().id);
+    let others = [&note, &shown, &foreign, &foreign_use, &of_eve];
+    let mut replica = Replica::new(&story);
+    replica.group.chain = Some(bob.chain.clone());
+    let mut all = others.to_vec();
+    all.insert(2, &of_bob);
+    assert_eq!(replica.argument(&all), bytes(&[&of_bob]));
+    let junior = member(&story, 62, "Junior", Role::Administrator, [62; 16], 20);
+    let own = revocation(
+        &story,
+        bob,
+        &Revocation { reason: Reason::Left, ..act(bob, &bob.chain) },
+        until,
+    );
+    assert_eq!(replica.argument(&[&own]), bytes(&[&own]), "by another node of ours");
+    let by_junior = revocation(&story, &junior, &act(&junior, &eve.chain), until);
+    assert_eq!(replica.argument(&[&by_junior]), bytes(&[]));
+    // Those who came by the same invitation as we did.
+    let invitation = invitation(&story, ada, 2);
+    let (ours, our_use) = let_in(&story, ada, 63, invitation.record().id);
+    let (_, another) = let_in(&story, ada, 64, invitation.record().id);
+    replica.group.chain = Some(ours.chain.clone());
+    let proof = [&invitation, &foreign_use, &another, &of_bob, &our_use, &foreign];
+    let counting = [&invitation, &another, &our_use];
+    assert_eq!(replica.argument(&proof), bytes(&counting));
+    replica.take(&counting.map(Clone::clone));
+    assert_eq!(replica.argument(&[&another, &foreign_use]), bytes(&[&another]), "ours is known");
+    // What is beyond the bound is not looked at.
+    replica.group.chain = Some(bob.chain.clone());
+    let mut many = vec![&note; limits::PROOF_RECORDS_MAX - 1];
+    many.extend([&of_bob, &of_bob]);
+    assert_eq!(replica.argument(&many), bytes(&[&of_bob]));
 }
