@@ -375,6 +375,22 @@ struct Saved {
     latest: Option<u64>,
 }
 
+/// The random part of the id and the payload of an open invitation by `inviter`, as its record has them.
+#[cfg(test)]
+pub(crate) fn invitation_by(inviter: PeerId, expires: WallTime) -> (u64, Vec<u8>) {
+    let key = BearerSecret::from_bytes([7; 16]).public_key();
+    let (grant, uses) = (Role::Member.into(), 1);
+    let open = OpenInvitation { key, inviter, grant, uses, expires, version: 0 };
+    (internal::invitation_id(inviter, uses, 7).random(), open.to_payload())
+}
+
+/// The same of the record in which a member shows its membership.
+#[cfg(test)]
+pub(crate) fn membership_shown_by(member: PeerId, chain: &[Certificate]) -> (u64, Vec<u8>) {
+    let leaf = chain.last().map(Certificate::id).unwrap_or_default();
+    (membership::issued_id(member, leaf).random(), cert::encode_chain(chain))
+}
+
 /// What is kept of a group, read and written again.
 #[cfg(test)]
 pub(crate) fn saved_again(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -801,7 +817,7 @@ impl Group {
             (kind::SYNC_END, _) if neighbour => self.on_sync_end(ctx, links, link, body)?,
             (kind::DECLINE, _) if neighbour => self.on_decline(link, body)?,
             (kind::BEAT, _) if neighbour => self.on_beat(ctx, links, link, body)?,
-            (kind::SIGNAL, _) if state.carries_signals() => {
+            (kind::SIGNAL, _) if state.has_signals() => {
                 return self.on_signal(ctx, links, link, body).map(Some);
             }
             // What was under way when the neighbourhood ended is normal.

@@ -112,7 +112,8 @@ impl SlotState {
         matches!(self, Self::Idle | Self::Refused | Self::Connecting)
     }
 
-    pub(super) fn carries_signals(self) -> bool {
+    /// Whether signals may pass, unless the other end does not stand: see [`Group::carries_signals`].
+    pub(super) fn has_signals(self) -> bool {
         matches!(self, Self::Idle | Self::Neighbour | Self::Guest | Self::GuestOf)
     }
 }
@@ -490,7 +491,11 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let disconnect: Refuse = wire::decode(body)?;
-        self.add_referrals(ctx, link, disconnect.referrals)?;
+        let now = self.clock(ctx.now.wall);
+        // Whose membership has ended since we looked last refers us to nobody.
+        if self.slots.get(&link).is_some_and(|slot| !self.has_fallen(slot, now)) {
+            self.add_referrals(ctx, link, disconnect.referrals)?;
+        }
         if self.is_neighbour(link) {
             self.neighbour_down(ctx, link);
             self.set_state(link, SlotState::Idle);

@@ -3,6 +3,7 @@
 //! When a revocation takes effect, here or at any node: the links to who does not stand any more are closed, what does
 //! not hold leaves the index and the disk, and stores are compared again, since a revocation may also bring
 //! something back. We hear of our own like everybody else, or from a node that refuses us because of it.
+use super::graph::Slot;
 use super::internal::{revocation_id, revocation_payload};
 use super::membership::{Internal, Signer, issued_id, kind_of};
 use super::records::said;
@@ -336,13 +337,7 @@ impl Group {
             .slots
             .iter()
             .filter(|(_, slot)| slot.state.is_member())
-            .filter(|(_, slot)| {
-                // A member that has published nothing is on no record; it has shown its chain when it connected.
-                let known = self.roll.best_of(slot.peer, now).into_iter().chain(&slot.chain);
-                let mut known = known.peekable();
-                let stands = |chain| self.roll.standing(chain, now) == Standing::Member;
-                known.peek().is_some() && !known.any(stands)
-            })
+            .filter(|(_, slot)| self.has_fallen(slot, now))
             .map(|(&link, _)| link)
             .collect();
         for link in out {
@@ -356,6 +351,24 @@ impl Group {
             }
             ctx.unwanted.insert(link, CloseReason::Revoked);
         }
+    }
+
+    /// Whether none of the memberships of the other end that we know of stands.
+    pub(super) fn has_fallen(&self, slot: &Slot, now: WallTime) -> bool {
+        // A member that has published nothing is on no record; it has shown its chain when it connected.
+        let known = self.roll.best_of(slot.peer, now).into_iter().chain(&slot.chain);
+        let mut known = known.peekable();
+        known.peek().is_some() && !known.any(|chain| self.roll.standing(chain, now).is_member())
+    }
+
+    /// Whether a peer was put out of the group by others. Who has left, or whose time was over, may come back.
+    pub(super) fn is_put_out(&self, peer: PeerId, now: WallTime) -> bool {
+        let best = self.roll.best_of(peer, now);
+        let revoked = best.is_some_and(|chain| match self.roll.standing(chain, now) {
+            Standing::Revoked { reason, .. } => reason != Reason::Left,
+            Standing::Member | Standing::Expired => false,
+        });
+        revoked || self.roll.is_banned(peer)
     }
 
     /// Takes the membership that the other end showed, if it stands and the provider lets it in. Otherwise says why not.
