@@ -12,6 +12,13 @@ pub const FRAME_BYTES_MAX: usize = 16 * 1024;
 pub const HANDSHAKE_BYTES_MAX: usize = 8 * 1024;
 /// Longest message after it, besides a record's payload. Bytes. Guess. Costs the link.
 pub const MESSAGE_OVERHEAD_BYTES_MAX: usize = 256 * 1024;
+/// Longest message of who has not shown a membership, and of whom nothing was asked. Bytes. Source: its longest is a chain of
+/// [`CHAIN_MAX`] certificates, and what stands around it. Costs the link.
+pub const STRANGER_BYTES_MAX: usize = CHAIN_MAX * CERTIFICATE_BYTES_MAX + HANDSHAKE_BYTES_MAX;
+/// Bytes of messages of which a part has come, over all links but those to neighbours, and those of the strangers of one
+/// [source](crate::source::Source), or of one link of ours. Guess: a hundred newcomers with the longest chains, or some
+/// thousand with usual ones. The oldest message of the holder that has most gives way, with its link.
+pub const PARTIAL_BYTES: Pool = Pool::of(16 * 1024 * 1024, 2 * 1024 * 1024);
 /// Bytes handed to a transport and not yet reported as gone, per link. Guess: 4 ms at 60 MB/s. What is
 /// over it waits in the link's queue.
 pub const IN_TRANSPORT_BYTES_MAX: usize = 256 * 1024;
@@ -300,6 +307,8 @@ const _: () = assert!(PEERS_REMEMBERED_MAX > LINKS_MAX);
 const _: () = assert!(PENANCE_OF_EXCESS.as_secs() > PENANCE_MAX.as_secs());
 const _: () = assert!(HANDSHAKE_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(SIGNAL_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(STRANGER_BYTES_MAX < MESSAGE_OVERHEAD_BYTES_MAX);
+const _: () = assert!(MESSAGE_OVERHEAD_BYTES_MAX as u64 <= PARTIAL_BYTES.each());
 const _: () = assert!(BUFFERED_LOW_BYTES < IN_TRANSPORT_BYTES_MAX);
 const _: () = assert!(
     REVOCATION_KEPT_MAX * 12 + REVOCATION_STANDING_MAX * 32 + 2 * CHAIN_MAX * CERTIFICATE_BYTES_MAX

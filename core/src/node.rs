@@ -15,7 +15,7 @@ use crate::io::{
     Output, PlaceSource, Reply, RequestId, Transport, Wake,
 };
 use crate::limits;
-use crate::link::{Begun, Checked, Links, Received};
+use crate::link::{Begun, Checked, Links, Received, Room};
 use crate::node_url::NodeUrl;
 use crate::noise::StaticKey;
 use crate::place::Places;
@@ -368,11 +368,8 @@ impl Node {
     }
 
     fn frame(&mut self, link: LinkId, bytes: Bytes) {
-        // Only neighbours send records; whoever is not one has little to say.
-        let neighbour_in = self.groups.values().filter(|group| group.is_neighbour(link));
-        let bytes_max = neighbour_in.map(|group| group.message_bytes_max()).max();
-        let bytes_max = bytes_max.unwrap_or(limits::MESSAGE_OVERHEAD_BYTES_MAX);
-        let done = self.links.frame(&mut ctx!(self), link, bytes, bytes_max);
+        let room = self.room_of(link);
+        let done = self.links.frame(&mut ctx!(self), link, bytes, room);
         let done = match done {
             Ok(Received::Nothing) => Ok(()),
             Ok(Received::Ready) => {
@@ -392,6 +389,17 @@ impl Node {
             }
             self.outbox.push_back(Output::Event(Event::PeerMisbehaved { link, fault }));
             self.close(link, CloseReason::Misbehaved(fault));
+        }
+    }
+
+    /// Only neighbours send records; whoever is not one has little to say.
+    fn room_of(&self, link: LinkId) -> Room {
+        let neighbour_in = self.groups.values().filter(|group| group.is_neighbour(link));
+        let bytes_max = neighbour_in.map(|group| group.message_bytes_max()).max();
+        match bytes_max {
+            Some(bytes_max) => Room::Neighbour(bytes_max),
+            None if self.groups.values().any(|group| group.expects_of(link)) => Room::Asked,
+            None => Room::Stranger,
         }
     }
 

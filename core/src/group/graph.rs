@@ -130,6 +130,21 @@ impl Group {
         self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Neighbour)
     }
 
+    /// Whether more than a stranger's word may come over a link: its other end has shown a membership, or answers us.
+    pub(crate) fn expects_of(&self, link: LinkId) -> bool {
+        let expects = |slot: &Slot| match slot.state {
+            SlotState::Opened | SlotState::Guest | SlotState::Refused => slot.looks > 0,
+            SlotState::Opening
+            | SlotState::Looking
+            | SlotState::Redeeming
+            | SlotState::Connecting
+            | SlotState::GuestOf
+            | SlotState::Idle
+            | SlotState::Neighbour => true,
+        };
+        self.slots.get(&link).is_some_and(expects)
+    }
+
     /// Notes what the other end of a link says of the group, for people who wait.
     pub(super) fn tell_trace(&mut self, link: LinkId, outcome: Outcome) {
         if let Some(slot) = self.slots.get(&link) {
