@@ -181,6 +181,8 @@ pub(crate) struct Group {
     writing: writing::Writing,
     waste: waste::Waste,
     refused: refused::Refused,
+    /// Whether records were put off since the disk had caught up last.
+    put_off: bool,
     /// Versions of records that are deleted here only.
     hidden: BTreeMap<RecordId, u64>,
     /// What tombstones hide that end before it, and until when it would have lived.
@@ -477,6 +479,7 @@ impl Group {
             writing: writing::Writing::new(table_secret),
             waste: waste::Waste::default(),
             refused: refused::Refused::default(),
+            put_off: false,
             hidden: BTreeMap::new(),
             outlived: BTreeMap::new(),
             signature: signature::Signature::default(),

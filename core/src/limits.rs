@@ -37,6 +37,9 @@ pub const AHEAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that wait for the fastest neighbour at which publications wait too, per group. Guess: keeps its transport
 /// busy, and is little in memory.
 pub const PUBLISH_BACKLOG_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that wait for the disk at which nothing more is read, or, in a browser, put off; and those that one link brought.
+/// Guess: some batches of a disk. See `storage/waiting.rs`.
+pub const WRITES_WAITING: Pool = Pool::of(16 * 1024 * 1024, 8 * 1024 * 1024);
 /// Publications that wait, per group. Guess. A further one is refused as busy.
 pub const PUBLISHES_WAITING_MAX: usize = 4_096;
 /// Bytes of them. Guess. As above, but for one that waits alone.

@@ -63,6 +63,9 @@ pub struct Config {
     pub versions: Versions,
     /// What decides who and what is to be trusted.
     pub provider: Arc<dyn Provider>,
+    /// Whether the host hands over all that comes, however much waits for its disk, as a browser must: the node then puts
+    /// off what it is brought meanwhile. Another stops reading, see [`Node::writes_waiting`].
+    pub reads_on: bool,
     /// How what many nodes hold is kept: a seam for simulations, which keep one copy of each.
     pub share: Share,
 }
@@ -75,6 +78,7 @@ impl Default for Config {
             rendezvous: false,
             versions: Versions::OURS,
             provider: Arc::new(Membership),
+            reads_on: false,
             share: Share::default(),
         }
     }
@@ -138,6 +142,11 @@ impl Ctx<'_> {
         let mut bytes = [0; N];
         self.rng.fill_bytes(&mut bytes);
         bytes
+    }
+
+    /// Whether what a link brings is to come later, since too much waits for the disk.
+    pub(crate) fn puts_off(&self, from: Option<LinkId>) -> bool {
+        self.config.reads_on && !self.storage.has_room(from)
     }
 
     /// Signs a record as this node's identity.
@@ -290,6 +299,12 @@ impl Node {
     pub fn stir(&mut self, fresh: &[u8; 32]) {
         self.rng.stir(fresh);
         self.links.salt(self.rng.next_u64());
+    }
+
+    /// Bytes of writes that the host has not answered yet. A host that can stops reading links while these are more than
+    /// [`WRITES_WAITING`](limits::WRITES_WAITING) has in all, or the memory of the node grows with what others send.
+    pub fn writes_waiting(&self) -> u64 {
+        self.storage.waiting_bytes()
     }
 
     /// Names a link that a stranger opened to us, from there. Report [`Input::LinkUp`] next, before anything else.

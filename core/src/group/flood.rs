@@ -135,6 +135,11 @@ impl Group {
                     }
                 }
                 Accepted::Later => self.await_later(ctx, id),
+                Accepted::PutOff => {
+                    self.forget_awaited(id);
+                    self.put_off = true;
+                    self.lacks();
+                }
                 Accepted::Refused => {}
                 Accepted::OverQuota { .. } => self.forget_awaited(id),
                 Accepted::Withheld(digest) => {

@@ -52,6 +52,8 @@ const GIVE_AT_ONCE: usize = limits::PAGE_MAX;
 const GIVE_BACKLOG_BYTES: usize = 512 * 1024;
 /// What a peer's budget pays for a step besides its parts: comparing fingerprints of all records.
 const STEP_WORK: u64 = 1_000;
+/// What was put off is compared for so long after the disk has caught up. Guess: one sync brings all of it.
+const PUT_OFF_FOR: Duration = Duration::from_secs(1);
 
 mod budget;
 mod owed;
@@ -225,7 +227,8 @@ impl Group {
 
     /// Asks for what we lack, as much as may be under way at one time; then what is ours alone may go.
     fn ask_wanted(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        while let Some(slot) = self.slots.get_mut(&link)
+        while !ctx.puts_off(Some(link))
+            && let Some(slot) = self.slots.get_mut(&link)
             && slot.sync.wants < WANTS_MAX
             && let Some(want) = slot.sync.unasked.pop_front()
         {
@@ -240,7 +243,8 @@ impl Group {
     /// Sends the answer to the last step, if there is one and the peer may have it: what follows from that step is nearly
     /// done.
     fn answer(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        let waits = |slot: &Slot| slot.sync.may_answer();
+        let puts_off = ctx.puts_off(Some(link));
+        let waits = |slot: &Slot| slot.sync.may_answer(puts_off);
         if !self.slots.get(&link).is_some_and(waits) || self.must_wait(ctx, link) {
             return;
         }
@@ -384,6 +388,22 @@ impl Group {
             self.slots.iter().filter(|(_, slot)| waits(slot)).map(|(&link, _)| link).collect();
         for link in waiting {
             self.settle(ctx, links, link);
+        }
+        if ctx.config.reads_on {
+            self.resume_put_off(ctx, links);
+        }
+    }
+
+    /// There may be room again for what neighbours bring: syncs go on, and what was put off comes with the next ones.
+    fn resume_put_off(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        let held = |slot: &Slot| slot.sync.held.is_some() || !slot.sync.unasked.is_empty();
+        let held = self.neighbours().filter(|(_, slot)| held(slot)).map(|(link, _)| link);
+        for link in held.collect::<Vec<_>>() {
+            self.ask_wanted(ctx, links, link);
+            self.give(ctx, links, link);
+        }
+        if ctx.storage.waiting_bytes() == 0 && std::mem::take(&mut self.put_off) {
+            self.timers.set_earlier(Timer::SafetyNet, ctx.now.mono.after(PUT_OFF_FOR));
         }
     }
 
@@ -583,10 +603,11 @@ impl Syncing {
         }
     }
 
-    /// Whether the held answer may go: it is the last one, or nearly all is done that followed from the step before.
-    fn may_answer(&self) -> bool {
+    /// Whether the held answer may go: it is the last one, or nearly all is done that followed from the step before, and we
+    /// do not put off what follows from the next.
+    fn may_answer(&self, puts_off: bool) -> bool {
         let done = self.unasked.is_empty() && self.later.is_empty() && self.owed.are_few();
-        self.held.as_ref().is_some_and(|held| done || held.step.is_none())
+        self.held.as_ref().is_some_and(|held| done && !puts_off || held.step.is_none())
     }
 
     /// Whether a class is being compared.
