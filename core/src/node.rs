@@ -725,7 +725,7 @@ impl Node {
         let &number = message.first().ok_or(Misbehaved::BadMessage)?;
         // A later version's: nothing is done for it, so that it costs nobody anything.
         let Some(kind) = Kind::of(number) else { return Ok(()) };
-        if !kind::is_bulk(kind, message)
+        if !self.takes_bulk(link, kind, message)
             && let Some(ready) = self.links.ready(link)
             && !self.conduct.hear(self.now.mono, ready.peer, kind)?
         {
@@ -766,6 +766,18 @@ impl Node {
             _ => return Err(Misbehaved::Unexpected),
         }
         Ok(())
+    }
+
+    /// Whether a message is bulk, and of a neighbour, which pays for it by what it brings. From anybody else it is a word.
+    fn takes_bulk(&self, link: LinkId, kind: Kind, message: &[u8]) -> bool {
+        let takes = |group: &Group| group.takes_bulk(self.now.mono, link);
+        let slot = wire::slot_in(message).filter(|_| kind::is_bulk(kind, message));
+        match slot.map(|slot| self.links.group_at(link, slot)) {
+            Some(Some(id)) => self.groups.get(&id).is_some_and(|group| takes(group)),
+            // The slot was freed meanwhile: it may have been a neighbour's.
+            Some(None) => self.groups.values().any(|group| takes(group)),
+            None => false,
+        }
     }
 
     /// Whether we are the one who dialled: then the other end may be our rendezvous, not the reverse.

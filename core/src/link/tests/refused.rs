@@ -160,3 +160,38 @@ fn record_that_is_not_about_us_does_not_come_in_by_a_refusal() {
     bob.send(&mut ada, refuse.bytes());
     assert_eq!((open(&mut ada), ada.faults()), (0, Vec::new()), "in answer");
 }
+
+/// R25. Goal: what is bulk from a neighbour is no way to keep a node busy for anybody else. Method: a stranger and a refused
+/// member send as many floods as words are free, and one more; one that was a neighbour just now sends as many and may.
+#[test]
+fn bulk_of_who_is_no_neighbour_costs_a_word() {
+    let mut ada = Ada::new();
+    let group = ada.group();
+    let bob = Stranger::honest(&mut ada, 2);
+    let chain = ada.membership(group, &someone(2));
+    bob.open(&mut ada, group);
+    bob.connect(&mut ada, &chain);
+    let [carol] = members(&mut ada, group, [3]);
+    let flood = |slot| wire::flood(slot, &[Bytes::from(vec![7; 100])]);
+    let floods = |ada: &mut Ada, from: &Stranger, slot| {
+        (0..limits::WORDS_SPARE + 1).for_each(|_| from.send(ada, flood(slot).bytes()));
+        std::mem::take(&mut ada.events);
+    };
+    let bye = Refuse::because(Reason::Leaving, Vec::new());
+    carol.send(&mut ada, wire::graph_message(kind::DISCONNECT, 2, &bye).bytes());
+    floods(&mut ada, &carol, 2);
+    let blamed = |ada: &Ada, who: &Stranger| {
+        let excess = CloseReason::Misbehaved(Misbehaved::Excess);
+        ada.closed.contains(&(who.link, excess))
+    };
+    assert!(!blamed(&ada, &carol), "they were on their way");
+    let stranger = Stranger::honest(&mut ada, 4);
+    floods(&mut ada, &stranger, 2);
+    assert!(blamed(&ada, &stranger), "to a slot that never was");
+    put_out(&mut ada, group, (&bob, 2), &chain);
+    let bob = Stranger::honest(&mut ada, 2);
+    bob.open(&mut ada, group);
+    bob.connect(&mut ada, &chain);
+    floods(&mut ada, &bob, 2);
+    assert!(blamed(&ada, &bob), "as a member that was refused");
+}
