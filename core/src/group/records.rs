@@ -211,6 +211,11 @@ impl Group {
             return Ok(Examined::Settled(Accepted::Later, id));
         }
         let class = class_of(&record.kind);
+        // An id stands for a creator and a type, but in 64 bits only: one that has two creators stands for the first.
+        let is_other = |held: &Meta| held.creator() != record.creator || held.kind != record.kind;
+        if self.meta(id).is_some_and(|(_, held)| is_other(held)) {
+            return Ok(Examined::Settled(Accepted::Refused, id));
+        }
         // What is older needs no further look.
         let lost =
             |held: &Meta| held.edition() == edition && self.conflicts.knows(&(id, signed.digest()));

@@ -93,6 +93,29 @@ fn revocation_is_never_put_off() {
     assert_eq!(outcomes, [Accepted::PutOff, Accepted::New]);
 }
 
+/// R26. Goal: one whose key has the same 64 bits of hash takes nobody's record. Method: the index holds a record of another
+/// creator, or of another type, under the very id of a note of Bob's.
+#[test]
+fn id_of_two_creators_or_types_stands_for_the_first() {
+    let story = Story::new(1);
+    let note = |by, kind, step: u64| {
+        let signed = record(&story, by, kind, 1, vec![step as u8], NOW.after(HOUR));
+        let version = next_version(NOW.after(Duration::from_millis(step)), 0, 0);
+        Record { version, ..signed.into_record() }.sign(story.group(), &by.identity)
+    };
+    let bobs = note(&story.bob, "other", 9);
+    for (held, outcome) in [
+        (note(&story.bob, "other", 1), Accepted::New),
+        (note(&story.eve, "other", 1), Accepted::Refused),
+        (note(&story.bob, "another", 1), Accepted::Refused),
+    ] {
+        let mut replica = Replica::new(&story);
+        let meta = Meta { id: bobs.record().id, ..Meta::from(&held) };
+        replica.group.put(Class::Application, meta);
+        assert_eq!(accept(&mut replica, std::slice::from_ref(&bobs))[0].outcome, outcome);
+    }
+}
+
 fn act(by: &Signer, of: &VerifiedChain) -> Revocation {
     Revocation {
         version: 0,
