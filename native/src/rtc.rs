@@ -37,6 +37,7 @@
 pub(crate) mod budget;
 mod certificate;
 mod demux;
+mod guarded;
 mod hello;
 mod link;
 mod local;
