@@ -243,6 +243,7 @@ timers! {
     Confirm "confirm deletions",
     Refresh "refresh records",
     Again "sign records again",
+    Leap "decide what a leap of the clock was",
     Joining "give up joining",
     Judge "enforce the roll",
     Renew "renew memberships",
@@ -732,6 +733,7 @@ impl Group {
                 Timer::Confirm => self.confirm_deletions(ctx),
                 Timer::Refresh => self.refresh(ctx),
                 Timer::Again => self.sign_again(ctx),
+                Timer::Leap => self.end_leap(ctx),
                 // The node has asked `gave_up_joining` before.
                 Timer::Joining => {}
                 Timer::Judge => self.enforce(ctx, links),
@@ -820,11 +822,14 @@ impl Group {
             (kind::SYNC_END, _) if neighbour => self.on_sync_end(ctx, links, link, body)?,
             (kind::DECLINE, _) if neighbour => self.on_decline(link, body)?,
             (kind::BEAT, _) if neighbour => self.on_beat(ctx, links, link, body)?,
+            (kind::ASK_TIME, _) if neighbour => self.on_ask_time(ctx, links, link, body)?,
+            (kind::TIME, _) if neighbour => self.on_time(ctx, link, body)?,
             (kind::SIGNAL, _) if state.has_signals() => {
                 return self.on_signal(ctx, links, link, body).map(Some);
             }
             // What was under way when the neighbourhood ended is normal.
-            (kind::BEAT | kind::DISCONNECT, _) if state.was_neighbour() => {}
+            (kind::BEAT | kind::ASK_TIME | kind::TIME | kind::DISCONNECT, _)
+                if state.was_neighbour() => {}
             (bulk, _) if bulk.is_bulk() && state.was_neighbour() => {}
             (kind::REFUSE, SlotState::Refused) => {}
             // Whoever sends it takes us for a member or a guest, and we cannot say so yet, or no longer.

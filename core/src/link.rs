@@ -372,6 +372,16 @@ impl Links {
         }
     }
 
+    /// Asks on all links whether the other end is still there: we may have slept.
+    pub(crate) fn ask_all(&mut self, now: Now, out: &mut Outbox) {
+        for (&id, link) in &mut self.links {
+            if matches!(link.state, State::Ready(_)) && link.asked.is_none() {
+                link.ask(now, id, self.salt, out);
+                self.checks.set_earlier(id, now.mono.after(limits::DOUBTED_AFTER));
+            }
+        }
+    }
+
     /// Whether nobody answers for too long: to a question, or to our attempt to open the link.
     pub(crate) fn is_doubted(&self, now: Now, id: LinkId) -> bool {
         self.links.get(&id).is_some_and(|link| link.is_doubted(now))

@@ -324,9 +324,12 @@ impl Node {
         assert!(self.now.mono <= now.mono, "mono never goes back");
         let set = now.clock_set_since(self.now);
         self.now = now;
+        if set > CLOCK_SET_MS as i64 {
+            self.links.ask_all(now, &mut self.outbox);
+        }
         if set.unsigned_abs() > CLOCK_SET_MS {
             for group in self.groups.values_mut() {
-                group.clock_set(&mut ctx!(self), set);
+                group.clock_set(&mut ctx!(self), &mut self.links, set);
             }
         }
         match input {

@@ -366,6 +366,50 @@ fn what_was_written_alone_under_a_wrong_clock_is_signed_again() {
     });
 }
 
+/// Goal: of a leap ahead nothing is told, and nothing is written into the past, if the device has slept. Method: all of a group
+/// sleep together, as several windows of one laptop do, and their links last; or one sleeps alone, and the others have gone
+/// meanwhile. Sleeps last from a minute to years.
+#[test]
+fn sleep_is_not_told_as_a_wrong_clock() {
+    each_seed("sleep_is_not_told_as_a_wrong_clock", SEEDS, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
+        world.run_for(Duration::from_secs(30));
+        let together = world.seed_is_even();
+        let it = hosts[(world.seed() % 3) as usize];
+        for slept in [MINUTE, 9 * HOUR, 30 * DAY] {
+            if together {
+                for &host in &hosts {
+                    turn(world, host, slept);
+                }
+            } else {
+                let others: Vec<HostId> =
+                    hosts.iter().copied().filter(|&host| host != it).collect();
+                for &other in &others {
+                    world.crash(other);
+                }
+                for &host in &hosts {
+                    turn(world, host, slept);
+                }
+                world.run_for(Duration::from_secs(10));
+                for &other in &others {
+                    world.start(other);
+                }
+            }
+            // A host notices it with its next input.
+            world.run_for(Duration::from_secs(20));
+            let said = world.say_to(it, group, &format!("after {slept}"), &hosts);
+            let clock = world.hosts()[it].clock.wall(world.time().as_micros() as u64);
+            let off = said.modified.0.abs_diff(clock.0);
+            assert!(off < 60_000, "after {slept}: {off} ms");
+            world.run_for(Duration::from_secs(60));
+        }
+        for host in hosts {
+            assert!(told_of_clock(world, host).is_none_or(|ahead| ahead == 0), "host {host}");
+        }
+        nobody_is_blamed(world);
+    });
+}
+
 /// Goal: a device whose monotonic clock stops while it sleeps takes the time that passed for what it is. Method: its clock
 /// leaps ahead of that, and so do those of the others, which were started meanwhile.
 #[test]

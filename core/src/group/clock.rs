@@ -7,24 +7,34 @@
 //! 2. Members tell each other the time before they judge each other. One whose membership does not stand by our time is heard
 //!    only if it stands by our uncorrected clock; or if our clock is doubtful, and it stands by the time that it tells.
 //! 3. A clock that is **set** while the node runs moves away from the monotonic one. With neighbours the group's time goes on
-//!    as before. Alone we follow our clock, unless it is set right, or our own membership speaks against it.
+//!    as before. Alone we follow our clock, unless it is set right, or our own membership speaks against it. A leap ahead may
+//!    also be the end of a sleep, in which the monotonic clock stood still. So neighbours are asked for the time, and have
+//!    [`LEAP_DECIDED_AFTER`] to say that the clock was set. Meanwhile the application is told nothing.
 //! 4. A clock at which our own membership has **not begun**, or has ended though that time is not plausible (`plausible.rs`),
 //!    is evidently wrong: we go on from the last time that the store has seen.
 //! 5. Records of ours that were signed for a time that has not come are signed again (`again.rs`).
 //! 6. The application is told by how much the clock is wrong, and when it is right again.
-use super::peer_time::{Own, SKEW_MS, Taken, Told, WINDOW_MS, is_near};
+use super::peer_time::{Moved, Own, SKEW_MS, Taken, Told, WINDOW_MS, is_near};
 use super::{Group, Timer};
 use crate::cert::VerifiedChain;
+use crate::error::Misbehaved;
+use crate::id::PeerId;
 use crate::io::{Event, LinkId};
 use crate::limits;
+use crate::link::Links;
 use crate::node::Ctx;
 use crate::time::{Now, WallTime};
-use crate::wire::Times;
+use crate::wire::{self, Times, kind};
+use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A change by more than this is written to the store. Guess.
 const SAVED_MS: i64 = 1_000;
+/// How long neighbours have to say what time it is when our clock has leapt ahead. Source: a link that is quiet for so long
+/// after a question is doubted.
+const LEAP_DECIDED_AFTER: Duration = limits::DOUBTED_AFTER;
 /// The application is told again if what it was told is wrong by more. Guess.
 const TOLD_AGAIN_MS: i64 = 60 * 1000;
 
@@ -109,20 +119,74 @@ impl Group {
         begin.ahead_of(wall)..=end.ahead_of(wall)
     }
 
-    /// Our clock was set by so many milliseconds.
-    pub(crate) fn clock_set(&mut self, ctx: &mut Ctx<'_>, by: i64) {
+    /// Our clock moved away from the monotonic one by so many milliseconds.
+    pub(crate) fn clock_set(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, by: i64) {
         if self.chain.is_none() {
             return;
         }
         let (shift, base) = (self.peer_time.shift_ms(), self.peer_time.base_ms());
-        let in_company = self.neighbours().next().is_some();
         let set_right = base != 0 && is_near(shift, by);
-        let valid = self.valid_shifts(ctx.now.wall);
-        let keep = in_company || set_right || !valid.contains(&base);
-        self.peer_time.clock_set(by, keep);
+        let certain = set_right || !self.valid_shifts(ctx.now.wall).contains(&base);
+        let (neighbours, peers): (Vec<LinkId>, BTreeSet<PeerId>) =
+            self.neighbours().map(|(link, slot)| (link, slot.peer)).unzip();
+        let moved = match (certain, peers.len()) {
+            (false, 0) => Moved::With,
+            (false, asked) if by > 0 => Moved::Perhaps { asked },
+            _ => Moved::Alone,
+        };
+        self.peer_time.clock_set(by, moved);
+        match moved {
+            Moved::Perhaps { .. } => {
+                self.timers.set(Timer::Leap, ctx.now.mono.after(LEAP_DECIDED_AFTER));
+                for link in neighbours {
+                    self.send(ctx, links, link, kind::ASK_TIME, &());
+                }
+            }
+            Moved::With | Moved::Alone => self.timers.clear(Timer::Leap),
+        }
         self.settle_clock(ctx);
         let after = self.peer_time.shift_ms();
         self.time_changed(ctx, by.saturating_add(after.saturating_sub(shift)));
+    }
+
+    /// Decides what a leap of our clock was: not enough neighbours have said it.
+    pub(super) fn end_leap(&mut self, ctx: &mut Ctx<'_>) {
+        let before = self.peer_time.shift_ms();
+        self.peer_time.end_leap();
+        self.settle_clock(ctx);
+        let after = self.peer_time.shift_ms();
+        self.time_changed(ctx, after.saturating_sub(before));
+    }
+
+    pub(super) fn on_ask_time(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        wire::decode::<()>(body)?;
+        if !self.peer_time.has_leapt() {
+            let times = self.times(ctx.now);
+            self.send(ctx, links, link, kind::TIME, &times);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_time(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        link: LinkId,
+        body: &Bytes,
+    ) -> Result<(), Misbehaved> {
+        let times: Times = wire::decode(body)?;
+        // An answer that comes late is normal, and nobody is heard unasked.
+        let asked = self.peer_time.has_leapt();
+        let chain = self.slots.get(&link).and_then(|slot| slot.chain.clone());
+        if let Some(chain) = chain.filter(|_| asked) {
+            self.hear_time(ctx, link, &chain, times, Some(Duration::ZERO));
+        }
+        Ok(())
     }
 
     /// Goes on from the last time that is known, if our own membership shows that our clock is wrong.
@@ -174,7 +238,10 @@ impl Group {
     pub(super) fn tell_clock(&mut self, ctx: &mut Ctx<'_>) {
         let ahead_ms = self.clock_ahead_ms();
         let differs = ahead_ms.abs_diff(self.clock_told) > TOLD_AGAIN_MS as u64;
-        if self.joined && (differs || (ahead_ms == 0) != (self.clock_told == 0)) {
+        if self.joined
+            && !self.peer_time.has_leapt()
+            && (differs || (ahead_ms == 0) != (self.clock_told == 0))
+        {
             self.clock_told = ahead_ms;
             let group = self.id;
             self.event(ctx, Event::Clock { group, ahead_ms });

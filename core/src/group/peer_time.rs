@@ -15,6 +15,9 @@
 //! 6. Our own vote counts half if our clock is behind what our store has seen, or more than a day ahead of that; we have none
 //!    if our clock is evidently wrong (`clock.rs`).
 //!
+//! 7. A leap of our clock is a sleep, unless more of those that are asked say that it was set. One that has leapt itself and
+//!    does not know better says nothing: it may have slept beside us.
+//!
 //! Two aims pull against each other here: no neighbour may lead us far from our own clock, and members whose clocks are hours
 //! apart must agree on what has expired. Rule 3 keeps the first for everybody whose clock is about right; rules 1, 4 and 5
 //! give the second to the others. One who lies to a member that has met nobody else leads it until it meets another whose
@@ -22,7 +25,7 @@
 use crate::id::PeerId;
 use crate::limits;
 use crate::time::WallTime;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
 /// Peer times further apart are not blended. Source: reference 2.1.
@@ -46,6 +49,29 @@ pub(super) struct PeerTime {
     guessed: bool,
     /// How far the clocks of peers are ahead of ours.
     clocks: VecDeque<(PeerId, i64)>,
+    leap: Option<Leap>,
+}
+
+/// A leap of our clock, until it is known whether it was set or we have slept.
+#[derive(Debug)]
+struct Leap {
+    /// What shift and base are if we have slept.
+    slept: (i64, i64),
+    /// How many peers are asked for the time.
+    asked: usize,
+    /// Whether each that has answered says that we have slept.
+    answers: BTreeMap<PeerId, bool>,
+}
+
+/// How peer time goes on when our clock has moved away from the monotonic one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// Peer time moves with our clock.
+    With,
+    /// Peer time stays: our clock was set.
+    Alone,
+    /// Peer time stays for now: our clock was set, or we have slept. So many peers are asked which.
+    Perhaps { asked: usize },
 }
 
 /// The time that a peer tells, as shifts from our clock.
@@ -82,6 +108,14 @@ pub(super) enum Own {
     Fine,
 }
 
+impl Leap {
+    /// How many say that we have slept, and that our clock was set.
+    fn votes(&self) -> (usize, usize) {
+        let slept = self.answers.values().filter(|slept| **slept).count();
+        (slept, self.answers.len() - slept)
+    }
+}
+
 impl PeerTime {
     pub(super) fn restore(shift: i64, base: Option<i64>) -> Self {
         Self { shift, base: base.unwrap_or_default(), ..Self::default() }
@@ -108,6 +142,10 @@ impl PeerTime {
     /// Takes what a peer says.
     pub(super) fn hear(&mut self, told: Told, how: &Taken) {
         let Told { peer, time, clock } = told;
+        if self.leap.is_some() {
+            self.hear_of_leap(peer, time);
+            return;
+        }
         if let Some(clock) = clock {
             self.clocks.retain(|(other, _)| *other != peer);
             self.clocks.push_back((peer, clock));
@@ -161,15 +199,50 @@ impl PeerTime {
     /// Takes another time, whatever we had.
     fn adopt(&mut self, shift: i64) {
         self.guessed = false;
+        self.leap = None;
         self.shift = shift;
         self.base = if shift.saturating_abs() <= SKEW_MS { 0 } else { shift };
     }
 
-    /// Our clock was set by so much. If we `keep` peer time, it goes on as if it had not been.
-    pub(super) fn clock_set(&mut self, by: i64, keep: bool) {
+    /// Our clock moved away from the monotonic one by so much.
+    pub(super) fn clock_set(&mut self, by: i64, moved: Moved) {
         self.clocks.clear();
-        if keep {
+        // Leaps that follow each other before it is known what they were are one.
+        let before = self.leap.take().map_or((self.shift, self.base), |leap| leap.slept);
+        if moved != Moved::With {
             self.adopt(self.shift.saturating_sub(by));
+        }
+        if let Moved::Perhaps { asked } = moved {
+            self.leap = Some(Leap { slept: before, asked, answers: BTreeMap::new() });
+        }
+    }
+
+    /// Takes what a peer says while it is not known whether we have slept. More than half of those that were asked decide.
+    fn hear_of_leap(&mut self, peer: PeerId, time: i64) {
+        let Some(leap) = &mut self.leap else { return };
+        let apart = |shift: i64| time.saturating_sub(shift).saturating_abs();
+        let (set, slept) = (apart(self.shift), apart(leap.slept.0));
+        if set.min(slept) <= WINDOW_MS && leap.answers.len() < leap.asked {
+            leap.answers.insert(peer, slept < set);
+        }
+        let (slept, set) = leap.votes();
+        if slept.max(set) * 2 > leap.asked {
+            self.end_leap();
+        }
+    }
+
+    /// Whether our clock has leapt ahead, and nobody has said yet what that was.
+    pub(super) fn has_leapt(&self) -> bool {
+        self.leap.is_some()
+    }
+
+    /// Decides what a leap was: a sleep, unless more of those that have answered say that our clock was set.
+    pub(super) fn end_leap(&mut self) {
+        if let Some(leap) = self.leap.take() {
+            let (slept, set) = leap.votes();
+            if slept >= set {
+                (self.shift, self.base) = leap.slept;
+            }
         }
     }
 }
@@ -293,11 +366,56 @@ mod tests {
     fn time_goes_on_if_the_clock_is_set() {
         let mut time = PeerTime::default();
         time.hear(told(1, 1_000), &first());
-        time.clock_set(HOUR_MS, true);
+        time.clock_set(HOUR_MS, Moved::Alone);
         assert_eq!((time.shift, time.base), (1_000 - HOUR_MS, 1_000 - HOUR_MS));
-        time.clock_set(-HOUR_MS, true);
+        time.clock_set(-HOUR_MS, Moved::Alone);
         assert_eq!((time.shift, time.base), (1_000, 0));
-        time.clock_set(HOUR_MS, false);
+        time.clock_set(HOUR_MS, Moved::With);
         assert_eq!(time.shift, 1_000);
+    }
+
+    #[test]
+    fn leap_of_the_clock_is_a_sleep_unless_more_say_that_it_was_set() {
+        const SET: i64 = 1_000 - 2 * HOUR_MS;
+        const SLEPT: i64 = 1_000;
+        let leapt = |asked| {
+            let mut time = PeerTime::default();
+            time.hear(told(1, SLEPT), &first());
+            time.clock_set(HOUR_MS, Moved::Perhaps { asked });
+            time.clock_set(HOUR_MS, Moved::Perhaps { asked });
+            assert_eq!((time.shift, time.has_leapt()), (SET, true));
+            time
+        };
+        let answers: [(usize, &[i64], bool, i64); 8] = [
+            (3, &[], false, SLEPT),
+            (1, &[SET], true, SET),
+            (1, &[SLEPT], true, SLEPT),
+            (3, &[SET], false, SET),
+            (3, &[SET, SET], true, SET),
+            (3, &[SLEPT, SET, SET], true, SET),
+            (3, &[SET, SLEPT], false, SLEPT),
+            (2, &[30 * HOUR_MS, -30 * HOUR_MS], false, SLEPT),
+        ];
+        for (asked, answers, at_once, shift) in answers {
+            let mut time = leapt(asked);
+            (1..).zip(answers).for_each(|(n, answer)| time.hear(told(n, *answer), &later()));
+            assert_eq!(time.has_leapt(), !at_once, "{answers:?}");
+            time.end_leap();
+            let base = if shift == SLEPT { 0 } else { shift };
+            assert_eq!((time.shift, time.base, time.has_leapt()), (shift, base, false));
+            time.end_leap();
+            assert_eq!(time.shift, shift, "once");
+        }
+        // However often one says it, it has one vote.
+        let mut time = leapt(3);
+        (0..9).for_each(|_| time.hear(told(1, SET), &later()));
+        assert!(time.has_leapt());
+        // A leap of a minute is told from a minute that passed.
+        for (answer, shift) in [(300, 0), (-59_000, -60_000)] {
+            let mut time = PeerTime::default();
+            time.clock_set(60_000, Moved::Perhaps { asked: 1 });
+            time.hear(told(1, answer), &later());
+            assert_eq!((time.shift, time.has_leapt()), (shift, false));
+        }
     }
 }

@@ -63,6 +63,10 @@ kinds! {
         BEAT = 8, "beat";
         /// A connection signal on its way through the graph.
         SIGNAL = 9, "signal";
+        /// Asks a neighbour for the time.
+        ASK_TIME = 10, "ask time";
+        /// The time.
+        TIME = 11, "time";
 
         // --- how a newcomer becomes a member
         /// Redeems an invitation by link.

@@ -1,6 +1,6 @@
 //! Links most of whose places lead nowhere: ports that are closed, hosts that do not answer.
 
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -71,9 +71,11 @@ impl Places {
     }
 }
 
-/// A port of this machine at which nobody is.
-fn closed(any: &str) -> SocketAddr {
-    TcpListener::bind((any, 0)).expect("bound").local_addr().expect("bound")
+/// A port of this machine at which nobody listens. `port` is below those that the system gives away:
+/// one that was taken and let go again may be that of a program which another test has just started.
+fn closed(host: &str, port: u16) -> SocketAddr {
+    assert!((1..=9).contains(&port), "one of the small services that nobody runs any more");
+    SocketAddr::new(host.parse().expect("an IP address"), port)
 }
 
 /// A UDP socket that hears everything and answers nothing: a host behind a firewall, as far as one
@@ -95,14 +97,14 @@ fn unreachable() -> (Vec<SocketAddr>, Vec<UdpSocket>) {
 
 /// Adds five closed ports and two hosts that do not answer, of both families and kinds.
 fn add_dead(places: &mut Places, unreachable: &[SocketAddr]) {
-    places.rtc(closed("127.0.0.1"));
-    places.rtc(closed("::1"));
+    places.rtc(closed("127.0.0.1", 1));
+    places.rtc(closed("::1", 1));
     for &socket in unreachable {
         places.rtc(socket);
     }
-    places.rtc(closed("127.0.0.1"));
-    places.url(0, &format!("ws://{}/link", closed("127.0.0.1")));
-    places.url(0, &format!("ws://{}/link", closed("::1")));
+    places.rtc(closed("127.0.0.1", 2));
+    places.url(0, &format!("ws://{}/link", closed("127.0.0.1", 1)));
+    places.url(0, &format!("ws://{}/link", closed("::1", 1)));
 }
 
 fn joins(bob: &Path, link: &str) -> Duration {
@@ -155,7 +157,7 @@ fn link_full_of_dead_places_leads_to_the_one_that_lives() {
         }
         let link = places.link();
         let read = parse_invitation(&link).expect("it can be read");
-        assert_eq!(read.addresses.len() + read.nodes.len(), 8);
+        assert_eq!(read.addresses.len() + read.nodes.len(), 8, "{read:?}");
         times.push(joins(bob.path(), &link));
     }
     times.sort_unstable();

@@ -14,8 +14,10 @@ mod stores;
 mod together;
 
 use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 /// Runs with a data folder, without anything from the surroundings.
 fn command(data: &Path) -> Command {
@@ -71,6 +73,16 @@ fn one(output: &Output) -> serde_json::Value {
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
+}
+
+/// A place of this machine for a program that starts later. It is below the ports that the system
+/// gives away, so no other test's program gets it meanwhile.
+fn free_later() -> SocketAddr {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % 10_000).expect("a remainder");
+    let ports = (0..10_000).map(|_| 20_000 + (own + GIVEN.fetch_add(1, Relaxed)) % 10_000);
+    let mut places = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    places.find(|place| TcpListener::bind(place).is_ok()).expect("a free port")
 }
 
 /// Bob, in a data folder of his own, in Ada's group by a bound invitation, which needs nobody online.

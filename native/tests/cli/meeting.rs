@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::together::Running;
-use crate::{between, command, fails, folder, json, ok, one, run, run_with_input, text};
+use crate::{
+    between, command, fails, folder, free_later, json, ok, one, run, run_with_input, text,
+};
 
 /// How often a flow is repeated: `ROUNDS=20` for a proof.
 fn rounds() -> usize {
@@ -78,13 +80,11 @@ fn link_without_a_node_comes_with_a_warning() {
     assert!(said.contains("no node is in this link") && said.contains("--node"), "{said}");
 
     // One that is named and not there is said to be so, with its URL and why.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-    let url = format!("http://{}/", closed.local_addr().expect("bound"));
-    drop(closed);
-    let invited = run(ada.path(), &["--node", &url, "group", "invite", "Trip"]);
+    let url = "http://127.0.0.1:1/";
+    let invited = run(ada.path(), &["--node", url, "group", "invite", "Trip"]);
     ok(&invited);
     let said = text(&invited.stderr);
-    assert!(said.contains(&url) && said.contains("refused"), "{said}");
+    assert!(said.contains(url) && said.contains("refused"), "{said}");
     assert!(said.contains("is not reached"), "{said}");
 }
 
@@ -147,13 +147,11 @@ fn node_of_the_link_is_remembered() {
 fn nodes_are_kept_once_they_are_reached() {
     let (node, ada) = (folder(), folder());
     let ada = ada.path();
-    let place = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-    let wrong = format!("http://{}/", place.local_addr().expect("bound"));
-    drop(place);
-    let made = run(ada, &["--node", &wrong, "group", "create", "Trip"]);
+    let wrong = "http://127.0.0.1:1/";
+    let made = run(ada, &["--node", wrong, "group", "create", "Trip"]);
     ok(&made);
     let told = text(&made.stderr);
-    assert!(told.contains(&wrong) && told.contains("not kept"), "{told}");
+    assert!(told.contains(wrong) && told.contains("not kept"), "{told}");
     assert_eq!(ok(&run(ada, &["node", "list"])), "");
 
     let (_node, url) = Running::node(node.path());
@@ -191,9 +189,7 @@ fn addresses_in_a_link_outlive_the_command_that_made_it() {
 fn inviter_that_comes_back_during_a_join_is_found() {
     let (node, ada) = (folder(), folder());
     let (node, ada) = (node.path(), ada.path());
-    let place = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-    let http = place.local_addr().expect("bound").to_string();
-    drop(place);
+    let http = free_later().to_string();
     let serve = ["--json", "--name", "Node", "node", "--http", &http];
     let url = format!("http://{http}");
     for by_node in [false, true] {
@@ -272,15 +268,13 @@ fn what_was_tried_is_told_place_by_place() {
     ok(&run(ada, &["--node", &url, "group", "create", "Trip"]));
     publish_here(ada, "Trip", "hello");
     let link = ok(&run(ada, &["group", "invite", "Trip"]));
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-    let dead = format!("ws://{}/link", closed.local_addr().expect("bound"));
-    drop(closed);
-    let join = ["--node", &dead, "--timeout", "4s", "group", "join", link.trim()];
+    let dead = "ws://127.0.0.1:1/link";
+    let join = ["--node", dead, "--timeout", "4s", "group", "join", link.trim()];
     let failed = run(bob, &join);
     let refused = format!("{dead}, a named node: refused");
     let parts = [refused.as_str(), "a named node: reached, but it is not in this group", "inviter"];
     fails(&failed, 1, &parts);
-    let preview = ["invitation", "show", link.trim(), "--preview", "--node", &dead];
+    let preview = ["invitation", "show", link.trim(), "--preview", "--node", dead];
     let asked = run(bob, &preview);
     let said = text(&asked.stderr);
     assert!(said.contains("no member who tells") && said.contains(&refused), "{said}");
@@ -297,7 +291,7 @@ fn what_was_tried_is_told_place_by_place() {
     assert!(others.all(|place| place["outcome"] == "not-in-group"), "{found}");
     drop(adas);
     let alone =
-        one(&run(bob, &["--json", "--timeout", "3s", "--node", &dead, "group", "explain", "Trip"]));
+        one(&run(bob, &["--json", "--timeout", "3s", "--node", dead, "group", "explain", "Trip"]));
     assert_eq!(alone["neighbours"], 0);
     let outcomes = alone["places"].as_array().expect("a list").iter();
     let outcomes: Vec<_> = outcomes.map(|place| place["outcome"].as_str().expect("text")).collect();
@@ -335,9 +329,7 @@ fn ipv6_wildcard_is_reached_over_both_families() {
 #[test]
 fn node_below_a_path_or_behind_a_redirect_is_found() {
     let (node, ada, bob) = (folder(), folder(), folder());
-    let place = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-    let inside = place.local_addr().expect("bound");
-    drop(place);
+    let inside = free_later();
     let public = between::below_a_path(inside);
     let serve = ["--json", "--name", "Node", "node", "--public-url", &public, "--http"];
     let inside = inside.to_string();

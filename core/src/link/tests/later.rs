@@ -198,7 +198,15 @@ fn known_kind_in_a_wrong_state_costs_the_link() {
         (
             "neighbour",
             |ada| Member::neighbour(ada).stranger,
-            &[kind::OPEN, kind::REFUSE, kind::DISCONNECT, kind::BEAT, kind::SIGNAL],
+            &[
+                kind::OPEN,
+                kind::REFUSE,
+                kind::DISCONNECT,
+                kind::BEAT,
+                kind::SIGNAL,
+                kind::ASK_TIME,
+                kind::TIME,
+            ],
         ),
         (
             "idle",
@@ -208,7 +216,16 @@ fn known_kind_in_a_wrong_state_costs_the_link() {
                 member.stranger.send(ada, &graph(kind::REFUSE.number(), &refuse));
                 member.stranger
             },
-            &[kind::OPEN, kind::CONNECT, kind::REFUSE, kind::DISCONNECT, kind::BEAT, kind::SIGNAL],
+            &[
+                kind::OPEN,
+                kind::CONNECT,
+                kind::REFUSE,
+                kind::DISCONNECT,
+                kind::BEAT,
+                kind::SIGNAL,
+                kind::ASK_TIME,
+                kind::TIME,
+            ],
         ),
     ];
     for (state, reach, allowed) in states {
