@@ -8,6 +8,7 @@
 //!
 //! The end that dialled, or offered, is the initiator of the handshake. What a peer may cost us before it has proved
 //! an identity: one handshake and [`HANDSHAKE_BYTES_MAX`](limits::HANDSHAKE_BYTES_MAX) bytes.
+//! Messages of which only a part has come wait on one account, see `link/partial.rs`.
 //!
 //! **Silence** is counted from our own question, never from what was last heard: a hidden tab's timers run once a minute,
 //! so it may find that nothing was heard for a minute because it asked nothing. A question wakes the other end, whose
