@@ -17,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Records and answers owed to one neighbour. Guess: less than a MB of ids, and longer than any answer under way.
 pub(super) const OWED_MAX: usize = 16_384;
-/// A step of a comparison is answered, and what is ours alone is owed, while less than this is. Guess: half of what a step
-/// gives, so that the next one comes before the last record of this one has gone.
-pub(super) const FEW_OWED: usize = 2_048;
+/// A step of a comparison is answered, and what is ours alone is owed, while less than this is. Guess: as much as a step
+/// gives, so that the next one is asked for while this one is given.
+pub(super) const FEW_OWED: usize = 4_096;
 /// Requests of announced records are heard while less than this is owed. Source: so many that we announced may be awaited.
 const REQUESTED_MAX: usize = 4_096;
 /// `WANT`s of ours that are not answered yet. Guess: the next is on its way while the first is answered.
