@@ -80,10 +80,13 @@ impl Group {
         let shown: Vec<(Bytes, RecordId, Meaning)> = shown.filter_map(read).collect();
         let is_ours = |chain: &VerifiedChain| ours.certificates().contains(chain.leaf());
         let mut came_by: BTreeSet<RecordId> = self.roll.redemptions().that_let_in(ours).collect();
-        came_by.extend(shown.iter().filter_map(|(_, _, meaning)| match meaning {
-            Meaning::Redemption(used) if is_ours(&used.newcomer) => Some(used.invitation),
-            _ => None,
-        }));
+        for (_, _, meaning) in &shown {
+            if let Meaning::Redemption(used) = meaning
+                && is_ours(&used.newcomer)
+            {
+                came_by.insert(used.invitation);
+            }
+        }
         let counts = |id: &RecordId, meaning: &Meaning| match meaning {
             Meaning::Revocation(act) => act.fells(ours),
             Meaning::Redemption(used) => came_by.contains(&used.invitation),

@@ -132,9 +132,10 @@ impl Group {
             return false;
         };
         let now = self.clock(wall);
-        match slot.state {
-            SlotState::Guest => !self.is_put_out(slot.peer, now),
-            _ => !self.has_fallen(slot, now),
+        if slot.state == SlotState::Guest {
+            !self.is_put_out(slot.peer, now)
+        } else {
+            !self.has_fallen(slot, now)
         }
     }
 
