@@ -530,10 +530,10 @@ mod tests {
         b.open(&a.seal(b"before", 1)).expect("opens");
         let mut copied = Seal { ours: copy(&a.ours), theirs: copy(&a.theirs) };
         // The same frame, so that equal nonces would show as equal bytes.
-        let (ours, copys) = (a.seal(b"same", 2), copied.seal(b"same", 3));
-        assert_ne!(ours[SALT_BYTES..], copys[SALT_BYTES..]);
+        let (ours, theirs) = (a.seal(b"same", 2), copied.seal(b"same", 3));
+        assert_ne!(ours[SALT_BYTES..], theirs[SALT_BYTES..]);
         assert_eq!(b.open(&ours).as_deref(), Ok(&b"same"[..]));
-        assert_eq!(b.open(&copys), Err(Broken), "of two copies the link has one");
+        assert_eq!(b.open(&theirs), Err(Broken), "of two copies the link has one");
     }
 
     #[test]

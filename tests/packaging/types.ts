@@ -52,7 +52,7 @@ export async function use(signal: AbortSignal): Promise<string[]> {
   // @ts-expect-error: a number is no text.
   await same.publish("chat.message", { text: 7 });
   // @ts-expect-error: the application has no such type of records.
-  await same.publish("chat.mesage", { text: "Olá" });
+  await same.publish("chat.massage", { text: "Olá" });
   // @ts-expect-error: an unknown role.
   await group.invite({ role: "king" });
 

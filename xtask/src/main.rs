@@ -10,13 +10,17 @@
 //! | `demo.rs` | `cargo xtask demo`: a node on loopback with the demo pages |
 //! | `meet.rs` | `cargo xtask meet`: people meet on real hosts, as often and as quickly as promised |
 //! | `pages.rs` | `cargo xtask bench pages`: two browsers with each system in turn |
+//! | `habits.rs` | spelling, and what the dependencies are: steps of `cargo xtask test` |
+//! | `layers.rs` | which parts may use which, and how comments begin: a step of `cargo xtask test` |
 //! | `fixtures.rs` | `cargo xtask fixtures`: writes `tests/fixtures` and the seeds of the fuzz corpus anew |
 //! | `test.rs` | `cargo xtask test`: every check, with a table at the end |
 
 mod browser;
 mod demo;
 mod fixtures;
+mod habits;
 mod imports;
+mod layers;
 mod meet;
 mod pages;
 mod shell;

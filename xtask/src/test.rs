@@ -14,7 +14,7 @@ use crate::browser::{self, Browser};
 use crate::shell::{self, say};
 use crate::toolchain::{self, TARGET, Toolchain};
 use crate::wasm::{self, Profile};
-use crate::{demo, imports};
+use crate::{demo, habits, imports, layers};
 
 /// The packages that are built for this machine; the other one, peergraph-web, is for browsers.
 const NATIVE: [&str; 3] = ["--workspace", "--exclude", "peergraph-web"];
@@ -23,9 +23,14 @@ const NATIVE: [&str; 3] = ["--workspace", "--exclude", "peergraph-web"];
 pub(crate) fn run(fast: bool) -> Result<ExitCode> {
     let mut steps = Steps::default();
     steps.run("formatting", formatting);
+    steps.run("spelling", habits::spelling);
+    steps.run("dependencies", habits::dependencies);
+    steps.run("layers", layers::check);
     steps.run("lints", native_lints);
     steps.run("programs of the tests", browser::need_test_programs);
-    steps.run("tests", || shell::run(shell::cargo().args(["test", "--locked"]).args(NATIVE)));
+    steps.run("tests", || {
+        shell::run(shell::cargo().args(["test", "--locked", "--no-fail-fast"]).args(NATIVE))
+    });
     steps.run("simulation", simulation);
     let found = steps.run("wasm toolchain", Toolchain::find);
     let toolchain = found.as_ref();
