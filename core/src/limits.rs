@@ -12,8 +12,8 @@ pub const FRAME_BYTES_MAX: usize = 16 * 1024;
 pub const HANDSHAKE_BYTES_MAX: usize = 8 * 1024;
 /// Longest message after it, besides a record's payload. Bytes. Guess. Costs the link.
 pub const MESSAGE_OVERHEAD_BYTES_MAX: usize = 256 * 1024;
-/// Longest message of who has not shown a membership, and of whom nothing was asked. Bytes. Source: its longest is a chain of
-/// [`CHAIN_MAX`] certificates, and what stands around it. Costs the link.
+/// Longest message of a peer that has shown no membership, and that was asked nothing. Bytes. Source: its longest message is
+/// a chain of [`CHAIN_MAX`] certificates, and what stands around it. Costs the link.
 pub const STRANGER_BYTES_MAX: usize = CHAIN_MAX * CERTIFICATE_BYTES_MAX + HANDSHAKE_BYTES_MAX;
 /// Bytes of messages of which a part has come, over all links but those to neighbours, and those of the strangers of one
 /// [source](crate::source::Source), or of one link of ours. Guess: a hundred newcomers with the longest chains, or some
@@ -260,7 +260,7 @@ pub const REVOCATIONS_KEPT_PER_SIGNER_MAX: usize = 4 * REVOCATION_KEPT_MAX;
 /// targets may have these in common.
 pub const REVOCATIONS_PER_TARGET_MAX: u8 = 4;
 /// Records of a proof that a membership does not stand. Guess: a revocation is one; an invitation with more uses than that
-/// proves nothing to who was away, who is refused all the same. The rest is not looked at.
+/// proves nothing to a newcomer that was away, which is refused all the same. The rest is not looked at.
 pub const PROOF_RECORDS_MAX: usize = 16;
 /// Redemptions of one invitation beyond its uses: those in parts of a graph that was cut. Guess. Others drop one beyond.
 pub const REDEMPTIONS_SPARE: usize = 64;

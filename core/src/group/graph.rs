@@ -525,7 +525,7 @@ impl Group {
     ) -> Result<(), Misbehaved> {
         let disconnect: Refuse = wire::decode(body)?;
         let now = self.clock(ctx.now.wall);
-        // Whose membership has ended since we looked last refers us to nobody.
+        // A member whose membership has ended since we looked last refers us to nobody.
         if self.slots.get(&link).is_some_and(|slot| !self.has_fallen(slot, now)) {
             self.add_referrals(ctx, link, disconnect.referrals)?;
         }

@@ -1,7 +1,7 @@
 //! Proof: the records by which a membership does not stand, shown to the member that does not know.
 //!
-//! A member that was revoked while it was away hears of it from whoever refuses it. What it is shown is an argument about
-//! itself, and no way in for records:
+//! A member that was revoked while it was away learns so from the nodes that refuse it. What they show is an argument about
+//! that member, and no way in for records:
 //!
 //! 1. It is heard in answer to the member's own `CONNECT` only, and once a link.
 //! 2. At most [`PROOF_RECORDS_MAX`](limits::PROOF_RECORDS_MAX) records are looked at.

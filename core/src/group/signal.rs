@@ -47,7 +47,7 @@ impl Group {
         body: &Bytes,
     ) -> Result<Verdict, Misbehaved> {
         let mut signal = wire::decode_signal(body)?;
-        // That we have put it out, or that its time is over, it need not know.
+        // The other end need not know that we have put it out, or that its time is over.
         if !self.carries_signals(ctx.now.wall, link) {
             return Ok(Verdict::Carried);
         }

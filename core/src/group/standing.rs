@@ -361,7 +361,7 @@ impl Group {
         known.peek().is_some() && !known.any(|chain| self.roll.standing(chain, now).is_member())
     }
 
-    /// Whether a peer was put out of the group by others. Who has left, or whose time was over, may come back.
+    /// Whether a peer was put out of the group by others. A member that has left, or whose time was over, may come back.
     pub(super) fn is_put_out(&self, peer: PeerId, now: WallTime) -> bool {
         let best = self.roll.best_of(peer, now);
         let revoked = best.is_some_and(|chain| match self.roll.standing(chain, now) {

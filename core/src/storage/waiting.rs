@@ -1,9 +1,9 @@
 //! Bytes that wait for the disk, and who brought them.
 //!
-//! Whoever sends faster than a disk writes fills the memory of the node in between. A host that can stop reads nothing more
-//! while [`WRITES_WAITING`] are waiting in all. A browser gets whatever is sent, so there the node puts off what it is
-//! brought: of a link that has its share, and of everybody once all is used. Nobody is to blame, nothing is acknowledged,
-//! and a later sync brings it.
+//! A peer that sends faster than a disk writes fills the memory of the node in between. A host that can stop reading does so
+//! while [`WRITES_WAITING`] are waiting in all. A browser gets whatever is sent, so there the node puts off the records that
+//! it is brought: those of a link that has its share, and those of all links once everything is used. Nobody is to blame,
+//! nothing is acknowledged, and a later sync brings these records.
 use crate::io::{LinkId, StoreId};
 use crate::limits::WRITES_WAITING;
 use crate::share::{Rank, Shares};

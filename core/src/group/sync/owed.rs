@@ -3,7 +3,7 @@
 //! Each record is owed once, and only one that we have. How many there are is bounded, and nobody is to blame at the bound:
 //! a step of a comparison is answered once few are owed, so that the neighbour finds what is beyond by asking again; what
 //! it wants beyond four messages full it asks for when those are answered; and a request for more is not heard, since
-//! whoever requests asks others, and the next sync brings the rest. A neighbour that does not read therefore costs a list
+//! the neighbour then asks others, and the next sync brings the rest. A neighbour that does not read therefore costs a list
 //! of ids, and not one that grows.
 use super::Syncing;
 use crate::error::Misbehaved;
