@@ -1,12 +1,12 @@
 //! Proof: the records by which a membership does not stand, shown to the member that does not know.
 //!
-//! A member that was revoked while it was away learns so from the nodes that refuse it. What they show is an argument about
-//! that member, and no way in for records:
+//! A member that was revoked while it was away learns so from the nodes that refuse it. What they
+//! show is an argument about that member, and no way in for records:
 //!
 //! 1. It is heard in answer to the member's own `CONNECT` only, and once a link.
 //! 2. At most [`PROOF_RECORDS_MAX`](limits::PROOF_RECORDS_MAX) records are looked at.
-//! 3. Of those, revocations count that hit the member's own chain, and the uses of an invitation by which a certificate of
-//!    that chain was issued, with that invitation. All others are dropped.
+//! 3. Of those, revocations count that hit the member's own chain, and the uses of an invitation by
+//!    which a certificate of that chain was issued, with that invitation. All others are dropped.
 //! 4. What is left is judged and billed like any record of that link.
 use super::Group;
 use super::internal::Meaning;
@@ -24,7 +24,8 @@ use minicbor::bytes::ByteVec;
 use std::collections::BTreeSet;
 
 impl Group {
-    /// The records by which a membership does not stand, those that are at hand and fit into a message.
+    /// The records by which a membership does not stand, those that are at hand and fit into a
+    /// message.
     pub(super) fn proof(&self, ctx: &Ctx<'_>, chain: &VerifiedChain) -> Vec<ByteVec> {
         let mut room = limits::MESSAGE_OVERHEAD_BYTES_MAX / 2;
         let records = self.roll.proof(chain).into_iter();

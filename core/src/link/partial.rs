@@ -1,9 +1,11 @@
 //! Messages of which only a part has come, and whose share of the memory for them is full.
 //!
-//! A message longer than a frame waits for its last part, and the other end decides when that comes. Links to neighbours
-//! are few, and how long their messages may be is the group's policy. All other links share one account, in bytes: those of
-//! strangers by the place that they come from, those that we began each by itself. The oldest message of the holder that
-//! has most gives way: its link is closed, as nothing can follow on an ordered channel from which a part is missing.
+//! A message longer than a frame waits for its last part, and the other end decides when that
+//! comes. Links to neighbours are few, and how long their messages may be is the group's policy.
+//! All other links share one account, in bytes: those of strangers by the place that they come
+//! from, those that we began each by itself. The oldest message of the holder that has most gives
+//! way: its link is closed, as nothing can follow on an ordered channel from which a part is
+//! missing.
 use crate::io::LinkId;
 use crate::limits::PARTIAL_BYTES;
 use crate::share::{Full, Rank, Shares};
@@ -47,7 +49,8 @@ impl Default for Partials {
 }
 
 impl Partials {
-    /// So many bytes of a message of `link` wait by now. Answers the links whose messages give way, maybe its own.
+    /// So many bytes of a message of `link` wait by now. Answers the links whose messages give way,
+    /// maybe its own.
     pub(super) fn hold(&mut self, link: LinkId, holder: Holder, bytes: usize) -> Vec<LinkId> {
         let begun = self.messages.get(&link).map(|known| known.begun);
         self.end(link);
@@ -112,9 +115,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
 
-        /// Goal: hostile places at their maximum leave every other its part, and all together stay within the pool. Method:
-        /// links of `hostile` places hold parts of any length, grow and end in any order; an honest one holds no more than
-        /// its part, and none of its messages gives way.
+        /// Goal: hostile places at their maximum leave every other its part, and all together stay
+        /// within the pool. Method: links of `hostile` places hold parts of any length, grow and
+        /// end in any order; an honest one holds no more than its part, and none of its messages
+        /// gives way.
         #[test]
         fn parts_within_a_places_share_never_give_way(
             hostile in 1..12u8,
@@ -130,7 +134,8 @@ mod tests {
                         prop_assert!(gone.0 / 100 != u64::from(hostile), "an honest one gave way");
                     }
                 } else {
-                    let others: u64 = honest.iter().filter(|(at, _)| **at != nth).map(|(_, it)| it).sum();
+                    let others = honest.iter().filter(|(at, _)| **at != nth);
+                    let others: u64 = others.map(|(_, bytes)| bytes).sum();
                     let bytes = (bytes as u64).min(part.saturating_sub(others));
                     let gone = partials.hold(link, from(200), bytes as usize);
                     prop_assert!(gone.iter().all(|gone| gone.0 / 100 != u64::from(hostile)));

@@ -1,9 +1,10 @@
 //! Bytes that wait for the disk, and who brought them.
 //!
-//! A peer that sends faster than a disk writes fills the memory of the node in between. A host that can stop reading does so
-//! while [`WRITES_WAITING`] are waiting in all. A browser gets whatever is sent, so there the node puts off the records that
-//! it is brought: those of a link that has its share, and those of all links once everything is used. Nobody is to blame,
-//! nothing is acknowledged, and a later sync brings these records.
+//! A peer that sends faster than a disk writes fills the memory of the node in between. A host that
+//! can stop reading does so while [`WRITES_WAITING`] are waiting in all. A browser gets whatever is
+//! sent, so there the node puts off the records that it is brought: those of a link that has its
+//! share, and those of all links once everything is used. Nobody is to blame, nothing is
+//! acknowledged, and a later sync brings these records.
 use crate::io::{LinkId, StoreId};
 use crate::limits::WRITES_WAITING;
 use crate::share::{Rank, Shares};
@@ -66,9 +67,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
 
-        /// Goal: links that bring all they may leave every other its part, and all together stay within the pool but for the
-        /// last record of each. Method: hostile links bring while they have room, in any order and between any answers of
-        /// the disk; an honest one then has room for its part.
+        /// Goal: links that bring all they may leave every other its part, and all together stay
+        /// within the pool but for the last record of each. Method: hostile links bring while they
+        /// have room, in any order and between any answers of the disk; an honest one then has room
+        /// for its part.
         #[test]
         fn links_that_bring_too_much_leave_every_other_its_part(
             hostile in 1..4u64,
@@ -95,7 +97,8 @@ mod tests {
                 }
                 prop_assert!(waiting.bytes() <= WRITES_WAITING.all() + largest);
             }
-            let others = WRITES_WAITING.all().saturating_sub(hostile * (WRITES_WAITING.each() + largest));
+            let theirs = hostile * (WRITES_WAITING.each() + largest);
+            let others = WRITES_WAITING.all().saturating_sub(theirs);
             let honest = Some(LinkId(99));
             let mut had = 0;
             while had < others.min(WRITES_WAITING.each()) {

@@ -1,7 +1,8 @@
-//! A wall around the WebRTC stack: it is young and reads what strangers send. If it fails or panics, that costs one link.
+//! A wall around the WebRTC stack: it is young and reads what strangers send. If it fails or
+//! panics, that costs one link.
 //!
-//! What stands behind the wall is reached by [`Guarded::call`] alone, so that no call can be left out. What has panicked is
-//! dropped at once: it may contradict itself by then.
+//! What stands behind the wall is reached by [`Guarded::call`] alone, so that no call can be left
+//! out. What has panicked is dropped at once: it may contradict itself by then.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

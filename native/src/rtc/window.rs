@@ -1,9 +1,10 @@
 //! How much SCTP may hold of what others send, link by link.
 //!
-//! The other end of a link decides how much of its window it fills: it sends everything but the first chunk. The stack takes
-//! the window when a link begins (as of `rtc-sctp` 0.21.1 it cannot be changed later), and who is at the other end is known
-//! after that only. So the large windows are shared: links that others began have one while their place has its share of
-//! them, and a small one beyond. A small window carries everything, at long round trips slower.
+//! The other end of a link decides how much of its window it fills: it sends everything but the
+//! first chunk. The stack takes the window when a link begins (as of `rtc-sctp` 0.21.1 it cannot be
+//! changed later), and who is at the other end is known after that only. So the large windows are
+//! shared: links that others began have one while their place has its share of them, and a small
+//! one beyond. A small window carries everything, at long round trips slower.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +13,8 @@ use peergraph_core::source::Source;
 
 use super::RtcId;
 
-/// The window of a link for which there is no large one. Bytes. Ours: 5 MB/s at a round trip of 50 ms, more than SCTP gets
-/// there where a packet is lost now and then.
+/// The window of a link for which there is no large one. Bytes. Ours: 5 MB/s at a round trip of 50
+/// ms, more than SCTP gets there where a packet is lost now and then.
 pub(super) const SMALL_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// On whose account the window of a link is.
@@ -63,8 +64,9 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
-    /// Goal: one place at its maximum leaves every other its part, and all windows together are bounded. Method: as many links
-    /// as an engine takes, of one place, then of many; some end, and their windows are free again.
+    /// Goal: one place at its maximum leaves every other its part, and all windows together are
+    /// bounded. Method: as many links as an engine takes, of one place, then of many; some end, and
+    /// their windows are free again.
     #[test]
     fn large_windows_are_shared_and_small_ones_are_for_everybody() {
         let mib = 1024 * 1024;

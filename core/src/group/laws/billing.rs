@@ -1,4 +1,5 @@
-//! What comes in is billed in one place, by its bytes; and what is shown to us as an argument is no way in.
+//! What comes in is billed in one place, by its bytes; and what is shown to us as an argument is no
+//! way in.
 use super::attacks::{member, membership, record, revocation};
 use super::*;
 use crate::group::internal::{invitation_id, redemption_id, redemption_payload};
@@ -21,8 +22,8 @@ fn accept_each(replica: &mut Replica, records: &[Signed]) -> Vec<Taken> {
     records.chunks(1).flat_map(|one| accept(replica, one)).collect()
 }
 
-/// R23. Goal: good records in the same message hide no waste. Method: a record of a MB that is known, alone and among 999
-/// that are small and new.
+/// R23. Goal: good records in the same message hide no waste. Method: a record of a MB that is
+/// known, alone and among 999 that are small and new.
 #[test]
 fn what_came_in_vain_is_billed_by_its_own_bytes() {
     let story = Story::new(1);
@@ -39,9 +40,10 @@ fn what_came_in_vain_is_billed_by_its_own_bytes() {
     assert_eq!(replica.held().len(), 1_000);
 }
 
-/// R13. Goal: records that come faster than the disk writes are put off at a bound of bytes, at nobody's cost, and nothing is
-/// lost. Method: forty of 900 KB while nothing is written; then, as often as it takes, the disk catches up and they come
-/// again. A host that stops reading by itself takes them all.
+/// R13. Goal: records that come faster than the disk writes are put off at a bound of bytes, at
+/// nobody's cost, and nothing is lost. Method: forty of 900 KB while nothing is written; then, as
+/// often as it takes, the disk catches up and they come again. A host that stops reading by itself
+/// takes them all.
 #[test]
 fn what_comes_faster_than_the_disk_writes_is_put_off_by_its_bytes() {
     let story = Story::new(1);
@@ -93,8 +95,8 @@ fn revocation_is_never_put_off() {
     assert_eq!(outcomes, [Accepted::PutOff, Accepted::New]);
 }
 
-/// R26. Goal: one whose key has the same 64 bits of hash takes nobody's record. Method: the index holds a record of another
-/// creator, or of another type, under the very id of a note of Bob's.
+/// R26. Goal: one whose key has the same 64 bits of hash takes nobody's record. Method: the index
+/// holds a record of another creator, or of another type, under the very id of a note of Bob's.
 #[test]
 fn id_of_two_creators_or_types_stands_for_the_first() {
     let story = Story::new(1);
@@ -170,9 +172,9 @@ fn bytes(shown: &[&Signed]) -> Vec<Bytes> {
     shown.iter().map(|signed| signed.bytes().clone()).collect()
 }
 
-/// R17, S8. Goal: what a node shows as the reason why our membership does not stand is heard as far as it is about that
-/// membership. Method: real records of every kind that are about others, among those that hit ours; then more than are
-/// looked at.
+/// R17, S8. Goal: what a node shows as the reason why our membership does not stand is heard as far
+/// as it is about that membership. Method: real records of every kind that are about others, among
+/// those that hit ours; then more than are looked at.
 #[test]
 fn proof_is_heard_as_far_as_it_hits_our_own_membership() {
     let story = Story::new(1);

@@ -1,9 +1,11 @@
-//! What a neighbour is owed: records and answers in their order, and before them what it wants first.
+//! What a neighbour is owed: records and answers in their order, and before them what it wants
+//! first.
 //!
-//! Each record is owed once, and only one that we have. How many there are is bounded, and nobody is to blame at the bound:
-//! a step of a comparison is answered once few are owed, so that the neighbour finds what is beyond by asking again; what
-//! it wants beyond four messages full it asks for when those are answered; and a request for more is not heard, since
-//! the neighbour then asks others, and the next sync brings the rest. A neighbour that does not read therefore costs a list
+//! Each record is owed once, and only one that we have. How many there are is bounded, and nobody
+//! is to blame at the bound: a step of a comparison is answered once few are owed, so that the
+//! neighbour finds what is beyond by asking again; what it wants beyond four messages full it asks
+//! for when those are answered; and a request for more is not heard, since the neighbour then asks
+//! others, and the next sync brings the rest. A neighbour that does not read therefore costs a list
 //! of ids, and not one that grows.
 use super::Syncing;
 use crate::error::Misbehaved;
@@ -15,14 +17,17 @@ use crate::record::RecordType;
 use crate::storage::Class;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Records and answers owed to one neighbour. Guess: less than a MB of ids, and longer than any answer under way.
+/// Records and answers owed to one neighbour. Guess: less than a MB of ids, and longer than any
+/// answer under way.
 pub(super) const OWED_MAX: usize = 16_384;
-/// A step of a comparison is answered, and what is ours alone is owed, while less than this is. Guess: as much as a step
-/// gives, so that the next one is asked for while this one is given.
+/// A step of a comparison is answered, and what is ours alone is owed, while less than this is.
+/// Guess: as much as a step gives, so that the next one is asked for while this one is given.
 pub(super) const FEW_OWED: usize = 4_096;
-/// Requests of announced records are heard while less than this is owed. Source: so many that we announced may be awaited.
+/// Requests of announced records are heard while less than this is owed. Source: so many that we
+/// announced may be awaited.
 const REQUESTED_MAX: usize = 4_096;
-/// `WANT`s of ours that are not answered yet. Guess: the next is on its way while the first is answered.
+/// `WANT`s of ours that are not answered yet. Guess: the next is on its way while the first is
+/// answered.
 pub(super) const WANTS_MAX: usize = 4;
 // Whatever an honest neighbour has under way finds room.
 const _: () = assert!(FEW_OWED <= REQUESTED_MAX);
@@ -61,7 +66,8 @@ impl Debts {
         self.len() < FEW_OWED
     }
 
-    /// A record is owed, before others if its type is wanted first. Nothing changes if it is already, or at the bound.
+    /// A record is owed, before others if its type is wanted first. Nothing changes if it is
+    /// already, or at the bound.
     fn add(&mut self, id: RecordId, place: Option<usize>) {
         if self.len() >= OWED_MAX || !self.records.insert(id) {
             return;
@@ -72,7 +78,8 @@ impl Debts {
         }
     }
 
-    /// What was wanted so far is to be answered. An answer that finds no room is a fault: nobody has so many open.
+    /// What was wanted so far is to be answered. An answer that finds no room is a fault: nobody
+    /// has so many open.
     pub(super) fn answer(&mut self, class: Class) -> Result<(), Misbehaved> {
         if self.len() >= OWED_MAX {
             return Err(Misbehaved::TooMuch);
@@ -160,8 +167,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// Goal: each record is owed once, in its order, and never more than the bound. Method: what a neighbour asks for is
-        /// added, wanted first or not, answered and given in any order; a plain list says what should be owed.
+        /// Goal: each record is owed once, in its order, and never more than the bound. Method:
+        /// what a neighbour asks for is added, wanted first or not, answered and given in any
+        /// order; a plain list says what should be owed.
         #[test]
         fn each_record_is_owed_once(acts in prop::collection::vec((0..6u8, 0..40u16), 0..400)) {
             let mut debts = Debts::default();
@@ -193,7 +201,8 @@ mod tests {
                                 }
                             }
                             Some(None) => {
-                                prop_assert_eq!(debts.pop_answer(), Some(Due::Answer(Class::Application)));
+                                let answer = Some(Due::Answer(Class::Application));
+                                prop_assert_eq!(debts.pop_answer(), answer);
                                 model.remove(first.unwrap());
                             }
                             None => prop_assert_eq!(debts.pop_answer(), None),
@@ -220,8 +229,9 @@ mod tests {
         assert_eq!((debts.len(), debts.records.len()), (OWED_MAX / 2, OWED_MAX / 2));
     }
 
-    /// R18. Goal: a neighbour that asks a lot is owed what we have, once. Method: a million ids, those that we have among
-    /// them a hundred times each; in the order in which they were asked for first.
+    /// R18. Goal: a neighbour that asks a lot is owed what we have, once. Method: a million ids,
+    /// those that we have among them a hundred times each; in the order in which they were asked
+    /// for first.
     #[test]
     fn only_what_we_have_is_owed_and_that_once() {
         let index = filled(0..100);
@@ -238,8 +248,8 @@ mod tests {
         assert_eq!(sync.owed.due.back(), ids().next().map(Due::Record).as_ref());
     }
 
-    /// Goal: one neighbour at its maximum leaves every other its guaranteed part. Method: to one everything is owed that may
-    /// be; what the next one asks for is owed all the same.
+    /// Goal: one neighbour at its maximum leaves every other its guaranteed part. Method: to one
+    /// everything is owed that may be; what the next one asks for is owed all the same.
     #[test]
     fn what_one_is_owed_takes_nothing_from_another() {
         let index = filled(0..OWED_MAX as u64 + 100);

@@ -64,8 +64,9 @@ fn passed_on(ada: &mut Ada, group: GroupId, (link, who): (&Stranger, u8), attemp
     ada.frames.iter().filter(is_signal).count()
 }
 
-/// S9. Goal: a member that was put out has no voice in the graph, over whatever link it comes. Method: Bob signals to Carol
-/// as a member; then, revoked, after his `CONNECT` was refused, and as a guest with an invitation that is still open.
+/// S9. Goal: a member that was put out has no voice in the graph, over whatever link it comes.
+/// Method: Bob signals to Carol as a member; then, revoked, after his `CONNECT` was refused, and as
+/// a guest with an invitation that is still open.
 #[test]
 fn who_was_put_out_may_ask_to_connect_and_says_nothing_else() {
     let mut ada = Ada::new();
@@ -112,8 +113,8 @@ fn who_was_put_out_may_ask_to_connect_and_says_nothing_else() {
     assert_eq!(ada.faults(), []);
 }
 
-/// R17, S8. Goal: a refusal is no way in for records. Method: Bob, who may invite, refuses Ada with an invitation of his as
-/// the reason, unasked and in answer to her `CONNECT`.
+/// R17, S8. Goal: a refusal is no way in for records. Method: Bob, who may invite, refuses Ada with
+/// an invitation of his as the reason, unasked and in answer to her `CONNECT`.
 #[test]
 fn record_that_is_not_about_us_does_not_come_in_by_a_refusal() {
     let mut ada = Ada::new();
@@ -161,8 +162,9 @@ fn record_that_is_not_about_us_does_not_come_in_by_a_refusal() {
     assert_eq!((open(&mut ada), ada.faults()), (0, Vec::new()), "in answer");
 }
 
-/// R25. Goal: what is bulk from a neighbour is no way to keep a node busy for anybody else. Method: a stranger and a refused
-/// member send as many floods as words are free, and one more; one that was a neighbour just now sends as many and may.
+/// R25. Goal: what is bulk from a neighbour is no way to keep a node busy for anybody else. Method:
+/// a stranger and a refused member send as many floods as words are free, and one more; one that
+/// was a neighbour just now sends as many and may.
 #[test]
 fn bulk_of_who_is_no_neighbour_costs_a_word() {
     let mut ada = Ada::new();
