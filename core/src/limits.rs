@@ -259,9 +259,10 @@ pub const REVOCATIONS_KEPT_PER_SIGNER_MAX: usize = 4 * REVOCATION_KEPT_MAX;
 /// Revocations that one signer has of one target. Guess: their ids are made of 40 bits of the target's digest, and two
 /// targets may have these in common.
 pub const REVOCATIONS_PER_TARGET_MAX: u8 = 4;
-/// Records of a proof that a membership does not stand. Guess: a revocation is one; an invitation with more uses than that
-/// proves nothing to a newcomer that was away, which is refused all the same. The rest is not looked at.
-pub const PROOF_RECORDS_MAX: usize = 16;
+/// Records of a proof that a membership does not stand; the rest is not looked at. Guess: a revocation is one, and a
+/// newcomer beyond the uses of its invitation is shown all of them: of an invitation with more uses nobody is convinced,
+/// who is refused all the same. Signatures of so many take some ms, once a link.
+pub const PROOF_RECORDS_MAX: usize = 128;
 /// Redemptions of one invitation beyond its uses: those in parts of a graph that was cut. Guess. Others drop one beyond.
 pub const REDEMPTIONS_SPARE: usize = 64;
 /// Records that one revocation keeps: all that a member may hold of all kinds by the default policy, and some more. 2 MB of
