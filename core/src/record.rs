@@ -81,13 +81,13 @@ pub struct Record {
     pub kind: RecordType,
     /// Hybrid logical clock: 48 bits milliseconds of peer time, 16 bits counter.
     pub version: u64,
-    /// Who made it.
+    /// The member who made it.
     pub creator: PeerId,
-    /// Who changed it last, if it was changed.
+    /// The member who changed it last, if it was changed.
     pub modifier: Option<PeerId>,
-    /// When made. Peer time.
+    /// The time of creation. Peer time.
     pub created: WallTime,
-    /// When changed last. Peer time.
+    /// The time of the last change. Peer time.
     pub modified: WallTime,
     /// When it ends. Peer time.
     pub expires: WallTime,
