@@ -18,10 +18,11 @@
 //!
 //! `modified` is the difference to the bound before, the id lacks its trailing zeros.
 //!
-//! **Bounds.** A message has at most [`RANGE_ITEMS_MAX`] ranges and listed records together. What does not fit is
-//! said with coarser fingerprints and comes again, leftmost first, so that every message brings the lowest
-//! difference one step further. An answer gives at most [`GIVE_MAX`] records; the rest of that range is asked for
-//! again by fingerprint. Neither side keeps anything between messages, so a store may change in between.
+//! **Bounds.** A message has at most [`RANGE_ITEMS_MAX`] ranges and listed records together. Parts
+//! that do not fit are told by coarser fingerprints and come again, leftmost first, so that every
+//! message brings the lowest difference one step further. An answer gives at most [`GIVE_MAX`]
+//! records; the rest of that range is asked for again by fingerprint. Neither side keeps anything
+//! between messages, so a store may change in between.
 //!
 //! Source: A. Meyer, "Range-Based Set Reconciliation" (2023); reference 3.9 and its erratum 7 (the last range is
 //! open-ended).
@@ -84,7 +85,7 @@ enum Content {
     List(Vec<Item>),
 }
 
-/// What a list says of a record.
+/// The entry of a record in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Item {
     id: RecordId,
@@ -102,14 +103,16 @@ fn mark(digest: &Digest) -> [u8; MARK_BYTES] {
     std::array::from_fn(|i| digest.as_bytes()[i])
 }
 
-/// What follows from a message.
+/// The consequences of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// The message to send back; `None` where nothing is left to say.
+    /// The message to send back; `None` if nothing is left to say.
     pub(super) reply: Option<Ranges>,
     /// Records that the other side has newer, or that we lack.
     pub(super) need: Vec<RecordId>,
-    /// Records that we have newer, or that the other side lacks; at most [`GIVE_MAX`] and the listed ones. A record stands in both lists where two contents claim one version: each side decides when it has both.
+    /// Records that we have newer, or that the other side lacks; at most [`GIVE_MAX`] and the
+    /// listed ones. A record stands in both lists if two contents claim one version: each side
+    /// decides when it has both.
     pub(super) give: Vec<RecordId>,
 }
 

@@ -5,7 +5,7 @@ use crate::record::Meta;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// What two stores said to each other, records left out.
+/// The conversation of two stores, without the records.
 #[derive(Debug, Default)]
 struct Talk {
     steps: Vec<Step>,
