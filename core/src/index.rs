@@ -4,11 +4,12 @@
 //! A range costs its two end chunks and one look at each chunk between, so that a million records take about
 //! 8,000 looks, and a change costs one chunk.
 //!
-//! **Fingerprint of a range**: SHA-256 of the sum of its records' digests modulo 2^256 and of their number, cut to
-//! 16 bytes. A digest covers id and version with everything else. Adding lets a record come and go without a look
-//! at the others. What it does not withstand: who may publish tens of thousands of records can, with much work,
-//! choose two sets of *own* records with one sum, and so keep stores apart in these until another record between
-//! them differs.
+//! **Fingerprint of a range**: SHA-256 of the sum of its records' digests modulo 2^256 and of their
+//! number, cut to 16 bytes. A digest covers id and version with everything else. Adding lets a
+//! record come and go without a look at the others. One attack stays possible: a member that may
+//! publish tens of thousands of records can, with much work, choose two sets of its *own* records
+//! with one sum. Two stores then stay different in these records until another record between them
+//! differs.
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::io::Cursor;
 use crate::record::{Meta, RecordType};
@@ -28,15 +29,15 @@ pub(crate) mod tests;
 
 /// Records of one chunk. Guess: a change moves 8 KB at most, and a million records make 4,000 to 8,000 chunks.
 const CHUNK_MAX: usize = 256;
-/// Changes remembered, so that symbols of one moment can be told while records come and go. Guess: more than come in a
-/// round trip. What compares then goes on with ranges.
+/// Changes remembered, so that symbols of one moment can be told while records come and go. Guess:
+/// more than come in a round trip. A comparison that takes longer goes on with ranges.
 const JOURNAL_MAX: usize = 1_024;
 /// Ends of records that are gone, beside as many as there are records. Guess.
 const GONE_ENDS_MAX: usize = 64;
 /// Symbols that the fingerprint of all records covers.
 const HASHED_SYMBOLS: usize = 16;
 
-/// What two stores compare of a range.
+/// A fingerprint, by which two stores compare the records of a range.
 pub type Fingerprint128 = [u8; 16];
 
 /// Number and fingerprint of the records of a range.
@@ -196,7 +197,8 @@ impl Index {
         self.by_expiry.peek().map(|Reverse(end)| *end)
     }
 
-    /// What is gone does not stay first, nor make up most of the ends.
+    /// Removes the ends of records that are gone from the front, and all of them once they are most
+    /// of the ends.
     fn settle_expiry(&mut self) {
         let mut ends = std::mem::take(&mut self.by_expiry);
         let stands =
@@ -251,8 +253,9 @@ impl Index {
         bounds
     }
 
-    /// Fingerprint of all records and of their first symbols. Two sets of records with one sum need not agree in these
-    /// too, which makes it stronger than that of a range.
+    /// The fingerprint of all records and of their first symbols. It is stronger than the
+    /// fingerprint of a range: two sets of records with one sum need not agree in their symbols
+    /// too.
     pub fn fingerprint(&self) -> Fingerprint128 {
         let all = self.summary(Cursor::default(), None);
         let mut hash = Sha256::new();

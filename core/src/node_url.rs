@@ -126,7 +126,7 @@ impl NodeUrl {
         }
     }
 
-    /// Whose word an address is that follows from this URL, which is `word`.
+    /// The party that named an address which follows from this URL, if `word` named the URL.
     pub(crate) fn word_of(&self, address: &Address, word: Word) -> Word {
         let same = match (&self.0, address) {
             (Kind::Address(_), _) => true,

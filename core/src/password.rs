@@ -74,7 +74,8 @@ impl Password {
         &self.0
     }
 
-    /// What both ends derive from it for one invitation. Slow on purpose; [`Cost::USUAL`] says how slow.
+    /// The secret that both ends derive from the password for one invitation. Slow on purpose;
+    /// [`Cost::USUAL`] says how slow.
     pub(crate) fn secret(&self, group: GroupId, invitation: RecordId) -> Secret {
         let salt = Sha256::new()
             .chain_update(b"peergraph password\0")
@@ -91,7 +92,8 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What is kept of a password by who made the invitation. Whoever has it can try passwords against it.
+/// The derived form of a password, which the maker of an invitation stores. Its holder can try
+/// passwords against it.
 #[derive(Clone)]
 pub(crate) struct Secret(Zeroizing<[u8; 32]>);
 
@@ -105,7 +107,7 @@ impl Secret {
     }
 }
 
-/// Who talks to whom, on which link.
+/// The two ends of an exchange and their link, to which it is bound.
 #[derive(Clone, Copy)]
 pub(crate) struct Between {
     pub(crate) newcomer: PeerId,
@@ -180,12 +182,13 @@ fn confirm(key: &[u8], who: &[u8]) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(mac.chain_update(who).finalize().into_bytes().into())
 }
 
-/// From where tries come: what a guesser cannot have as much of as it likes, unlike peer ids.
+/// The source of tries: something that a guesser cannot have as much of as it likes, unlike peer
+/// ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Origin(u64);
 
 impl Origin {
-    /// What stands for a way of this kind, and for the one among those of its kind.
+    /// The origin of a kind, such as a direct link; `which` tells it from the others of that kind.
     pub(crate) fn of(kind: &[u8], which: &[u8]) -> Self {
         Self(Digest::of(&[kind, &[0], which].concat()).short())
     }
@@ -204,12 +207,13 @@ impl Origin {
 /// with growing delays.
 ///
 /// 1. A try counts as a failure until it is proved, since the answer to it tells who asked whether it was right.
-/// 2. No source waits for what another one did: who guesses locks out itself, and whoever comes the same way.
+/// 2. No source waits for the tries of another: a guesser locks out only itself and those that come
+///    the same way.
 /// 3. So many sources are remembered, and so many peers of each. A further one takes the place, **and the failures**, of
 ///    the one with the fewest. So nobody makes the throttle forget its failures by coming from many places or under many
 ///    names, and however many sources there are, they have no more tries than so many have.
 /// 4. Failures of sources outlive a restart: a page that is loaded again, and again, gives no more tries.
-/// 5. Who has not tried for [`FORGIVEN_AFTER`] begins anew.
+/// 5. A source or peer that has not tried for [`FORGIVEN_AFTER`] begins anew.
 #[derive(Default)]
 pub(crate) struct Throttle {
     sources: Guards<Origin, PASSWORD_SOURCES_MAX>,
@@ -312,7 +316,8 @@ impl Throttle {
         self.sources.0.iter().map(|(&source, guard)| (source, guard.failures))
     }
 
-    /// Takes up what was stored. Who had to wait waits again, from now on.
+    /// Restores the stored failures of a source. A source that had to wait waits again, from now
+    /// on.
     pub(crate) fn restore(&mut self, now: Time, source: Origin, failures: u32) {
         if self.sources.0.len() < PASSWORD_SOURCES_MAX {
             let mut guard = Guard { failures, last: now, free_at: None };

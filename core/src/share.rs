@@ -90,7 +90,7 @@ pub enum Full {
     Pool,
 }
 
-/// Who holds how much of a pool.
+/// The holdings of all parties in a pool.
 #[derive(Clone, Debug)]
 pub struct Shares<P> {
     pool: Pool,
@@ -154,12 +154,12 @@ impl<P: Ord + Clone> Shares<P> {
         self.set(party, 0);
     }
 
-    /// What a party holds.
+    /// The holding of a party.
     pub fn held(&self, party: &P) -> u64 {
         self.held.get(party).copied().unwrap_or(0)
     }
 
-    /// What all parties hold together.
+    /// The holdings of all parties together.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a hostile party does.
+    /// An act of a hostile party.
     #[derive(Clone, Debug)]
     enum Act {
         Take(u8, u64),

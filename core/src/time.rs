@@ -173,7 +173,7 @@ impl<K: Ord + Copy> Deadlines<K> {
     }
 }
 
-/// What has a fixed place among `N` deadlines.
+/// A kind of deadline that has a fixed place among `N`.
 pub(crate) trait Place: Copy + 'static {
     /// All, in the order of their places.
     const ALL: &[Self];
