@@ -11,9 +11,9 @@
 //! | signing | [`secure`](Provider::secure), [`sign`](Provider::sign) | Ed25519, by the key of the identity |
 //! | validation | [`validate`](Provider::validate), [`checks`](Provider::checks) | a good signature, and the rights of the group's policy |
 //!
-//! A provider is asked last: every neighbour that it lets in has a membership that stands, and every
-//! record that it sees is genuine and within its signer's rights. So it can be stricter than the
-//! group, never laxer, and its verdict is **local policy**:
+//! A provider is asked last: every neighbour that it lets in has a membership that stands, and
+//! every record that it sees is genuine and within its signer's rights. So it can be stricter than
+//! the group, never laxer, and its verdict is **local policy**:
 //!
 //! * A record that it does not let in is not stored, not passed on and not shown here; others may
 //!   hold it. The neighbour that sent it keeps its link, unlike a neighbour that breaks our own
