@@ -86,7 +86,7 @@ pub(crate) struct Global {
 enum Command {
     /// Run a node: rendezvous, pages, and member of the groups in its data folder
     Node(node::NodeArguments),
-    /// Who you are
+    /// Your identities
     #[command(subcommand)]
     Identity(identity::IdentityCommand),
     /// Certificates: show, verify, export
@@ -95,7 +95,7 @@ enum Command {
     /// Groups, invitations, members
     #[command(subcommand)]
     Group(Box<group::GroupCommand>),
-    /// What an invitation says, before joining
+    /// The contents of an invitation, before joining
     #[command(subcommand)]
     Invitation(invitation::InvitationCommand),
     /// Publish records

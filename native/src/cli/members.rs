@@ -60,10 +60,10 @@ pub(crate) struct ReinstateArguments {
     wait: Wait,
 }
 
-/// What somebody may do.
+/// The grant of a new or changed membership.
 #[derive(Args, Debug)]
 pub(crate) struct GrantArguments {
-    /// What they may do: member, inviting or administrator
+    /// The role that they get: member, inviting or administrator
     #[arg(long, default_value = "member")]
     role: Role,
     /// Roles of the application, such as editor,moderator
