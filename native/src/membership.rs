@@ -20,8 +20,8 @@ const EXPIRES_IN_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, CommandError>> + Send>>;
 
-/// A group to be made; `.await` makes it. What is said here is signed into the group's root certificate, and nobody
-/// can change it later.
+/// A group to be made; `.await` makes it. These choices are signed into the group's root
+/// certificate, and nobody can change it later.
 ///
 /// ```no_run
 /// # use peergraph::{CommandError, Group, Host, Right};
@@ -185,8 +185,9 @@ impl Group {
         self.requests.ask(Command::Issue { group: self.id(), peer, grant }).await.map(drop)
     }
 
-    /// Begins to take away all memberships of a peer, or one by its certificate. What they published and whom they let in
-    /// stays unless something else is said, as far as this node knows of it.
+    /// Begins to take away all memberships of a peer, or one by its certificate. The records that
+    /// they published and the members that they let in stay, unless the options below drop them, as
+    /// far as this node knows of it.
     ///
     /// ```no_run
     /// # use peergraph::{CommandError, Group, PeerId, Reason};
@@ -221,7 +222,8 @@ impl Group {
     }
 }
 
-/// A change of a group's properties; `.await` publishes it. What is not said stays as it is.
+/// A change of a group's properties; `.await` publishes it. A property that is not set stays as it
+/// is.
 #[derive(Debug)]
 #[must_use = "nothing is changed before it is awaited"]
 pub struct SetProperties {
@@ -286,13 +288,13 @@ impl Revoke {
         self
     }
 
-    /// What they published goes, everywhere.
+    /// Drops the records that they published, everywhere.
     pub fn drop_records(mut self) -> Self {
         self.keep.records = false;
         self
     }
 
-    /// Those that they let in go with them, and those that these let in.
+    /// Drops the members that they let in, and those that these let in.
     pub fn drop_members(mut self) -> Self {
         self.keep.members = false;
         self
@@ -317,16 +319,16 @@ impl IntoFuture for Revoke {
 pub struct InviteOptions(Invite);
 
 impl InviteOptions {
-    /// Whoever holds the link. One use within seven days where nothing else is said. Its maker, or another member who
-    /// may invite, must be online when it is used.
+    /// For anybody that holds the link. One use within seven days unless set otherwise. Its maker,
+    /// or another member that may invite, must be online when it is used.
     #[must_use]
     pub fn bearer(grant: impl Into<Grant>) -> Self {
         Self(Invite::Bearer { grant: grant.into(), uses: 1, expires_in: EXPIRES_IN_DEFAULT })
     }
 
-    /// Whoever has the link and knows the password, which they are told in another way: the link alone is no secret, and
-    /// nothing can be guessed offline. One use within seven days where nothing else is said. Its maker must be online,
-    /// with this data folder.
+    /// For anybody that has the link and knows the password, which is told in another way: the link
+    /// alone is no secret, and the password cannot be guessed offline. One use within seven days
+    /// unless set otherwise. Its maker must be online, with this data folder.
     ///
     /// ```no_run
     /// # use peergraph::{Group, Host, InviteOptions, Password, Role};
@@ -343,7 +345,8 @@ impl InviteOptions {
         Self(Invite::Password { grant, password, uses, expires_in })
     }
 
-    /// One identity; useless to others, and usable while no inviter is online. Its text is long: it carries certificates.
+    /// For one identity; useless to others, and usable while no inviter is online. Its text is
+    /// long: it carries certificates.
     #[must_use]
     pub fn bound(identity: Certificate, grant: impl Into<Grant>) -> Self {
         Self(Invite::Bound { identity, grant: grant.into() })

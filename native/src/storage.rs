@@ -184,7 +184,7 @@ fn begin(path: &Path, builder: &redb::Builder) -> Result<(), OpenError> {
     caught(made).map_err(open_error)
 }
 
-/// What a panic of the database says, too: that its structure contradicts itself.
+/// Does `work`. A panic of the database becomes an error: its structure contradicts itself.
 fn caught<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(redb::Error::Corrupted("its structure contradicts itself".into())))

@@ -1,4 +1,5 @@
-//! What a host is to be, and how it starts: everything that can fail is opened first, then its loop runs on a thread.
+//! The settings of a host, and its start: everything that can fail is opened first, then its loop
+//! runs on a thread.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -103,7 +104,7 @@ fn advice(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// What a host is to be. Begins with [`Host::builder`].
+/// The settings of a host to be started. Begins with [`Host::builder`].
 #[derive(Debug, Default)]
 pub struct HostBuilder {
     name: Option<String>,
@@ -238,9 +239,9 @@ impl HostBuilder {
         self
     }
 
-    /// What decides who and what is to be trusted, in the place of our own
-    /// [`Membership`](peergraph_core::provider::Membership). It is called on the thread of the host, in the midst of its
-    /// work: it must be quick, and must not wait for the host.
+    /// Sets the security provider, which decides on trust in the place of our own
+    /// [`Membership`](peergraph_core::provider::Membership). It is called on the thread of the
+    /// host, in the midst of its work: it must be quick, and must not wait for the host.
     #[must_use]
     pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
         self.config.provider = Arc::new(provider);
@@ -361,7 +362,7 @@ impl HostBuilder {
         })
     }
 
-    /// What outlives the host: in the data folder, or nothing.
+    /// The parts that outlive the host: in the data folder, or nothing.
     fn kept(&self) -> Result<Kept, StartError> {
         let name = self.name.as_deref().unwrap_or("anonymous");
         let Some(root) = &self.folder else {

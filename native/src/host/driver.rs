@@ -64,7 +64,7 @@ const SCANS_FROM: StoreId = StoreId(1 << 63);
 /// Longest sleep. A machine that was suspended wakes with a timer that slept along; the clock did not. Guess.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 
-/// What handles ask of the loop.
+/// A request of a handle to the loop.
 pub(crate) enum Request {
     /// A command for the node.
     Command {
@@ -140,7 +140,7 @@ struct Counts {
     sent: u64,
 }
 
-/// What the loop is made of.
+/// The parts of the loop.
 pub(super) struct Parts {
     pub(super) node: Node,
     pub(super) clock: Clock,
@@ -590,7 +590,7 @@ impl Driver {
         if let (Some(delivery), Ok(Reply::Record(record))) = (waiting.delivery, &result) {
             self.registry.track(&delivery, record.id);
         }
-        // Whoever asked may have gone in the meantime.
+        // The caller may have gone in the meantime.
         let _ = waiting.reply.send(result);
     }
 

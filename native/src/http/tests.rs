@@ -11,7 +11,7 @@ use std::sync::RwLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// What a long page repeats.
+/// The repeated part of a long page.
 const LONG: &str = "0123456789";
 
 struct Bench {
@@ -302,7 +302,8 @@ async fn everything_is_below_the_path_of_the_public_url_too() {
         let (head, body) = bench.get(path).await;
         assert!(head.starts_with("http/1.1 200"), "{path}: {head}");
         let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-        // Who came over that name is not on this machine, whoever brought the request.
+        // A client that came by that name is not on this machine, even if a proxy on it brought the
+        // request.
         assert_eq!(json["addresses"], serde_json::json!(["wss://node.example/pg/link"]), "{path}");
     }
     for (path, found) in [("/pg/chat/", "<p>chat"), ("/pg/", "<p>front"), ("/chat/", "<p>chat")] {

@@ -1,4 +1,5 @@
-//! What is done with a store that no host has open: list its groups, check it, make it smaller, put entries back.
+//! Upkeep of a store that no host has open: list its groups, check it, make it smaller, put entries
+//! back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
