@@ -20,8 +20,8 @@ const EXPIRES_IN_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, CommandError>> + Send>>;
 
-/// A group to be made; `.await` makes it. These choices are signed into the group's root
-/// certificate, and nobody can change it later.
+/// A group to be made; `.await` makes it. The choices made here are signed into the group's root
+/// certificate, and nobody can change them later.
 ///
 /// ```no_run
 /// # use peergraph::{CommandError, Group, Host, Right};
