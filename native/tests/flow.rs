@@ -15,7 +15,7 @@ use peergraph::{Group, Host, InviteOptions, Role};
 const PATIENCE: Duration = Duration::from_secs(600);
 const COUNT: usize = 50_000;
 const PAYLOAD_BYTES: usize = 1_000;
-/// What the reader does after a thousand records, so that it falls behind.
+/// The pause of the reader after each thousand records, so that it falls behind.
 const SLOWNESS: Duration = Duration::from_millis(200);
 
 async fn host(name: &str, folder: &Path) -> Host {

@@ -29,7 +29,7 @@ fn socket(url: &str) -> SocketAddr {
     url.trim_start_matches("http://").trim_end_matches('/').parse().expect("an address")
 }
 
-/// What a node says of itself to somebody on this machine.
+/// The description that a node gives to a program on this machine.
 fn described(url: &str) -> serde_json::Value {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(socket(url)).expect("connected");

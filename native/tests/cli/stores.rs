@@ -196,7 +196,8 @@ fn end_of_the_terminal_is_a_goodbye_unless_it_is_to_be_outlived() {
         let kill = std::process::Command::new("kill").args(["-HUP", &id.to_string()]).status();
         assert!(kill.expect("runs").success());
     };
-    // Whoever runs the tests may outlive its terminal, as below `nohup`, and programs inherit that.
+    // The shell that runs the tests may ignore hang-ups, as below `nohup`, and programs inherit
+    // that.
     let program = command(ada.path());
     let mut watching = std::process::Command::new("env");
     watching.arg("--default-signal=HUP").arg(program.get_program()).args(program.get_args());

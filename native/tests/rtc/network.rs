@@ -10,7 +10,8 @@ use tokio::time::timeout;
 
 use crate::{End, SOON, idle, nomination, numbered, run, until};
 
-/// What a translator does to datagrams, counted in both directions together; 0 is never.
+/// The faults that a translator makes in datagrams, counted in both directions together; 0 is
+/// never.
 #[derive(Clone, Copy, Default)]
 struct Faults {
     drop_every: u64,
@@ -224,7 +225,8 @@ fn dial_that_was_left_does_not_keep_the_next_one_out() {
             std::mem::forget(a);
             let mut b = End::new("127.0.0.1:0").await;
             b.engine.dial(shared, node.engine.fingerprint()).expect("dial");
-            // What the first one has sent may open its link even now, until the second one takes its place.
+            // Datagrams that the first one has sent may open its link even now, until the second
+            // one takes its place.
             let took = until(&mut b, &mut node, SOON, |b, node| {
                 let stay = node.open.keys().filter(|link| !node.gone.contains(link));
                 b.open.len() == 1 && stay.count() == 1
