@@ -171,7 +171,7 @@ fn node_tests(folder: &Path, browser: &Browser) -> Command {
     node
 }
 
-/// What was done so far.
+/// The steps that have been run so far.
 #[derive(Default)]
 pub(crate) struct Steps {
     done: Vec<Step>,
@@ -189,7 +189,7 @@ enum Outcome {
 }
 
 impl Steps {
-    /// Runs a step. What it returns is there only when it passed.
+    /// Runs a step. Returns its result if it passed.
     pub(crate) fn run<T>(
         &mut self,
         name: &'static str,

@@ -167,7 +167,8 @@ fn compile(toolchain: &Toolchain, module: &Module, profile: Profile) -> Result<P
         .args(["-p", module.package, "--profile", profile.name()]);
     if profile == Profile::Web {
         let mut flags = no_paths_of_this_machine()?;
-        // Every browser with WebRTC that is still served has it since 2023. What it saves is moves of structures.
+        // Every browser with WebRTC that is still served has SIMD since 2023. It saves moves of
+        // structures.
         flags.push("\x1f-Ctarget-feature=+simd128");
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
     }
