@@ -2,7 +2,7 @@
 
 /** Shades of links, from useless to always useful. */
 const SHADES = 8;
-/** What the core calls always useful. */
+/** The utility of a link that the core calls always useful. */
 const UTILITY_MAX = 4096;
 /** A record is seen on its link for at least so long, however fast the world runs. */
 const PASSAGE_MS_MIN = 220;

@@ -8,7 +8,7 @@ const WINDOW = 10;
 const WIDTH = 300;
 const HEIGHT = 64;
 
-/** What is plotted. */
+/** The plots of totals over time. */
 export class Plots {
   /** { second, delivered, copies }: totals at the end of a second. */
   #totals = [];

@@ -22,7 +22,7 @@ const RECORD_LIFETIME: Duration = Duration::from_secs(180);
 /// Bytes of a record's payload. Guess: a line of chat.
 const PAYLOAD_BYTES: usize = 120;
 
-/// What went wrong, for the page: a panic itself says nothing in a browser.
+/// The text of a failure, for the page: a panic itself says nothing in a browser.
 static FAILURE: Mutex<String> = Mutex::new(String::new());
 
 /// The last words of a world that failed.
@@ -214,7 +214,7 @@ impl Graph {
     /// departure and arrival.
     pub fn take_passages(&mut self) -> Vec<f64> {
         let passages = self.delivery().passages.replace(Vec::new()).unwrap_or_default();
-        // What is sent over a dead link, until its end notices, arrives nowhere.
+        // A record that is sent over a dead link, until its end notices, arrives nowhere.
         let arrive = passages.into_iter().filter(|p| self.world.reachable(p.from, p.to));
         let numbers = arrive.map(|p| {
             [f64::from(p.record), p.from as f64, p.to as f64, p.sent as f64, p.arrival as f64]
