@@ -25,7 +25,7 @@ pub use pretence::Pretence;
 /// Records of a lie with certificates that nobody has seen.
 const OF_NOBODY: usize = 20;
 
-/// What a liar can do.
+/// An act of a liar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// A frame that means nothing.
@@ -81,7 +81,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// What is a lie only where there is too much of it.
+    /// The acts that are a lie only in excess.
     pub const EXCESSES: [Self; 5] =
         [Self::Waste, Self::Insist, Self::Chatter, Self::Pester, Self::Nag];
 
@@ -208,19 +208,19 @@ fn tombstone(record: Record, modifier: PeerId, certificate: CertificateId, versi
 pub struct Claim<'a> {
     /// Its type.
     pub kind: &'a str,
-    /// What makes its id.
+    /// The number that makes its id.
     pub random: u64,
-    /// What it says.
+    /// Its contents.
     pub payload: Bytes,
     /// The version that it takes the place of, if it is no new record.
     pub replaces: Option<&'a Record>,
-    /// Whether it takes that back.
+    /// Whether it deletes that record.
     pub deleted: bool,
     /// How long it lives.
     pub lifetime: Duration,
 }
 
-/// Who came by an invitation, as a redemption says that a liar makes up.
+/// The newcomer by an invitation, in a redemption that a liar makes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
     /// One whom the liar lets in, and who agrees. Its proof holds if the link's secret is 32 sevens.

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "sim")]
 struct Options {
-    /// What happens.
+    /// The scenario.
     #[arg(value_parser = scenarios())]
     scenario: &'static Scenario,
     /// How many nodes; several sizes, separated by commas, are run one after the other.
@@ -27,7 +27,7 @@ struct Options {
         value_parser = clap::value_parser!(u32).range(2..=100_000)
     )]
     nodes: Vec<u32>,
-    /// What everything else is drawn from.
+    /// The seed from which everything else is drawn.
     #[arg(long, env = "SEED", default_value_t = 1)]
     seed: u64,
     /// Runs of each size, from this seed on.
@@ -57,7 +57,7 @@ fn scenarios() -> impl clap::builder::TypedValueParser<Value = &'static Scenario
 #[derive(Parser)]
 #[command(name = "sim campaign")]
 struct CampaignOptions {
-    /// What happens in each.
+    /// The scenario of each world.
     #[arg(long, default_value = "churn", value_parser = scenarios())]
     scenario: &'static Scenario,
     /// How many worlds.

@@ -77,7 +77,7 @@ pub struct Disk {
     pub fault: Option<StoreFault>,
     /// Writes that were refused.
     pub refused: u64,
-    /// What became durable and was not looked at yet, if anybody looks.
+    /// The entries that became durable and were not looked at yet, if anybody looks.
     pub(crate) log: Option<Vec<(Bytes, Bytes)>>,
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a member pretends. Each is refused for a reason of its own, which a test names.
+/// A pretence of a member. Each is refused for a reason of its own, which a test names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pretence {
     /// An own record under an id that is another's.
@@ -152,7 +152,7 @@ impl World {
             }
             Pretence::Bury => {
                 let record = self.application_record(host, |record| record.creator != me)?;
-                // What outlives the liar's membership is refused for that alone.
+                // A record that outlives the liar's membership is refused for that alone.
                 let expires = record.expires.min(leaf(&ours).not_after());
                 let beginning = self.beginning(host, group, &record);
                 let grave = super::tombstone(record, me, own.certificate, version);

@@ -307,12 +307,13 @@ impl Churn {
                 let acknowledged = world.acknowledged.as_ref().expect("churn keeps them");
                 acknowledged[host].lost(group, held, wall)
             };
-            // What is acknowledged while the answer is on its way need not be in it.
+            // A record that is acknowledged while the answer is on its way need not be in it.
             let acknowledged_before = lost_from(&self.crowd.world, &[]);
             let held = self.crowd.world.records(host, group);
             let mut lost = lost_from(&self.crowd.world, &held);
             lost.retain(|id| acknowledged_before.contains(id));
-            // What is on the disk and not shown is being deleted, or was, untold; and liars shorten the lives of their records.
+            // A record that is on the disk and not shown is being deleted, or was deleted untold;
+            // and liars shorten the lives of their records.
             let world = &self.crowd.world;
             let of_liar = |id: RecordId| {
                 let mut liars = world.hosts.iter().filter(|host| host.liar);

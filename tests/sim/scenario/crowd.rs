@@ -26,7 +26,7 @@ const READY_WITHIN: Duration = Duration::from_secs(300);
 pub struct Crowd {
     /// All of it.
     pub world: World,
-    /// Whose members all are.
+    /// The group of which all are members.
     pub group: GroupId,
     /// Hosts that can be dialled, for invitations.
     doors: Vec<HostId>,
@@ -164,12 +164,13 @@ impl Crowd {
         self.delivery().len()
     }
 
-    /// Who received what.
+    /// The deliveries so far.
     pub fn delivery(&self) -> &Delivery {
         self.world.delivery.as_ref().expect("a crowd tracks its records")
     }
 
-    /// Runs until all live nodes have all records from number `from` on. Answers what was reached.
+    /// Runs until all live nodes have all records from number `from` on. Returns the deliveries
+    /// reached.
     pub fn settle(&mut self, from: usize, within: Duration) -> Reach {
         let members = self.world.live();
         self.settle_at(&members, from, within)

@@ -123,7 +123,8 @@ fn run(setup: &Setup) -> Report {
     let mut left = vec![ACCOMPLICE];
     let told = all_know(&mut crowd, &mut left, HEALED_WITHIN);
     assert!(told, "the accomplice never hears of the revocation");
-    // What it passed on it did not know to be bad; even a late copy costs it nothing.
+    // The accomplice did not know that the records which it passed on were bad. Even a late copy
+    // costs it nothing.
     crowd.world.bring(ACCOMPLICE, &lies);
     crowd.world.run_for(QUIET);
 
