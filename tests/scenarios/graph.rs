@@ -120,7 +120,8 @@ fn heard_after_a_crash(world: &mut World, dying: usize) -> f64 {
     (world.time() - crashed).as_secs_f64()
 }
 
-/// Who loses nearly all neighbours at once does not count on the dead: others make room for it, or are asked again.
+/// A node that loses nearly all neighbours at once does not count on the dead: others make room for
+/// it, or are asked again.
 #[test]
 fn who_is_left_alone_by_a_crash_hears_the_rest_in_seconds() {
     let waits = RefCell::new(Vec::new());
@@ -234,7 +235,7 @@ fn three_whose_fourth_is_gone_dial_it_ever_more_rarely() {
         let hours: Vec<u64> = (0..8).map(|_| opened_in_an_hour(world)).collect();
         assert!(hours[0] <= if crash { 75 } else { 9 }, "links opened in each hour: {hours:?}");
         assert!(hours[7] <= hours[0] / 3, "links opened in each hour: {hours:?}");
-        // Whom nobody looks for any more still finds the others.
+        // A node that nobody looks for any longer still finds the others.
         world.start(hosts[3]);
         let back =
             world.run_until(Duration::from_secs(60), |world| world.is_one_graph(group, &hosts));

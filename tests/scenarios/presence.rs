@@ -1,4 +1,4 @@
-//! Who is here, by whose clock.
+//! Presence, under the clocks of the nodes and of the group.
 use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::id::{GroupId, NodeId};
@@ -25,7 +25,7 @@ fn mood(info: &NodeInfo) -> Option<&str> {
     })
 }
 
-/// What `host` was told of `node`, in order.
+/// The news that `host` was told of `node`, in order.
 fn told(world: &World, host: HostId, of: NodeId) -> Vec<NodeChange> {
     let events = world.hosts()[host].events.iter();
     let changes = events.filter_map(|(_, event)| match event {
@@ -161,7 +161,7 @@ fn members_whose_clocks_are_hours_apart_agree_on_expiry() {
         world.run_for(minutes(2));
         for &host in &hosts {
             assert!(world.texts(host, group).is_empty(), "host {host}");
-            // What the graph calls now is converted back to what the host's clock shows.
+            // A time of the graph is converted back to the time that the host's clock shows.
             let info = world.info(host, group);
             let wall = world.hosts()[host].clock.wall(world.time().as_micros() as u64);
             assert_eq!(info.wall_time(info.peer_time(wall)), wall);

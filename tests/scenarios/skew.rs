@@ -66,7 +66,7 @@ fn is_told(world: &World, host: HostId, joined: &Result<GroupId, Error>) -> bool
     behind
 }
 
-/// What a host was told last of its clock: how far it is ahead.
+/// The last report to a host about its clock: how far it is ahead.
 fn told_of_clock(world: &World, host: HostId) -> Option<i64> {
     world.hosts()[host].events.iter().rev().find_map(|(_, event)| match event {
         Event::Clock { ahead_ms, .. } => Some(*ahead_ms),

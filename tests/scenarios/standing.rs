@@ -1,4 +1,4 @@
-//! Who may do what, and who may do nothing any more.
+//! The rights of members, and their end when a membership no longer stands.
 use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::error::Error;

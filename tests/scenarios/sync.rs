@@ -186,7 +186,7 @@ fn who_comes_back_receives_what_it_missed_once() {
         if lose {
             let some = |world: &World| world.hosts()[away].disk.entries() > had + 1_000;
             assert!(world.run_until_every(1, Duration::from_secs(60), some));
-            // Who brings them is among these.
+            // The neighbour that brings them is among these.
             for &other in &hosts[..3] {
                 world.cut_between(other, away);
             }
@@ -198,7 +198,8 @@ fn who_comes_back_receives_what_it_missed_once() {
         let received = world.hosts()[away].traffic.1 - before;
         let ratio = received as f64 / missed as f64;
         println!("{} links lost: ratio {ratio:.3}", if lose { "some" } else { "no" });
-        // What was on its way when a link died comes again. Measured over 40 seeds: 0.88 at most.
+        // Records that were on their way when a link died come again. Measured over 40 seeds: 0.88
+        // at most.
         assert!(ratio < 1.1, "{received} bytes for {missed} missed, links lost: {lose}");
     });
 }

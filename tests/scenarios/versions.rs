@@ -55,7 +55,7 @@ fn old_and_new_programs_are_one_group() {
         });
         let group = world.create_group(hosts[0], "talk");
         for nth in 1..4 {
-            // Whoever speaks a version with the newcomer lets it in.
+            // A host that speaks a version with the newcomer lets it in.
             let host = (0..nth).find(|&other| common(ranges[other], ranges[nth]).is_some());
             let inviter = hosts[host.expect("somebody does")];
             assert_eq!(join(world, inviter, group, hosts[nth]), Ok(()));
