@@ -36,7 +36,7 @@ impl Provider for Trusting {
     }
 }
 
-/// What a host knows of its node.
+/// The state that a host keeps of its node.
 pub(crate) struct Host {
     pub(crate) node: Node,
     number: u8,
