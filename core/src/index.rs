@@ -82,8 +82,8 @@ impl Index {
         Self { mixer, shared, ..Self::default() }
     }
 
-    /// Takes in a record, in the place of the one with its id, which is returned. Whether it *should* take that
-    /// place is the caller's decision ([`Meta::order`]).
+    /// Takes in a record, in the place of the one with its id, which is returned. The caller
+    /// decides whether it *should* take that place ([`Meta::order`]).
     pub fn insert(&mut self, mut meta: Meta) -> Option<Meta> {
         self.shared.adopt(&mut meta);
         let old = self.remove(&meta.id);

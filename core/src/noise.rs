@@ -46,8 +46,9 @@ const FRAMES_PER_KEY: u64 = 1 << 16;
 pub struct Channel {
     /// The arithmetic of the keys.
     pub curve: Curve,
-    /// Known to every node of a closed network: whoever lacks it gets no answer to its first message, and learns nothing
-    /// of who is here. The nodes through which others are found need it too.
+    /// Known to every node of a closed network: a stranger without it gets no answer to its first
+    /// message, and learns nothing of the nodes that are here. The nodes through which others are
+    /// found need it too.
     pub secret: Option<Zeroizing<[u8; 32]>>,
 }
 

@@ -1,14 +1,15 @@
 //! Joining by password: a password-authenticated key exchange between a newcomer and a member who knows the password.
 //!
-//! The exchange is that of the crate `spake2` 0.5.0-pre.0, over the group of Ed25519: SPAKE2 of Abdalla and Pointcheval
-//! with the elements M and N of `python-spake2`. It is **not** the SPAKE2 of RFC 9382, which has other elements, a longer
-//! transcript and key confirmation of its own. The crate's key is
-//! `SHA-256(SHA-256(w) ‖ SHA-256(A) ‖ SHA-256(B) ‖ X ‖ Y ‖ K)`, each of 32 bytes, where `w` is what the password became,
-//! and `A` and `B` are the two ends: role, peer id, and the handshake hash of the very link, so that nothing can be carried
-//! to another link. It does not wipe its memory. The confirmation is ours: HMAC-SHA256 of a role under that key. Each run
-//! tests one password and tells an outsider, or an end that does not know the password, nothing else: there is nothing to
-//! guess at offline. The member confirms first. The newcomer has read the member's certificates by then and gives its own
-//! proof only to who is genuine.
+//! The exchange is that of the crate `spake2` 0.5.0-pre.0, over the group of Ed25519: SPAKE2 of
+//! Abdalla and Pointcheval with the elements M and N of `python-spake2`. It is **not** the SPAKE2
+//! of RFC 9382, which has other elements, a longer transcript and key confirmation of its own. The
+//! crate's key is `SHA-256(SHA-256(w) ‖ SHA-256(A) ‖ SHA-256(B) ‖ X ‖ Y ‖ K)`, each of 32 bytes,
+//! where `w` is derived from the password, and `A` and `B` are the two ends: role, peer id, and the
+//! handshake hash of the very link, so that nothing can be carried to another link. It does not
+//! wipe its memory. The confirmation is ours: HMAC-SHA256 of a role under that key. Each run tests
+//! one password and tells an outsider, or an end that does not know the password, nothing else:
+//! there is nothing to guess at offline. The member confirms first. The newcomer has read the
+//! member's certificates by then and gives its own proof only to a genuine member.
 //!
 //! ```text
 //! newcomer   ASK_PASSWORD(invitation, X)          ───►
@@ -16,8 +17,9 @@
 //!            PROVE_PASSWORD(proof)                ───►
 //! ```
 //!
-//! `w` is Argon2id of the password, with group and invitation as salt: whoever steals it can join by that invitation, and
-//! has to pay for each password that it tries against it. It is stored sealed, and deleted when the invitation ends.
+//! `w` is Argon2id of the password, with group and invitation as salt: a thief of `w` can join by
+//! that invitation, and has to pay for each password that it tries against `w`. It is stored
+//! sealed, and deleted when the invitation ends.
 //!
 //! Guessing costs one run each, and runs are throttled (`Throttle`).
 use crate::id::{Digest, GroupId, PeerId, RecordId};
@@ -206,7 +208,8 @@ impl Origin {
 /// How often passwords may be tried at one invitation, per [`Origin`] and, within it, per peer: some times freely, then
 /// with growing delays.
 ///
-/// 1. A try counts as a failure until it is proved, since the answer to it tells who asked whether it was right.
+/// 1. A try counts as a failure until it is proved, since the answer tells the asker whether the
+///    password was right.
 /// 2. No source waits for the tries of another: a guesser locks out only itself and those that come
 ///    the same way.
 /// 3. So many sources are remembered, and so many peers of each. A further one takes the place, **and the failures**, of

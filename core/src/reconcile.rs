@@ -246,7 +246,7 @@ impl Comparison {
         Answer { reply, ..Answer::default() }
     }
 
-    /// All is read. Where that is nothing, ranges must show what the fingerprints saw.
+    /// All is read. If the difference is empty, ranges must show what the fingerprints saw.
     fn done(&mut self, index: &Index, differ: Difference) -> Answer {
         if differ.is_empty() {
             return self.compare_ranges(index);

@@ -259,8 +259,9 @@ mod tests {
             }
         }
 
-        /// Goal: the third law: where the greatest gives way, nobody is worse off for having come last. Method: parties
-        /// come one after the other and each takes what it gets, until nothing moves any more.
+        /// Goal: the third law: if the greatest gives way, no party is worse off for having come
+        /// last. Method: parties come one after the other and each takes what it gets, until
+        /// nothing moves any longer.
         #[test]
         fn whoever_came_first_gives_way_down_to_an_equal_part(pool in pool(), parties in 1..9u64) {
             let mut shares = Shares::new(pool);

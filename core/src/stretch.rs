@@ -1,4 +1,4 @@
-//! Keys from passwords: Argon2id, slow on purpose, so that guessing costs whoever guesses.
+//! Keys from passwords: Argon2id, slow on purpose, so that guessing is expensive.
 //!
 //! Measured with [`Cost::USUAL`] on a shared core: 20 ms of CPU natively, 70 ms in Chromium (the module of the npm package).
 use argon2::{Algorithm, Argon2, Params, Version};

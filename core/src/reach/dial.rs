@@ -354,8 +354,8 @@ impl Dialer {
         self.due.set_earlier(want, now);
     }
 
-    /// The addresses that the law of places allows. Whether one is dialled now is asked when it has its turn: a link
-    /// that is there already serves all the same.
+    /// The addresses that the law of places allows. The pace of dials is checked later, when an
+    /// address has its turn: a link that is there already serves all the same.
     fn candidates(&self, addresses: Vec<(Source, Address)>, own: &[Address]) -> Vec<Candidate> {
         let there = Places::of(own).and(self.named.places());
         let candidate = |(source, address): (Source, Address)| {

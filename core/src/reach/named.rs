@@ -1,5 +1,5 @@
-//! Nodes that somebody wrote down: the application, or whoever made an invitation. Each is looked up, dialled, and kept
-//! linked.
+//! Nodes that somebody wrote down: the application, or the maker of an invitation. Each is looked
+//! up, dialled, and kept linked.
 //!
 //! ```text
 //!   Asking ──found──► Dialling ──a link──► Linked
