@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use peergraph::peergraph_core::name::check_name;
 use peergraph::{Folder, Group, Host, HostBuilder, Neighbours, NodeUrl, PeerId, RecordType};
 
-/// Says something to whoever sits before it. Nobody may be listening any more, as where `head` has read enough.
+/// Says something to the user. The reader may be gone, for example `head` once it has read enough.
 macro_rules! note {
     ($($text:tt)*) => {{
         use std::io::Write as _;

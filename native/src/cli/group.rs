@@ -102,7 +102,7 @@ pub(crate) enum GroupCommand {
         /// Id, beginning of the id, or name
         group: String,
     },
-    /// Close an invitation: nobody joins by it any more
+    /// Close an invitation: nobody can join by it any longer
     Withdraw {
         /// Id, beginning of the id, or name
         group: String,
@@ -325,7 +325,8 @@ pub(super) async fn change(
     .await
 }
 
-/// Looks for a member before a change. Whether one was met: one that is being met when the time is over is waited for.
+/// Looks for a member before a change. Returns whether one was met; a member that is being met when
+/// the time is over is waited for.
 async fn meets_soon(
     global: &Global,
     host: &Host,
@@ -363,8 +364,9 @@ pub(super) async fn meets(host: &Host, group: &Group, events: &mut Events, wait:
     tokio::time::timeout(wait, synced(group, events)).await.is_ok_and(|it| it.is_ok())
 }
 
-/// Waits until a neighbour holds what we published last, or the group is left. Changes of a group are records of its own, which
-/// are not listed; of those that are, a sync tells who holds them.
+/// Waits until a neighbour holds what we published last, or the group is left. Changes of a group
+/// are records of its own, which are not listed; of those that are listed, a sync tells which
+/// neighbours hold them.
 async fn taken_over(group: &Group, events: &mut Events) {
     if group.info().await.is_err() {
         return;
@@ -462,7 +464,7 @@ async fn settled(group: &Group, events: &mut Events) -> Result<()> {
                 is_known |= !info(group).await?.announced;
             }
             Some(Event::Status { group: of, .. }) if of == group.id() => is_known = true,
-            // It is told by who asks what is stored.
+            // The code that asks for the stored record reports the failure.
             Some(Event::StoreFailed { .. }) => return Ok(()),
             Some(_) => {}
             None => return Err(anyhow!("the host has ended")),

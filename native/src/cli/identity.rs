@@ -88,7 +88,7 @@ pub(crate) enum IdentityCommand {
         /// The signature, as `identity sign` wrote it
         #[arg(long, value_name = "FILE")]
         signature: PathBuf,
-        /// The public document of who should have signed
+        /// The public document of the expected signer
         #[arg(long, value_name = "FILE", conflicts_with = "by", required_unless_present = "by")]
         document: Option<PathBuf>,
         /// The identity of this data folder that should have signed

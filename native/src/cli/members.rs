@@ -34,7 +34,8 @@ pub(crate) struct PromoteArguments {
 pub(crate) struct RevokeArguments {
     /// Id, beginning of the id, or name
     group: String,
-    /// Whose: name, peer id, or the beginning of the peer id; or the certificate of one membership
+    /// The member: name, peer id, or the beginning of the peer id; or the certificate of one
+    /// membership
     #[arg(value_name = "PEER|CERTIFICATE")]
     target: String,
     /// Why, for everybody to read: unspecified, key-lost, misconduct or left

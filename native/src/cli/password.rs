@@ -25,7 +25,7 @@ impl Password {
         self.get(false)
     }
 
-    /// The password for something new: whoever types it types it twice.
+    /// The password for something new, which the user types twice.
     pub(super) fn choose(&self) -> Result<Zeroizing<String>> {
         self.get(true)
     }
