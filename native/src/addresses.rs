@@ -48,7 +48,7 @@ impl Addresses {
         self.local.read().expect("no panic under this lock").clone()
     }
 
-    /// Replaces where the UDP sockets are reached. Whether it changed.
+    /// Replaces the addresses of the UDP sockets. Returns whether they changed.
     pub(crate) fn moved(&self, local: Vec<SocketAddr>) -> bool {
         let mut current = self.local.write().expect("no panic under this lock");
         let changed = *current != local;
@@ -83,7 +83,7 @@ impl Addresses {
         self.http.iter().find_map(reached)
     }
 
-    /// Where we can be dialled by whoever asks.
+    /// The addresses at which this asker can dial us.
     pub(crate) fn told(&self, asker: Asker<'_>) -> Vec<Address> {
         let scheme = if asker.tls { "wss" } else { "ws" };
         let url = match &self.public_url {

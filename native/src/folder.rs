@@ -231,7 +231,7 @@ impl Folder {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                // Where locks are mandatory the process id cannot be read; it is only a help.
+                // If locks are mandatory the process id cannot be read; it is only a help.
                 let _ = file.read_to_string(&mut text);
                 let process = text.trim().parse().ok();
                 return Err(FolderError::InUse { path: show(&folder), process });

@@ -351,7 +351,7 @@ pub(crate) struct WeakRequests {
 
 #[cfg(unix)]
 impl WeakRequests {
-    /// Nothing once the host has no handles any more.
+    /// Nothing once the host has no handles left.
     pub(crate) fn upgrade(&self) -> Option<Requests> {
         let Self { sender, stopped, room, turn } = self.clone();
         Some(Requests { sender: sender.upgrade()?, stopped, room, turn, elsewhere: false })
@@ -441,7 +441,8 @@ impl Requests {
         let (reply, done) = oneshot::channel();
         let command = Box::new(Command::Publish { group, draft });
         let request = Request::Command { command, reply, delivery };
-        // Those who wait for the turn get it in order; a budget that is used up must not keep anybody from the queue.
+        // Tasks that wait for the turn get it in order; a budget that is used up must not keep any
+        // of them from the queue.
         let place = tokio::task::unconstrained(async {
             let _turn = self.turn.lock().await;
             let room = self.room.acquire_many(size).await.expect("it is never closed");

@@ -264,8 +264,9 @@ async fn respond(
     }
 }
 
-/// Headers that make every page safe by default: nothing from elsewhere, no inline script, no framing. A page connects to
-/// whatever nodes its user names and members tell, so connections are to any host.
+/// Headers that make every page safe by default: nothing from elsewhere, no inline script, no
+/// framing. A page connects to any nodes that its user names or members tell, so connections to
+/// every host are allowed.
 fn guard(headers: &mut HeaderMap) {
     const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
         connect-src 'self' ws: wss: http: https:; img-src 'self' data: blob:; style-src 'self'; \

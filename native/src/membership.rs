@@ -129,10 +129,11 @@ impl Group {
         SetProperties { group: self.clone(), name: None, comment: None, presence_max: None }
     }
 
-    /// Makes an invitation. [`Invitation::to_link`] and [`Invitation::to_text`] of a bearer one are secret: whoever reads
-    /// them can join. Both are short, as are those of one by password; a bound one carries certificates, and is sent as a
-    /// text or file of some thousand characters. Resolves once its record is durable here. It names the nodes that this group
-    /// uses, and the addresses at which the program that stays with this data folder is reached.
+    /// Makes an invitation. [`Invitation::to_link`] and [`Invitation::to_text`] of a bearer one are
+    /// secret: their readers can join. Both are short, as are those of one by password; a bound one
+    /// carries certificates, and is sent as a text or file of some thousand characters. Resolves
+    /// once its record is durable here. It names the nodes that this group uses, and the addresses
+    /// at which the program that stays with this data folder is reached.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -160,7 +161,8 @@ impl Group {
         Ok(open)
     }
 
-    /// Closes an invitation: nobody joins by it any more. Ours, or anybody's for administrators.
+    /// Closes an invitation: nobody can join by it any longer. It must be ours, unless we are an
+    /// administrator.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -168,8 +170,9 @@ impl Group {
         self.requests.ask(Command::Withdraw { group: self.id(), invitation }).await.map(drop)
     }
 
-    /// Issues another membership to a member, with another role or other application roles, or for longer. Where the
-    /// role becomes lower, the memberships of before are revoked; what was published with them stays.
+    /// Issues another membership to a member, with another role or other application roles, or for
+    /// longer. If the role becomes lower, the earlier memberships are revoked; the records
+    /// published with them stay.
     ///
     /// ```no_run
     /// # use peergraph::{CommandError, Grant, Group, PeerId, Role};

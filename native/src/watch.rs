@@ -317,7 +317,6 @@ pub struct Watch(Pin<Box<dyn Stream<Item = Record> + Send>>);
 
 /// The events of a host, as they happen. A listener that is more than 1,024 events late loses the
 /// oldest. Ends when the host does.
-/// the host does.
 pub struct Events(Pin<Box<dyn Stream<Item = Event> + Send>>);
 
 impl Stream for Watch {
@@ -398,7 +397,8 @@ impl Watcher {
                 return Some(record);
             }
             if self.after == Some(None) {
-                // Where the host is in another program, that one must tell before the first page is read.
+                // If the host is in another program, that program must tell before the first page
+                // is read.
                 self.requests.watch(self.group).await.ok()?;
             }
             if let Some(after) = self.after {

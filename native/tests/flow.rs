@@ -1,5 +1,5 @@
-//! Publishing as fast as possible over real links: nothing is lost, memory stays bounded, and who is slow delays nobody
-//! else.
+//! Publishing as fast as possible over real links: nothing is lost, memory stays bounded, and a
+//! slow reader delays nobody else.
 // A process is made to stand still by a signal.
 #![cfg_attr(not(unix), allow(dead_code, unused_imports))]
 

@@ -210,8 +210,9 @@ impl HostBuilder {
         self
     }
 
-    /// A reverse proxy before the HTTP port whose `X-Forwarded-For` or `Forwarded` tells who asks. Without it all who come
-    /// through one proxy count as one source of connections. May be called up to 64 times.
+    /// A reverse proxy before the HTTP port whose `X-Forwarded-For` or `Forwarded` names the
+    /// client. Without it all clients behind one proxy count as one source of connections. May be
+    /// called up to 64 times.
     #[must_use]
     pub fn trusted_proxy(mut self, network: Network) -> Self {
         self.trusted.push(network);

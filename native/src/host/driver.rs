@@ -8,8 +8,9 @@
 //!   one timer ─────┘◄────────────────────┘ wake
 //! ```
 //!
-//! **Back-pressure**: while [`JOBS_WAITING_MAX`] storage jobs wait, only storage and the timer are listened to. All
-//! channels into the loop are bounded, so whoever sends waits, and in the end so does the network.
+//! **Back-pressure**: while [`JOBS_WAITING_MAX`] storage jobs wait, only storage and the timer are
+//! listened to. All channels into the loop are bounded, so senders wait, and in the end so does the
+//! network.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -685,7 +686,7 @@ impl Driver {
             if left && self.closing.is_empty() && self.storage.waiting() == 0 {
                 break;
             }
-            // Requests are not taken any more: the node would refuse them.
+            // Requests are no longer taken: the node would refuse them.
             let sleep = tokio::time::sleep_until(self.alarm().min(deadline));
             let turn = tokio::select! {
                 outcome = self.outcomes.recv() => Turn::Storage(outcome),

@@ -346,8 +346,8 @@ mod tests {
         assert!(table.told.is_empty());
     }
 
-    /// Goal: who has many addresses leaves others their part. Method: twenty sources take all that they get; a connection
-    /// of the greatest is told to go when another comes.
+    /// Goal: a client with many addresses leaves others their part. Method: twenty sources take all
+    /// that they get; a connection of the greatest is told to go when another comes.
     #[tokio::test]
     async fn where_all_places_are_taken_the_greatest_source_gives_way() {
         let counts = Arc::new(Counts::default());

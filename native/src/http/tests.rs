@@ -208,7 +208,7 @@ async fn long_pages_are_compressed_for_those_who_take_it() {
         let (head, body) = ask("gzip", &known).await;
         assert!(head.starts_with("http/1.1 304") && body.is_empty(), "{head}");
     }
-    // The best form is made beside, for those who come later.
+    // The best form is made in the background, for later clients.
     let mut came = String::new();
     for _ in 0..200 {
         (came, _) = ask("gzip, br", "none").await;
@@ -323,7 +323,8 @@ async fn loopback_is_not_told_through_a_proxy() {
     }
 }
 
-/// Goal: who is refused is told so. Method: one source holds all the connections that it may have, then asks for more.
+/// Goal: a client that is refused is told so. Method: one source holds all the connections that it
+/// may have, then asks for more.
 #[tokio::test]
 async fn connection_too_many_is_answered_and_told_why() {
     let bench = Bench::start().await;

@@ -49,8 +49,8 @@ fn backup_is_made_beside_a_running_node_and_restored_elsewhere() {
     assert!(one(&run(phone.path(), &["--json", "store", "compact"]))["after"].is_u64());
 }
 
-/// Goal: who joins on a full disk is told so, once, and the command fails. Method: no file of the newcomer may be longer
-/// than 3 MB; the group holds more.
+/// Goal: a newcomer with a full disk is told so, once, and the command fails. Method: no file of
+/// the newcomer may be longer than 3 MB; the group holds more.
 #[test]
 fn join_on_a_full_disk_fails_and_says_why() {
     let (ada, bob) = (folder(), folder());

@@ -310,8 +310,8 @@ fn forged_dials_from_the_address_of_a_live_link_are_harmless() {
     });
 }
 
-/// Goal: somebody who can forge the other end's address cannot end a link. Method: whatever is
-/// sent to the front of the translator reaches the dialler as if the node had sent it.
+/// Goal: somebody who can forge the other end's address cannot end a link. Method: everything that
+/// is sent to the front of the translator reaches the dialler as if the node had sent it.
 #[test]
 fn forged_packets_from_the_address_of_a_live_link_are_harmless() {
     run(async {
