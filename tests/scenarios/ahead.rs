@@ -39,8 +39,8 @@ fn is_withdrawn(world: &World, host: HostId, id: RecordId) -> bool {
 }
 
 /// Goal: a hop costs no disk, and what is told about it stays true. Method: all disks take a
-/// second; a record crosses the graph in less, and at every step whoever counts as a holder has it
-/// on disk.
+/// second; a record crosses the graph in less, and at every step every node that counts as a holder
+/// has it on disk.
 #[test]
 fn record_is_shown_before_and_acknowledged_after_the_disk() {
     each_seed("record_is_shown_before_and_acknowledged_after_the_disk", 50, |world| {

@@ -71,7 +71,8 @@ fn editor_that_has_just_started_changes_anothers_record_and_all_see_it() {
         assert_eq!(shown.modifier, Some(world.hosts()[cleo].peer_id()));
         assert_eq!(shown.payload, "cleo's last");
         assert!(shown.expires >= made.expires, "it lives as long as Bob wanted");
-        // A change of a change, by the creator of the group; then Bob's own; and no deletion but by who may.
+        // A change of a change, by the creator of the group; then Bob's own; and a deletion only by
+        // a member that may delete.
         for (host, text) in [(ada, "ada's"), (bob, "bob's again"), (cleo, "cleo's again")] {
             let change = Draft { id: Some(made.id), ..draft(text.to_owned()) };
             world.publish(host, group, change).expect("all may change it");

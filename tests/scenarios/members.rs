@@ -1,4 +1,4 @@
-//! Members who do what their membership does not let them, and one who has none any more.
+//! Members that do what their membership does not let them, and one that has none any longer.
 use crate::each_seed;
 use peergraph_core::error::{BadRecord, Misbehaved};
 use peergraph_core::id::GroupId;

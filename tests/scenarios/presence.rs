@@ -74,8 +74,9 @@ fn node_that_crashed_is_gone_when_its_presence_ends() {
     });
 }
 
-/// Goal: of many, about as many as the group wants say that they are here; whom its application wants does in any case.
-/// Method: 66 join a group that wants 50; then 13 of those that are silent are told to speak.
+/// Goal: of many, about as many as the group wants say that they are here; a node whose application
+/// wants it does in any case. Method: 66 join a group that wants 50; then 13 of those that are
+/// silent are told to speak.
 #[test]
 fn about_as_many_are_present_as_the_group_wants_and_whoever_must() {
     each_seed("about_as_many_are_present_as_the_group_wants_and_whoever_must", 3, |world| {
@@ -118,7 +119,7 @@ fn hidden_tabs_do_not_flicker_even_where_all_are_hidden() {
         assert_eq!(world.counts.departures, before.departures, "nobody left");
         assert_eq!(world.counts.silenced, before.silenced, "nobody fell silent");
         assert!(world.is_one_graph(group, &hosts));
-        // Where nobody's timers run, what waits for company waits for the next minute.
+        // If nobody's timers run, a message that waits for company waits for the next minute.
         let record = world.say(hosts[0], group, "still here");
         let seen = |world: &World| hosts[1..].iter().all(|&host| world.has_seen(host, record.id));
         assert!(world.run_until(Duration::from_secs(180), seen));

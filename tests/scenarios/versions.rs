@@ -72,8 +72,8 @@ fn old_and_new_programs_are_one_group() {
     });
 }
 
-/// Goal: who finds only programs that it cannot speak with is told which of them is older, and what to do. Method: a newer
-/// one joins an older one, and the reverse.
+/// Goal: a program that finds only programs with which it cannot speak is told which of them is
+/// older, and what to do. Method: a newer one joins an older one, and the reverse.
 #[test]
 fn programs_without_a_common_version_say_which_is_older() {
     each_seed("programs_without_a_common_version_say_which_is_older", 4, |world| {
