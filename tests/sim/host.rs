@@ -71,7 +71,7 @@ pub struct Host {
     /// Bytes per second of each of its wires at most, each way. Wires that are laid keep what they were laid with:
     /// [`World::throttle`](crate::World::throttle) changes those too.
     pub rate_max: u64,
-    /// Whether it lies: whoever catches it is right to.
+    /// Whether it lies. A node that blames it is then right.
     pub liar: bool,
     /// The host with which it shares the address that others see.
     pub behind: Option<HostId>,

@@ -164,7 +164,7 @@ fn is_good(setup: &Setup, report: &Report) -> bool {
     if report.missed > 0 {
         eprintln!("{} records were missed; repeat with: {}", report.missed, setup.command());
     }
-    // Nobody lies in these scenarios: whoever lost a link for a fault was honest.
+    // Nobody lies in these scenarios: every host that lost a link for a fault was honest.
     if report.misbehaved > 0 {
         eprintln!("{} honest links were lost; repeat with: {}", report.misbehaved, setup.command());
     }

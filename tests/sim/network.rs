@@ -376,7 +376,8 @@ impl World {
         // ICE or TCP, then DTLS or TLS, then the channel: about four times there and back, and some work.
         let work = self.chance.within(5_000..20_000);
         let first = self.now + 8 * latency + work;
-        // With descriptions on both sides either end may be first; who is dialled is up before the dialler.
+        // With descriptions on both sides either end may be first; otherwise the dialled end is up
+        // before the dialler.
         let a_first = b.1.is_some() && self.chance.with(0.5);
         let wire = self.wires.len() as u32;
         let end = |side, (host, link): (HostId, Option<LinkId>), up_at| End {

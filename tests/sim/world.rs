@@ -94,7 +94,7 @@ pub struct Counts {
     pub misbehaved: u64,
     /// Links closed because nothing was heard, or the handshake took too long.
     pub silenced: u64,
-    /// How often nodes told that another is not present any more.
+    /// How often nodes told that another is no longer present.
     pub departures: u64,
     /// The same, where the peer lies or frames are changed on their way.
     pub caught: u64,

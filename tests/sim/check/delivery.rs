@@ -29,10 +29,10 @@ pub struct Delivery {
     mark: [u8; MARK_BYTES],
     finder: Finder<'static>,
     records: Vec<Tracked>,
-    /// Records below this number are not followed any more.
+    /// Records below this number are no longer followed.
     forgotten: usize,
     delivered: u64,
-    /// Records on their way, for whoever draws them and takes them out again, if wanted.
+    /// Records on their way, if wanted, for a picture that takes them out again.
     pub passages: Option<Vec<Passage>>,
 }
 

@@ -22,9 +22,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub enum Pretence {
     /// An own record under an id that is another's.
     ForeignId,
-    /// A record of another member, who names the liar's certificate.
+    /// A record of another member, with the liar's certificate.
     Impersonate,
-    /// The same, who names its own: only the signature is the liar's.
+    /// The same, with that member's certificate: only the signature is the liar's.
     Counterfeit,
     /// An own record that names another's certificate.
     BorrowCertificate,

@@ -1,8 +1,9 @@
 //! Churn: everything that can go wrong does, while records are published, changed and deleted.
 //!
-//! Which faults there are, and how hard, is drawn by swarm (`churn/faults.rs`): some are off, others extreme. Safety is checked
-//! in every step: whoever comes back has all that it had acknowledged. Then the world falls quiet, everybody comes back, and
-//! within bounded virtual time every store must be as the reference model says.
+//! Which faults there are, and how hard, is drawn by swarm (`churn/faults.rs`): some are off,
+//! others extreme. Safety is checked in every step: a node that comes back has all that it had
+//! acknowledged. Then the world falls quiet, everybody comes back, and within bounded virtual time
+//! every store must be as the reference model says.
 mod faults;
 
 use super::crowd::{Crowd, PAYLOAD_BYTES};

@@ -132,7 +132,7 @@ impl Crowd {
         doors.into_iter().map(rtc_address).collect()
     }
 
-    /// The door list follows the hosts: one who left is no door any more.
+    /// Takes a host that left out of the list of doors.
     pub fn close_door(&mut self, host: HostId) {
         self.doors.retain(|&door| door != host);
     }

@@ -213,7 +213,8 @@ fn made_up(crowd: &mut Crowd) -> Signed {
     crowd.world.make_up(VICTIM, crowd.group, payload).expect("the victim has published")
 }
 
-/// The victim knocks at doors, and floods whoever lets it speak. Answers over how many links it did.
+/// The victim knocks at doors, and floods every node that lets it speak. Returns over how many
+/// links it did.
 fn besiege(crowd: &mut Crowd, others: &[HostId], lies: &[Signed]) -> usize {
     let mut doors = others.to_vec();
     crowd.world.chance.shuffle(&mut doors);
