@@ -207,7 +207,7 @@ impl Pair {
     }
 }
 
-/// The bytes of an input, used up from the front. Where they end, all that follows is zero.
+/// The bytes of an input, used up from the front. After their end all further bytes are zero.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {

@@ -5,8 +5,9 @@
 //! ours, drawn from the same seed. Both encode every message and decode it at the other end. Signatures are not
 //! verified on our side, since the rival has none.
 //!
-//! Each load is published twice; what is reported is the second half, when the trees have settled. Only `random` is
-//! published by whoever comes: with its first record a member of ours publishes its membership, whose bytes count.
+//! Each load is published twice; the report covers the second half, when the trees have settled.
+//! Only `random` is published by members that may be new: with its first record a member of ours
+//! publishes its membership, whose bytes count.
 mod ours;
 mod theirs;
 
