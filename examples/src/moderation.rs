@@ -48,7 +48,7 @@ impl Provider for Moderation {
 /// Four hosts on this machine, one of them the archive. Answers what happened, in order.
 ///
 /// # Errors
-/// What goes wrong on the way.
+/// The faults on the way.
 pub async fn run() -> anyhow::Result<Vec<String>> {
     let ada = local("Ada").start().await?;
     let group = ada.create_group("The paper").await?;

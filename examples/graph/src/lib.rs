@@ -31,7 +31,7 @@ pub fn failure() -> String {
     FAILURE.lock().map(|words| words.clone()).unwrap_or_default()
 }
 
-/// A running group, its network, and who comes and goes.
+/// A running group, its network, and the hosts that come and go.
 #[wasm_bindgen]
 pub struct Graph {
     world: World,
