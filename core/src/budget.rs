@@ -1,7 +1,7 @@
 //! Budgets: what is used of an amount that time gives back.
 //!
 //! A budget is an amount that may be used at once, and a rate at which what was used is given back. Keeping account costs
-//! an addition and a comparison; time is looked at only where the amount is exceeded, so that a budget that nobody looked
+//! an addition and a comparison; time is looked at only if the amount is exceeded, so that a budget that nobody looked
 //! at for long may once be used twice over.
 use crate::id::PeerId;
 use crate::limits::PEERS_REMEMBERED_MAX;

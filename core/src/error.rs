@@ -27,7 +27,7 @@ pub enum Error {
         "that member is senior to you in this group; ask the owner, or a more senior administrator"
     )]
     NotSenior,
-    /// Only where the group's own key is.
+    /// Only with the group's own key.
     #[error("only the owner of the group may change that")]
     NotOwner,
     /// Nobody of this id is known in the group.

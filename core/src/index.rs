@@ -161,7 +161,7 @@ impl Index {
         entries.map(|entry| self.slots.get(entry.slot))
     }
 
-    /// The records after `cursor`, in order; all where there is none.
+    /// The records after `cursor`, in order; all if there is none.
     pub fn after(&self, cursor: Option<Cursor>) -> impl Iterator<Item = &Meta> {
         let from = cursor.unwrap_or_default();
         self.range(from, None).skip_while(move |meta| cursor == Some(meta.cursor()))
@@ -275,7 +275,7 @@ impl Index {
         self.changes
     }
 
-    /// Some of the first symbols, as they were after so many changes. `None` where there are not so many, or where that
+    /// Some of the first symbols, as they were after so many changes. `None` if there are not so many, or if that
     /// is longer ago than is remembered.
     pub fn symbols_as_of(&self, range: Range<usize>, changes: u64) -> Option<Vec<Symbol>> {
         let mut symbols = self.symbols().get(range.clone())?.to_vec();
@@ -344,7 +344,7 @@ impl Index {
         }
     }
 
-    /// The chunk in which a record of this cursor is or would be; 0 where there is none.
+    /// The chunk in which a record of this cursor is or would be; 0 if there is none.
     fn chunk_of(&self, cursor: &Cursor) -> usize {
         self.chunks.partition_point(|chunk| chunk.first <= *cursor).saturating_sub(1)
     }

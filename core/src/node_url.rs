@@ -203,9 +203,10 @@ pub struct LookUp {
 }
 
 impl LookUp {
-    /// Where a look-up goes on if the server at `from` redirects it to `to`, an absolute URL. Nothing if it must not: a
-    /// redirect leads to the description of a node, never from TLS to where anybody on the way can answer, and to this
-    /// machine and its local network as an invitation may.
+    /// Returns where a look-up goes on if the server at `from` redirects it to `to`, an absolute
+    /// URL. Nothing if it must not: a redirect leads to the description of a node, never from TLS
+    /// to where anybody on the way can answer, and to this machine and its local network as an
+    /// invitation may.
     #[must_use]
     pub fn redirected(from: &str, to: &str) -> Option<Self> {
         let node: NodeUrl = to.strip_suffix(DESCRIPTION)?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! Where on the network an address is, and who may make us dial there.
+//! Where on the network an address is, and the parties that may make us dial there.
 //!
 //! The law, for addresses that are not the application's own word:
 //!
@@ -110,7 +110,8 @@ pub(crate) fn judge(address: &Address, word: Word) -> Option<Places> {
 }
 
 impl Word {
-    /// Where something may be dialled that is at `place`. `usual`: nobody chooses what is asked for there.
+    /// Returns where a target at `place` may be dialled. `usual`: the path is the usual one, so
+    /// that nobody chooses it.
     fn places(self, usual: bool, place: Place) -> Option<Places> {
         let places = match self {
             Self::Own => Places::ALL,
@@ -121,7 +122,7 @@ impl Word {
         places.hold_place(place).then_some(places)
     }
 
-    /// Where the description of a node at a host may be fetched. `usual`: it is at the root of the host.
+    /// Returns where the description of a node at a host may be fetched. `usual`: it is at the root of the host.
     pub(crate) fn places_of_host(self, usual: bool, host: &Host) -> Option<Places> {
         self.places(usual, place_of_host(host))
     }

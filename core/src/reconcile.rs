@@ -1,13 +1,13 @@
 //! Comparing two stores: what each side lacks, at a cost set by their difference.
 //!
 //! Two ways lead there. **Ranges** (`reconcile/ranges.rs`) compare fingerprints of ranges of
-//! (modified, id), ever smaller ones: exact, and cheapest where one side just lacks what is recent.
+//! (modified, id), ever smaller ones: exact, and cheapest if one side lacks only recent records.
 //! **Symbols** ([`symbols`](mod@crate::symbols)) cost about 16 bytes a difference, wherever it is.
 //! The side that hears the first message of a comparison decides which one is taken:
 //!
 //! ```text
 //! opener                       other
-//!   CHECK(fingerprint) ───────►                       where the stores should be equal: nothing follows then
+//!   CHECK(fingerprint) ───────►                       if the stores should be equal: nothing follows then
 //!   OPEN(fingerprint, ranges, 16 symbols) ────────►   a dozen differences can be read from these
 //!                        ◄──── SYMBOLS                as many as the estimate says: the opener reads them
 //!   MORE(how many)     ──────►                        … the rest, as the better estimate says

@@ -274,7 +274,7 @@ const COUNTER_BITS: u32 = 16;
 /// Highest salt: half of the counter is left for changes in one millisecond.
 const SALT_MAX: u16 = u16::MAX >> 1;
 
-/// The version for a change made now that must stand over `seen` (0 where there is none): the peer time and `salt` where
+/// The version for a change made now that must stand over `seen` (0 if there is none): the peer time and `salt` where
 /// that is higher, else one more than `seen`. Stays at the highest number once that is reached.
 ///
 /// `salt` is where a node begins to count within a millisecond: at random, since two nodes of one peer, or one that lost

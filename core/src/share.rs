@@ -15,7 +15,7 @@
 //!
 //! 1. One party holds at most `each`. So whatever one party does, all others together have `all - reserved - each`.
 //! 2. Juniors hold at most `all - reserved` together. So whatever they do, seniors have `reserved`.
-//! 3. Where what is held can be taken back, [`gives_way`](Shares::gives_way) names the party that must give: the one that
+//! 3. If holdings can be taken back, [`gives_way`](Shares::gives_way) names the party that must give: the one that
 //!    holds most. So of `n` parties each gets the smaller of `each` and `(all - reserved) / n`, whoever came first.
 //!
 //! Parties must cost something to make. Ids of strangers are free, so what strangers share is divided by the place that

@@ -101,7 +101,7 @@ pub(crate) enum Pending {
 /// A page of records that is being read.
 pub(crate) struct Page {
     pub(crate) request: RequestId,
-    /// In order; `None` where the disk must be asked.
+    /// In order; `None` if the disk must be asked.
     pub(crate) records: Vec<(RecordId, Option<Bytes>)>,
     pub(crate) next: Option<crate::io::Cursor>,
 }

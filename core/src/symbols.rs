@@ -11,9 +11,9 @@
 //!
 //! Subtracting a symbol of one set from that of another leaves the records that only one of the two
 //! has. A symbol with one record left can be read. That record can then be taken out of all other
-//! symbols, so that others can be read ([`peel`]). About 1.35 symbols a difference are needed where
-//! there are thousands, 1.75 where there are ten; they tell which side has what. The counts
-//! estimate the number of differences before that ([`estimate`]).
+//! symbols, so that others can be read ([`peel`]). About 1.35 symbols a difference are needed if
+//! there are thousands, 1.75 if there are ten; they tell which side has what. The counts estimate
+//! the number of differences before that ([`estimate`]).
 //!
 //! The symbols do not depend on who asks. `Symbols` keeps the first of them up to date: a record that comes or goes
 //! touches about 2 ln n of n.
@@ -119,7 +119,7 @@ impl Iterator for Places {
         // Division and square root are exact to the last bit on every platform.
         let share = 4_294_967_296.0 / (self.state as f64 + 1.0).sqrt() - 1.0;
         let step = (place as f64 + 1.5) * share;
-        // Rounded up: `ceil` is a call where the processor need not have it.
+        // Rounded up: `ceil` is a call if the processor may lack it.
         let whole = step as i64;
         let step = (whole as u64).saturating_add(u64::from(step > whole as f64));
         self.next = place.saturating_add(step.max(1));
@@ -183,7 +183,7 @@ impl Difference {
     }
 }
 
-/// Reads the difference of two sets from as many of the first symbols as there are of both. `None` where they are too
+/// Reads the difference of two sets from as many of the first symbols as there are of both. `None` if they are too
 /// few, or lie.
 pub fn peel(theirs: &[Symbol], ours: &[Symbol]) -> Option<Difference> {
     let mut left: Vec<Symbol> = theirs.iter().zip(ours).map(|(t, o)| t.less(o)).collect();

@@ -180,11 +180,11 @@ pub(crate) trait Place: Copy + 'static {
     fn place(self) -> usize;
 }
 
-/// Deadlines of a fixed set of things, in their order where two are due at once. They lie side by side: every input
+/// Deadlines of a fixed set of things, in their order if two are due at once. They lie side by side: every input
 /// looks at the earliest.
 #[derive(Debug)]
 pub(crate) struct Timers<K, const N: usize> {
-    /// [`UNARMED`] where there is none.
+    /// [`UNARMED`] if there is none.
     at: [Time; N],
     kind: std::marker::PhantomData<K>,
 }

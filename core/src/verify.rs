@@ -76,7 +76,7 @@ impl Claim {
     }
 }
 
-/// Checks signatures, all at once where there are more than one.
+/// Checks signatures, all at once if there are more than one.
 ///
 /// # Errors
 /// The place of the first that is not good.

@@ -33,7 +33,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// The same if the addresses are of different nodes, each of which is of use. Source: as above, the least that is
 /// recommended. Measured: 300 nodes that join by several doors take 12 % more CPU with 250 ms, over five seeds.
 const STAGGER_OF_NODES: Duration = Duration::from_millis(100);
-/// A WebSocket is not begun earlier than this after its race if data channels are under way: where those work they win.
+/// A WebSocket is not begun earlier than this after its race if data channels are under way: if those work they win.
 /// Guess: six round trips of 100 ms, which ICE, DTLS and SCTP take.
 const SOCKET_AFTER: Duration = Duration::from_millis(600);
 /// After a link of a race is usable, and the race goes on since it may not lead to a member, the next attempt waits so

@@ -145,7 +145,7 @@ pub(super) fn begins_equal(index: &Index, Ranges(ranges): &Ranges) -> bool {
 /// Answers a message of the other side.
 ///
 /// # Errors
-/// [`Misbehaved::Sync`] where the bounds do not rise or a record is listed twice; nothing follows then.
+/// [`Misbehaved::Sync`] if the bounds do not rise or a record is listed twice; nothing follows then.
 pub(super) fn respond(index: &Index, message: &Ranges) -> Result<Answer, Misbehaved> {
     let listed = check(message)?;
     let mut reply = Reply { ranges: Vec::new(), used: 0, expanded: false };
@@ -205,7 +205,7 @@ struct Differences {
 }
 
 impl Differences {
-    /// Compares a list with our records. Where [`GIVE_MAX`] is reached, returns the place in the range from which
+    /// Compares a list with our records. If [`GIVE_MAX`] is reached, returns the place in the range from which
     /// on nothing was given.
     fn list(
         &mut self,

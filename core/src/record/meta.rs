@@ -6,7 +6,7 @@ use crate::time::WallTime;
 use std::sync::Arc;
 
 /// The compact part of a record: enough to find, order, compare and expire it without its bytes. 144 bytes; the
-/// peers, the certificate and the type are shared where an [`Index`](crate::index::Index) holds it.
+/// peers, the certificate and the type are shared if an [`Index`](crate::index::Index) holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Which.
