@@ -25,7 +25,7 @@ pub(crate) struct Addresses {
     pub(crate) bound: Vec<SocketAddr>,
     /// The addresses to which its HTTP sockets are bound.
     pub(crate) http: Vec<SocketAddr>,
-    /// How others reach the HTTP port, where that is not its own address.
+    /// How others reach the HTTP port, if that is not its own address.
     pub(crate) public_url: Option<Uri>,
     /// Where the UDP sockets are reached, best first. Changes with the interfaces.
     pub(crate) local: RwLock<Vec<SocketAddr>>,

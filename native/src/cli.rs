@@ -193,7 +193,7 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 }
 
 impl Global {
-    /// The data folder, made where there is none.
+    /// The data folder, made if there is none.
     fn folder(&self) -> Result<Folder> {
         let given = self.data.clone().or_else(|| variable("PEERGRAPH_DATA"));
         let path = match given.or_else(platform_folder) {

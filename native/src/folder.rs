@@ -111,7 +111,7 @@ pub enum FolderError {
     InGroups {
         /// Which identity.
         peer: PeerId,
-        /// The names of the groups, or their ids where a name cannot be read.
+        /// The names of the groups, or their ids if a name cannot be read.
         groups: Vec<String>,
     },
     /// The default identity cannot be deleted while there are others.
@@ -150,7 +150,7 @@ pub(crate) struct Port {
 }
 
 impl Folder {
-    /// Opens a folder, and makes it where there is none.
+    /// Opens a folder, and makes it if there is none.
     ///
     /// # Errors
     /// [`FolderError::Io`].
@@ -338,7 +338,7 @@ pub(crate) fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the system has randomness, or nothing here is safe");
 }
 
-/// Takes the permissions of all others away, where the system knows such.
+/// Takes the permissions of all others away, if the system knows such.
 fn private(path: &Path, mode: u32) -> Result<(), FolderError> {
     #[cfg(unix)]
     {

@@ -92,7 +92,7 @@ impl Group {
         Publisher::new(self.clone(), kind.into())
     }
 
-    /// Deletes a record of ours, or of others where the group's policy lets us.
+    /// Deletes a record of ours, or of others if the group's policy lets us.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -211,7 +211,7 @@ impl Group {
     /// Our membership: the certificates from the group's root to ours.
     ///
     /// # Errors
-    /// [`CommandError`]; [`StoreFault::Broken`] where the store does not hold it as it should.
+    /// [`CommandError`]; [`StoreFault::Broken`] if the store does not hold it as it should.
     pub async fn membership(&self) -> Result<VerifiedChain, CommandError> {
         let (from, to) = stored::range_of(self.id);
         let read = self.requests.scan(StoreTask::Scan { from, to, limit: 1 }).await?;

@@ -42,7 +42,7 @@ pub(crate) type Outcome = (StoreId, Result<StoreReply, StoreFault>);
 /// Where the entries are kept.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
-    /// In this file, which is created where there is none.
+    /// In this file, which is created if there is none.
     File(PathBuf),
     /// In memory, gone with the host.
     Memory,

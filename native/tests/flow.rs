@@ -32,7 +32,7 @@ async fn pair(folder: &Path) -> (Host, Group, Host, Group) {
     (ada, group, bob, joined)
 }
 
-/// The most memory that this process has had. Megabytes; none where the system does not tell.
+/// The most memory that this process has had. Megabytes; none if the system does not tell.
 fn most_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

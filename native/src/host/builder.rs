@@ -124,7 +124,7 @@ pub struct HostBuilder {
 }
 
 impl HostBuilder {
-    /// The friendly name of the identity, if one has to be made. `anonymous` where none is given.
+    /// The friendly name of the identity, if one has to be made. `anonymous` if none is given.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -146,7 +146,7 @@ impl HostBuilder {
         self
     }
 
-    /// Which identity of the data folder to be; its default one where none is named.
+    /// Which identity of the data folder to be; its default one if none is named.
     #[must_use]
     pub fn identity(mut self, peer: PeerId) -> Self {
         self.identity = Some(peer);
@@ -202,7 +202,7 @@ impl HostBuilder {
         self
     }
 
-    /// How others reach the HTTP port, where that is not its own address (`https://node.example`). With a path
+    /// How others reach the HTTP port, if that is not its own address (`https://node.example`). With a path
     /// (`https://node.example/chat/`) everything is found below that, whether or not the proxy takes it away.
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
@@ -411,9 +411,9 @@ impl HostBuilder {
         self.place_in(self.folder.as_deref().unwrap_or_else(|| std::path::Path::new("")))
     }
 
-    /// Keeps the UDP port for later starts, since invitations and other members' memory name it; and the addresses, if this
-    /// start was told where to listen. Answers where the program that stays with this data folder can be dialled, if that is
-    /// another one, which was told so.
+    /// Keeps the UDP port for later starts, since invitations and other members' memory name it;
+    /// and the addresses, if this start was told where to listen. Returns where the program that
+    /// stays with this data folder can be dialled, if that is another one, which was told so.
     fn keep_port(&self, kept: &Kept, engine: &Engine) -> Result<Vec<Address>, StartError> {
         let Some(number) = engine.bound_addrs().first().map(SocketAddr::port) else {
             return Ok(Vec::new());

@@ -12,7 +12,7 @@ use super::opened::Opened;
 use super::{ENTRIES, OpenError, Place, caught, open, open_error};
 use crate::backup::StoreCheck;
 
-/// The groups of a store. None where there is no store.
+/// The groups of a store. None if there is no store.
 pub(crate) fn groups(path: &Path) -> Result<Vec<StoredGroup>, OpenError> {
     if !path.exists() {
         return Ok(Vec::new());

@@ -347,7 +347,7 @@ fn node_below_a_path_or_behind_a_redirect_is_found() {
         ok(&run(cleo.path(), &["--node", &twice, "group", "join", link.trim()]));
         says(cleo.path(), "Trip", "by a redirect");
     }
-    // Round and round, and where there is no node.
+    // Round and round, and to a place without a node.
     let alone = folder();
     for (url, why) in [
         (between::redirect(302, "http://127.0.0.1:1"), "refused"),

@@ -37,7 +37,7 @@ fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// The modules of a drawn code, row by row; true where dark.
+/// The modules of a drawn code, row by row; true if dark.
 fn modules(drawn: &str) -> Vec<Vec<bool>> {
     let is_code = |line: &&str| !line.is_empty() && line.chars().all(|c| "█▀▄ ".contains(c));
     let lines: Vec<&str> = drawn.lines().filter(is_code).collect();
