@@ -81,7 +81,7 @@ function turn() {
 let joining = 0;
 function grow() {
   while (waiting.length > 0 && joining < NEWCOMERS_MAX) {
-    // Undefined where nobody can invite: such a newcomer is given up.
+    // Undefined if nobody can invite: such a newcomer is given up.
     if (graph.add(waiting.shift()) !== undefined) joining += 1;
   }
   return joining > 0 || waiting.length > 0;

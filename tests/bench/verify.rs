@@ -66,7 +66,7 @@ struct Report {
     chain_cold: f64,
     /// The same, where everybody above the leaf is known.
     chain_issuer_known: f64,
-    /// The same, where the leaf is known too.
+    /// The same, if the leaf is known too.
     chain_known: f64,
 }
 

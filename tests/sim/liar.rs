@@ -477,8 +477,8 @@ impl World {
         links.into_iter().map(|(to, _)| to).collect()
     }
 
-    /// A record that `host` makes up, dated by its own clock, which it may have set back. Nothing where it has published none
-    /// of which it could take the rest.
+    /// A record that `host` makes up, dated by its own clock, which it may have set back. Nothing
+    /// if it has published none of which it could take the rest.
     pub fn make_up(&mut self, host: HostId, group: GroupId, payload: Bytes) -> Option<Signed> {
         let own = self.own_record(host)?;
         let id = RecordId::new(own.creator, own.kind.as_str(), self.chance.any());

@@ -21,7 +21,7 @@ impl CpuClock {
         Self { begun: Instant::now(), nanos: thread_nanos() }
     }
 
-    /// Milliseconds of CPU since the start; of wall time where the system does not tell.
+    /// Milliseconds of CPU since the start; of wall time if the system does not tell.
     pub fn millis(&self) -> f64 {
         let nanos = match (self.nanos, thread_nanos()) {
             (Some(begun), Some(now)) => now - begun,
@@ -111,7 +111,7 @@ pub struct Report {
     pub links_opened: u64,
     /// Links lost because a node saw a fault of its peer.
     pub misbehaved: u64,
-    /// The same, where the peer lied.
+    /// The same, if the peer lied.
     pub caught: u64,
     /// Virtual time.
     pub virtual_ms: u64,
@@ -121,7 +121,7 @@ pub struct Report {
     pub cpu_ms: u64,
     /// Inputs handled in each second of it.
     pub events_per_cpu_s: u64,
-    /// Most memory that the process has had so far, for each node. 0 where the system does not tell.
+    /// Most memory that the process has had so far, for each node. 0 if the system does not tell.
     pub bytes_per_node: u64,
     /// Fingerprint of everything that happened.
     pub digest: String,

@@ -96,7 +96,7 @@ pub struct Counts {
     pub silenced: u64,
     /// How often nodes told that another is no longer present.
     pub departures: u64,
-    /// The same, where the peer lies or frames are changed on their way.
+    /// The same, if the peer lies or frames are changed on their way.
     pub caught: u64,
     /// Links that a node closed because its peer reads too slowly.
     pub closed_slow: u64,

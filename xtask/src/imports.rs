@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
         Ok(imports)
     }
 
-    /// A minimum, and a maximum where the first bit of the flags says so.
+    /// A minimum, and a maximum if the first bit of the flags says so.
     fn limits(&mut self) -> Result<()> {
         let flags = self.byte()?;
         self.number()?;

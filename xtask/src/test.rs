@@ -94,7 +94,7 @@ fn digest(report: &str) -> Option<&str> {
     Some(&from[..=end])
 }
 
-/// Lints of the browser host; the compiler's own where the toolchain has no clippy.
+/// Lints of the browser host; the compiler's own if the toolchain has no clippy.
 fn wasm_lints(toolchain: &Toolchain) -> Result<()> {
     let web = ["--locked", "-p", "peergraph-web", "--target", TARGET];
     let deny = ["--", "-D", "warnings"];

@@ -296,7 +296,7 @@ fn shown(size: Option<u64>) -> String {
     size.map_or("?".to_owned(), |size| size.to_string())
 }
 
-/// The size of a file as a server would send it, where the program gzip is there to tell.
+/// The size of a file as a server would send it, if the program gzip is there to tell.
 fn gzip_size(path: &Path) -> Option<u64> {
     let gzip = shell::command("gzip").arg("-9cn").arg(path).stdin(Stdio::null()).output().ok()?;
     gzip.status.success().then_some(gzip.stdout.len() as u64)

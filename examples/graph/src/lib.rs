@@ -46,7 +46,7 @@ pub struct Graph {
     next_record: u64,
     /// Neighbours, the lower number first, and how useful their link is: as of the last look.
     links: BTreeMap<(HostId, HostId), u32>,
-    /// By host: the lowest host that it is connected to; none where no member is.
+    /// By host: the lowest host that it is connected to; none if no member is.
     components: Vec<Option<HostId>>,
 }
 
@@ -200,7 +200,7 @@ impl Graph {
         numbers.flatten().collect()
     }
 
-    /// By host: the lowest member that it is connected to; -1 for a newcomer, -2 where nobody is.
+    /// By host: the lowest member that it is connected to; -1 for a newcomer, -2 if nobody is.
     pub fn components(&self) -> Vec<i32> {
         let number = |(host, component): (HostId, &Option<HostId>)| match component {
             Some(lowest) => *lowest as i32,

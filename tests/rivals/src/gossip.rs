@@ -268,7 +268,7 @@ impl Measured {
         ]
     }
 
-    /// The ratio to another; 1 where both are nothing, none where only theirs is.
+    /// The ratio to another; 1 if both are nothing, none if only theirs is.
     fn over(&self, other: &Self) -> Self {
         let ratio = |ours: f64, theirs: f64| match theirs == 0.0 {
             true if ours == 0.0 => 1.0,

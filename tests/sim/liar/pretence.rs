@@ -100,7 +100,8 @@ fn below_root(chain: &[Certificate]) -> Vec<u8> {
 }
 
 impl World {
-    /// The record by which `host` pretends, and the group that it is signed for. Nothing where it lacks what it is about.
+    /// The record by which `host` pretends, and the group that it is signed for. Nothing if it
+    /// lacks the object of the pretence.
     pub(super) fn pretence(
         &mut self,
         host: HostId,
@@ -307,7 +308,7 @@ fn number(number: u64) -> Vec<u8> {
     [&[super::NUMBER], &number.to_be_bytes()[..]].concat()
 }
 
-/// A certificate with another name of the same length in it. Nothing where that is none.
+/// A certificate with another name of the same length in it. Nothing if that is none.
 fn renamed(certificate: &Certificate, name: &str) -> Option<Certificate> {
     let old = certificate.name();
     if old.len() != name.len() || old == name {

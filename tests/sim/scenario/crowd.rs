@@ -195,10 +195,10 @@ impl Crowd {
         self.finish_missing(setup, meter, missed)
     }
 
-    /// The same, where a record may rightly be nowhere and the scenario counts for itself what is missed.
+    /// The same, if a record may rightly be nowhere and the scenario counts for itself what is missed.
     ///
     /// # Panics
-    /// If the stores differ from the reference model, where nothing is missed.
+    /// If the stores differ from the reference model, although nothing is missed.
     pub fn finish_missing(mut self, setup: &Setup, meter: Meter, missed: u64) -> Report {
         if missed == 0 {
             let wrong = self.world.await_model(self.group, LOOKED_INTO, EQUAL_WITHIN);

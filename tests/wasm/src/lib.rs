@@ -91,7 +91,7 @@ pub fn identity_secret(exported: &str, password: &str) -> Result<Vec<u8>, String
     Ok(bytes.get(at + 2..at + 34).ok_or("no key")?.to_vec())
 }
 
-/// The secrets of an entry of a store, 32 bytes each, one after another; none where the entry is of no group.
+/// The secrets of an entry of a store, 32 bytes each, one after another; none if the entry is of no group.
 #[wasm_bindgen]
 pub fn store_secrets(
     exported: &str,
