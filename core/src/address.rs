@@ -83,8 +83,8 @@ impl<C> minicbor::Encode<C> for Address {
     }
 }
 
-/// Decodes a list of addresses, without those of a kind that only later versions know. An address alone is not decodable:
-/// whoever reads one has to say what becomes of such a kind.
+/// Decodes a list of addresses, without those of a kind that only later versions know. A single
+/// address is not decodable: its reader has to decide what becomes of such a kind.
 pub(crate) fn decode_known<C>(
     d: &mut minicbor::Decoder<'_>,
     _: &mut C,

@@ -1,7 +1,7 @@
 //! Budgets: what is used of an amount that time gives back.
 //!
 //! A budget is an amount that may be used at once, and a rate at which what was used is given back. Keeping account costs
-//! an addition and a comparison; time is looked at only where the amount is exceeded, so that a budget that nobody looked
+//! an addition and a comparison; time is looked at only if the amount is exceeded, so that a budget that nobody looked
 //! at for long may once be used twice over.
 use crate::id::PeerId;
 use crate::limits::PEERS_REMEMBERED_MAX;
@@ -9,20 +9,20 @@ use crate::time::Time;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What peers, or others that have a name, used of one kind of budget, each of its own. At most [`PEERS_REMEMBERED_MAX`]
-/// of them are remembered.
+/// The usage of one kind of budget, an account for each peer or other named user. At most
+/// [`PEERS_REMEMBERED_MAX`] of them are remembered.
 pub(crate) struct Accounts<K = PeerId> {
     used: BTreeMap<K, Used>,
     per_second: u64,
 }
 
 impl<K: Ord + Clone> Accounts<K> {
-    /// Nobody used anything, of which so much is given back in a second.
+    /// No usage yet. Each account gets `per_second` back.
     pub(crate) fn new(per_second: u64) -> Self {
         Self { used: BTreeMap::new(), per_second }
     }
 
-    /// Somebody uses some more.
+    /// Adds to the usage of `user`.
     pub(crate) fn add(&mut self, now: Time, user: K, units: u64) {
         if self.used.len() >= PEERS_REMEMBERED_MAX && !self.used.contains_key(&user) {
             self.make_room(now);
@@ -30,24 +30,25 @@ impl<K: Ord + Clone> Accounts<K> {
         self.used.entry(user).or_insert(Used::nothing(now)).add(units);
     }
 
-    /// Somebody gives back what was not used.
+    /// Gives back units that `user` did not use.
     pub(crate) fn give(&mut self, user: &K, units: u64) {
         if let Some(used) = self.used.get_mut(user) {
             used.units = used.units.saturating_sub(units);
         }
     }
 
-    /// By how much more somebody used than `most`.
+    /// By how much the usage of `user` exceeds `most`.
     pub(crate) fn over(&mut self, now: Time, user: &K, most: u64) -> u64 {
         self.used.get_mut(user).map_or(0, |used| used.over(now, most, self.per_second))
     }
 
-    /// Forgets who owes nothing.
+    /// Forgets users that owe nothing.
     pub(crate) fn sweep(&mut self, now: Time) {
         self.used.retain(|_, used| used.over(now, 0, self.per_second) > 0);
     }
 
-    /// Forgets who owes nothing; else who owes least, so that to come with many names does not help.
+    /// Forgets users that owe nothing. If there are none, forgets the one that owes least, so that
+    /// coming under many names does not help.
     fn make_room(&mut self, now: Time) {
         self.sweep(now);
         let least = self.used.iter().min_by_key(|(_, used)| used.units);
@@ -65,11 +66,11 @@ impl<K: Ord + Clone> Accounts<K> {
     }
 }
 
-/// What is used of a budget. In units that its owner names.
+/// The used part of a budget, in units that its owner names.
 #[derive(Clone, Copy, Debug)]
 struct Used {
     units: u64,
-    /// Until when what was used is given back.
+    /// The time up to which usage has been given back.
     at: Time,
 }
 
@@ -96,7 +97,7 @@ impl Used {
         let rate = u128::from(per_second.max(1));
         let back = now.since(self.at).as_micros() * rate / 1_000_000;
         self.units = self.units.saturating_sub(u64::try_from(back).unwrap_or(u64::MAX));
-        // What makes no whole unit yet counts the next time.
+        // The rest that makes no whole unit yet counts the next time.
         let paid = u64::try_from(back * 1_000_000 / rate).unwrap_or(u64::MAX);
         self.at = self.at.after(Duration::from_micros(paid));
     }
@@ -120,7 +121,7 @@ mod tests {
     fn many_names_make_nobody_forget_who_owes_most() {
         let (mut accounts, now) = (Accounts::new(10), at(0));
         for number in 0..2 * PEERS_REMEMBERED_MAX as u64 {
-            // Whoever is known needs no room.
+            // A user that is known needs no room.
             accounts.add(now, peer(0), 6);
             accounts.add(now, peer(number), 5);
             assert!(accounts.len() <= PEERS_REMEMBERED_MAX);

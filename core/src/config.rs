@@ -1,4 +1,4 @@
-//! What an application can ask of its node, and what cannot be.
+//! The choices that an application has for its node, and the ones that are refused.
 use crate::limits::{NEIGHBOURS_MAX, PRIORITIES_MAX};
 use crate::node::Config;
 use std::fmt;
@@ -22,13 +22,13 @@ pub enum UnfitNeighbours {
     /// The minimum is 0, or above the ideal.
     #[error("the minimum of neighbours is from 1 to the ideal number, as in 3,5,7")]
     Minimum,
-    /// Whoever is content with two neighbours closes a ring; many small rings are no graph. A crowd whose nodes drop one of
-    /// two neighbours for one who joins breaks as often as it mends.
+    /// Nodes that are content with two neighbours close a ring, and many small rings are no graph.
+    /// A crowd whose nodes drop one of two neighbours for a newcomer breaks as often as it mends.
     #[error(
         "an ideal below 3 neighbours makes rings, which are apart from one another; take 3 or more"
     )]
     Rings,
-    /// Where all have what they want nobody could join.
+    /// If all nodes have all the neighbours that they accept, nobody can join.
     #[error("a maximum that is not above the ideal leaves no room for newcomers, as 3,5,7 does")]
     NoRoom,
     /// The maximum is beyond [`NEIGHBOURS_MAX`].

@@ -27,7 +27,7 @@ pub enum Error {
         "that member is senior to you in this group; ask the owner, or a more senior administrator"
     )]
     NotSenior,
-    /// Only where the group's own key is.
+    /// Only with the group's own key.
     #[error("only the owner of the group may change that")]
     NotOwner,
     /// Nobody of this id is known in the group.
@@ -66,7 +66,7 @@ pub enum Error {
     InvitationEnded {
         /// When it ended.
         ended: WallTime,
-        /// What our clock shows.
+        /// The time that our clock shows.
         shows: WallTime,
     },
     /// The invitation's time has not begun by our clock.
@@ -146,7 +146,7 @@ impl From<BadRecord> for Error {
 }
 
 impl Error {
-    /// What was tried, if nobody was found.
+    /// The attempts to find a member, if nobody was found.
     pub fn tried(&self) -> Option<&Tried> {
         let (Self::NobodyFound(tried) | Self::NobodyToAsk(tried)) = self else { return None };
         Some(tried)
@@ -200,7 +200,7 @@ impl Error {
     }
 }
 
-/// What is wrong with a record, ours or another's.
+/// A fault of a record, ours or another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -133,7 +133,8 @@ byte_id! {
     CertificateId, 32
 }
 byte_id! {
-    /// What a node's id is made of besides its peer id: 16 fresh random bytes at each open. Shown with it.
+    /// The part of a node's id besides its peer id: 16 fresh random bytes at each open. Shown with
+    /// it.
     NodeNonce, 16
 }
 byte_id! {
@@ -209,7 +210,7 @@ impl RecordId {
         *self == Self::bound([a, b, c, d, e], creator, kind)
     }
 
-    /// What it was made of besides creator and type.
+    /// The random part of the id, from which it is made together with creator and type.
     pub fn random(&self) -> u64 {
         let [_, _, _, a, b, c, d, e, ..] = self.0;
         u64::from_be_bytes([0, 0, 0, a, b, c, d, e])

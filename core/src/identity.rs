@@ -105,7 +105,7 @@ impl<'b, C> minicbor::Decode<'b, C> for PublicKey {
     }
 }
 
-/// What a signature is for.
+/// The purpose of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Domain {
@@ -117,7 +117,7 @@ pub enum Domain {
     Redemption,
     /// A connection signal that members carry.
     Signal,
-    /// Whatever an application signs.
+    /// A message of an application.
     Application,
 }
 
@@ -126,7 +126,7 @@ impl Domain {
     pub const ALL: [Self; 5] =
         [Self::Handshake, Self::Record, Self::Redemption, Self::Signal, Self::Application];
 
-    /// What stands before every message of this domain, less the zero byte between them.
+    /// The prefix of every message of this domain, without the zero byte that follows it.
     pub const fn bytes(self) -> &'static [u8] {
         match self {
             Self::Handshake => b"peergraph handshake",
@@ -287,7 +287,7 @@ impl Identity {
         Ok(Self { key, certificate })
     }
 
-    /// Who this is.
+    /// The id of this identity.
     pub fn peer_id(&self) -> PeerId {
         self.certificate.peer_id()
     }
@@ -328,7 +328,7 @@ impl Identity {
         sign(&self.key, tbs)
     }
 
-    /// What seals and opens the secrets in this identity's store.
+    /// The keys that seal and open the secrets in this identity's store.
     pub(crate) fn sealer(&self) -> Sealer {
         Sealer::of(self.key.as_bytes())
     }
@@ -367,8 +367,9 @@ impl Identity {
         Self::from_bytes(&bytes)
     }
 
-    /// What an inviter needs, without any secret: the identity certificate in PEM, read with
-    /// [`read_public_document`]. It says key, friendly name, and the classifier if there is one.
+    /// The public document that an inviter needs, without any secret: the identity certificate in
+    /// PEM, read with [`read_public_document`]. It contains the key, the friendly name, and the
+    /// classifier if there is one.
     pub fn public_document(&self) -> String {
         self.certificate.to_pem()
     }

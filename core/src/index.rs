@@ -4,11 +4,12 @@
 //! A range costs its two end chunks and one look at each chunk between, so that a million records take about
 //! 8,000 looks, and a change costs one chunk.
 //!
-//! **Fingerprint of a range**: SHA-256 of the sum of its records' digests modulo 2^256 and of their number, cut to
-//! 16 bytes. A digest covers id and version with everything else. Adding lets a record come and go without a look
-//! at the others. What it does not withstand: who may publish tens of thousands of records can, with much work,
-//! choose two sets of *own* records with one sum, and so keep stores apart in these until another record between
-//! them differs.
+//! **Fingerprint of a range**: SHA-256 of the sum of its records' digests modulo 2^256 and of their
+//! number, cut to 16 bytes. A digest covers id and version with everything else. Adding lets a
+//! record come and go without a look at the others. One attack stays possible: a member that may
+//! publish tens of thousands of records can, with much work, choose two sets of its *own* records
+//! with one sum. Two stores then stay different in these records until another record between them
+//! differs.
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::io::Cursor;
 use crate::record::{Meta, RecordType};
@@ -28,15 +29,15 @@ pub(crate) mod tests;
 
 /// Records of one chunk. Guess: a change moves 8 KB at most, and a million records make 4,000 to 8,000 chunks.
 const CHUNK_MAX: usize = 256;
-/// Changes remembered, so that symbols of one moment can be told while records come and go. Guess: more than come in a
-/// round trip. What compares then goes on with ranges.
+/// Changes remembered, so that symbols of one moment can be told while records come and go. Guess:
+/// more than come in a round trip. A comparison that takes longer goes on with ranges.
 const JOURNAL_MAX: usize = 1_024;
 /// Ends of records that are gone, beside as many as there are records. Guess.
 const GONE_ENDS_MAX: usize = 64;
 /// Symbols that the fingerprint of all records covers.
 const HASHED_SYMBOLS: usize = 16;
 
-/// What two stores compare of a range.
+/// A fingerprint, by which two stores compare the records of a range.
 pub type Fingerprint128 = [u8; 16];
 
 /// Number and fingerprint of the records of a range.
@@ -81,8 +82,8 @@ impl Index {
         Self { mixer, shared, ..Self::default() }
     }
 
-    /// Takes in a record, in the place of the one with its id, which is returned. Whether it *should* take that
-    /// place is the caller's decision ([`Meta::order`]).
+    /// Takes in a record, in the place of the one with its id, which is returned. The caller
+    /// decides whether it *should* take that place ([`Meta::order`]).
     pub fn insert(&mut self, mut meta: Meta) -> Option<Meta> {
         self.shared.adopt(&mut meta);
         let old = self.remove(&meta.id);
@@ -160,7 +161,7 @@ impl Index {
         entries.map(|entry| self.slots.get(entry.slot))
     }
 
-    /// The records after `cursor`, in order; all where there is none.
+    /// The records after `cursor`, in order; all if there is none.
     pub fn after(&self, cursor: Option<Cursor>) -> impl Iterator<Item = &Meta> {
         let from = cursor.unwrap_or_default();
         self.range(from, None).skip_while(move |meta| cursor == Some(meta.cursor()))
@@ -196,7 +197,8 @@ impl Index {
         self.by_expiry.peek().map(|Reverse(end)| *end)
     }
 
-    /// What is gone does not stay first, nor make up most of the ends.
+    /// Removes the ends of records that are gone from the front, and all of them once they are most
+    /// of the ends.
     fn settle_expiry(&mut self) {
         let mut ends = std::mem::take(&mut self.by_expiry);
         let stands =
@@ -251,8 +253,9 @@ impl Index {
         bounds
     }
 
-    /// Fingerprint of all records and of their first symbols. Two sets of records with one sum need not agree in these
-    /// too, which makes it stronger than that of a range.
+    /// The fingerprint of all records and of their first symbols. It is stronger than the
+    /// fingerprint of a range: two sets of records with one sum need not agree in their symbols
+    /// too.
     pub fn fingerprint(&self) -> Fingerprint128 {
         let all = self.summary(Cursor::default(), None);
         let mut hash = Sha256::new();
@@ -272,7 +275,7 @@ impl Index {
         self.changes
     }
 
-    /// Some of the first symbols, as they were after so many changes. `None` where there are not so many, or where that
+    /// Some of the first symbols, as they were after so many changes. `None` if there are not so many, or if that
     /// is longer ago than is remembered.
     pub fn symbols_as_of(&self, range: Range<usize>, changes: u64) -> Option<Vec<Symbol>> {
         let mut symbols = self.symbols().get(range.clone())?.to_vec();
@@ -341,7 +344,7 @@ impl Index {
         }
     }
 
-    /// The chunk in which a record of this cursor is or would be; 0 where there is none.
+    /// The chunk in which a record of this cursor is or would be; 0 if there is none.
     fn chunk_of(&self, cursor: &Cursor) -> usize {
         self.chunks.partition_point(|chunk| chunk.first <= *cursor).saturating_sub(1)
     }

@@ -23,8 +23,8 @@
 //! A transport that a stranger opened gets its name from [`Node::new_link`](crate::node::Node::new_link),
 //! then `LinkUp`.
 //!
-//! Here is what a host has to know. What the application asks is in `io/command.rs`, what it is told in
-//! `io/event.rs`.
+//! This module holds what a host has to know. The questions of an application and their answers are
+//! in `io/command.rs`, the news for it in `io/event.rs`.
 mod command;
 mod event;
 mod preview;
@@ -70,7 +70,7 @@ pub enum Input {
     LinkUp {
         /// The link: ours from [`Output::Open`], or a stranger's from `new_link`.
         link: LinkId,
-        /// What carries it, and what the transport proved.
+        /// The kind of transport, and the fingerprints that it proved.
         transport: Transport,
     },
     /// The transport of `link` is gone, or could not be opened.
@@ -124,7 +124,7 @@ pub enum Input {
     Command {
         /// Echoed in [`Output::Done`].
         request: RequestId,
-        /// What is asked.
+        /// The command.
         command: Command,
     },
     /// The addresses at which this node can be dialled without signalling, all of them. Browsers have none.
@@ -182,7 +182,7 @@ pub enum LookupFault {
     NotANode,
 }
 
-/// What carries a link.
+/// The transport of a link, and the fingerprints that it proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// A WebRTC data channel straight to the other end. DTLS protects its frames once the handshake has
@@ -193,7 +193,7 @@ pub enum Transport {
         /// SHA-256 of the certificate that the other end really showed.
         theirs: Fingerprint,
     },
-    /// A WebSocket. Whoever carries it must not read it: frames stay sealed.
+    /// A WebSocket. A relay or proxy on its way must not read it: frames stay sealed.
     WebSocket,
 }
 
@@ -251,7 +251,7 @@ pub enum Output {
     Store {
         /// The operation.
         op: StoreId,
-        /// What to do.
+        /// The task.
         task: StoreTask,
     },
     /// A request finished.
@@ -358,7 +358,7 @@ pub enum StoreFault {
     /// Anything else; the batch may or may not be applied.
     #[error("the storage failed; see the log of the host")]
     Broken,
-    /// What it says of a group does not hold. Nothing of it was changed.
+    /// The stored membership of a group does not verify. Nothing of it was changed.
     #[error(
         "what the store says of a group is damaged; restore it from a backup, or move it away and join again"
     )]

@@ -26,9 +26,10 @@
 //! what encoding would not have made, but for upper case and a final dot. `.alt` is never looked up in the DNS
 //! (RFC 9476).
 //!
-//! 253 characters cannot hold every name of 191: there are more of these than of those. What fits of a secured name's
-//! classifier, by the tests of this module: text in Latin letters at any length, 100 characters of Greek, Cyrillic,
-//! Arabic or Devanagari, 60 of Chinese, any 30 whatever. A longer one has no host form: [`NameError::HostTooLong`].
+//! 253 characters cannot hold every name of 191: there are more names than host forms. A secured
+//! name has room, by the tests of this module, for a classifier of Latin letters at any length, 100
+//! characters of Greek, Cyrillic, Arabic or Devanagari, 60 of Chinese, any 30 characters at all. A
+//! longer one has no host form: [`NameError::HostTooLong`].
 use crate::id::PeerId;
 use crate::limits::{CLASSIFIER_MAX, FRIENDLY_NAME_MAX, HOST_MAX, LABEL_MAX, PEER_NAME_MAX};
 use std::fmt;
@@ -163,12 +164,12 @@ impl PeerName {
         Self::new(self.peer, classifier)
     }
 
-    /// Whose name it is; nothing for unsecured ones.
+    /// The peer whose name it is; nothing for unsecured ones.
     pub fn peer(&self) -> Option<PeerId> {
         self.peer
     }
 
-    /// What tells it from other names of its authority. May be empty.
+    /// The part that tells it from other names of its authority. May be empty.
     pub fn classifier(&self) -> &str {
         &self.classifier
     }

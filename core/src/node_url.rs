@@ -126,7 +126,7 @@ impl NodeUrl {
         }
     }
 
-    /// Whose word an address is that follows from this URL, which is `word`.
+    /// The party that named an address which follows from this URL, if `word` named the URL.
     pub(crate) fn word_of(&self, address: &Address, word: Word) -> Word {
         let same = match (&self.0, address) {
             (Kind::Address(_), _) => true,
@@ -203,9 +203,10 @@ pub struct LookUp {
 }
 
 impl LookUp {
-    /// Where a look-up goes on if the server at `from` redirects it to `to`, an absolute URL. Nothing if it must not: a
-    /// redirect leads to the description of a node, never from TLS to where anybody on the way can answer, and to this
-    /// machine and its local network as an invitation may.
+    /// Returns where a look-up goes on if the server at `from` redirects it to `to`, an absolute
+    /// URL. Nothing if it must not: a redirect leads to the description of a node, never from TLS
+    /// to where anybody on the way can answer, and to this machine and its local network as an
+    /// invitation may.
     #[must_use]
     pub fn redirected(from: &str, to: &str) -> Option<Self> {
         let node: NodeUrl = to.strip_suffix(DESCRIPTION)?.parse().ok()?;

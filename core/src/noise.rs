@@ -3,14 +3,16 @@
 //! The state machine is `snow`'s; the primitives are the ones that the rest of the core uses already, and the only
 //! randomness is the ephemeral key that the node hands in.
 //!
-//! **Who is there.** Inside the handshake each end shows a signature of its identity over the handshake hash so far, its
-//! role and its static key ([`claim`]). The hash has the other end's ephemeral key in it, so the signature is fresh for
-//! that end whatever the clocks say: one that was recorded, or made for another role or another link, holds nowhere
-//! else, and whoever steals a static key alone is nobody.
+//! **Proof of identity.** Inside the handshake each end shows a signature of its identity over the
+//! handshake hash so far, its role and its static key ([`claim`]). The hash has the other end's
+//! ephemeral key in it, so the signature is fresh for that end whatever the clocks say: a signature
+//! that was recorded, or made for another role or another link, holds nowhere else, and a stolen
+//! static key alone proves nothing.
 //!
-//! **What a stranger learns.** The responder shows its identity certificate in the second message, to whoever dialled: name
-//! and peer id, but no group. The initiator shows its own in the third, to whom it has read by then. Only a network that
-//! is closed by [`Channel::secret`] tells a stranger nothing.
+//! **Exposure to strangers.** The responder shows its identity certificate in the second message,
+//! to anybody that dialled: name and peer id, but no group. The initiator shows its own in the
+//! third, to the responder whose certificate it has read by then. Only a network that is closed by
+//! [`Channel::secret`] tells a stranger nothing.
 //!
 //! **Frames after it** are sealed as Noise seals its transport messages, in order and under one key each way, with one
 //! difference. The nonce is that of XChaCha20: 8 bytes of salt, which travel before the frame, and Noise's counter. The
@@ -44,8 +46,9 @@ const FRAMES_PER_KEY: u64 = 1 << 16;
 pub struct Channel {
     /// The arithmetic of the keys.
     pub curve: Curve,
-    /// Known to every node of a closed network: whoever lacks it gets no answer to its first message, and learns nothing
-    /// of who is here. The nodes through which others are found need it too.
+    /// Known to every node of a closed network: a stranger without it gets no answer to its first
+    /// message, and learns nothing of the nodes that are here. The nodes through which others are
+    /// found need it too.
     pub secret: Option<Zeroizing<[u8; 32]>>,
 }
 
@@ -60,7 +63,8 @@ impl std::fmt::Debug for Channel {
 pub struct Curve {
     /// The public half of a secret.
     pub public: fn(&[u8; 32]) -> [u8; 32],
-    /// What a secret and the other end's public half have in common; nothing where that half is no good.
+    /// The shared secret of our secret and the other end's public half; nothing if that half is
+    /// unusable.
     pub agree: fn(&[u8; 32], &[u8; 32]) -> Option<[u8; 32]>,
 }
 
@@ -105,8 +109,8 @@ impl StaticKey {
     }
 }
 
-/// What the identity of one end signs in a handshake: that this end of it, which has this static key, is its own.
-/// `hash` is the handshake's before the message that carries the signature.
+/// The message that the identity of one end signs in a handshake: it claims this end, which has
+/// this static key. `hash` is the handshake's before the message that carries the signature.
 pub(crate) fn claim(initiator: bool, hash: &[u8; 32], public: &[u8]) -> Vec<u8> {
     let role: &[u8] = if initiator { b"initiator\0" } else { b"responder\0" };
     [role, hash, public].concat()

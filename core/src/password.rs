@@ -1,14 +1,15 @@
 //! Joining by password: a password-authenticated key exchange between a newcomer and a member who knows the password.
 //!
-//! The exchange is that of the crate `spake2` 0.5.0-pre.0, over the group of Ed25519: SPAKE2 of Abdalla and Pointcheval
-//! with the elements M and N of `python-spake2`. It is **not** the SPAKE2 of RFC 9382, which has other elements, a longer
-//! transcript and key confirmation of its own. The crate's key is
-//! `SHA-256(SHA-256(w) ‖ SHA-256(A) ‖ SHA-256(B) ‖ X ‖ Y ‖ K)`, each of 32 bytes, where `w` is what the password became,
-//! and `A` and `B` are the two ends: role, peer id, and the handshake hash of the very link, so that nothing can be carried
-//! to another link. It does not wipe its memory. The confirmation is ours: HMAC-SHA256 of a role under that key. Each run
-//! tests one password and tells an outsider, or an end that does not know the password, nothing else: there is nothing to
-//! guess at offline. The member confirms first. The newcomer has read the member's certificates by then and gives its own
-//! proof only to who is genuine.
+//! The exchange is that of the crate `spake2` 0.5.0-pre.0, over the group of Ed25519: SPAKE2 of
+//! Abdalla and Pointcheval with the elements M and N of `python-spake2`. It is **not** the SPAKE2
+//! of RFC 9382, which has other elements, a longer transcript and key confirmation of its own. The
+//! crate's key is `SHA-256(SHA-256(w) ‖ SHA-256(A) ‖ SHA-256(B) ‖ X ‖ Y ‖ K)`, each of 32 bytes,
+//! where `w` is derived from the password, and `A` and `B` are the two ends: role, peer id, and the
+//! handshake hash of the very link, so that nothing can be carried to another link. It does not
+//! wipe its memory. The confirmation is ours: HMAC-SHA256 of a role under that key. Each run tests
+//! one password and tells an outsider, or an end that does not know the password, nothing else:
+//! there is nothing to guess at offline. The member confirms first. The newcomer has read the
+//! member's certificates by then and gives its own proof only to a genuine member.
 //!
 //! ```text
 //! newcomer   ASK_PASSWORD(invitation, X)          ───►
@@ -16,8 +17,9 @@
 //!            PROVE_PASSWORD(proof)                ───►
 //! ```
 //!
-//! `w` is Argon2id of the password, with group and invitation as salt: whoever steals it can join by that invitation, and
-//! has to pay for each password that it tries against it. It is stored sealed, and deleted when the invitation ends.
+//! `w` is Argon2id of the password, with group and invitation as salt: a thief of `w` can join by
+//! that invitation, and has to pay for each password that it tries against `w`. It is stored
+//! sealed, and deleted when the invitation ends.
 //!
 //! Guessing costs one run each, and runs are throttled (`Throttle`).
 use crate::id::{Digest, GroupId, PeerId, RecordId};
@@ -74,7 +76,8 @@ impl Password {
         &self.0
     }
 
-    /// What both ends derive from it for one invitation. Slow on purpose; [`Cost::USUAL`] says how slow.
+    /// The secret that both ends derive from the password for one invitation. Slow on purpose;
+    /// [`Cost::USUAL`] says how slow.
     pub(crate) fn secret(&self, group: GroupId, invitation: RecordId) -> Secret {
         let salt = Sha256::new()
             .chain_update(b"peergraph password\0")
@@ -91,7 +94,8 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What is kept of a password by who made the invitation. Whoever has it can try passwords against it.
+/// The derived form of a password, which the maker of an invitation stores. Its holder can try
+/// passwords against it.
 #[derive(Clone)]
 pub(crate) struct Secret(Zeroizing<[u8; 32]>);
 
@@ -105,7 +109,7 @@ impl Secret {
     }
 }
 
-/// Who talks to whom, on which link.
+/// The two ends of an exchange and their link, to which it is bound.
 #[derive(Clone, Copy)]
 pub(crate) struct Between {
     pub(crate) newcomer: PeerId,
@@ -180,12 +184,13 @@ fn confirm(key: &[u8], who: &[u8]) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(mac.chain_update(who).finalize().into_bytes().into())
 }
 
-/// From where tries come: what a guesser cannot have as much of as it likes, unlike peer ids.
+/// The source of tries: something that a guesser cannot have as much of as it likes, unlike peer
+/// ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Origin(u64);
 
 impl Origin {
-    /// What stands for a way of this kind, and for the one among those of its kind.
+    /// The origin of a kind, such as a direct link; `which` tells it from the others of that kind.
     pub(crate) fn of(kind: &[u8], which: &[u8]) -> Self {
         Self(Digest::of(&[kind, &[0], which].concat()).short())
     }
@@ -203,13 +208,15 @@ impl Origin {
 /// How often passwords may be tried at one invitation, per [`Origin`] and, within it, per peer: some times freely, then
 /// with growing delays.
 ///
-/// 1. A try counts as a failure until it is proved, since the answer to it tells who asked whether it was right.
-/// 2. No source waits for what another one did: who guesses locks out itself, and whoever comes the same way.
+/// 1. A try counts as a failure until it is proved, since the answer tells the asker whether the
+///    password was right.
+/// 2. No source waits for the tries of another: a guesser locks out only itself and those that come
+///    the same way.
 /// 3. So many sources are remembered, and so many peers of each. A further one takes the place, **and the failures**, of
 ///    the one with the fewest. So nobody makes the throttle forget its failures by coming from many places or under many
 ///    names, and however many sources there are, they have no more tries than so many have.
 /// 4. Failures of sources outlive a restart: a page that is loaded again, and again, gives no more tries.
-/// 5. Who has not tried for [`FORGIVEN_AFTER`] begins anew.
+/// 5. A source or peer that has not tried for [`FORGIVEN_AFTER`] begins anew.
 #[derive(Default)]
 pub(crate) struct Throttle {
     sources: Guards<Origin, PASSWORD_SOURCES_MAX>,
@@ -312,7 +319,8 @@ impl Throttle {
         self.sources.0.iter().map(|(&source, guard)| (source, guard.failures))
     }
 
-    /// Takes up what was stored. Who had to wait waits again, from now on.
+    /// Restores the stored failures of a source. A source that had to wait waits again, from now
+    /// on.
     pub(crate) fn restore(&mut self, now: Time, source: Origin, failures: u32) {
         if self.sources.0.len() < PASSWORD_SOURCES_MAX {
             let mut guard = Guard { failures, last: now, free_at: None };

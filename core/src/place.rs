@@ -1,11 +1,12 @@
-//! Where on the network an address is, and who may make us dial there.
+//! Where on the network an address is, and the parties that may make us dial there.
 //!
 //! The law, for addresses that are not the application's own word:
 //!
 //! 1. No address of a broadcast, a group of receivers, or none at all is dialled, whoever names it.
-//! 2. What the application names itself may be anywhere.
+//! 2. An address that the application names itself may be anywhere.
 //! 3. A WebSocket or description that others name is dialled at the usual path only (`/link` and
-//!    `/.well-known/peergraph`, below any path if the host is public): a stranger chooses no request.
+//!    `/.well-known/peergraph`, below any path if the host is public): a stranger chooses no
+//!    request.
 //! 4. An invitation, or the description of a node, may name this machine and its local network at that path.
 //! 5. Members may name them only if we are there too: one of our own addresses is, or one that the application named.
 //! 6. A name counts as what it resolves to: the host checks that with [`Places::hold`] for each address of a name.
@@ -26,7 +27,7 @@ enum Place {
     Public,
     /// No program can be there.
     Nowhere,
-    /// What a name resolves to is the host's matter.
+    /// A name. The host has to check the addresses to which it resolves.
     Named,
 }
 
@@ -81,18 +82,19 @@ impl Places {
     }
 }
 
-/// Whose word an address is.
+/// The party that named an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
-    /// The application's.
+    /// The application.
     Own,
-    /// An invitation's, or a description's.
+    /// An invitation, or a description.
     Given,
-    /// A member's. We are at these places.
+    /// A member. We are at these places.
     Told(Places),
 }
 
-/// Where an address may be dialled that is somebody's word. Nothing if it must not be dialled at all.
+/// Returns the places at which an address may be dialled that `word` named. Nothing if it must not
+/// be dialled at all.
 pub(crate) fn judge(address: &Address, word: Word) -> Option<Places> {
     let usual = match address {
         Address::Rtc { .. } => true,
@@ -108,7 +110,8 @@ pub(crate) fn judge(address: &Address, word: Word) -> Option<Places> {
 }
 
 impl Word {
-    /// Where something may be dialled that is at `place`. `usual`: nobody chooses what is asked for there.
+    /// Returns where a target at `place` may be dialled. `usual`: the path is the usual one, so
+    /// that nobody chooses it.
     fn places(self, usual: bool, place: Place) -> Option<Places> {
         let places = match self {
             Self::Own => Places::ALL,
@@ -119,7 +122,7 @@ impl Word {
         places.hold_place(place).then_some(places)
     }
 
-    /// Where the description of a node at a host may be fetched. `usual`: it is at the root of the host.
+    /// Returns where the description of a node at a host may be fetched. `usual`: it is at the root of the host.
     pub(crate) fn places_of_host(self, usual: bool, host: &Host) -> Option<Places> {
         self.places(usual, place_of_host(host))
     }

@@ -1,8 +1,10 @@
-//! Policy: what the creator of a group decided once and for all, and which role may do what.
+//! Policy: the decisions that the creator of a group made once and for all, and the rights of each
+//! role.
 //!
-//! It stands in the group's root certificate, so that whoever holds any chain of the group knows it, before the first
-//! record and without trusting anybody; and nobody can change it, since the group id is the hash of the key that
-//! signed it. What may change later (name, comment, presence) is in the properties record.
+//! It stands in the group's root certificate, so that every holder of a chain of the group knows
+//! it, before the first record and without trusting anybody; and nobody can change it, since the
+//! group id is the hash of the key that signed it. The parts that may change later (name, comment,
+//! presence) are in the properties record.
 //!
 //! An application gives roles of its own to members ([`Grant`]) and says which of them may publish records of which
 //! types, and change or delete those of others ([`Right`]). Administrators may do all of it.
@@ -16,7 +18,8 @@ use crate::record::RecordType;
 use minicbor::{Decode, Encode};
 use std::time::Duration;
 
-/// What the creator of a group decided. The default decides nothing unusual and takes no byte of the certificate.
+/// The decisions of a group's creator. The default has nothing unusual and takes no byte of the
+/// certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -39,7 +42,7 @@ pub struct Policy {
     pub member_bytes: u64,
     /// Whether records that have ended are kept while this node has no neighbour.
     pub defer_expiry: bool,
-    /// Who may do what with records of which types. Types that are not named are open to all.
+    /// The rights of roles to records of certain types. Types that are not named are open to all.
     pub rights: Vec<Right>,
 }
 
@@ -67,14 +70,14 @@ pub struct Right {
     /// A record type, or the beginning of some with `*` at the end: `chat.*`.
     #[n(0)]
     pub types: String,
-    /// Who has these rights: names of application roles, `member`, or `inviting`.
+    /// The roles that have these rights: names of application roles, `member`, or `inviting`.
     #[n(1)]
     pub roles: Vec<String>,
     /// Publish records, and change one's own.
     #[n(2)]
     pub publish: bool,
-    /// Change those of others. They live as long as their creators wanted all the same, or as the membership of whoever
-    /// changed one.
+    /// Change the records of others. They still live as long as their creators wanted, or as the
+    /// membership of the member that changed one.
     #[n(3)]
     pub update: bool,
     /// Delete those of others.
@@ -82,7 +85,7 @@ pub struct Right {
     pub delete: bool,
 }
 
-/// What somebody wants to do with a record.
+/// An act on a record, for which rights are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Publish one, or change one's own.
@@ -93,7 +96,7 @@ pub enum Act {
     Delete,
 }
 
-/// What a membership grants: a role, and roles of the application.
+/// The rights that a membership grants: a role, and roles of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Grant {

@@ -1,7 +1,8 @@
-//! The security provider: what decides who and what is to be trusted, as a seam.
+//! The security provider: a seam for the decision which nodes, members and records are trusted.
 //!
-//! A graph asks it at four points. What stands in the last column is ours, [`Membership`]; a provider of an application
-//! overrides the methods that it cares about, and everything else stays so.
+//! A graph asks its provider at four points. The last column is our own provider, [`Membership`]. A
+//! provider of an application overrides the methods that it cares about; the other methods keep
+//! that behaviour.
 //!
 //! | point | method | ours |
 //! |---|---|---|
@@ -10,13 +11,14 @@
 //! | signing | [`secure`](Provider::secure), [`sign`](Provider::sign) | Ed25519, by the key of the identity |
 //! | validation | [`validate`](Provider::validate), [`checks`](Provider::checks) | a good signature, and the rights of the group's policy |
 //!
-//! A provider is asked last: whoever it lets in has a membership that stands, and every record that it sees is genuine
-//! and within its signer's rights. So it can be stricter than the group, never laxer, and its verdict is **local policy**:
+//! A provider is asked last: every neighbour that it lets in has a membership that stands, and
+//! every record that it sees is genuine and within its signer's rights. So it can be stricter than
+//! the group, never laxer, and its verdict is **local policy**:
 //!
-//! * A record that it does not let in is not stored, not passed on and not shown here; others may hold it. Whoever sent it
-//!   keeps its link, unlike one who sends what breaks our own rules. It comes over each link once, and the provider is
-//!   asked about it once. A deferred one is kept, within bounds, until
-//!   [`Revalidate`](crate::io::Command::Revalidate).
+//! * A record that it does not let in is not stored, not passed on and not shown here; others may
+//!   hold it. The neighbour that sent it keeps its link, unlike a neighbour that breaks our own
+//!   rules. The record comes over each link once, and the provider is asked about it once. A
+//!   deferred record is kept, within bounds, until [`Revalidate`](crate::io::Command::Revalidate).
 //! * A member that it does not let in is told so, and comes again after a while; it can still be a neighbour of others.
 //! * The core's own records (memberships, revocations, presence and the like) are not asked about: a revocation that a
 //!   single node refused would be a hole in the group.
@@ -36,7 +38,7 @@ use std::fmt::Debug;
 /// Why something is not let in. Told to people; where it is about a member, to that member.
 pub type Why = Cow<'static, str>;
 
-/// What a provider says of a member or a record.
+/// A provider's judgement of a member or a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Verdict {
@@ -48,14 +50,14 @@ pub enum Verdict {
     Deferred,
 }
 
-/// Who is at the other end of a link, and wants to be a neighbour there.
+/// The node at the other end of a link, which wants to be a neighbour there.
 #[derive(Clone, Copy, Debug)]
 pub struct Meeting<'a> {
-    /// In which group.
+    /// The group.
     pub group: GroupId,
-    /// Which node.
+    /// The node.
     pub node: NodeId,
-    /// Whose: the handshake has proved that its key is at the other end.
+    /// Its identity: the handshake has proved that its key is at the other end.
     pub identity: &'a Certificate,
     /// Its membership, which stands. A newcomer who has proved an invitation has none: it is to get one from us.
     pub membership: Option<&'a VerifiedChain>,
@@ -113,22 +115,25 @@ pub trait Provider: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Signs for this node: its handshakes, one signature for each, and its records; [`Domain`] says which. What does not hold under the public key
-    /// of `identity` costs this node its links.
+    /// Signs for this node: each of its handshakes once, and its records; [`Domain`] says which. A
+    /// signature that does not verify under the public key of `identity` costs this node its links.
     fn sign(&self, identity: &Identity, domain: Domain, message: &[u8]) -> [u8; 64] {
         identity.sign(domain, message)
     }
 
-    /// Whether a record of the application (a new one, a change or a deletion) is let in. `signer` is the membership on which
-    /// it relies. Records that are read from the store at the start are judged again: an invalid one is deleted, a deferred
-    /// one stays, since it was valid once. What this node publishes itself must not be invalid; it is not deferred.
+    /// Returns whether a record of the application (a new one, a change or a deletion) is let in.
+    /// `signer` is the membership on which it relies. Records that are read from the store at the
+    /// start are judged again: an invalid one is deleted, and a deferred one stays, since it was
+    /// valid once. A record that this node publishes itself must not be invalid; it is not
+    /// deferred.
     fn validate(&self, record: &Record, signer: &VerifiedChain) -> Verdict {
         let _ = (record, signer);
         Verdict::Valid
     }
 }
 
-/// Our own provider: whoever has a membership that stands is let in, and what it may publish, by the group's policy.
+/// Our own provider: it lets in every member whose membership stands, and every record that the
+/// group's policy allows its signer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Membership;
 

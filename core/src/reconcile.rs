@@ -1,12 +1,13 @@
 //! Comparing two stores: what each side lacks, at a cost set by their difference.
 //!
-//! Two ways lead there. **Ranges** (`reconcile/ranges.rs`) compare fingerprints of ranges of (modified, id), ever smaller
-//! ones: exact, and cheapest where one side just lacks what is recent. **Symbols** ([`symbols`](mod@crate::symbols)) cost
-//! about 16 bytes a difference, wherever it is. Which one is taken is decided by who hears the first of it:
+//! Two ways lead there. **Ranges** (`reconcile/ranges.rs`) compare fingerprints of ranges of
+//! (modified, id), ever smaller ones: exact, and cheapest if one side lacks only recent records.
+//! **Symbols** ([`symbols`](mod@crate::symbols)) cost about 16 bytes a difference, wherever it is.
+//! The side that hears the first message of a comparison decides which one is taken:
 //!
 //! ```text
 //! opener                       other
-//!   CHECK(fingerprint) ───────►                       where the stores should be equal: nothing follows then
+//!   CHECK(fingerprint) ───────►                       if the stores should be equal: nothing follows then
 //!   OPEN(fingerprint, ranges, 16 symbols) ────────►   a dozen differences can be read from these
 //!                        ◄──── SYMBOLS                as many as the estimate says: the opener reads them
 //!   MORE(how many)     ──────►                        … the rest, as the better estimate says
@@ -14,13 +15,15 @@
 //!                        ◄───► RANGES                 in place of all that: until one side has no answer
 //! ```
 //!
-//! Ranges are taken where a store is empty, where one side is behind and everything but recent records is equal, and
-//! where more differs than symbols are kept for. They also follow wherever symbols fail: where nothing can be read from
-//! as many as there are, and where they see no difference though the fingerprints do (short ids collide).
+//! Ranges are taken if a store is empty, if one side is behind and everything but recent records is
+//! equal, or if more differs than symbols are kept for. They also follow if symbols fail: if
+//! nothing can be read from as many as there are, or if the symbols show no difference though the
+//! fingerprints do (short ids collide).
 //!
-//! Whoever reads the symbols knows both halves of the difference: it sends what is its own, and asks for the rest by
-//! short id. A [`Comparison`] is one side's part in it. Records may come and go meanwhile: symbols are answered as of
-//! the first answer, and whoever reads them compares with what it has then.
+//! The side that reads the symbols knows both halves of the difference: it sends its own records,
+//! and asks for the rest by short id. A [`Comparison`] is one side's part in it. Records may come
+//! and go meanwhile: symbols are answered as of the first answer, and the reader compares them with
+//! the records that it has then.
 use crate::error::Misbehaved;
 use crate::id::RecordId;
 use crate::index::{Fingerprint128, Index};
@@ -42,10 +45,10 @@ const SYMBOLS_SPARE: usize = 48;
 /// From so many symbols an estimate is off by a tenth.
 const SURE_SYMBOLS: usize = 256;
 
-/// What one side says.
+/// A message of one side.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Step {
-    /// Begins where the stores should be equal.
+    /// Begins if the stores should be equal.
     #[n(0)]
     Check(#[cbor(n(0), with = "minicbor::bytes")] Fingerprint128),
     /// Begins, or answers a [`Check`](Self::Check) that differs.
@@ -85,17 +88,19 @@ impl Step {
     }
 }
 
-/// What follows from a step.
+/// The consequences of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// What to say; `None` where nothing is left.
+    /// The message to send back; `None` if nothing is left to say.
     pub reply: Option<Step>,
     /// Records that the other side has newer, or that we lack.
     pub need: Vec<RecordId>,
-    /// Records that we have newer, or that the other side lacks; at most [`GIVE_MAX`] and the listed ones. A record stands
-    /// in both lists where two contents claim one version: each side decides when it has both.
+    /// Records that we have newer, or that the other side lacks; at most [`GIVE_MAX`] and the
+    /// listed ones. A record stands in both lists if two contents claim one version: each side
+    /// decides when it has both.
     pub give: Vec<RecordId>,
-    /// What only one side has, by short id. An older version of what the other side has newer is among it.
+    /// Records that only one side has, by short id. An older version counts too, if the other side
+    /// has a newer one.
     pub differ: Difference,
 }
 
@@ -222,7 +227,7 @@ impl Comparison {
             return Ok(self.done(index, differ));
         }
         let needed = needed(differences, had.len());
-        // What cannot be read from twice as many as are needed never will.
+        // Symbols that cannot be read from twice as many as are needed can never be read.
         if needed.max(had.len()) >= ours.len() || had.len() > 2 * needed {
             return Ok(self.compare_ranges(index));
         }
@@ -241,7 +246,7 @@ impl Comparison {
         Answer { reply, ..Answer::default() }
     }
 
-    /// All is read. Where that is nothing, ranges must show what the fingerprints saw.
+    /// All is read. If the difference is empty, ranges must show what the fingerprints saw.
     fn done(&mut self, index: &Index, differ: Difference) -> Answer {
         if differ.is_empty() {
             return self.compare_ranges(index);

@@ -81,13 +81,13 @@ pub struct Record {
     pub kind: RecordType,
     /// Hybrid logical clock: 48 bits milliseconds of peer time, 16 bits counter.
     pub version: u64,
-    /// Who made it.
+    /// The member who made it.
     pub creator: PeerId,
-    /// Who changed it last, if it was changed.
+    /// The member who changed it last, if it was changed.
     pub modifier: Option<PeerId>,
-    /// When made. Peer time.
+    /// The time of creation. Peer time.
     pub created: WallTime,
-    /// When changed last. Peer time.
+    /// The time of the last change. Peer time.
     pub modified: WallTime,
     /// When it ends. Peer time.
     pub expires: WallTime,
@@ -275,7 +275,7 @@ const COUNTER_BITS: u32 = 16;
 /// Highest salt: half of the counter is left for changes in one millisecond.
 const SALT_MAX: u16 = u16::MAX >> 1;
 
-/// The version for a change made now that must stand over `seen` (0 where there is none): the peer time and `salt` where
+/// The version for a change made now that must stand over `seen` (0 if there is none): the peer time and `salt` where
 /// that is higher, else one more than `seen`. Stays at the highest number once that is reached.
 ///
 /// `salt` is where a node begins to count within a millisecond: at random, since two nodes of one peer, or one that lost

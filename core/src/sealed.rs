@@ -10,8 +10,8 @@
 //! nonce  = HMAC(second key, place ‖ secrets): the same only for the same secrets, whatever a snapshot repeats
 //! ```
 //!
-//! The keys are HMAC-SHA256 of two purposes under the identity's secret key, which never keys an HMAC elsewhere. What the
-//! bytes show is how long the secrets are, and whether they changed.
+//! The keys are HMAC-SHA256 of two purposes under the identity's secret key, which never keys an
+//! HMAC elsewhere. The sealed bytes show only how long the secrets are, and whether they changed.
 use crate::id::RecordId;
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{Key, KeyInit as _, XChaCha20Poly1305, XNonce};
@@ -28,7 +28,7 @@ const NONCE_BYTES: usize = 24;
 #[error("the secrets in it were sealed by another identity, or are damaged")]
 pub struct NotOpened;
 
-/// What seals and opens the secrets of one identity's store.
+/// The keys that seal and open the secrets of one identity's store.
 pub(crate) struct Sealer {
     key: Zeroizing<[u8; 32]>,
     nonces: Zeroizing<[u8; 32]>,
@@ -85,7 +85,7 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
 pub(crate) struct Secrets {
     /// The group's own key, in its private form.
     pub(crate) group_key: Option<Zeroizing<Vec<u8>>>,
-    /// What is kept of the passwords of invitations that are open, by invitation.
+    /// The derived passwords of open invitations, by invitation.
     pub(crate) passwords: Vec<(RecordId, Zeroizing<[u8; 32]>)>,
 }
 

@@ -1,4 +1,5 @@
-//! What the border says, as [`serde`] writes and reads it: for hosts whose application runs in another process.
+//! The types of the border, as [`serde`] writes and reads them: for hosts whose application runs in
+//! another process.
 //!
 //! The types of [`io`](crate::io) derive it. Here are those that keep rules of their own: they travel in the form that
 //! people know (text, DER, PEM), and are read by the same functions as anything from outside.

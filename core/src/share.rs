@@ -15,7 +15,7 @@
 //!
 //! 1. One party holds at most `each`. So whatever one party does, all others together have `all - reserved - each`.
 //! 2. Juniors hold at most `all - reserved` together. So whatever they do, seniors have `reserved`.
-//! 3. Where what is held can be taken back, [`gives_way`](Shares::gives_way) names the party that must give: the one that
+//! 3. If holdings can be taken back, [`gives_way`](Shares::gives_way) names the party that must give: the one that
 //!    holds most. So of `n` parties each gets the smaller of `each` and `(all - reserved) / n`, whoever came first.
 //!
 //! Parties must cost something to make. Ids of strangers are free, so what strangers share is divided by the place that
@@ -90,7 +90,7 @@ pub enum Full {
     Pool,
 }
 
-/// Who holds how much of a pool.
+/// The holdings of all parties in a pool.
 #[derive(Clone, Debug)]
 pub struct Shares<P> {
     pool: Pool,
@@ -161,12 +161,12 @@ impl<P: Ord + Clone> Shares<P> {
         self.set(party, 0);
     }
 
-    /// What a party holds.
+    /// The holding of a party.
     pub fn held(&self, party: &P) -> u64 {
         self.held.get(party).copied().unwrap_or(0)
     }
 
-    /// What all parties hold together.
+    /// The holdings of all parties together.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a hostile party does.
+    /// An act of a hostile party.
     #[derive(Clone, Debug)]
     enum Act {
         Take(u8, u64),
@@ -282,8 +282,9 @@ mod tests {
             }
         }
 
-        /// Goal: the third law: where the greatest gives way, nobody is worse off for having come last. Method: parties
-        /// come one after the other and each takes what it gets, until nothing moves any more.
+        /// Goal: the third law: if the greatest gives way, no party is worse off for having come
+        /// last. Method: parties come one after the other and each takes what it gets, until
+        /// nothing moves any longer.
         #[test]
         fn whoever_came_first_gives_way_down_to_an_equal_part(pool in pool(), parties in 1..9u64) {
             let mut shares = Shares::new(pool);

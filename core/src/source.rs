@@ -1,7 +1,7 @@
 //! Where strangers come from, as far as it costs them something to come from elsewhere.
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What one subscriber of a network usually has: one IPv4 address, or one IPv6 /64.
+/// The addresses that one subscriber of a network usually has: one IPv4 address, or one IPv6 /64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source(u128);
 

@@ -1,11 +1,12 @@
-//! What the node asks of its store: keys, batches, and what to do when they are answered.
+//! The storage operations of the node: keys, batches, and the steps that follow their answers.
 //!
 //! ```text
 //! key   "g" ‖ group id (32) ‖ "i"                            what we know of the group, see `group.rs`
 //!       "g" ‖ group id (32) ‖ "r" ‖ class (1) ‖ id (16)      one record, its exact bytes
 //! ```
 //!
-//! Every value stands behind a check, see `storage/whole.rs`: what is read and does not fit it is treated as not there.
+//! Every value stands behind a check, see `storage/whole.rs`: a value that does not fit its check
+//! is treated as missing.
 //!
 //! Everything that one input writes goes out as one batch, so that a record and the fact that depends on it are durable
 //! together. Encoded records stay in a cache of [`CACHE_BYTES_MAX`](limits::CACHE_BYTES_MAX); the disk is read for the
@@ -31,9 +32,9 @@ pub(crate) use whole::{CHECK_BYTES, checked, whole};
 pub(crate) enum Class {
     /// Properties, memberships, invitations.
     Membership = 0,
-    /// Who is here.
+    /// Presence records.
     Presence = 1,
-    /// What applications publish.
+    /// Records of applications.
     Application = 2,
 }
 
@@ -49,7 +50,7 @@ impl Class {
     }
 }
 
-/// What becomes durable with a batch.
+/// The consequences of a batch, due once it is durable.
 pub(crate) enum Commit {
     /// A record.
     Record { group: GroupId, written: Box<Written> },
@@ -67,9 +68,9 @@ pub(crate) struct Written {
     pub(crate) signed: Signed,
     /// How long it is, encoded.
     pub(crate) bytes: usize,
-    /// Who sent it, and waits for an acknowledgement.
+    /// The link from which it came, which waits for an acknowledgement.
     pub(crate) from: Option<LinkId>,
-    /// Which request waits for it.
+    /// The request that waits for it.
     pub(crate) request: Option<RequestId>,
     /// Whether it is shown and passed on already, see `group/writing.rs`.
     pub(crate) ahead: bool,
@@ -77,7 +78,7 @@ pub(crate) struct Written {
     pub(crate) sent: bool,
 }
 
-/// What a storage operation was for.
+/// The purpose of a storage operation.
 pub(crate) enum Pending {
     /// A batch.
     Write(Vec<Commit>),
@@ -102,7 +103,7 @@ pub(crate) enum Pending {
 /// A page of records that is being read.
 pub(crate) struct Page {
     pub(crate) request: RequestId,
-    /// In order; `None` where the disk must be asked.
+    /// In order; `None` if the disk must be asked.
     pub(crate) records: Vec<(RecordId, Option<Bytes>)>,
     pub(crate) next: Option<crate::io::Cursor>,
 }
@@ -145,12 +146,12 @@ impl Storage {
         self.waiting.bytes()
     }
 
-    /// Whether what a link brings may wait for the disk as well.
+    /// Whether records that a link brings may wait for the disk as well.
     pub(crate) fn has_room(&self, from: Option<LinkId>) -> bool {
         self.waiting.has_room(from)
     }
 
-    /// Adds what becomes true when the batch of this input is durable.
+    /// Adds a consequence that is due when the batch of this input is durable.
     pub(crate) fn commit(&mut self, commit: Commit) {
         self.commits.push(commit);
     }
@@ -179,7 +180,7 @@ impl Storage {
         out.push_back(Output::Store { op, task });
     }
 
-    /// What an answered operation was for, and which keys it was to read.
+    /// Returns the purpose of an answered operation, and the keys that it was to read.
     pub(crate) fn answered(&mut self, op: StoreId) -> Option<(Pending, Vec<Bytes>)> {
         self.waiting.answered(op);
         let keys = self.reading.remove(&op).unwrap_or_default();
@@ -231,7 +232,8 @@ impl Storage {
     }
 }
 
-/// What was read of these keys, without what is damaged or not there; and the keys of that.
+/// Returns the values of these keys, with `None` for damaged and missing ones; and the keys of all
+/// of these.
 pub(crate) fn whole_values(
     keys: Vec<Bytes>,
     values: Vec<Option<Bytes>>,
@@ -262,13 +264,13 @@ pub(crate) fn group_range(group: GroupId) -> (Bytes, Bytes) {
     (from.into(), to.into())
 }
 
-/// What a key stands for.
+/// The meaning of a key.
 pub(crate) enum Key {
     Info(GroupId),
     Record(GroupId, Class, RecordId),
 }
 
-/// Reads a key. `None` for one that is not ours.
+/// Reads a key. `None` if it is not one of ours.
 pub(crate) fn parse_key(key: &[u8]) -> Option<Key> {
     let rest = key.strip_prefix(b"g")?;
     let (group, rest) = rest.split_first_chunk::<32>()?;

@@ -1,10 +1,10 @@
-//! Keys from passwords: Argon2id, slow on purpose, so that guessing costs whoever guesses.
+//! Keys from passwords: Argon2id, slow on purpose, so that guessing is expensive.
 //!
 //! Measured with [`Cost::USUAL`] on a shared core: 20 ms of CPU natively, 70 ms in Chromium (the module of the npm package).
 use argon2::{Algorithm, Argon2, Params, Version};
 use zeroize::Zeroizing;
 
-/// What one key costs.
+/// The cost of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cost {
     /// KiB of memory.
@@ -17,7 +17,7 @@ impl Cost {
     /// Source: OWASP Password Storage Cheat Sheet, "m=19456 (19 MiB), t=2, p=1".
     pub(crate) const USUAL: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
 
-    /// The key of a password, taken as its bytes, and of at least 8 bytes of salt. Nothing where no Argon2id has such a
+    /// The key of a password, taken as its bytes, and of at least 8 bytes of salt. Nothing if no Argon2id has such a
     /// cost.
     pub(crate) fn key(self, password: &[u8], salt: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
         let Self { memory_kib, passes, lanes } = self;

@@ -9,18 +9,20 @@
 //!          check  3 bytes   a hash of each of them, xor
 //! ```
 //!
-//! Subtracting a symbol of one set from that of another leaves the records that only one of the two has. Where
-//! one is left it can be read, and taken out of all other symbols, so that others can be read ([`peel`]). About 1.35
-//! symbols a difference are needed where there are thousands, 1.75 where there are ten; they tell which side has what.
-//! The counts estimate the number of differences before that ([`estimate`]).
+//! Subtracting a symbol of one set from that of another leaves the records that only one of the two
+//! has. A symbol with one record left can be read. That record can then be taken out of all other
+//! symbols, so that others can be read ([`peel`]). About 1.35 symbols a difference are needed if
+//! there are thousands, 1.75 if there are ten; they tell which side has what. The counts estimate
+//! the number of differences before that ([`estimate`]).
 //!
 //! The symbols do not depend on who asks. `Symbols` keeps the first of them up to date: a record that comes or goes
 //! touches about 2 ln n of n.
 //!
-//! **Attackers.** Who makes records can choose among their digests, 2^32 tries for two of their own with one short id,
-//! 2^44 for one of somebody's million. Two records with one short id, on one side each, look like no difference. That
-//! is seen, since the fingerprint of all records (`index.rs`) covers whole digests, and then the ranges compare what
-//! symbols cannot: the attacker wins one slower sync. Symbols that lie are seen in what is left, and end the same way.
+//! **Attackers.** The author of records can choose among their digests, 2^32 tries for two of their
+//! own with one short id, 2^44 for one of somebody's million. Two records with one short id, on one
+//! side each, look like no difference. The collision is noticed, since the fingerprint of all
+//! records (`index.rs`) covers whole digests, and then the ranges compare these records: the
+//! attacker wins one slower sync. Symbols that lie are seen in what is left, and end the same way.
 //!
 //! Source: Yang, Gilad, Alizadeh, "Practical Rateless Set Reconciliation" (2024), mapping and α = 0.5 as there.
 use crate::limits::{RECORDS, SYMBOLS_MESSAGE_MAX};
@@ -74,7 +76,8 @@ impl Symbol {
         self.count = self.count.wrapping_add(count);
     }
 
-    /// What the set of `self` has besides that of `other`, and, negative, lacks.
+    /// The records that `self` has and `other` has not, less, as negative count, those that only
+    /// `other` has.
     fn less(&self, other: &Self) -> Self {
         Self {
             id: self.id ^ other.id,
@@ -116,7 +119,7 @@ impl Iterator for Places {
         // Division and square root are exact to the last bit on every platform.
         let share = 4_294_967_296.0 / (self.state as f64 + 1.0).sqrt() - 1.0;
         let step = (place as f64 + 1.5) * share;
-        // Rounded up: `ceil` is a call where the processor need not have it.
+        // Rounded up: `ceil` is a call if the processor may lack it.
         let whole = step as i64;
         let step = (whole as u64).saturating_add(u64::from(step > whole as f64));
         self.next = place.saturating_add(step.max(1));
@@ -164,7 +167,7 @@ pub(crate) fn toggle(symbols: &mut [Symbol], range: Range<usize>, short: u64, co
     }
 }
 
-/// What one of two sets has and the other lacks: short ids.
+/// The difference of two sets, as short ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Of our records.
@@ -180,7 +183,7 @@ impl Difference {
     }
 }
 
-/// Reads the difference of two sets from as many of the first symbols as there are of both. `None` where they are too
+/// Reads the difference of two sets from as many of the first symbols as there are of both. `None` if they are too
 /// few, or lie.
 pub fn peel(theirs: &[Symbol], ours: &[Symbol]) -> Option<Difference> {
     let mut left: Vec<Symbol> = theirs.iter().zip(ours).map(|(t, o)| t.less(o)).collect();
@@ -257,7 +260,7 @@ impl<'b, C> Decode<'b, C> for Part {
         if d.array()? != Some(3) {
             return Err(decode::Error::message("symbols"));
         }
-        // What is claimed beyond what a store may hold is taken for a full one.
+        // A larger number than a store may hold is taken for that of a full one.
         let (from, records) = (d.u32()? as usize, u64::from(d.u32()?).min(RECORDS.all()));
         let (symbols, []) = d.bytes()?.as_chunks() else {
             return Err(decode::Error::message("length of symbols"));

@@ -173,18 +173,18 @@ impl<K: Ord + Copy> Deadlines<K> {
     }
 }
 
-/// What has a fixed place among `N` deadlines.
+/// A kind of deadline that has a fixed place among `N`.
 pub(crate) trait Place: Copy + 'static {
     /// All, in the order of their places.
     const ALL: &[Self];
     fn place(self) -> usize;
 }
 
-/// Deadlines of a fixed set of things, in their order where two are due at once. They lie side by side: every input
+/// Deadlines of a fixed set of things, in their order if two are due at once. They lie side by side: every input
 /// looks at the earliest.
 #[derive(Debug)]
 pub(crate) struct Timers<K, const N: usize> {
-    /// [`UNARMED`] where there is none.
+    /// [`UNARMED`] if there is none.
     at: [Time; N],
     kind: std::marker::PhantomData<K>,
 }

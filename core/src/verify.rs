@@ -25,9 +25,10 @@
 //!
 //! # In browsers
 //!
-//! Chromium's WebCrypto checks 22,000 signatures per CPU second, on the main thread as well; this module, compiled to
-//! wasm, 12,400 one by one, 25,600 in batches of 8 and 47,000 in batches of 256 (`tests/web/verify.test.mjs`). What
-//! comes in numbers is faster here; what comes alone would wait for a promise to save 40 µs, and get another verdict.
+//! Chromium's WebCrypto checks 22,000 signatures per CPU second, on the main thread as well; this
+//! module, compiled to wasm, 12,400 one by one, 25,600 in batches of 8 and 47,000 in batches of 256
+//! (`tests/web/verify.test.mjs`). Many signatures at once are faster here; a single one would wait
+//! for a promise to save 40 µs, and could get another verdict.
 use crate::identity::PublicKey;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
@@ -59,12 +60,12 @@ impl Claim {
         Self { key: key.decoded(), message, signature }
     }
 
-    /// Whose signature it is said to be.
+    /// The key that is claimed to have signed.
     pub fn key(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }
 
-    /// What was signed, its domain in front.
+    /// The signed message, its domain in front.
     pub fn message(&self) -> &[u8] {
         &self.message
     }
@@ -75,7 +76,7 @@ impl Claim {
     }
 }
 
-/// Checks signatures, all at once where there are more than one.
+/// Checks signatures, all at once if there are more than one.
 ///
 /// # Errors
 /// The place of the first that is not good.

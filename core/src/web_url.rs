@@ -247,7 +247,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is read is written in a form that is read as the same.
+        /// A URL is written in a form that is read as the same URL.
         #[test]
         fn text_is_read_as_it_was_written(host in "[a-zA-Z0-9._:@\\[\\]x-]{0,24}", path in "(/[a-z?#]{0,4}){0,2}") {
             if let Ok(url) = format!("ws://{host}{path}").parse::<SocketUrl>() {

@@ -27,7 +27,7 @@ const number = (name, fallback, most) => {
 const seed = number("seed", 1 + Math.floor(Math.random() * 1e6), 2 ** 32 - 1);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** What is known of the world, and what the picture needs beside it. */
+/** The known state of the world, and the state that the picture needs beside it. */
 const model = {
   layout: new Layout(),
   /** Hosts that are up or on their way, in order. */

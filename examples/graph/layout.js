@@ -68,7 +68,10 @@ export class Layout {
     this.warm(1);
   }
 
-  /** Moves the `hosts` one step; `links` is flat, three numbers each. Whether anything moves. */
+  /**
+   * Moves the `hosts` one step; `links` is flat, three numbers each. Returns whether anything
+   * moves.
+   */
   step(hosts, links) {
     if (this.#heat < COLD) return false;
     const { x, y } = this;

@@ -2,7 +2,7 @@
 
 /** Shades of links, from useless to always useful. */
 const SHADES = 8;
-/** What the core calls always useful. */
+/** The utility of a link that the core calls always useful. */
 const UTILITY_MAX = 4096;
 /** A record is seen on its link for at least so long, however fast the world runs. */
 const PASSAGE_MS_MIN = 220;
@@ -57,7 +57,7 @@ export class Picture {
     return this.#view.scale;
   }
 
-  /** Brings the whole graph into view, a little at a time. Whether it still moves. */
+  /** Brings the whole graph into view, a little at a time. Returns whether it still moves. */
   follow(box, at_once) {
     const { clientWidth, clientHeight } = this.#canvas;
     if (clientWidth === 0) return false;
@@ -77,7 +77,7 @@ export class Picture {
     return moved;
   }
 
-  /** Draws everything. Whether something is on its way, so that it must be drawn again. */
+  /** Draws everything. Returns whether something is on its way, so that it must be drawn again. */
   draw(model, now, still) {
     const context = this.#context;
     const { clientWidth, clientHeight } = this.#canvas;

@@ -8,7 +8,7 @@ const WINDOW = 10;
 const WIDTH = 300;
 const HEIGHT = 64;
 
-/** What is plotted. */
+/** The plots of totals over time. */
 export class Plots {
   /** { second, delivered, copies }: totals at the end of a second. */
   #totals = [];
@@ -27,7 +27,7 @@ export class Plots {
     draw("redundancy", pairs.map(([at]) => ({ second: at.second, value: this.#redundancy(at.second) })), twoDigits);
   }
 
-  /** Copies received per needed copy, less one, in the seconds up to this one. `null` where nothing was delivered. */
+  /** Copies received per needed copy, less one, in the seconds up to this one. `null` if nothing was delivered. */
   #redundancy(second) {
     const at = this.#totals.findLast((total) => total.second <= second);
     const before = this.#totals.findLast((total) => total.second <= second - WINDOW) ?? this.#totals[0];

@@ -70,18 +70,18 @@ function turn() {
       graph.run(micros);
       debt -= micros;
     }
-    // What could not be done in time is not made up for.
+    // Work that could not be done in time is not made up for.
     debt = growing ? 0 : Math.min(debt, SLICE_MICROS);
     tell();
   });
   if (!failed) setTimeout(turn, 4);
 }
 
-/** Lets newcomers in. Whether some are on their way. */
+/** Lets newcomers in. Returns whether some are on their way. */
 let joining = 0;
 function grow() {
   while (waiting.length > 0 && joining < NEWCOMERS_MAX) {
-    // Undefined where nobody can invite: such a newcomer is given up.
+    // Undefined if nobody can invite: such a newcomer is given up.
     if (graph.add(waiting.shift()) !== undefined) joining += 1;
   }
   return joining > 0 || waiting.length > 0;

@@ -48,7 +48,7 @@ impl Provider for Moderation {
 /// Four hosts on this machine, one of them the archive. Answers what happened, in order.
 ///
 /// # Errors
-/// What goes wrong on the way.
+/// The faults on the way.
 pub async fn run() -> anyhow::Result<Vec<String>> {
     let ada = local("Ada").start().await?;
     let group = ada.create_group("The paper").await?;
@@ -92,7 +92,8 @@ pub async fn run() -> anyhow::Result<Vec<String>> {
     Ok(story)
 }
 
-/// What the archive does next. Once something is approved, it asks about what it has deferred.
+/// Waits for the next event of the archive and describes it. After an approval, the archive asks
+/// its provider again about the approved record.
 async fn next(events: &mut peergraph::Events, group: &Group) -> anyhow::Result<String> {
     while let Some(event) = events.next().await {
         if let Event::Withheld { verdict, .. } = event {

@@ -1,10 +1,10 @@
-//! Which of its addresses a host tells, and to whom.
+//! The addresses that a host tells, and to whom.
 //!
-//! Members, invitations and referrals get [`Addresses::own`]: what is true for everybody. Whoever
-//! asks the HTTP port gets [`Addresses::told`], which knows more: by which host the asker came, and
-//! whether it is on this machine. The address by which somebody came leads here even where no
-//! interface has it, as behind a port forward; so data channels are told at it, if a UDP socket
-//! takes its family.
+//! Members, invitations and referrals get [`Addresses::own`]: the addresses that are right for
+//! everybody. A client of the HTTP port gets [`Addresses::told`], which knows more: by which host
+//! the client came, and whether it is on this machine. The address by which a client came leads
+//! here even if no interface has it, as behind a port forward. So data channels are told at that
+//! address, if a UDP socket takes its family.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::RwLock;
@@ -21,17 +21,17 @@ use crate::websocket;
 pub(crate) struct Addresses {
     /// SHA-256 of the certificate of its data channels.
     pub(crate) fingerprint: Fingerprint,
-    /// What its UDP sockets are bound to.
+    /// The addresses to which its UDP sockets are bound.
     pub(crate) bound: Vec<SocketAddr>,
-    /// What its HTTP sockets are bound to.
+    /// The addresses to which its HTTP sockets are bound.
     pub(crate) http: Vec<SocketAddr>,
-    /// How others reach the HTTP port, where that is not its own address.
+    /// How others reach the HTTP port, if that is not its own address.
     pub(crate) public_url: Option<Uri>,
     /// Where the UDP sockets are reached, best first. Changes with the interfaces.
     pub(crate) local: RwLock<Vec<SocketAddr>>,
 }
 
-/// Who asks for our addresses.
+/// A client that asks for our addresses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<'a> {
     /// The host and port of ours by which it came, a `Host` header.
@@ -48,7 +48,7 @@ impl Addresses {
         self.local.read().expect("no panic under this lock").clone()
     }
 
-    /// Replaces where the UDP sockets are reached. Whether it changed.
+    /// Replaces the addresses of the UDP sockets. Returns whether they changed.
     pub(crate) fn moved(&self, local: Vec<SocketAddr>) -> bool {
         let mut current = self.local.write().expect("no panic under this lock");
         let changed = *current != local;
@@ -83,7 +83,7 @@ impl Addresses {
         self.http.iter().find_map(reached)
     }
 
-    /// Where we can be dialled by whoever asks.
+    /// The addresses at which this asker can dial us.
     pub(crate) fn told(&self, asker: Asker<'_>) -> Vec<Address> {
         let scheme = if asker.tls { "wss" } else { "ws" };
         let url = match &self.public_url {

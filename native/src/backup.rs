@@ -20,7 +20,7 @@ pub enum MakeBackupError {
     /// The store or the host.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// What is in it.
+    /// A fault of the backup's contents.
     #[error(transparent)]
     Backup(#[from] BackupError),
     /// A group of the store is damaged, so that the backup would lack its key.
@@ -28,7 +28,7 @@ pub enum MakeBackupError {
     Damaged,
 }
 
-/// What a store holds.
+/// The result of checking a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreCheck {
@@ -46,9 +46,9 @@ impl StoreCheck {
 }
 
 impl Host {
-    /// A backup of this identity: its key, and all that is kept of its groups, their own keys among it; with `records` also
-    /// the records, which other members hold too. Whoever has it and its password is this identity.
-    /// [`Folder::restore`](crate::Folder::restore) takes it.
+    /// A backup of this identity: its key, and all that is kept of its groups, their own keys among
+    /// it; with `records` also the records, which other members hold too. A holder of the backup
+    /// and its password is this identity. [`Folder::restore`](crate::Folder::restore) takes it.
     ///
     /// # Errors
     /// [`MakeBackupError`].
@@ -79,7 +79,8 @@ impl Host {
         Ok(done.await.map_err(|_| CommandError::Stopped)?)
     }
 
-    /// Checks every entry of the store, as it stands. What is damaged is not shown or sent in any case.
+    /// Checks every entry of the store, as it stands. A damaged entry is never shown or sent in any
+    /// case.
     ///
     /// # Errors
     /// [`CommandError`].

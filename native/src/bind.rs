@@ -1,7 +1,7 @@
 //! Opening ports. TCP and UDP take the same families, and a data folder keeps its UDP port.
 //!
 //! `[::]` means every address of both families: two sockets with one port, so that no address is ever mapped into the
-//! other family, whatever the system's default is. Where an IPv4 address with that port is named as
+//! other family, whatever the system's default is. If an IPv4 address with that port is named as
 //! well, `[::]` means IPv6 alone.
 
 use std::io::{self, ErrorKind};

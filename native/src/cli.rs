@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use peergraph::peergraph_core::name::check_name;
 use peergraph::{Folder, Group, Host, HostBuilder, Neighbours, NodeUrl, PeerId, RecordType};
 
-/// Says something to whoever sits before it. Nobody may be listening any more, as where `head` has read enough.
+/// Says something to the user. The reader may be gone, for example `head` once it has read enough.
 macro_rules! note {
     ($($text:tt)*) => {{
         use std::io::Write as _;
@@ -86,7 +86,7 @@ pub(crate) struct Global {
 enum Command {
     /// Run a node: rendezvous, pages, and member of the groups in its data folder
     Node(node::NodeArguments),
-    /// Who you are
+    /// Your identities
     #[command(subcommand)]
     Identity(identity::IdentityCommand),
     /// Certificates: show, verify, export
@@ -95,7 +95,7 @@ enum Command {
     /// Groups, invitations, members
     #[command(subcommand)]
     Group(Box<group::GroupCommand>),
-    /// What an invitation says, before joining
+    /// The contents of an invitation, before joining
     #[command(subcommand)]
     Invitation(invitation::InvitationCommand),
     /// Publish records
@@ -193,7 +193,7 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 }
 
 impl Global {
-    /// The data folder, made where there is none.
+    /// The data folder, made if there is none.
     fn folder(&self) -> Result<Folder> {
         let given = self.data.clone().or_else(|| variable("PEERGRAPH_DATA"));
         let path = match given.or_else(platform_folder) {

@@ -1,6 +1,6 @@
 //! The clocks of the host: [`Now`] for the node.
 //!
-//! The monotonic clock goes on while the machine sleeps, where the platform has such a clock (Linux
+//! The monotonic clock goes on while the machine sleeps, if the platform has such a clock (Linux
 //! `CLOCK_BOOTTIME`, macOS `CLOCK_MONOTONIC`), so that links which died in the meantime are noticed at once.
 
 use std::sync::Arc;

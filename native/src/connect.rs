@@ -1,4 +1,4 @@
-//! Outgoing byte streams: TCP, with TLS where the URL asks for it. Under WebSockets and the lookup of nodes.
+//! Outgoing byte streams: TCP, with TLS if the URL asks for it. Under WebSockets and the lookup of nodes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -208,7 +208,7 @@ mod tests {
     async fn name_without_anybody_at_its_first_addresses_is_reached_at_the_last() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let at = listener.local_addr().expect("bound");
-        // `localhost` is `::1` first where there is IPv6, and nobody listens there.
+        // `localhost` is `::1` first if there is IPv6, and nobody listens there.
         let url = format!("ws://localhost:{}/link", at.port());
         reach(&url, Places::ALL).await.expect("connected");
         drop(listener);

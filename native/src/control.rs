@@ -14,13 +14,14 @@
 //! then frames                 length (4, big endian) ‖ CBOR of an Ask or a Tell
 //! ```
 //!
-//! * The program that holds the lock of an identity serves; its end ends the connections. Who goes on starts again, and
-//!   serves from then on.
+//! * The program that holds the lock of an identity serves; its end ends the connections. A client
+//!   that goes on after that starts a host of its own, and serves from then on.
 //! * The socket is inside the folder of the identity, which its owner alone may enter. Both ends also check that the
 //!   other one runs as the same user.
-//! * Bounds: [`CONNECTIONS_MAX`], [`CALLS_MAX`] for each, [`FRAME_BYTES_MAX`]; a page goes record by record. Who reads
-//!   slowly is told of records by id once its queue is full, as any [`Watch`](crate::Watch) is.
-//! * Both programs must be of one [`VERSION`]: it changes with whatever the frames hold.
+//! * Bounds: [`CONNECTIONS_MAX`], [`CALLS_MAX`] for each, [`FRAME_BYTES_MAX`]; a page goes record
+//!   by record. A client that reads slowly is told of records by id once its queue is full, as any
+//!   [`Watch`](crate::Watch) is.
+//! * Both programs must be of one [`VERSION`]: it changes with the contents of the frames.
 //!
 //! Windows has no such socket in the standard library: it needs a named pipe `\\.\pipe\peergraph-PEER` whose security
 //! descriptor names the user alone. Until then a second program is refused there, as being in use.
@@ -46,7 +47,7 @@ pub(crate) use client::{Attached, attach};
 pub(crate) use server::{Port, serve};
 pub(crate) use socket::Listening;
 
-/// What both ends begin with.
+/// The beginning of both directions.
 const MAGIC: &[u8; 9] = b"peergraph";
 /// Of the frames.
 const VERSION: u8 = 1;
@@ -61,7 +62,7 @@ const WATCHED_MAX: usize = peergraph_core::limits::GROUPS_MAX;
 /// Time for the first bytes. Guess: the other program may still be reading a large store.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What the program that uses another one says.
+/// A message of the program that uses another one.
 #[derive(Debug, Serialize, Deserialize)]
 enum Ask {
     /// A command for the node, and whether its record is to be followed until a neighbour holds it.
@@ -74,10 +75,10 @@ enum Ask {
     Keep { node: NodeUrl },
 }
 
-/// What the running program says.
+/// A message of the running program.
 #[derive(Debug, Serialize, Deserialize)]
 enum Tell {
-    /// What it is; comes first.
+    /// The description of the running host; comes first.
     About {
         addresses: Vec<Address>,
         http: Vec<std::net::SocketAddr>,

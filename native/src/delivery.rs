@@ -18,7 +18,7 @@ pub struct Delivery(Arc<Shared>);
 struct Shared {
     unsent: Mutex<BTreeSet<RecordId>>,
     changed: Notify,
-    /// Those that a neighbour holds, where that is told elsewhere. As many as are followed at one time.
+    /// Those that a neighbour holds, if that is told elsewhere. As many as are followed at one time.
     held: Option<Mutex<Vec<RecordId>>>,
 }
 

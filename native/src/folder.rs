@@ -18,12 +18,13 @@
 //!
 //! # What protects the secrets
 //!
-//! `identity` holds the secret key as it is; whoever reads it is that identity. What protects it are the permissions of
-//! the system: on Unix the folders of identities are 0700, and every file of secrets is 0600, the store among them. They
-//! are set again whenever a folder is opened. The secrets in `store.redb` (group keys, what passwords became) are sealed
-//! under the identity, so that a store that is copied alone tells none of them. The records in it are not sealed: whoever
-//! reads the store reads what members read. A thief of the whole folder has everything; against that help a disk that is
-//! encrypted and the revocation of the stolen membership.
+//! `identity` holds the secret key as it is; a reader of it is that identity. The permissions of
+//! the system protect it: on Unix the folders of identities are 0700, and every file of secrets is
+//! 0600, the store among them. They are set again whenever a folder is opened. The secrets in
+//! `store.redb` (group keys, derived passwords) are sealed under the identity, so that a store that
+//! is copied alone tells none of them. The records in it are not sealed: a reader of the store
+//! reads what members read. A thief of the whole folder has everything; the protections against
+//! that are an encrypted disk and the revocation of the stolen membership.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -67,11 +68,11 @@ pub enum FolderError {
         "{action} {path} failed: {error}; check that the folder exists, is yours, and has room"
     )]
     Io {
-        /// What was tried.
+        /// The act that failed.
         action: &'static str,
-        /// On what.
+        /// The path of the file or folder.
         path: String,
-        /// What happened.
+        /// The cause.
         error: io::Error,
     },
     /// A process runs a host with this identity.
@@ -110,7 +111,7 @@ pub enum FolderError {
     InGroups {
         /// Which identity.
         peer: PeerId,
-        /// The names of the groups, or their ids where a name cannot be read.
+        /// The names of the groups, or their ids if a name cannot be read.
         groups: Vec<String>,
     },
     /// The default identity cannot be deleted while there are others.
@@ -149,7 +150,7 @@ pub(crate) struct Port {
 }
 
 impl Folder {
-    /// Opens a folder, and makes it where there is none.
+    /// Opens a folder, and makes it if there is none.
     ///
     /// # Errors
     /// [`FolderError::Io`].
@@ -230,7 +231,7 @@ impl Folder {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                // Where locks are mandatory the process id cannot be read; it is only a help.
+                // If locks are mandatory the process id cannot be read; it is only a help.
                 let _ = file.read_to_string(&mut text);
                 let process = text.trim().parse().ok();
                 return Err(FolderError::InUse { path: show(&folder), process });
@@ -337,7 +338,7 @@ pub(crate) fn fill(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the system has randomness, or nothing here is safe");
 }
 
-/// Takes the permissions of all others away, where the system knows such.
+/// Takes the permissions of all others away, if the system knows such.
 fn private(path: &Path, mode: u32) -> Result<(), FolderError> {
     #[cfg(unix)]
     {

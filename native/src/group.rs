@@ -55,7 +55,7 @@ impl Group {
         self.requests.info(self.id).await
     }
 
-    /// What was done to find members since it had a neighbour last, and what to do about it.
+    /// The attempts to find members since the group last had a neighbour, with advice.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -92,7 +92,7 @@ impl Group {
         Publisher::new(self.clone(), kind.into())
     }
 
-    /// Deletes a record of ours, or of others where the group's policy lets us.
+    /// Deletes a record of ours, or of others if the group's policy lets us.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -110,8 +110,9 @@ impl Group {
         self.requests.publish(self.id, draft, None).await
     }
 
-    /// Has the security provider of this host decide again about records that it did not let in; without any, about all of
-    /// them, and about everybody who is or was to be a neighbour. What is let in follows, as records and events do.
+    /// Has the security provider of this host decide again about records that it did not let in;
+    /// without any, about all of them, and about every node that is or was to be a neighbour. Those
+    /// that are let in follow, as records and events do.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -120,8 +121,8 @@ impl Group {
         self.requests.ask(command).await.map(drop)
     }
 
-    /// Shows a record on this node no more, unless it is changed; nobody else is concerned. Watches that run have seen it
-    /// already.
+    /// Stops showing a record on this node, until it is changed; nobody else is concerned. Watches
+    /// that run have seen it already.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -210,7 +211,7 @@ impl Group {
     /// Our membership: the certificates from the group's root to ours.
     ///
     /// # Errors
-    /// [`CommandError`]; [`StoreFault::Broken`] where the store does not hold it as it should.
+    /// [`CommandError`]; [`StoreFault::Broken`] if the store does not hold it as it should.
     pub async fn membership(&self) -> Result<VerifiedChain, CommandError> {
         let (from, to) = stored::range_of(self.id);
         let read = self.requests.scan(StoreTask::Scan { from, to, limit: 1 }).await?;
@@ -232,8 +233,9 @@ impl Group {
         Ok(nodes)
     }
 
-    /// What this node says of itself, for all members to see, until it closes: names and values. With `forced` it says
-    /// that it is here where the group's properties would have it silent.
+    /// Sets the attributes that this node shows to all members until it closes: names and values.
+    /// With `forced` the node announces its presence even if the group's properties would keep it
+    /// silent.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -350,7 +352,7 @@ impl IntoFuture for Publish {
     }
 }
 
-/// What can be the content of a record.
+/// A possible content of a record.
 pub trait Payload {
     /// Its bytes.
     fn into_payload(self) -> Bytes;
@@ -387,7 +389,7 @@ impl<const N: usize> Payload for &[u8; N] {
     }
 }
 
-/// What can be the value of an attribute.
+/// A possible value of an attribute.
 pub trait IntoValue {
     /// The value.
     fn into_value(self) -> Value;

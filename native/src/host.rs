@@ -97,7 +97,7 @@ impl Host {
         HostBuilder::default()
     }
 
-    /// Who this host is.
+    /// The peer id of this host.
     #[must_use]
     pub fn peer_id(&self) -> PeerId {
         self.about.identity.peer_id()
@@ -126,7 +126,8 @@ impl Host {
         self.about.identity.sign_message(message)
     }
 
-    /// What an inviter needs to invite this identity and nobody else: its certificate in PEM. Not secret.
+    /// The public document that an inviter needs to invite this identity and nobody else: its
+    /// certificate in PEM. Not secret.
     #[must_use]
     pub fn public_document(&self) -> &str {
         &self.about.document
@@ -266,7 +267,8 @@ impl Host {
         self.registry.nodes()
     }
 
-    /// What a group did to find members since it had a neighbour last; also while a join is under way.
+    /// The attempts of a group to find members since it last had a neighbour, also while a join is
+    /// under way.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -277,7 +279,7 @@ impl Host {
         Ok(*tried)
     }
 
-    /// What happens from here on.
+    /// The events of this host from here on.
     #[must_use]
     pub fn events(&self) -> Events {
         self.registry.events()
@@ -349,7 +351,7 @@ pub(crate) struct WeakRequests {
 
 #[cfg(unix)]
 impl WeakRequests {
-    /// Nothing once the host has no handles any more.
+    /// Nothing once the host has no handles left.
     pub(crate) fn upgrade(&self) -> Option<Requests> {
         let Self { sender, stopped, room, turn } = self.clone();
         Some(Requests { sender: sender.upgrade()?, stopped, room, turn, elsewhere: false })
@@ -358,7 +360,8 @@ impl WeakRequests {
 
 /// Kilobytes of publications under way. Guess; fewer than may wait in the core, which refuses what is over that.
 const PUBLISHING_KB_MAX: u32 = 16 * 1024;
-/// What one takes at least: 512 of them at one time, which leaves the loop room for other requests.
+/// The least that one publication takes: 512 of them at one time leave the loop room for other
+/// requests.
 const PUBLISHING_KB_LEAST: u32 = 32;
 const _: () = assert!((PUBLISHING_KB_MAX / PUBLISHING_KB_LEAST) as usize <= REQUESTS_MAX / 2);
 
@@ -438,7 +441,8 @@ impl Requests {
         let (reply, done) = oneshot::channel();
         let command = Box::new(Command::Publish { group, draft });
         let request = Request::Command { command, reply, delivery };
-        // Those who wait for the turn get it in order; a budget that is used up must not keep anybody from the queue.
+        // Tasks that wait for the turn get it in order; a budget that is used up must not keep any
+        // of them from the queue.
         let place = tokio::task::unconstrained(async {
             let _turn = self.turn.lock().await;
             let room = self.room.acquire_many(size).await.expect("it is never closed");

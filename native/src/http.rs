@@ -62,20 +62,20 @@ const NO_ROOM: &str = "Too many connections from your network at once. Try again
 
 type Body = Full<Bytes>;
 
-/// What the HTTP port serves.
+/// The contents of the HTTP port.
 #[derive(Debug)]
 pub(crate) struct Site {
-    /// Who runs this node.
+    /// The identity of this node.
     pub(crate) peer: PeerId,
     /// Where it is reached.
     pub(crate) addresses: Arc<Addresses>,
-    /// Proxies whose word counts about who asks.
+    /// Proxies that are believed about the addresses of clients.
     pub(crate) trusted: Vec<Network>,
     /// Folder of `/`.
     pub(crate) pages: Option<PathBuf>,
     /// Folder of `/peergraph/`.
     pub(crate) package: Option<PathBuf>,
-    /// What has been read of both.
+    /// The files read from both.
     pub(crate) shelf: Arc<Shelf>,
 }
 
@@ -88,7 +88,7 @@ impl Site {
     }
 }
 
-/// What all listeners of a site share.
+/// The state that all listeners of a site share.
 struct Server {
     site: Site,
     reports: mpsc::Sender<Report>,
@@ -264,14 +264,15 @@ async fn respond(
     }
 }
 
-/// Headers that make every page safe by default: nothing from elsewhere, no inline script, no framing. A page connects to
-/// whatever nodes its user names and members tell, so connections are to any host.
+/// Headers that make every page safe by default: nothing from elsewhere, no inline script, no
+/// framing. A page connects to any nodes that its user names or members tell, so connections to
+/// every host are allowed.
 fn guard(headers: &mut HeaderMap) {
     const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
         connect-src 'self' ws: wss: http: https:; img-src 'self' data: blob:; style-src 'self'; \
         object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    // Who opened a page keeps no handle on it.
+    // The page that opened this one keeps no handle on it.
     let opener = HeaderName::from_static("cross-origin-opener-policy");
     headers.insert(opener, HeaderValue::from_static("same-origin"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

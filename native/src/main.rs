@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads our output has enough, as `head` does.
+        // The reader of our output has enough, as `head` does.
         Err(error) if cli::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             cli::note!("error: {error:#}{}", cli::places_of(&error));

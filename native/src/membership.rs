@@ -20,8 +20,8 @@ const EXPIRES_IN_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, CommandError>> + Send>>;
 
-/// A group to be made; `.await` makes it. What is said here is signed into the group's root certificate, and nobody
-/// can change it later.
+/// A group to be made; `.await` makes it. The choices made here are signed into the group's root
+/// certificate, and nobody can change them later.
 ///
 /// ```no_run
 /// # use peergraph::{CommandError, Group, Host, Right};
@@ -129,10 +129,11 @@ impl Group {
         SetProperties { group: self.clone(), name: None, comment: None, presence_max: None }
     }
 
-    /// Makes an invitation. [`Invitation::to_link`] and [`Invitation::to_text`] of a bearer one are secret: whoever reads
-    /// them can join. Both are short, as are those of one by password; a bound one carries certificates, and is sent as a
-    /// text or file of some thousand characters. Resolves once its record is durable here. It names the nodes that this group
-    /// uses, and the addresses at which the program that stays with this data folder is reached.
+    /// Makes an invitation. [`Invitation::to_link`] and [`Invitation::to_text`] of a bearer one are
+    /// secret: their readers can join. Both are short, as are those of one by password; a bound one
+    /// carries certificates, and is sent as a text or file of some thousand characters. Resolves
+    /// once its record is durable here. It names the nodes that this group uses, and the addresses
+    /// at which the program that stays with this data folder is reached.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -160,7 +161,8 @@ impl Group {
         Ok(open)
     }
 
-    /// Closes an invitation: nobody joins by it any more. Ours, or anybody's for administrators.
+    /// Closes an invitation: nobody can join by it any longer. It must be ours, unless we are an
+    /// administrator.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -168,8 +170,9 @@ impl Group {
         self.requests.ask(Command::Withdraw { group: self.id(), invitation }).await.map(drop)
     }
 
-    /// Issues another membership to a member, with another role or other application roles, or for longer. Where the
-    /// role becomes lower, the memberships of before are revoked; what was published with them stays.
+    /// Issues another membership to a member, with another role or other application roles, or for
+    /// longer. If the role becomes lower, the earlier memberships are revoked; the records
+    /// published with them stay.
     ///
     /// ```no_run
     /// # use peergraph::{CommandError, Grant, Group, PeerId, Role};
@@ -185,8 +188,9 @@ impl Group {
         self.requests.ask(Command::Issue { group: self.id(), peer, grant }).await.map(drop)
     }
 
-    /// Begins to take away all memberships of a peer, or one by its certificate. What they published and whom they let in
-    /// stays unless something else is said, as far as this node knows of it.
+    /// Begins to take away all memberships of a peer, or one by its certificate. The records that
+    /// they published and the members that they let in stay, unless the options below drop them, as
+    /// far as this node knows of it.
     ///
     /// ```no_run
     /// # use peergraph::{CommandError, Group, PeerId, Reason};
@@ -221,7 +225,8 @@ impl Group {
     }
 }
 
-/// A change of a group's properties; `.await` publishes it. What is not said stays as it is.
+/// A change of a group's properties; `.await` publishes it. A property that is not set stays as it
+/// is.
 #[derive(Debug)]
 #[must_use = "nothing is changed before it is awaited"]
 pub struct SetProperties {
@@ -286,13 +291,13 @@ impl Revoke {
         self
     }
 
-    /// What they published goes, everywhere.
+    /// Drops the records that they published, everywhere.
     pub fn drop_records(mut self) -> Self {
         self.keep.records = false;
         self
     }
 
-    /// Those that they let in go with them, and those that these let in.
+    /// Drops the members that they let in, and those that these let in.
     pub fn drop_members(mut self) -> Self {
         self.keep.members = false;
         self
@@ -317,16 +322,16 @@ impl IntoFuture for Revoke {
 pub struct InviteOptions(Invite);
 
 impl InviteOptions {
-    /// Whoever holds the link. One use within seven days where nothing else is said. Its maker, or another member who
-    /// may invite, must be online when it is used.
+    /// For anybody that holds the link. One use within seven days unless set otherwise. Its maker,
+    /// or another member that may invite, must be online when it is used.
     #[must_use]
     pub fn bearer(grant: impl Into<Grant>) -> Self {
         Self(Invite::Bearer { grant: grant.into(), uses: 1, expires_in: EXPIRES_IN_DEFAULT })
     }
 
-    /// Whoever has the link and knows the password, which they are told in another way: the link alone is no secret, and
-    /// nothing can be guessed offline. One use within seven days where nothing else is said. Its maker must be online,
-    /// with this data folder.
+    /// For anybody that has the link and knows the password, which is told in another way: the link
+    /// alone is no secret, and the password cannot be guessed offline. One use within seven days
+    /// unless set otherwise. Its maker must be online, with this data folder.
     ///
     /// ```no_run
     /// # use peergraph::{Group, Host, InviteOptions, Password, Role};
@@ -343,7 +348,8 @@ impl InviteOptions {
         Self(Invite::Password { grant, password, uses, expires_in })
     }
 
-    /// One identity; useless to others, and usable while no inviter is online. Its text is long: it carries certificates.
+    /// For one identity; useless to others, and usable while no inviter is online. Its text is
+    /// long: it carries certificates.
     #[must_use]
     pub fn bound(identity: Certificate, grant: impl Into<Grant>) -> Self {
         Self(Invite::Bound { identity, grant: grant.into() })

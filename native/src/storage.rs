@@ -42,7 +42,7 @@ pub(crate) type Outcome = (StoreId, Result<StoreReply, StoreFault>);
 /// Where the entries are kept.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
-    /// In this file, which is created where there is none.
+    /// In this file, which is created if there is none.
     File(PathBuf),
     /// In memory, gone with the host.
     Memory,
@@ -184,7 +184,7 @@ fn begin(path: &Path, builder: &redb::Builder) -> Result<(), OpenError> {
     caught(made).map_err(open_error)
 }
 
-/// What a panic of the database says, too: that its structure contradicts itself.
+/// Does `work`. A panic of the database becomes an error: its structure contradicts itself.
 fn caught<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(redb::Error::Corrupted("its structure contradicts itself".into())))

@@ -1,8 +1,9 @@
-//! Streams of what happens: records of a group without a gap, and all events with one.
+//! Streams of events and records: records of a group without a gap, and all events with one.
 //!
-//! A [`Watch`] loses nothing and never stops the host. What arrives waits in its queue; when the application is so
-//! slow that the queue is full, only ids are kept (one for each record, however often it changes) and the records are
-//! read from the store when their turn comes. Its memory is bounded by the number of records in the group.
+//! A [`Watch`] loses nothing and never stops the host. Records that arrive wait in its queue. When
+//! the application is so slow that the queue is full, only ids are kept (one for each record,
+//! however often it changes) and the records are read from the store when their turn comes. Its
+//! memory is bounded by the number of records in the group.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
@@ -31,7 +32,7 @@ const EVENTS_MAX: usize = 1_024;
 /// Named nodes of which we know how far they are. Guess: twice what the core keeps.
 const NODES_MAX: usize = 128;
 
-/// Who wants to hear of what.
+/// The listeners of a host.
 #[derive(Debug)]
 pub(crate) struct Registry {
     feeds: Mutex<Vec<Weak<Feed>>>,
@@ -234,7 +235,7 @@ impl Registry {
     }
 }
 
-/// What waits for one watcher.
+/// The queue of one watcher.
 #[derive(Debug)]
 pub(crate) struct Feed {
     groups: Mutex<BTreeSet<GroupId>>,
@@ -247,7 +248,8 @@ pub(crate) struct Feed {
 struct Waiting {
     queue: VecDeque<(GroupId, Record)>,
     bytes: usize,
-    /// What did not fit: read from the store when its turn comes. A tombstone is not there any more, so it is kept.
+    /// Records that did not fit: read from the store when their turn comes. A tombstone is no
+    /// longer in the store, so it is kept here.
     overflow: BTreeMap<(GroupId, RecordId), Option<Record>>,
     closed: bool,
 }
@@ -313,8 +315,8 @@ impl Feed {
 /// comes as a record that is `deleted`. Ends when the host does.
 pub struct Watch(Pin<Box<dyn Stream<Item = Record> + Send>>);
 
-/// What happens in a host, as it happens. A listener that is more than 1,024 events late loses the oldest. Ends when
-/// the host does.
+/// The events of a host, as they happen. A listener that is more than 1,024 events late loses the
+/// oldest. Ends when the host does.
 pub struct Events(Pin<Box<dyn Stream<Item = Event> + Send>>);
 
 impl Stream for Watch {
@@ -381,8 +383,9 @@ struct Watcher {
     page: VecDeque<Record>,
     /// Where the next page of the stored records begins; `None` once they are all told.
     after: Option<Option<Cursor>>,
-    /// What was told of the stored records, by the beginning of its signature, which covers everything. A record
-    /// that arrives meanwhile may be on a page and in the queue. Forgotten as soon as the queue is empty.
+    /// The stored records that were told, each by the beginning of its signature, which covers
+    /// everything. A record that arrives meanwhile may be on a page and in the queue. Forgotten as
+    /// soon as the queue is empty.
     told: BTreeMap<RecordId, [u8; 8]>,
 }
 
@@ -394,7 +397,8 @@ impl Watcher {
                 return Some(record);
             }
             if self.after == Some(None) {
-                // Where the host is in another program, that one must tell before the first page is read.
+                // If the host is in another program, that program must tell before the first page
+                // is read.
                 self.requests.watch(self.group).await.ok()?;
             }
             if let Some(after) = self.after {

@@ -26,7 +26,7 @@ use crate::lookup::Failure;
 
 /// Path of links on a node's HTTP port.
 pub(crate) const PATH: &str = "/link";
-/// What a queued frame counts beyond its bytes, so that many small ones are bounded too. Guess.
+/// The cost of a queued frame beyond its bytes, so that many small ones are bounded too. Guess.
 const FRAME_COST_BYTES: usize = 64;
 /// Bytes waiting in one socket before it is given up. The core stops at a quarter of it.
 const QUEUE_BYTES_MAX: usize = 4 * IN_TRANSPORT_BYTES_MAX;
@@ -35,7 +35,7 @@ pub(crate) const REPORTS_MAX: usize = 256;
 /// Time for what waits to leave a socket that is being closed. Guess.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a socket tells the host.
+/// A message of a socket to the host.
 pub(crate) enum Report {
     /// A stranger connected from there. The host answers with the link's name, or drops `name` to refuse.
     Accepted { socket: Socket, from: IpAddr, name: oneshot::Sender<LinkId> },
@@ -205,7 +205,8 @@ async fn run(
         result = writing => result,
     };
     match result {
-        // What is unread when a socket is dropped makes TCP forget what was written last: so the other end goes first.
+        // Dropping a socket with unread bytes makes TCP forget the bytes written last: so the other
+        // end goes first.
         Ok(()) => drop(tokio::time::timeout(CLOSE_TIMEOUT, reading).await),
         Err(error) => tracing::debug!(link = link.0, %error, "WebSocket ended"),
     }

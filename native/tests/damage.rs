@@ -86,15 +86,15 @@ async fn contents(group: &Group) -> Option<Contents> {
     Some(records.into_iter().map(|record| (record.id, record.payload.to_vec())).collect())
 }
 
-/// What is shown is what was written, whatever is lacking.
+/// Checks that all shown records are as they were written, even if some are missing.
 fn check(shown: &Contents, written: &Contents, what: &str) {
     for (id, payload) in shown {
         assert_eq!(Some(payload), written.get(id), "{what}: {id}");
     }
 }
 
-/// Whether the group is here and ours, and all records come back. Not if the file cannot be written any more, which the
-/// host has to tell.
+/// Returns whether the group is here and ours, and all records come back. It is false if the file
+/// can no longer be written, which the host has to tell.
 async fn comes_back(host: &Host, written: &Contents, what: &str) -> bool {
     let mut events = host.events();
     let fails = async {
@@ -128,7 +128,7 @@ async fn comes_back(host: &Host, written: &Contents, what: &str) -> bool {
     }
 }
 
-/// Starts a host on a damaged store. What cannot be opened says what to do.
+/// Starts a host on a damaged store. If it cannot be opened, the error has to say what to do.
 async fn start(folder: &Path, node: &NodeUrl, what: &str) -> Option<Host> {
     match builder(folder).node(node.clone()).start().await {
         Ok(host) => Some(host),
@@ -238,7 +238,7 @@ async fn backup_makes_another_device_and_an_empty_folder_the_same_owner() {
         again.invite(InviteOptions::bearer(Role::Administrator)).await.expect("invited");
         again.set().name("Journal").await.expect("renamed");
         host.shutdown().await.expect("ended");
-        // What stands there is newer than the backup, and stays.
+        // The store here is newer than the backup, and stays.
         folder.restore(&backup, PASSWORD).expect("restored");
         let host = builder(&elsewhere).start().await.expect("starts");
         assert_eq!(host.groups().await.expect("listed").remove(0).name(), "Journal");

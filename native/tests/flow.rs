@@ -1,5 +1,5 @@
-//! Publishing as fast as possible over real links: nothing is lost, memory stays bounded, and who is slow delays nobody
-//! else.
+//! Publishing as fast as possible over real links: nothing is lost, memory stays bounded, and a
+//! slow reader delays nobody else.
 // A process is made to stand still by a signal.
 #![cfg_attr(not(unix), allow(dead_code, unused_imports))]
 
@@ -15,7 +15,7 @@ use peergraph::{Group, Host, InviteOptions, Role};
 const PATIENCE: Duration = Duration::from_secs(600);
 const COUNT: usize = 50_000;
 const PAYLOAD_BYTES: usize = 1_000;
-/// What the reader does after a thousand records, so that it falls behind.
+/// The pause of the reader after each thousand records, so that it falls behind.
 const SLOWNESS: Duration = Duration::from_millis(200);
 
 async fn host(name: &str, folder: &Path) -> Host {
@@ -32,7 +32,7 @@ async fn pair(folder: &Path) -> (Host, Group, Host, Group) {
     (ada, group, bob, joined)
 }
 
-/// The most memory that this process has had. Megabytes; none where the system does not tell.
+/// The most memory that this process has had. Megabytes; none if the system does not tell.
 fn most_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

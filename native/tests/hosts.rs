@@ -299,7 +299,7 @@ async fn asked_of(listener: tokio::net::TcpListener, asked: Arc<Mutex<Vec<String
         asked.lock().expect("no panic").push(request.lines().next().unwrap_or_default().to_owned());
         let to = format!("http://{at}/jobs/cancel/.well-known/peergraph");
         let answer = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
-        // Whoever asked may have gone.
+        // The client may have gone.
         let _ = stream.write_all(answer.as_bytes()).await;
     }
 }

@@ -1,4 +1,5 @@
-//! What is published at once is published in the order in which it was given, for the publisher and for readers.
+//! Records that are published at once are published in the order in which they were given, for the
+//! publisher and for readers.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// What one member spends on a flood that others publish, one record a message.
+    /// The work of one member in a flood that others publish, one record a message.
     Accept {
         /// How many.
         #[arg(default_value_t = 5_000)]

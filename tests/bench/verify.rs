@@ -1,9 +1,10 @@
 //! *Verify*: signatures, accepted records and chains a CPU second, beside plain `ed25519-dalek` in the same run.
 //!
-//! The signatures are those of records by many authors. What *accepted records* cost is measured at a member that was
-//! away: a world records every input of its sync, in which the records come as many to a message as fit; then a fresh
-//! node gets the application records again, with nothing else running. That is frames, decoding, rules, rights,
-//! signatures, index, writes, events and the answers to the sender.
+//! The signatures are those of records by many authors. The cost of *accepted records* is measured
+//! at a member that was away: a world records every input of its sync, in which the records come as
+//! many to a message as fit; then a fresh node gets the application records again, with nothing
+//! else running. That is frames, decoding, rules, rights, signatures, index, writes, events and the
+//! answers to the sender.
 use crate::accept::PAYLOAD_BYTES;
 use crate::{median, seconds};
 use bytes::Bytes;
@@ -26,13 +27,13 @@ use std::time::Duration;
 const NOW: WallTime = WallTime(1_800_000_000_000);
 const YEAR: Duration = Duration::from_secs(31_536_000);
 
-/// What is measured, and how.
+/// The choices of a measurement.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Records that are accepted.
     #[arg(long, default_value_t = 10_000)]
     records: usize,
-    /// Who wrote them.
+    /// The number of their authors.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=200))]
     authors: u32,
     /// Signatures checked together.
@@ -65,7 +66,7 @@ struct Report {
     chain_cold: f64,
     /// The same, where everybody above the leaf is known.
     chain_issuer_known: f64,
-    /// The same, where the leaf is known too.
+    /// The same, if the leaf is known too.
     chain_known: f64,
 }
 
@@ -300,7 +301,7 @@ impl<'a> Chains<'a> {
     }
 }
 
-/// What a member hears when it comes back after everybody else has written.
+/// The inputs of a member that comes back after everybody else has written.
 struct Sync {
     world: World,
     member: HostId,

@@ -69,7 +69,8 @@ pub fn invitation(data: &[u8]) {
     let inside = format!("pgi2{}", BASE64URL_NOPAD.encode(&[data, &sum[..4]].concat()));
     for text in [String::from_utf8_lossy(data).into_owned(), inside] {
         let Ok(found) = Invitation::from_text(&text) else { continue };
-        // What has no room in a short link is left out; all else comes back, and comes back again.
+        // Parts without room in a short link are left out; all else comes back, and comes back
+        // again.
         let read = |text: &str| Invitation::from_text(text).expect("it was just written");
         let invitation = read(&found.to_text());
         assert_eq!((invitation.group, &invitation.kind), (found.group, &found.kind));

@@ -1,4 +1,4 @@
-//! What is fuzzed: every form that comes from outside, and whole nodes.
+//! The fuzzed parts: every form that comes from outside, and whole nodes.
 //!
 //! A target takes any bytes, and panics when something that must hold does not. The fuzzer (`bin`) and the replay of the
 //! corpus on a stable compiler (`replay.rs`) run the same functions.

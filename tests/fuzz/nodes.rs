@@ -55,7 +55,7 @@ pub fn message(data: &[u8]) {
         pair.settle();
     }
     pair.advance(Duration::from_secs(130));
-    // Whatever it heard, it goes on.
+    // The node goes on after every input.
     pair.hosts[0].replies.clear();
     pair.command(0, Command::Publish { group, draft: draft(b"still here") });
     pair.settle();
@@ -207,7 +207,7 @@ impl Pair {
     }
 }
 
-/// The bytes of an input, used up from the front. Where they end, all that follows is zero.
+/// The bytes of an input, used up from the front. After their end all further bytes are zero.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -227,7 +227,7 @@ impl Reader<'_> {
         Bytes::copy_from_slice(taken)
     }
 
-    /// What becomes of a frame: the frames that arrive in its place.
+    /// Returns the frames that arrive in the place of this one.
     fn tampered(&mut self, frame: Bytes) -> Vec<Bytes> {
         if self.0.is_empty() {
             return vec![frame];
@@ -260,7 +260,8 @@ pub(crate) fn handshake_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// What a member really sends to its neighbour: a record, its change, and the sync with which it comes back.
+/// The genuine messages of a member to its neighbour: a record, its change, and the sync with which
+/// it comes back.
 pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
     let (mut pair, group) = Pair::neighbours(true);
     pair.command(1, Command::Publish { group, draft: draft(b"hello") });

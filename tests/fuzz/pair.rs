@@ -36,7 +36,7 @@ impl Provider for Trusting {
     }
 }
 
-/// What a host knows of its node.
+/// The state that a host keeps of its node.
 pub(crate) struct Host {
     pub(crate) node: Node,
     number: u8,
@@ -208,7 +208,7 @@ impl Pair {
         }
     }
 
-    /// Gives the next input that is due to its node. Whether there was one.
+    /// Gives the next input that is due to its node. Returns whether there was one.
     pub(crate) fn step(&mut self) -> bool {
         let Some((side, input)) = self.due.pop_front() else { return false };
         let up = &mut self.hosts[side].up;
@@ -243,7 +243,8 @@ impl Pair {
         panic!("a node wakes for nothing");
     }
 
-    /// Lets time pass to the next deadline, or for `span` where there is none before. Whether there was one.
+    /// Lets time pass to the next deadline, or for `span` if there is none before. Returns whether
+    /// there was one.
     pub(crate) fn wake(&mut self, span: Duration) -> bool {
         let end = self.now.mono.after(span);
         let wakes = self.hosts.iter().enumerate().filter_map(|(side, h)| Some((h.wake?, side)));

@@ -54,7 +54,7 @@ async function inPage(address, work, { allowed = /(?!)/ } = {}) {
   }
 }
 
-/** What a browser says of a module that is not there. */
+/** The message of a browser for a module that is not there. */
 const MISSING = /status of 404|cannot fetch .*\.wasm$/;
 
 /** Has a page use the package. `modules`: how often it asks for the module as a file. */

@@ -89,7 +89,7 @@ export function isLocked(error: unknown): boolean {
   return code === "locked";
 }
 
-/** What state libraries keep of a group: plain values. */
+/** The part of a group that state libraries keep: plain values. */
 export async function figures(group: Group<Trip>): Promise<string> {
   const { records, nodes, signature, clockShiftMs } = await group.info();
   return JSON.stringify([records + nodes + clockShiftMs, signature, group.statusOf("a")]);

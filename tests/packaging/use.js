@@ -1,4 +1,4 @@
-// What every page under test does with the package. The test calls the two functions in turn.
+// The use of the package by every page under test. The test calls the two functions in turn.
 
 import { Peer, PeergraphError } from "peergraph";
 

@@ -39,8 +39,8 @@ fn is_withdrawn(world: &World, host: HostId, id: RecordId) -> bool {
 }
 
 /// Goal: a hop costs no disk, and what is told about it stays true. Method: all disks take a
-/// second; a record crosses the graph in less, and at every step whoever counts as a holder has it
-/// on disk.
+/// second; a record crosses the graph in less, and at every step every node that counts as a holder
+/// has it on disk.
 #[test]
 fn record_is_shown_before_and_acknowledged_after_the_disk() {
     each_seed("record_is_shown_before_and_acknowledged_after_the_disk", 50, |world| {
@@ -78,7 +78,7 @@ fn record_is_shown_before_and_acknowledged_after_the_disk() {
     });
 }
 
-/// What is done to a record at one time.
+/// A change of a record to this text.
 fn change(record: &Record, text: &str) -> Draft {
     Draft { id: Some(record.id), ..draft(text.to_owned()) }
 }
@@ -159,7 +159,7 @@ fn record_that_the_publishers_disk_refuses_comes_back_by_sync() {
         assert!(!world.has_event(ada, |event| {
             matches!(event, Event::Stored { records, .. } if records.contains(&(second.id, second.version)))
         }));
-        // What is tried meanwhile goes nowhere, and never under the version that went out.
+        // Changes that are tried meanwhile go nowhere, and never under the version that went out.
         for text in ["third", "fourth"] {
             assert!(world.publish(ada, group, change(&first, text)).is_err());
             assert!(shown(world, ada, text).is_none() && shown(world, hosts[1], text).is_none());

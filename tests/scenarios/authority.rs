@@ -1,6 +1,7 @@
-//! What one member's word can do to others who never agreed to it.
+//! The effects of one member's word on others who never agreed to it.
 //!
-//! Each story tells what it saw, and fails where a member lost something by a word that was not its own.
+//! Each story tells what it saw, and fails if a member lost something by a word that was not its
+//! own.
 use crate::world;
 use bytes::Bytes;
 use peergraph_core::cert::Role;
@@ -125,7 +126,7 @@ impl Court {
         format!("{}; {} texts", all.join(", "), world.texts(at, self.group).len())
     }
 
-    /// Who is not what it was, in the eyes of `at`. Eve does not count.
+    /// The members that are no longer what they were, in the eyes of `at`. Eve does not count.
     fn fallen(&self, world: &mut World, at: HostId) -> Vec<String> {
         let was = [Role::Administrator, Role::Administrator, Role::Member, Role::Member];
         let is = |world: &mut World, host| {
@@ -145,7 +146,8 @@ impl Court {
     }
 }
 
-/// B1. What is forged: a use too many of an invitation that never was, with a certificate that another holds.
+/// B1. A forged redemption: a use too many of an invitation that never was, with a certificate that
+/// another holds.
 fn forged_redemption(
     world: &mut World,
     wrong: &mut Vec<String>,
@@ -315,7 +317,8 @@ fn b2_memberships_are_renewed_every_time() {
         world.let_in(dan, group, cem, &[ada, dan]);
         world.say_to(cem, group, "cem is here", &all);
         if std::env::var_os("RESTART").is_some() {
-            // What joined in this run of its program looks for what to renew from its next start on.
+            // A node that joined in this run of its program looks for memberships to renew only
+            // from its next start on.
             world.stop(dan);
             world.start(dan);
             world.await_opened(dan);
@@ -386,7 +389,7 @@ fn member_or_none(
     world.members(at, group).into_iter().find(|member| member.peer == who)
 }
 
-/// What the presence of a node says of itself, with no address.
+/// The presence of a node, with no address.
 fn presence(nonce: &[u8]) -> Bytes {
     map(&[[&[0x50], nonce].concat(), vec![0x80]])
 }
@@ -703,8 +706,8 @@ fn b5_offers_reach_whom_they_are_for() {
     });
 }
 
-/// S6. Fay has a link for one use, and loses her disk. What she redeems again gives her what she had; once that was taken
-/// away, nothing.
+/// S6. Fay has a link for one use, and loses her disk. When she redeems it again she gets the
+/// membership that she had; once that was revoked, nothing.
 #[test]
 fn s6_who_redeems_again_is_given_what_it_has_and_nothing_once_that_is_revoked() {
     let test = "s6_who_redeems_again_is_given_what_it_has_and_nothing_once_that_is_revoked";

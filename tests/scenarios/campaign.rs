@@ -55,7 +55,8 @@ fn slow_member_delays_nobody_and_gets_everything() {
     let report = run("slow", 40, Knobs::default());
     assert_eq!((report.missed, report.misbehaved), (0, 0));
     let (usual, slow) = (report.measures["usual_last_ms"], report.measures["slow_last_ms"]);
-    // Whoever asks it for a record that it announced asks the next one after a second; nothing else waits for it.
+    // A node that asks the slow one for a record that it announced asks the next announcer after a
+    // second; nothing else waits for the slow one.
     assert!(slow < usual + 1_000.0, "{slow} ms rather than {usual} ms");
     // A node looks how full a transport is, then hands it one frame more.
     let most = limits::IN_TRANSPORT_BYTES_MAX + 2 * limits::FRAME_BYTES_MAX;

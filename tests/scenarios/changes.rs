@@ -30,7 +30,7 @@ fn wiki(world: &mut World, names: &[&str]) -> (GroupId, Vec<HostId>) {
     (group, hosts)
 }
 
-/// What all of them see of a record, the same at each.
+/// The record as all of these hosts see it, the same at each.
 fn seen(world: &mut World, hosts: &[HostId], group: GroupId, record: &Record) -> Record {
     let mut all = hosts.iter().map(|&host| {
         world.records(host, group).into_iter().find(|it| it.id == record.id).expect("it is there")
@@ -71,7 +71,8 @@ fn editor_that_has_just_started_changes_anothers_record_and_all_see_it() {
         assert_eq!(shown.modifier, Some(world.hosts()[cleo].peer_id()));
         assert_eq!(shown.payload, "cleo's last");
         assert!(shown.expires >= made.expires, "it lives as long as Bob wanted");
-        // A change of a change, by the creator of the group; then Bob's own; and no deletion but by who may.
+        // A change of a change, by the creator of the group; then Bob's own; and a deletion only by
+        // a member that may delete.
         for (host, text) in [(ada, "ada's"), (bob, "bob's again"), (cleo, "cleo's again")] {
             let change = Draft { id: Some(made.id), ..draft(text.to_owned()) };
             world.publish(host, group, change).expect("all may change it");
@@ -140,7 +141,7 @@ fn editor_that_ends_or_makes_up_anothers_record_is_blamed_at_every_hop() {
     }
 }
 
-/// What Cleo makes of a version of Bob's, under a version as high as it may be.
+/// Cleo's forged change of a version of Bob's, under a version as high as it may be.
 fn lie_about(world: &mut World, cleo: HostId, group: GroupId, of: &Record, n: u64) -> Signed {
     let lie = world.edit_by(cleo, group, of, |record| {
         record.deleted = false;
@@ -167,7 +168,7 @@ fn editor_takes_nothing_from_newer_versions_and_brings_nothing_back() {
         let short = Draft { expires_in: Some(HOUR), ..draft("bob's first") };
         let first = world.publish(bob, group, short).expect("a life");
         world.await_record(&hosts, first.id);
-        // What is brought before two are neighbours is another fault.
+        // A record that is brought before two hosts are neighbours breaks another rule.
         world.run_for(Duration::from_secs(20));
         world.host(cleo).liar = true;
         let lies: Vec<Signed> = (0..3).map(|n| lie_about(world, cleo, group, &first, n)).collect();

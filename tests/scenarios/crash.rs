@@ -128,8 +128,9 @@ fn record_that_does_not_fit_is_told_and_comes_again_when_there_is_room() {
     });
 }
 
-/// Goal: "held by" counts nobody whose disk refused a record, however the stores were compared. Method: while two are
-/// apart each publishes some; one disk is full when they meet. What fits is counted, the rest once there is room.
+/// Goal: "held by" counts nobody whose disk refused a record, however the stores were compared.
+/// Method: while two are apart each publishes some; one disk is full when they meet. The records
+/// that fit are counted, the rest once there is room.
 #[test]
 fn status_counts_nobody_whose_disk_is_full() {
     each_seed("status_counts_nobody_whose_disk_is_full", 60, |world| {

@@ -22,7 +22,7 @@ struct Story<'a> {
     dan: HostId,
 }
 
-/// What came of it.
+/// The figures of an excess.
 struct Excess {
     /// Dan's frames that arrived.
     told: u64,
@@ -89,7 +89,7 @@ impl Story<'_> {
     }
 }
 
-/// What Dan overdoes costs him his links for a while; `judge` says what it may have cost the others.
+/// Checks that Dan's excess costs him his links for a while; `judge` checks the cost to the others.
 fn is_kept_away(test: &str, act: Act, per_second: u64, seconds: u64, judge: impl Fn(&Excess)) {
     each_seed(test, 2, |world| {
         let mut story = story(world);
@@ -104,7 +104,8 @@ fn is_kept_away(test: &str, act: Act, per_second: u64, seconds: u64, judge: impl
 fn records_that_all_have_are_brought_in_vain_for_a_while_only() {
     let test = "records_that_all_have_are_brought_in_vain_for_a_while_only";
     is_kept_away(test, Act::Waste, 400, 60, |excess| {
-        // A frame holds more than forty of his records. What arrives at the end of a second may be a second's worth more.
+        // A frame holds more than forty of his records. A second's worth more may arrive at the end
+        // of a second.
         let units = excess.told * 40;
         let most = excess.budgets(WASTE_SPARE, WASTE_PER_SECOND) + 400 * 60;
         assert!(units <= most, "{units} records rather than {most}");

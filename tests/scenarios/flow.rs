@@ -45,7 +45,8 @@ fn publications_wait_for_the_only_neighbour() {
         let (ada, bob) = (hosts[0], hosts[1]);
         world.run_for(Duration::from_secs(2));
         let requests = publish_all(world, ada, group, 4_000);
-        // What nobody has asked for, what was asked for then, and what goes unasked.
+        // Records for which nobody has asked, those that were asked for then, and those that go
+        // unasked.
         let ahead_max = 3 * limits::PUBLISH_BACKLOG_BYTES_MAX
             + limits::PUBLISH_WRITING_BYTES_MAX
             + limits::IN_TRANSPORT_BYTES_MAX;

@@ -1,4 +1,4 @@
-//! Neighbours: who is refused, who leaves, and whether the rest stay connected.
+//! Neighbours: refusals, departures, and whether the rest stay connected.
 use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
@@ -120,7 +120,8 @@ fn heard_after_a_crash(world: &mut World, dying: usize) -> f64 {
     (world.time() - crashed).as_secs_f64()
 }
 
-/// Who loses nearly all neighbours at once does not count on the dead: others make room for it, or are asked again.
+/// A node that loses nearly all neighbours at once does not count on the dead: others make room for
+/// it, or are asked again.
 #[test]
 fn who_is_left_alone_by_a_crash_hears_the_rest_in_seconds() {
     let waits = RefCell::new(Vec::new());
@@ -129,7 +130,8 @@ fn who_is_left_alone_by_a_crash_hears_the_rest_in_seconds() {
     });
     let mut waits = waits.into_inner();
     waits.sort_by(f64::total_cmp);
-    // Now and then the last one has nobody left whom it could ask, until those who might be there are all dialled.
+    // Now and then the last one has no neighbour left that it could ask, until all possible ones
+    // are dialled.
     assert!(waits[waits.len() * 9 / 10] < 30.0, "seconds until everybody heard it: {waits:?}");
 }
 
@@ -234,7 +236,7 @@ fn three_whose_fourth_is_gone_dial_it_ever_more_rarely() {
         let hours: Vec<u64> = (0..8).map(|_| opened_in_an_hour(world)).collect();
         assert!(hours[0] <= if crash { 75 } else { 9 }, "links opened in each hour: {hours:?}");
         assert!(hours[7] <= hours[0] / 3, "links opened in each hour: {hours:?}");
-        // Whom nobody looks for any more still finds the others.
+        // A node that nobody looks for any longer still finds the others.
         world.start(hosts[3]);
         let back =
             world.run_until(Duration::from_secs(60), |world| world.is_one_graph(group, &hosts));
@@ -333,8 +335,8 @@ fn large_record_crosses_every_link_at_most_once() {
     });
 }
 
-/// Goal: who asks for a new version is not sent the old one, but the new one as soon as it is there. Method: a large record,
-/// for which everybody asks, is replaced.
+/// Goal: a node that asks for a new version is not sent the old one, but the new one as soon as it
+/// is there. Method: a large record, for which everybody asks, is replaced.
 #[test]
 fn new_version_of_a_record_comes_to_all_at_once() {
     each_seed("new_version_of_a_record_comes_to_all_at_once", 10, |world| {
@@ -397,8 +399,9 @@ fn last_of_many_versions_of_a_record_comes_to_all() {
     });
 }
 
-/// Goal: who heard of a record first from somebody who leaves before it has come gets it from others. Method: a member
-/// leaves while a record is on its way; of some publishers a tree is known.
+/// Goal: a node that heard of a record first from a neighbour which leaves before sending it gets
+/// it from others. Method: a member leaves while a record is on its way; of some publishers a tree
+/// is known.
 #[test]
 fn record_comes_to_those_whose_announcer_leaves() {
     each_seed("record_comes_to_those_whose_announcer_leaves", 10, |world| {
@@ -420,8 +423,9 @@ fn record_comes_to_those_whose_announcer_leaves() {
     });
 }
 
-/// C46: where one alone publishes, its words come to all sooner once its tree has grown. Over as many hops: its first
-/// record already found the quickest ways, but was asked for at each hop.
+/// C46: if one member alone publishes, its words come to all sooner once its tree has grown. The
+/// number of hops stays the same: its first record already found the quickest ways, but was asked
+/// for at each hop.
 #[test]
 fn c46_words_of_a_single_publisher_come_sooner_by_its_tree() {
     let shares = RefCell::new(Vec::new());
@@ -483,7 +487,8 @@ fn c47_lost_link_is_replaced_without_waiting_for_the_clock() {
     });
 }
 
-/// C47: who has nobody tries at least every half a minute, give or take a quarter, and no more often than that is worth.
+/// C47: a node without neighbours tries at least every half a minute, give or take a quarter, and
+/// no more often than that is worth.
 #[test]
 fn c47_who_is_alone_tries_every_half_a_minute() {
     each_seed("c47_who_is_alone_tries_every_half_a_minute", 10, |world| {

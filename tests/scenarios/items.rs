@@ -37,7 +37,8 @@ fn c37_groups_are_made_opened_and_deleted() {
     });
 }
 
-/// C50: who can be dialled only later tells its neighbours so over the links that are there.
+/// C50: a node that can be dialled only later tells its neighbours so over the links that are
+/// there.
 #[test]
 fn c50_late_listener_tells_its_addresses_over_its_links() {
     each_seed("c50_late_listener_tells_its_addresses_over_its_links", 10, |world| {

@@ -1,4 +1,4 @@
-//! Invitations: who gets in, who does not, and what they are told.
+//! Invitations: the newcomers that get in, those that do not, and what they are told.
 use crate::each_seed;
 use bytes::Bytes;
 use peergraph_core::cert::{CertError, Role};
@@ -184,9 +184,9 @@ fn used_up_invitation_is_refused() {
     });
 }
 
-/// Goal: one word that an invitation is over ends no join: whoever says so has to be one who could let the newcomer in, and
-/// shows it. Method: the only member that is there may not let anybody in, and its answer is changed on its way so that it
-/// says "over"; the inviter comes a little later.
+/// Goal: one word that an invitation is over ends no join: a member that says so has to show that
+/// it could let the newcomer in. Method: the only member that is there may not let anybody in, and
+/// its answer is changed on its way so that it says "over"; the inviter comes a little later.
 #[test]
 fn unproved_word_that_an_invitation_is_over_ends_no_join() {
     each_seed("unproved_word_that_an_invitation_is_over_ends_no_join", 20, |world| {
@@ -215,8 +215,8 @@ fn not_over() -> Bytes {
     Bytes::copy_from_slice(&[kind::NOT_GRANTED.number(), 0, 2, 0xa2, 0])
 }
 
-/// Goal: whoever holds a link that was taken back is told so at once. Method: the maker, which may have started again since,
-/// is asked alone and among others.
+/// Goal: the holder of a link that was taken back is told so at once. Method: the maker, which may
+/// have started again since, is asked alone and among others.
 #[test]
 fn withdrawn_link_is_told_from_others_at_once() {
     each_seed("withdrawn_link_is_told_from_others_at_once", 30, |world| {
@@ -247,8 +247,8 @@ fn withdrawn_link_is_told_from_others_at_once() {
     });
 }
 
-/// Goal: where nobody can prove that a link was taken back, its holder is told what was heard, and from how many. Method: the
-/// only member that is there may let nobody in.
+/// Goal: if nobody can prove that a link was taken back, its holder is told what was heard, and
+/// from how many. Method: the only member that is there may let nobody in.
 #[test]
 fn member_that_heard_of_a_withdrawal_counts_once() {
     each_seed("member_that_heard_of_a_withdrawal_counts_once", 10, |world| {
@@ -429,7 +429,8 @@ fn preview_tells_what_the_group_is_and_spends_no_use() {
         world.await_synced(bob);
         let preview = world.preview(ada, invitation.clone()).expect("it is her group");
         assert_eq!(preview.open.and_then(|open| open.left()), Some(0));
-        // Somebody else is told that it is used up before trying, and its maker that nobody comes by it any more.
+        // Somebody else is told that it is used up before trying, and its maker that nobody can
+        // come by it any longer.
         let cleo = world.native("cleo");
         let preview = world.preview(cleo, invitation).expect("Ada is there");
         assert_eq!(preview.state.word(), "used-up");
@@ -665,8 +666,9 @@ fn later_join_outlives_the_answers_to_the_earlier_one() {
     });
 }
 
-/// Goal: whoever looked first, at a member that may let nobody in, joins all the same. Method: browsers that find each
-/// other at a node alone look at a link, and follow it at once or a little later; only its maker can let them in.
+/// Goal: a newcomer that first had a preview, from a member that may let nobody in, joins all the
+/// same. Method: browsers that find each other at a node alone look at a link, and follow it at
+/// once or a little later; only its maker can let them in.
 #[test]
 fn join_after_a_preview_by_a_member_that_lets_nobody_in() {
     each_seed("join_after_a_preview_by_a_member_that_lets_nobody_in", 10, |world| {

@@ -1,4 +1,4 @@
-//! Members who do what their membership does not let them, and one who has none any more.
+//! Members that do what their membership does not let them, and one that has none any longer.
 use crate::each_seed;
 use peergraph_core::error::{BadRecord, Misbehaved};
 use peergraph_core::id::GroupId;
@@ -92,8 +92,8 @@ fn member_that_connects_with_anothers_membership_loses_its_link() {
     });
 }
 
-/// Whoever begins a sync has something to compare: who could begin and end one at once would have us look through our
-/// records as often as it likes.
+/// An honest node that begins a sync has something to compare. A member that could begin and end a
+/// sync at once could make us look through our records as often as it likes.
 #[test]
 fn sync_that_compares_nothing_costs_its_link() {
     each_seed("sync_that_compares_nothing_costs_its_link", 20, |world| {
@@ -101,7 +101,8 @@ fn sync_that_compares_nothing_costs_its_link() {
     });
 }
 
-/// Whoever passes on an old record, one from a clock that is ahead, or one of a member who is not known yet, may be honest.
+/// A member that passes on an old record, one from a clock that is ahead, or one of a member who is
+/// not known yet, may be honest.
 #[test]
 fn what_an_honest_member_could_send_is_refused_in_silence() {
     let silent = [Act::Repeat, Act::Rollback, Act::Future, Act::Past, Act::Nobody];

@@ -72,7 +72,7 @@ fn who_guesses_must_wait_longer_and_longer() {
             }
         }
         assert!(wrong >= 3 && !waits.is_empty(), "{wrong} wrong, then {waits:?}");
-        // Who knows it gets in meanwhile.
+        // A newcomer that knows the password gets in meanwhile.
         let bob = world.native("bob");
         assert!(join(world, bob, &invitation, "correct horse").is_ok());
     });

@@ -1,4 +1,4 @@
-//! Who is here, by whose clock.
+//! Presence, under the clocks of the nodes and of the group.
 use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::id::{GroupId, NodeId};
@@ -25,7 +25,7 @@ fn mood(info: &NodeInfo) -> Option<&str> {
     })
 }
 
-/// What `host` was told of `node`, in order.
+/// The news that `host` was told of `node`, in order.
 fn told(world: &World, host: HostId, of: NodeId) -> Vec<NodeChange> {
     let events = world.hosts()[host].events.iter();
     let changes = events.filter_map(|(_, event)| match event {
@@ -74,8 +74,9 @@ fn node_that_crashed_is_gone_when_its_presence_ends() {
     });
 }
 
-/// Goal: of many, about as many as the group wants say that they are here; whom its application wants does in any case.
-/// Method: 66 join a group that wants 50; then 13 of those that are silent are told to speak.
+/// Goal: of many, about as many as the group wants say that they are here; a node whose application
+/// wants it does in any case. Method: 66 join a group that wants 50; then 13 of those that are
+/// silent are told to speak.
 #[test]
 fn about_as_many_are_present_as_the_group_wants_and_whoever_must() {
     each_seed("about_as_many_are_present_as_the_group_wants_and_whoever_must", 3, |world| {
@@ -118,7 +119,7 @@ fn hidden_tabs_do_not_flicker_even_where_all_are_hidden() {
         assert_eq!(world.counts.departures, before.departures, "nobody left");
         assert_eq!(world.counts.silenced, before.silenced, "nobody fell silent");
         assert!(world.is_one_graph(group, &hosts));
-        // Where nobody's timers run, what waits for company waits for the next minute.
+        // If nobody's timers run, a message that waits for company waits for the next minute.
         let record = world.say(hosts[0], group, "still here");
         let seen = |world: &World| hosts[1..].iter().all(|&host| world.has_seen(host, record.id));
         assert!(world.run_until(Duration::from_secs(180), seen));
@@ -161,7 +162,7 @@ fn members_whose_clocks_are_hours_apart_agree_on_expiry() {
         world.run_for(minutes(2));
         for &host in &hosts {
             assert!(world.texts(host, group).is_empty(), "host {host}");
-            // What the graph calls now is converted back to what the host's clock shows.
+            // A time of the graph is converted back to the time that the host's clock shows.
             let info = world.info(host, group);
             let wall = world.hosts()[host].clock.wall(world.time().as_micros() as u64);
             assert_eq!(info.wall_time(info.peer_time(wall)), wall);

@@ -184,8 +184,9 @@ fn change_that_is_not_let_in_leaves_what_stood_before() {
     });
 }
 
-/// Goal: where a change is not let in, what stood before is not sent to those who have the change, nor the change again.
-/// Method: both are large, and stores are compared every two minutes for half an hour.
+/// Goal: if a change is not let in, the earlier version is not sent to those that have the change,
+/// nor the change again. Method: both are large, and stores are compared every two minutes for half
+/// an hour.
 #[test]
 fn change_that_is_not_let_in_costs_nothing_afterwards() {
     each_seed("change_that_is_not_let_in_costs_nothing_afterwards", 20, |world| {
@@ -231,7 +232,8 @@ fn records_of_the_store_are_judged_again_at_the_start() {
     });
 }
 
-/// Goal: who is not on a list is told why, keeps its other neighbours, and comes in when the list has it.
+/// Goal: a member that is not on a list is told why, keeps its other neighbours, and comes in when
+/// the list has it.
 #[test]
 fn member_that_is_turned_away_is_told_why_and_may_come_later() {
     let test = "member_that_is_turned_away_is_told_why_and_may_come_later";

@@ -138,7 +138,7 @@ fn both_restart_elsewhere_and_meet_at_the_node() {
         let group = world.create_group(ada, "talk");
         world.let_in(ada, group, bob, &[ada]);
         world.say_to(ada, group, "before", &[bob]);
-        // What they remember of one another leads nowhere: their ports were others.
+        // The addresses that they remember of one another lead nowhere: their ports were others.
         let nowhere = |n: usize| vec![rtc_address(500 + n)];
         world.tell_addresses(ada, nowhere(0));
         world.tell_addresses(bob, nowhere(1));

@@ -66,7 +66,7 @@ fn is_told(world: &World, host: HostId, joined: &Result<GroupId, Error>) -> bool
     behind
 }
 
-/// What a host was told last of its clock: how far it is ahead.
+/// The last report to a host about its clock: how far it is ahead.
 fn told_of_clock(world: &World, host: HostId) -> Option<i64> {
     world.hosts()[host].events.iter().rev().find_map(|(_, event)| match event {
         Event::Clock { ahead_ms, .. } => Some(*ahead_ms),
@@ -174,8 +174,8 @@ fn guest_with_a_wrong_clock_is_heard() {
     });
 }
 
-/// C3: what a member says of an invitation is believed whatever the clock of the newcomer shows, and the clock of who knows
-/// a password costs it no link.
+/// C3: a member's word on an invitation is believed whatever the clock of the newcomer shows, and a
+/// wrong clock costs a newcomer that knows the password no link.
 #[test]
 fn newcomer_with_a_wrong_clock_is_told_what_its_invitation_is() {
     let name = "newcomer_with_a_wrong_clock_is_told_what_its_invitation_is";
@@ -210,9 +210,10 @@ fn newcomer_with_a_wrong_clock_is_told_what_its_invitation_is() {
 /// How wrong the clock of a member is when it starts again.
 const RESTARTS: [i64; 7] = [HOUR, -HOUR, 3 * HOUR, -3 * HOUR, -400 * DAY, 11 * YEAR, -56 * YEAR];
 
-/// Goal: a member that starts with a wrong clock, writes alone, and meets the others loses nothing and blames nobody, whoever it
-/// is. Method: it is stopped or killed, its clock is set, it starts alone; the others are there a minute later, and say how
-/// wrong its clock is. Then the clock is set right, and it starts again.
+/// Goal: a member that starts with a wrong clock, writes alone, and meets the others loses nothing
+/// and blames nobody, whichever member it is. Method: it is stopped or killed, its clock is set, it
+/// starts alone; the others are there a minute later, and say how wrong its clock is. Then the
+/// clock is set right, and it starts again.
 #[test]
 fn member_that_starts_with_a_wrong_clock_loses_nothing() {
     let name = "member_that_starts_with_a_wrong_clock_loses_nothing";

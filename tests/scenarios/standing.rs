@@ -1,4 +1,4 @@
-//! Who may do what, and who may do nothing any more.
+//! The rights of members, and their end when a membership no longer stands.
 use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::error::Error;
@@ -73,8 +73,9 @@ fn revoked_member_is_cut_off_and_told_and_what_it_published_stays() {
     });
 }
 
-/// Goal: who is taken back is among us in a few seconds, however long it was out. Method: a native member is called, a browser
-/// asks; time until the returned one sees that it stands and has a neighbour.
+/// Goal: a member that is taken back is among us in a few seconds, however long it was out. Method:
+/// a native member is called, a browser asks; time until the returned one sees that it stands and
+/// has a neighbour.
 #[test]
 fn member_that_is_taken_back_returns_in_seconds() {
     for (kind, out, back_within) in [
@@ -123,7 +124,7 @@ fn what_a_revoked_member_published_goes_where_the_revocation_says_so() {
         for at in [ada, bob] {
             assert_eq!(world.texts(at, group), ["host 0 is here", "host 1 is here"]);
         }
-        // It stays away over a restart, and who comes later never sees it.
+        // It stays away over a restart, and later members never see it.
         world.stop(bob);
         world.start(bob);
         world.await_synced(bob);
@@ -135,9 +136,10 @@ fn what_a_revoked_member_published_goes_where_the_revocation_says_so() {
     });
 }
 
-/// Goal: what a revoked member signs after its revocation is refused everywhere, however it is dated, and whoever brings it.
-/// Method: Eve and her friend Mallory are cut off when Ada revokes her. On their side Eve goes on publishing, and sets
-/// her clock back for it. Then the world is whole again.
+/// Goal: a record that a revoked member signs after its revocation is refused everywhere, however
+/// it is dated, and whoever brings it. Method: Eve and her friend Mallory are cut off when Ada
+/// revokes her. On their side Eve goes on publishing, and sets her clock back for it. Then the
+/// world is whole again.
 #[test]
 fn what_a_revoked_member_backdates_is_refused_whoever_brings_it() {
     each_seed("what_a_revoked_member_backdates_is_refused_whoever_brings_it", 30, |world| {
@@ -309,7 +311,8 @@ fn who_leaves_is_seen_to_have_left() {
     });
 }
 
-/// Goal: who has several memberships leaves with all of them. Method: Bob is promoted, which lets his first one stand.
+/// Goal: a member with several memberships leaves with all of them. Method: Bob is promoted, which
+/// lets his first one stand.
 #[test]
 fn who_was_promoted_leaves_with_every_membership() {
     each_seed("who_was_promoted_leaves_with_every_membership", 20, |world| {

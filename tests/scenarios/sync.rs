@@ -109,9 +109,9 @@ fn sync_that_is_cut_off_goes_on_with_what_is_left() {
     });
 }
 
-/// Goal: what a neighbour says of a sync reaches the application as often as it means something. Method: as Bob catches up,
-/// Ada says again and again that she gave what he wants first. Where that falls between the frames of one message it costs the
-/// link instead.
+/// Goal: what a neighbour says of a sync reaches the application as often as it means something.
+/// Method: as Bob catches up, Ada says again and again that she gave what he wants first. If she
+/// says it between the frames of one message, it costs the link instead.
 #[test]
 fn promise_that_is_repeated_is_told_once() {
     let heard = Cell::new(0);
@@ -154,8 +154,8 @@ fn latecomer_gets_all_records_in_few_round_trips() {
     }
 }
 
-/// Goal: who comes late receives what it lacks once, though several neighbours have it. Method: bytes of all its wires
-/// beside those of the records on its disk.
+/// Goal: a latecomer receives what it lacks once, though several neighbours have it. Method: bytes
+/// of all its wires beside those of the records on its disk.
 #[test]
 fn latecomer_receives_what_it_needs_and_little_else() {
     let latecomer = scenario::named("latecomer").expect("it is one of ours");
@@ -169,8 +169,9 @@ fn latecomer_receives_what_it_needs_and_little_else() {
     }
 }
 
-/// Goal: who was away receives what it missed once, though it finds several neighbours again, and loses some of them
-/// meanwhile. Method: one of six is away while records are published; when it is back, links die.
+/// Goal: a member that was away receives what it missed once, though it finds several neighbours
+/// again, and loses some of them meanwhile. Method: one of six is away while records are published;
+/// when it is back, links die.
 #[test]
 fn who_comes_back_receives_what_it_missed_once() {
     each_seed("who_comes_back_receives_what_it_missed_once", 20, |world| {
@@ -186,7 +187,7 @@ fn who_comes_back_receives_what_it_missed_once() {
         if lose {
             let some = |world: &World| world.hosts()[away].disk.entries() > had + 1_000;
             assert!(world.run_until_every(1, Duration::from_secs(60), some));
-            // Who brings them is among these.
+            // The neighbour that brings them is among these.
             for &other in &hosts[..3] {
                 world.cut_between(other, away);
             }
@@ -198,7 +199,8 @@ fn who_comes_back_receives_what_it_missed_once() {
         let received = world.hosts()[away].traffic.1 - before;
         let ratio = received as f64 / missed as f64;
         println!("{} links lost: ratio {ratio:.3}", if lose { "some" } else { "no" });
-        // What was on its way when a link died comes again. Measured over 40 seeds: 0.88 at most.
+        // Records that were on their way when a link died come again. Measured over 40 seeds: 0.88
+        // at most.
         assert!(ratio < 1.1, "{received} bytes for {missed} missed, links lost: {lose}");
     });
 }

@@ -55,7 +55,7 @@ fn old_and_new_programs_are_one_group() {
         });
         let group = world.create_group(hosts[0], "talk");
         for nth in 1..4 {
-            // Whoever speaks a version with the newcomer lets it in.
+            // A host that speaks a version with the newcomer lets it in.
             let host = (0..nth).find(|&other| common(ranges[other], ranges[nth]).is_some());
             let inviter = hosts[host.expect("somebody does")];
             assert_eq!(join(world, inviter, group, hosts[nth]), Ok(()));
@@ -72,8 +72,8 @@ fn old_and_new_programs_are_one_group() {
     });
 }
 
-/// Goal: who finds only programs that it cannot speak with is told which of them is older, and what to do. Method: a newer
-/// one joins an older one, and the reverse.
+/// Goal: a program that finds only programs with which it cannot speak is told which of them is
+/// older, and what to do. Method: a newer one joins an older one, and the reverse.
 #[test]
 fn programs_without_a_common_version_say_which_is_older() {
     each_seed("programs_without_a_common_version_say_which_is_older", 4, |world| {

@@ -1,4 +1,4 @@
-//! What a node needs besides inputs: its identity and its tunables.
+//! The needs of a node besides inputs: its identity and its tunables.
 use crate::host::{Host, Kind};
 use crate::memo;
 use crate::scenario::Crypto;

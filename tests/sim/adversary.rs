@@ -1,7 +1,7 @@
-//! What a hostile peer or a broken one puts on a wire.
+//! Changes that a hostile peer or a broken one makes to frames on a wire.
 //!
-//! Frames are changed on their way: what arrives is what a peer that holds a real link could have sent. The
-//! receiver must drop that link at most, and nothing else.
+//! Frames are changed on their way: every frame that arrives could have been sent by a peer that
+//! holds a real link. The receiver must drop that link at most, and nothing else.
 use crate::chance::Chance;
 use bytes::Bytes;
 use memchr::memmem;

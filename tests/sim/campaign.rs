@@ -7,10 +7,10 @@ use crate::scenario::{self, Knobs, Scenario, Setup};
 use serde::Serialize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a campaign consists of.
+/// The parts of a campaign.
 #[derive(Clone, Debug)]
 pub struct Campaign {
-    /// What happens in each world.
+    /// The scenario of each world.
     pub scenario: &'static Scenario,
     /// The first seed.
     pub seed: u64,
@@ -18,11 +18,11 @@ pub struct Campaign {
     pub seeds: u64,
     /// Nodes of a world, from–to.
     pub nodes: (usize, usize),
-    /// What else was chosen.
+    /// The other choices.
     pub knobs: Knobs,
 }
 
-/// What became of a campaign.
+/// The outcome of a campaign.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Outcome {
     /// Worlds.
@@ -42,7 +42,7 @@ pub struct Outcome {
 pub struct Failure {
     /// Its seed.
     pub seed: u64,
-    /// What was wrong.
+    /// The fault.
     pub why: String,
     /// How to see it again.
     pub repeat: String,
@@ -90,7 +90,7 @@ impl Campaign {
     }
 }
 
-/// What must not be in a report.
+/// The fault that a report shows, if any.
 fn wrong(report: &Report) -> Option<String> {
     match (report.missed, report.misbehaved) {
         (0, 0) => None,

@@ -1,4 +1,4 @@
-//! What must always hold, each in a file of its own.
+//! The rules that must always hold, each in a file of its own.
 pub mod bounds;
 pub mod convergence;
 pub mod delivery;

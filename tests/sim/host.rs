@@ -1,4 +1,5 @@
-//! What surrounds one simulated node: its identity, clocks, disk, addresses, and what its application saw.
+//! The surroundings of one simulated node: its identity, clocks, disk, addresses, and the view of
+//! its application.
 use crate::clock::Clock;
 use crate::store::Disk;
 use peergraph_core::address::Address;
@@ -27,7 +28,7 @@ const PORT: u16 = 4_000;
 /// Hosts of a world: their numbers are written into the last three bytes of 10.0.0.0/8.
 pub const HOSTS_MAX: usize = 1 << 24;
 
-/// What kind of host it is.
+/// The kind of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Has an address at which it can be dialled.
@@ -36,7 +37,7 @@ pub enum Kind {
     Browser,
 }
 
-/// What a link of the node is to its host.
+/// The host's side of a link of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
     /// An offer was made, or one is awaited: no wire yet.
@@ -70,7 +71,7 @@ pub struct Host {
     /// Bytes per second of each of its wires at most, each way. Wires that are laid keep what they were laid with:
     /// [`World::throttle`](crate::World::throttle) changes those too.
     pub rate_max: u64,
-    /// Whether it lies: whoever catches it is right to.
+    /// Whether it lies. A node that blames it is then right.
     pub liar: bool,
     /// The host with which it shares the address that others see.
     pub behind: Option<HostId>,
@@ -97,7 +98,7 @@ pub struct Host {
     pub(crate) last_wake: u64,
     /// Answers to commands that nobody took yet.
     pub(crate) done: BTreeMap<RequestId, Result<Reply, Error>>,
-    /// What the node told its application, with the world time, if the world keeps it.
+    /// The events that the node told its application, with the world time, if the world keeps them.
     pub events: Vec<(u64, Event)>,
     /// Whether the store was read.
     pub opened: bool,
@@ -155,7 +156,7 @@ impl Host {
         }
     }
 
-    /// Whose node it is.
+    /// The identity of the host's node.
     pub fn peer_id(&self) -> PeerId {
         self.certificate.peer_id()
     }

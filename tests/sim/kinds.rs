@@ -1,4 +1,4 @@
-//! What kinds of messages are on the wires, and how many bytes of each.
+//! The kinds of messages on the wires, and how many bytes of each.
 use peergraph_core::wire::kind::{Kind, kind_name};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// First byte of a frame that is a whole message, or the last part of one.
 const WHOLE: u8 = 0;
 const LAST: u8 = 2;
-/// What the name of a kind says of the handshake, and of frames that nobody but their ends can read.
+/// The kinds that stand for the handshake, and for frames that only their ends can read.
 const HANDSHAKE: u8 = 254;
 const SEALED: u8 = 255;
 

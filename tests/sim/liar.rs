@@ -25,7 +25,7 @@ pub use pretence::Pretence;
 /// Records of a lie with certificates that nobody has seen.
 const OF_NOBODY: usize = 20;
 
-/// What a liar can do.
+/// An act of a liar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// A frame that means nothing.
@@ -81,7 +81,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// What is a lie only where there is too much of it.
+    /// The acts that are a lie only in excess.
     pub const EXCESSES: [Self; 5] =
         [Self::Waste, Self::Insist, Self::Chatter, Self::Pester, Self::Nag];
 
@@ -188,7 +188,7 @@ fn fresh(own: &Record, id: RecordId, version: u64) -> Record {
     Record { beginning: None, ..new }
 }
 
-/// The end of a record, by whom it does not belong to.
+/// A deletion of a record by a member to which the record does not belong.
 fn tombstone(record: Record, modifier: PeerId, certificate: CertificateId, version: u64) -> Record {
     let modified = WallTime(version >> 16).max(record.created.after(Duration::from_secs(1)));
     Record {
@@ -208,22 +208,23 @@ fn tombstone(record: Record, modifier: PeerId, certificate: CertificateId, versi
 pub struct Claim<'a> {
     /// Its type.
     pub kind: &'a str,
-    /// What makes its id.
+    /// The number that makes its id.
     pub random: u64,
-    /// What it says.
+    /// Its contents.
     pub payload: Bytes,
     /// The version that it takes the place of, if it is no new record.
     pub replaces: Option<&'a Record>,
-    /// Whether it takes that back.
+    /// Whether it deletes that record.
     pub deleted: bool,
     /// How long it lives.
     pub lifetime: Duration,
 }
 
-/// Who came by an invitation, as a redemption says that a liar makes up.
+/// The newcomer by an invitation, in a redemption that a liar makes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
-    /// One whom the liar lets in, and who agrees. Its proof holds if the link's secret is 32 sevens.
+    /// A newcomer whom the liar lets in, and who agrees. Its proof holds if the link's secret is 32
+    /// sevens.
     Puppet,
     /// The same without a proof.
     Unproved,
@@ -291,8 +292,8 @@ impl World {
         self.claim(host, group, &claim)
     }
 
-    /// A record of the core's own types, made up by `host`, relying on the membership under which it published last. Nothing
-    /// where it has published nothing.
+    /// A record of the core's own types, made up by `host`, relying on the membership under which
+    /// it published last. Nothing if it has published nothing.
     pub fn claim(&mut self, host: HostId, group: GroupId, claim: &Claim<'_>) -> Option<Signed> {
         let me = self.hosts[host].peer_id();
         let records = self.hosts[host].disk.records(group).into_iter();
@@ -340,8 +341,8 @@ impl World {
         self.inject(host, to, frame)
     }
 
-    /// `host` lies in a group, once, to whom it has wires to. False where it could not: it has no wire, or no record of the kind
-    /// that the lie is about.
+    /// Has `host` lie in a group, once, to a host to which it has a wire. Returns false if it could
+    /// not: it has no wire, or no record of the kind that the lie is about.
     pub fn lie(&mut self, host: HostId, group: GroupId, act: Act) -> bool {
         let mut links = self.graph_links(host);
         self.chance.shuffle(&mut links);
@@ -438,8 +439,8 @@ impl World {
         self.inject(host, to, frame)
     }
 
-    /// The change of a record by `host`, with whatever `change` makes of it, whether it may change it or not. Nothing if it
-    /// has published nothing.
+    /// The change of a record by `host`, made by `change`, whether `host` may change the record or
+    /// not. Nothing if it has published nothing.
     pub fn edit_by(
         &mut self,
         host: HostId,
@@ -464,7 +465,8 @@ impl World {
         Some(edited.sign(group, &adapt::identity(&self.hosts[host])))
     }
 
-    /// `host` floods records, of whomever, over all wires on which it speaks of a graph. Answers to whom.
+    /// Has `host` flood records, its own or others', over all wires on which it speaks of a graph.
+    /// Returns the receivers.
     pub fn bring(&mut self, host: HostId, records: &[Signed]) -> Vec<HostId> {
         let links = self.graph_links(host);
         for &(to, slot) in &links {
@@ -475,8 +477,8 @@ impl World {
         links.into_iter().map(|(to, _)| to).collect()
     }
 
-    /// A record that `host` makes up, dated by its own clock, which it may have set back. Nothing where it has published none
-    /// of which it could take the rest.
+    /// A record that `host` makes up, dated by its own clock, which it may have set back. Nothing
+    /// if it has published none of which it could take the rest.
     pub fn make_up(&mut self, host: HostId, group: GroupId, payload: Bytes) -> Option<Signed> {
         let own = self.own_record(host)?;
         let id = RecordId::new(own.creator, own.kind.as_str(), self.chance.any());

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "sim")]
 struct Options {
-    /// What happens.
+    /// The scenario.
     #[arg(value_parser = scenarios())]
     scenario: &'static Scenario,
     /// How many nodes; several sizes, separated by commas, are run one after the other.
@@ -27,7 +27,7 @@ struct Options {
         value_parser = clap::value_parser!(u32).range(2..=100_000)
     )]
     nodes: Vec<u32>,
-    /// What everything else is drawn from.
+    /// The seed from which everything else is drawn.
     #[arg(long, env = "SEED", default_value_t = 1)]
     seed: u64,
     /// Runs of each size, from this seed on.
@@ -57,7 +57,7 @@ fn scenarios() -> impl clap::builder::TypedValueParser<Value = &'static Scenario
 #[derive(Parser)]
 #[command(name = "sim campaign")]
 struct CampaignOptions {
-    /// What happens in each.
+    /// The scenario of each world.
     #[arg(long, default_value = "churn", value_parser = scenarios())]
     scenario: &'static Scenario,
     /// How many worlds.
@@ -164,7 +164,7 @@ fn is_good(setup: &Setup, report: &Report) -> bool {
     if report.missed > 0 {
         eprintln!("{} records were missed; repeat with: {}", report.missed, setup.command());
     }
-    // Nobody lies in these scenarios: whoever lost a link for a fault was honest.
+    // Nobody lies in these scenarios: every host that lost a link for a fault was honest.
     if report.misbehaved > 0 {
         eprintln!("{} honest links were lost; repeat with: {}", report.misbehaved, setup.command());
     }

@@ -61,7 +61,7 @@ fn remember(
     once(&SEEN, id, check)
 }
 
-/// What `key` was answered with on this thread, or else `answer`.
+/// Returns the answer that `key` had on this thread before, or else that of `answer`.
 fn once<K: Eq + Hash, V: Clone>(
     memo: &'static LocalKey<Memo<K, V>>,
     key: K,

@@ -1,8 +1,8 @@
 //! Wires between hosts: set-up, latency, bandwidth, death, partitions.
 //!
-//! A wire is an ordered, reliable channel, as a WebRTC data channel is: no single frame is lost. What
-//! happens instead is that a wire dies with everything in flight, and that its ends notice at different
-//! times, or never.
+//! A wire is an ordered, reliable channel, as a WebRTC data channel is: no single frame is lost.
+//! Instead, a wire dies with everything in flight, and its ends notice at different times, or
+//! never.
 use crate::chance::Chance;
 use crate::host::{
     HostId, Kind, Slot, described_host, fingerprint, owner, rtc_address, socket_address,
@@ -26,7 +26,7 @@ const DIAL_TIMEOUT: u64 = 5_000_000;
 /// Length of a simulated offer or answer. Bytes. Measured: Chromium's are under 1 KiB.
 const SDP_BYTES: usize = 512;
 
-/// What the network between hosts is like.
+/// The properties of the network between hosts.
 #[derive(Clone, Copy, Debug)]
 pub struct NetworkOptions {
     /// One-way latency of a pair of hosts. Microseconds, from–to, drawn once for each pair.
@@ -65,7 +65,7 @@ struct End {
     sent_at: u64,
     unreported: u32,
     low_armed: bool,
-    /// What it is saying.
+    /// The state of the messages that it sends.
     saying: Saying,
 }
 
@@ -76,9 +76,9 @@ pub(crate) struct Wire {
     latency: u64,
     rate: u64,
     web_socket: bool,
-    /// Nothing passes any more.
+    /// The wire carries nothing any longer.
     dead: bool,
-    /// Who compared stores last, and how often that was another than before.
+    /// The side that compared stores last, and how often that was another one than before.
     comparing: Option<usize>,
     turns: u64,
 }
@@ -93,7 +93,8 @@ impl Wire {
         bytes * 1_000_000 / self.rate
     }
 
-    /// Whom an end reaches, and under which number it speaks of a graph, if it does and the wire carries.
+    /// The host that an end reaches, and the number under which this end speaks of a graph, if it
+    /// does and the wire carries.
     pub(crate) fn graph_of(&self, side: usize) -> Option<(HostId, u16)> {
         let graph = self.ends[side].saying.graph.filter(|_| self.carries())?;
         Some((self.ends[1 - side].host as HostId, graph))
@@ -312,13 +313,13 @@ impl World {
         self.after(after, Pending::LookedUp { host: host as u32, incarnation, url, found });
     }
 
-    /// What stands in the description of a host, if it is still up.
+    /// The addresses in the description of a host, if the host is still up.
     pub(crate) fn described_by(&self, host: Option<HostId>) -> Result<Vec<String>, LookupFault> {
         let of = host.filter(|&of| self.hosts[of].is_up()).ok_or(LookupFault::Unreachable)?;
         Ok(vec![rtc_address(of).to_string(), socket_address(of).to_string()])
     }
 
-    /// Starts what [`Output::Open`](peergraph_core::io::Output::Open) asks for.
+    /// Starts the transport for which [`Output::Open`](peergraph_core::io::Output::Open) asks.
     pub(crate) fn open(&mut self, host: HostId, link: LinkId, dial: Dial) {
         self.counts.links_opened += 1;
         match dial {
@@ -375,7 +376,8 @@ impl World {
         // ICE or TCP, then DTLS or TLS, then the channel: about four times there and back, and some work.
         let work = self.chance.within(5_000..20_000);
         let first = self.now + 8 * latency + work;
-        // With descriptions on both sides either end may be first; who is dialled is up before the dialler.
+        // With descriptions on both sides either end may be first; otherwise the dialled end is up
+        // before the dialler.
         let a_first = b.1.is_some() && self.chance.with(0.5);
         let wire = self.wires.len() as u32;
         let end = |side, (host, link): (HostId, Option<LinkId>), up_at| End {
@@ -573,7 +575,7 @@ impl World {
         }
     }
 
-    /// What waits in a transport may have fallen to the low mark.
+    /// The bytes that wait in a transport may have fallen to the low mark.
     pub(crate) fn low(&mut self, wire: u32, side: usize) {
         let now = self.now;
         let w = &mut self.wires[wire as usize];

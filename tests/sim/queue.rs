@@ -1,7 +1,7 @@
-//! What will happen, by (time, sequence).
+//! The future of a world, by (time, sequence).
 //!
-//! The heap holds 24-byte entries; what is due lies in slots that are used again, so that a running world
-//! allocates nothing per event.
+//! The heap holds 24-byte entries; the things due lie in slots that are used again, so that a
+//! running world allocates nothing per event.
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 

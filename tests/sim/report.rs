@@ -1,4 +1,4 @@
-//! What a run reports: one JSON object, or a table for people.
+//! The report of a run: one JSON object, or a table for people.
 use crate::check::delivery::Reach;
 use crate::kinds::KindCount;
 use crate::scenario::Setup;
@@ -21,7 +21,7 @@ impl CpuClock {
         Self { begun: Instant::now(), nanos: thread_nanos() }
     }
 
-    /// Milliseconds of CPU since the start; of wall time where the system does not tell.
+    /// Milliseconds of CPU since the start; of wall time if the system does not tell.
     pub fn millis(&self) -> f64 {
         let nanos = match (self.nanos, thread_nanos()) {
             (Some(begun), Some(now)) => now - begun,
@@ -48,7 +48,7 @@ fn peak_bytes() -> Option<u64> {
 /// One part of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Phase {
-    /// What was done.
+    /// The name of the phase.
     pub phase: String,
     /// Records that were published in it.
     pub records: u64,
@@ -83,13 +83,13 @@ pub struct Report {
     pub scenario: String,
     /// Nodes.
     pub nodes: usize,
-    /// What it was drawn from.
+    /// The seed from which it was drawn.
     pub seed: u64,
     /// Records, as asked for.
     pub records: usize,
     /// Share of browsers.
     pub browsers: f64,
-    /// What cryptography was done.
+    /// The cryptography of the nodes.
     pub crypto: &'static str,
     /// Records at members that did not publish them.
     pub delivered: u64,
@@ -111,7 +111,7 @@ pub struct Report {
     pub links_opened: u64,
     /// Links lost because a node saw a fault of its peer.
     pub misbehaved: u64,
-    /// The same, where the peer lied.
+    /// The same, if the peer lied.
     pub caught: u64,
     /// Virtual time.
     pub virtual_ms: u64,
@@ -121,11 +121,11 @@ pub struct Report {
     pub cpu_ms: u64,
     /// Inputs handled in each second of it.
     pub events_per_cpu_s: u64,
-    /// Most memory that the process has had so far, for each node. 0 where the system does not tell.
+    /// Most memory that the process has had so far, for each node. 0 if the system does not tell.
     pub bytes_per_node: u64,
     /// Fingerprint of everything that happened.
     pub digest: String,
-    /// What the scenario measures besides.
+    /// The other figures of the scenario.
     #[serde(flatten)]
     pub measures: BTreeMap<&'static str, f64>,
     /// Messages and their bytes on the wires, by kind.

@@ -24,9 +24,9 @@ use std::fmt;
 pub struct Scenario {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What happens.
+    /// A sentence about it.
     pub about: &'static str,
-    /// Records where `--records` does not say how many.
+    /// The number of records if `--records` does not say.
     records: usize,
     run: fn(&Setup) -> Report,
 }
@@ -52,10 +52,10 @@ pub fn named(name: &str) -> Option<&'static Scenario> {
     ALL.iter().find(|scenario| scenario.name == name)
 }
 
-/// What a run is drawn from.
+/// The choices from which a run is drawn.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Which run.
+    /// The scenario.
     pub scenario: &'static Scenario,
     /// Nodes.
     pub nodes: usize,
@@ -63,13 +63,13 @@ pub struct Setup {
     pub seed: u64,
     /// Records: of each phase, or that a latecomer catches up with.
     pub records: usize,
-    /// What else can be chosen.
+    /// The other choices.
     pub knobs: Knobs,
     /// Whether progress is told on standard error.
     pub progress: bool,
 }
 
-/// What can be chosen besides scenario, size and seed. Each scenario uses those that concern it.
+/// The choices besides scenario, size and seed. Each scenario uses those that concern it.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 pub struct Knobs {
     /// Nodes that publish at once in the last phase of a flood: all, up to this number of them. Each record costs
@@ -100,7 +100,7 @@ pub struct Knobs {
     /// Neighbours that a node wants: minimum, ideal and maximum. Default: as applications get them.
     #[arg(long, value_name = "MIN,IDEAL,MAX")]
     pub neighbours: Option<Neighbours>,
-    /// What cryptography is done.
+    /// The cryptography of the nodes.
     #[arg(long, value_enum, default_value_t = Crypto::Memo)]
     pub crypto: Crypto,
 }
@@ -131,7 +131,7 @@ pub enum Spread {
     Recent,
 }
 
-/// What cryptography is done in a run.
+/// The cryptography of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Crypto {
     /// Each node does all of its own.

@@ -77,7 +77,7 @@ pub struct Disk {
     pub fault: Option<StoreFault>,
     /// Writes that were refused.
     pub refused: u64,
-    /// What became durable and was not looked at yet, if anybody looks.
+    /// The entries that became durable and were not looked at yet, if anybody looks.
     pub(crate) log: Option<Vec<(Bytes, Bytes)>>,
 }
 
@@ -189,7 +189,7 @@ impl Disk {
         self.durable.get(key)
     }
 
-    /// Flips one bit of an entry, or cuts it off there. Whether there is such an entry.
+    /// Flips one bit of an entry, or cuts it off there. Returns whether there is such an entry.
     pub fn damage(&mut self, key: &[u8], bit: u64, cut: bool) -> bool {
         let Some(value) = self.durable.get_mut(key) else { return false };
         let mut bytes = value.to_vec();

@@ -1,5 +1,5 @@
-//! What applications do, as one-line steps: groups, invitations, records.
-// An answer of the wrong kind is a failure, whichever it is.
+//! The acts of applications, as one-line steps: groups, invitations, records.
+// An answer of the wrong kind is always a failure.
 #![allow(clippy::wildcard_enum_match_arm)]
 use crate::host::{HostId, Kind, rtc_address};
 use crate::world::World;

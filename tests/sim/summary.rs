@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// The runs of one size.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// What was run.
+    /// The scenario of the runs.
     pub scenario: String,
     /// Nodes.
     pub nodes: usize,

@@ -43,9 +43,9 @@ pub struct World {
     pub(crate) sides: Vec<u8>,
     /// Pairs between which nothing passes, the lower number first.
     pub(crate) blocked: BTreeSet<(HostId, HostId)>,
-    /// What the network is like. Wires keep what they were made with.
+    /// The properties of the network. Existing wires keep those with which they were made.
     pub network: NetworkOptions,
-    /// Who changes frames on their way.
+    /// The changer of frames on their way.
     pub adversary: Adversary,
     /// Ends whose buffered bytes must be told when the running input is drained.
     pub(crate) reports: Vec<(u32, usize)>,
@@ -56,17 +56,17 @@ pub struct World {
     pub acknowledged: Option<Vec<Acknowledged>>,
     /// When nodes knew that a member was revoked, if wanted.
     pub refusal: Option<Refusal>,
-    /// What should stand in every store, if wanted.
+    /// The expected contents of every store, if wanted.
     model: Option<Model>,
     /// Whether hosts keep what their nodes tell.
     pub keep_events: bool,
-    /// What cryptography nodes do from their next start on.
+    /// The cryptography of nodes from their next start on.
     pub crypto: Crypto,
     /// The inputs of one host, kept for replaying.
     pub(crate) recording: Option<Recording>,
-    /// What happened so far.
+    /// The totals so far.
     pub counts: Counts,
-    /// What was sent so far, by kind.
+    /// The traffic so far, by kind.
     pub kinds: Kinds,
     requests: u64,
 }
@@ -94,9 +94,9 @@ pub struct Counts {
     pub misbehaved: u64,
     /// Links closed because nothing was heard, or the handshake took too long.
     pub silenced: u64,
-    /// How often nodes told that another is not present any more.
+    /// How often nodes told that another is no longer present.
     pub departures: u64,
-    /// The same, where the peer lies or frames are changed on their way.
+    /// The same, if the peer lies or frames are changed on their way.
     pub caught: u64,
     /// Links that a node closed because its peer reads too slowly.
     pub closed_slow: u64,
@@ -264,7 +264,7 @@ impl World {
     fn forget_node(&mut self, host: HostId) {
         let this = &mut self.hosts[host];
         this.node = None;
-        // Whatever is queued for the node that was, is not for the next one.
+        // Inputs that are queued for the node that was, are not for the next one.
         this.incarnation += 1;
         this.wanted = u64::MAX;
         this.done.clear();
@@ -439,7 +439,7 @@ impl World {
         self.recording = Some(Recording::of(host));
     }
 
-    /// What is recorded.
+    /// The recording.
     ///
     /// # Panics
     /// If nothing is.
@@ -447,7 +447,7 @@ impl World {
         self.recording.as_ref().expect("a host is recorded")
     }
 
-    /// From what everything here is drawn.
+    /// The seed from which everything here is drawn.
     pub fn seed(&self) -> u64 {
         self.seed
     }

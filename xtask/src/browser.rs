@@ -1,4 +1,4 @@
-//! Chromium and its driver, from Debian's packages where they are missing and may be installed.
+//! Chromium and its driver, from Debian's packages if they are missing and may be installed.
 
 use std::env;
 use std::path::{Path, PathBuf};

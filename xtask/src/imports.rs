@@ -1,4 +1,4 @@
-//! What a wasm module imports.
+//! The imports of a wasm module.
 //!
 //! The core decides everything and touches nothing: compiled alone, it must import nothing. An
 //! import is the sign that somebody reached for a clock, for randomness or for a browser.
@@ -46,7 +46,7 @@ pub(crate) fn check_core(toolchain: &Toolchain) -> Result<()> {
     Ok(())
 }
 
-/// What we want to know of a wasm module.
+/// The facts of a wasm module that are checked.
 #[derive(Debug, PartialEq)]
 struct Module {
     /// `module.name` of each import.
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
         Ok(imports)
     }
 
-    /// A minimum, and a maximum where the first bit of the flags says so.
+    /// A minimum, and a maximum if the first bit of the flags says so.
     fn limits(&mut self) -> Result<()> {
         let flags = self.byte()?;
         self.number()?;

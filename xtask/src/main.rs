@@ -67,7 +67,7 @@ Usage: cargo xtask TASK [OPTION…]
                           cargo xtask bench pages --rounds 15
 ";
 
-/// What the user asks for.
+/// A task of the user.
 #[derive(Debug, PartialEq)]
 enum Task {
     Demo {

@@ -21,8 +21,9 @@ use crate::test::Steps;
 
 /// Addresses at which nobody answers. Source: RFC 5737 and RFC 3849, nobody's.
 const UNREACHABLE: &str = "198.51.100.7,2001:db8:dead::7";
-/// What a program in the namespace finds: an interface with addresses of both families, and at its other end nobody. The two
-/// unreachable hosts have a link-layer address, so that packets to them vanish, and no error comes back.
+/// The network of a program in the namespace: an interface with addresses of both families, and
+/// nobody at its other end. The two unreachable hosts have a link-layer address, so that packets to
+/// them vanish, and no error comes back.
 const NAMESPACE: &str = "\
 ip link set lo up
 ip link add here type veth peer name there
@@ -42,7 +43,7 @@ const BUSY: usize = 2;
 struct Bar {
     name: &'static str,
     test: &'static str,
-    /// What the test itself repeats.
+    /// The rounds within one run of the test.
     rounds: u32,
     /// How often the test is run.
     runs: u32,

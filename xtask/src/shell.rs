@@ -1,4 +1,4 @@
-//! Where things are, running programs, and saying what is done.
+//! Paths, running programs, and telling what is done.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -125,7 +125,7 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 }
 
 /// Replaces this program by another, so that signals and the exit code go straight to and from it.
-/// Where the system cannot do that, runs it to the end.
+/// If the system cannot do that, runs it to the end.
 pub(crate) fn become_program(mut command: Command) -> Result<ExitCode> {
     #[cfg(unix)]
     {

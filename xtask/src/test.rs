@@ -94,7 +94,7 @@ fn digest(report: &str) -> Option<&str> {
     Some(&from[..=end])
 }
 
-/// Lints of the browser host; the compiler's own where the toolchain has no clippy.
+/// Lints of the browser host; the compiler's own if the toolchain has no clippy.
 fn wasm_lints(toolchain: &Toolchain) -> Result<()> {
     let web = ["--locked", "-p", "peergraph-web", "--target", TARGET];
     let deny = ["--", "-D", "warnings"];
@@ -171,7 +171,7 @@ fn node_tests(folder: &Path, browser: &Browser) -> Command {
     node
 }
 
-/// What was done so far.
+/// The steps that have been run so far.
 #[derive(Default)]
 pub(crate) struct Steps {
     done: Vec<Step>,
@@ -189,7 +189,7 @@ enum Outcome {
 }
 
 impl Steps {
-    /// Runs a step. What it returns is there only when it passed.
+    /// Runs a step. Returns its result if it passed.
     pub(crate) fn run<T>(
         &mut self,
         name: &'static str,

@@ -67,7 +67,7 @@ impl Toolchain {
         Ok(cargo)
     }
 
-    /// Makes clippy of this toolchain available where that is easy, and says whether it is there.
+    /// Makes clippy of this toolchain available if that is easy, and says whether it is there.
     pub(crate) fn has_clippy(&self) -> Result<bool> {
         let made = match &self.bin {
             Some(_) => shell::output(script().arg("--clippy")).map(drop),

@@ -167,7 +167,8 @@ fn compile(toolchain: &Toolchain, module: &Module, profile: Profile) -> Result<P
         .args(["-p", module.package, "--profile", profile.name()]);
     if profile == Profile::Web {
         let mut flags = no_paths_of_this_machine()?;
-        // Every browser with WebRTC that is still served has it since 2023. What it saves is moves of structures.
+        // Every browser with WebRTC that is still served has SIMD since 2023. It saves moves of
+        // structures.
         flags.push("\x1f-Ctarget-feature=+simd128");
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
     }
@@ -295,7 +296,7 @@ fn shown(size: Option<u64>) -> String {
     size.map_or("?".to_owned(), |size| size.to_string())
 }
 
-/// The size of a file as a server would send it, where the program gzip is there to tell.
+/// The size of a file as a server would send it, if the program gzip is there to tell.
 fn gzip_size(path: &Path) -> Option<u64> {
     let gzip = shell::command("gzip").arg("-9cn").arg(path).stdin(Stdio::null()).output().ok()?;
     gzip.status.success().then_some(gzip.stdout.len() as u64)

@@ -67,7 +67,7 @@ impl File {
         minicbor::to_vec(self).expect("a vector takes every byte")
     }
 
-    /// What is authenticated beside the sealed bytes: the file without them.
+    /// The authenticated part beside the sealed bytes: the file without them.
     fn header(&self) -> Vec<u8> {
         Self { sealed: None, ..*self }.bytes()
     }
@@ -87,7 +87,7 @@ pub(crate) struct PasswordKey {
 }
 
 impl PasswordKey {
-    /// What we ask for, with a salt that is to be another one.
+    /// The costs that we ask for, with a salt that the caller has to replace.
     pub(crate) const COSTS: Self = {
         let Cost { memory_kib, passes, lanes } = Cost::USUAL;
         Self { memory_kib, passes, lanes, salt: [0; 16] }

@@ -1,4 +1,4 @@
-//! What the application asks, and what it is answered.
+//! The commands of an application, and the replies to them.
 use super::{GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview, Tried};
 use crate::cert::Certificate;
 use crate::id::{GroupId, PeerId, RecordId};
@@ -12,7 +12,7 @@ use crate::time::WallTime;
 use bytes::Bytes;
 use std::time::Duration;
 
-/// What the application can ask for.
+/// A command of the application.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -21,14 +21,15 @@ pub enum Command {
     CreateGroup {
         /// Shown to people. 1–255 characters.
         name: String,
-        /// What is decided once and for all.
+        /// The rules of the group, which never change.
         policy: Policy,
     },
-    /// Change what may be changed of a group; only where its own key is. → [`Reply::Ok`], when durable
+    /// Change the name, comment and presence limit of a group; only a node that has the group's own
+    /// key can. → [`Reply::Ok`], when durable
     SetProperties {
         /// The group.
         group: GroupId,
-        /// All of them.
+        /// All of them, the unchanged ones too.
         properties: Properties,
     },
     /// Issue another membership to a member: with another role, or for longer. Earlier ones that grant something
@@ -36,27 +37,27 @@ pub enum Command {
     Issue {
         /// The group.
         group: GroupId,
-        /// Who.
+        /// The member.
         peer: PeerId,
-        /// What it may do.
+        /// The role and application roles that the membership grants.
         grant: Grant,
     },
     /// Take away a membership, or all of a peer. → [`Reply::Ok`], when durable
     Revoke {
         /// The group.
         group: GroupId,
-        /// Which.
+        /// One membership, or all of a peer.
         target: Target,
         /// Why.
         reason: Reason,
-        /// What becomes of what they published and of whom they let in.
+        /// Whether their records stay, and the members whom they let in.
         keep: Keep,
     },
     /// Delete our revocations of a peer. → [`Reply::Ok`], when durable
     Reinstate {
         /// The group.
         group: GroupId,
-        /// Whom.
+        /// The peer.
         peer: PeerId,
     },
     /// The invitations of a group that are open. → [`Reply::Invitations`]
@@ -64,8 +65,8 @@ pub enum Command {
         /// The group.
         group: GroupId,
     },
-    /// Close an invitation: nobody joins by it any more. Ours, or as administrator anybody's. → [`Reply::Ok`], when
-    /// durable
+    /// Close an invitation: nobody can join by it any longer. It must be ours, unless we are an
+    /// administrator. → [`Reply::Ok`], when durable
     Withdraw {
         /// The group.
         group: GroupId,
@@ -103,16 +104,16 @@ pub enum Command {
     Publish {
         /// The group.
         group: GroupId,
-        /// What.
+        /// The record, its change or its deletion.
         draft: Draft,
     },
-    /// Show a record here no more, as it stands: a later version is shown. It stays with everybody else, and the group's
-    /// replica of it on this node as well, for others. Kept across restarts. Done when that is on its way to the disk.
-    /// → [`Reply::Ok`]
+    /// Stop showing this version of a record here; a later version is shown again. The record stays
+    /// with everybody else, and the group's replica of it on this node stays as well, for others.
+    /// Kept across restarts. Done when that is on its way to the disk. → [`Reply::Ok`]
     DeleteHere {
         /// The group.
         group: GroupId,
-        /// Which.
+        /// The record.
         id: RecordId,
     },
     /// Read records. → [`Reply::Records`]
@@ -134,19 +135,21 @@ pub enum Command {
         /// The group.
         group: GroupId,
     },
-    /// What this node says of itself in a group, until it closes. → [`Reply::Ok`]
+    /// Set the attributes that this node's presence shows in a group, until the node closes. →
+    /// [`Reply::Ok`]
     Present {
         /// The group.
         group: GroupId,
         /// For all members to see.
         attributes: Vec<Attribute>,
-        /// Whether it says that it is here where the group's properties would have it silent.
+        /// Whether the node announces its presence even if the group's properties would keep it
+        /// silent.
         forced: bool,
     },
     /// The links of this node. → [`Reply::Links`]
     Links,
-    /// What a group did to find members since it had a neighbour last; also while a join is under way. →
-    /// [`Reply::Tried`]
+    /// Tell what a group has done to find members since it last had a neighbour, also while a join
+    /// is under way. → [`Reply::Tried`]
     Explain {
         /// The group.
         group: GroupId,
@@ -164,7 +167,8 @@ pub enum Command {
         /// The group.
         group: GroupId,
     },
-    /// Ask the security provider again about what it did not let in. → [`Reply::Ok`]; what is let in follows as events
+    /// Ask the security provider again about the records and nodes that it did not let in. →
+    /// [`Reply::Ok`]; whatever it lets in now follows as events
     Revalidate {
         /// The group.
         group: GroupId,
@@ -185,21 +189,21 @@ pub enum Invite {
     Bound {
         /// Its public certificate.
         identity: Certificate,
-        /// What it may do.
+        /// The role and application roles of the new member.
         grant: Grant,
     },
-    /// Whoever holds the link, redeemed with any inviting member online.
+    /// Anybody who holds the link. It is redeemed with any inviting member online.
     Bearer {
-        /// What they may do.
+        /// The role and application roles of each new member.
         grant: Grant,
         /// How many may join. At least 1.
         uses: u32,
         /// How long it can be used.
         expires_in: Duration,
     },
-    /// Whoever knows the password, redeemed with its maker online.
+    /// Anybody who knows the password. It is redeemed with its maker online.
     Password {
-        /// What they may do.
+        /// The role and application roles of each new member.
         grant: Grant,
         /// Told to them in another way than the invitation.
         password: Password,
@@ -210,13 +214,14 @@ pub enum Invite {
     },
 }
 
-/// What becomes of what a revoked member published and of whom it let in, as far as this node knows of it.
+/// Which works of a revoked member outlast it: its records, and the members whom it let in. Counted
+/// as far as this node knows of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Keep {
     /// Its records stay.
     pub records: bool,
-    /// Those that it let in stay.
+    /// The members whom it let in stay.
     pub members: bool,
 }
 
@@ -227,7 +232,7 @@ impl Keep {
     pub const NOTHING: Self = Self { records: false, members: false };
 }
 
-/// What may be changed of a group.
+/// The properties of a group that can be changed later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Properties {
@@ -235,7 +240,7 @@ pub struct Properties {
     pub name: String,
     /// Shown to people. At most 255 characters.
     pub comment: String,
-    /// Nodes present up to which everybody says that it is here. 0: nobody does.
+    /// The number of present nodes up to which every node announces its presence. 0: no node does.
     pub presence_max: u64,
 }
 
@@ -243,8 +248,9 @@ pub struct Properties {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Draft {
-    /// The record to replace or delete; a new one where there is none. A record of another stays that one's: it keeps its
-    /// creator and time of creation, and carries the creator's proof that it made it.
+    /// The record to replace or delete; a new one if absent. A record of another member stays that
+    /// member's: it keeps its creator and time of creation, and carries the creator's proof that it
+    /// made it.
     pub id: Option<RecordId>,
     /// Its type; on replacement it must be the same.
     pub kind: RecordType,
@@ -252,20 +258,24 @@ pub struct Draft {
     pub attributes: Vec<Attribute>,
     /// The content. Empty on deletion.
     pub payload: Bytes,
-    /// How long it lives from now. Where absent a new record lives for
-    /// [`RECORD_LIFETIME_DEFAULT`](crate::limits::RECORD_LIFETIME_DEFAULT), and one that is replaced until it would have ended.
-    /// A record of another always lives as long as its creator wanted, or as our membership lasts.
+    /// How long it lives from now. If absent, a new record lives for
+    /// [`RECORD_LIFETIME_DEFAULT`](crate::limits::RECORD_LIFETIME_DEFAULT), and a replaced record
+    /// until it would have ended anyway. A record of another member always lives as long as its
+    /// creator wanted, or as our membership lasts.
     pub expires_in: Option<Duration>,
     /// Whether this is a deletion, which needs an `id`.
     pub delete: bool,
-    /// Whether this node renews the record before it ends, as long as it is up and in the group, across restarts: under a
-    /// higher version, with the content that stands then and as long a life again. It lives at least
-    /// [`REFRESH_LIFETIME_MIN`](crate::limits::REFRESH_LIFETIME_MIN). Replacing the record without this, or deleting it,
-    /// ends that. Of a record of another it is refused: how long it lives is its creator's to say.
+    /// Whether this node renews the record before it ends, as long as the node is up and in the
+    /// group, across restarts. A renewal has a higher version, the content that stands then, and as
+    /// long a life again. The record lives at least
+    /// [`REFRESH_LIFETIME_MIN`](crate::limits::REFRESH_LIFETIME_MIN). Replacing the record without
+    /// this flag, or deleting it, ends the renewals. Refused for a record of another member, whose
+    /// lifetime is its creator's choice.
     pub refresh: bool,
-    /// Only if this version of the record with that `id` still stands; otherwise
-    /// [`Error::ChangedMeanwhile`](crate::error::Error::ChangedMeanwhile). Two members that change one version apart
-    /// from each other are not found out by this: of their changes the creator's stands, else the higher version.
+    /// Publish only if this version of the record with that `id` still stands; otherwise fail with
+    /// [`Error::ChangedMeanwhile`](crate::error::Error::ChangedMeanwhile). It cannot detect that
+    /// two members change one version at the same time, apart from each other: then the creator's
+    /// change stands, else the higher version.
     pub if_version: Option<u64>,
 }
 
@@ -293,7 +303,7 @@ pub struct Filter {
 pub struct Cursor {
     /// When modified, peer time.
     pub modified: WallTime,
-    /// Which.
+    /// The record.
     pub id: RecordId,
 }
 
@@ -308,9 +318,9 @@ pub enum Reply {
     Group(GroupInfo),
     /// All groups.
     Groups(Vec<GroupInfo>),
-    /// An invitation. For bearer ones: whoever reads it can join.
+    /// An invitation. Anybody who reads a bearer invitation can join.
     Invitation(Invitation),
-    /// What an invitation is about.
+    /// A member's description of an invitation.
     Preview(Box<Preview>),
     /// The record as it was stored.
     Record(Box<Record>),
@@ -318,7 +328,7 @@ pub enum Reply {
     Records {
         /// The page.
         records: Vec<Record>,
-        /// Where to go on, when there are more.
+        /// Where to go on, if there are more.
         next: Option<Cursor>,
     },
     /// Members, by peer id.

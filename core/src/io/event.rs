@@ -1,4 +1,5 @@
-//! What the application is told: news, and groups, members, nodes, links and invitations as this node sees them.
+//! News for the application, and groups, members, nodes, links and invitations as this node sees
+//! them.
 use super::{LinkId, LookupFault, StoreFault};
 use crate::address::Address;
 use crate::error::{Error, Misbehaved};
@@ -72,14 +73,14 @@ pub enum Event {
     Node {
         /// The group.
         group: GroupId,
-        /// As it says; as it said last, where it went.
+        /// As the node describes itself; if it went, its last description.
         node: NodeInfo,
-        /// What became of it.
+        /// The kind of change.
         change: NodeChange,
     },
-    /// What became of a node that the application or an invitation named.
+    /// A change of a node that the application or an invitation named.
     NamedNode {
-        /// Which.
+        /// The URL by which it was named.
         url: NodeUrl,
         /// How far it is.
         state: NodeState,
@@ -90,11 +91,11 @@ pub enum Event {
         group: GroupId,
         /// The link.
         link: LinkId,
-        /// Who.
+        /// The neighbour's identity.
         peer: PeerId,
-        /// Which node.
+        /// The neighbour's node.
         node: NodeId,
-        /// Whether won.
+        /// Whether it was won.
         up: bool,
     },
     /// A sync with a neighbour went on.
@@ -146,7 +147,7 @@ pub enum Event {
         group: GroupId,
         /// The record.
         id: RecordId,
-        /// Who signed it.
+        /// The member who signed it.
         peer: PeerId,
         /// Why, or that it may be later.
         verdict: Verdict,
@@ -155,9 +156,9 @@ pub enum Event {
     TurnedAway {
         /// The group.
         group: GroupId,
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// Which node of theirs.
+        /// Its node.
         node: NodeId,
         /// Why, or that it may be later.
         verdict: Verdict,
@@ -167,9 +168,9 @@ pub enum Event {
     CouldNotLetIn {
         /// The group.
         group: GroupId,
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// Which node of theirs.
+        /// Its node.
         node: NodeId,
         /// Why, and what to do.
         error: Box<Error>,
@@ -178,22 +179,23 @@ pub enum Event {
     NotAdmitted {
         /// The group.
         group: GroupId,
-        /// Whose.
+        /// The member.
         peer: PeerId,
-        /// Which node of theirs.
+        /// Its node.
         node: NodeId,
-        /// Why; empty where that is not settled. Chosen by the other end: show it as text, never trust it.
+        /// Why; empty if that is not settled. Chosen by the other end: show it as text, never trust
+        /// it.
         why: String,
     },
     /// Part of the store was damaged: what the disk gave is not what was written. It is neither shown nor sent. Records are
     /// forgotten, and come again from other members, if any holds them. Told at the start, and when it is found later.
     Damaged {
-        /// Which, as far as that can be told.
+        /// The group, as far as that can be told.
         group: Option<GroupId>,
-        /// Records.
+        /// The number of records.
         records: u64,
-        /// Whether it is what is known of the group itself, its key included: the group is not opened, and nothing of it is
-        /// changed. A backup restores it.
+        /// Whether the damage concerns the group itself, for example its key: then the group is not
+        /// opened, and nothing of it is changed. A backup restores it.
         membership: bool,
     },
     /// The store failed for a record that came from others. It is not acknowledged and comes again at a later sync.
@@ -216,9 +218,9 @@ pub enum NodeState {
     },
     /// A link leads to it.
     Linked {
-        /// Which node it is.
+        /// The node at the other end.
         node: NodeId,
-        /// Whose.
+        /// Its identity.
         peer: PeerId,
     },
     /// It is not reached. It is tried again by itself.
@@ -268,7 +270,8 @@ pub enum SyncPhase {
     Membership,
     /// Presence too.
     Presence,
-    /// The neighbour gave what it had of the types that we want first. Only where we named some, and it had some.
+    /// The neighbour has sent what it had of the types that we want first. Told only if we named
+    /// some and it had some.
     Prioritised,
     /// Everything.
     Complete,
@@ -284,9 +287,9 @@ pub struct GroupInfo {
     pub name: String,
     /// Its comment.
     pub comment: String,
-    /// Nodes present up to which everybody says that it is here.
+    /// The number of present nodes up to which every node announces its presence.
     pub presence_max: u64,
-    /// What its creator decided.
+    /// The rules of the group, as its creator set them.
     pub policy: Policy,
     /// Whether we have the group's own key.
     pub owner: bool,
@@ -319,12 +322,12 @@ pub struct GroupInfo {
 }
 
 impl GroupInfo {
-    /// What the graph calls a moment of our clock: records are dated so.
+    /// Converts a moment of our clock to the group's time, in which records are dated.
     pub fn peer_time(&self, wall: WallTime) -> WallTime {
         WallTime(wall.0.saturating_add_signed(self.clock_shift_ms))
     }
 
-    /// When a moment of the graph is by our clock.
+    /// Converts a moment of the group's time to our clock.
     pub fn wall_time(&self, peer_time: WallTime) -> WallTime {
         WallTime(peer_time.0.saturating_add_signed(self.clock_shift_ms.saturating_neg()))
     }
@@ -334,17 +337,17 @@ impl GroupInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MemberInfo {
-    /// Who.
+    /// The member's identity.
     pub peer: PeerId,
     /// Friendly name. Chosen by its owner: show it as text, never trust it.
     pub name: String,
-    /// What it may do, or might.
+    /// Its role and application roles, or those that it would have if it stood.
     pub grant: Grant,
     /// Whether it is a member.
     pub standing: Standing,
-    /// The certificate that says so.
+    /// The certificate that grants this membership.
     pub certificate: CertificateId,
-    /// Who issued that certificate; the group's own key has the group's id.
+    /// The issuer of that certificate; the group's own key has the group's id.
     pub issuer: PeerId,
     /// When that certificate ends.
     pub expires: WallTime,
@@ -356,23 +359,23 @@ pub struct MemberInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeInfo {
-    /// Which.
+    /// The node.
     pub node: NodeId,
-    /// Whose.
+    /// Its identity.
     pub peer: PeerId,
     /// Where it can be dialled. Browsers cannot.
     pub addresses: Vec<Address>,
-    /// What it says of itself. Chosen by its owner: never trust it.
+    /// The attributes that the node shows. Chosen by its owner: never trust them.
     pub attributes: Vec<Attribute>,
 }
 
-/// What became of a node.
+/// The kind of change of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum NodeChange {
-    /// It says that it is here.
+    /// It announces its presence.
     Connected,
-    /// It says something else of itself.
+    /// It changed its description.
     Updated,
     /// It left, or was not heard of for too long.
     Disconnected,
@@ -384,17 +387,18 @@ pub enum NodeChange {
 pub struct LinkInfo {
     /// The link.
     pub link: LinkId,
-    /// Who is at the other end, once the handshake proved it.
+    /// The peer at the other end, once the handshake proved it.
     pub peer: Option<PeerId>,
-    /// Which node of theirs.
+    /// Its node.
     pub node: Option<NodeId>,
     /// Which version of the protocol both ends speak, once the handshake has settled it.
     pub version: Option<u32>,
-    /// Whether a data channel, or a WebSocket.
+    /// Whether it is a data channel rather than a WebSocket.
     pub direct: bool,
     /// The graphs for which it is a neighbour link.
     pub graphs: Vec<GroupId>,
-    /// How useful it is to the graph that it serves best: 0, to 4,096 where every record over it was news.
+    /// How useful it is to the graph that it serves best: 0, to 4,096 if every record over it was
+    /// news.
     pub utility: u32,
 }
 
@@ -404,9 +408,9 @@ pub struct LinkInfo {
 pub struct InvitationInfo {
     /// The record that announces it.
     pub id: RecordId,
-    /// Who made it.
+    /// The member who made it.
     pub inviter: PeerId,
-    /// What newcomers may do.
+    /// The role and application roles of newcomers.
     pub grant: Grant,
     /// How many may join by it.
     pub uses: u32,

@@ -1,13 +1,13 @@
-//! What an invitation is about, as a member tells it.
+//! A member's description of an invitation.
 use crate::id::{GroupId, PeerId};
 use crate::invitation::InvitationState;
 use crate::policy::{Grant, Policy};
 use crate::time::WallTime;
 
-/// What an invitation is about: told by a member, over a link, before anybody joins.
+/// A description of an invitation: told by a member, over a link, before anybody joins.
 ///
-/// Names, policy and grant are as signed by the group's own key, the inviter and those above. Whether it is still open, and
-/// how many have used it, is that member's word.
+/// Names, policy and grant are as signed by the group's own key, the inviter and those above.
+/// Whether the invitation is still open, and how many have used it, is only that member's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Preview {
@@ -15,7 +15,7 @@ pub struct Preview {
     pub group: GroupId,
     /// Its name, as its owner set it last; that of the root certificate if the member has no other.
     pub name: String,
-    /// What its creator decided.
+    /// The rules of the group, as its creator set them.
     pub policy: Policy,
     /// The member who told it; the invitee's own node for a bound invitation, or a group that it is in.
     pub told_by: PeerId,
@@ -30,11 +30,11 @@ pub struct Preview {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct OpenPreview {
-    /// Who made it.
+    /// The member who made it.
     pub inviter: PeerId,
     /// The inviter's friendly name, as its membership says. Chosen by its owner: show it as text.
     pub inviter_name: String,
-    /// What newcomers may do.
+    /// The role and application roles that it grants.
     pub grant: Grant,
     /// How many may join by it; nothing for a bound one.
     pub uses: Option<u32>,

@@ -52,7 +52,7 @@ pub(super) fn encode(text: &str) -> (String, String) {
     (digits, literals)
 }
 
-/// The text of digits and literals; `None` where they are none.
+/// The text of digits and literals; `None` if they are none.
 pub(super) fn decode(digits: &str, literals: &str) -> Option<String> {
     if !literals.chars().all(is_literal) {
         return None;

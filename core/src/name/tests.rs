@@ -10,7 +10,7 @@ fn secured(classifier: &str) -> PeerName {
     PeerName::secured(peer(), classifier).unwrap()
 }
 
-/// What every resolver of host names insists on. Source: RFC 1123 §2.1.
+/// Checks the rules on which every resolver of host names insists. Source: RFC 1123 §2.1.
 #[track_caller]
 fn check_dns_safe(host: &str) {
     assert!(host.len() <= 253, "{} characters: {host}", host.len());

@@ -1,9 +1,10 @@
 //! The dialling plan: one for everything that wants a link.
 //!
-//! Whoever wants a link hands in a [`Wish`]: for what ([`Want`]), the addresses that may lead there, and where they come
-//! from ([`Source`]). Each want is a race (RFC 8305): a new attempt every [`STAGGER`], sooner if the last one failed, never
-//! later because one hangs. An address is dialled once however many want it, and all of them are served when it answers.
-//! When one attempt of a race wins, the others are ended unless another want needs them.
+//! A part of the node that wants a link hands in a [`Wish`]: its purpose ([`Want`]), the addresses
+//! that may lead there, and their [`Source`]. Each want is a race (RFC 8305): a new attempt every
+//! [`STAGGER`], sooner if the last one failed, never later because one hangs. An address is dialled
+//! once however many want it, and all of them are served when it answers. When one attempt of a
+//! race wins, the others are ended unless another want needs them.
 //!
 //! ```text
 //!   wish ──► race { left: addresses in order, running: attempts } ──every 250 ms──► Step::Dial
@@ -11,9 +12,10 @@
 //!                 └ one won ──► Won { wants served, links to close } ◄── ready
 //! ```
 //!
-//! Bounds: [`RACE_MAX`] attempts of a race at a time, [`CANDIDATES_MAX`] addresses of a race, and a share of attempts for
-//! each source, so that what members tell cannot crowd out what the application names. An attempt that hangs is ended
-//! after [`ATTEMPT_MAX`], or after [`HANGS_AFTER`] if its place in the race is wanted.
+//! Bounds: [`RACE_MAX`] attempts of a race at a time, [`CANDIDATES_MAX`] addresses of a race, and a
+//! share of attempts for each source, so that addresses told by members cannot crowd out those that
+//! the application names. An attempt that hangs is ended after [`ATTEMPT_MAX`], or after
+//! [`HANGS_AFTER`] if its place in the race is wanted.
 use super::named::{By, Due, Name, Named, TooMany};
 use super::order::{Candidate, Past, order};
 use super::pace::Pace;
@@ -31,7 +33,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// The same if the addresses are of different nodes, each of which is of use. Source: as above, the least that is
 /// recommended. Measured: 300 nodes that join by several doors take 12 % more CPU with 250 ms, over five seeds.
 const STAGGER_OF_NODES: Duration = Duration::from_millis(100);
-/// A WebSocket is not begun earlier than this after its race if data channels are under way: where those work they win.
+/// A WebSocket is not begun earlier than this after its race if data channels are under way: if those work they win.
 /// Guess: six round trips of 100 ms, which ICE, DTLS and SCTP take.
 const SOCKET_AFTER: Duration = Duration::from_millis(600);
 /// After a link of a race is usable, and the race goes on since it may not lead to a member, the next attempt waits so
@@ -48,7 +50,7 @@ const CANDIDATES_MAX: usize = 64;
 /// Races at a time. Guess: a few for each of many groups. A further one is ignored; its group asks again.
 const RACES_MAX: usize = 512;
 
-/// What a link is wanted for. The order is the one in which wants are served.
+/// The purpose of a link. The order is the one in which wants are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Want {
     /// A node that the application or an invitation named.
@@ -81,11 +83,11 @@ impl Want {
 pub(crate) enum Source {
     /// The application.
     Named,
-    /// An invitation, or what a named node says of itself.
+    /// An invitation, or the description of a named node.
     Invited,
-    /// What was learnt from members in earlier times.
+    /// Members, in earlier times.
     Remembered,
-    /// What members tell: presence, referrals, contacts.
+    /// Members, now: presence, referrals, contacts.
     Told,
 }
 
@@ -110,7 +112,7 @@ impl Source {
         }
     }
 
-    /// Whose word an address of this source is. We are at `there`.
+    /// The word on which an address of this source rests. We are at `there`.
     fn word(self, there: Places) -> Word {
         match self {
             Self::Named => Word::Own,
@@ -128,7 +130,7 @@ pub(crate) struct Wish {
     pub(crate) addresses: Vec<Address>,
 }
 
-/// What is to be done next.
+/// The next action.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Fetch a description.
@@ -148,7 +150,7 @@ pub(crate) enum Step {
 /// A usable link and what follows from it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Won {
-    /// What it serves.
+    /// The wants that the link serves.
     pub(crate) wants: Vec<Want>,
     /// Attempts that nothing wants any longer.
     pub(crate) losers: Vec<LinkId>,
@@ -265,7 +267,7 @@ impl Dialer {
         self.addresses().any(|named| named == address)
     }
 
-    /// Who named each node, and how far it is; the oldest first.
+    /// The named nodes, each with the party that named it and how far it is; the oldest first.
     pub(crate) fn states(&self) -> impl Iterator<Item = (&NodeUrl, By, &NodeState)> {
         self.named.states().map(|(_, url, by, state)| (url, by, state))
     }
@@ -352,8 +354,8 @@ impl Dialer {
         self.due.set_earlier(want, now);
     }
 
-    /// The addresses that the law of places allows. Whether one is dialled now is asked when it has its turn: a link
-    /// that is there already serves all the same.
+    /// The addresses that the law of places allows. The pace of dials is checked later, when an
+    /// address has its turn: a link that is there already serves all the same.
     fn candidates(&self, addresses: Vec<(Source, Address)>, own: &[Address]) -> Vec<Candidate> {
         let there = Places::of(own).and(self.named.places());
         let candidate = |(source, address): (Source, Address)| {
@@ -368,8 +370,9 @@ impl Dialer {
         self.races.contains_key(&want)
     }
 
-    /// A race begins nothing more. What is under way may still arrive: a group that has one neighbour has use for a few,
-    /// and members at several places keep its graph from falling apart.
+    /// Begins no further attempts of a race. Those under way may still arrive: a group that has
+    /// one neighbour has use for a few, and members at several places keep its graph from falling
+    /// apart.
     pub(crate) fn stop(&mut self, now: Time, want: Want) {
         if let Some(race) = self.races.get_mut(&want) {
             race.left.clear();

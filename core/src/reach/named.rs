@@ -1,5 +1,5 @@
-//! Nodes that somebody wrote down: the application, or whoever made an invitation. Each is looked up, dialled, and kept
-//! linked.
+//! Nodes that somebody wrote down: the application, or the maker of an invitation. Each is looked
+//! up, dialled, and kept linked.
 //!
 //! ```text
 //!   Asking ──found──► Dialling ──a link──► Linked
@@ -35,7 +35,7 @@ const NAMED_MAX: usize = 64;
 /// Names a node for as long as the program runs. Never reused.
 pub(crate) type Name = u64;
 
-/// Who named a node.
+/// The party that named a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum By {
     /// A group, by the invitation through which we came, or look at it: for as long as the group needs it.
@@ -50,7 +50,7 @@ fn rest(failures: u32) -> Duration {
 }
 
 impl By {
-    /// Whose word the URL is.
+    /// The word on which the URL rests.
     fn word(self) -> Word {
         match self {
             Self::Group => Word::Given,
@@ -96,7 +96,7 @@ enum Step {
     Linked(LinkId),
 }
 
-/// What is to be done for a node that is due.
+/// The action for a node that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
     /// Fetch its description.
@@ -240,7 +240,7 @@ impl Named {
             }
             Err(fault) => {
                 self.fail(now, name, fault);
-                // What it said before may still be true.
+                // Its earlier description may still be true.
                 let node = self.nodes.get_mut(&name).filter(|node| !node.addresses.is_empty())?;
                 node.step = Step::Dialling;
                 self.due.clear(name);
@@ -338,7 +338,7 @@ impl Named {
         self.nodes.values().flat_map(|node| &node.addresses)
     }
 
-    /// Whose word an address of a node is.
+    /// The party on whose word we have an address of a node.
     pub(super) fn word_of(&self, name: Name, address: &Address) -> Word {
         let word = |node: &Node| node.url.word_of(address, node.by.word());
         self.nodes.get(&name).map_or(Word::Given, word)

@@ -1,8 +1,9 @@
 //! How often an address, and the machine behind it, is dialled again.
 //!
-//! An address that failed rests for a while, longer each time. All dials of one destination draw on one budget, however
-//! many addresses, nodes and groups lead there: members that tell addresses of a stranger's machine cannot turn a group
-//! against it. What the application names has a ladder of its own (`named`), and is not held back here.
+//! An address that failed rests for a while, longer each time. All dials of one destination draw on
+//! one budget, however many addresses, nodes and groups lead there: members that tell addresses of
+//! a stranger's machine cannot turn a group against it. Addresses that the application names have a
+//! ladder of their own (`named`), and are not held back here.
 use super::dial::Source;
 use super::order::Past;
 use crate::address::Address;
@@ -28,7 +29,8 @@ const DIALS_BURST: u64 = 32;
 /// Dials of one destination in a second beyond them. Guess: what a person causes who waits and tries again.
 const DIALS_PER_SECOND: u64 = 1;
 
-/// What all addresses of one machine, or of what one subscriber has, share.
+/// A destination: one machine, or everything that one subscriber has. All of its addresses share a
+/// budget.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Destination {
     Ip(source::Source),
@@ -45,7 +47,7 @@ fn destination(address: &Address) -> Destination {
     }
 }
 
-/// What is known of earlier dials.
+/// The history of earlier dials.
 pub(super) struct Pace {
     pasts: BTreeMap<Address, Known>,
     destinations: Accounts<Destination>,

@@ -1,4 +1,4 @@
-//! What was tried to find members of a group: for people who wait, and for whom nobody was found.
+//! The attempts to find members of a group: shown to people who wait, and told if nobody was found.
 use crate::address::Address;
 use crate::id::{NodeId, PeerId};
 use crate::io::{LinkFault, LinkId, NodeState};
@@ -7,10 +7,10 @@ use crate::node_url::NodeUrl;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
-/// What a group did to find members since it had a neighbour last. All counts are bounded by what a group does in that
-/// time; nodes by those that are named.
+/// The attempts of a group to find members since it last had a neighbour. All counts are bounded by
+/// the attempts that a group makes in that time; nodes by those that are named.
 ///
-/// `Display` says it in one line, with what to do; [`places`](Self::places) have one line each.
+/// `Display` shows it in one line, with advice; [`places`](Self::places) have one line each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tried {
@@ -42,7 +42,7 @@ pub struct Place {
     pub address: Option<Address>,
     /// Where it comes from.
     pub from: PlaceSource,
-    /// What came of it.
+    /// The outcome of the dial.
     pub outcome: Outcome,
 }
 
@@ -192,7 +192,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What a group notes.
+/// The notes of a group.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     entries: VecDeque<Entry>,
@@ -263,7 +263,8 @@ impl Trace {
         }
     }
 
-    /// What the program at the other end of a link says of the group. Each end counts once, however often it says so.
+    /// Notes what the program at the other end of a link says of the group. Each end counts once,
+    /// however often it says so.
     pub(crate) fn told(&mut self, link: LinkId, (peer, node): (PeerId, NodeId), outcome: Outcome) {
         if outcome == Outcome::NotInGroup {
             if self.strangers.len() < COUNTED_MAX {
@@ -280,7 +281,8 @@ impl Trace {
         }
     }
 
-    /// A link is gone, or did not come to be. What its end said of the group stays.
+    /// A link is gone, or was never established. The answer that its end gave about the group
+    /// stays.
     pub(crate) fn lost(&mut self, link: LinkId, outcome: Outcome) {
         if let Some(entry) = self.open_entry(link) {
             (entry.place.outcome, entry.is_open) = (outcome, false);
@@ -297,7 +299,7 @@ impl Trace {
         self.entries.iter_mut().find(|entry| entry.link == link && entry.is_open)
     }
 
-    /// What is told of it.
+    /// The report of these notes.
     pub(crate) fn tell(&self, nodes: Vec<(NodeUrl, NodeState)>, neighbours: u32) -> Tried {
         let &Self { addresses, unreached, seats, offers, .. } = self;
         let count = |ends: usize| u32::try_from(ends).unwrap_or(u32::MAX);
@@ -317,7 +319,7 @@ impl Tried {
         self.places.iter().any(|place| place.outcome == outcome)
     }
 
-    /// What to do about it, as one sentence.
+    /// Advice, as one sentence.
     pub fn cure(&self) -> &'static str {
         if self.neighbours > 0 {
             return "members are linked: there is nothing to do";

@@ -18,10 +18,11 @@
 //!
 //! `modified` is the difference to the bound before, the id lacks its trailing zeros.
 //!
-//! **Bounds.** A message has at most [`RANGE_ITEMS_MAX`] ranges and listed records together. What does not fit is
-//! said with coarser fingerprints and comes again, leftmost first, so that every message brings the lowest
-//! difference one step further. An answer gives at most [`GIVE_MAX`] records; the rest of that range is asked for
-//! again by fingerprint. Neither side keeps anything between messages, so a store may change in between.
+//! **Bounds.** A message has at most [`RANGE_ITEMS_MAX`] ranges and listed records together. Parts
+//! that do not fit are told by coarser fingerprints and come again, leftmost first, so that every
+//! message brings the lowest difference one step further. An answer gives at most [`GIVE_MAX`]
+//! records; the rest of that range is asked for again by fingerprint. Neither side keeps anything
+//! between messages, so a store may change in between.
 //!
 //! Source: A. Meyer, "Range-Based Set Reconciliation" (2023); reference 3.9 and its erratum 7 (the last range is
 //! open-ended).
@@ -84,7 +85,7 @@ enum Content {
     List(Vec<Item>),
 }
 
-/// What a list says of a record.
+/// The entry of a record in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Item {
     id: RecordId,
@@ -102,14 +103,16 @@ fn mark(digest: &Digest) -> [u8; MARK_BYTES] {
     std::array::from_fn(|i| digest.as_bytes()[i])
 }
 
-/// What follows from a message.
+/// The consequences of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// The message to send back; `None` where nothing is left to say.
+    /// The message to send back; `None` if nothing is left to say.
     pub(super) reply: Option<Ranges>,
     /// Records that the other side has newer, or that we lack.
     pub(super) need: Vec<RecordId>,
-    /// Records that we have newer, or that the other side lacks; at most [`GIVE_MAX`] and the listed ones. A record stands in both lists where two contents claim one version: each side decides when it has both.
+    /// Records that we have newer, or that the other side lacks; at most [`GIVE_MAX`] and the
+    /// listed ones. A record stands in both lists if two contents claim one version: each side
+    /// decides when it has both.
     pub(super) give: Vec<RecordId>,
 }
 
@@ -142,7 +145,7 @@ pub(super) fn begins_equal(index: &Index, Ranges(ranges): &Ranges) -> bool {
 /// Answers a message of the other side.
 ///
 /// # Errors
-/// [`Misbehaved::Sync`] where the bounds do not rise or a record is listed twice; nothing follows then.
+/// [`Misbehaved::Sync`] if the bounds do not rise or a record is listed twice; nothing follows then.
 pub(super) fn respond(index: &Index, message: &Ranges) -> Result<Answer, Misbehaved> {
     let listed = check(message)?;
     let mut reply = Reply { ranges: Vec::new(), used: 0, expanded: false };
@@ -202,7 +205,7 @@ struct Differences {
 }
 
 impl Differences {
-    /// Compares a list with our records. Where [`GIVE_MAX`] is reached, returns the place in the range from which
+    /// Compares a list with our records. If [`GIVE_MAX`] is reached, returns the place in the range from which
     /// on nothing was given.
     fn list(
         &mut self,

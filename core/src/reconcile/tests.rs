@@ -5,7 +5,7 @@ use crate::record::Meta;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// What two stores said to each other, records left out.
+/// The conversation of two stores, without the records.
 #[derive(Debug, Default)]
 struct Talk {
     steps: Vec<Step>,
@@ -183,7 +183,8 @@ fn twins() -> [Meta; 2] {
     [one, two]
 }
 
-/// Goal: who makes two records with one short id keeps no stores apart. Method: one on each side, alone and with others.
+/// Goal: an author of two records with one short id keeps no stores apart. Method: one on each
+/// side, alone and with others.
 #[test]
 fn short_ids_that_collide_are_found_by_ranges() {
     for others in [0, 5] {

@@ -18,7 +18,7 @@ pub struct Beginning {
     pub expires: WallTime,
     /// Digest of the other fields of that version.
     pub rest: Digest,
-    /// What the creator signed it with.
+    /// The creator's signature.
     pub signature: [u8; 64],
 }
 

@@ -18,11 +18,12 @@
 //! beginning = key (32) ‖ version (8) ‖ expires (8) ‖ size (4) ‖ rest (32) ‖ signature (64), numbers big-endian
 //! ```
 //!
-//! Header and payload can travel apart, since the signature covers the payload's digest only. What the creator
-//! of a record alone decides stands open in what is signed, and all else behind one digest: so the creator's
-//! signature can be checked in the changes of others, which carry it as their `beginning`. What decides which version
-//! stands comes first, so that known and superseded records are recognised before they are decoded. A header with
-//! another format number is refused: what is signed must be understood whole.
+//! Header and payload can travel apart, since the signature covers the payload's digest only. The
+//! fields that the creator of a record alone decides stand open in the signed message, and all
+//! others behind one digest. So the creator's signature can be checked in the changes of others,
+//! which carry it as their `beginning`. The fields that decide which version stands come first, so
+//! that known and superseded records are recognised before they are decoded. A header with another
+//! format number is refused: what is signed must be understood whole.
 use super::{Attribute, Beginning, Edition, Record, RecordType, Value};
 use crate::error::BadRecord;
 use crate::id::{CertificateId, Digest, GroupId, PeerId, RecordId};
@@ -48,9 +49,10 @@ const ID_AT: usize = FRONT.len();
 const VERSION_AT: usize = ID_AT + RecordId::BYTES + 1;
 /// CBOR head of a version: 8 bytes follow.
 const VERSION_HEAD: u8 = 0x48;
-/// What follows the version.
+/// The flag that follows the version.
 const DELETED_AT: usize = VERSION_AT + 8;
-/// Room for what is written, at first. Source: a header, or what is signed, of a record with a few short attributes.
+/// First capacity of a buffer for writing. Source: a header, or a signed message, of a record with
+/// a few short attributes.
 pub(super) const WRITTEN_BYTES: usize = 256;
 /// CBOR's null.
 const NULL: u8 = 0xf6;
@@ -102,7 +104,8 @@ pub(super) fn size(header: usize, payload: usize) -> u32 {
     u32::try_from(HEADER_AT + header + signature + head + payload).unwrap_or(u32::MAX)
 }
 
-/// Adds what the signer of a record of this size signs to `bytes`, which may begin with a domain.
+/// Adds the message that the signer of a record of this size signs to `bytes`, which may begin with
+/// a domain.
 pub(super) fn signed_message(
     bytes: Vec<u8>,
     group: GroupId,
@@ -113,7 +116,8 @@ pub(super) fn signed_message(
     message(bytes, group, record, &Open { version, expires, size, rest: rest(record) })
 }
 
-/// Adds what the creator of a record has signed for the version of which it is a change.
+/// Adds the message that the creator of a record has signed for the version of which this is a
+/// change.
 pub(super) fn begun_message(
     bytes: Vec<u8>,
     group: GroupId,
@@ -124,7 +128,8 @@ pub(super) fn begun_message(
     message(bytes, group, record, &Open { version, expires, size, rest })
 }
 
-/// What stands open in the signature under one version, besides what all versions have in common.
+/// The fields that stand open in the signature under one version, besides those that all versions
+/// have in common.
 struct Open {
     version: u64,
     expires: WallTime,

@@ -1,4 +1,4 @@
-//! What stays in memory of every record.
+//! The part of every record that stays in memory.
 use super::{Edition, Order, RecordType, Signed};
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::io::Cursor;
@@ -6,7 +6,7 @@ use crate::time::WallTime;
 use std::sync::Arc;
 
 /// The compact part of a record: enough to find, order, compare and expire it without its bytes. 144 bytes; the
-/// peers, the certificate and the type are shared where an [`Index`](crate::index::Index) holds it.
+/// peers, the certificate and the type are shared if an [`Index`](crate::index::Index) holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Which.
@@ -42,12 +42,12 @@ impl Meta {
         *self.certificate
     }
 
-    /// Who made it.
+    /// The member who made it.
     pub fn creator(&self) -> PeerId {
         *self.creator
     }
 
-    /// Who changed it last, if it was changed.
+    /// The member who changed it last, if it was changed.
     pub fn modifier(&self) -> Option<PeerId> {
         self.modifier.as_deref().copied()
     }

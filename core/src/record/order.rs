@@ -13,8 +13,9 @@
 //!    step of the reference is the larger signature. The digest covers the signature, differs whenever anything differs,
 //!    and is kept in memory anyway.)
 //!
-//! The core's own kinds go by 3 and 4 alone: whoever made such a record takes it back and says it again under one id, and
-//! others change none of them, but for what those above take back.
+//! The core's own kinds go by 3 and 4 alone: the maker of such a record takes it back and says it
+//! again under one id. Others change none of them, except that members above its maker may take
+//! them back.
 //!
 //! Of two that change a record at the same time, one of them its creator, the creator's change stands. A member that publishes
 //! over a version that it holds takes a higher one, and a creator's next version is so the base of what it has seen.

@@ -29,7 +29,7 @@ impl Record {
     ///    version.
     ///
     /// # Errors
-    /// What is wrong, the first by this list.
+    /// The first rule of this list that the record breaks.
     pub fn check(&self, payload_max: usize) -> Result<(), BadRecord> {
         if !self.id.fits(self.creator, self.kind.as_str()) {
             return Err(BadRecord::ForeignId);

@@ -69,7 +69,7 @@ fn every_changed_bit_is_noticed() {
     }
 }
 
-/// What Eve makes of Ada's record.
+/// Eve's change of Ada's record.
 fn edited() -> Signed {
     let (ada, eve) = (somebody(1), somebody(2));
     let record = Record {

@@ -122,7 +122,7 @@ proptest! {
     fn parts_survive_the_wire(from in 0..100_000_usize, records in 0..2_000_000_u32, symbols in vec(any_symbol(), 0..50), cut in any::<usize>()) {
         let mut part = Part { from, records: u64::from(records), symbols };
         let bytes = minicbor::to_vec(&part).unwrap();
-        // What is claimed beyond what a store may hold is taken for a full one.
+        // A larger number than a store may hold is taken for that of a full one.
         part.records = part.records.min(RECORDS.all());
         prop_assert_eq!(decode::<Part>(&bytes).unwrap(), part);
         let _ = decode::<Part>(&bytes[..cut % bytes.len()]);

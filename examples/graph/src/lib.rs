@@ -22,7 +22,7 @@ const RECORD_LIFETIME: Duration = Duration::from_secs(180);
 /// Bytes of a record's payload. Guess: a line of chat.
 const PAYLOAD_BYTES: usize = 120;
 
-/// What went wrong, for the page: a panic itself says nothing in a browser.
+/// The text of a failure, for the page: a panic itself says nothing in a browser.
 static FAILURE: Mutex<String> = Mutex::new(String::new());
 
 /// The last words of a world that failed.
@@ -31,7 +31,7 @@ pub fn failure() -> String {
     FAILURE.lock().map(|words| words.clone()).unwrap_or_default()
 }
 
-/// A running group, its network, and who comes and goes.
+/// A running group, its network, and the hosts that come and go.
 #[wasm_bindgen]
 pub struct Graph {
     world: World,
@@ -46,7 +46,7 @@ pub struct Graph {
     next_record: u64,
     /// Neighbours, the lower number first, and how useful their link is: as of the last look.
     links: BTreeMap<(HostId, HostId), u32>,
-    /// By host: the lowest host that it is connected to; none where no member is.
+    /// By host: the lowest host that it is connected to; none if no member is.
     components: Vec<Option<HostId>>,
 }
 
@@ -200,7 +200,7 @@ impl Graph {
         numbers.flatten().collect()
     }
 
-    /// By host: the lowest member that it is connected to; -1 for a newcomer, -2 where nobody is.
+    /// By host: the lowest member that it is connected to; -1 for a newcomer, -2 if nobody is.
     pub fn components(&self) -> Vec<i32> {
         let number = |(host, component): (HostId, &Option<HostId>)| match component {
             Some(lowest) => *lowest as i32,
@@ -214,7 +214,7 @@ impl Graph {
     /// departure and arrival.
     pub fn take_passages(&mut self) -> Vec<f64> {
         let passages = self.delivery().passages.replace(Vec::new()).unwrap_or_default();
-        // What is sent over a dead link, until its end notices, arrives nowhere.
+        // A record that is sent over a dead link, until its end notices, arrives nowhere.
         let arrive = passages.into_iter().filter(|p| self.world.reachable(p.from, p.to));
         let numbers = arrive.map(|p| {
             [f64::from(p.record), p.from as f64, p.to as f64, p.sent as f64, p.arrival as f64]

@@ -90,7 +90,7 @@ impl Graph {
         Step::Invited { by, request: self.world.command(by, command) }
     }
 
-    /// Who invites: the oldest member there, so that chains of certificates stay short.
+    /// The inviter: the oldest member there, so that chains of certificates stay short.
     fn inviter(&self, side: u8) -> Option<HostId> {
         self.members().into_iter().find(|&host| self.sides[host] == side)
     }

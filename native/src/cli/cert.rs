@@ -114,7 +114,8 @@ fn read(file: &Source) -> Result<Vec<Certificate>> {
     chain_from_file(&bytes).map_err(|error| refusal(&format!("reading {file}"), error))
 }
 
-/// What was tried, why it failed, and which rules of the certificate profile say so.
+/// The error of a failed act: its name, the cause, and the rules of the certificate profile that
+/// were broken.
 fn refusal(tried: &str, error: CertError) -> anyhow::Error {
     let rules: Vec<String> = error.rules().iter().map(u8::to_string).collect();
     match rules.as_slice() {

@@ -1,4 +1,4 @@
-//! What a command has reached, what it has not, and what to do about it.
+//! The nodes and members that a command has reached or not, with advice.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(super) async fn nodes_settled(host: &Host, wait: Duration, which: impl Fn(&N
 pub(super) fn warn_of_nodes(host: &Host, invitation: &Invitation) {
     let states: BTreeMap<NodeUrl, NodeState> = host.nodes().into_iter().collect();
     let named = &invitation.nodes;
-    // What is an address already is not looked up.
+    // A URL that is an address already is not looked up.
     let leads = |url: &NodeUrl| !url.is_web() || states.get(url).is_some_and(is_reached);
     if named.iter().any(leads) {
         return;
@@ -88,7 +88,7 @@ fn is_reached(state: &NodeState) -> bool {
     matches!(state, NodeState::Known { .. } | NodeState::Linked { .. })
 }
 
-/// What became of a node that is to be kept once it is reached.
+/// Tells whether a node is kept for later commands: it is, once it is reached.
 pub(super) fn kept_text(url: &NodeUrl, state: &NodeState) -> String {
     let described = matches!(state, NodeState::Known { .. }) && url.is_web();
     if described || matches!(state, NodeState::Linked { .. }) {
@@ -126,7 +126,7 @@ pub(crate) fn places_of(error: &anyhow::Error) -> String {
     error.chain().find_map(of).unwrap_or_default()
 }
 
-/// What was tried, as JSON.
+/// The attempts to find members, as JSON.
 pub(super) fn tried_json(tried: &Tried) -> Value {
     let node = |(url, state): &(NodeUrl, NodeState)| {
         let fault = match state {
@@ -158,7 +158,7 @@ pub(super) fn tried_json(tried: &Tried) -> Value {
     })
 }
 
-/// Whom a group has found; if nobody, what was tried and what to do.
+/// Shows the members that a group has found; if there are none, the attempts and advice.
 pub(super) async fn explain(global: &Global, wanted: &str) -> Result<()> {
     with_host(global, async |host| {
         let mut events = host.events();
@@ -201,7 +201,7 @@ pub(super) async fn explain(global: &Global, wanted: &str) -> Result<()> {
     .await
 }
 
-/// What was reached, in lines to follow an error, and what to do.
+/// The nodes that were reached, in lines to follow an error, and advice.
 pub(super) async fn found(host: &Host, group: &Group) -> String {
     let nodes = host.nodes();
     let mut lines: Vec<String> =

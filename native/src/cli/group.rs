@@ -54,7 +54,7 @@ impl Wait {
         longest.min(global.timeout)
     }
 
-    /// What is left of the time for doing things alone, if they were begun then.
+    /// The time left for working alone, if that was begun at `begun`.
     pub(super) fn left(self, begun: Instant, most: Duration) -> Duration {
         if self.longer { most } else { most.min(ALONE_WAIT.saturating_sub(begun.elapsed())) }
     }
@@ -102,7 +102,7 @@ pub(crate) enum GroupCommand {
         /// Id, beginning of the id, or name
         group: String,
     },
-    /// Close an invitation: nobody joins by it any more
+    /// Close an invitation: nobody can join by it any longer
     Withdraw {
         /// Id, beginning of the id, or name
         group: String,
@@ -248,7 +248,7 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
     }
 }
 
-/// What is known of a group before anybody is met.
+/// The local knowledge of a group before anybody is met.
 pub(super) struct Known {
     pub(super) me: PeerId,
     pub(super) info: GroupInfo,
@@ -265,7 +265,8 @@ impl Known {
         Ok(Self { me: host.peer_id(), info, members, redeemed })
     }
 
-    /// Whether the group has other members. Who has joined and met nobody yet knows none of them.
+    /// Returns whether the group has other members. A newcomer that has met nobody yet knows none
+    /// of them.
     fn has_others(&self) -> bool {
         let other =
             |member: &MemberInfo| member.peer != self.me && member.standing == Standing::Member;
@@ -283,8 +284,9 @@ pub(super) fn undecided(_: &Known) -> Result<()> {
     Ok(())
 }
 
-/// Does `work`, which is for all members to learn. What `known` refuses by what is known here is not begun. Then it looks for
-/// a member, since what we do may depend on what others know, and gives that one time to take over what we did.
+/// Does `work`, whose result all members have to learn. Nothing is begun if `known` refuses it by
+/// the local knowledge. Then it looks for a member, since the work may depend on the knowledge of
+/// others, and gives that member time to take the result over.
 pub(super) async fn change(
     global: &Global,
     wanted: &str,
@@ -323,7 +325,8 @@ pub(super) async fn change(
     .await
 }
 
-/// Looks for a member before a change. Whether one was met: one that is being met when the time is over is waited for.
+/// Looks for a member before a change. Returns whether one was met; a member that is being met when
+/// the time is over is waited for.
 async fn meets_soon(
     global: &Global,
     host: &Host,
@@ -341,14 +344,15 @@ async fn meets_soon(
     begun && meets(host, group, events, more).await
 }
 
-/// Whether the group has other members. Who has joined and met nobody yet knows none of them.
+/// Returns whether the group has other members. A newcomer that has met nobody yet knows none of
+/// them.
 pub(super) async fn has_others(host: &Host, group: &Group) -> Result<bool> {
     Ok(Known::of(host, group).await?.has_others())
 }
 
-/// Looks for a member. Whether one was met, and has told what it knows.
+/// Looks for a member. Returns whether one was met and has told its knowledge of the group.
 pub(super) async fn meets(host: &Host, group: &Group, events: &mut Events, wait: Duration) -> bool {
-    // A program that runs has met whoever is there.
+    // A running program has met everybody who is here.
     let now = async { Ok::<_, CommandError>((group.neighbours().await?, group.info().await?)) };
     if host.is_shared()
         && let Ok((neighbours, info)) = now.await
@@ -360,8 +364,9 @@ pub(super) async fn meets(host: &Host, group: &Group, events: &mut Events, wait:
     tokio::time::timeout(wait, synced(group, events)).await.is_ok_and(|it| it.is_ok())
 }
 
-/// Waits until a neighbour holds what we published last, or the group is left. Changes of a group are records of its own, which
-/// are not listed; of those that are, a sync tells who holds them.
+/// Waits until a neighbour holds what we published last, or the group is left. Changes of a group
+/// are records of its own, which are not listed; of those that are listed, a sync tells which
+/// neighbours hold them.
 async fn taken_over(group: &Group, events: &mut Events) {
     if group.info().await.is_err() {
         return;
@@ -397,7 +402,7 @@ async fn join(
             explain(host, link).await
         ),
     };
-    // Who was in it before is in it at once, as it was.
+    // An identity that was a member before is one at once, with the standing that it had.
     let was_in = before.iter().any(|it| it.id() == group.id());
     let standing = info(&group).await?.standing;
     if standing != Standing::Member {
@@ -439,7 +444,7 @@ fn stored(events: &mut Events) -> Result<()> {
     Ok(())
 }
 
-/// What was tried to join by a link.
+/// The attempts to join by a link.
 async fn explain(host: &Host, link: &str) -> String {
     let Ok(invitation) = parse_invitation(link) else { return String::new() };
     match host.explain(invitation.group).await {
@@ -459,7 +464,7 @@ async fn settled(group: &Group, events: &mut Events) -> Result<()> {
                 is_known |= !info(group).await?.announced;
             }
             Some(Event::Status { group: of, .. }) if of == group.id() => is_known = true,
-            // It is told by who asks what is stored.
+            // The code that asks for the stored record reports the failure.
             Some(Event::StoreFailed { .. }) => return Ok(()),
             Some(_) => {}
             None => return Err(anyhow!("the host has ended")),

@@ -21,7 +21,7 @@ pub(crate) enum IdentityCommand {
         /// Shown to other members
         #[arg(id = "identity_name", value_name = "NAME")]
         name: String,
-        /// What its peer name ends with
+        /// The end of its peer name
         #[arg(long, value_name = "TEXT", default_value = "")]
         classifier: String,
     },
@@ -45,7 +45,7 @@ pub(crate) enum IdentityCommand {
         /// Shown to other members [default: as before]
         #[arg(id = "identity_name", value_name = "NAME", required_unless_present = "classifier")]
         name: Option<String>,
-        /// What its peer name ends with; an empty one for none [default: as before]
+        /// The end of its peer name; an empty one for none [default: as before]
         #[arg(long, value_name = "TEXT")]
         classifier: Option<String>,
     },
@@ -72,23 +72,23 @@ pub(crate) enum IdentityCommand {
     },
     /// Sign a file; the signature stands apart from it
     Sign {
-        /// What to sign; `-` for standard input
+        /// The file to sign; `-` for standard input
         file: Source,
-        /// Who signs: name, id, or the beginning of the id [default: the one in use]
+        /// The signer: name, id, or the beginning of the id [default: the one in use]
         #[arg(long, value_name = "WHO")]
         by: Option<String>,
         /// Write the 64 bytes of the signature to this file [default: base64 to standard output]
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Check who signed a file
+    /// Check the signature of a file
     Verify {
-        /// What was signed; `-` for standard input
+        /// The signed file; `-` for standard input
         file: Source,
         /// The signature, as `identity sign` wrote it
         #[arg(long, value_name = "FILE")]
         signature: PathBuf,
-        /// The public document of who should have signed
+        /// The public document of the expected signer
         #[arg(long, value_name = "FILE", conflicts_with = "by", required_unless_present = "by")]
         document: Option<PathBuf>,
         /// The identity of this data folder that should have signed

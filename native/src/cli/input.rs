@@ -1,4 +1,5 @@
-//! What commands read: files and standard input, whatever their names, within bounds while they are read.
+//! The input of commands: files and standard input, whatever their names, within bounds while they
+//! are read.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
@@ -38,7 +39,7 @@ impl Source {
         self.is_stdin() || (self.0.exists() && !self.0.is_dir())
     }
 
-    /// What was given, where it is text.
+    /// The path as given, if it is text.
     pub(super) fn text(&self) -> Option<&str> {
         self.0.to_str()
     }
@@ -62,7 +63,7 @@ impl Source {
         Ok(bytes)
     }
 
-    /// All of it as text. What is no text in it is marked as such.
+    /// All of it as text. Bytes that are no text are marked as such.
     pub(super) fn read_text(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&self.read(TEXT_BYTES_MAX)?).into_owned())
     }

@@ -34,7 +34,8 @@ pub(crate) struct PromoteArguments {
 pub(crate) struct RevokeArguments {
     /// Id, beginning of the id, or name
     group: String,
-    /// Whose: name, peer id, or the beginning of the peer id; or the certificate of one membership
+    /// The member: name, peer id, or the beginning of the peer id; or the certificate of one
+    /// membership
     #[arg(value_name = "PEER|CERTIFICATE")]
     target: String,
     /// Why, for everybody to read: unspecified, key-lost, misconduct or left
@@ -60,10 +61,10 @@ pub(crate) struct ReinstateArguments {
     wait: Wait,
 }
 
-/// What somebody may do.
+/// The grant of a new or changed membership.
 #[derive(Args, Debug)]
 pub(crate) struct GrantArguments {
-    /// What they may do: member, inviting or administrator
+    /// The role that they get: member, inviting or administrator
     #[arg(long, default_value = "member")]
     role: Role,
     /// Roles of the application, such as editor,moderator

@@ -39,7 +39,7 @@ pub(super) fn is_closed() -> bool {
 #[cfg(unix)]
 const READER_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// Waits until nobody reads our standard output any more.
+/// Waits until nobody reads our standard output any longer.
 pub(super) async fn reader_gone() {
     #[cfg(unix)]
     loop {

@@ -25,7 +25,7 @@ impl Password {
         self.get(false)
     }
 
-    /// The password for something new: whoever types it types it twice.
+    /// The password for something new, which the user types twice.
     pub(super) fn choose(&self) -> Result<Zeroizing<String>> {
         self.get(true)
     }
@@ -80,7 +80,7 @@ mod keyboard {
         let before = tcgetattr(&input).context("asking for the password")?;
         let mut unseen = before.clone();
         unseen.local_modes.remove(LocalModes::ECHO);
-        // What was typed before the question is no answer to it.
+        // Text that was typed before the question is no answer to it.
         tcsetattr(&input, OptionalActions::Flush, &unseen).context("asking for the password")?;
         let _before = Unseen(before);
         eprint!("{prompt}");

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::duration;
 use super::input::{Source, TEXT_BYTES_MAX};
 
-/// What is decided once and for all when a group is made.
+/// The decisions that are made once and for all when a group is made.
 #[derive(Args, Debug)]
 pub(super) struct PolicyArguments {
     /// Read the policy from this file: the JSON that `group show --json` prints as `policy`; parts may be missing
@@ -38,8 +38,8 @@ pub(super) struct PolicyArguments {
     /// Bytes of the records of one member
     #[arg(long, value_name = "BYTES")]
     member_bytes: Option<u64>,
-    /// Who may do what with records of some types, TYPES:ROLES:RIGHTS such as 'news.*:editor:publish,update';
-    /// repeatable. Types that are not named are open to all
+    /// The rights of roles to records of some types, TYPES:ROLES:RIGHTS such as
+    /// 'news.*:editor:publish,update'; repeatable. Types that are not named are open to all
     #[arg(long = "right", value_name = "RIGHT", value_parser = right)]
     rights: Vec<Right>,
 }
@@ -172,7 +172,7 @@ impl PolicyJson {
     }
 }
 
-/// What [`PolicyArguments::read`] reads.
+/// The JSON of a policy, as [`PolicyArguments::read`] reads it.
 pub(super) fn policy_json(policy: &Policy) -> serde_json::Value {
     let right = |it: &Right| RightJson {
         types: it.types.clone(),

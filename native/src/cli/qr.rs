@@ -57,7 +57,8 @@ mod tests {
         );
     }
 
-    /// What decided for base64url in invitations: an alphabet of QR codes saves one version, and costs a fifth of length.
+    /// The reason for base64url in invitations: an alphabet of QR codes saves one version, and
+    /// costs a fifth of length.
     #[test]
     fn longest_short_link_has_53_modules() {
         let page = "https://node.example/chat/#pgi2";

@@ -52,7 +52,8 @@ pub(crate) struct PublishArguments {
     /// Publish each line as a record of its own, without its line end
     #[arg(long)]
     lines: bool,
-    /// What to wait for: `stored` here, or `sent` to a neighbour [default: stored, and up to 5 s for sent]
+    /// The event to wait for: `stored` here, or `sent` to a neighbour [default: stored, and up to 5
+    /// s for sent]
     #[arg(long, value_name = "WHAT")]
     wait: Option<Wait>,
 }
@@ -96,7 +97,7 @@ pub(crate) struct WatchArguments {
     /// Only records of this type
     #[arg(long = "type", value_name = "TYPE", value_parser = record_type)]
     kind: Option<RecordType>,
-    /// What to say of yourself to all members while this runs, NAME=TEXT; repeatable
+    /// An attribute to show to all members while this runs, NAME=TEXT; repeatable
     #[arg(long = "present", value_name = "NAME=TEXT", value_parser = attribute)]
     present: Vec<(String, String)>,
 }
@@ -275,7 +276,7 @@ pub(super) async fn watch(global: &Global, arguments: WatchArguments) -> Result<
         // The other program has ended, which is at an end for us only if we cannot take its place.
         let left = host.is_shared() && matches!(result, Ok(true));
         if host.is_shared() && !left && !arguments.present.is_empty() {
-            // What we said is of a node that goes on.
+            // The attributes belong to a node that goes on without us.
             if let Ok(group) = find_group(&host, &arguments.group).await {
                 let _ = group.present(Vec::new(), false).await;
             }
@@ -292,7 +293,7 @@ pub(super) async fn watch(global: &Global, arguments: WatchArguments) -> Result<
     }
 }
 
-/// What was printed of each record, by the beginning of its signature, which covers everything.
+/// The printed version of each record, as the beginning of its signature, which covers everything.
 type Printed = BTreeMap<RecordId, [u8; 8]>;
 
 /// Prints records until the host ends.

@@ -31,7 +31,7 @@ where
     }
 }
 
-/// What an event says.
+/// The text of an event.
 #[derive(Default)]
 struct Said {
     message: String,

@@ -59,7 +59,7 @@ pub(crate) async fn attach(folder: &Path) -> Result<Attached, AttachError> {
     }
 }
 
-/// Who waits for an answer.
+/// A caller that waits for an answer.
 enum Waiting {
     Reply {
         reply: oneshot::Sender<Result<Reply, Error>>,
@@ -106,7 +106,8 @@ impl Attached {
     }
 }
 
-/// What a request is to the other program. Nothing if it ends this one.
+/// The message that passes a request to the other program. Nothing if the request ends this
+/// program.
 fn ask(call: u64, request: Request, calls: &Calls, registry: &Registry) -> Option<Ask> {
     let (waiting, ask) = match request {
         Request::Command { command, reply, delivery } => {
@@ -132,7 +133,7 @@ fn ask(call: u64, request: Request, calls: &Calls, registry: &Registry) -> Optio
     Some(ask)
 }
 
-/// Hands on what the other program says. Who asked may have gone.
+/// Hands on a message of the other program. The caller may have gone.
 fn tell_on(tell: Tell, calls: &Calls, registry: &Registry) {
     let mut calls = calls.borrow_mut();
     match tell {

@@ -29,7 +29,7 @@ pub(super) async fn hello(
     tokio::time::timeout(HELLO_TIMEOUT, speaking).await.map_err(late)?
 }
 
-/// Reads frames. What a cancelled read has got so far stays for the next one.
+/// Reads frames. The bytes that a cancelled read has got so far stay for the next one.
 pub(super) struct Reader<R> {
     from: R,
     buffer: Vec<u8>,

@@ -21,7 +21,7 @@ use crate::watch::{Feed, Guest, Next, Registry};
 /// Entries of the store that are read at once. Guess: each may hold the longest record.
 const SCAN_MAX: u32 = 64;
 
-/// What a connection leads to. It does not keep the host alive.
+/// The host to which a connection leads. It does not keep the host alive.
 #[derive(Clone, Debug)]
 pub(crate) struct Port {
     pub(crate) requests: WeakRequests,

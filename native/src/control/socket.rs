@@ -100,7 +100,7 @@ mod tests {
             if !cfg!(target_os = "linux") && depth > 0 {
                 continue;
             }
-            // What is left of a program that was killed is no obstacle.
+            // The socket left by a program that was killed is no obstacle.
             std::fs::write(folder.join(NAME), b"").expect("written");
             let listening = Listening::open(&folder).expect("listens");
             let mode = std::fs::metadata(folder.join(NAME)).expect("there").permissions().mode();

@@ -47,7 +47,7 @@ impl Folder {
         Ok(entries)
     }
 
-    /// Who has an identity here, by peer id.
+    /// The identities here, by peer id.
     fn peers(&self) -> Result<Vec<PeerId>, FolderError> {
         let path = self.identities_path();
         let list = fs::read_dir(&path).map_err(|error| failed("reading", &path, error))?;

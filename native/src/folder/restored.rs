@@ -9,23 +9,24 @@ use super::{Folder, FolderError, replace, show};
 use crate::backup::StoreCheck;
 use crate::storage;
 
-/// What a backup brought back.
+/// The result of restoring a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Restored {
-    /// Whose it was.
+    /// The identity that it restored.
     pub peer: PeerId,
     /// How many groups are in it.
     pub groups: usize,
     /// How many records are in it.
     pub records: usize,
-    /// Where the store that opened no more was moved to.
+    /// The place to which the store that could not be opened was moved.
     pub moved: Option<PathBuf>,
 }
 
 impl Folder {
-    /// Restores a backup: the identity, if it is not here or its file is damaged, and what is lacking or damaged in its
-    /// store. What stands here stays, since it is newer. A store that opens no more is moved aside, not deleted.
+    /// Restores a backup: the identity, if it is not here or its file is damaged, and the entries
+    /// that its store lacks or has damaged. Whole entries here stay, since they are newer. A store
+    /// that can no longer be opened is moved aside, not deleted.
     ///
     /// # Errors
     /// [`FolderError::Restore`] for a wrong password or another file, [`FolderError::InUse`] while a host runs, and others.

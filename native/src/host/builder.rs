@@ -1,4 +1,5 @@
-//! What a host is to be, and how it starts: everything that can fail is opened first, then its loop runs on a thread.
+//! The settings of a host, and its start: everything that can fail is opened first, then its loop
+//! runs on a thread.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -103,7 +104,7 @@ fn advice(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// What a host is to be. Begins with [`Host::builder`].
+/// The settings of a host to be started. Begins with [`Host::builder`].
 #[derive(Debug, Default)]
 pub struct HostBuilder {
     name: Option<String>,
@@ -123,7 +124,7 @@ pub struct HostBuilder {
 }
 
 impl HostBuilder {
-    /// The friendly name of the identity, if one has to be made. `anonymous` where none is given.
+    /// The friendly name of the identity, if one has to be made. `anonymous` if none is given.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -145,7 +146,7 @@ impl HostBuilder {
         self
     }
 
-    /// Which identity of the data folder to be; its default one where none is named.
+    /// Which identity of the data folder to be; its default one if none is named.
     #[must_use]
     pub fn identity(mut self, peer: PeerId) -> Self {
         self.identity = Some(peer);
@@ -201,7 +202,7 @@ impl HostBuilder {
         self
     }
 
-    /// How others reach the HTTP port, where that is not its own address (`https://node.example`). With a path
+    /// How others reach the HTTP port, if that is not its own address (`https://node.example`). With a path
     /// (`https://node.example/chat/`) everything is found below that, whether or not the proxy takes it away.
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
@@ -209,8 +210,9 @@ impl HostBuilder {
         self
     }
 
-    /// A reverse proxy before the HTTP port whose `X-Forwarded-For` or `Forwarded` tells who asks. Without it all who come
-    /// through one proxy count as one source of connections. May be called up to 64 times.
+    /// A reverse proxy before the HTTP port whose `X-Forwarded-For` or `Forwarded` names the
+    /// client. Without it all clients behind one proxy count as one source of connections. May be
+    /// called up to 64 times.
     #[must_use]
     pub fn trusted_proxy(mut self, network: Network) -> Self {
         self.trusted.push(network);
@@ -238,9 +240,9 @@ impl HostBuilder {
         self
     }
 
-    /// What decides who and what is to be trusted, in the place of our own
-    /// [`Membership`](peergraph_core::provider::Membership). It is called on the thread of the host, in the midst of its
-    /// work: it must be quick, and must not wait for the host.
+    /// Sets the security provider, which decides on trust in the place of our own
+    /// [`Membership`](peergraph_core::provider::Membership). It is called on the thread of the
+    /// host, in the midst of its work: it must be quick, and must not wait for the host.
     #[must_use]
     pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
         self.config.provider = Arc::new(provider);
@@ -361,7 +363,7 @@ impl HostBuilder {
         })
     }
 
-    /// What outlives the host: in the data folder, or nothing.
+    /// The parts that outlive the host: in the data folder, or nothing.
     fn kept(&self) -> Result<Kept, StartError> {
         let name = self.name.as_deref().unwrap_or("anonymous");
         let Some(root) = &self.folder else {
@@ -409,9 +411,9 @@ impl HostBuilder {
         self.place_in(self.folder.as_deref().unwrap_or_else(|| std::path::Path::new("")))
     }
 
-    /// Keeps the UDP port for later starts, since invitations and other members' memory name it; and the addresses, if this
-    /// start was told where to listen. Answers where the program that stays with this data folder can be dialled, if that is
-    /// another one, which was told so.
+    /// Keeps the UDP port for later starts, since invitations and other members' memory name it;
+    /// and the addresses, if this start was told where to listen. Returns where the program that
+    /// stays with this data folder can be dialled, if that is another one, which was told so.
     fn keep_port(&self, kept: &Kept, engine: &Engine) -> Result<Vec<Address>, StartError> {
         let Some(number) = engine.bound_addrs().first().map(SocketAddr::port) else {
             return Ok(Vec::new());

@@ -8,9 +8,9 @@
 //!   one timer ─────┘◄────────────────────┘ wake
 //! ```
 //!
-//! **Back-pressure**: while [`JOBS_WAITING_MAX`] storage jobs wait, or as many bytes of writes as [`WRITES_WAITING`] has, only
-//! storage and the timer are listened to. All channels into the loop are bounded, so whoever sends waits, and in the end so
-//! does the network.
+//! **Back-pressure**: while [`JOBS_WAITING_MAX`] storage jobs wait, or as many bytes of writes as
+//! [`WRITES_WAITING`] has, only storage and the timer are listened to. All channels into the loop
+//! are bounded, so senders wait, and in the end so does the network.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -66,7 +66,7 @@ const SCANS_FROM: StoreId = StoreId(1 << 63);
 /// Longest sleep. A machine that was suspended wakes with a timer that slept along; the clock did not. Guess.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 
-/// What handles ask of the loop.
+/// A request of a handle to the loop.
 pub(crate) enum Request {
     /// A command for the node.
     Command {
@@ -142,7 +142,7 @@ struct Counts {
     sent: u64,
 }
 
-/// What the loop is made of.
+/// The parts of the loop.
 pub(super) struct Parts {
     pub(super) node: Node,
     pub(super) clock: Clock,
@@ -593,7 +593,7 @@ impl Driver {
         if let (Some(delivery), Ok(Reply::Record(record))) = (waiting.delivery, &result) {
             self.registry.track(&delivery, record.id);
         }
-        // Whoever asked may have gone in the meantime.
+        // The caller may have gone in the meantime.
         let _ = waiting.reply.send(result);
     }
 
@@ -688,7 +688,7 @@ impl Driver {
             if left && self.closing.is_empty() && self.storage.waiting() == 0 {
                 break;
             }
-            // Requests are not taken any more: the node would refuse them.
+            // Requests are no longer taken: the node would refuse them.
             let sleep = tokio::time::sleep_until(self.alarm().min(deadline));
             let turn = tokio::select! {
                 outcome = self.outcomes.recv() => Turn::Storage(outcome),

@@ -1,7 +1,8 @@
 //! Static files, from folders that the operator names: compressed if the reader takes that, or a part of one.
 //!
-//! A path is split at `/` and every part must be a plain name: nothing that begins with a dot, no separator of any
-//! platform, no escape that decodes to one. What a symbolic link leads out of the folder is not served.
+//! A path is split at `/` and every part must be a plain name: nothing that begins with a dot, no
+//! separator of any platform, no escape that decodes to one. A file to which a symbolic link leads
+//! out of the folder is not served.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,7 +71,7 @@ pub(super) async fn answer(
     }
 }
 
-/// What a request says about how it wants a file.
+/// The headers by which a request chooses the form of a file.
 struct Asked {
     /// The version that the asker has.
     known: Option<HeaderValue>,
@@ -114,7 +115,7 @@ impl Asked {
     }
 }
 
-/// What of a file is sent.
+/// The part of a file that is sent.
 enum Part {
     All,
     /// From the first to the last byte.
@@ -196,7 +197,7 @@ fn find(folder: &Path, relative: &Path, shelf: &Arc<Shelf>, asked: &Asked) -> Fo
         }
         let changed = facts.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
         let etag = format!("\"{:x}-{:x}\"", changed.as_nanos(), facts.len());
-        // Whoever has it compressed has this version.
+        // A client with the compressed form has the same version.
         let same = |known: &HeaderValue| {
             known.to_str().is_ok_and(|known| known.trim_start_matches("W/") == etag)
         };

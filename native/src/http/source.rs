@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection, and how many connections it may have.
+//! The client at the other end of a connection, and the number of connections that it may have.
 //!
 //! Behind a reverse proxy all connections come from the proxy. If the operator trusts it, the
 //! address that it names in
@@ -79,7 +79,7 @@ impl Network {
     }
 }
 
-/// Who sent a request.
+/// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Client {
     pub(super) ip: IpAddr,
@@ -122,7 +122,7 @@ pub(super) fn is_trusted(ip: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| network.contains(ip))
 }
 
-/// What the headers of one kind say.
+/// The address that the headers of one kind name.
 enum Named {
     Nobody,
     One(IpAddr),
@@ -182,7 +182,7 @@ struct Table {
     crowds: [Crowd<Source, u64>; 2],
     /// Connections of trusted proxies.
     proxies: usize,
-    /// Who is told that it has given way.
+    /// The notices of places that others may take from their holders, by number.
     told: BTreeMap<u64, Arc<Notify>>,
     taken: u64,
 }
@@ -346,8 +346,8 @@ mod tests {
         assert!(table.told.is_empty());
     }
 
-    /// Goal: who has many addresses leaves others their part. Method: twenty sources take all that they get; a connection
-    /// of the greatest is told to go when another comes.
+    /// Goal: a client with many addresses leaves others their part. Method: twenty sources take all
+    /// that they get; a connection of the greatest is told to go when another comes.
     #[tokio::test]
     async fn where_all_places_are_taken_the_greatest_source_gives_way() {
         let counts = Arc::new(Counts::default());

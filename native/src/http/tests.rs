@@ -11,7 +11,7 @@ use std::sync::RwLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// What a long page repeats.
+/// The repeated part of a long page.
 const LONG: &str = "0123456789";
 
 struct Bench {
@@ -208,7 +208,7 @@ async fn long_pages_are_compressed_for_those_who_take_it() {
         let (head, body) = ask("gzip", &known).await;
         assert!(head.starts_with("http/1.1 304") && body.is_empty(), "{head}");
     }
-    // The best form is made beside, for those who come later.
+    // The best form is made in the background, for later clients.
     let mut came = String::new();
     for _ in 0..200 {
         (came, _) = ask("gzip, br", "none").await;
@@ -302,7 +302,8 @@ async fn everything_is_below_the_path_of_the_public_url_too() {
         let (head, body) = bench.get(path).await;
         assert!(head.starts_with("http/1.1 200"), "{path}: {head}");
         let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-        // Who came over that name is not on this machine, whoever brought the request.
+        // A client that came by that name is not on this machine, even if a proxy on it brought the
+        // request.
         assert_eq!(json["addresses"], serde_json::json!(["wss://node.example/pg/link"]), "{path}");
     }
     for (path, found) in [("/pg/chat/", "<p>chat"), ("/pg/", "<p>front"), ("/chat/", "<p>chat")] {
@@ -322,7 +323,8 @@ async fn loopback_is_not_told_through_a_proxy() {
     }
 }
 
-/// Goal: who is refused is told so. Method: one source holds all the connections that it may have, then asks for more.
+/// Goal: a client that is refused is told so. Method: one source holds all the connections that it
+/// may have, then asks for more.
 #[tokio::test]
 async fn connection_too_many_is_answered_and_told_why() {
     let bench = Bench::start().await;

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::Database;
 
-/// A database. Where a file contradicts itself, redb panics, also while it closes what it could not write: that ends here,
-/// not with the program.
+/// A database. If a file contradicts itself, redb panics, also while it closes a file that it could
+/// not write. Such a panic is caught here and does not end the program.
 pub(super) struct Opened(Option<Database>);
 
 impl Opened {

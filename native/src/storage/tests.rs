@@ -300,7 +300,7 @@ fn acknowledged_writes_survive_a_killed_process() {
         }
         child.kill().expect("killed");
         child.wait().expect("ended");
-        // What it printed before it died counts too.
+        // Numbers that it printed before it died count too.
         for number in numbers {
             acknowledged = acknowledged.max(number);
         }
@@ -336,7 +336,7 @@ fn write_until_killed(path: PathBuf) -> ! {
     unreachable!("the loop does not end")
 }
 
-/// What releases left, see `core/src/fixtures.rs`.
+/// The stores left by releases, see `core/src/fixtures.rs`.
 mod releases {
     use super::*;
     use std::path::Path;

@@ -1,4 +1,5 @@
-//! What is done with a store that no host has open: list its groups, check it, make it smaller, put entries back.
+//! Upkeep of a store that no host has open: list its groups, check it, make it smaller, put entries
+//! back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use super::opened::Opened;
 use super::{ENTRIES, OpenError, Place, caught, open, open_error};
 use crate::backup::StoreCheck;
 
-/// The groups of a store. None where there is no store.
+/// The groups of a store. None if there is no store.
 pub(crate) fn groups(path: &Path) -> Result<Vec<StoredGroup>, OpenError> {
     if !path.exists() {
         return Ok(Vec::new());

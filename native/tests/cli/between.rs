@@ -1,5 +1,5 @@
-//! What stands between a node and those who use it: distance, a reverse proxy with a path, a
-//! redirect. Threads that end with the test process.
+//! The obstacles between a node and its users: distance, a reverse proxy with a path, a redirect.
+//! Threads that end with the test process.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write as _};
@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::spawn;
 use std::time::{Duration, Instant};
 
-/// What a front does with a request.
+/// The treatment of a request by a front.
 #[derive(Clone)]
 enum Does {
     /// Gives it to the node later, and the answer back later.

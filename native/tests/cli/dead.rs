@@ -24,7 +24,7 @@ const URL: u8 = 2;
 const RTC: u8 = 3;
 const OF_NODE: u8 = 0x80;
 
-/// A link with more places than one that is written would name: whoever reads it takes them all.
+/// A link with more places than a written one would name: its reader takes them all.
 struct Places(Vec<u8>);
 
 impl Places {

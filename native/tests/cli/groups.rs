@@ -1,4 +1,4 @@
-//! What one program alone does with groups, invitations, members and records.
+//! The work of one program alone: groups, invitations, members and records.
 
 use crate::{bob_joins, fails, folder, invite_bob, join, json, ok, one, run, run_with_input, text};
 use serde_json::Value;
@@ -39,7 +39,7 @@ fn a_group_is_made_with_a_policy_shown_and_changed() {
     });
     assert_eq!(policy["rights"], serde_json::json!([right]));
 
-    // What was shown makes another group like it.
+    // The policy as shown makes another group like it.
     let file = data.join("policy.json");
     std::fs::write(&file, policy.to_string()).expect("written");
     let again = run(
@@ -275,7 +275,7 @@ fn members_are_promoted_revoked_reinstated_and_told_why_not() {
     let shown = ok(&run(bob, &["group", "show", "Trip"]));
     assert!(shown.contains("revoked by Bob (key-lost)"), "{shown}");
 
-    // Whoever is out joins again by leaving first.
+    // A member whose membership was revoked joins again by leaving first.
     let link = invite_bob(ada, "Trip", bob);
     fails(&join(bob, &link), 1, &["revoked by", "group leave", "group reinstate"]);
     let left = one(&quick(&["group", "leave", "Trip"]));

@@ -215,7 +215,7 @@ fn exported_membership_is_accepted_by_openssl_and_by_us_and_shown() {
     let mut changed = std::fs::read(&der).expect("there");
     *changed.last_mut().expect("bytes") ^= 1;
     std::fs::write(&der, changed).expect("written");
-    // What a root issued names it by all of its bytes.
+    // A certificate that a root issued names the root by all bytes of the root's certificate.
     fails(&run(data, &["cert", "verify", &der, "--group", id]), 1, &["issued by another", "14"]);
     fails(&run(data, &["cert", "verify", &der]), 2, &["--group"]);
     fails(&run(data, &["cert", "export", "Golf"]), 1, &["no group", "group list"]);

@@ -29,7 +29,7 @@ fn socket(url: &str) -> SocketAddr {
     url.trim_start_matches("http://").trim_end_matches('/').parse().expect("an address")
 }
 
-/// What a node says of itself to somebody on this machine.
+/// The description that a node gives to a program on this machine.
 fn described(url: &str) -> serde_json::Value {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(socket(url)).expect("connected");
@@ -109,9 +109,9 @@ fn every_group_of_one_inviter_is_joined() {
     }
 }
 
-/// Goal: who joined by a link finds the others after they have restarted, without being told of the
-/// node again. Method: Bob's only knowledge of the node is the link; then Ada's program starts
-/// again, and Bob publishes.
+/// Goal: a member that joined by a link finds the others after they have restarted, without being
+/// told of the node again. Method: Bob's only knowledge of the node is the link; then Ada's program
+/// starts again, and Bob publishes.
 #[test]
 fn node_of_the_link_is_remembered() {
     let (node, ada, bob) = (folder(), folder(), folder());
@@ -182,9 +182,9 @@ fn addresses_in_a_link_outlive_the_command_that_made_it() {
     assert_eq!(one(&joined)["records"], 1);
 }
 
-/// Goal: whoever waits for an inviter that comes back, or for a node that does, is let in within 5 s
-/// of that. Method: Bob's join begins while nobody is there; times are printed, and `BOUND_MS` fails
-/// longer ones.
+/// Goal: a newcomer that waits for an inviter that comes back, or for a node that does, is let in
+/// within 5 s of its return. Method: Bob's join begins while nobody is there; times are printed,
+/// and `BOUND_MS` fails longer ones.
 #[test]
 fn inviter_that_comes_back_during_a_join_is_found() {
     let (node, ada) = (folder(), folder());
@@ -347,7 +347,7 @@ fn node_below_a_path_or_behind_a_redirect_is_found() {
         ok(&run(cleo.path(), &["--node", &twice, "group", "join", link.trim()]));
         says(cleo.path(), "Trip", "by a redirect");
     }
-    // Round and round, and where there is no node.
+    // Round and round, and to a place without a node.
     let alone = folder();
     for (url, why) in [
         (between::redirect(302, "http://127.0.0.1:1"), "refused"),
@@ -460,7 +460,7 @@ fn rust_flow_through_a_node_40_ms_away() {
         let took = begun.elapsed();
         group.publish("note", "hello").await.expect("published");
         assert_eq!(joined.watch("note").next().await.expect("it goes on").payload, "hello");
-        // Both restart, in either order; whoever comes second publishes.
+        // Both restart, in either order; the second one publishes.
         let mut met = Vec::new();
         let (mut ada, mut bob) = (ada, bob);
         for ada_first in [true, false] {
@@ -498,8 +498,8 @@ fn rust_flow_through_a_node_40_ms_away() {
     }
 }
 
-/// Goal: who waits for a member that does not come can leave. Method: the invitation leads to a
-/// program that has ended.
+/// Goal: a newcomer that waits for a member that does not come can leave. Method: the invitation
+/// leads to a program that has ended.
 #[cfg(unix)]
 #[test]
 fn join_that_nobody_answers_ends_when_it_is_told_to() {

@@ -37,12 +37,12 @@ fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// The modules of a drawn code, row by row; true where dark.
+/// The modules of a drawn code, row by row; true if dark.
 fn modules(drawn: &str) -> Vec<Vec<bool>> {
     let is_code = |line: &&str| !line.is_empty() && line.chars().all(|c| "█▀▄ ".contains(c));
     let lines: Vec<&str> = drawn.lines().filter(is_code).collect();
     let rows = lines.iter().flat_map(|line| {
-        // What is drawn is light, as on a dark terminal.
+        // Drawn characters are light, as on a dark terminal.
         let row = |light: &'static str| line.chars().map(|c| !light.contains(c)).collect();
         [row("█▀"), row("█▄")]
     });

@@ -104,7 +104,7 @@ fn newcomer_is_let_in_and_revoked_by_commands_beside_a_node() {
         run_with_input(ada.path(), &["publish", "Diary", "t", "--wait", "sent"], b"hello");
     ok(&published);
     assert_eq!(watch.line()["payload"], "hello");
-    // What Bob says beside his own watch is told there, and reaches Ada.
+    // A record that Bob publishes beside his own watch is told there, and reaches Ada.
     let published = run_with_input(bob.path(), &["publish", "Diary", "t", "--wait", "sent"], b"hi");
     ok(&published);
     assert_eq!(watch.line()["payload"], "hi");

@@ -49,8 +49,8 @@ fn backup_is_made_beside_a_running_node_and_restored_elsewhere() {
     assert!(one(&run(phone.path(), &["--json", "store", "compact"]))["after"].is_u64());
 }
 
-/// Goal: who joins on a full disk is told so, once, and the command fails. Method: no file of the newcomer may be longer
-/// than 3 MB; the group holds more.
+/// Goal: a newcomer with a full disk is told so, once, and the command fails. Method: no file of
+/// the newcomer may be longer than 3 MB; the group holds more.
 #[test]
 fn join_on_a_full_disk_fails_and_says_why() {
     let (ada, bob) = (folder(), folder());
@@ -196,7 +196,8 @@ fn end_of_the_terminal_is_a_goodbye_unless_it_is_to_be_outlived() {
         let kill = std::process::Command::new("kill").args(["-HUP", &id.to_string()]).status();
         assert!(kill.expect("runs").success());
     };
-    // Whoever runs the tests may outlive its terminal, as below `nohup`, and programs inherit that.
+    // The shell that runs the tests may ignore hang-ups, as below `nohup`, and programs inherit
+    // that.
     let program = command(ada.path());
     let mut watching = std::process::Command::new("env");
     watching.arg("--default-signal=HUP").arg(program.get_program()).args(program.get_args());

@@ -118,8 +118,8 @@ fn membership_changed_by_one_program_reaches_the_other() {
     assert_eq!(one(&run(ada, &reinstate))["reinstated"], peer.as_str());
 }
 
-/// Goal: who joins by a link and goes at once is a member for the others, too. Method: Ada's watch lets Bob in, whose
-/// program ends when it is done; hers is ended right after.
+/// Goal: a newcomer that joins by a link and goes at once is a member for the others, too. Method:
+/// Ada's watch lets Bob in, whose program ends when it is done; hers is ended right after.
 #[test]
 fn newcomer_that_goes_at_once_is_known_to_who_let_it_in() {
     let (node, ada, bob) = (folder(), folder(), folder());

@@ -46,7 +46,7 @@ fn garbage_datagrams_are_harmless() {
     });
 }
 
-/// A dialler's first packet, as whom it dials would record it.
+/// A dialler's first packet, as the dialled end would record it.
 async fn first_packet(a: &mut End, b: &mut End, fingerprint: [u8; 32]) -> (UdpSocket, Vec<u8>) {
     let sink = UdpSocket::bind("127.0.0.1:0").expect("bind");
     sink.set_nonblocking(true).expect("nonblocking");

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 
 use crate::{End, SOON, idle, nomination, numbered, run, until};
 
-/// What a translator does to datagrams, counted in both directions together; 0 is never.
+/// The faults that a translator makes in datagrams, counted in both directions together; 0 is
+/// never.
 #[derive(Clone, Copy, Default)]
 struct Faults {
     drop_every: u64,
@@ -224,7 +225,8 @@ fn dial_that_was_left_does_not_keep_the_next_one_out() {
             std::mem::forget(a);
             let mut b = End::new("127.0.0.1:0").await;
             b.engine.dial(shared, node.engine.fingerprint()).expect("dial");
-            // What the first one has sent may open its link even now, until the second one takes its place.
+            // Datagrams that the first one has sent may open its link even now, until the second
+            // one takes its place.
             let took = until(&mut b, &mut node, SOON, |b, node| {
                 let stay = node.open.keys().filter(|link| !node.gone.contains(link));
                 b.open.len() == 1 && stay.count() == 1
@@ -308,8 +310,8 @@ fn forged_dials_from_the_address_of_a_live_link_are_harmless() {
     });
 }
 
-/// Goal: somebody who can forge the other end's address cannot end a link. Method: whatever is
-/// sent to the front of the translator reaches the dialler as if the node had sent it.
+/// Goal: somebody who can forge the other end's address cannot end a link. Method: everything that
+/// is sent to the front of the translator reaches the dialler as if the node had sent it.
 #[test]
 fn forged_packets_from_the_address_of_a_live_link_are_harmless() {
     run(async {

@@ -48,7 +48,7 @@ pub(crate) fn dial(random: &str) -> (TransactionId, Vec<u8>) {
     (asked, request)
 }
 
-/// An answer of who so dialled to what nobody asked.
+/// The answer of an end that was dialled in this way, to a question that nobody asked.
 pub(crate) fn answer(to: SocketAddr) -> Vec<u8> {
     success(TransactionId::new(), to)
 }

@@ -1,4 +1,5 @@
-// Trystero over an MQTT broker. It stores nothing: whoever is there sends a newcomer what was said.
+// Trystero over an MQTT broker. It stores nothing: the peers that are there send a newcomer what
+// was said.
 import { joinRoom } from "@trystero-p2p/mqtt";
 
 const said = [];

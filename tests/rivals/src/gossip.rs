@@ -5,8 +5,9 @@
 //! ours, drawn from the same seed. Both encode every message and decode it at the other end. Signatures are not
 //! verified on our side, since the rival has none.
 //!
-//! Each load is published twice; what is reported is the second half, when the trees have settled. Only `random` is
-//! published by whoever comes: with its first record a member of ours publishes its membership, whose bytes count.
+//! Each load is published twice; the report covers the second half, when the trees have settled.
+//! Only `random` is published by members that may be new: with its first record a member of ours
+//! publishes its membership, whose bytes count.
 mod ours;
 mod theirs;
 
@@ -29,13 +30,13 @@ const DELIVERED_WITHIN: Duration = Duration::from_secs(180);
 /// Publishers of the load between one and all.
 const SOME: usize = 20;
 
-/// What to compare.
+/// The choices of a comparison.
 #[derive(clap::Args)]
 pub struct Options {
     /// How many nodes.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(4..=100_000))]
     nodes: u32,
-    /// What everything else is drawn from.
+    /// The seed from which everything else is drawn.
     #[arg(long, env = "SEED", default_value_t = 1)]
     seed: u64,
     /// Records of one half of a load.
@@ -71,13 +72,13 @@ trait Net {
     fn live(&self) -> Vec<HostId>;
     /// Neighbours of each node.
     fn neighbours(&self) -> Vec<Vec<HostId>>;
-    /// Who received what.
+    /// The deliveries so far.
     fn delivery(&self) -> &Delivery;
-    /// What was sent so far.
+    /// The traffic so far.
     fn sent(&self) -> Sent;
 }
 
-/// What was sent since the beginning.
+/// The traffic since the beginning.
 #[derive(Clone, Copy, Default)]
 struct Sent {
     frames: u64,
@@ -112,7 +113,7 @@ struct Measured {
 struct Side {
     nodes: f64,
     neighbours_mean: f64,
-    /// What the graph costs while nobody publishes. CPU microseconds a node and second.
+    /// The cost of the graph while nobody publishes. CPU microseconds a node and second.
     idle_cpu_us: f64,
     one: Measured,
     /// Some that published before, and as many as there are records.
@@ -199,7 +200,7 @@ fn half(net: &mut impl Net, options: &Options, publishers: &[HostId]) -> Measure
         net.run_for(PACE);
     }
     net.settle(from, DELIVERED_WITHIN);
-    // What was announced or acknowledged late belongs to this load.
+    // Late announcements and acknowledgements belong to this load.
     net.run_for(Duration::from_secs(2));
     let cpu_ms = clock.millis();
     let (live, delivery, after) = (net.live(), net.delivery(), net.sent());
@@ -267,7 +268,7 @@ impl Measured {
         ]
     }
 
-    /// The ratio to another; 1 where both are nothing, none where only theirs is.
+    /// The ratio to another; 1 if both are nothing, none if only theirs is.
     fn over(&self, other: &Self) -> Self {
         let ratio = |ours: f64, theirs: f64| match theirs == 0.0 {
             true if ours == 0.0 => 1.0,

@@ -23,13 +23,13 @@ const AGAIN_MILLIS: f64 = 500.0;
 /// Bytes of a message of ours besides the step or the short ids in it, at most: frame, kind, slot, class, lengths.
 const HEAD_BYTES: usize = 13;
 
-/// What to compare.
+/// The choices of a comparison.
 #[derive(clap::Args)]
 pub struct Options {
     /// Records of both stores together.
     #[arg(long, default_value_t = 1_000_000)]
     records: u32,
-    /// What everything else is drawn from.
+    /// The seed from which everything else is drawn.
     #[arg(long, env = "SEED", default_value_t = 1)]
     seed: u64,
     /// Differences scattered over all records, one comparison each.
@@ -181,7 +181,7 @@ impl Stores for Ours {
         let Self([asks, answers]) = self;
         let (asker, step) = Comparison::open(asks);
         let mut turn = ((answers, Comparison::default()), (asks, asker));
-        // What says that nothing is left to compare, and the ends of both sides.
+        // The message that nothing is left to compare, and the ends of both sides.
         let mut bytes = 3 * HEAD_BYTES;
         let (mut messages, mut found) = (0, 0);
         let mut next = Some(step);
@@ -244,7 +244,7 @@ impl Stores for Theirs {
 }
 
 impl Measured {
-    /// What is printed, with so many decimals.
+    /// The printed figures, each with its number of decimals.
     fn fields(&self) -> [(&'static str, usize, f64); 5] {
         [
             ("sync bytes", 0, self.sync_bytes),

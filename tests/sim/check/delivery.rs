@@ -1,4 +1,4 @@
-//! Who received what, over how many hops, and what that cost on the wires.
+//! The deliveries of records: to whom, over how many hops, and at which cost on the wires.
 //!
 //! A tracked record's payload begins with a mark of the run and its number. Frames that contain the mark are
 //! payload messages, whatever else is in them; all others are control. The hops of a record at a node are
@@ -29,10 +29,10 @@ pub struct Delivery {
     mark: [u8; MARK_BYTES],
     finder: Finder<'static>,
     records: Vec<Tracked>,
-    /// Records below this number are not followed any more.
+    /// Records below this number are no longer followed.
     forgotten: usize,
     delivered: u64,
-    /// Records on their way, for whoever draws them and takes them out again, if wanted.
+    /// Records on their way, if wanted, for a picture that takes them out again.
     pub passages: Option<Vec<Passage>>,
 }
 
@@ -41,9 +41,9 @@ pub struct Delivery {
 pub struct Passage {
     /// Its number.
     pub record: u32,
-    /// Who sent it.
+    /// The host that sent it.
     pub from: HostId,
-    /// To whom.
+    /// The host to which it goes.
     pub to: HostId,
     /// When it left. Microseconds of world time.
     pub sent: u64,
@@ -51,10 +51,10 @@ pub struct Passage {
     pub arrival: u64,
 }
 
-/// Passages that wait to be taken. Guess: some frames of a picture. What is over it is not told.
+/// Passages that wait to be taken. Guess: some frames of a picture. Further passages are not told.
 const PASSAGES_MAX: usize = 1 << 14;
 
-/// What became of a range of tracked records.
+/// The deliveries of a range of tracked records.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reach {
     /// Records at members that did not publish them.
@@ -197,7 +197,7 @@ impl Delivery {
         members.iter().any(|&host| seen.get(host).is_some_and(Option::is_some))
     }
 
-    /// What became of the records from number `from` up to `to`, at `members`.
+    /// The deliveries of the records from number `from` up to `to`, at `members`.
     pub fn reach(&self, from: usize, to: usize, members: &[HostId]) -> Reach {
         let mut reach = Reach::default();
         let mut hops_sum = 0_u64;

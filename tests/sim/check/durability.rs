@@ -1,4 +1,5 @@
-//! Nothing acknowledged is lost: what a node called durable is there after any crash. What it only showed may be lost.
+//! Nothing acknowledged is lost: a record that a node called durable is there after any crash. A
+//! record that it only showed may be lost.
 use peergraph_core::id::{GroupId, RecordId};
 use peergraph_core::record::{Edition, Record};
 use peergraph_core::time::WallTime;
@@ -11,11 +12,11 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 /// A version of a record, when it ends, and whether it is a deletion.
 type Version = (Edition, WallTime, bool);
 
-/// What one host's application was told to be durable.
+/// The records that one host's application was told to be durable.
 #[derive(Debug, Default)]
 pub struct Acknowledged {
     records: BTreeMap<(GroupId, RecordId), Version>,
-    /// What was shown since the start, and not yet said to be durable, in that order.
+    /// The versions that were shown since the start and not yet said to be durable, in that order.
     shown: BTreeMap<(GroupId, RecordId), Vec<Version>>,
 }
 

@@ -1,8 +1,9 @@
 //! The reference model: what every honest store must hold in the end, worked out slowly from all that was ever durable.
 //!
-//! Every version of every record that any disk has held is kept, with the hosts that held it. What should stand is then a
-//! pure function of those versions and the time: of the versions of one id that a running member has held, the highest in
-//! the conflict order; unless its time is over. No index, no sync, no arrival order is involved.
+//! Every version of every record that any disk has held is kept, with the hosts that held it. The
+//! records that should stand are then a pure function of those versions and the time: of the
+//! versions of one id that a running member has held, the highest in the conflict order; unless its
+//! time is over. No index, no sync, no arrival order is involved.
 use crate::host::HostId;
 use crate::store::Disk;
 use bytes::Bytes;
@@ -36,7 +37,7 @@ struct Version {
     bytes: Bytes,
     record: Record,
     digest: [u8; 32],
-    /// Who held it, in the order in which they came to.
+    /// The hosts that held it, in the order in which they came to.
     hosts: Vec<HostId>,
 }
 
@@ -73,7 +74,7 @@ fn record_of(key: &[u8]) -> Option<(GroupId, RecordId)> {
     Some((GroupId::from_bytes(group), RecordId::from_bytes(id)))
 }
 
-/// What a disk holds of a record, whichever class it is kept under.
+/// The bytes of a record on a disk, whichever class it is kept under.
 fn held_at(disk: &Disk, group: GroupId, id: RecordId) -> Option<&Bytes> {
     let of = |&(key, _): &(&[u8], &Bytes)| record_of(key) == Some((group, id));
     disk.iter().find(of).map(|(_, value)| value)
@@ -102,7 +103,7 @@ impl Model {
         versions.push(Version { bytes, record, digest, hosts: vec![host] });
     }
 
-    /// What should stand of a group where only what `members` have held counts.
+    /// The records that should stand in a group if only versions that `members` have held count.
     fn standing<'a>(
         &'a self,
         group: GroupId,
@@ -300,7 +301,7 @@ mod tests {
         assert_eq!(told(&[(0, &good), (1, &good)], WORLD_BEGINS), 0);
         assert_eq!(told(&[(0, &good), (1, &stale)], WORLD_BEGINS), 1);
         assert_eq!(told(&[(0, &lacking), (1, &good)], WORLD_BEGINS), 1);
-        // What only host 0 has held is nobody's business where it is gone.
+        // A version that only host 0 has held does not count once that host is gone.
         assert_eq!(told(&[(1, &stale)], WORLD_BEGINS), 0);
         let over = WORLD_BEGINS.after(Duration::from_secs(200));
         assert_eq!(told(&[(0, &good)], over), 2);

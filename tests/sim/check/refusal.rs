@@ -1,4 +1,4 @@
-//! When each node knew that a member does not stand any more.
+//! The time at which each node knew that a member no longer stands.
 use crate::host::HostId;
 use peergraph_core::id::PeerId;
 use peergraph_core::io::MemberInfo;

@@ -17,14 +17,14 @@ use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a member pretends. Each is refused for a reason of its own, which a test names.
+/// A pretence of a member. Each is refused for a reason of its own, which a test names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pretence {
     /// An own record under an id that is another's.
     ForeignId,
-    /// A record of another member, who names the liar's certificate.
+    /// A record of another member, with the liar's certificate.
     Impersonate,
-    /// The same, who names its own: only the signature is the liar's.
+    /// The same, with that member's certificate: only the signature is the liar's.
     Counterfeit,
     /// An own record that names another's certificate.
     BorrowCertificate,
@@ -100,7 +100,8 @@ fn below_root(chain: &[Certificate]) -> Vec<u8> {
 }
 
 impl World {
-    /// The record by which `host` pretends, and the group that it is signed for. Nothing where it lacks what it is about.
+    /// The record by which `host` pretends, and the group that it is signed for. Nothing if it
+    /// lacks the object of the pretence.
     pub(super) fn pretence(
         &mut self,
         host: HostId,
@@ -152,7 +153,7 @@ impl World {
             }
             Pretence::Bury => {
                 let record = self.application_record(host, |record| record.creator != me)?;
-                // What outlives the liar's membership is refused for that alone.
+                // A record that outlives the liar's membership is refused for that alone.
                 let expires = record.expires.min(leaf(&ours).not_after());
                 let beginning = self.beginning(host, group, &record);
                 let grave = super::tombstone(record, me, own.certificate, version);
@@ -307,7 +308,7 @@ fn number(number: u64) -> Vec<u8> {
     [&[super::NUMBER], &number.to_be_bytes()[..]].concat()
 }
 
-/// A certificate with another name of the same length in it. Nothing where that is none.
+/// A certificate with another name of the same length in it. Nothing if that is none.
 fn renamed(certificate: &Certificate, name: &str) -> Option<Certificate> {
     let old = certificate.name();
     if old.len() != name.len() || old == name {

@@ -1,8 +1,9 @@
 //! Churn: everything that can go wrong does, while records are published, changed and deleted.
 //!
-//! Which faults there are, and how hard, is drawn by swarm (`churn/faults.rs`): some are off, others extreme. Safety is checked
-//! in every step: whoever comes back has all that it had acknowledged. Then the world falls quiet, everybody comes back, and
-//! within bounded virtual time every store must be as the reference model says.
+//! Which faults there are, and how hard, is drawn by swarm (`churn/faults.rs`): some are off,
+//! others extreme. Safety is checked in every step: a node that comes back has all that it had
+//! acknowledged. Then the world falls quiet, everybody comes back, and within bounded virtual time
+//! every store must be as the reference model says.
 mod faults;
 
 use super::crowd::{Crowd, PAYLOAD_BYTES};
@@ -307,12 +308,13 @@ impl Churn {
                 let acknowledged = world.acknowledged.as_ref().expect("churn keeps them");
                 acknowledged[host].lost(group, held, wall)
             };
-            // What is acknowledged while the answer is on its way need not be in it.
+            // A record that is acknowledged while the answer is on its way need not be in it.
             let acknowledged_before = lost_from(&self.crowd.world, &[]);
             let held = self.crowd.world.records(host, group);
             let mut lost = lost_from(&self.crowd.world, &held);
             lost.retain(|id| acknowledged_before.contains(id));
-            // What is on the disk and not shown is being deleted, or was, untold; and liars shorten the lives of their records.
+            // A record that is on the disk and not shown is being deleted, or was deleted untold;
+            // and liars shorten the lives of their records.
             let world = &self.crowd.world;
             let of_liar = |id: RecordId| {
                 let mut liars = world.hosts.iter().filter(|host| host.liar);

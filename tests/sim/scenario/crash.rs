@@ -1,4 +1,5 @@
-//! Crash: many nodes die at one moment, without a word. Whatever reached anybody who survives must come to all who do.
+//! Crash: many nodes die at one moment, without a word. A record that has reached any survivor must
+//! come to all survivors.
 //!
 //! A record whose publisher dies before anybody else held it is gone with that disk; those are counted as vanished, not as
 //! missed.

@@ -26,7 +26,7 @@ const READY_WITHIN: Duration = Duration::from_secs(300);
 pub struct Crowd {
     /// All of it.
     pub world: World,
-    /// Whose members all are.
+    /// The group of which all are members.
     pub group: GroupId,
     /// Hosts that can be dialled, for invitations.
     doors: Vec<HostId>,
@@ -132,7 +132,7 @@ impl Crowd {
         doors.into_iter().map(rtc_address).collect()
     }
 
-    /// The door list follows the hosts: one who left is no door any more.
+    /// Takes a host that left out of the list of doors.
     pub fn close_door(&mut self, host: HostId) {
         self.doors.retain(|&door| door != host);
     }
@@ -164,12 +164,13 @@ impl Crowd {
         self.delivery().len()
     }
 
-    /// Who received what.
+    /// The deliveries so far.
     pub fn delivery(&self) -> &Delivery {
         self.world.delivery.as_ref().expect("a crowd tracks its records")
     }
 
-    /// Runs until all live nodes have all records from number `from` on. Answers what was reached.
+    /// Runs until all live nodes have all records from number `from` on. Returns the deliveries
+    /// reached.
     pub fn settle(&mut self, from: usize, within: Duration) -> Reach {
         let members = self.world.live();
         self.settle_at(&members, from, within)
@@ -194,10 +195,10 @@ impl Crowd {
         self.finish_missing(setup, meter, missed)
     }
 
-    /// The same, where a record may rightly be nowhere and the scenario counts for itself what is missed.
+    /// The same, if a record may rightly be nowhere and the scenario counts for itself what is missed.
     ///
     /// # Panics
-    /// If the stores differ from the reference model, where nothing is missed.
+    /// If the stores differ from the reference model, although nothing is missed.
     pub fn finish_missing(mut self, setup: &Setup, meter: Meter, missed: u64) -> Report {
         if missed == 0 {
             let wrong = self.world.await_model(self.group, LOOKED_INTO, EQUAL_WITHIN);

@@ -37,7 +37,7 @@ fn run(setup: &Setup) -> Report {
     crowd.settle(from, CATCH_UP_WITHIN);
     crowd.world.start(away);
     crowd.world.await_opened(away);
-    // Who was away finds its way back by what it remembers; a browser is told of a door.
+    // A node that was away finds its way back by its memory; a browser is told of a door.
     if crowd.world.hosts()[away].kind == Kind::Browser {
         let command = peergraph_core::io::Command::Connect { node: rtc_address(0).into() };
         let _request = crowd.world.command(away, command);

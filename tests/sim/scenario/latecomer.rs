@@ -1,7 +1,8 @@
 //! Latecomer: a node joins late a group that has many records, and gets all of them.
 //!
-//! What is measured is everything that passes its wires, from its start until some seconds after it has every record:
-//! handshakes, memberships and the records themselves. Beside it stands what it needs: all that is on its disk then.
+//! The figures count everything that passes its wires, from its start until some seconds after it
+//! has every record: handshakes, memberships and the records themselves. Beside them stands the
+//! amount that it needs: all that is on its disk then.
 use super::crowd::Crowd;
 use super::{Scenario, Setup};
 use crate::check::delivery::Reach;

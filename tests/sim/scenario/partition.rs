@@ -11,7 +11,7 @@ use std::time::Duration;
 const SETTLED_AFTER: Duration = Duration::from_secs(190);
 /// How long the members may take to be one graph, and then to be equal. Virtual.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(600);
-/// Steps between two looks at the whole graph. About a tenth of a virtual second where a thousand nodes are busy.
+/// Steps between two looks at the whole graph. About a tenth of a virtual second if a thousand nodes are busy.
 const LOOK_EVERY: u64 = 100;
 /// Hosts whose stores are compared record by record; all others must have every record that was published.
 const COMPARED: usize = 16;

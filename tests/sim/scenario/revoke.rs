@@ -123,7 +123,8 @@ fn run(setup: &Setup) -> Report {
     let mut left = vec![ACCOMPLICE];
     let told = all_know(&mut crowd, &mut left, HEALED_WITHIN);
     assert!(told, "the accomplice never hears of the revocation");
-    // What it passed on it did not know to be bad; even a late copy costs it nothing.
+    // The accomplice did not know that the records which it passed on were bad. Even a late copy
+    // costs it nothing.
     crowd.world.bring(ACCOMPLICE, &lies);
     crowd.world.run_for(QUIET);
 
@@ -212,7 +213,8 @@ fn made_up(crowd: &mut Crowd) -> Signed {
     crowd.world.make_up(VICTIM, crowd.group, payload).expect("the victim has published")
 }
 
-/// The victim knocks at doors, and floods whoever lets it speak. Answers over how many links it did.
+/// The victim knocks at doors, and floods every node that lets it speak. Returns over how many
+/// links it did.
 fn besiege(crowd: &mut Crowd, others: &[HostId], lies: &[Signed]) -> usize {
     let mut doors = others.to_vec();
     crowd.world.chance.shuffle(&mut doors);

@@ -7,7 +7,7 @@ use crate::host::HostId;
 use crate::report::{Meter, Report};
 use std::time::Duration;
 
-/// What is left of the rate of the slow one's wires.
+/// The divisor of the rate of the slow one's wires.
 const SLOWER: u64 = 100;
 /// Records are this far apart. Virtual.
 const PACE: Duration = Duration::from_millis(20);

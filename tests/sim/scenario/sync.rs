@@ -1,7 +1,8 @@
 //! Sync: two members whose stores differ in some records meet, and their stores become equal.
 //!
-//! One publishes everything. Then, while both are away, its disk is copied to the other's, and each loses half of the
-//! differences. What is measured is all that they say to compare, to ask and to end; the records are floods.
+//! One publishes everything. Then, while both are away, its disk is copied to the other's, and each
+//! loses half of the differences. The figures count all messages by which they compare, ask and
+//! end; the records are floods.
 use super::crowd::Crowd;
 use super::{Scenario, Setup, Spread};
 use crate::chance::Chance;

@@ -1,8 +1,9 @@
-//! What tests in a page need of core and cannot have of the package.
+//! The parts of core that tests in a page need and cannot have of the package.
 //!
-//! Signatures of records checked in a page: as core does it, and as plain `ed25519-dalek` does; the page
-//! (`tests/web/verify.test.mjs`) measures, and gives the same signatures to WebCrypto. The secrets of a store, opened; the
-//! page (`tests/web/secrets.test.mjs`) looks for them where they must not be. What a password costs.
+//! Signatures of records are checked in a page, as core does it and as plain `ed25519-dalek` does:
+//! the page (`tests/web/verify.test.mjs`) measures, and gives the same signatures to WebCrypto. The
+//! secrets of a store are opened: the page (`tests/web/secrets.test.mjs`) looks for them where they
+//! must not be.
 use ed25519_batch::{Signature, VerifyingKey, verify_batch};
 use peergraph_core::identity::{Domain, Identity};
 use peergraph_core::stored::StoredGroup;
@@ -69,7 +70,7 @@ impl Signatures {
         self.claims[number].key().to_vec()
     }
 
-    /// What was signed.
+    /// The signed message.
     pub fn message(&self, number: usize) -> Vec<u8> {
         self.claims[number].message().to_vec()
     }
@@ -90,7 +91,7 @@ pub fn identity_secret(exported: &str, password: &str) -> Result<Vec<u8>, String
     Ok(bytes.get(at + 2..at + 34).ok_or("no key")?.to_vec())
 }
 
-/// The secrets of an entry of a store, 32 bytes each, one after another; none where the entry is of no group.
+/// The secrets of an entry of a store, 32 bytes each, one after another; none if the entry is of no group.
 #[wasm_bindgen]
 pub fn store_secrets(
     exported: &str,

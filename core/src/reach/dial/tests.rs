@@ -229,7 +229,7 @@ fn members_cannot_have_us_knock_in_our_own_network() {
         bench.dialled.iter().map(|(_, address, _)| address.clone()).collect()
     };
     assert_eq!(dialled(&bench), [far]);
-    // Who is there itself has members there.
+    // A node that is in the local network itself has members there.
     let own = ["ws://192.168.1.7/link".parse().expect("an address")];
     bench.dialer.wish(bench.now, wish(Want::Patrol(group(1)), Source::Told, given.clone()), &own);
     bench.run_to(4_000);
@@ -335,7 +335,7 @@ fn further_node_takes_the_place_of_none_that_is_linked() {
     }
     bench.dialer.name(bench.now, names(64), By::Application).expect("node 5 makes room");
     bench.pump();
-    // What the link of the one that went reports concerns nobody.
+    // A report of the removed node's link concerns nobody.
     bench.fail(LinkId(6));
     bench.win(LinkId(65));
     assert!((1..=65).all(|link| bench.dialer.is_named(LinkId(link)) == (link != 6)));
@@ -377,7 +377,7 @@ fn node_that_waits_has_its_next_try_when_a_join_goes_on() {
         bench.dialer.again(bench.now);
         bench.pump();
     }
-    // Whoever comes back is found within five seconds; nobody is asked each time that somebody looks.
+    // A node that comes back is found within five seconds, and not every look asks its server.
     assert!((12..=20).contains(&bench.looked_up.len()), "{} in a minute", bench.looked_up.len());
 }
 

@@ -5,7 +5,7 @@ use crate::time::WallTime;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// What two stores said to each other.
+/// The conversation of two stores.
 #[derive(Default)]
 struct Talk {
     messages: usize,

@@ -1,7 +1,8 @@
 //! The rival: the state machines of `iroh-gossip` (HyParView and Plumtree, its default settings) on our wires.
 //!
-//! What its runtime does around them is done here: one connection between two hosts, made when the first message is
-//! sent; a message is encoded with a length before it, and without the topic, which the head of a stream carries.
+//! This module does the work of its runtime around them: one connection between two hosts, made
+//! when the first message is sent; a message is encoded with a length before it, and without the
+//! topic, which the head of a stream carries.
 use super::{Net, Options, Sent};
 use bytes::Bytes;
 use iroh_gossip::TopicId;
@@ -36,7 +37,8 @@ pub struct Swarm {
     wires: BTreeMap<(u32, u32), Wire>,
     queue: Queue<Pending>,
     now: u64,
-    /// What the virtual clock shows at its beginning, in the only form that the rival takes.
+    /// The time that the virtual clock shows at its beginning, in the only form that the rival
+    /// takes.
     epoch: Instant,
     network: NetworkOptions,
     chance: Chance,

@@ -1,8 +1,9 @@
-//! What goes wrong in one world, drawn by swarm: a fault that is always there a little hides what happens when it is there
-//! much, or alone.
+//! The faults in one world, drawn by swarm: a fault that is always there a little hides the effects
+//! of the same fault when it comes often, or alone.
 use crate::chance::Chance;
 
-/// How often each fault comes, per second and hundred nodes where it does not say otherwise.
+/// The rates of the faults, each per second and hundred nodes unless its own comment says
+/// otherwise.
 #[derive(Debug)]
 pub(super) struct Faults {
     pub(super) crash: f64,
