@@ -14,6 +14,7 @@ mod qr;
 pub mod rehearsal;
 pub mod rtc;
 pub mod sdp;
+mod slices;
 pub mod store;
 mod turns;
 mod wallet;
@@ -149,13 +150,11 @@ impl PeerHandle {
 
     /// Publishes, replaces or deletes a record.
     pub fn publish(&self, group: &str, draft: JsValue, payload: Vec<u8>) -> Promise {
-        let parsed = parse(group).and_then(|group| {
-            Ok((group, from_js::<convert::DraftJs>(draft)?.into_draft(payload)?))
-        });
-        let host = self.host.clone();
+        let (host, group) = (self.host.clone(), parse(group));
         future_to_promise(async move {
-            let (group, draft) = parsed?;
-            Ok(reply(host.publish(group, draft).await?)?)
+            // A page may publish thousands in one go, which is its own time.
+            let draft = from_js::<convert::DraftJs>(draft)?.into_draft(payload)?;
+            Ok(reply(host.publish(group?, draft).await?)?)
         })
     }
 
@@ -257,6 +256,16 @@ impl PeerHandle {
             let _ = host.ask(Command::Connect { node }).await;
         });
         Ok(url)
+    }
+
+    /// A promise of time, if whoever has more to do should wait for it; see `slices.rs`.
+    pub fn pause(&self) -> Option<Promise> {
+        slices::is_over().then(|| {
+            future_to_promise(async {
+                slices::next().await;
+                Ok(JsValue::UNDEFINED)
+            })
+        })
     }
 
     /// Leaves every graph and closes the store.
