@@ -198,6 +198,11 @@ export class Peer extends Base {
     return this.#ask(async () => this.#handle.export(String(password)));
   }
 
+  async backup(password, options) {
+    const { withRecords = false, signal } = optionsOf(options, ["withRecords", "signal"], "peer.backup");
+    return this.#ask(() => this.#handle.backup(String(password), withRecords), signal);
+  }
+
   async close() {
     this.#nodes.close();
     this.#closing ??= closing(this.#storage, this.#handle.close());

@@ -190,6 +190,11 @@ impl Host {
         }
     }
 
+    /// The disk of this node.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Asks the node for something and waits for its answer.
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Failure> {
         if self.closing.get() {

@@ -3,6 +3,7 @@
 //! Two layers face the application: the class here, which is thin and typed by `convert.rs`, and `js/index.js`, which
 //! makes of it what `js/index.d.ts` describes. Order of reading: `host.rs` (the loop), `rtc.rs`, `ws.rs`,
 //! `store.rs`, `lock.rs`.
+mod backup;
 mod browser;
 mod convert;
 mod failure;
@@ -38,6 +39,7 @@ use store::Store;
 use wallet::Wallet;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
+use zeroize::Zeroizing;
 
 #[cfg(all(test, target_arch = "wasm32"))]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
@@ -87,6 +89,16 @@ impl PeerHandle {
     #[wasm_bindgen(getter, js_name = peerName)]
     pub fn peer_name(&self) -> JsValue {
         convert::peer_name(self.identity.peer_name())
+    }
+
+    /// A backup of the identity and its groups, with their records if these are wanted: a file as `Uint8Array`.
+    pub fn backup(&self, password: String, records: bool) -> Promise {
+        let (host, identity) = (self.host.clone(), self.identity.clone());
+        let password = Zeroizing::new(password);
+        future_to_promise(async move {
+            let file = backup::make(host.store(), identity, &password, records).await?;
+            Ok(js_sys::Uint8Array::from(&file[..]).into())
+        })
     }
 
     /// Signs for the application.
@@ -322,7 +334,7 @@ pub fn read_invitation(text: &str) -> Result<JsValue, JsValue> {
     Ok(convert::summary(&Invitation::from_text(text).map_err(Failure::from)?))
 }
 
-/// Does something with the identities of an origin: see `wallet::Action`. `bytes` are what is to be signed.
+/// Does something with the identities of an origin: see `wallet::Action`. `bytes` are what is to be signed, or a backup.
 #[wasm_bindgen]
 pub async fn identities(
     storage: String,

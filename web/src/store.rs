@@ -181,6 +181,29 @@ impl Store {
         complete(transaction).await
     }
 
+    /// The first entries of a range, in the order of their keys.
+    pub(crate) async fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, JsValue> {
+        scan(&self.database, from, to, limit).await
+    }
+
+    /// Writes what is not here, or damaged. Done when durable.
+    pub(crate) async fn put_back(&self, entries: Vec<(Bytes, Bytes)>) -> Result<(), StoreFault> {
+        let keys: Vec<Bytes> = entries.iter().map(|(key, _)| key.clone()).collect();
+        let held = read(&self.database, &keys).await.map_err(|it| fault(&it))?;
+        let lacking = |(key, _): &&(Bytes, Bytes), held: &Option<Bytes>| {
+            held.as_ref().is_none_or(|held| stored::whole(key, held).is_none())
+        };
+        let lacking = entries.iter().zip(&held).filter(|(entry, held)| lacking(entry, held));
+        let batch: Batch =
+            lacking.map(|((key, value), _)| (key.clone(), Some(value.clone()))).collect();
+        write(&self.raw, [&batch], &self.at_once).await
+    }
+
     /// The groups whose records are here.
     pub(crate) async fn groups(&self) -> Result<Vec<StoredGroup>, JsValue> {
         let mut groups: Vec<StoredGroup> = Vec::new();
