@@ -1,7 +1,7 @@
 //! One group as this node holds it: who we are in it, its records, and its graph.
 //!
 //! Each file below is one part of it, all working on [`Group`]:
-//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `exile` (coming back), `internal`
+//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `proof` (telling who does not know), `exile` (coming back), `internal`
 //! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `clock` (whether our clock is right), `peer_time` (what the graph calls now), `plausible` (whether it may end anything), `again` (signing again what was dated wrongly), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
@@ -30,6 +30,7 @@ mod peer_time;
 mod plausible;
 mod presence;
 mod preview;
+mod proof;
 mod publishing;
 mod quota;
 mod records;
@@ -163,6 +164,8 @@ pub(crate) struct Group {
     pub(crate) trace: Trace,
     /// Links on which a member asked for this graph while we did, before we have a membership.
     asked_back: BTreeSet<LinkId>,
+    /// Links on which somebody has shown why our membership does not stand.
+    argued: BTreeSet<LinkId>,
     tried: BTreeMap<NodeId, Time>,
     referrals: referrals::Referrals,
     routes: BTreeMap<NodeId, LinkId>,
@@ -178,6 +181,8 @@ pub(crate) struct Group {
     writing: writing::Writing,
     waste: waste::Waste,
     refused: refused::Refused,
+    /// Whether records were put off since the disk had caught up last.
+    put_off: bool,
     /// Versions of records that are deleted here only.
     hidden: BTreeMap<RecordId, u64>,
     /// What tombstones hide that end before it, and until when it would have lived.
@@ -373,6 +378,22 @@ struct Saved {
     latest: Option<u64>,
 }
 
+/// The random part of the id and the payload of an open invitation by `inviter`, as its record has them.
+#[cfg(test)]
+pub(crate) fn invitation_by(inviter: PeerId, expires: WallTime) -> (u64, Vec<u8>) {
+    let key = BearerSecret::from_bytes([7; 16]).public_key();
+    let (grant, uses) = (Role::Member.into(), 1);
+    let open = OpenInvitation { key, inviter, grant, uses, expires, version: 0 };
+    (internal::invitation_id(inviter, uses, 7).random(), open.to_payload())
+}
+
+/// The same of the record in which a member shows its membership.
+#[cfg(test)]
+pub(crate) fn membership_shown_by(member: PeerId, chain: &[Certificate]) -> (u64, Vec<u8>) {
+    let leaf = chain.last().map(Certificate::id).unwrap_or_default();
+    (membership::issued_id(member, leaf).random(), cert::encode_chain(chain))
+}
+
 /// What is kept of a group, read and written again.
 #[cfg(test)]
 pub(crate) fn saved_again(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -445,6 +466,7 @@ impl Group {
             attempts: BTreeMap::new(),
             trace: Trace::default(),
             asked_back: BTreeSet::new(),
+            argued: BTreeSet::new(),
             tried: BTreeMap::new(),
             referrals: referrals::Referrals::default(),
             routes: BTreeMap::new(),
@@ -458,6 +480,7 @@ impl Group {
             writing: writing::Writing::new(table_secret),
             waste: waste::Waste::default(),
             refused: refused::Refused::default(),
+            put_off: false,
             hidden: BTreeMap::new(),
             outlived: BTreeMap::new(),
             signature: signature::Signature::default(),
@@ -801,7 +824,7 @@ impl Group {
             (kind::BEAT, _) if neighbour => self.on_beat(ctx, links, link, body)?,
             (kind::ASK_TIME, _) if neighbour => self.on_ask_time(ctx, links, link, body)?,
             (kind::TIME, _) if neighbour => self.on_time(ctx, link, body)?,
-            (kind::SIGNAL, _) if state.carries_signals() => {
+            (kind::SIGNAL, _) if state.has_signals() => {
                 return self.on_signal(ctx, links, link, body).map(Some);
             }
             // What was under way when the neighbourhood ended is normal.

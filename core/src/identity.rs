@@ -139,7 +139,18 @@ impl Domain {
 
     /// The bytes that are signed for `message`, to be given to a [`Verify`].
     pub fn message(self, message: &[u8]) -> Vec<u8> {
-        [self.bytes(), &[0], message].concat()
+        let mut bytes = self.begin(message.len());
+        bytes.extend_from_slice(message);
+        bytes
+    }
+
+    /// The beginning of those bytes, with room for a message of this length.
+    pub(crate) fn begin(self, length: usize) -> Vec<u8> {
+        let name = self.bytes();
+        let mut bytes = Vec::with_capacity(name.len() + 1 + length);
+        bytes.extend_from_slice(name);
+        bytes.push(0);
+        bytes
     }
 }
 

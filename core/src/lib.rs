@@ -29,6 +29,8 @@
 //! * A peer's fault costs that peer its link, and nobody else anything. Network bytes never panic.
 //! * A record that was checked travels on and is shown at once. It is acknowledged to others, answered to its publisher
 //!   and told as [`Stored`](io::Event::Stored) only when the host says that it is durable.
+//! * A host stops reading links while too much [waits for its disk](node::Node::writes_waiting); one that cannot says so
+//!   by [`reads_on`](node::Config::reads_on).
 //! * Everything is bounded; the bounds stand in [`limits`].
 //!
 //! # Where to read

@@ -12,6 +12,13 @@ pub const FRAME_BYTES_MAX: usize = 16 * 1024;
 pub const HANDSHAKE_BYTES_MAX: usize = 8 * 1024;
 /// Longest message after it, besides a record's payload. Bytes. Guess. Costs the link.
 pub const MESSAGE_OVERHEAD_BYTES_MAX: usize = 256 * 1024;
+/// Longest message of a peer that has shown no membership, and that was asked nothing. Bytes. Source: its longest message is
+/// a chain of [`CHAIN_MAX`] certificates, and what stands around it. Costs the link.
+pub const STRANGER_BYTES_MAX: usize = CHAIN_MAX * CERTIFICATE_BYTES_MAX + HANDSHAKE_BYTES_MAX;
+/// Bytes of messages of which a part has come, over all links but those to neighbours, and those of the strangers of one
+/// [source](crate::source::Source), or of one link of ours. Guess: a hundred newcomers with the longest chains, or some
+/// thousand with usual ones. The oldest message of the holder that has most gives way, with its link.
+pub const PARTIAL_BYTES: Pool = Pool::of(16 * 1024 * 1024, 2 * 1024 * 1024);
 /// Bytes handed to a transport and not yet reported as gone, per link. Guess: 4 ms at 60 MB/s. What is
 /// over it waits in the link's queue.
 pub const IN_TRANSPORT_BYTES_MAX: usize = 256 * 1024;
@@ -30,6 +37,9 @@ pub const AHEAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that wait for the fastest neighbour at which publications wait too, per group. Guess: keeps its transport
 /// busy, and is little in memory.
 pub const PUBLISH_BACKLOG_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that wait for the disk at which nothing more is read, or, in a browser, put off; and those that one link brought.
+/// Guess: some batches of a disk. See `storage/waiting.rs`.
+pub const WRITES_WAITING: Pool = Pool::of(16 * 1024 * 1024, 8 * 1024 * 1024);
 /// Publications that wait, per group. Guess. A further one is refused as busy.
 pub const PUBLISHES_WAITING_MAX: usize = 4_096;
 /// Bytes of them. Guess. As above, but for one that waits alone.
@@ -256,6 +266,10 @@ pub const REVOCATIONS_KEPT_PER_SIGNER_MAX: usize = 4 * REVOCATION_KEPT_MAX;
 /// Revocations that one signer has of one target. Guess: their ids are made of 40 bits of the target's digest, and two
 /// targets may have these in common.
 pub const REVOCATIONS_PER_TARGET_MAX: u8 = 4;
+/// Records of a proof that a membership does not stand; the rest is not looked at. Guess: a revocation is one, and a
+/// newcomer beyond the uses of its invitation is shown all of them: of an invitation with more uses nobody is convinced,
+/// who is refused all the same. Signatures of so many take some ms, once a link.
+pub const PROOF_RECORDS_MAX: usize = 128;
 /// Redemptions of one invitation beyond its uses: those in parts of a graph that was cut. Guess. Others drop one beyond.
 pub const REDEMPTIONS_SPARE: usize = 64;
 /// Records that one revocation keeps: all that a member may hold of all kinds by the default policy, and some more. 2 MB of
@@ -304,6 +318,8 @@ const _: () = assert!(PEERS_REMEMBERED_MAX > LINKS_MAX);
 const _: () = assert!(PENANCE_OF_EXCESS.as_secs() > PENANCE_MAX.as_secs());
 const _: () = assert!(HANDSHAKE_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(SIGNAL_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(STRANGER_BYTES_MAX < MESSAGE_OVERHEAD_BYTES_MAX);
+const _: () = assert!(MESSAGE_OVERHEAD_BYTES_MAX as u64 <= PARTIAL_BYTES.each());
 const _: () = assert!(BUFFERED_LOW_BYTES < IN_TRANSPORT_BYTES_MAX);
 const _: () = assert!(
     REVOCATION_KEPT_MAX * 12 + REVOCATION_STANDING_MAX * 32 + 2 * CHAIN_MAX * CERTIFICATE_BYTES_MAX

@@ -8,6 +8,7 @@
 //!
 //! The end that dialled, or offered, is the initiator of the handshake. What a peer may cost us before it has proved
 //! an identity: one handshake and [`HANDSHAKE_BYTES_MAX`](limits::HANDSHAKE_BYTES_MAX) bytes.
+//! Messages of which only a part has come wait on one account, see `link/partial.rs`.
 //!
 //! **Silence** is counted from our own question, never from what was last heard: a hidden tab's timers run once a minute,
 //! so it may find that nothing was heard for a minute because it asked nothing. A question wakes the other end, whose
@@ -37,11 +38,13 @@ use std::time::Duration;
 const ASKED_AFTER: Duration = Duration::from_secs(1);
 
 mod half_open;
+mod partial;
 #[cfg(test)]
 mod tests;
 
 use half_open::HalfOpen;
 pub(crate) use half_open::{Begun, Offerer};
+use partial::{Holder, Partials};
 
 /// All links of a node.
 #[derive(Default)]
@@ -50,6 +53,7 @@ pub(crate) struct Links {
     made: u64,
     checks: Deadlines<LinkId>,
     half_open: HalfOpen,
+    partials: Partials,
     /// Links that have given way to others, and are to be closed.
     crowded_out: Vec<LinkId>,
     /// What frames are sealed with besides their keys, until the host wakes again.
@@ -63,6 +67,8 @@ pub(crate) struct Link {
     pub(crate) source: Option<Source>,
     state: State,
     incoming: BytesMut,
+    /// How long that might be while it led to a neighbour: what is under way does not end with the neighbourhood.
+    bytes_as_neighbour: usize,
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
     in_transport_bytes: usize,
@@ -110,6 +116,27 @@ pub(crate) struct Ready {
     seal: Option<Seal>,
 }
 
+/// How long the messages of a link may be, and on whose account what has come of one waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It leads to a neighbour, whose messages may be so long.
+    Neighbour(usize),
+    /// The other end has shown a membership, or we have asked it something.
+    Asked,
+    /// Neither.
+    Stranger,
+}
+
+impl Room {
+    fn bytes_max(self) -> usize {
+        match self {
+            Self::Neighbour(bytes_max) => bytes_max,
+            Self::Asked => limits::MESSAGE_OVERHEAD_BYTES_MAX,
+            Self::Stranger => limits::STRANGER_BYTES_MAX,
+        }
+    }
+}
+
 /// What looking after a link led to.
 pub(crate) enum Checked {
     /// Nothing to do.
@@ -150,6 +177,7 @@ impl Links {
             },
             state: State::Opening,
             incoming: BytesMut::new(),
+            bytes_as_neighbour: 0,
             queue: VecDeque::new(),
             queued_bytes: 0,
             in_transport_bytes: 0,
@@ -182,6 +210,16 @@ impl Links {
     /// Whether we may begin one more link for a group, or for a node that was named.
     pub(crate) fn may_begin(&self, group: Option<GroupId>) -> bool {
         self.links.len() < limits::LINKS_MAX && self.half_open.has_room(group)
+    }
+
+    /// Links whose unfinished messages have given way: they are to be closed.
+    fn give_way(&mut self, gone: Vec<LinkId>) {
+        for id in gone {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.incoming = BytesMut::new();
+            }
+            self.crowded_out.push(id);
+        }
     }
 
     /// The links that have given way to others since this was asked last.
@@ -226,6 +264,7 @@ impl Links {
         let removed = self.links.remove(&link)?;
         self.checks.clear(link);
         self.half_open.end(link);
+        self.partials.end(link);
         Some(removed)
     }
 
@@ -254,12 +293,24 @@ impl Links {
         ctx: &mut Ctx<'_>,
         id: LinkId,
         bytes: Bytes,
-        message_bytes_max: usize,
+        room: Room,
     ) -> Result<Received, Misbehaved> {
         let Some(link) = self.links.get_mut(&id) else { return Ok(Received::Nothing) };
         link.heard = ctx.now.mono;
         link.asked = None;
-        let Some(message) = link.assemble(bytes, message_bytes_max)? else {
+        if let Room::Neighbour(bytes_max) = room {
+            link.bytes_as_neighbour = bytes_max.max(link.bytes_as_neighbour);
+        }
+        let message = link.assemble(bytes, room.bytes_max().max(link.bytes_as_neighbour))?;
+        let (holder, waiting) = (link.holder(id), link.incoming.len());
+        match room {
+            Room::Neighbour(_) => self.partials.end(id),
+            Room::Asked | Room::Stranger => {
+                let gone = self.partials.hold(id, holder, waiting);
+                self.give_way(gone);
+            }
+        }
+        let (Some(message), Some(link)) = (message, self.links.get_mut(&id)) else {
             return Ok(Received::Nothing);
         };
         if matches!(link.state, State::Ready(_)) {
@@ -419,6 +470,11 @@ impl Links {
 }
 
 impl Link {
+    /// On whose account its unfinished message waits.
+    fn holder(&self, id: LinkId) -> Holder {
+        self.source.map_or(Holder::Of(id), Holder::From)
+    }
+
     /// Whether its transport is not there yet.
     pub(crate) fn is_opening(&self) -> bool {
         matches!(self.state, State::Opening)

@@ -15,7 +15,7 @@ use crate::io::{
     Output, PlaceSource, Reply, RequestId, Transport, Wake,
 };
 use crate::limits;
-use crate::link::{Begun, Checked, Links, Received};
+use crate::link::{Begun, Checked, Links, Received, Room};
 use crate::node_url::NodeUrl;
 use crate::noise::StaticKey;
 use crate::place::Places;
@@ -63,6 +63,9 @@ pub struct Config {
     pub versions: Versions,
     /// What decides who and what is to be trusted.
     pub provider: Arc<dyn Provider>,
+    /// Whether the host hands over all that comes, however much waits for its disk, as a browser must: the node then puts
+    /// off what it is brought meanwhile. Another stops reading, see [`Node::writes_waiting`].
+    pub reads_on: bool,
     /// How what many nodes hold is kept: a seam for simulations, which keep one copy of each.
     pub share: Share,
 }
@@ -75,6 +78,7 @@ impl Default for Config {
             rendezvous: false,
             versions: Versions::OURS,
             provider: Arc::new(Membership),
+            reads_on: false,
             share: Share::default(),
         }
     }
@@ -138,6 +142,11 @@ impl Ctx<'_> {
         let mut bytes = [0; N];
         self.rng.fill_bytes(&mut bytes);
         bytes
+    }
+
+    /// Whether what a link brings is to come later, since too much waits for the disk.
+    pub(crate) fn puts_off(&self, from: Option<LinkId>) -> bool {
+        self.config.reads_on && !self.storage.has_room(from)
     }
 
     /// Signs a record as this node's identity.
@@ -292,6 +301,12 @@ impl Node {
         self.links.salt(self.rng.next_u64());
     }
 
+    /// Bytes of writes that the host has not answered yet. A host that can stops reading links while these are more than
+    /// [`WRITES_WAITING`](limits::WRITES_WAITING) has in all, or the memory of the node grows with what others send.
+    pub fn writes_waiting(&self) -> u64 {
+        self.storage.waiting_bytes()
+    }
+
     /// Names a link that a stranger opened to us, from there. Report [`Input::LinkUp`] next, before anything else.
     pub fn new_link(&mut self, from: Source) -> LinkId {
         let link = self.links.create(self.now, Begun::Stranger(from));
@@ -371,11 +386,8 @@ impl Node {
     }
 
     fn frame(&mut self, link: LinkId, bytes: Bytes) {
-        // Only neighbours send records; whoever is not one has little to say.
-        let neighbour_in = self.groups.values().filter(|group| group.is_neighbour(link));
-        let bytes_max = neighbour_in.map(|group| group.message_bytes_max()).max();
-        let bytes_max = bytes_max.unwrap_or(limits::MESSAGE_OVERHEAD_BYTES_MAX);
-        let done = self.links.frame(&mut ctx!(self), link, bytes, bytes_max);
+        let room = self.room_of(link);
+        let done = self.links.frame(&mut ctx!(self), link, bytes, room);
         let done = match done {
             Ok(Received::Nothing) => Ok(()),
             Ok(Received::Ready) => {
@@ -395,6 +407,17 @@ impl Node {
             }
             self.outbox.push_back(Output::Event(Event::PeerMisbehaved { link, fault }));
             self.close(link, CloseReason::Misbehaved(fault));
+        }
+    }
+
+    /// Only neighbours send records; whoever is not one has little to say.
+    fn room_of(&self, link: LinkId) -> Room {
+        let neighbour_in = self.groups.values().filter(|group| group.is_neighbour(link));
+        let bytes_max = neighbour_in.map(|group| group.message_bytes_max()).max();
+        match bytes_max {
+            Some(bytes_max) => Room::Neighbour(bytes_max),
+            None if self.groups.values().any(|group| group.expects_of(link)) => Room::Asked,
+            None => Room::Stranger,
         }
     }
 
@@ -705,7 +728,7 @@ impl Node {
         let &number = message.first().ok_or(Misbehaved::BadMessage)?;
         // A later version's: nothing is done for it, so that it costs nobody anything.
         let Some(kind) = Kind::of(number) else { return Ok(()) };
-        if !kind::is_bulk(kind, message)
+        if !self.takes_bulk(link, kind, message)
             && let Some(ready) = self.links.ready(link)
             && !self.conduct.hear(self.now.mono, ready.peer, kind)?
         {
@@ -746,6 +769,18 @@ impl Node {
             _ => return Err(Misbehaved::Unexpected),
         }
         Ok(())
+    }
+
+    /// Whether a message is bulk, and of a neighbour, which pays for it by what it brings. From anybody else it is a word.
+    fn takes_bulk(&self, link: LinkId, kind: Kind, message: &[u8]) -> bool {
+        let takes = |group: &Group| group.takes_bulk(self.now.mono, link);
+        let slot = wire::slot_in(message).filter(|_| kind::is_bulk(kind, message));
+        match slot.map(|slot| self.links.group_at(link, slot)) {
+            Some(Some(id)) => self.groups.get(&id).is_some_and(|group| takes(group)),
+            // The slot was freed meanwhile: it may have been a neighbour's.
+            Some(None) => self.groups.values().any(|group| takes(group)),
+            None => false,
+        }
     }
 
     /// Whether we are the one who dialled: then the other end may be our rendezvous, not the reverse.

@@ -152,7 +152,7 @@ impl Record {
         group: GroupId,
         sign: impl FnOnce(&[u8]) -> [u8; 64],
     ) -> Signed {
-        self.signature = sign(&codec::signed_message(group, &self, self.size()));
+        self.signature = sign(&codec::signed_message(Vec::new(), group, &self, self.size()));
         Signed::assemble(self)
     }
 }
@@ -242,13 +242,14 @@ impl Signed {
     /// That its creator began it, if it is a change by another.
     pub fn beginning_claim(&self, group: GroupId) -> Option<Claim> {
         let beginning = self.record.beginning.as_ref()?;
-        let message = codec::begun_message(group, &self.record, beginning);
-        Some(Claim::new(&beginning.key, Domain::Record.message(&message), beginning.signature))
+        let begun = Domain::Record.begin(codec::WRITTEN_BYTES);
+        let message = codec::begun_message(begun, group, &self.record, beginning);
+        Some(Claim::new(&beginning.key, message, beginning.signature))
     }
 
     fn claim_of(&self, group: GroupId, key: VerifyingKey) -> Claim {
-        let message = codec::signed_message(group, &self.record, self.size());
-        let message = Domain::Record.message(&message);
+        let begun = Domain::Record.begin(codec::WRITTEN_BYTES);
+        let message = codec::signed_message(begun, group, &self.record, self.size());
         Claim { key, message, signature: self.record.signature }
     }
 

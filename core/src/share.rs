@@ -95,15 +95,16 @@ pub enum Full {
 pub struct Shares<P> {
     pool: Pool,
     held: BTreeMap<P, u64>,
-    /// The same by amount, so that the greatest is found at once.
-    by_amount: BTreeSet<(u64, P)>,
+    /// The same by amount, so that the greatest is found at once. It is kept from the time at which half of the pool is held
+    /// until less than a quarter is: somebody must give way only when a pool is full.
+    by_amount: Option<BTreeSet<(u64, P)>>,
     total: u64,
 }
 
 impl<P: Ord + Clone> Shares<P> {
     /// Nobody holds anything.
     pub fn new(pool: Pool) -> Self {
-        Self { pool, held: BTreeMap::new(), by_amount: BTreeSet::new(), total: 0 }
+        Self { pool, held: BTreeMap::new(), by_amount: None, total: 0 }
     }
 
     /// The pool that is shared.
@@ -129,7 +130,13 @@ impl<P: Ord + Clone> Shares<P> {
 
     /// The parties that hold something, those that hold most first.
     pub(crate) fn descending(&self) -> impl Iterator<Item = &P> {
-        self.by_amount.iter().rev().map(|(_, party)| party)
+        let kept = self.by_amount.iter().flatten().rev().map(|(_, party)| party);
+        let mut found: Vec<(&u64, &P)> = match self.by_amount {
+            Some(_) => Vec::new(),
+            None => self.held.iter().map(|(party, amount)| (amount, party)).collect(),
+        };
+        found.sort_unstable();
+        kept.chain(found.into_iter().rev().map(|(_, party)| party))
     }
 
     /// Whether [`take`](Self::take) would succeed.
@@ -171,15 +178,23 @@ impl<P: Ord + Clone> Shares<P> {
 
     /// The party that holds most; of several the last in their order.
     pub fn greatest(&self) -> Option<&P> {
-        self.by_amount.last().map(|(_, party)| party)
+        self.most().map(|(_, party)| party)
     }
 
     /// The party whose oldest gives way if the pool is full, so that `party` gets `amount`: the one that holds most, if
     /// that is more than `party` would then have. Nobody if `party` itself would hold as much, or holds most.
     pub fn gives_way(&self, party: &P, amount: u64) -> Option<&P> {
-        let (most, greatest) = self.by_amount.last()?;
+        let (most, greatest) = self.most()?;
         let would = self.held(party).saturating_add(amount);
-        (greatest != party && *most > would.min(self.pool.each)).then_some(greatest)
+        (greatest != party && most > would.min(self.pool.each)).then_some(greatest)
+    }
+
+    /// The greatest amount, and the last of the parties that hold it.
+    fn most(&self) -> Option<(u64, &P)> {
+        match &self.by_amount {
+            Some(by_amount) => by_amount.last().map(|(most, party)| (*most, party)),
+            None => self.held.iter().map(|(party, amount)| (*amount, party)).max(),
+        }
     }
 
     fn set(&mut self, party: &P, amount: u64) {
@@ -190,9 +205,17 @@ impl<P: Ord + Clone> Shares<P> {
             (None, _) => self.held.insert(party.clone(), amount).unwrap_or(0),
         };
         self.total = (self.total - before).saturating_add(amount);
-        self.by_amount.remove(&(before, party.clone()));
-        if amount > 0 {
-            self.by_amount.insert((amount, party.clone()));
+        if let Some(by_amount) = &mut self.by_amount {
+            by_amount.remove(&(before, party.clone()));
+            if amount > 0 {
+                by_amount.insert((amount, party.clone()));
+            }
+            if self.total < self.pool.all / 4 {
+                self.by_amount = None;
+            }
+        } else if self.total > self.pool.all / 2 {
+            let pairs = self.held.iter().map(|(party, amount)| (*amount, party.clone()));
+            self.by_amount = Some(pairs.collect());
         }
     }
 }

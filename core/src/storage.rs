@@ -20,8 +20,10 @@ use crate::table::{Mixer, Table};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+mod waiting;
 mod whole;
 
+use waiting::Waiting;
 pub(crate) use whole::{CHECK_BYTES, checked, whole};
 
 /// Which part of a group's records: each is synchronised on its own, in this order.
@@ -114,6 +116,7 @@ pub(crate) struct Storage {
     reading: BTreeMap<StoreId, Vec<Bytes>>,
     batch: Vec<(Bytes, Option<Bytes>)>,
     commits: Vec<Commit>,
+    waiting: Waiting,
     cache: Cache,
     /// Groups that are in the store and could not be read. As many as there are in it.
     unread: BTreeSet<GroupId>,
@@ -128,7 +131,23 @@ impl Storage {
 
     /// Adds a write to the batch of this input. Values are [`checked`].
     pub(crate) fn write(&mut self, key: Bytes, value: Option<Bytes>) {
+        self.write_from(None, key, value);
+    }
+
+    /// The same of what a link brought.
+    pub(crate) fn write_from(&mut self, from: Option<LinkId>, key: Bytes, value: Option<Bytes>) {
+        self.waiting.add(from, key.len() + value.as_ref().map_or(0, Bytes::len));
         self.batch.push((key, value));
+    }
+
+    /// Bytes of writes that were not answered yet.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.waiting.bytes()
+    }
+
+    /// Whether what a link brings may wait for the disk as well.
+    pub(crate) fn has_room(&self, from: Option<LinkId>) -> bool {
+        self.waiting.has_room(from)
     }
 
     /// Adds what becomes true when the batch of this input is durable.
@@ -150,6 +169,9 @@ impl Storage {
     pub(crate) fn ask(&mut self, task: StoreTask, pending: Pending, out: &mut Outbox) {
         self.asked += 1;
         let op = StoreId(self.asked);
+        if matches!(task, StoreTask::Write { .. }) {
+            self.waiting.send(op);
+        }
         if let StoreTask::Read { keys } = &task {
             self.reading.insert(op, keys.clone());
         }
@@ -159,6 +181,7 @@ impl Storage {
 
     /// What an answered operation was for, and which keys it was to read.
     pub(crate) fn answered(&mut self, op: StoreId) -> Option<(Pending, Vec<Bytes>)> {
+        self.waiting.answered(op);
         let keys = self.reading.remove(&op).unwrap_or_default();
         Some((self.pending.remove(&op)?, keys))
     }

@@ -97,6 +97,12 @@ pub(crate) fn decode<'b, T: Decode<'b, ()>>(body: &'b [u8]) -> Result<T, Misbeha
 
 /// Splits a graph message into its slot and body.
 pub(crate) fn slot_of(message: &Bytes) -> Result<(u16, Bytes), Misbehaved> {
-    let [_, high, low, ..] = message[..] else { return Err(Misbehaved::BadMessage) };
-    Ok((u16::from_be_bytes([high, low]), message.slice(3..)))
+    let slot = slot_in(message).ok_or(Misbehaved::BadMessage)?;
+    Ok((slot, message.slice(3..)))
+}
+
+/// The slot of a graph message.
+pub(crate) fn slot_in(message: &[u8]) -> Option<u16> {
+    let [_, high, low, ..] = *message else { return None };
+    Some(u16::from_be_bytes([high, low]))
 }

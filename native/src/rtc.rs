@@ -31,11 +31,13 @@
 //!
 //! Everything is bounded: links by [`Config::links_max`], those of strangers that are not open by
 //! [`Config::half_open`], messages in a turn, bytes to send by [`OUTSTANDING_BYTES_MAX`], bytes
-//! received of a paused link by [`Config::receive_window_bytes`] and 256 messages.
+//! received of a paused link by its window and 256 messages; the windows of links that others began by
+//! [`Config::large_windows`] and the number of links (`window.rs`).
 
 pub(crate) mod budget;
 mod certificate;
 mod demux;
+mod guarded;
 mod hello;
 mod link;
 mod local;
@@ -44,6 +46,7 @@ mod signal;
 mod socket;
 mod stun;
 mod turn;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -67,6 +70,7 @@ use self::link::{Credentials, Link, Origin};
 use self::place::{Pair, Place};
 use self::signal::{Description, PASSWORD_CHARS, Signal};
 use self::socket::{Inbox, Port};
+use self::window::{Holder, Windows};
 
 /// Longest message. Bytes. Ours: a 16 KiB frame and what seals it. The stack keeps one buffer of
 /// this size a link (measured: 64 KiB here cost 48 KB more a link and gained no speed).
@@ -103,13 +107,16 @@ pub struct Config {
     pub accept_direct: bool,
     /// How often one source may dial us directly.
     pub allowance: Allowance,
-    /// SCTP's receive window of each link. Bytes.
+    /// SCTP's receive window of a link. Bytes.
     pub receive_window_bytes: u32,
+    /// Bytes of such windows for links that others began, and for those from one source. Further ones have a window of
+    /// 256 KiB.
+    pub large_windows: Pool,
 }
 
 impl Config {
-    /// The measured settings: 4 MiB windows, 512 half-open links, and at most 4,096 links (about
-    /// 400 MB of memory when idle).
+    /// The measured settings: 4 MiB windows, 64 of them for links that others began, 512 half-open
+    /// links, and at most 4,096 links (about 400 MB of memory when idle).
     #[must_use]
     pub fn new(bind: Vec<SocketAddr>, certificate: Certificate) -> Self {
         Self {
@@ -120,6 +127,7 @@ impl Config {
             accept_direct: true,
             allowance: Allowance::default(),
             receive_window_bytes: 4 * 1024 * 1024,
+            large_windows: Pool::of(256 * 1024 * 1024, 32 * 1024 * 1024),
         }
     }
 }
@@ -235,6 +243,7 @@ pub struct Engine {
     timers: BTreeSet<(Instant, RtcId)>,
     dirty: VecDeque<RtcId>,
     half_open: Crowd<Source, RtcId>,
+    windows: Windows,
     budget: Budget,
     /// The socket whose buffer is full.
     full: Option<usize>,
@@ -268,6 +277,7 @@ impl Engine {
             timers: BTreeSet::new(),
             dirty: VecDeque::new(),
             half_open: Crowd::new(config.half_open),
+            windows: Windows::new(config.receive_window_bytes, config.large_windows),
             budget: Budget::new(config.allowance),
             full: None,
             happened: VecDeque::new(),
@@ -331,7 +341,7 @@ impl Engine {
         }
         let credentials = credentials();
         let fragment = signal::direct_fragment(&credentials.password, &random_hex(16));
-        let id = self.begin(Origin::Dialled, credentials, &[local], now)?;
+        let id = self.begin(Origin::Dialled, None, credentials, &[local], now)?;
         let link = self.links.get_mut(&id).expect("just begun");
         let answer = Description::of_node(to, fingerprint, &fragment);
         if link.offer(now).is_none() || link.take_answer(&answer, now).is_err() {
@@ -349,7 +359,7 @@ impl Engine {
     pub fn offer(&mut self) -> Result<RtcId, DialError> {
         let now = Instant::now();
         let locals = self.local_addrs();
-        let id = self.begin(Origin::Offerer, credentials(), &locals, now)?;
+        let id = self.begin(Origin::Offerer, None, credentials(), &locals, now)?;
         let Some(sdp) = self.links.get_mut(&id).and_then(|link| link.offer(now)) else {
             self.remove(id);
             return Err(DialError::Failed);
@@ -365,7 +375,8 @@ impl Engine {
     /// [`DialError`].
     pub fn answer(&mut self) -> Result<RtcId, DialError> {
         let locals = self.local_addrs();
-        self.begin(Origin::Answerer, credentials(), &locals, Instant::now())
+        let holder = Some(Holder::Signalled);
+        self.begin(Origin::Answerer, holder, credentials(), &locals, Instant::now())
     }
 
     /// Takes a signal of the other end, which may be anything.
@@ -440,6 +451,7 @@ impl Engine {
     fn begin(
         &mut self,
         origin: Origin,
+        holder: Option<Holder>,
         credentials: Credentials,
         locals: &[SocketAddr],
         now: Instant,
@@ -448,11 +460,13 @@ impl Engine {
             return Err(DialError::TooManyLinks);
         }
         let ufrag = credentials.ufrag.clone();
-        let (certificate, window) = (&self.config.certificate, self.config.receive_window_bytes);
-        let link = Link::new(origin, credentials, locals, certificate, window, now);
-        let link = link.ok_or(DialError::Failed)?;
         let id = RtcId(self.next);
         self.next += 1;
+        let (certificate, window) = (&self.config.certificate, self.windows.begin(id, holder));
+        let Some(link) = Link::new(origin, credentials, locals, certificate, window, now) else {
+            self.windows.end(id);
+            return Err(DialError::Failed);
+        };
         self.links.insert(id, Box::new(link));
         self.by_ufrag.insert(ufrag, id);
         self.touch(id);
@@ -467,6 +481,7 @@ impl Engine {
             self.timers.remove(&(at, id));
         }
         self.half_open.leave(&id);
+        self.windows.end(id);
     }
 
     fn touch(&mut self, id: RtcId) {

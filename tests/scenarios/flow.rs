@@ -140,3 +140,34 @@ fn what_waits_is_answered_when_its_group_or_node_ends() {
         });
     }
 }
+
+/// R13. Goal: records that come faster than a browser writes them take a bounded part of its memory, cost nobody a link, and
+/// all arrive. Method: its disk takes ten seconds for each write; its only neighbour publishes 30 MB at once.
+#[test]
+fn browser_with_a_slow_disk_puts_off_what_comes_and_gets_all_of_it() {
+    each_seed("browser_with_a_slow_disk_puts_off_what_comes_and_gets_all_of_it", 3, |world| {
+        let (group, hosts) = world.group_of(&["ada"]);
+        let ada = hosts[0];
+        let bob = world.browser("bob");
+        world.let_in(ada, group, bob, &[ada]);
+        world.run_for(Duration::from_secs(2));
+        world.host(bob).disk.write_delay = (10_000_000, 10_000_000);
+        let payload = |n: usize| format!("{n:06}{}", ".".repeat(500_000));
+        for n in 0..60 {
+            world.command(ada, Command::Publish { group, draft: draft(payload(n)) });
+        }
+        let (mut most, mut all) = (0, false);
+        while !all {
+            assert!(world.time() < Duration::from_secs(400), "{} arrived", told(world, bob).len());
+            world.run_for(Duration::from_millis(100));
+            most = most.max(world.hosts()[bob].writes_waiting());
+            all = told(world, bob).len() >= 60;
+        }
+        let mut arrived = told(world, bob);
+        arrived.sort_unstable();
+        assert!(arrived.into_iter().eq(0..60), "all, each once");
+        let bound = limits::WRITES_WAITING.each() + 1_000_000;
+        assert!((bound / 2..=bound).contains(&most), "{most} bytes waited");
+        assert_eq!(world.counts.misbehaved, 0);
+    });
+}

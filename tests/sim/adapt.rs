@@ -1,5 +1,5 @@
 //! What a node needs besides inputs: its identity and its tunables.
-use crate::host::Host;
+use crate::host::{Host, Kind};
 use crate::memo;
 use crate::scenario::Crypto;
 use peergraph_core::cert::VerifiedChain;
@@ -30,6 +30,7 @@ pub(crate) fn config(host: &Host, crypto: Crypto) -> Config {
         rendezvous: host.rendezvous,
         versions: host.versions,
         provider,
+        reads_on: host.kind == Kind::Browser,
         share,
     }
 }

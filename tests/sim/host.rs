@@ -160,6 +160,11 @@ impl Host {
         self.certificate.peer_id()
     }
 
+    /// Bytes that the node waits for its disk to write.
+    pub fn writes_waiting(&self) -> u64 {
+        self.node.as_ref().map_or(0, |node| node.writes_waiting())
+    }
+
     /// Whether a node runs here.
     pub fn is_up(&self) -> bool {
         self.node.is_some()

@@ -40,7 +40,7 @@ type Ended = oneshot::Receiver<()>;
 pub struct Store {
     raw: IdbDatabase,
     database: Database,
-    // Bounded by the node, which has a bounded number of operations under way.
+    // Bounded by the node: it puts off what others send while too many bytes wait, and publications wait in turn.
     tasks: RefCell<Option<mpsc::UnboundedSender<(StoreId, StoreTask)>>>,
     ended: RefCell<Option<Ended>>,
     begin: RefCell<Option<Worker>>,

@@ -495,7 +495,7 @@ impl Group {
                 let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
                 slot.used(true);
                 slot.declined.remove(&short);
-                slot.sync.owe(id)?;
+                slot.sync.owe(id);
             }
         }
         self.note_waste(ctx, link, asked)?;

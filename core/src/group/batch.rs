@@ -14,6 +14,15 @@ use crate::verify::Claim;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
+/// What became of one record that somebody sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) outcome: Accepted,
+    pub(super) id: RecordId,
+    /// Of the record as it came.
+    pub(super) bytes: usize,
+}
+
 /// Records that wait for the check of their signatures.
 #[derive(Default)]
 struct Batch {
@@ -32,7 +41,7 @@ impl Group {
         ctx: &mut Ctx<'_>,
         records: Vec<Bytes>,
         from: Option<LinkId>,
-    ) -> (Vec<(Accepted, RecordId)>, Result<(), BadRecord>) {
+    ) -> (Vec<Taken>, Result<(), BadRecord>) {
         let mut accepted = Vec::with_capacity(records.len());
         let mut batch = Batch::default();
         let mut result = Ok(());
@@ -54,13 +63,14 @@ impl Group {
         bytes: Bytes,
         batch: &mut Batch,
         from: Option<LinkId>,
-        accepted: &mut Vec<(Accepted, RecordId)>,
+        accepted: &mut Vec<Taken>,
     ) -> Result<(), BadRecord> {
         if Signed::peek(&bytes).is_some_and(|(id, _)| batch.ids.contains(&id)) {
             self.admit_batch(ctx, batch, from, accepted)?;
         }
+        let size = bytes.len();
         match self.examine(ctx, bytes, from)? {
-            Examined::Settled(outcome, id) => accepted.push((outcome, id)),
+            Examined::Settled(outcome, id) => accepted.push(Taken { outcome, id, bytes: size }),
             Examined::Candidate(candidate) => {
                 let decides = candidate.class == Class::Membership;
                 batch.ids.insert(candidate.signed.record().id);
@@ -79,20 +89,24 @@ impl Group {
         ctx: &mut Ctx<'_>,
         batch: &mut Batch,
         from: Option<LinkId>,
-        accepted: &mut Vec<(Accepted, RecordId)>,
+        accepted: &mut Vec<Taken>,
     ) -> Result<(), BadRecord> {
         let Batch { candidates, .. } = std::mem::take(batch);
-        let (claims, of): (Vec<Claim>, Vec<(usize, BadRecord)>) = candidates
-            .iter()
-            .enumerate()
-            .flat_map(|(nth, candidate)| claims_of(nth, candidate))
-            .unzip();
+        let mut claims: Vec<Claim> = Vec::with_capacity(candidates.len());
+        let mut of: Vec<(usize, BadRecord)> = Vec::with_capacity(candidates.len());
+        for (nth, candidate) in candidates.iter().enumerate() {
+            for (claim, bad) in claims_of(nth, candidate) {
+                claims.push(claim);
+                of.push(bad);
+            }
+        }
         let wrong = (ctx.checks.verify_all)(&claims).err();
         let wrong = wrong.map(|claim| of.get(claim).copied().unwrap_or((0, BadRecord::Signature)));
         let good = wrong.map_or(candidates.len(), |(nth, _)| nth);
         for candidate in candidates.into_iter().take(good) {
-            let id = candidate.signed.record().id;
-            accepted.push((self.admit(ctx, *candidate, from), id));
+            let (id, bytes) = (candidate.signed.record().id, candidate.signed.bytes().len());
+            let outcome = self.admit(ctx, *candidate, from);
+            accepted.push(Taken { outcome, id, bytes });
         }
         wrong.map_or(Ok(()), |(_, bad)| Err(bad))
     }

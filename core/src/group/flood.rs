@@ -6,8 +6,9 @@
 //!
 //! Both ends of a link keep the same utility: it rises with each record that the link brought first, and decays with
 //! each that was only announced on it, or came twice.
+use super::batch::Taken;
 use super::graph::Slot;
-use super::records::{Accepted, fault};
+use super::records::Accepted;
 use super::tree::Publisher;
 use super::waste::units;
 use super::{Group, Timer};
@@ -108,41 +109,45 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let records = wire::decode_flood(body)?;
-        let (accepted, result) = self.accept_all(ctx, records, Some(link));
-        if accepted.iter().any(|(outcome, _)| *outcome == Accepted::New)
+        let (taken, mut result) = self.take_all(ctx, link, records, Some(link));
+        if taken.iter().any(|it| it.outcome == Accepted::New)
             && let Some(slot) = self.slots.get_mut(&link)
         {
             slot.sync.came(body.len());
         }
-        let mut excess = self.note_records(ctx, link, &accepted, body.len());
-        for outcome in accepted {
+        for Taken { outcome, id, .. } in taken {
             match outcome {
-                (Accepted::New, _) => self.used(link, true),
-                (Accepted::Known(version), id) => {
+                Accepted::New => self.used(link, true),
+                Accepted::Known(version) => {
                     let keeps = self.trees.keeps(Publisher::of(id), link);
                     self.used(link, keeps);
                     self.ack_when_durable(ctx, link, id, version, keeps);
                 }
-                (Accepted::Old, id) => {
+                Accepted::Old => {
                     // Its sender learns of ours; that is its acknowledgement.
                     self.used(link, false);
                     if !self.is_useless(link, id)
                         && let Some(bytes) = self.bytes_at_hand(ctx, id)
                     {
-                        excess = excess.and(self.note_waste(ctx, link, units(bytes.len())));
+                        result = result.and(self.note_waste(ctx, link, units(bytes.len())));
                         self.flood_to(link, bytes);
                     }
                 }
-                (Accepted::Later, id) => self.await_later(ctx, id),
-                (Accepted::Refused, _) => {}
-                (Accepted::OverQuota { .. }, id) => self.forget_awaited(id),
-                (Accepted::Withheld(digest), id) => {
+                Accepted::Later => self.await_later(ctx, id),
+                Accepted::PutOff => {
+                    self.forget_awaited(id);
+                    self.put_off = true;
+                    self.lacks();
+                }
+                Accepted::Refused => {}
+                Accepted::OverQuota { .. } => self.forget_awaited(id),
+                Accepted::Withheld(digest) => {
                     self.forget_awaited(id);
                     self.decline(link, id, digest);
                 }
             }
         }
-        result.map_err(fault).and(excess)
+        result
     }
 
     /// Acknowledges a record that we have: to its maker, who counts who holds it, not before it is durable.

@@ -40,7 +40,12 @@ use crate::time::Time;
 use crate::wire::{self, AckOf, Connect, Open, Reason, Refuse, Welcome, kind};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
+
+/// How long records are under way that a neighbour has sent before it heard that it is none. Guess: a full queue at a
+/// megabyte a second.
+const BULK_UNDER_WAY: Duration = Duration::from_secs(60);
 
 /// One graph on one link.
 pub(super) struct Slot {
@@ -57,6 +62,8 @@ pub(super) struct Slot {
     pub(super) late: Late,
     pub(super) utility: u32,
     pub(super) since: Time,
+    /// When the last neighbourhood over it ended.
+    pub(super) ended: Option<Time>,
     pub(super) sync: Syncing,
     pub(super) synced: bool,
     /// Whether our security provider did not let it be a neighbour.
@@ -112,7 +119,8 @@ impl SlotState {
         matches!(self, Self::Idle | Self::Refused | Self::Connecting)
     }
 
-    pub(super) fn carries_signals(self) -> bool {
+    /// Whether signals may pass, unless the other end does not stand: see [`Group::carries_signals`].
+    pub(super) fn has_signals(self) -> bool {
         matches!(self, Self::Idle | Self::Neighbour | Self::Guest | Self::GuestOf)
     }
 }
@@ -127,6 +135,30 @@ impl Group {
     /// Whether `link` is a neighbour link of this graph.
     pub(crate) fn is_neighbour(&self, link: LinkId) -> bool {
         self.slots.get(&link).is_some_and(|slot| slot.state == SlotState::Neighbour)
+    }
+
+    /// Whether records and syncs may come over a link: it leads to a neighbour, or to one that may not know yet that it is
+    /// none.
+    pub(crate) fn takes_bulk(&self, now: Time, link: LinkId) -> bool {
+        let knows = |ended: Time| now.since(ended) >= BULK_UNDER_WAY;
+        self.slots.get(&link).is_some_and(|slot| {
+            slot.state == SlotState::Neighbour || slot.ended.is_some_and(|ended| !knows(ended))
+        })
+    }
+
+    /// Whether more than a stranger's word may come over a link: its other end has shown a membership, or answers us.
+    pub(crate) fn expects_of(&self, link: LinkId) -> bool {
+        let expects = |slot: &Slot| match slot.state {
+            SlotState::Opened | SlotState::Guest | SlotState::Refused => slot.looks > 0,
+            SlotState::Opening
+            | SlotState::Looking
+            | SlotState::Redeeming
+            | SlotState::Connecting
+            | SlotState::GuestOf
+            | SlotState::Idle
+            | SlotState::Neighbour => true,
+        };
+        self.slots.get(&link).is_some_and(expects)
     }
 
     /// Notes what the other end of a link says of the group, for people who wait.
@@ -181,6 +213,7 @@ impl Group {
         let Some(ready) = links.ready(link) else { return Ok(false) };
         let (node, peer) = (ready.node, ready.peer);
         let tag = wire::group_tag(self.id, &ready.hash, false);
+        let ended = self.slots.get(&link).and_then(|slot| slot.ended);
         if let Some(slot) = self.slots.get(&link) {
             // Both asked at once: the initiator of the link has its way.
             let initiator = links.get(link).is_some_and(|link| link.initiator);
@@ -193,7 +226,8 @@ impl Group {
             links.free_slot(link, slot.number);
         }
         links.bind_slot(link, number, self.id)?;
-        self.slots.insert(link, Slot::new(number, false, SlotState::Opened, node, peer, ctx));
+        let slot = Slot::new(number, false, SlotState::Opened, node, peer, ctx);
+        self.slots.insert(link, Slot { ended, ..slot });
         self.send(ctx, links, link, kind::OPENED, &Open { tag });
         Ok(true)
     }
@@ -427,6 +461,8 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let refuse: Refuse = wire::decode(body)?;
+        let answers = |slot: &Slot| slot.state == SlotState::Connecting;
+        let answers = self.slots.get(&link).is_some_and(answers);
         self.tell_trace(link, refusal(refuse.reason));
         self.attempts.remove(&link);
         if self.is_neighbour(link) {
@@ -451,8 +487,8 @@ impl Group {
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.chain = chain;
         }
-        if refuse.reason == Reason::NotStanding {
-            return self.on_not_standing(ctx, links, refuse);
+        if refuse.reason == Reason::NotStanding && answers {
+            return self.on_not_standing(ctx, links, link, refuse);
         }
         if matches!(refuse.reason, Reason::NotAdmitted | Reason::PutOff) {
             self.on_turned_away(ctx, link, &refuse)?;
@@ -488,7 +524,11 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let disconnect: Refuse = wire::decode(body)?;
-        self.add_referrals(ctx, link, disconnect.referrals)?;
+        let now = self.clock(ctx.now.wall);
+        // A member whose membership has ended since we looked last refers us to nobody.
+        if self.slots.get(&link).is_some_and(|slot| !self.has_fallen(slot, now)) {
+            self.add_referrals(ctx, link, disconnect.referrals)?;
+        }
         if self.is_neighbour(link) {
             self.neighbour_down(ctx, link);
             self.set_state(link, SlotState::Idle);
@@ -532,6 +572,7 @@ impl Group {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.state = SlotState::Idle;
         slot.since = ctx.now.mono;
+        slot.ended = Some(ctx.now.mono);
         slot.sync = Syncing::default();
         slot.synced = false;
         slot.acks.clear();
@@ -566,6 +607,7 @@ impl Group {
         self.passwords.link_down(link);
         self.look_no_more_on(link);
         self.asked_back.remove(&link);
+        self.argued.remove(&link);
         if let Some(Attempt::Node(node)) = self.attempts.remove(&link)
             && !moved
             && !ctx.dialer.is_racing(Want::Member(self.id, node))
@@ -653,6 +695,7 @@ impl Slot {
             late: Late::default(),
             utility: 0,
             since: ctx.now.mono,
+            ended: None,
             sync: Syncing::default(),
             synced: false,
             turned_away: false,

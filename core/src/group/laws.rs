@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 mod attacks;
 mod authority;
 mod bases;
+mod billing;
 mod changes;
 mod many;
 mod shares;

@@ -67,6 +67,8 @@ pub(super) enum Accepted {
     Old,
     /// Not now: its signer is unknown, its time has not come, or it is over.
     Later,
+    /// Not now: too much waits for the disk.
+    PutOff,
     /// Never: it relies on a membership that was revoked. Its sender may not know.
     Refused,
     /// This node's security provider does not let it in.
@@ -81,7 +83,7 @@ impl Accepted {
         match self {
             Self::Known(_) | Self::Old | Self::Later | Self::Refused => true,
             Self::OverQuota { again } => again,
-            Self::New | Self::Withheld(_) => false,
+            Self::New | Self::Withheld(_) | Self::PutOff => false,
         }
     }
 }
@@ -209,6 +211,11 @@ impl Group {
             return Ok(Examined::Settled(Accepted::Later, id));
         }
         let class = class_of(&record.kind);
+        // An id stands for a creator and a type, but in 64 bits only: one that has two creators stands for the first.
+        let is_other = |held: &Meta| held.creator() != record.creator || held.kind != record.kind;
+        if self.meta(id).is_some_and(|(_, held)| is_other(held)) {
+            return Ok(Examined::Settled(Accepted::Refused, id));
+        }
         // What is older needs no further look.
         let lost =
             |held: &Meta| held.edition() == edition && self.conflicts.knows(&(id, signed.digest()));
@@ -267,6 +274,10 @@ impl Group {
             id,
             charged: signed.charged(),
         };
+        // Revocations wait for nothing.
+        if class != Class::Membership && ctx.puts_off(from) {
+            return Ok(Examined::Settled(Accepted::PutOff, id));
+        }
         if !self.has_place(ctx, &comer) {
             let told = from.is_some_and(|link| self.decline_surplus(link, signed.digest()));
             let again = told || from.is_some_and(|link| self.is_from(link, maker));
@@ -392,7 +403,7 @@ impl Group {
             self.event(ctx, Event::Withdrawn { group, id });
         }
         let ahead = self.writing.begin((id, edition), &bytes, before, refuses);
-        ctx.storage.write(key, Some(value));
+        ctx.storage.write_from(from, key, Some(value));
         ctx.storage.remember(self.id, id, bytes.clone());
         let as_owner = chain.depth() == 0 && self.key.is_some();
         let ours = as_owner || chain.peer() == ctx.identity.peer_id();

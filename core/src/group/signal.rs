@@ -13,6 +13,7 @@ use crate::link::Links;
 use crate::node::Ctx;
 use crate::recent::Recent;
 use crate::record::Record;
+use crate::time::WallTime;
 use crate::wire::{self, Signal};
 use bytes::Bytes;
 
@@ -46,6 +47,10 @@ impl Group {
         body: &Bytes,
     ) -> Result<Verdict, Misbehaved> {
         let mut signal = wire::decode_signal(body)?;
+        // The other end need not know that we have put it out, or that its time is over.
+        if !self.carries_signals(ctx.now.wall, link) {
+            return Ok(Verdict::Carried);
+        }
         let name = (signal.from, signal.attempt, signal.number);
         if self.signals_seen.knows(&name) {
             return Ok(Verdict::Carried);
@@ -85,18 +90,16 @@ impl Group {
         // What came to nothing may have been swallowed on that way.
         let known = known.filter(|_| except.is_some() || !self.swallowed.contains(&signal.to));
         let way = straight.map(|(&link, _)| link).or(known);
-        let carries = |group: &Self, link: LinkId| {
-            Some(link) != except
-                && group.slots.get(&link).is_some_and(|slot| slot.state.carries_signals())
-        };
-        let ways: Vec<LinkId> = match way.filter(|&link| carries(self, link)) {
+        let now = ctx.now.wall;
+        let carries = |&link: &LinkId| Some(link) != except && self.carries_signals(now, link);
+        let ways: Vec<LinkId> = match way.filter(carries) {
             Some(link) => vec![link],
             None => {
                 let open = |state| {
                     matches!(state, SlotState::Neighbour | SlotState::Idle | SlotState::GuestOf)
                 };
                 let all = self.slots.iter().filter(|(_, slot)| open(slot.state));
-                all.map(|(&link, _)| link).filter(|&link| Some(link) != except).collect()
+                all.map(|(&link, _)| link).filter(carries).collect()
             }
         };
         for link in ways {
@@ -119,7 +122,21 @@ impl Group {
 
     /// Whether a signal of ours could get anywhere.
     pub(super) fn can_signal(&self) -> bool {
-        self.slots.values().any(|slot| slot.state.carries_signals())
+        self.slots.values().any(|slot| slot.state.has_signals())
+    }
+
+    /// Whether signals pass over a link: not to or from a member whose membership no longer stands, nor a guest that was put
+    /// out before.
+    fn carries_signals(&self, wall: WallTime, link: LinkId) -> bool {
+        let Some(slot) = self.slots.get(&link).filter(|slot| slot.state.has_signals()) else {
+            return false;
+        };
+        let now = self.clock(wall);
+        if slot.state == SlotState::Guest {
+            !self.is_put_out(slot.peer, now)
+        } else {
+            !self.has_fallen(slot, now)
+        }
     }
 
     /// A presence record shows the way to its node.

@@ -3,12 +3,13 @@
 //! When a revocation takes effect, here or at any node: the links to who does not stand any more are closed, what does
 //! not hold leaves the index and the disk, and stores are compared again, since a revocation may also bring
 //! something back. We hear of our own like everybody else, or from a node that refuses us because of it.
+use super::graph::Slot;
 use super::internal::{revocation_id, revocation_payload};
 use super::membership::{Internal, Signer, issued_id, kind_of};
 use super::records::said;
 use super::{Group, SlotState, Timer};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
-use crate::error::{Error, Misbehaved};
+use crate::error::Error;
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::io::{CloseReason, Event, Keep, LinkId, RequestId};
 use crate::limits;
@@ -20,7 +21,6 @@ use crate::roll::{Kept, Reason, Revocation, Standing, Target, may_revoke};
 use crate::storage::{self, Class};
 use crate::time::WallTime;
 use crate::wire::{self, Refuse};
-use minicbor::bytes::ByteVec;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -337,13 +337,7 @@ impl Group {
             .slots
             .iter()
             .filter(|(_, slot)| slot.state.is_member())
-            .filter(|(_, slot)| {
-                // A member that has published nothing is on no record; it has shown its chain when it connected.
-                let known = self.roll.best_of(slot.peer, now).into_iter().chain(&slot.chain);
-                let mut known = known.peekable();
-                let stands = |chain| self.roll.standing(chain, now) == Standing::Member;
-                known.peek().is_some() && !known.any(stands)
-            })
+            .filter(|(_, slot)| self.has_fallen(slot, now))
             .map(|(&link, _)| link)
             .collect();
         for link in out {
@@ -357,6 +351,24 @@ impl Group {
             }
             ctx.unwanted.insert(link, CloseReason::Revoked);
         }
+    }
+
+    /// Whether none of the memberships of the other end that we know of stands.
+    pub(super) fn has_fallen(&self, slot: &Slot, now: WallTime) -> bool {
+        // A member that has published nothing is on no record; it has shown its chain when it connected.
+        let known = self.roll.best_of(slot.peer, now).into_iter().chain(&slot.chain);
+        let mut known = known.peekable();
+        known.peek().is_some() && !known.any(|chain| self.roll.standing(chain, now).is_member())
+    }
+
+    /// Whether a peer was put out of the group by others. A member that has left, or whose time was over, may come back.
+    pub(super) fn is_put_out(&self, peer: PeerId, now: WallTime) -> bool {
+        let best = self.roll.best_of(peer, now);
+        let revoked = best.is_some_and(|chain| match self.roll.standing(chain, now) {
+            Standing::Revoked { reason, .. } => reason != Reason::Left,
+            Standing::Member | Standing::Expired => false,
+        });
+        revoked || self.roll.is_banned(peer)
     }
 
     /// Takes the membership that the other end showed, if it stands and the provider lets it in. Otherwise says why not.
@@ -410,19 +422,6 @@ impl Group {
         self.refuse(ctx, links, link, refuse);
     }
 
-    /// The records by which a membership does not stand, those that are at hand and fit into a message.
-    fn proof(&self, ctx: &Ctx<'_>, chain: &VerifiedChain) -> Vec<ByteVec> {
-        let mut room = limits::MESSAGE_OVERHEAD_BYTES_MAX / 2;
-        let records = self.roll.proof(chain).into_iter();
-        let records = records.filter_map(|id| self.bytes_at_hand(ctx, id));
-        let fitting = records.take(limits::PAGE_MAX).take_while(|bytes| {
-            let fits = bytes.len() <= room;
-            room = room.saturating_sub(bytes.len());
-            fits
-        });
-        fitting.map(|bytes| bytes.to_vec().into()).collect()
-    }
-
     /// Uses the best membership that we know of ours.
     pub(super) fn choose_own_chain(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         let now = self.clock(ctx.now.wall);
@@ -447,49 +446,6 @@ impl Group {
         } else {
             self.quit_graph(ctx, links);
             self.ask_soon(ctx);
-        }
-    }
-
-    /// A neighbour says why it refuses us.
-    pub(super) fn on_not_standing(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        links: &mut Links,
-        refuse: Refuse,
-    ) -> Result<(), Misbehaved> {
-        if refuse.proof.len() > limits::PAGE_MAX {
-            return Err(Misbehaved::TooMuch);
-        }
-        // What it shows must hold like any record; what does not is its fault. It is an argument, not mail: what is not
-        // about us stays outside.
-        let proof = refuse.proof.into_iter().map(|bytes| Vec::from(bytes).into());
-        let proof = proof.filter(|bytes| self.is_about_us(ctx, bytes)).collect();
-        self.accept_all(ctx, proof, None).1.map_err(super::records::fault)?;
-        if let Some(renewed) = refuse.renewed {
-            let certificates = cert::decode_chain(&renewed).map_err(|_| Misbehaved::Membership)?;
-            let chain =
-                self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
-            if chain.peer() != ctx.identity.peer_id() {
-                return Err(Misbehaved::Membership);
-            }
-            self.roll.add(chain);
-        }
-        self.choose_own_chain(ctx, links);
-        Ok(())
-    }
-
-    /// Whether a record can be a reason why our membership does not stand.
-    fn is_about_us(&self, ctx: &Ctx<'_>, bytes: &bytes::Bytes) -> bool {
-        let Ok(signed) = Signed::decode(bytes.clone()) else { return false };
-        let Some(ours) = &self.chain else { return false };
-        match signed.record().kind.as_str() {
-            RecordType::REVOCATION => {
-                let hits =
-                    |act: Revocation| ours.certificates().iter().any(|it| act.target.names(it));
-                self.read_revocation(ctx, &signed).is_ok_and(hits)
-            }
-            RecordType::REDEMPTION | RecordType::INVITATION => true,
-            _ => false,
         }
     }
 

@@ -20,8 +20,8 @@
 //! The end also tells who holds the other's own records: those that were not given, since they were there before, unless
 //! it says that a disk refused some. Those that are given are acknowledged one by one, when they are durable.
 //!
-//! What a peer may have us do is bounded (`sync/budget.rs`): past that, answers and records come later. Who lacks much
-//! takes it from one neighbour at a time (`sync/turns.rs`).
+//! What a neighbour is owed is bounded (`sync/owed.rs`), and so is what a peer may have us do (`sync/budget.rs`): past
+//! that, answers and records come later. Who lacks much takes it from one neighbour at a time (`sync/turns.rs`).
 use super::flood::FLOOD_BYTES;
 use super::graph::Slot;
 use super::waste::units;
@@ -53,12 +53,14 @@ const GIVE_AT_ONCE: usize = 4 * limits::FLOOD_RECORDS_MAX;
 const GIVE_BACKLOG_BYTES: usize = 512 * 1024;
 /// What a peer's budget pays for a step besides its parts: comparing fingerprints of all records.
 const STEP_WORK: u64 = 1_000;
+/// What was put off is compared for so long after the disk has caught up. Guess: one sync brings all of it.
+const PUT_OFF_FOR: Duration = Duration::from_secs(1);
 
 mod budget;
 mod owed;
 mod turns;
 pub(super) use budget::Budgets;
-use owed::{OWED_MAX, Owed};
+use owed::{Debts, Due, WANTS_MAX};
 
 /// The state of one neighbour's sync.
 #[derive(Default)]
@@ -80,19 +82,20 @@ pub(super) struct Syncing {
     /// Whether the stores were equal once: then they should be.
     again: bool,
     /// Short ids of records to give once our `WANT`s are answered: what turns out to be old is not given then.
-    later: Vec<u64>,
+    later: VecDeque<u64>,
     /// Whether no more ranges come.
     compared: bool,
     /// Our `WANT`s that are not answered.
     wants: usize,
-    owed: VecDeque<Owed>,
+    /// Those that go out when these are.
+    unasked: VecDeque<Want>,
+    owed: Debts,
     /// Whether we have yet to say what we want first.
     untold: bool,
     /// Whether the neighbour said that it gave what we want first: the application is told once.
     prioritised: bool,
-    /// Types that the neighbour wants first, and what it is owed of them.
+    /// Types that the neighbour wants first.
     priorities: Vec<RecordType>,
-    owed_first: BTreeMap<usize, VecDeque<RecordId>>,
     /// Whether the disk is being read for this neighbour.
     reading: bool,
     /// What must be durable before we say that we have everything.
@@ -200,12 +203,11 @@ impl Group {
             need.clear();
             differ.theirs.clear();
         }
-        let owed = slot.sync.owes() + slot.sync.later.len();
-        if owed + give.len() + differ.ours.len() > OWED_MAX {
-            return Err(Misbehaved::TooMuch);
-        }
         slot.sync.owe_all(index, give);
-        slot.sync.later.extend(differ.ours);
+        // What nobody has is not ours alone.
+        slot.sync
+            .later
+            .extend(differ.ours.iter().filter(|&&it| index.by_short(it).next().is_some()));
         let by_id = need.chunks(limits::PAGE_MAX).map(|ids| (ids, &[][..]));
         let by_short = differ.theirs.chunks(limits::PAGE_MAX).map(|shorts| (&[][..], shorts));
         let wants = by_id.chain(by_short).map(|(ids, shorts): (_, &[u64])| Want {
@@ -213,24 +215,38 @@ impl Group {
             ids: ids.to_vec(),
             shorts: shorts.iter().flat_map(|short| short.to_le_bytes()).collect(),
         });
-        let wants: Vec<Want> = wants.collect();
-        slot.sync.wants += wants.len();
-        slot.sync.release(index);
+        slot.sync.unasked.extend(wants);
         let work = STEP_WORK + step.work() + reply.as_ref().map_or(0, Step::work);
         let priorities = slot.sync.tell_priorities(ctx);
         let next = Sync { class: class as u8, first: false, step: reply, priorities };
         slot.sync.held = Some(next);
         self.budgets.spend(ctx.now.mono, slot.peer, work);
-        for want in &wants {
-            self.send(ctx, links, link, kind::WANT, want);
-        }
+        self.ask_wanted(ctx, links, link);
         self.answer(ctx, links, link);
         Ok(())
     }
 
-    /// Sends the answer to the last step, if there is one and the peer may have it.
+    /// Asks for what we lack, as much as may be under way at one time; then what is ours alone may go.
+    fn ask_wanted(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
+        while !ctx.puts_off(Some(link))
+            && let Some(slot) = self.slots.get_mut(&link)
+            && slot.sync.wants < WANTS_MAX
+            && let Some(want) = slot.sync.unasked.pop_front()
+        {
+            slot.sync.wants += 1;
+            self.send(ctx, links, link, kind::WANT, &want);
+        }
+        if let Some(slot) = self.slots.get_mut(&link) {
+            slot.sync.release(&self.indexes);
+        }
+    }
+
+    /// Sends the answer to the last step, if there is one and the peer may have it: what follows from that step is nearly
+    /// done.
     fn answer(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        if self.must_wait(ctx, link) {
+        let puts_off = ctx.puts_off(Some(link));
+        let waits = |slot: &Slot| slot.sync.may_answer(puts_off);
+        if !self.slots.get(&link).is_some_and(waits) || self.must_wait(ctx, link) {
             return;
         }
         let Some(slot) = self.slots.get_mut(&link) else { return };
@@ -255,7 +271,6 @@ impl Group {
     pub(super) fn resume_syncs(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();
         for link in neighbours {
-            self.answer(ctx, links, link);
             self.give(ctx, links, link);
         }
     }
@@ -275,14 +290,14 @@ impl Group {
         }
         let (shorts, []) = shorts.as_chunks() else { return Err(Misbehaved::BadMessage) };
         let wanted = ids.len() + shorts.len();
-        if wanted > limits::PAGE_MAX || slot.sync.owes() + wanted > OWED_MAX {
+        if wanted > limits::PAGE_MAX {
             return Err(Misbehaved::TooMuch);
         }
         self.budgets.spend(ctx.now.mono, slot.peer, wanted as u64);
         let index = &self.indexes[class as usize];
         let by_short = shorts.iter().flat_map(|short| index.by_short(u64::from_le_bytes(*short)));
         slot.sync.owe_all(index, ids.into_iter().chain(by_short));
-        slot.sync.owed.push_back(Owed::Answer(class));
+        slot.sync.owed.answer(class)?;
         self.give(ctx, links, link);
         Ok(())
     }
@@ -304,9 +319,7 @@ impl Group {
             return Ok(());
         }
         slot.sync.wants = slot.sync.wants.checked_sub(1).ok_or(Misbehaved::Sync)?;
-        if let Some(class) = slot.sync.class {
-            slot.sync.release(&self.indexes[class as usize]);
-        }
+        self.ask_wanted(ctx, links, link);
         self.give(ctx, links, link);
         Ok(())
     }
@@ -338,7 +351,7 @@ impl Group {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         let sync = &mut slot.sync;
         let Some(class) = sync.class else { return };
-        if sync.compared && sync.wants == 0 && !sync.end_sent {
+        if sync.compared && sync.wants == 0 && sync.later.is_empty() && !sync.end_sent {
             if class.next().is_none() {
                 let barrier = *sync.barrier.get_or_insert(ctx.storage.barrier());
                 if !ctx.storage.is_durable(barrier) {
@@ -376,6 +389,22 @@ impl Group {
             self.slots.iter().filter(|(_, slot)| waits(slot)).map(|(&link, _)| link).collect();
         for link in waiting {
             self.settle(ctx, links, link);
+        }
+        if ctx.config.reads_on {
+            self.resume_put_off(ctx, links);
+        }
+    }
+
+    /// There may be room again for what neighbours bring: syncs go on, and what was put off comes with the next ones.
+    fn resume_put_off(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        let held = |slot: &Slot| slot.sync.held.is_some() || !slot.sync.unasked.is_empty();
+        let held = self.neighbours().filter(|(_, slot)| held(slot)).map(|(link, _)| link);
+        for link in held.collect::<Vec<_>>() {
+            self.ask_wanted(ctx, links, link);
+            self.give(ctx, links, link);
+        }
+        if ctx.storage.waiting_bytes() == 0 && std::mem::take(&mut self.put_off) {
+            self.timers.set_earlier(Timer::SafetyNet, ctx.now.mono.after(PUT_OFF_FOR));
         }
     }
 
@@ -457,11 +486,13 @@ impl Group {
     /// Sends what a neighbour is owed, as far as it keeps up.
     pub(crate) fn give(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
         loop {
+            self.answer(ctx, links, link);
             let Some(slot) = self.slots.get_mut(&link) else { return };
             if slot.sync.reading || links.backlog(link) > GIVE_BACKLOG_BYTES {
                 return;
             }
-            if slot.sync.next_owed().is_some() && self.must_wait(ctx, link) {
+            slot.sync.release(&self.indexes);
+            if slot.sync.owed.next_record().is_some() && self.must_wait(ctx, link) {
                 return;
             }
             let Some(slot) = self.slots.get_mut(&link) else { return };
@@ -470,23 +501,21 @@ impl Group {
             let mut bytes = 0;
             while ids.len() < GIVE_AT_ONCE
                 && bytes < FLOOD_BYTES
-                && let Some(id) = slot.sync.next_owed()
+                && let Some(id) = slot.sync.owed.next_record()
             {
                 let size = |index: &Index| index.get(&id).map(|meta| meta.size as usize);
                 bytes += self.indexes.iter().find_map(size).unwrap_or(0);
                 ids.push(id);
-                if slot.sync.pay() {
-                    slot.sync.owed.push_front(Owed::First);
-                }
+                slot.sync.owed.pay();
             }
             if ids.is_empty() {
-                match slot.sync.owed.pop_front() {
-                    Some(Owed::Answer(class)) => {
+                match slot.sync.owed.pop_answer() {
+                    Some(Due::Answer(class)) => {
                         let given = OfClass { class: class as u8, first: None, lacks: None };
                         self.send(ctx, links, link, kind::GIVEN, &given);
                         continue;
                     }
-                    Some(Owed::First) => {
+                    Some(Due::First) => {
                         if let Some(class) = slot.sync.class {
                             let given =
                                 OfClass { class: class as u8, first: Some(true), lacks: None };
@@ -494,7 +523,7 @@ impl Group {
                         }
                         continue;
                     }
-                    Some(Owed::Record(_)) | None => return self.settle(ctx, links, link),
+                    Some(Due::Record(_)) | None => return self.settle(ctx, links, link),
                 }
             }
             let mut missing = Vec::new();
@@ -543,8 +572,7 @@ impl Group {
 
 impl Syncing {
     fn start(&mut self, class: Class) {
-        let (owed, owed_first) =
-            (std::mem::take(&mut self.owed), std::mem::take(&mut self.owed_first));
+        let owed = std::mem::take(&mut self.owed);
         let (reading, again) = (self.reading, self.again);
         let untold = class == Class::Application;
         let begun = class != Class::Membership;
@@ -553,7 +581,6 @@ impl Syncing {
         *self = Self {
             class: Some(class),
             owed,
-            owed_first,
             reading,
             again,
             untold,
@@ -564,12 +591,24 @@ impl Syncing {
         };
     }
 
-    /// All that we asked for is here: what is ours alone may go, as far as it still stands.
-    fn release(&mut self, index: &Index) {
-        if self.wants == 0 {
-            let later = std::mem::take(&mut self.later).into_iter();
-            self.owe_all(index, later.flat_map(|short| index.by_short(short)));
+    /// All that we asked for is here: what is ours alone may go, as far as it still stands and little else is owed.
+    fn release(&mut self, indexes: &[Index]) {
+        let index = self.class.and_then(|class| indexes.get(class as usize));
+        let Some(index) = index.filter(|_| self.wants == 0 && self.unasked.is_empty()) else {
+            return;
+        };
+        while self.owed.are_few()
+            && let Some(short) = self.later.pop_front()
+        {
+            self.owe_all(index, index.by_short(short));
         }
+    }
+
+    /// Whether the held answer may go: it is the last one, or nearly all is done that followed from the step before, and we
+    /// do not put off what follows from the next.
+    fn may_answer(&self, puts_off: bool) -> bool {
+        let done = self.unasked.is_empty() && self.later.is_empty() && self.owed.are_few();
+        self.held.as_ref().is_some_and(|held| done && !puts_off || held.step.is_none())
     }
 
     /// Whether a class is being compared.

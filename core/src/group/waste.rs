@@ -7,14 +7,16 @@
 //! What goes beyond that is on the account of the peer at its other end: some of it at once, and a little all the time.
 //! Whoever uses that up does it on purpose. A closed link changes nothing in that.
 use super::Group;
-use super::records::Accepted;
+use super::batch::Taken;
+use super::records::fault;
 use crate::budget::Accounts;
 use crate::error::Misbehaved;
-use crate::id::{PeerId, RecordId};
+use crate::id::PeerId;
 use crate::io::LinkId;
 use crate::limits::{WASTE_PER_SECOND, WASTE_SPARE};
 use crate::node::Ctx;
 use crate::time::Time;
+use bytes::Bytes;
 
 /// What was of use, and what was not. In units, see [`units`].
 pub(super) struct Waste {
@@ -30,6 +32,12 @@ pub(super) struct InVain {
     /// What we had taken when it began.
     from: u64,
     units: u64,
+}
+
+/// Units of the records that were of no use.
+pub(super) fn in_vain(taken: &[Taken]) -> u64 {
+    let vain = taken.iter().filter(|it| it.outcome.is_in_vain());
+    vain.map(|it| units(it.bytes)).sum()
 }
 
 /// Units of a record: one, and one for each KB.
@@ -68,20 +76,21 @@ impl Waste {
 }
 
 impl Group {
-    /// Takes note of what became of the records of one message, of so many bytes together.
-    pub(super) fn note_records(
+    /// Takes records that came over a link, and bills the peer at its other end for those that came in vain: the one way in
+    /// for what others send. They are passed on as `from` that link, if it is a neighbour's. What became of each; and the
+    /// peer's fault, if there is one.
+    pub(super) fn take_all(
         &mut self,
-        ctx: &Ctx<'_>,
+        ctx: &mut Ctx<'_>,
         link: LinkId,
-        accepted: &[(Accepted, RecordId)],
-        bytes: usize,
-    ) -> Result<(), Misbehaved> {
-        let vain = accepted.iter().filter(|(outcome, _)| outcome.is_in_vain()).count();
+        records: Vec<Bytes>,
+        from: Option<LinkId>,
+    ) -> (Vec<Taken>, Result<(), Misbehaved>) {
+        let (taken, result) = self.accept_all(ctx, records, from);
         // Where we have no room for what is good, nobody is to blame.
-        if vain == 0 || self.disk_refuses(ctx.now.mono) {
-            return Ok(());
-        }
-        self.note_waste(ctx, link, vain as u64 * units(bytes / accepted.len()))
+        let vain = if self.disk_refuses(ctx.now.mono) { 0 } else { in_vain(&taken) };
+        let excess = if vain > 0 { self.note_waste(ctx, link, vain) } else { Ok(()) };
+        (taken, result.map_err(fault).and(excess))
     }
 
     /// Takes note of what a neighbour has us do.

@@ -31,6 +31,7 @@ use crate::time::WallTime;
 use bytes::Bytes;
 use minicbor::encode::Write;
 use minicbor::{Decoder, Encoder, decode, encode};
+use sha2::{Digest as _, Sha256};
 use std::convert::Infallible;
 
 /// Where the header begins in a record's bytes: after the head of the outer array.
@@ -49,6 +50,8 @@ const VERSION_AT: usize = ID_AT + RecordId::BYTES + 1;
 const VERSION_HEAD: u8 = 0x48;
 /// What follows the version.
 const DELETED_AT: usize = VERSION_AT + 8;
+/// Room for what is written, at first. Source: a header, or what is signed, of a record with a few short attributes.
+pub(super) const WRITTEN_BYTES: usize = 256;
 /// CBOR's null.
 const NULL: u8 = 0xf6;
 
@@ -71,13 +74,16 @@ fn write_header<W: Write>(e: &mut Encoder<W>, record: &Record) -> Written<W> {
 
 /// Digest of all that a signature covers besides the open fields.
 pub(super) fn rest(record: &Record) -> Digest {
-    Digest::of(&written(|e| {
+    let mut hashed = Hashed(Sha256::new());
+    let write = |e: &mut Encoder<&mut Hashed>| -> Written<Hashed> {
         e.array(REST_FIELDS)?.u8(FORMAT)?;
         e.encode(record.modifier)?.u64(record.modified.0)?.bool(record.deleted)?;
         write_attributes(e, &record.attributes)?;
         e.encode(record.certificate)?.encode(&record.beginning)?;
         e.encode(Digest::of(&record.payload))?.ok()
-    }))
+    };
+    write(&mut Encoder::new(&mut hashed)).expect("hashing cannot fail, as above");
+    Digest::from_bytes(hashed.0.finalize().into())
 }
 
 pub(crate) fn attributes_bytes(list: &[Attribute]) -> usize {
@@ -96,16 +102,26 @@ pub(super) fn size(header: usize, payload: usize) -> u32 {
     u32::try_from(HEADER_AT + header + signature + head + payload).unwrap_or(u32::MAX)
 }
 
-/// What the signer of a record of this size signs.
-pub(super) fn signed_message(group: GroupId, record: &Record, size: u32) -> Vec<u8> {
+/// Adds what the signer of a record of this size signs to `bytes`, which may begin with a domain.
+pub(super) fn signed_message(
+    bytes: Vec<u8>,
+    group: GroupId,
+    record: &Record,
+    size: u32,
+) -> Vec<u8> {
     let Record { version, expires, .. } = *record;
-    message(group, record, &Open { version, expires, size, rest: rest(record) })
+    message(bytes, group, record, &Open { version, expires, size, rest: rest(record) })
 }
 
-/// What the creator of a record has signed for the version of which it is a change.
-pub(super) fn begun_message(group: GroupId, record: &Record, beginning: &Beginning) -> Vec<u8> {
+/// Adds what the creator of a record has signed for the version of which it is a change.
+pub(super) fn begun_message(
+    bytes: Vec<u8>,
+    group: GroupId,
+    record: &Record,
+    beginning: &Beginning,
+) -> Vec<u8> {
     let Beginning { version, expires, size, rest, .. } = *beginning;
-    message(group, record, &Open { version, expires, size, rest })
+    message(bytes, group, record, &Open { version, expires, size, rest })
 }
 
 /// What stands open in the signature under one version, besides what all versions have in common.
@@ -116,12 +132,13 @@ struct Open {
     rest: Digest,
 }
 
-fn message(group: GroupId, record: &Record, open: &Open) -> Vec<u8> {
-    written(|e| {
+fn message(mut bytes: Vec<u8>, group: GroupId, record: &Record, open: &Open) -> Vec<u8> {
+    append(&mut bytes, |e| {
         e.array(SIGNED_FIELDS)?.encode(group)?.encode(record.id)?.str(record.kind.as_str())?;
         e.encode(record.creator)?.u64(record.created.0)?.bytes(&open.version.to_be_bytes())?;
         e.u64(open.expires.0)?.u32(open.size)?.encode(open.rest)?.ok()
-    })
+    });
+    bytes
 }
 
 /// All bytes of a record.
@@ -248,9 +265,21 @@ fn read_attribute(d: &mut Decoder<'_>) -> Result<Attribute, BadRecord> {
 fn written(
     write: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), encode::Error<Infallible>>,
 ) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(WRITTEN_BYTES);
     append(&mut bytes, write);
     bytes
+}
+
+/// A digest of what is written, without the bytes.
+struct Hashed(Sha256);
+
+impl Write for Hashed {
+    type Error = Infallible;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        self.0.update(bytes);
+        Ok(())
+    }
 }
 
 fn append(

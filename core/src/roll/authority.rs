@@ -150,6 +150,13 @@ impl Revocation {
             }
     }
 
+    /// Whether a chain does not stand if this revocation decides.
+    pub(crate) fn fells(&self, chain: &VerifiedChain) -> bool {
+        let certificates = chain.certificates();
+        let hits = |depth| self.hits(certificates, depth) && !self.lets_stand(certificates, depth);
+        (1..certificates.len()).any(hits)
+    }
+
     /// Whether it, or one after it in the order of rule 3, may hit this certificate. Those before it in that order are by
     /// seniors: behind the first of a signer that is junior to an administrator, only acts of that administrator itself
     /// can hit it, and those name the certificate.

@@ -70,6 +70,15 @@ impl Redemptions {
         all.filter(move |(_, used)| offer.is_some_and(|offer| used.is_of(offer)))
     }
 
+    /// The invitations by which certificates of a chain were issued, as far as that is known.
+    pub(crate) fn that_let_in<'a>(
+        &'a self,
+        chain: &'a VerifiedChain,
+    ) -> impl Iterator<Item = RecordId> + 'a {
+        let lets_in = |used: &&Redemption| chain.certificates().contains(used.newcomer.leaf());
+        self.all.values().filter(lets_in).map(|used| used.invitation)
+    }
+
     /// The peers that came by an invitation.
     pub(crate) fn came(&self, invitation: RecordId) -> BTreeSet<PeerId> {
         self.of(invitation).map(|(_, used)| used.newcomer.peer()).collect()

@@ -8,8 +8,9 @@
 //!   one timer ─────┘◄────────────────────┘ wake
 //! ```
 //!
-//! **Back-pressure**: while [`JOBS_WAITING_MAX`] storage jobs wait, only storage and the timer are listened to. All
-//! channels into the loop are bounded, so whoever sends waits, and in the end so does the network.
+//! **Back-pressure**: while [`JOBS_WAITING_MAX`] storage jobs wait, or as many bytes of writes as [`WRITES_WAITING`] has, only
+//! storage and the timer are listened to. All channels into the loop are bounded, so whoever sends waits, and in the end so
+//! does the network.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ use peergraph_core::io::{
     CloseReason, Command, Dial, Event, Input, LinkFault, LinkId, NodeState, Output, Reply,
     RequestId, StoreFault, StoreId, StoreReply, StoreTask, Transport, Wake,
 };
+use peergraph_core::limits::WRITES_WAITING;
 use peergraph_core::node::Node;
 use peergraph_core::node_url::{LookUp, NodeUrl};
 use peergraph_core::source::Source;
@@ -236,7 +238,8 @@ impl Driver {
 
     /// Waits for the next thing.
     async fn turn(&mut self) -> Turn {
-        let free = self.storage.waiting() < JOBS_WAITING_MAX;
+        let free = self.storage.waiting() < JOBS_WAITING_MAX
+            && self.node.writes_waiting() < WRITES_WAITING.all();
         let asks = free && self.waiting.len() < REQUESTS_MAX;
         let sleep = tokio::time::sleep_until(self.alarm());
         let look = tokio::time::sleep_until(self.look);

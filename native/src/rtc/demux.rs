@@ -12,6 +12,7 @@ use peergraph_core::source::Source;
 use super::link::{Credentials, Origin};
 use super::place::Pair;
 use super::signal::{self, Description};
+use super::window::Holder;
 use super::{Engine, RtcId, stun};
 
 impl Engine {
@@ -95,7 +96,8 @@ impl Engine {
         }
         self.budget.take(from, now);
         let credentials = Credentials { ufrag: ours.into(), password: ours.into() };
-        let id = self.begin(Origin::Stranger, credentials, &[local], now).ok()?;
+        let holder = Some(Holder::From(source));
+        let id = self.begin(Origin::Stranger, holder, credentials, &[local], now).ok()?;
         if let Some(gone) = self.half_open.enter(&source, id) {
             // Nobody was told of it yet.
             self.remove(gone);

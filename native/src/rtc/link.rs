@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -26,6 +25,7 @@ use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use sha2::{Digest, Sha256};
 
 use super::certificate::crypto;
+use super::guarded::Guarded;
 use super::hello::Hello;
 use super::place::Pair;
 use super::signal::{self, CANDIDATES_MAX, Description, SignalError};
@@ -104,7 +104,7 @@ pub(super) struct Credentials {
 }
 
 pub(super) struct Link {
-    connection: RTCPeerConnection,
+    stack: Guarded<RTCPeerConnection>,
     channel: Option<RTCDataChannelId>,
     pub(super) origin: Origin,
     pub(super) credentials: Credentials,
@@ -169,22 +169,25 @@ impl Link {
         }
         let configuration =
             RTCConfigurationBuilder::new().with_certificates(vec![certificate.inner()]).build();
-        let mut connection = RTCPeerConnectionBuilder::new()
-            .with_configuration(configuration)
-            .with_setting_engine(settings.build())
-            .build(now)
-            .ok()?;
+        let mut stack = Guarded::build(|| {
+            RTCPeerConnectionBuilder::new()
+                .with_configuration(configuration)
+                .with_setting_engine(settings.build())
+                .build(now)
+        })?;
         for local in locals {
             let candidate = signal::candidate_text(*local);
             let init = RTCIceCandidateInit { candidate, ..Default::default() };
-            connection.add_local_candidate(init).ok()?;
+            stack.call(|stack| stack.add_local_candidate(init))?;
         }
         let mut channel = None;
         if matches!(origin, Origin::Dialled | Origin::Offerer) {
-            channel = Some(connection.create_data_channel(CHANNEL, None).ok()?.id());
+            let created =
+                |stack: &mut RTCPeerConnection| Ok(stack.create_data_channel(CHANNEL, None)?.id());
+            channel = Some(stack.call(created)?);
         }
         Some(Self {
-            connection,
+            stack,
             channel,
             origin,
             credentials,
@@ -216,9 +219,12 @@ impl Link {
 
     /// Our offer.
     pub(super) fn offer(&mut self, now: Instant) -> Option<String> {
-        let offer = self.connection.create_offer(None).ok()?;
-        self.connection.set_local_description(now, offer).ok()?;
-        Some(self.connection.local_description()?.sdp)
+        let described = self.stack.call(|stack| {
+            let offer = stack.create_offer(None)?;
+            stack.set_local_description(now, offer)?;
+            Ok(stack.local_description())
+        });
+        Some(described??.sdp)
     }
 
     /// Takes the answer to our offer.
@@ -230,7 +236,8 @@ impl Link {
         self.expect_description(matches!(self.origin, Origin::Dialled | Origin::Offerer))?;
         let description = RTCSessionDescription::answer(answer.to_sdp());
         let description = description.map_err(|_| SignalError::Refused)?;
-        self.guard(|link| link.connection.set_remote_description(now, description))
+        self.stack
+            .call(|stack| stack.set_remote_description(now, description))
             .ok_or(SignalError::Refused)?;
         self.theirs.clone_from(&answer.ufrag);
         self.take_early(answer.candidates.len(), now);
@@ -246,13 +253,13 @@ impl Link {
         self.expect_description(matches!(self.origin, Origin::Answerer | Origin::Stranger))?;
         let description = RTCSessionDescription::offer(offer.to_sdp());
         let description = description.map_err(|_| SignalError::Refused)?;
-        let answer = self.guard(|link| {
-            link.connection.set_remote_description(now, description)?;
-            let answer = link.connection.create_answer(None)?;
-            link.connection.set_local_description(now, answer)
+        let local = self.stack.call(|stack| {
+            stack.set_remote_description(now, description)?;
+            let answer = stack.create_answer(None)?;
+            stack.set_local_description(now, answer)?;
+            Ok(stack.local_description())
         });
-        let local = answer.and_then(|()| self.connection.local_description());
-        let sdp = local.ok_or(SignalError::Refused)?.sdp;
+        let sdp = local.flatten().ok_or(SignalError::Refused)?.sdp;
         self.theirs.clone_from(&offer.ufrag);
         self.take_early(offer.candidates.len(), now);
         Ok(sdp)
@@ -283,8 +290,8 @@ impl Link {
             ..Default::default()
         };
         // One that the stack does not want (no local address of its family) is of no use.
-        let _ = self.guard(|link| {
-            let _ = link.connection.add_remote_candidate(init);
+        let _ = self.stack.call(|stack| {
+            let _ = stack.add_remote_candidate(init);
             Ok(())
         });
     }
@@ -389,9 +396,9 @@ impl Link {
 
     fn read(&mut self, local: SocketAddr, remote: SocketAddr, message: BytesMut, now: Instant) {
         let transport = udp(local, remote);
-        let _ = self.guard(|link| {
+        let _ = self.stack.call(|stack| {
             // A packet that is refused is one that is dropped.
-            let _ = link.connection.handle_read(TaggedBytesMut { now, transport, message });
+            let _ = stack.handle_read(TaggedBytesMut { now, transport, message });
             Ok(())
         });
     }
@@ -420,8 +427,9 @@ impl Link {
         if self.outstanding() + bytes.len() > OUTSTANDING_BYTES_MAX {
             return false;
         }
-        let sent = self.guard(|link| {
-            let channel = link.channel.and_then(|id| link.connection.data_channel(id));
+        let id = self.channel;
+        let sent = self.stack.call(|stack| {
+            let channel = id.and_then(|id| stack.data_channel(id));
             Ok(channel.is_some_and(|mut it| it.send(now, BytesMut::from(bytes)).is_ok()))
         });
         self.report |= sent == Some(true);
@@ -430,8 +438,11 @@ impl Link {
 
     /// Bytes accepted and not yet acknowledged by the other end.
     pub(super) fn outstanding(&mut self) -> usize {
-        let id = self.channel;
-        id.and_then(|id| self.connection.data_channel(id)).map_or(0, |it| it.outstanding_bytes())
+        let Some(id) = self.channel else { return 0 };
+        let outstanding = self
+            .stack
+            .call(|stack| Ok(stack.data_channel(id).map_or(0, |it| it.outstanding_bytes())));
+        outstanding.unwrap_or(0)
     }
 
     /// How much waits, when that must be reported: after sends, and once when it has fallen.
@@ -447,13 +458,13 @@ impl Link {
 
     /// The next event or message, of at most `budget` messages.
     pub(super) fn step(&mut self, budget: &mut Reads) -> Option<Step> {
-        while let Some(Some(event)) = self.guard(|link| Ok(link.connection.poll_event())) {
+        while let Some(Some(event)) = self.stack.call(|stack| Ok(stack.poll_event())) {
             if let Some(step) = self.event(event) {
                 return Some(step);
             }
         }
         while self.open && !self.paused && budget.left() {
-            let read = self.guard(|link| Ok(link.connection.poll_read()))??;
+            let read = self.stack.call(|stack| Ok(stack.poll_read()))??;
             if let RTCMessage::DataChannelMessage(id, message) = read.message {
                 if Some(id) == self.channel {
                     budget.take();
@@ -468,7 +479,7 @@ impl Link {
     /// The next packet to send.
     pub(super) fn poll_packet(&mut self) -> Option<TaggedBytesMut> {
         let held = self.held.take();
-        held.or_else(|| self.guard(|link| Ok(link.connection.poll_write())).flatten())
+        held.or_else(|| self.stack.call(|stack| Ok(stack.poll_write())).flatten())
     }
 
     /// Whether the other end has answered a check.
@@ -508,17 +519,19 @@ impl Link {
     }
 
     fn opened(&mut self, id: RTCDataChannelId) -> Option<Step> {
-        let connection = &mut self.connection;
-        let fits = connection.data_channel(id).is_some_and(|channel| {
-            channel.label() == CHANNEL
-                && channel.ordered()
-                && channel.max_retransmits().is_none()
-                && channel.max_packet_life_time().is_none()
-        });
         let ours = *self.channel.get_or_insert(id);
-        let transport = connection.sctp().map(|sctp| sctp.transport());
-        let theirs = transport.and_then(|it| it.get_remote_certificates().first());
-        let theirs: Option<[u8; 32]> = theirs.map(|der| Sha256::digest(der).into());
+        let (fits, theirs) = self.stack.call(|stack| {
+            let fits = stack.data_channel(id).is_some_and(|channel| {
+                channel.label() == CHANNEL
+                    && channel.ordered()
+                    && channel.max_retransmits().is_none()
+                    && channel.max_packet_life_time().is_none()
+            });
+            let transport = stack.sctp().map(|sctp| sctp.transport());
+            let theirs = transport.and_then(|it| it.get_remote_certificates().first());
+            let theirs: Option<[u8; 32]> = theirs.map(|der| Sha256::digest(der).into());
+            Ok((fits, theirs))
+        })?;
         match theirs {
             Some(theirs) if fits && ours == id && !self.open => {
                 self.open = true;
@@ -535,9 +548,10 @@ impl Link {
     /// Does what is due. Early calls are harmless.
     pub(super) fn timeout(&mut self, now: Instant) {
         let early = now + self.early();
-        if self.connection.poll_timeout().is_some_and(|at| at <= early) {
-            self.guard(|link| link.connection.handle_timeout(early));
-        }
+        let _ = self.stack.call(|stack| match stack.poll_timeout() {
+            Some(at) if at <= early => stack.handle_timeout(early),
+            Some(_) | None => Ok(()),
+        });
         let unchecked = !self.checked && self.check_deadline.is_some_and(|at| at <= now);
         self.dead |= !self.open && (unchecked || self.deadline <= now);
     }
@@ -545,7 +559,7 @@ impl Link {
     /// When [`Link::timeout`] must be called.
     pub(super) fn poll_timeout(&mut self, now: Instant) -> Instant {
         let early = self.early();
-        let inner = self.guard(|link| Ok(link.connection.poll_timeout())).flatten();
+        let inner = self.stack.call(|stack| Ok(stack.poll_timeout())).flatten();
         let inner = inner.map(|at| at.checked_sub(early).unwrap_or(at));
         let ours = if self.open { None } else { Some(self.deadline) };
         let check = self.check_deadline.filter(|_| !self.open && !self.checked);
@@ -558,29 +572,14 @@ impl Link {
     }
 
     pub(super) fn is_dead(&self) -> bool {
-        self.dead
+        self.dead || self.stack.has_failed()
     }
 
     /// Ends the link. What SCTP can still send goes out with the next packets; then the other end
     /// is told.
     pub(super) fn close(&mut self) {
         self.dead = true;
-        let _ = catch_unwind(AssertUnwindSafe(|| self.connection.close()));
-    }
-
-    /// Calls the stack. It is young and reads what strangers send: if it fails or panics, that
-    /// costs this link alone.
-    fn guard<T>(
-        &mut self,
-        call: impl FnOnce(&mut Self) -> rtc::shared::error::Result<T>,
-    ) -> Option<T> {
-        match catch_unwind(AssertUnwindSafe(|| call(self))) {
-            Ok(Ok(value)) => Some(value),
-            Ok(Err(_)) | Err(_) => {
-                self.dead = true;
-                None
-            }
-        }
+        let _ = self.stack.call(|stack| stack.close());
     }
 }
 

@@ -39,7 +39,8 @@ impl Options {
 
     /// What the node is to be.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
-        let mut config = Config::default();
+        // Channels hand over whatever comes.
+        let mut config = Config { reads_on: true, ..Config::default() };
         for kind in &self.priorities {
             config.priorities.push(RecordType::new(kind).map_err(Failure::bad_argument)?);
         }

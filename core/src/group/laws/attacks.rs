@@ -4,7 +4,14 @@ use crate::group::internal::{revocation_id, revocation_payload};
 use crate::limits;
 use crate::roll::{Kept, Reason, Revocation, Standing, Target};
 
-fn member(story: &Story, n: u8, name: &str, role: Role, serial: [u8; 16], hours: u32) -> Signer {
+pub(super) fn member(
+    story: &Story,
+    n: u8,
+    name: &str,
+    role: Role,
+    serial: [u8; 16],
+    hours: u32,
+) -> Signer {
     let identity = Identity::generate([n; 32], [n; 16], name, NOW).unwrap();
     let subject = Subject::of_identity(identity.certificate()).unwrap();
     let (from, end) = (NOW.before(HOUR), NOW.after(HOUR * hours));
@@ -16,7 +23,7 @@ fn member(story: &Story, n: u8, name: &str, role: Role, serial: [u8; 16], hours:
     Signer { identity, chain }
 }
 
-fn record(
+pub(super) fn record(
     story: &Story,
     by: &Signer,
     kind: &str,
@@ -87,7 +94,7 @@ fn serial_taken_twice_harms_nobody() {
     }
 }
 
-fn revocation(story: &Story, by: &Signer, act: &Revocation, until: WallTime) -> Signed {
+pub(super) fn revocation(story: &Story, by: &Signer, act: &Revocation, until: WallTime) -> Signed {
     let id = revocation_id(by.identity.peer_id(), act.target, 0);
     let kind = RecordType::REVOCATION;
     record(story, by, kind, id.random(), revocation_payload(act, 0), until)

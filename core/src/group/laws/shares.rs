@@ -161,7 +161,7 @@ impl Replica {
                 let events = std::mem::take(ctx.out);
                 (accepted, events)
             });
-            became.extend(accepted.into_iter().map(|(outcome, _)| outcome));
+            became.extend(accepted.into_iter().map(|it| it.outcome));
             for output in events {
                 if let Output::Event(event) = output {
                     told.push(event);

@@ -1,0 +1,199 @@
+//! What is heard of a member that was refused, and of one that refuses us.
+use super::crowded::members;
+use super::*;
+use crate::id::RecordId;
+use crate::io::Keep;
+use crate::record::{Record, RecordType, Signed, next_version};
+use crate::roll::{Reason as Why, Target};
+use crate::wire::{Origin, Referral, Signal};
+
+/// The only node of somebody in these tests.
+fn node(who: &Identity) -> NodeId {
+    NodeId::of(who.peer_id(), NodeNonce::default())
+}
+
+/// A record of a member.
+fn record(
+    group: GroupId,
+    (by, chain): (&Identity, &[Certificate]),
+    kind: &str,
+    (random, payload): (u64, Vec<u8>),
+) -> Signed {
+    Record {
+        id: RecordId::new(by.peer_id(), kind, random),
+        kind: RecordType::new(kind).unwrap(),
+        version: next_version(NOW, 0, 0),
+        creator: by.peer_id(),
+        modifier: None,
+        created: NOW,
+        modified: NOW,
+        expires: NOW.after(YEAR / 2),
+        deleted: false,
+        attributes: Vec::new(),
+        payload: payload.into(),
+        certificate: chain.last().unwrap().id(),
+        beginning: None,
+        signature: [0; 64],
+    }
+    .sign(group, by)
+}
+
+/// Ada puts a neighbour out, of whom she has the membership.
+fn put_out(ada: &mut Ada, group: GroupId, (link, n): (&Stranger, u8), chain: &[Certificate]) {
+    let who = someone(n);
+    let shown = crate::group::membership_shown_by(who.peer_id(), chain);
+    let shown = record(group, (&who, chain), RecordType::MEMBERSHIP, shown);
+    link.send(ada, wire::flood(2, &[shown.bytes().clone()]).bytes());
+    let (target, reason) = (Target::Peer(who.peer_id()), Why::Misconduct);
+    ada.ask(Command::Revoke { group, target, reason, keep: Keep::ALL });
+    ada.handle(Input::Timeout);
+    assert!(ada.closed.contains(&(link.link, CloseReason::Revoked)));
+}
+
+/// How many signals ada passes on if `who` sends one over its link.
+fn passed_on(ada: &mut Ada, group: GroupId, (link, who): (&Stranger, u8), attempt: u64) -> usize {
+    let (who, to) = (someone(who), node(&someone(3)));
+    let (key, nonce) = (*who.public_key().as_bytes(), NodeNonce::default());
+    let origin = Origin { key, nonce, signature: [0; 64] };
+    let signal = Bytes::from_static(br#"{"type":"offer","sdp":"v=0"}"#);
+    let mut signal = Signal { from: node(&who), to, attempt, number: 0, hops: 0, origin, signal };
+    signal.origin.signature = who.sign(Domain::Signal, &signal.message(group));
+    ada.frames.clear();
+    link.send(ada, wire::signal(2, &signal).bytes());
+    let is_signal = |frame: &&Bytes| frame[1] == kind::SIGNAL.number();
+    ada.frames.iter().filter(is_signal).count()
+}
+
+/// S9. Goal: a member that was put out has no voice in the graph, over whatever link it comes.
+/// Method: Bob signals to Carol as a member; then, revoked, after his `CONNECT` was refused, and as
+/// a guest with an invitation that is still open.
+#[test]
+fn who_was_put_out_may_ask_to_connect_and_says_nothing_else() {
+    let mut ada = Ada::new();
+    let group = ada.group();
+    let bob = Stranger::honest(&mut ada, 2);
+    let chain = ada.membership(group, &someone(2));
+    bob.open(&mut ada, group);
+    bob.connect(&mut ada, &chain);
+    let [_carol] = members(&mut ada, group, [3]);
+    let grant = cert::Role::Member.into();
+    let invite = Invite::Bearer { grant, uses: 9, expires_in: YEAR / 2 };
+    let Reply::Invitation(invitation) = ada.ask(Command::Invite { group, invite }) else {
+        panic!("an invitation")
+    };
+    let InvitationKind::Bearer { secret, .. } = invitation.kind else { panic!("a bearer's") };
+    assert_eq!(passed_on(&mut ada, group, (&bob, 2), 1), 1, "as a member");
+    put_out(&mut ada, group, (&bob, 2), &chain);
+
+    let bob = Stranger::honest(&mut ada, 2);
+    bob.open(&mut ada, group);
+    assert_eq!(passed_on(&mut ada, group, (&bob, 2), 2), 0, "before it is refused");
+    bob.connect(&mut ada, &chain);
+    assert!(ada.frames.iter().any(|frame| frame[1] == kind::REFUSE.number()));
+    assert_eq!(passed_on(&mut ada, group, (&bob, 2), 3), 0, "refused");
+    let address = "ws://192.0.2.1:80/link".parse().expect("an address");
+    let (node, peer) = (node(&someone(9)), someone(9).peer_id());
+    let referrals = vec![Referral { node, peer, addresses: vec![address] }];
+    for kind in [kind::DISCONNECT, kind::REFUSE] {
+        let refuse = Refuse::because(Reason::Busy, referrals.clone());
+        bob.send(&mut ada, wire::graph_message(kind, 2, &refuse).bytes());
+    }
+    assert_eq!((ada.faults(), ada.opened.as_slice()), (Vec::new(), [].as_slice()));
+    ada.handle(Input::LinkDown { link: bob.link });
+
+    let bob = Stranger::honest(&mut ada, 2);
+    bob.open(&mut ada, group);
+    let (key, who) = (secret.public_key(), someone(2));
+    let consent = who.sign(Domain::Redemption, &proof_message(group, &key, who.peer_id()));
+    let proof = secret.prove(group, who.peer_id()).to_vec();
+    let redeem = Redeem { invitation: key.as_bytes().to_vec(), proof, consent: consent.to_vec() };
+    bob.send(&mut ada, wire::graph_message(kind::REDEEM, 2, &redeem).bytes());
+    assert_eq!(ada.frames.last().map(|frame| frame[1]), Some(kind::NOT_GRANTED.number()));
+    assert_eq!(passed_on(&mut ada, group, (&bob, 2), 4), 0, "as a guest");
+    assert_eq!(ada.faults(), []);
+}
+
+/// R17, S8. Goal: a refusal is no way in for records. Method: Bob, who may invite, refuses Ada with
+/// an invitation of his as the reason, unasked and in answer to her `CONNECT`.
+#[test]
+fn record_that_is_not_about_us_does_not_come_in_by_a_refusal() {
+    let mut ada = Ada::new();
+    let group = ada.group();
+    let bobs = someone(2);
+    let grant = cert::Role::Inviting.into();
+    let invite = Invite::Bound { identity: bobs.certificate().clone(), grant };
+    let Reply::Invitation(invitation) = ada.ask(Command::Invite { group, invite }) else {
+        panic!("an invitation")
+    };
+    let InvitationKind::Bound { chain, .. } = invitation.kind else { panic!("a bound one") };
+    let bob = Stranger::honest(&mut ada, 2);
+    bob.open(&mut ada, group);
+    bob.connect(&mut ada, &chain);
+    let invitation = crate::group::invitation_by(bobs.peer_id(), NOW.after(YEAR / 4));
+    let invitation = record(group, (&bobs, &chain), RecordType::INVITATION, invitation);
+    let refuse = Refuse {
+        proof: vec![invitation.bytes().to_vec().into()],
+        chain: Some(encode_chain(&chain)),
+        ..Refuse::because(Reason::NotStanding, Vec::new())
+    };
+    let refuse = wire::graph_message(kind::REFUSE, 2, &refuse);
+    let open = |ada: &mut Ada| match ada.ask(Command::Invitations { group }) {
+        Reply::Invitations(open) => open.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(open(&mut ada), 0);
+    bob.send(&mut ada, refuse.bytes());
+    assert_eq!((open(&mut ada), ada.faults()), (0, Vec::new()), "unasked");
+    ada.frames.clear();
+    let connects = |ada: &Ada| {
+        ada.frames.iter().any(|frame| frame.len() > 4 && frame[1] == kind::CONNECT.number())
+    };
+    for _ in 0..60 {
+        let second = Duration::from_secs(1);
+        ada.now = Now { mono: ada.now.mono.after(second), wall: ada.now.wall.after(second) };
+        ada.handle(Input::Timeout);
+        if connects(&ada) {
+            break;
+        }
+        bob.send(&mut ada, Message::PONG.bytes());
+    }
+    assert!(connects(&ada), "she has nobody else");
+    bob.send(&mut ada, refuse.bytes());
+    assert_eq!((open(&mut ada), ada.faults()), (0, Vec::new()), "in answer");
+}
+
+/// R25. Goal: what is bulk from a neighbour is no way to keep a node busy for anybody else. Method:
+/// a stranger and a refused member send as many floods as words are free, and one more; one that
+/// was a neighbour just now sends as many and may.
+#[test]
+fn bulk_of_who_is_no_neighbour_costs_a_word() {
+    let mut ada = Ada::new();
+    let group = ada.group();
+    let bob = Stranger::honest(&mut ada, 2);
+    let chain = ada.membership(group, &someone(2));
+    bob.open(&mut ada, group);
+    bob.connect(&mut ada, &chain);
+    let [carol] = members(&mut ada, group, [3]);
+    let flood = |slot| wire::flood(slot, &[Bytes::from(vec![7; 100])]);
+    let floods = |ada: &mut Ada, from: &Stranger, slot| {
+        (0..limits::WORDS_SPARE + 1).for_each(|_| from.send(ada, flood(slot).bytes()));
+        std::mem::take(&mut ada.events);
+    };
+    let bye = Refuse::because(Reason::Leaving, Vec::new());
+    carol.send(&mut ada, wire::graph_message(kind::DISCONNECT, 2, &bye).bytes());
+    floods(&mut ada, &carol, 2);
+    let blamed = |ada: &Ada, who: &Stranger| {
+        let excess = CloseReason::Misbehaved(Misbehaved::Excess);
+        ada.closed.contains(&(who.link, excess))
+    };
+    assert!(!blamed(&ada, &carol), "they were on their way");
+    let stranger = Stranger::honest(&mut ada, 4);
+    floods(&mut ada, &stranger, 2);
+    assert!(blamed(&ada, &stranger), "to a slot that never was");
+    put_out(&mut ada, group, (&bob, 2), &chain);
+    let bob = Stranger::honest(&mut ada, 2);
+    bob.open(&mut ada, group);
+    bob.connect(&mut ada, &chain);
+    floods(&mut ada, &bob, 2);
+    assert!(blamed(&ada, &bob), "as a member that was refused");
+}
