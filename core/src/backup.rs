@@ -24,6 +24,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use zeroize::Zeroizing;
 
+mod making;
+
+pub use making::Making;
+
 /// What a file begins with.
 const MAGIC: &[u8; 17] = b"peergraph backup\n";
 const VERSION: u32 = 1;
@@ -46,6 +50,9 @@ pub enum BackupError {
     /// Its password would take too long to try.
     #[error("this backup asks for too much memory or time")]
     TooCostly,
+    /// What is known of a group is damaged in the store, so that the backup would lack its key.
+    #[error("what is kept of a group is damaged; restore it from an earlier backup first")]
+    Damaged,
     /// Longer than [`BACKUP_BYTES_MAX`].
     #[error("the backup would be too long; leave out the records, which other members hold")]
     TooLong,

@@ -63,6 +63,11 @@ pub fn first_range() -> (Bytes, Bytes) {
     (Bytes::from_static(b"g"), Bytes::from_static(b"h"))
 }
 
+/// The rest of the store after this key, as in [`first_range`].
+pub fn range_after(key: &[u8]) -> (Bytes, Bytes) {
+    ([key, &[0]].concat().into(), first_range().1)
+}
+
 /// What a store holds of `bytes` under a key.
 pub fn checked(key: &[u8], bytes: &[u8]) -> Bytes {
     storage::checked(key, bytes)

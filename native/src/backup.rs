@@ -1,10 +1,10 @@
 //! Backup and restore, and what a store is made of, read as it stands.
 
 use bytes::Bytes;
-use peergraph_core::backup::{Backup, BackupError};
+use peergraph_core::backup::{BackupError, Making};
 use peergraph_core::error::Error;
 use peergraph_core::io::{StoreFault, StoreReply, StoreTask};
-use peergraph_core::stored::{self, StoredGroup};
+use peergraph_core::stored;
 use tokio::sync::oneshot;
 
 use crate::folder::fill;
@@ -23,9 +23,6 @@ pub enum MakeBackupError {
     /// A fault of the backup's contents.
     #[error(transparent)]
     Backup(#[from] BackupError),
-    /// A group of the store is damaged, so that the backup would lack its key.
-    #[error("what is kept of a group is damaged; restore it from an earlier backup first")]
-    Damaged,
 }
 
 /// The result of checking a store.
@@ -53,23 +50,11 @@ impl Host {
     /// # Errors
     /// [`MakeBackupError`].
     pub async fn backup(&self, password: &str, records: bool) -> Result<Vec<u8>, MakeBackupError> {
-        let mut backup = Backup::new(self.identity().clone());
-        let mut range = stored::first_range();
-        loop {
-            let limit = if records { SCAN_MAX } else { 1 };
-            let entries = self.scan(range.clone(), limit).await?;
-            let Some((last, _)) = entries.last() else { break };
-            let group = StoredGroup::read(last, &[]).ok_or(MakeBackupError::Damaged)?;
-            range = if records { after(last) } else { group.next_range() };
-            for (key, value) in entries {
-                let of_group = stored::is_group(&key);
-                // Without records, what comes first of a group that was left may be one of them.
-                let whole = (of_group || records) && backup.add(key, &value)?;
-                if of_group && !whole {
-                    return Err(MakeBackupError::Damaged);
-                }
-            }
+        let mut making = Making::new(self.identity().clone(), records);
+        while let Some((range, limit)) = making.next() {
+            making.take(self.scan(range, limit).await?)?;
         }
+        let backup = making.done();
         let mut random = [0; 40];
         fill(&mut random);
         let password = zeroize::Zeroizing::new(password.to_owned());
@@ -89,7 +74,7 @@ impl Host {
         loop {
             let entries = self.scan(range, SCAN_MAX).await?;
             let Some((last, _)) = entries.last() else { return Ok(check) };
-            range = after(last);
+            range = stored::range_after(last);
             entries.iter().for_each(|(key, value)| check.add(key, value));
         }
     }
@@ -105,9 +90,4 @@ impl Host {
             Err(fault) => Err(Error::Store(fault).into()),
         }
     }
-}
-
-/// The rest of the store after this key.
-fn after(key: &[u8]) -> (Bytes, Bytes) {
-    ([key, &[0]].concat().into(), stored::first_range().1)
 }

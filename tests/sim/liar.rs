@@ -13,7 +13,7 @@ use bytes::Bytes;
 use peergraph_core::id::{CertificateId, Digest, GroupId, NodeId, NodeNonce, PeerId, RecordId};
 use peergraph_core::identity::{Domain, Identity, PublicKey};
 use peergraph_core::invitation::BearerSecret;
-use peergraph_core::limits::{FRAME_BYTES_MAX, PAGE_MAX};
+use peergraph_core::limits::{FLOOD_RECORDS_MAX, FRAME_BYTES_MAX, PAGE_MAX};
 use peergraph_core::record::{Record, RecordType, Signed};
 use peergraph_core::stored;
 use peergraph_core::time::WallTime;
@@ -158,7 +158,7 @@ fn wish(id: RecordId) -> Vec<u8> {
 /// A record so often that it fills a frame.
 fn flood_often(slot: u16, record: &Signed) -> Bytes {
     let record = byte_string(record.bytes());
-    let count = (FRAME_ROOM / record.len()).clamp(1, PAGE_MAX);
+    let count = (FRAME_ROOM / record.len()).clamp(1, FLOOD_RECORDS_MAX);
     let length = u16::try_from(count).expect("a page is short").to_be_bytes();
     message(kind::FLOOD, slot, &[&[LONG_ARRAY], &length[..], &record.repeat(count)].concat())
 }

@@ -67,7 +67,7 @@ test("a slow watcher misses nothing, and sees changes and deletions", async (t) 
     await group.update(made[0], "changed");
     await group.delete(made[1]);
     window.goOn();
-    while (values.length < 749) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (values.length < 749 || deleted < 1) await new Promise((resolve) => setTimeout(resolve, 10));
     stop.abort();
     await reading;
     await peer.close();

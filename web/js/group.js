@@ -10,6 +10,8 @@ import {
 import { watch } from "./watch.js";
 
 const PAGE_MAX = 1_000;
+/** Records that are read in one go. Guess: some milliseconds. */
+const PART = 100;
 /** Records of one stream that are not durable yet; a further one waits. */
 const WRITES_MAX = 64;
 /** Records of ours whose spread is remembered. The oldest are forgotten: they say "stored" again. */
@@ -146,11 +148,17 @@ export class Group extends Base {
   async records(options) {
     const known = ["type", "creator", "order", "limit", "after", ...WAITS];
     const { type, creator, order, limit, after, signal } = optionsOf(options, known, "group.records");
-    const filter = filterOf({ type, creator, after, newestFirst: isNewestFirst(order), limit: pageOf(limit) });
-    const found = await this.#ask(() => this.#handle.records(this.id, filter), signal);
-    await waitFor(this.#nameAll(found.records), signal);
-    const page = found.records.map((raw) => recordOf(raw, this));
-    return Object.assign(page, { next: found.next ?? null });
+    const [page, most, newestFirst] = [[], pageOf(limit), isNewestFirst(order)];
+    let next = after;
+    do {
+      await this.pause();
+      const filter = filterOf({ type, creator, after: next, newestFirst, limit: Math.min(PART, most - page.length) });
+      const found = await this.#ask(() => this.#handle.records(this.id, filter), signal);
+      await waitFor(this.#nameAll(found.records), signal);
+      page.push(...found.records.map((raw) => recordOf(raw, this)));
+      next = found.next ?? null;
+    } while (next !== null && page.length < most);
+    return Object.assign(page, { next });
   }
 
   async get(id, options) {
@@ -350,6 +358,11 @@ export class Group extends Base {
   person(id) {
     const me = id === this.#peer.id;
     return { id, name: this.#people.get(id) ?? (me ? this.#peer.name : ""), me };
+  }
+
+  /** A promise, if whoever has more to do is to let the page live first. */
+  pause() {
+    return this.#handle.pause();
   }
 
   /** Learns the names of those that are members already; later ones come as news. */

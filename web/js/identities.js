@@ -1,6 +1,7 @@
 // The identities of this origin, and what they sign.
 import { badArgument, checkSignal, optionsOf, waitFor } from "./errors.js";
 import { checkKeeping, load } from "./load.js";
+import { readBlob } from "./record.js";
 
 /** The database that is meant when none is named. */
 export const STORAGE = "peergraph";
@@ -24,6 +25,13 @@ export function bytesOf(message) {
   if (message instanceof ArrayBuffer) return new Uint8Array(message);
   if (ArrayBuffer.isView(message)) return new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
   throw badArgument("a message is bytes or text");
+}
+
+/** The bytes of a backup: what `peer.backup` made, or a file that a person chose. */
+async function backupOf(file) {
+  if (file instanceof Blob) return readBlob(file);
+  if (file instanceof ArrayBuffer || ArrayBuffer.isView(file)) return bytesOf(file);
+  throw badArgument("a backup is bytes, or a Blob");
 }
 
 export const identities = Object.freeze({
@@ -56,6 +64,11 @@ export const identities = Object.freeze({
   async import(file, password, options) {
     const action = { action: "import", file: String(file), password: String(password) };
     return Object.freeze(await act("import", options, () => action));
+  },
+  async restore(file, password, options) {
+    const bytes = await backupOf(file);
+    const action = { action: "restore", password: String(password) };
+    return Object.freeze(await act("restore", options, () => action, { bytes }));
   },
   async document(who, options) {
     return act("document", options, () => ({ action: "document", who }));

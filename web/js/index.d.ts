@@ -5,6 +5,10 @@
  * described here are refused with `"bad-argument"`.
  */
 
+import type { PeerName } from "./identities.js";
+
+export * from "./identities.js";
+
 /** Where the bytes of the WebAssembly module are: the bytes, an answer that brings them, an address, or compiled. */
 export type WasmSource = BufferSource | Response | Promise<Response> | URL | string | WebAssembly.Module;
 
@@ -192,6 +196,10 @@ export type ErrorCode =
   | "bad-invitation"
   /** The text is not an exported identity, or it is damaged. */
   | "bad-identity"
+  /** The file is not a backup, or of a later version. */
+  | "bad-backup"
+  /** The backup would be too long: leave the records out. */
+  | "backup-too-long"
   /** The password does not open the exported identity. */
   | "wrong-password"
   /** No identity here has this id or name, or several have it. */
@@ -316,72 +324,6 @@ export interface OpenOptions extends Waits {
   neighbours?: { readonly min: number; readonly ideal: number; readonly max: number };
 }
 
-/** An identity of this origin. */
-export interface IdentityInfo {
-  /** 52 characters: the SHA-256 of its key. */
-  readonly id: string;
-  /** Friendly name: 1 to 255 characters, at least one of them visible, none that controls or turns the text around it. */
-  readonly name: string;
-  /** What its peer name ends with; empty where it has none. */
-  readonly classifier: string;
-  /** Whether it is opened when none is named. */
-  readonly default: boolean;
-}
-
-/** A name of an identity, or one that anybody may claim. */
-export interface PeerName {
-  /** `ID.CLASSIFIER`, or `0.CLASSIFIER` for one that anybody may claim. */
-  readonly name: string;
-  /** The same as a host name, lossless; `null` where it would be longer than host names are. */
-  readonly host: string | null;
-  /** Whose name it is; `null` if anybody's. */
-  readonly id: string | null;
-  readonly classifier: string;
-}
-
-/** What all functions of {@link identities} accept. */
-export interface IdentityOptions extends Waits {
-  /** As in {@link OpenOptions}. */
-  storage?: string;
-}
-
-/** The identities of this origin. `who` is an id, the beginning of one, or a friendly name. */
-export const identities: {
-  list(options?: IdentityOptions): Promise<readonly IdentityInfo[]>;
-  /** Makes one. The first becomes the default. */
-  create(options: { name: string; classifier?: string } & IdentityOptions): Promise<IdentityInfo>;
-  /**
-   * Gives it another friendly name or classifier; id and key stay. An open peer shows the new name when it is opened
-   * again, a group when the membership is renewed.
-   */
-  rename(who: string, options: { name?: string; classifier?: string } & IdentityOptions): Promise<IdentityInfo>;
-  /** The one that is opened when none is named; `null` where there is none. */
-  default(options?: IdentityOptions): Promise<IdentityInfo | null>;
-  setDefault(who: string, options?: IdentityOptions): Promise<IdentityInfo>;
-  /**
-   * Deletes it for good. Refused while it is open (`"locked"`), in a group (`"identity-in-use"`), or the default and not
-   * the last one (`"default-identity"`).
-   */
-  delete(who: string, options?: IdentityOptions): Promise<void>;
-  /** As text, encrypted with a password (Argon2id, XChaCha20-Poly1305). */
-  export(who: string, password: string, options?: IdentityOptions): Promise<string>;
-  /** Keeps an exported one. Fails with `"wrong-password"`, `"bad-identity"`, `"identity-exists"`. */
-  import(file: string, password: string, options?: IdentityOptions): Promise<IdentityInfo>;
-  /** The public certificate (PEM): what inviters, and {@link verify}, need. Holds no secret. */
-  document(who: string, options?: IdentityOptions): Promise<string>;
-  /** Its peer name, or with `classifier` another one of the same key. */
-  name(who: string, options?: { classifier?: string } & IdentityOptions): Promise<PeerName>;
-  /** 64 bytes, for {@link verify}. Worthless as proof of anything that this package signs. */
-  sign(who: string, message: BufferSource | string, options?: IdentityOptions): Promise<Uint8Array>;
-};
-
-/** Who signed `message`, if it was the identity of the public document; otherwise `null`. */
-export function verify(document: string, message: BufferSource | string, signature: BufferSource):
-  Promise<Omit<IdentityInfo, "default"> | null>;
-
-/** A peer name, given as such or as host name, in both forms. Fails with `"bad-name"`. */
-export function peerName(text: string): Promise<PeerName>;
-
 /** Types of the events of a {@link Peer}. Those of its groups come here too. */
 export interface PeerEvents<T = Payloads> extends GroupEvents<T> {
   /** A transport was opened or closed. */
@@ -454,6 +396,14 @@ export class Peer<T = Payloads> extends EventTarget {
   sign(message: BufferSource | string): Uint8Array;
   /** The identity as text, encrypted with a password (Argon2id, XChaCha20-Poly1305), to be kept or opened elsewhere. */
   exportIdentity(password: string): Promise<string>;
+
+  /**
+   * A backup under a password: the identity and all that is kept of its groups, their own keys among it. With `withRecords`
+   * also the records, which other members hold too. Whoever has it and the password is this identity.
+   * {@link identities}`.restore` takes it, and so does the native program. Fails with `"storage-damaged"` if what is kept of
+   * a group is, and with `"backup-too-long"`.
+   */
+  backup(password: string, options?: { withRecords?: boolean } & Waits): Promise<Uint8Array>;
 
   /** Leaves every graph properly. Data stay. */
   close(): Promise<void>;

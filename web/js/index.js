@@ -122,7 +122,12 @@ export class Peer extends Base {
     addEventListener("pagehide", this.#goodbye);
     const groups = (await handle.groups()).map((info) => this.#group(info));
     await Promise.all(groups.map((group) => group.learnNames()));
-    const early = this.#early;
+    // Whoever opens it listens in this task, and hears what the opening found.
+    setTimeout(() => this.#tellEarly());
+  }
+
+  #tellEarly() {
+    const early = this.#early ?? [];
     this.#early = null;
     for (const news of early) this.#tell(news);
   }
@@ -193,6 +198,11 @@ export class Peer extends Base {
     return this.#ask(async () => this.#handle.export(String(password)));
   }
 
+  async backup(password, options) {
+    const { withRecords = false, signal } = optionsOf(options, ["withRecords", "signal"], "peer.backup");
+    return this.#ask(() => this.#handle.backup(String(password), withRecords), signal);
+  }
+
   async close() {
     this.#nodes.close();
     this.#closing ??= closing(this.#storage, this.#handle.close());
@@ -230,10 +240,11 @@ export class Peer extends Base {
     return "";
   }
 
-  /** News from the module. What comes while it opens waits for the groups. */
+  /** News from the module. What comes while it opens waits for the groups, and for those who listen. */
   #hear(news) {
-    if (this.#early) this.#early.push(news);
-    else this.#tell(news);
+    this.#early?.push(news);
+    if (!this.#early) this.#tell(news);
+    else if (news.type === "closed") this.#tellEarly();
   }
 
   #tell(news) {

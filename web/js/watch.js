@@ -67,6 +67,7 @@ async function* read(group, type, { order, limit = Infinity, onStored }, signal)
       for (const record of page) {
         if (arriving.isNews(record)) yield record;
         if (ends()) return;
+        await group.pause();
       }
       left -= page.length;
       after = page.next;
@@ -83,6 +84,7 @@ async function* read(group, type, { order, limit = Infinity, onStored }, signal)
       if (ends()) return;
       // Nothing: it has expired in the meantime.
       if (record && arriving.isNews(record)) yield await group.named(record);
+      await group.pause();
     }
   } catch (error) {
     if (!QUIET.has(error.code)) throw error;

@@ -25,7 +25,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// Messages of ours are `what happened; what to do`.
-    fn new(code: &'static str, error: impl Display) -> Self {
+    pub(crate) fn new(code: &'static str, error: impl Display) -> Self {
         let message = error.to_string();
         let hint = message.split_once("; ").map(|(_, hint)| hint.to_owned()).unwrap_or_default();
         Self { code, message, hint, tried: None }

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!  RTC, WebSocket, IndexedDB, timer, application
-//!        │ feed(input): queued; whoever comes first drains, whoever comes while it drains only queues
+//!        │ feed(input): queued; whoever comes first drains, whoever comes while it drains only queues;
+//!        │              what is left when the slice is over (`slices.rs`) waits for the next one
 //!        ▼
 //!     node.handle ─► node.poll until Idle ─► perform
-//!                                              │ news: a queue of its own, emptied by a task that
-//!                                              ▼       borrows nothing, so that listeners may call back
+//!                                              │ news and answers: a queue of its own, emptied slice by slice by a
+//!                                              ▼ task that borrows nothing, so that listeners may call back
 //!                                         application
 //! ```
 use crate::convert;
@@ -14,6 +15,7 @@ use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::lookup::Early;
 use crate::rtc::RtcLink;
+use crate::slices;
 use crate::store::Store;
 use crate::turns::Turns;
 use crate::ws::SocketLink;
@@ -47,15 +49,20 @@ const GOODBYE_MS_MAX: u32 = 2_000;
 /// Longest delay of the timer. Milliseconds. Source: `setTimeout` takes 31 bits, and fires at once beyond.
 const TIMER_MS_MAX: u64 = 24 * 3_600_000;
 
-/// News for the application.
+/// News for the application, and answers to it, in the order in which they came.
 pub(crate) enum News {
     /// From the core.
     Core(Box<Event>),
     /// A transport is being opened, is open, or is closed.
     Link { link: LinkId, state: LinkState, direct: bool, reason: Option<CloseReason> },
+    /// What became of a request.
+    Answer(Answer, Box<Result<Reply, Error>>),
     /// The last news.
     Closed(Option<Failure>),
 }
+
+/// To whom an answer goes.
+type Answer = oneshot::Sender<Result<Reply, Error>>;
 
 /// What a transport is doing.
 #[derive(Clone, Copy)]
@@ -71,18 +78,22 @@ pub(crate) struct Host {
     node: RefCell<Node>,
     /// When the node was made, by the browser's monotonic clock.
     origin_ms: f64,
-    /// Empty but for what an input's own outputs cause: every other input is handled as it comes.
+    /// What came while an input was handled, or after the slice was over. As much as the browser would keep otherwise.
     inputs: RefCell<VecDeque<Input>>,
     draining: Cell<bool>,
+    /// Whether the next slice is waited for.
+    waits: Cell<bool>,
+    /// Whether the page ends: there is no further slice.
+    hurries: Cell<bool>,
     transports: RefCell<BTreeMap<LinkId, Carrier>>,
     /// Links on which something was sent since their buffer was last reported.
     sent_on: RefCell<BTreeSet<LinkId>>,
     /// Bounded by the node, which answers `Busy`; publications by their turns.
-    requests: RefCell<BTreeMap<RequestId, oneshot::Sender<Result<Reply, Error>>>>,
+    requests: RefCell<BTreeMap<RequestId, Answer>>,
     requests_made: Cell<u64>,
     turns: Turns,
     timer: RefCell<Option<(Time, Timeout)>>,
-    /// Emptied after every drain, before the browser does anything else.
+    /// Emptied after every drain, as far as the slice goes.
     news: mpsc::UnboundedSender<News>,
     store: Store,
     early: RefCell<Early>,
@@ -147,6 +158,8 @@ impl Host {
             origin_ms,
             inputs: RefCell::default(),
             draining: Cell::new(false),
+            waits: Cell::new(false),
+            hurries: Cell::new(false),
             transports: RefCell::default(),
             sent_on: RefCell::default(),
             requests: RefCell::default(),
@@ -175,6 +188,11 @@ impl Host {
             }
             Err(_) => Err(Failure::closed()),
         }
+    }
+
+    /// The disk of this node.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Asks the node for something and waits for its answer.
@@ -210,6 +228,7 @@ impl Host {
     /// What the page does last: there is no time to wait for anything.
     pub(crate) fn goodbye(&self) {
         if !self.closing.replace(true) {
+            self.hurries.set(true);
             self.store.hurry();
             drop(self.request(Command::Close));
             self.drop_transports();
@@ -259,11 +278,12 @@ impl Host {
         self.run();
     }
 
-    /// Handles all inputs that wait.
+    /// Handles inputs that wait: all of them when the page ends, else until the slice is over.
     fn run(&self) {
-        if self.draining.replace(true) {
+        if self.draining.get() || self.is_to_wait() {
             return;
         }
+        self.draining.set(true);
         // Nothing, but for a new node: it asks for its store unasked.
         let mut wake = self.drain();
         self.stir();
@@ -271,9 +291,30 @@ impl Host {
             self.before(&input);
             self.node.borrow_mut().handle(self.now(), input);
             wake = self.drain();
+            if self.is_to_wait() {
+                break;
+            }
         }
         self.draining.set(false);
         self.arm(wake);
+    }
+
+    /// Whether there is more to do and the slice is over. Then the next one goes on.
+    fn is_to_wait(&self) -> bool {
+        if self.hurries.get() || self.inputs.borrow().is_empty() || !slices::is_over() {
+            return false;
+        }
+        if !self.waits.replace(true) {
+            let me = self.me.clone();
+            spawn_local(async move {
+                slices::next().await;
+                if let Some(host) = me.upgrade() {
+                    host.waits.set(false);
+                    host.run();
+                }
+            });
+        }
+        true
     }
 
     /// Mixes fresh randomness of the browser into the node's. If there is none, which no browser documents, what there is
@@ -346,9 +387,8 @@ impl Host {
                 }
                 Output::Store { op, task } => self.store.run(op, task),
                 Output::Done { request, result } => {
-                    if let Some(sender) = self.requests.borrow_mut().remove(&request) {
-                        // Nobody waits: the application gave up.
-                        let _ = sender.send(result);
+                    if let Some(answer) = self.requests.borrow_mut().remove(&request) {
+                        let _ = self.news.unbounded_send(News::Answer(answer, Box::new(result)));
                     }
                 }
                 Output::Event(event) => self.tell(event),
@@ -464,6 +504,17 @@ pub(crate) fn wall() -> WallTime {
 /// Hands news to the application, one by one, with nothing of the host borrowed.
 async fn tell(mut heard: mpsc::UnboundedReceiver<News>, listener: Function) {
     while let Some(news) = heard.next().await {
+        while slices::is_over() {
+            slices::next().await;
+        }
+        if let News::Answer(answer, result) = news {
+            // Nobody waits: the application gave up.
+            if answer.send(*result).is_ok() {
+                // What the application does with it is a part of the slice.
+                slices::pass().await;
+            }
+            continue;
+        }
         let Some(value) = convert::news(news) else { continue };
         if let Err(error) = listener.call1(&JsValue::UNDEFINED, &value) {
             browser::log_error("peergraph: a listener failed", &error);

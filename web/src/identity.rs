@@ -49,7 +49,7 @@ pub(crate) fn export(identity: &Identity, password: &str) -> Result<String, Fail
     Ok(identity.export(password, random()?))
 }
 
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
+pub(crate) fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(|_| Failure::internal("no randomness"))?;
     Ok(bytes)

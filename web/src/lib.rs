@@ -3,6 +3,7 @@
 //! Two layers face the application: the class here, which is thin and typed by `convert.rs`, and `js/index.js`, which
 //! makes of it what `js/index.d.ts` describes. Order of reading: `host.rs` (the loop), `rtc.rs`, `ws.rs`,
 //! `store.rs`, `lock.rs`.
+mod backup;
 mod browser;
 mod convert;
 mod failure;
@@ -14,6 +15,7 @@ mod qr;
 pub mod rehearsal;
 pub mod rtc;
 pub mod sdp;
+mod slices;
 pub mod store;
 mod turns;
 mod wallet;
@@ -37,6 +39,7 @@ use store::Store;
 use wallet::Wallet;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
+use zeroize::Zeroizing;
 
 #[cfg(all(test, target_arch = "wasm32"))]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
@@ -86,6 +89,16 @@ impl PeerHandle {
     #[wasm_bindgen(getter, js_name = peerName)]
     pub fn peer_name(&self) -> JsValue {
         convert::peer_name(self.identity.peer_name())
+    }
+
+    /// A backup of the identity and its groups, with their records if these are wanted: a file as `Uint8Array`.
+    pub fn backup(&self, password: String, records: bool) -> Promise {
+        let (host, identity) = (self.host.clone(), self.identity.clone());
+        let password = Zeroizing::new(password);
+        future_to_promise(async move {
+            let file = backup::make(host.store(), identity, &password, records).await?;
+            Ok(js_sys::Uint8Array::from(&file[..]).into())
+        })
     }
 
     /// Signs for the application.
@@ -149,13 +162,11 @@ impl PeerHandle {
 
     /// Publishes, replaces or deletes a record.
     pub fn publish(&self, group: &str, draft: JsValue, payload: Vec<u8>) -> Promise {
-        let parsed = parse(group).and_then(|group| {
-            Ok((group, from_js::<convert::DraftJs>(draft)?.into_draft(payload)?))
-        });
-        let host = self.host.clone();
+        let (host, group) = (self.host.clone(), parse(group));
         future_to_promise(async move {
-            let (group, draft) = parsed?;
-            Ok(reply(host.publish(group, draft).await?)?)
+            // A page may publish thousands in one go, which is its own time.
+            let draft = from_js::<convert::DraftJs>(draft)?.into_draft(payload)?;
+            Ok(reply(host.publish(group?, draft).await?)?)
         })
     }
 
@@ -259,6 +270,16 @@ impl PeerHandle {
         Ok(url)
     }
 
+    /// A promise of time, if whoever has more to do should wait for it; see `slices.rs`.
+    pub fn pause(&self) -> Option<Promise> {
+        slices::is_over().then(|| {
+            future_to_promise(async {
+                slices::next().await;
+                Ok(JsValue::UNDEFINED)
+            })
+        })
+    }
+
     /// Leaves every graph and closes the store.
     pub async fn close(&self) {
         self.host.close(None).await;
@@ -313,7 +334,7 @@ pub fn read_invitation(text: &str) -> Result<JsValue, JsValue> {
     Ok(convert::summary(&Invitation::from_text(text).map_err(Failure::from)?))
 }
 
-/// Does something with the identities of an origin: see `wallet::Action`. `bytes` are what is to be signed.
+/// Does something with the identities of an origin: see `wallet::Action`. `bytes` are what is to be signed, or a backup.
 #[wasm_bindgen]
 pub async fn identities(
     storage: String,

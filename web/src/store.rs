@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
 use idb::event::{DatabaseEvent as _, VersionChangeEvent};
+use idb::request::{DeleteStoreRequest, PutStoreRequest};
 use idb::{Database, Factory, KeyRange, ObjectStoreParams, Query, Transaction, TransactionMode};
 use js_sys::{Object, Uint8Array};
 use peergraph_core::io::{Input, StoreFault, StoreId, StoreReply, StoreTask};
@@ -23,6 +24,8 @@ use web_sys::IdbDatabase;
 const ENTRIES: &str = "entries";
 /// What this host keeps for itself: identities.
 const OWN: &str = "own";
+/// Entries that are written in one go. Guess: two milliseconds.
+const CHUNK: usize = 64;
 /// Version of this layout.
 const VERSION: u32 = 1;
 /// Writes that share a transaction. Bytes of keys and values. Guess: a transaction this large takes some ms.
@@ -178,6 +181,29 @@ impl Store {
         complete(transaction).await
     }
 
+    /// The first entries of a range, in the order of their keys.
+    pub(crate) async fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, JsValue> {
+        scan(&self.database, from, to, limit).await
+    }
+
+    /// Writes what is not here, or damaged. Done when durable.
+    pub(crate) async fn put_back(&self, entries: Vec<(Bytes, Bytes)>) -> Result<(), StoreFault> {
+        let keys: Vec<Bytes> = entries.iter().map(|(key, _)| key.clone()).collect();
+        let held = read(&self.database, &keys).await.map_err(|it| fault(&it))?;
+        let lacking = |(key, _): &&(Bytes, Bytes), held: &Option<Bytes>| {
+            held.as_ref().is_none_or(|held| stored::whole(key, held).is_none())
+        };
+        let lacking = entries.iter().zip(&held).filter(|(entry, held)| lacking(entry, held));
+        let batch: Batch =
+            lacking.map(|((key, value), _)| (key.clone(), Some(value.clone()))).collect();
+        write(&self.raw, [&batch], &self.at_once).await
+    }
+
     /// The groups whose records are here.
     pub(crate) async fn groups(&self) -> Result<Vec<StoredGroup>, JsValue> {
         let mut groups: Vec<StoredGroup> = Vec::new();
@@ -219,8 +245,9 @@ impl Worker {
                     report(Input::Stored { op, result });
                 }
                 StoreTask::Read { keys } => {
-                    let result = self.read(&keys).await;
-                    report(Input::Stored { op, result: result.map_err(|it| fault(&it)) });
+                    let result = read(&self.database, &keys).await;
+                    let result = result.map(StoreReply::Values).map_err(|it| fault(&it));
+                    report(Input::Stored { op, result });
                 }
                 StoreTask::Write { batch } => {
                     // What came with it is shown first, and a message is on its way before the disk takes a core.
@@ -238,42 +265,78 @@ impl Worker {
         self.database.close();
     }
 
-    async fn read(&self, keys: &[Bytes]) -> Result<StoreReply, JsValue> {
-        let transaction = self.database.transaction(&[ENTRIES], TransactionMode::ReadOnly);
-        let store = transaction.map_err(cause)?.object_store(ENTRIES).map_err(cause)?;
-        let requests: Result<Vec<_>, _> = keys.iter().map(|it| store.get(key(it))).collect();
-        let requests = requests.map_err(cause)?.into_iter().map(IntoFuture::into_future);
-        let values = futures::future::try_join_all(requests).await.map_err(cause)?;
-        Ok(StoreReply::Values(values.iter().map(|it| it.as_ref().map(bytes)).collect()))
-    }
-
     /// Writes several batches at once; where that fails each one alone, since one of them may be at fault.
     async fn write_all(&self, batches: Vec<(StoreId, Batch)>, report: &Report) {
-        let together = self.write(batches.iter().map(|(_, batch)| batch)).await;
+        let all = batches.iter().map(|(_, batch)| batch);
+        let together = write(&self.raw, all, &self.at_once).await;
         let alone = batches.len() == 1;
         for (op, batch) in batches {
             let result = match together {
-                Err(_) if !alone => self.write([&batch]).await,
+                Err(_) if !alone => write(&self.raw, [&batch], &self.at_once).await,
                 result => result,
             };
             report(Input::Stored { op, result: result.map(|()| StoreReply::Written) });
         }
     }
+}
 
-    async fn write(&self, batches: impl IntoIterator<Item = &Batch>) -> Result<(), StoreFault> {
-        let transaction = durable(&self.raw, ENTRIES)?;
-        let store = transaction.object_store(ENTRIES).map_err(|_| StoreFault::Broken)?;
-        for (name, value) in batches.into_iter().flatten() {
-            let done = match value {
-                Some(value) => store.put(&key(value), Some(&key(name))).map(drop),
-                None => store.delete(key(name)).map(drop),
-            };
-            if let Err(error) = done {
+/// What stands under these keys, in their order.
+async fn read(database: &Database, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, JsValue> {
+    let transaction = database.transaction(&[ENTRIES], TransactionMode::ReadOnly);
+    let store = transaction.map_err(cause)?.object_store(ENTRIES).map_err(cause)?;
+    let requests: Result<Vec<_>, _> = keys.iter().map(|it| store.get(key(it))).collect();
+    let requests = requests.map_err(cause)?.into_iter().map(IntoFuture::into_future);
+    let values = futures::future::try_join_all(requests).await.map_err(cause)?;
+    Ok(values.iter().map(|it| it.as_ref().map(bytes)).collect())
+}
+
+/// Writes batches, all or none, chunk by chunk unless `at_once`. Done when durable.
+async fn write(
+    database: &IdbDatabase,
+    batches: impl IntoIterator<Item = &Batch>,
+    at_once: &Cell<bool>,
+) -> Result<(), StoreFault> {
+    let transaction = durable(database, ENTRIES)?;
+    let store = transaction.object_store(ENTRIES).map_err(|_| StoreFault::Broken)?;
+    // The next chunk follows once the browser has done a part of this one: the transaction would end if it had nothing.
+    let mut first = None;
+    for (nth, (name, value)) in batches.into_iter().flatten().enumerate() {
+        let done = match value {
+            Some(value) => store.put(&key(value), Some(&key(name))).map(Change::Put),
+            None => store.delete(key(name)).map(Change::Delete),
+        };
+        match done {
+            Ok(change) => first = first.or(Some(change)),
+            Err(error) => {
+                // It may have ended by itself, and says why.
+                let why = transaction.error().map(JsValue::from);
                 let _ = transaction.abort();
-                return Err(fault(&cause(error)));
+                return Err(fault(&why.unwrap_or_else(|| cause(error))));
             }
         }
-        complete(transaction).await
+        if nth % CHUNK == CHUNK - 1
+            && !at_once.get()
+            && let Some(first) = first.take()
+        {
+            // What fails ends the transaction, which tells why.
+            first.done().await;
+        }
+    }
+    complete(transaction).await
+}
+
+/// A change that the browser was given.
+enum Change {
+    Put(PutStoreRequest),
+    Delete(DeleteStoreRequest),
+}
+
+impl Change {
+    async fn done(self) {
+        match self {
+            Self::Put(request) => drop(request.await),
+            Self::Delete(request) => drop(request.await),
+        }
     }
 }
 
@@ -358,7 +421,10 @@ async fn complete(mut transaction: Transaction) -> Result<(), StoreFault> {
             let _ = sender.send(Err(error.map_or(StoreFault::Broken, |it| fault(&it))));
         }
     });
-    let Ok(_transaction) = transaction.commit() else { return Err(StoreFault::Broken) };
+    let why = transaction.error();
+    let Ok(_transaction) = transaction.commit() else {
+        return Err(why.map_or(StoreFault::Broken, |it| fault(&it)));
+    };
     outcome.await.unwrap_or(Err(StoreFault::Broken))
 }
 

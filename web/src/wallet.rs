@@ -11,12 +11,12 @@
 //!
 //! A database from before there were several identities has one under `identity`, with its records beside it. It is
 //! found, and becomes one of the list.
-use crate::browser;
 use crate::convert;
 use crate::failure::Failure;
 use crate::identity;
 use crate::lock::{self, Held, Lock};
 use crate::store::Store;
+use crate::{backup, browser};
 use js_sys::Reflect;
 use peergraph_core::cert::Certificate;
 use peergraph_core::error::Error;
@@ -62,7 +62,7 @@ impl Entry {
     }
 
     /// What applications are told.
-    fn about(&self) -> JsValue {
+    pub(crate) fn about(&self) -> JsValue {
         convert::identity(&self.certificate, self.default)
     }
 }
@@ -81,6 +81,7 @@ pub(crate) enum Action {
     Document { who: String },
     Name { who: String, classifier: Option<String> },
     Sign { who: String },
+    Restore { password: String },
 }
 
 impl Wallet {
@@ -176,14 +177,7 @@ impl Wallet {
     /// The identity to open: the one that is wanted, the default one, or a new one that is the first.
     pub(crate) async fn choose(&self, options: &convert::Options) -> Result<Entry, Failure> {
         if let Some((file, password)) = &options.identity {
-            let identity = Identity::import(file, password)?;
-            let peer = identity.peer_id().to_string();
-            let here =
-                self.entries().await?.into_iter().any(|entry| entry.peer() == identity.peer_id());
-            if !here {
-                self.add(&identity).await?;
-            }
-            return self.must_find(&peer).await;
+            return self.find_or_add(&Identity::import(file, password)?).await;
         }
         if let Some(entry) = self.find(options.who.as_deref()).await? {
             return Ok(entry);
@@ -193,7 +187,16 @@ impl Wallet {
         self.must_find(&identity.peer_id().to_string()).await
     }
 
-    /// Does what an application wants. `bytes` are what is to be signed.
+    /// The entry of an identity, which is kept from now on if it is not here.
+    pub(crate) async fn find_or_add(&self, identity: &Identity) -> Result<Entry, Failure> {
+        let peer = identity.peer_id();
+        if !self.entries().await?.into_iter().any(|entry| entry.peer() == peer) {
+            self.add(identity).await?;
+        }
+        self.must_find(&peer.to_string()).await
+    }
+
+    /// Does what an application wants. `bytes` are what is to be signed, or a backup.
     pub(crate) async fn act(&self, action: Action, bytes: &[u8]) -> Result<JsValue, Failure> {
         match action {
             Action::List => {
@@ -245,6 +248,7 @@ impl Wallet {
                 let identity = self.must_find(&who).await?.identity().await?;
                 Ok(js_sys::Uint8Array::from(identity.sign_message(bytes).as_slice()).into())
             }
+            Action::Restore { password } => backup::restore(self, bytes, &password).await,
         }
     }
 

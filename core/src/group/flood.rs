@@ -27,10 +27,9 @@ use std::time::Duration;
 const ACK_DELAY: Duration = Duration::from_millis(100);
 /// Acknowledgements in one message. Guess.
 const ACKS_MAX: usize = 256;
-/// Records of one message end before this. Bytes. Guess: the more come together, the less each signature costs to check;
-/// some hundred small ones fit.
+/// Records of one message end before this. Bytes. Guess: the more come together, the less each signature costs to check.
 pub(super) const FLOOD_BYTES: usize = 14 * limits::FRAME_BYTES_MAX;
-const _: () = assert!(FLOOD_BYTES + 8 * limits::PAGE_MAX <= limits::MESSAGE_OVERHEAD_BYTES_MAX);
+const _: () = assert!(FLOOD_BYTES + 1024 <= limits::MESSAGE_OVERHEAD_BYTES_MAX);
 /// What a useful flood adds to a link's utility. Source: reference 2.1; always useful tends to 4096.
 const UTILITY_STEP: u32 = 128;
 
@@ -95,7 +94,7 @@ impl Group {
                     bytes += record.len();
                     bytes <= FLOOD_BYTES
                 });
-                let count = fits.count().clamp(1, limits::PAGE_MAX);
+                let count = fits.count().clamp(1, limits::FLOOD_RECORDS_MAX);
                 let (now, later) = rest.split_at(count);
                 links.send(ctx.now, link, &wire::flood(slot.number, now), ctx.out);
                 rest = later;

@@ -24,7 +24,7 @@ pub(super) struct Loading {
 impl Node {
     pub(super) fn scan(&mut self, from: Bytes) {
         let to = Bytes::from_static(b"h");
-        let task = StoreTask::Scan { from, to, limit: limits::PAGE_MAX };
+        let task = StoreTask::Scan { from, to, limit: limits::LOAD_PAGE_MAX };
         self.storage.ask(task, Pending::Load, &mut self.outbox);
     }
 
@@ -204,16 +204,18 @@ impl Node {
         }
     }
 
-    /// Takes a page of the store at the start.
+    /// Takes a page of the store at the start, while the disk reads the next one.
     pub(super) fn load(&mut self, entries: Vec<(Bytes, Bytes)>) {
-        let more = entries.len() >= limits::PAGE_MAX;
-        let last = entries.last().map(|(key, _)| key.clone());
+        let more = entries.len() >= limits::LOAD_PAGE_MAX;
+        let last = entries.last().filter(|_| more).map(|(key, _)| key.clone());
+        if let Some(last) = &last {
+            self.scan([&last[..], &[0]].concat().into());
+        }
         for (key, value) in entries {
             self.load_entry(key, value);
         }
-        match last.filter(|_| more) {
-            Some(last) => self.scan([&last[..], &[0]].concat().into()),
-            None => self.opened(),
+        if last.is_none() {
+            self.opened();
         }
     }
 

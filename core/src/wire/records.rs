@@ -169,7 +169,7 @@ pub(crate) fn decode_flood(body: &Bytes) -> Result<Vec<Bytes>, Misbehaved> {
     let mut decoder = Decoder::new(body);
     let count = decoder.array().ok().flatten().ok_or(Misbehaved::BadMessage)?;
     let count = usize::try_from(count).map_err(|_| Misbehaved::TooMuch)?;
-    if count > limits::PAGE_MAX {
+    if count > limits::FLOOD_RECORDS_MAX {
         return Err(Misbehaved::TooMuch);
     }
     let mut records = Vec::with_capacity(count);
@@ -219,5 +219,12 @@ mod tests {
         let bytes = vec![0; (limits::PAGE_MAX + 1) * Announced::BYTES_MIN];
         assert_eq!(decode_announce(&bytes).err(), Some(Misbehaved::TooMuch));
         assert_eq!(decode_request(&bytes).err(), Some(Misbehaved::TooMuch));
+        let most = vec![Bytes::from_static(b"a record"); limits::FLOOD_RECORDS_MAX];
+        let flooded = |records: &[Bytes]| {
+            let message = Bytes::copy_from_slice(flood(1, records).bytes());
+            decode_flood(&message.slice(3..)).map(|records| records.len())
+        };
+        assert_eq!(flooded(&most), Ok(most.len()));
+        assert_eq!(flooded(&[&most[..], &most[..1]].concat()), Err(Misbehaved::TooMuch));
     }
 }

@@ -114,6 +114,8 @@ pub(crate) fn news(news: News) -> Option<JsValue> {
             direct,
             reason: reason.map(reason_word),
         },
+        // Not for listeners.
+        News::Answer(..) => return None,
         News::Closed(error) => NewsJs::Closed { error },
     };
     Some(to_js(&event))
