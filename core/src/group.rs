@@ -85,6 +85,7 @@ pub(crate) use graph::SlotState;
 pub(crate) use preview::preview_of_bound;
 pub(crate) use records::answer_page;
 pub(crate) use signal::Verdict;
+pub(crate) use upkeep::Attempt;
 
 /// Contents that lost a conflict and are remembered. Guess: 64 KB. One that was forgotten is told again.
 const CONFLICTS_MAX: usize = 1_024;
@@ -158,7 +159,7 @@ pub(crate) struct Group {
     // graph
     slots: BTreeMap<LinkId, graph::Slot>,
     /// Links that we are opening for this graph.
-    attempts: BTreeMap<LinkId, upkeep::Attempt>,
+    attempts: BTreeMap<LinkId, Attempt>,
     /// What we did to find somebody since we had a neighbour last.
     pub(crate) trace: Trace,
     /// Links on which a member asked for this graph while we did, before we have a membership.

@@ -288,10 +288,14 @@ pub const INVITATION_TEXT_MAX: usize = 2_800;
 
 // --- rendezvous ----------------------------------------------------------------------------------------
 
-/// Seats at all tables of a rendezvous node. Guess. A further one is refused.
-pub const SEATS_MAX: usize = 10_000;
-/// Tables at which one link may sit. Guess: as many as graphs per link.
-pub const TABLES_PER_LINK_MAX: usize = 64;
+/// Seats at all tables of a rendezvous node, and of those that come from one [source](crate::source::Source). Guess: a school
+/// behind one router. The oldest of the source that has most gives way, and its holder is told.
+pub const SEATS: Pool = Pool::of(10_000, 1_000);
+/// The same of one peer, wherever it comes from. Guess: some devices, each in dozens of groups. Its oldest gives way.
+pub const SEATS_OF_PEER: Pool = Pool::of(SEATS.all(), 128);
+/// Tables at which one seat is. Source: two periods by one's own clock, and two by that of the rendezvous node. More costs
+/// the link.
+pub const TABLES_PER_SEAT_MAX: usize = 4;
 
 const _: () = assert!(PEERS_REMEMBERED_MAX > LINKS_MAX);
 const _: () = assert!(PENANCE_OF_EXCESS.as_secs() > PENANCE_MAX.as_secs());

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 mod copies;
 mod crowded;
 mod later;
+mod rendezvous;
 mod versions;
 
 const NOW: WallTime = WallTime(1_800_000_000_000);
