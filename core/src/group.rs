@@ -12,6 +12,7 @@ mod again;
 mod announce;
 mod batch;
 mod beginnings;
+mod carriage;
 mod clock;
 mod contacts;
 mod deferred;
@@ -37,6 +38,7 @@ mod referrals;
 mod refresh;
 mod refused;
 mod repair;
+mod routes;
 mod signal;
 mod signature;
 mod standing;
@@ -166,8 +168,10 @@ pub(crate) struct Group {
     asked_back: BTreeSet<LinkId>,
     tried: BTreeMap<NodeId, Time>,
     referrals: referrals::Referrals,
-    routes: BTreeMap<NodeId, LinkId>,
+    routes: routes::Routes,
     signals_seen: signal::Seen,
+    carriage: carriage::Carriage,
+    sought: signal::Sought,
     /// Nodes to which signals came to nothing.
     swallowed: BTreeSet<NodeId>,
     outgoing: BTreeMap<LinkId, flood::Outgoing>,
@@ -447,8 +451,10 @@ impl Group {
             asked_back: BTreeSet::new(),
             tried: BTreeMap::new(),
             referrals: referrals::Referrals::default(),
-            routes: BTreeMap::new(),
+            routes: routes::Routes::default(),
             signals_seen: signal::Seen::default(),
+            carriage: carriage::Carriage::default(),
+            sought: signal::Sought::default(),
             swallowed: BTreeSet::new(),
             outgoing: BTreeMap::new(),
             trees: tree::Trees::default(),

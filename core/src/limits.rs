@@ -93,6 +93,12 @@ pub const DESCRIBED_MAX: usize = 64;
 pub const KNOWN_ADDRESSES: Pool = Pool::of(32, 2);
 /// Hops of a carried signal. Guess: twice the depth of a graph of 10,000 nodes. Dropped beyond.
 pub const SIGNAL_HOPS_MAX: u8 = 16;
+/// Nodes that called by signals and do not say that they are present, per graph, and those of one identity. Guess: those of
+/// a minute; a person's devices. The oldest of who has most gives way.
+pub const CALLERS: Pool = Pool::of(2_048, 8);
+/// Attempts whose signals wait until the other end is found, per graph. Guess: many times as many as are under way. A further
+/// one fails.
+pub const SOUGHT_MAX: usize = 64;
 /// Contacts remembered per graph, and of one peer. Guess: those of a few parts of a million nodes; a person's devices. The
 /// oldest of the peer that has most gives way.
 pub const CONTACTS: Pool = Pool::of(256, 4);
@@ -184,11 +190,19 @@ pub const SYNC_WORK_PER_SECOND: u64 = 10_000;
 
 // --- conduct -----------------------------------------------------------------------------------------
 
-/// Signals that a peer may bring at once. Measured: 700 to 1,000 where 600 browsers that were cut in two find each other
-/// again. What is over it is not carried on.
-pub const SIGNALS_SPARE: u64 = 4_000;
-/// The same, per second, for a peer that has used that up. Guess. As above.
-pub const SIGNALS_PER_SECOND: u64 = 200;
+/// Signals that a peer may bring at once in one graph, or to a rendezvous node; and those of one member, whoever brings them.
+/// Measured: 700 to 1,000 where 600 browsers that were cut in two find each other again. What is over it is not carried on.
+pub const SIGNALS: Pool = Pool::of(4_000, 1_000);
+/// The same, per second, for who has used that up. Guess. As above.
+pub const SIGNALS_PER_SECOND: Pool = Pool::of(200, 50);
+/// Signals at once of those who are no members that one peer brings, all together, and of one of them. Guess: a newcomer
+/// offers to ten.
+pub const GUEST_SIGNALS: Pool = Pool::of(1_000, 250);
+/// The same, per second. Guess. As above.
+pub const GUEST_SIGNALS_PER_SECOND: Pool = Pool::of(50, 12);
+/// How many times as many signals a peer may send if copies of what others have brought are counted too. Guess: the ten
+/// most talkative neighbours that it may have. What is over it is dropped unread.
+pub const SIGNAL_COPIES_TIMES: u64 = 10;
 /// Messages besides signals, records and syncs that a peer may send at once; of the latter, those that name no record.
 /// Guess: what opens as many graphs as a link carries, ten times over. More costs the link.
 pub const WORDS_SPARE: u64 = 4_000;

@@ -778,8 +778,10 @@ impl Node {
         if group.is_abandoned() {
             self.forget_group(id);
         }
-        if let Some(Verdict::Ours(signal)) = verdict {
-            self.signal_for_us(id, link, signal);
+        match verdict {
+            Some(Verdict::Ours(signal)) => self.signal_for_us(id, link, signal),
+            Some(Verdict::Sought(search)) => self.sought(id, &search),
+            Some(Verdict::Carried) | None => {}
         }
         Ok(())
     }

@@ -3,6 +3,7 @@ use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
 use peergraph_tests::host::{rtc_address, socket_address};
+use peergraph_tests::liar::Act;
 use peergraph_tests::{HostId, Kind, World};
 use std::time::Duration;
 
@@ -170,5 +171,30 @@ fn member_that_has_waited_for_days_is_found() {
         invitation.addresses = vec![socket_address(relay)];
         assert_eq!(world.join(bob, invitation), Ok(group));
         world.say_to(bob, group, "still there?", &[ada]);
+    });
+}
+
+/// Goal: what one member signs at its maximum leaves the others their part, also where all comes over one neighbour (R9).
+/// Method: only cleo can carry the offers of two others, and she looks for nodes that there are not, all the time.
+#[test]
+fn member_that_searches_without_end_keeps_no_two_others_apart() {
+    let name = "member_that_searches_without_end_keeps_no_two_others_apart";
+    each_seed(name, 3, |world| {
+        let (group, relay, hosts) = three_browsers(world, rtc_address);
+        world.run_for(Duration::from_secs(30));
+        world.crash(relay);
+        world.run_for(Duration::from_secs(60));
+        let [ada, bob, cleo] = hosts;
+        world.host(cleo).liar = true;
+        world.cut_between(ada, bob);
+        let linked = (0..180).any(|_| {
+            for _ in 0..2_000 {
+                world.lie(cleo, group, Act::Chatter);
+            }
+            world.run_for(Duration::from_secs(1));
+            world.wired_to(ada).contains(&bob)
+        });
+        assert!(linked, "offers of others have their part");
+        assert_eq!(world.counts.misbehaved, 0);
     });
 }

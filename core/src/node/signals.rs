@@ -2,7 +2,7 @@
 use super::{Ctx, Node};
 use crate::error::Misbehaved;
 use crate::group::Attempt;
-use crate::id::{Digest, GroupId};
+use crate::id::{Digest, GroupId, NodeId};
 use crate::identity::Domain;
 use crate::io::{Dial, LinkId, Output};
 use crate::limits;
@@ -195,9 +195,19 @@ impl Node {
         }
     }
 
+    /// Somebody looks for us in the graph: it learns the way.
+    pub(super) fn sought(&mut self, group: GroupId, search: &Signal) {
+        let (to, attempt) = (search.from, search.attempt);
+        let number = Signal::FOUND | (search.number & !Signal::SEARCH);
+        let found = self.signal(group, to, attempt, number, Bytes::new());
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.send_found(&mut ctx!(self), &mut self.links, &found);
+        }
+    }
+
     /// Our transport produced a signal.
     pub(super) fn local_signal(&mut self, link: LinkId, signal: Bytes) {
-        if signal.len() > limits::SIGNAL_BYTES_MAX {
+        if signal.is_empty() || signal.len() > limits::SIGNAL_BYTES_MAX {
             return;
         }
         let Some(way) = self.ways.next(link) else { return };
@@ -209,18 +219,36 @@ impl Node {
                 let message = wire::message(kind::CARRY, &carry);
                 self.links.send(self.now, via, &message, &mut self.outbox);
             }
-            Over::Graph { group, to } => {
-                let Some(group) = self.groups.get_mut(&group) else { return };
-                let key = *self.identity.public_key().as_bytes();
-                let origin = Origin { key, nonce: self.nonce, signature: [0; 64] };
-                let number = way.sent;
-                let mut signal =
-                    Signal { from: self.id, to, attempt, number, hops: 0, origin, signal };
-                let message = signal.message(group.id);
-                signal.origin.signature =
-                    self.config.provider.sign(&self.identity, Domain::Signal, &message);
-                group.send_signal(&mut ctx!(self), &mut self.links, &signal);
+            Over::Graph { group: id, to } => {
+                let signal = self.signal(id, to, attempt, way.sent, signal);
+                let Some(group) = self.groups.get_mut(&id) else { return };
+                if !group.send_signal(&mut ctx!(self), &mut self.links, signal) {
+                    return;
+                }
+                let search = Signal::SEARCH | way.sent;
+                let search = self.signal(id, to, attempt, search, Bytes::new());
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.search(&mut ctx!(self), &mut self.links, &search);
+                }
             }
         }
+    }
+
+    /// A signal of ours to a node of a graph.
+    fn signal(
+        &self,
+        group: GroupId,
+        to: NodeId,
+        attempt: u64,
+        number: u32,
+        signal: Bytes,
+    ) -> Signal {
+        let key = *self.identity.public_key().as_bytes();
+        let origin = Origin { key, nonce: self.nonce, signature: [0; 64] };
+        let mut signal = Signal { from: self.id, to, attempt, number, hops: 0, origin, signal };
+        let message = signal.message(group);
+        signal.origin.signature =
+            self.config.provider.sign(&self.identity, Domain::Signal, &message);
+        signal
     }
 }

@@ -30,7 +30,11 @@ fn silent_links_of_one_source_keep_no_other_out() {
 }
 
 /// Members of ada's group, and their links to her.
-fn members<const N: usize>(ada: &mut Ada, group: GroupId, numbers: [u8; N]) -> [Stranger; N] {
+pub(super) fn members<const N: usize>(
+    ada: &mut Ada,
+    group: GroupId,
+    numbers: [u8; N],
+) -> [Stranger; N] {
     numbers.map(|n| {
         let chain = ada.membership(group, &someone(n));
         let member = Stranger::honest(ada, n);
