@@ -10,6 +10,7 @@
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
 mod again;
 mod announce;
+mod awaited;
 mod batch;
 mod beginnings;
 mod carriage;
@@ -176,7 +177,7 @@ pub(crate) struct Group {
     swallowed: BTreeSet<NodeId>,
     outgoing: BTreeMap<LinkId, flood::Outgoing>,
     trees: tree::Trees,
-    awaited: announce::Awaited,
+    awaited: awaited::Awaited,
     /// When we asked all neighbours for nothing.
     hurried: Option<Time>,
     budgets: sync::Budgets,
@@ -458,7 +459,7 @@ impl Group {
             swallowed: BTreeSet::new(),
             outgoing: BTreeMap::new(),
             trees: tree::Trees::default(),
-            awaited: announce::Awaited::default(),
+            awaited: awaited::Awaited::default(),
             hurried: None,
             budgets: sync::Budgets::default(),
             writing: writing::Writing::new(table_secret),

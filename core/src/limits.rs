@@ -188,6 +188,25 @@ pub const SYNC_WORK_SPARE: u64 = 1_000_000;
 /// The same, per second, for a peer that has used that up. Guess: 10 MB of records, or ten comparisons.
 pub const SYNC_WORK_PER_SECOND: u64 = 10_000;
 
+// --- announcements -------------------------------------------------------------------------------------
+
+/// Announced versions of records that have not come, per graph, and those that one peer was first to announce. Guess. What is
+/// over it comes with the next sync.
+pub const PROMISED: Pool = Pool::of(16_384, 4_096);
+/// Those of them that are passed on before they came. Guess: the records of some seconds of many who write. What is over it
+/// is passed on once it came.
+pub const PASSED_ON: Pool = Pool::of(2_048, 256);
+/// Units that announced records may cost a peer that do not come: one for each. Guess: all that it may have open. What it
+/// announces beyond is not asked for.
+pub const UNDELIVERED: u64 = PROMISED.each();
+/// The same, beyond which what it announces is passed on only once it came. Guess: a quarter, which is what its honest
+/// neighbours have to spare at the next hop.
+pub const UNDELIVERED_PASSED_ON: u64 = UNDELIVERED / 4;
+/// Units of one that was passed on. Source: the charge at the next hop, where it may be passed on as well.
+pub const PASSED_ON_COSTS: u64 = 4;
+/// Units that are given back in a second. Guess.
+pub const UNDELIVERED_PER_SECOND: u64 = 10;
+
 // --- conduct -----------------------------------------------------------------------------------------
 
 /// Signals that a peer may bring at once in one graph, or to a rendezvous node; and those of one member, whoever brings them.
