@@ -3,8 +3,9 @@
 //! What a peer brings and asks for has budgets where it is handled (`group/waste.rs`, `group/sync/budget.rs`). Here is what is
 //! left: messages that are small, and cost more than they weigh.
 //!
-//! * **Signals** may come from anybody of the graph, carried by whoever is between. What is over the budget of the one that
-//!   brings them is not carried on: it is nobody's fault, and whoever wants a link tries again.
+//! * **Signals** may come from anybody of the graph, carried by whoever is between; what counts is what is new
+//!   (`group/carriage.rs`), and here the copies with it. What is over a budget is dropped: it is nobody's fault, and whoever
+//!   wants a link tries again. The same with those that go by way of a rendezvous node.
 //! * **Words** are the neighbour's own. An honest one never uses its budget up, so whoever does has broken the protocol.
 //! * **Penance.** Who breaks the protocol loses its link, and may come back at once: it may be a mistake of a moment. Each
 //!   fault takes a while to be forgiven; who has too many to be forgiven is not let near until some are. What somebody on
@@ -15,8 +16,8 @@ use crate::budget::Accounts;
 use crate::error::Misbehaved;
 use crate::id::PeerId;
 use crate::limits::{
-    PENANCE, PENANCE_MAX, PENANCE_OF_EXCESS, SIGNALS_PER_SECOND, SIGNALS_SPARE, WORDS_PER_SECOND,
-    WORDS_SPARE,
+    PENANCE, PENANCE_MAX, PENANCE_OF_EXCESS, SIGNAL_COPIES_TIMES, SIGNALS, SIGNALS_PER_SECOND,
+    WORDS_PER_SECOND, WORDS_SPARE,
 };
 use crate::time::Time;
 use crate::wire::kind::{self, Kind};
@@ -27,6 +28,8 @@ const MS_PER_SECOND: u64 = 1_000;
 /// The peers that have spoken to this node.
 pub(crate) struct Conduct {
     signals: Accounts,
+    /// At rendezvous nodes.
+    carried: Accounts,
     words: Accounts,
     /// In milliseconds.
     penance: Accounts,
@@ -35,7 +38,8 @@ pub(crate) struct Conduct {
 impl Default for Conduct {
     fn default() -> Self {
         Self {
-            signals: Accounts::new(SIGNALS_PER_SECOND),
+            signals: Accounts::new(SIGNAL_COPIES_TIMES * SIGNALS_PER_SECOND.all()),
+            carried: Accounts::new(SIGNALS_PER_SECOND.all()),
             words: Accounts::new(WORDS_PER_SECOND),
             penance: Accounts::new(MS_PER_SECOND),
         }
@@ -45,10 +49,15 @@ impl Default for Conduct {
 impl Conduct {
     /// Takes note of a message that is not bulk. Whether it is to be looked at.
     pub(crate) fn hear(&mut self, now: Time, peer: PeerId, kind: Kind) -> Result<bool, Misbehaved> {
-        if matches!(kind, kind::SIGNAL | kind::CARRY) {
-            let heard = self.signals.over(now, &peer, SIGNALS_SPARE - 1) == 0;
+        let signals = match kind {
+            kind::SIGNAL => Some((&mut self.signals, SIGNAL_COPIES_TIMES * SIGNALS.all())),
+            kind::CARRY => Some((&mut self.carried, SIGNALS.all())),
+            _ => None,
+        };
+        if let Some((signals, most)) = signals {
+            let heard = signals.over(now, &peer, most - 1) == 0;
             if heard {
-                self.signals.add(now, peer, 1);
+                signals.add(now, peer, 1);
             }
             return Ok(heard);
         }
@@ -104,16 +113,18 @@ mod tests {
         }
         assert_eq!(conduct.hear(now, peer(1), kind::OPEN), Err(Misbehaved::Excess));
         assert_eq!(conduct.hear(now, peer(2), kind::OPEN), Ok(true), "another is another");
-        for _ in 0..SIGNALS_SPARE {
-            assert_eq!(conduct.hear(now, peer(1), kind::SIGNAL), Ok(true));
+        for (kind, times) in [(kind::SIGNAL, SIGNAL_COPIES_TIMES), (kind::CARRY, 1)] {
+            let (all, per_second) = (times * SIGNALS.all(), times * SIGNALS_PER_SECOND.all());
+            for _ in 0..all {
+                assert_eq!(conduct.hear(now, peer(1), kind), Ok(true));
+            }
+            for _ in 0..3 * all {
+                assert_eq!(conduct.hear(now, peer(1), kind), Ok(false));
+            }
+            let later = now.after(Duration::from_secs(1));
+            let heard = (0..all).filter(|_| conduct.hear(later, peer(1), kind) == Ok(true));
+            assert_eq!(heard.count() as u64, per_second, "what is dropped costs nothing more");
         }
-        for _ in 0..3 * SIGNALS_SPARE {
-            assert_eq!(conduct.hear(now, peer(1), kind::CARRY), Ok(false));
-        }
-        let later = now.after(Duration::from_secs(1));
-        let heard =
-            (0..SIGNALS_SPARE).filter(|_| conduct.hear(later, peer(1), kind::SIGNAL) == Ok(true));
-        assert_eq!(heard.count() as u64, SIGNALS_PER_SECOND, "what is dropped costs nothing more");
     }
 
     #[test]

@@ -10,8 +10,10 @@
 //! None of them touches another group. They return the *peer's* faults; the node decides what follows.
 mod again;
 mod announce;
+mod awaited;
 mod batch;
 mod beginnings;
+mod carriage;
 mod clock;
 mod contacts;
 mod deferred;
@@ -38,6 +40,7 @@ mod referrals;
 mod refresh;
 mod refused;
 mod repair;
+mod routes;
 mod signal;
 mod signature;
 mod standing;
@@ -86,6 +89,7 @@ pub(crate) use graph::SlotState;
 pub(crate) use preview::preview_of_bound;
 pub(crate) use records::answer_page;
 pub(crate) use signal::Verdict;
+pub(crate) use upkeep::Attempt;
 
 /// Contents that lost a conflict and are remembered. Guess: 64 KB. One that was forgotten is told again.
 const CONFLICTS_MAX: usize = 1_024;
@@ -159,7 +163,7 @@ pub(crate) struct Group {
     // graph
     slots: BTreeMap<LinkId, graph::Slot>,
     /// Links that we are opening for this graph.
-    attempts: BTreeMap<LinkId, upkeep::Attempt>,
+    attempts: BTreeMap<LinkId, Attempt>,
     /// What we did to find somebody since we had a neighbour last.
     pub(crate) trace: Trace,
     /// Links on which a member asked for this graph while we did, before we have a membership.
@@ -168,13 +172,15 @@ pub(crate) struct Group {
     argued: BTreeSet<LinkId>,
     tried: BTreeMap<NodeId, Time>,
     referrals: referrals::Referrals,
-    routes: BTreeMap<NodeId, LinkId>,
+    routes: routes::Routes,
     signals_seen: signal::Seen,
+    carriage: carriage::Carriage,
+    sought: signal::Sought,
     /// Nodes to which signals came to nothing.
     swallowed: BTreeSet<NodeId>,
     outgoing: BTreeMap<LinkId, flood::Outgoing>,
     trees: tree::Trees,
-    awaited: announce::Awaited,
+    awaited: awaited::Awaited,
     /// When we asked all neighbours for nothing.
     hurried: Option<Time>,
     budgets: sync::Budgets,
@@ -469,12 +475,14 @@ impl Group {
             argued: BTreeSet::new(),
             tried: BTreeMap::new(),
             referrals: referrals::Referrals::default(),
-            routes: BTreeMap::new(),
+            routes: routes::Routes::default(),
             signals_seen: signal::Seen::default(),
+            carriage: carriage::Carriage::default(),
+            sought: signal::Sought::default(),
             swallowed: BTreeSet::new(),
             outgoing: BTreeMap::new(),
             trees: tree::Trees::default(),
-            awaited: announce::Awaited::default(),
+            awaited: awaited::Awaited::default(),
             hurried: None,
             budgets: sync::Budgets::default(),
             writing: writing::Writing::new(table_secret),

@@ -103,6 +103,12 @@ pub const DESCRIBED_MAX: usize = 64;
 pub const KNOWN_ADDRESSES: Pool = Pool::of(32, 2);
 /// Hops of a carried signal. Guess: twice the depth of a graph of 10,000 nodes. Dropped beyond.
 pub const SIGNAL_HOPS_MAX: u8 = 16;
+/// Nodes that called by signals and do not say that they are present, per graph, and those of one identity. Guess: those of
+/// a minute; a person's devices. The oldest of who has most gives way.
+pub const CALLERS: Pool = Pool::of(2_048, 8);
+/// Attempts whose signals wait until the other end is found, per graph. Guess: many times as many as are under way. A further
+/// one fails.
+pub const SOUGHT_MAX: usize = 64;
 /// Contacts remembered per graph, and of one peer. Guess: those of a few parts of a million nodes; a person's devices. The
 /// oldest of the peer that has most gives way.
 pub const CONTACTS: Pool = Pool::of(256, 4);
@@ -199,13 +205,40 @@ pub const SYNC_WORK_SPARE: u64 = 1_000_000;
 /// The same, per second, for a peer that has used that up. Guess: 10 MB of records, or ten comparisons.
 pub const SYNC_WORK_PER_SECOND: u64 = 10_000;
 
+// --- announcements -------------------------------------------------------------------------------------
+
+/// Announced versions of records that have not come, per graph, and those that one peer was first to announce. Guess. What is
+/// over it comes with the next sync.
+pub const PROMISED: Pool = Pool::of(16_384, 4_096);
+/// Those of them that are passed on before they came. Guess: the records of some seconds of many who write. What is over it
+/// is passed on once it came.
+pub const PASSED_ON: Pool = Pool::of(2_048, 256);
+/// Units that announced records may cost a peer that do not come: one for each. Guess: all that it may have open. What it
+/// announces beyond is not asked for.
+pub const UNDELIVERED: u64 = PROMISED.each();
+/// The same, beyond which what it announces is passed on only once it came. Guess: a quarter, which is what its honest
+/// neighbours have to spare at the next hop.
+pub const UNDELIVERED_PASSED_ON: u64 = UNDELIVERED / 4;
+/// Units of one that was passed on. Source: the charge at the next hop, where it may be passed on as well.
+pub const PASSED_ON_COSTS: u64 = 4;
+/// Units that are given back in a second. Guess.
+pub const UNDELIVERED_PER_SECOND: u64 = 10;
+
 // --- conduct -----------------------------------------------------------------------------------------
 
-/// Signals that a peer may bring at once. Measured: 700 to 1,000 where 600 browsers that were cut in two find each other
-/// again. What is over it is not carried on.
-pub const SIGNALS_SPARE: u64 = 4_000;
-/// The same, per second, for a peer that has used that up. Guess. As above.
-pub const SIGNALS_PER_SECOND: u64 = 200;
+/// Signals that a peer may bring at once in one graph, or to a rendezvous node; and those of one member, whoever brings them.
+/// Measured: 700 to 1,000 where 600 browsers that were cut in two find each other again. What is over it is not carried on.
+pub const SIGNALS: Pool = Pool::of(4_000, 1_000);
+/// The same, per second, for who has used that up. Guess. As above.
+pub const SIGNALS_PER_SECOND: Pool = Pool::of(200, 50);
+/// Signals at once of those who are no members that one peer brings, all together, and of one of them. Guess: a newcomer
+/// offers to ten.
+pub const GUEST_SIGNALS: Pool = Pool::of(1_000, 250);
+/// The same, per second. Guess. As above.
+pub const GUEST_SIGNALS_PER_SECOND: Pool = Pool::of(50, 12);
+/// How many times as many signals a peer may send if copies of what others have brought are counted too. Guess: the ten
+/// most talkative neighbours that it may have. What is over it is dropped unread.
+pub const SIGNAL_COPIES_TIMES: u64 = 10;
 /// Messages besides signals, records and syncs that a peer may send at once; of the latter, those that name no record.
 /// Guess: what opens as many graphs as a link carries, ten times over. More costs the link.
 pub const WORDS_SPARE: u64 = 4_000;
@@ -309,10 +342,14 @@ pub const INVITATION_TEXT_MAX: usize = 2_800;
 
 // --- rendezvous ----------------------------------------------------------------------------------------
 
-/// Seats at all tables of a rendezvous node. Guess. A further one is refused.
-pub const SEATS_MAX: usize = 10_000;
-/// Tables at which one link may sit. Guess: as many as graphs per link.
-pub const TABLES_PER_LINK_MAX: usize = 64;
+/// Seats at all tables of a rendezvous node, and of those that come from one [source](crate::source::Source). Guess: a school
+/// behind one router. The oldest of the source that has most gives way, and its holder is told.
+pub const SEATS: Pool = Pool::of(10_000, 1_000);
+/// The same of one peer, wherever it comes from. Guess: some devices, each in dozens of groups. Its oldest gives way.
+pub const SEATS_OF_PEER: Pool = Pool::of(SEATS.all(), 128);
+/// Tables at which one seat is. Source: two periods by one's own clock, and two by that of the rendezvous node. More costs
+/// the link.
+pub const TABLES_PER_SEAT_MAX: usize = 4;
 
 const _: () = assert!(PEERS_REMEMBERED_MAX > LINKS_MAX);
 const _: () = assert!(PENANCE_OF_EXCESS.as_secs() > PENANCE_MAX.as_secs());

@@ -26,6 +26,7 @@ use crate::reach::early::Early;
 use crate::reach::purpose::Purpose;
 use crate::reach::rendezvous::Tables;
 use crate::reach::signals::{Over, Ways};
+use crate::reach::sitting::Sitting;
 use crate::record::{Record, RecordType, Signed};
 use crate::source::Source;
 use crate::storage::Storage;
@@ -188,6 +189,7 @@ pub struct Node {
     settled: BTreeSet<GroupId>,
     again: bool,
     tables: Tables,
+    sitting: Sitting,
     /// Commands that came before the store was read.
     waiting: Option<Vec<(RequestId, Command)>>,
     closing: Option<Closing>,
@@ -276,6 +278,7 @@ impl Node {
             settled: BTreeSet::new(),
             again: false,
             tables: Tables::default(),
+            sitting: Sitting::new(table_secret),
             waiting: Some(Vec::new()),
             closing: None,
         };
@@ -331,6 +334,7 @@ impl Node {
             for group in self.groups.values_mut() {
                 group.clock_set(&mut ctx!(self), &mut self.links, set);
             }
+            self.sitting.clock_set(now.mono);
         }
         match input {
             Input::Timeout => {}
@@ -369,7 +373,8 @@ impl Node {
         }
         let dial = self.dialer.deadline().map(|at| (at, "dial node"));
         let groups = self.groups.values().filter_map(|group| group.deadline());
-        let first = groups.chain(link).chain(dial).min_by_key(|(at, _)| *at);
+        let tables = self.sitting.deadline().map(|at| (at, "change tables"));
+        let first = groups.chain(link).chain(dial).chain(tables).min_by_key(|(at, _)| *at);
         first.map(|(at, why)| Wake { at, why })
     }
 
@@ -424,7 +429,7 @@ impl Node {
     /// The handshake is complete: keep the link, and use it for what it was opened for.
     fn link_ready(&mut self, link: LinkId) {
         let Some(ready) = self.links.ready(link) else { return };
-        let (node, peer, rendezvous) = (ready.node, ready.peer, ready.rendezvous);
+        let (node, peer) = (ready.node, ready.peer);
         if self.conduct.is_banned(self.now.mono, peer) {
             self.close(link, CloseReason::Banned);
             return;
@@ -444,11 +449,8 @@ impl Node {
         }
         let kept = self.keep_one(link);
         self.serve(kept, won.wants.iter().any(|want| matches!(want, Want::Named(_))));
-        let ours = self.links.get(link).is_some_and(|link| link.initiator);
-        if rendezvous && kept == link && ours && self.waiting.is_none() {
-            for group in self.groups.keys().copied().collect::<Vec<_>>() {
-                self.sit_at(group, link);
-            }
+        if self.waiting.is_none() {
+            self.sit_on(kept);
         }
     }
 
@@ -584,6 +586,7 @@ impl Node {
             group.signalled(to, end.is_some());
         }
         self.tables.link_down(link);
+        self.sitting.link_down(link);
         for group in self.groups.values_mut() {
             group.link_down(&mut ctx!(self), &mut self.links, link, heir.is_some());
             if missed && purpose.groups.contains(&group.id) {
@@ -601,7 +604,12 @@ impl Node {
         let heir = self.purposes.entry(to).or_default();
         heir.groups.extend(&purpose.groups);
         self.dialer.moved(from, to);
-        self.tables.moved(from, to);
+        // Seats are taken by who dialled, on either side.
+        if self.has_rendezvous(to) {
+            self.sitting.moved(from, to);
+        } else if !self.is_client(to) {
+            self.tables.moved(from, to);
+        }
         self.ways.moved(from, to);
         let opened = self.groups.values().filter(|group| group.opened(from)).map(|group| group.id);
         let mut moving: BTreeSet<GroupId> = opened.collect();
@@ -687,6 +695,7 @@ impl Node {
             Some(group) => {
                 self.purposes.entry(link).or_default().groups.insert(group);
                 self.open(group, link);
+                self.sit_on(link);
             }
             None => self.serve(link, true),
         }
@@ -758,11 +767,13 @@ impl Node {
                     _ => self.tables.rise(link, body)?,
                 }
             }
+            // From others than the rendezvous nodes at whose tables we sit they are for nobody.
             kind::SEATS if self.has_rendezvous(link) => self.seats(link, body)?,
             kind::CARRY if self.has_rendezvous(link) => self.carried(link, body)?,
+            kind::RISE if self.has_rendezvous(link) => self.lost_seat(link, body)?,
             // Seats move to another link to the same node, which may be one that the node with the table dialled.
             kind::SIT | kind::CARRY | kind::RISE if self.config.rendezvous => {}
-            kind::SEATS | kind::CARRY
+            kind::SEATS | kind::CARRY | kind::RISE
                 if self.links.ready(link).is_some_and(|ready| ready.rendezvous) => {}
             // It has done its work by arriving.
             kind::PONG => {}
@@ -805,8 +816,10 @@ impl Node {
         if group.is_abandoned() {
             self.forget_group(id);
         }
-        if let Some(Verdict::Ours(signal)) = verdict {
-            self.signal_for_us(id, link, signal);
+        match verdict {
+            Some(Verdict::Ours(signal)) => self.signal_for_us(id, link, signal),
+            Some(Verdict::Sought(search)) => self.sought(id, &search),
+            Some(Verdict::Carried) | None => {}
         }
         Ok(())
     }
@@ -861,6 +874,7 @@ impl Node {
         if self.closing.is_some() {
             return;
         }
+        self.change_tables();
         let due = |group: &Group, now: Time| group.deadline().is_some_and(|(at, _)| at <= now);
         let groups: Vec<GroupId> = self
             .groups

@@ -2,7 +2,7 @@
 //!
 //! `dial` tries addresses, `named` knows the nodes that were written down, `order` says which address comes first,
 //! `pace` how often one is dialled,
-//! `rendezvous` and `signals` carry the offers of nodes that cannot be dialled. Each is a machine that returns plain
+//! `rendezvous` and `signals` carry the offers of nodes that cannot be dialled, and `sitting` has our seats there. Each is a machine that returns plain
 //! values; only the node holds two of them.
 pub(crate) mod dial;
 pub(crate) mod early;
@@ -13,4 +13,5 @@ mod pace;
 pub(crate) mod purpose;
 pub(crate) mod rendezvous;
 pub(crate) mod signals;
+pub(crate) mod sitting;
 pub(crate) mod tried;

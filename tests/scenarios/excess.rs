@@ -4,7 +4,7 @@ use peergraph_core::error::Misbehaved;
 use peergraph_core::id::GroupId;
 use peergraph_core::io::Event;
 use peergraph_core::limits::{
-    PENANCE_OF_EXCESS, SIGNALS_PER_SECOND, SIGNALS_SPARE, WASTE_PER_SECOND, WASTE_SPARE,
+    PENANCE_OF_EXCESS, SIGNALS, SIGNALS_PER_SECOND, WASTE_PER_SECOND, WASTE_SPARE,
     WORDS_PER_SECOND, WORDS_SPARE,
 };
 use peergraph_tests::liar::Act;
@@ -131,11 +131,11 @@ fn signals_to_nobody_are_carried_at_a_steady_pace_only() {
         let excess = story.overdo(Act::Chatter, 8_000, 30);
         assert_eq!(excess.told, 240_000, "signals are nobody's fault");
         assert_eq!(story.blaming(), 0);
-        // Each of the four hears so many from each of the three others, and passes them on to two. All would be eight
-        // frames for each of Dan's signals.
-        let most = 4 * 2 * excess.budgets(SIGNALS_SPARE, SIGNALS_PER_SECOND);
-        let most = most + USUAL_FRAMES * excess.seconds;
-        assert!(most < 2 * excess.told);
+        // Each of the others carries what one member may sign, whoever brings it, to two more. All would be eight frames for
+        // each of Dan's signals.
+        let share = 2 * SIGNALS.each() + SIGNALS_PER_SECOND.each() * excess.seconds;
+        let most = 4 * 2 * share + USUAL_FRAMES * excess.seconds;
+        assert!(4 * most < excess.told);
         assert!(excess.sent <= most, "{} frames rather than {most}", excess.sent);
     });
 }

@@ -3,6 +3,7 @@ use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
 use peergraph_tests::host::{rtc_address, socket_address};
+use peergraph_tests::liar::Act;
 use peergraph_tests::{HostId, Kind, World};
 use std::time::Duration;
 
@@ -130,5 +131,70 @@ fn browsers_at_a_rendezvous_node_fall_quiet() {
         assert!(inputs <= 12_000, "{inputs} inputs in half an hour");
         assert!(world.is_connected(&hosts));
         assert!(world.wired_to(relay).len() == 3, "and stay within reach of newcomers");
+    });
+}
+
+/// Goal: a wrong clock costs nobody the way to a group. Method: a newcomer whose clock is wrong by days or years redeems a
+/// link, and finds at a node that is in no group the member that gave it, whose clock is right.
+#[test]
+fn newcomer_with_a_wrong_clock_meets_members_at_a_node() {
+    let day = 86_400_000;
+    let offsets = [3 * day, 11 * 365 * day, 30 * 3_600_000];
+    each_seed("newcomer_with_a_wrong_clock_meets_members_at_a_node", 30, |world| {
+        let (group, relay, hosts) = three_browsers(world, socket_address);
+        let mut invitation = world.invite_bearer(hosts[0], group, 1, Duration::from_secs(86_400));
+        invitation.addresses = vec![socket_address(relay)];
+        let dan = world.browser("dan");
+        world.host(dan).clock.offset_ms += offsets[world.seed() as usize % offsets.len()];
+        assert_eq!(world.join(dan, invitation), Ok(group));
+        world.say_to(dan, group, "what day is it?", &hosts);
+        assert_eq!(world.counts.misbehaved, 0);
+    });
+}
+
+/// Goal: whoever has waited at a node for days is found there. Method: a member sits alone while its tables change, and
+/// a second one comes.
+#[test]
+fn member_that_has_waited_for_days_is_found() {
+    each_seed("member_that_has_waited_for_days_is_found", 3, |world| {
+        let relay = world.add_stopped(Kind::Native, "relay");
+        world.host(relay).rendezvous = true;
+        world.start(relay);
+        world.await_opened(relay);
+        let ada = world.browser("ada");
+        let connect = peergraph_core::io::Command::Connect { node: socket_address(relay).into() };
+        assert!(world.ask(ada, connect).is_ok());
+        let group = world.create_group(ada, "talk");
+        world.run_for(Duration::from_secs(60 * 3_600));
+        let bob = world.browser("bob");
+        let mut invitation = world.invite_bound(ada, group, bob, Role::Member);
+        invitation.addresses = vec![socket_address(relay)];
+        assert_eq!(world.join(bob, invitation), Ok(group));
+        world.say_to(bob, group, "still there?", &[ada]);
+    });
+}
+
+/// Goal: what one member signs at its maximum leaves the others their part, also where all comes over one neighbour (R9).
+/// Method: only cleo can carry the offers of two others, and she looks for nodes that there are not, all the time.
+#[test]
+fn member_that_searches_without_end_keeps_no_two_others_apart() {
+    let name = "member_that_searches_without_end_keeps_no_two_others_apart";
+    each_seed(name, 3, |world| {
+        let (group, relay, hosts) = three_browsers(world, rtc_address);
+        world.run_for(Duration::from_secs(30));
+        world.crash(relay);
+        world.run_for(Duration::from_secs(60));
+        let [ada, bob, cleo] = hosts;
+        world.host(cleo).liar = true;
+        world.cut_between(ada, bob);
+        let linked = (0..180).any(|_| {
+            for _ in 0..2_000 {
+                world.lie(cleo, group, Act::Chatter);
+            }
+            world.run_for(Duration::from_secs(1));
+            world.wired_to(ada).contains(&bob)
+        });
+        assert!(linked, "offers of others have their part");
+        assert_eq!(world.counts.misbehaved, 0);
     });
 }

@@ -68,7 +68,7 @@ pub enum Act {
     Waste,
     /// A request for a record of the liar's that all hold, as often as a frame takes it.
     Insist,
-    /// A signal to a node that there is not.
+    /// A search for a node that there is not.
     Chatter,
     /// A question whether the other end is there.
     Pester,
@@ -173,7 +173,8 @@ fn signal(
     offer: &[u8],
 ) -> Bytes {
     let words = [from.0, to.0, attempt].map(u64::to_be_bytes).concat();
-    let number = 1_u32.to_be_bytes();
+    // What carries nothing searches for a node.
+    let number = if offer.is_empty() { 1_u32 | 1 << 31 } else { 1 }.to_be_bytes();
     let signed = [group.as_bytes(), &words[..], &number, offer].concat();
     let signature = who.sign(Domain::Signal, &signed);
     let origin = [&who.public_key().as_bytes()[..], nonce.as_bytes(), &signature].concat();
@@ -408,7 +409,7 @@ impl World {
                 let nonce =
                     NodeNonce::from_bytes(std::array::from_fn(|i| attempt.to_be_bytes()[i % 8]));
                 let ends = (NodeId::of(me, nonce), NodeId(nobody));
-                signal(slot, &who, (group, nonce), ends, attempt, b"let me in")
+                signal(slot, &who, (group, nonce), ends, attempt, b"")
             }
             Act::Pester => Bytes::from_static(const { &[0, kind::PING.number()] }),
             Act::Nag => message(kind::REQUEST, slot, &[]),

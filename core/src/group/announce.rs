@@ -19,8 +19,9 @@
 //! asked for like the first; an older one that comes meanwhile ends no wait. Who asks says which version it holds, so
 //! that it is sent what is newer, at once or when it comes, and nothing else.
 //!
-//! An id says nothing that could be verified. A neighbour may have [`PROMISED_MAX`] ids open that it did not deliver;
-//! more are neither passed on nor asked for. (The beginnings: Plumtree, Leitão and others 2007.)
+//! An id says nothing that could be verified: how many a neighbour may announce, and how many of them are passed on before
+//! they came, is the matter of [`Awaited`](super::awaited::Awaited). (The beginnings: Plumtree, Leitão and others 2007.)
+use super::awaited::{ANNOUNCERS_MAX, Wanted};
 use super::graph::Slot;
 use super::records::has_come;
 use super::tree::{self, Publisher};
@@ -32,11 +33,10 @@ use crate::id::{PeerId, RecordId};
 use crate::io::LinkId;
 use crate::link::Links;
 use crate::node::Ctx;
-use crate::record::{Edition, Record, Signed};
-use crate::time::{Deadlines, Time};
+use crate::record::{Record, Signed};
+use crate::time::{Time, WallTime};
 use crate::wire::{self, Announced};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long announcements wait at first where a tree is known. Measured at 1,000 nodes with links of 10–50 ms: shorter
@@ -54,21 +54,11 @@ const LATE_MAX: usize = 256;
 const HURRY_EVERY: Duration = Duration::from_secs(1);
 /// How long a tree has to bring an announced record. Guess: the announcement itself waited as long.
 const TREE_DELAY: Duration = Duration::from_millis(60);
-/// How long an announcer has to deliver before the next one is asked too: a few round trips. Guess.
-const ASK_TIMEOUT: Duration = Duration::from_millis(500);
-/// The same for a large record. Guess.
-const ASK_LARGE_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// How long an id is remembered that nobody delivered, so that it is not passed on in circles. Guess: much longer
 /// than an id takes through any graph.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 /// Records larger than this are never sent unasked. Bytes. Guess: beyond one frame a copy is dear.
 const LARGE_BYTES: usize = 8 * 1024;
-/// Announced records that we wait for. Guess; what is over it comes with the next sync.
-const AWAITED_MAX: usize = 16_384;
-/// The same of those that one neighbour was first to announce. Guess.
-const PROMISED_MAX: usize = 4_096;
-/// Announcers and askers remembered for one record. Guess: twice the maximum of neighbours.
-const ANNOUNCERS_MAX: usize = 16;
 /// Delayed announcements among which one is looked for that became needless. Guess: those of a second of chat.
 const LATER_SEARCHED: usize = 64;
 
@@ -124,95 +114,6 @@ impl Late {
     }
 }
 
-/// Records that were announced and are not here.
-#[derive(Default)]
-pub(super) struct Awaited {
-    records: BTreeMap<RecordId, Wanted>,
-    due: Deadlines<RecordId>,
-    /// By neighbour: how many of them, each version counted, it was first to announce.
-    promised: BTreeMap<LinkId, usize>,
-}
-
-#[derive(Clone)]
-struct Wanted {
-    /// The newest that was announced, and when: it was passed on then to who was a neighbour.
-    edition: Edition,
-    since: Time,
-    large: bool,
-    /// Who announced it, in the order in which they are asked, and how many of them were.
-    announcers: Vec<LinkId>,
-    asked: usize,
-    /// How many of them, from the front, were first to announce a version.
-    promised: usize,
-    /// Whether it came and was of no use yet.
-    came: bool,
-    /// Who asked us for it.
-    askers: Vec<LinkId>,
-}
-
-impl Awaited {
-    fn take(&mut self, id: RecordId) -> Option<Wanted> {
-        let wanted = self.records.remove(&id)?;
-        self.due.clear(id);
-        for link in &wanted.announcers[..wanted.promised] {
-            if let Some(promised) = self.promised.get_mut(link) {
-                *promised -= 1;
-                if *promised == 0 {
-                    self.promised.remove(link);
-                }
-            }
-        }
-        Some(wanted)
-    }
-
-    /// A version of a record came: it is awaited no more, unless a newer one was announced.
-    fn came(&mut self, id: RecordId, edition: Edition) -> Option<Wanted> {
-        match self.records.get(&id) {
-            Some(wanted) if wanted.edition > edition => Some(wanted.clone()),
-            Some(_) | None => self.take(id),
-        }
-    }
-
-    /// Notes the first announcement of a version that is newer than any other, unless there are too many.
-    fn begin(&mut self, now: Time, link: LinkId, announced: Announced, large: bool) -> bool {
-        let Announced { id, edition } = announced;
-        let promised = self.promised.get(&link).copied().unwrap_or(0);
-        let awaited = self.records.len();
-        let wanted = self.records.get_mut(&id);
-        let versions = wanted.as_ref().map_or(0, |wanted| wanted.promised);
-        if promised >= PROMISED_MAX
-            || versions >= ANNOUNCERS_MAX
-            || versions == 0 && awaited >= AWAITED_MAX
-        {
-            return false;
-        }
-        self.promised.insert(link, promised + 1);
-        if let Some(wanted) = wanted {
-            wanted.announcers.insert(0, link);
-            wanted.announcers.truncate(ANNOUNCERS_MAX);
-            (wanted.edition, wanted.since, wanted.large) = (edition, now, large);
-            (wanted.asked, wanted.promised, wanted.came) = (0, versions + 1, false);
-        } else {
-            let (announcers, askers) = (vec![link], Vec::new());
-            let (since, asked, promised, came) = (now, 0, 1, false);
-            let wanted =
-                Wanted { edition, since, large, announcers, asked, promised, came, askers };
-            self.records.insert(id, wanted);
-        }
-        true
-    }
-
-    /// A neighbour that was asked is gone: the next one's turn is now.
-    pub(super) fn lost(&mut self, link: LinkId, now: Time) {
-        for (&id, wanted) in &self.records {
-            let asked_last = wanted.asked.checked_sub(1).and_then(|at| wanted.announcers.get(at));
-            if asked_last == Some(&link) {
-                self.due.set(id, now);
-            }
-        }
-    }
-}
-
 impl Group {
     /// Queues a record, or its announcement, for every neighbour that needs it. They go out at the end of this input,
     /// or shortly after it. Answers who has announced it.
@@ -252,7 +153,7 @@ impl Group {
             if slot.state != SlotState::Neighbour || Some(link) == from {
                 continue;
             }
-            let told = |wanted: &Wanted| wanted.edition == edition && slot.since < wanted.since;
+            let told = |wanted: &Wanted| wanted.edition == edition && wanted.was_told(slot.since);
             let asked = || wanted.as_ref().is_some_and(|wanted| wanted.askers.contains(&link));
             if (!large && tree.children.contains(&link)) || (large && asked()) {
                 slot.used(true);
@@ -323,7 +224,10 @@ impl Group {
                 }
                 continue;
             }
-            if self.withheld.knows(id, edition) {
+            // One whose time has not come is not taken either.
+            if self.withheld.knows(id, edition)
+                || !has_come(edition.version(), WallTime(0), peer_time)
+            {
                 continue;
             }
             self.announced(ctx, link, announced, large);
@@ -352,11 +256,14 @@ impl Group {
             }
             return;
         }
-        if self.refused.holds_back(ctx.now.mono, id, edition)
-            || !self.awaited.begin(ctx.now.mono, link, announced, large)
-        {
+        if self.refused.holds_back(ctx.now.mono, id, edition) {
             return;
         }
+        let Some(peer) = self.slots.get(&link).map(|slot| slot.peer) else { return };
+        let Some(passed_on) = self.awaited.begin(ctx.now.mono, (link, peer), announced, large)
+        else {
+            return;
+        };
         let publisher = Publisher::of(id);
         self.trees.outgrow(publisher, ctx.now.mono, tree::KEPT_BY_OTHERS_FOR);
         let parent = self.trees.get(publisher).and_then(|tree| tree.parent);
@@ -365,8 +272,9 @@ impl Group {
         } else if !due {
             self.awaited.due.set(id, ctx.now.mono.after(TREE_DELAY));
         }
+        // Of whose ids too many did not come, they are passed on once they came.
         for (&other, slot) in &mut self.slots {
-            if slot.state == SlotState::Neighbour && other != link {
+            if passed_on && slot.state == SlotState::Neighbour && other != link {
                 slot.used(false);
                 self.outgoing.entry(other).or_default().announce(announced, large);
             }
@@ -429,14 +337,14 @@ impl Group {
     fn ask(&mut self, ctx: &Ctx<'_>, id: RecordId) {
         let Some(wanted) = self.awaited.records.get_mut(&id) else { return };
         if wanted.asked > wanted.announcers.len() {
-            self.awaited.take(id);
+            self.awaited.did_not_come(ctx.now.mono, id);
             return;
         }
         // Whoever heard of it from us does not announce it to us, but may have it by now.
         let told = |wanted: &Wanted| {
             let told = |link: &LinkId, slot: &Slot| {
                 slot.state == SlotState::Neighbour
-                    && slot.since < wanted.since
+                    && wanted.was_told(slot.since)
                     && !wanted.announcers.contains(link)
             };
             let more = !wanted.came && wanted.announcers.len() < ANNOUNCERS_MAX;
@@ -505,20 +413,10 @@ impl Group {
     }
 }
 
-impl Wanted {
-    fn was_asked(&self, link: LinkId) -> bool {
-        self.announcers.iter().take(self.asked).any(|asked| *asked == link)
-    }
-
-    fn patience(&self) -> Duration {
-        if self.large { ASK_LARGE_TIMEOUT } else { ASK_TIMEOUT }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::RecordType;
+    use crate::record::{Edition, RecordType};
 
     fn edition(version: u64) -> Edition {
         Edition::of(&RecordType::new("note").unwrap(), (version, version), false)
@@ -540,30 +438,5 @@ mod tests {
         assert_eq!(late.announced, [version(2)]);
         late.needless(version(2));
         assert_eq!(late.announced, []);
-    }
-
-    #[test]
-    fn older_version_that_comes_ends_no_wait() {
-        let (mut awaited, [a, b]) = (Awaited::default(), [1, 2].map(LinkId));
-        let id = version(1).id;
-        assert!(awaited.begin(second(1), a, version(1), false));
-        assert!(awaited.begin(second(2), b, version(2), false));
-        assert_eq!(awaited.came(id, edition(1)).unwrap().announcers, [b, a]);
-        let wanted = awaited.came(id, edition(2)).unwrap();
-        assert_eq!((wanted.edition, wanted.since, wanted.asked), (edition(2), second(2), 0));
-        assert!(awaited.records.is_empty() && awaited.promised.is_empty());
-    }
-
-    #[test]
-    fn every_version_that_a_neighbour_promises_counts() {
-        let (mut awaited, link) = (Awaited::default(), LinkId(1));
-        let begun = |awaited: &mut Awaited, n| awaited.begin(second(1), link, version(n), false);
-        for n in 0..ANNOUNCERS_MAX as u64 {
-            assert!(begun(&mut awaited, n));
-        }
-        assert!(!begun(&mut awaited, u64::MAX));
-        assert_eq!(awaited.promised[&link], ANNOUNCERS_MAX);
-        assert!(awaited.came(version(1).id, edition(ANNOUNCERS_MAX as u64)).is_some());
-        assert!(awaited.promised.is_empty());
     }
 }

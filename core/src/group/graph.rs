@@ -586,7 +586,7 @@ impl Group {
         self.hurry(ctx.now.mono);
         self.arm_graft();
         self.fruitless_rounds = 0;
-        self.forget_routes(link);
+        self.routes.forget(link);
         self.lost_turn(ctx);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: false });
     }
@@ -626,7 +626,7 @@ impl Group {
             self.ask_neighbours(ctx, links);
         }
         if let Some(slot) = self.slots.remove(&link) {
-            self.forget_routes(link);
+            self.routes.forget(link);
             if lost && !moved {
                 self.miss(ctx, slot.node, slot.addresses, Vec::new());
             }

@@ -263,7 +263,7 @@ impl Group {
             (None, Some(source)) => Origin::of(b"direct", &source.to_bytes()),
             (None, None) => Origin::of(b"dialled", &[]),
             (Some(Over::Graph { to, .. }), _) => {
-                let neighbour = self.routes.get(&to).map(|&link| peer(link)).unwrap_or_default();
+                let neighbour = self.routes.way(to).map(peer).unwrap_or_default();
                 Origin::of(b"graph", neighbour.as_bytes())
             }
             (Some(Over::Table { via, .. }), _) => Origin::of(b"rendezvous", peer(via).as_bytes()),

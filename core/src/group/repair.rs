@@ -18,7 +18,6 @@ use crate::limits;
 use crate::node::Ctx;
 use crate::reach::dial::{Source, Want, Wish};
 use crate::time::Time;
-use crate::wire;
 use rand_chacha::rand_core::Rng as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -230,11 +229,9 @@ impl Group {
         ctx.wishes.push(Wish { want: Want::Patrol(self.id), source, addresses });
     }
 
-    /// What a rendezvous node may know of our part of the graph: a number that is the same in one part, and tells
-    /// nothing. Only contacts say it.
-    pub(crate) fn part(&self) -> Option<u64> {
-        let signature = self.signature.current.filter(|_| self.is_contact())?;
-        Some(wire::part_of(self.id, signature))
+    /// The signature by which contacts tell the parts of a graph apart. Nothing if we are none.
+    pub(crate) fn seen_as_contact(&self) -> Option<NodeId> {
+        self.signature.current.filter(|_| self.is_contact())
     }
 
     /// Whether a node that asks to become our neighbour is in another part of the graph.

@@ -1,9 +1,20 @@
 //! Carrying connection signals: the offers of members that have no link yet travel over the graph.
 //!
+//! ```text
+//!   bob ──search──► every neighbour ──► … ──► cleo      where no way is known: nothing is carried
+//!   bob ◄── a ◄── b ◄────────found──────────── cleo      the way on which the search came first
+//!   bob ──► a ──► b ──────offer, candidates──► cleo
+//! ```
+//!
 //! A signal goes to a node by the way on which that node was heard of: the link over which its presence, or an earlier
-//! signal of its, came first. Whose signal it is shows its signature, and who passes on a forged one is to blame. Where no
-//! way is known, or the last signals to that node came to nothing, it goes to every neighbour, once. Newcomers that have proved an
-//! invitation, and members that were refused for lack of room, may send signals too; that is how they find others.
+//! signal of its, came last. Whose signal it is shows its signature, and who passes on a forged one is to blame. Where no way
+//! is known the origin asks for one: only searches go to everybody, and they carry nothing. If the last signals to a node came
+//! to nothing, something on the way may have swallowed them: they go to every neighbour then, each of which knows a way of its
+//! own, and a search beside them. Whoever knows no way carries no content.
+//!
+//! Newcomers that have proved an invitation, and members that were refused for lack of room, may send signals too; that is
+//! how they find others. How much of whom is carried is the matter of `carriage.rs`.
+use super::carriage::Bill;
 use super::{Group, SlotState};
 use crate::error::Misbehaved;
 use crate::id::NodeId;
@@ -16,11 +27,12 @@ use crate::record::Record;
 use crate::time::WallTime;
 use crate::wire::{self, Signal};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 
 /// Signals remembered so that copies are dropped. Guess: some seconds of a busy graph.
 const SEEN_MAX: usize = 4_096;
-/// Ways remembered. Guess. All are forgotten at the bound, and learnt again.
-const ROUTES_MAX: usize = 16_384;
+/// Nodes to which signals came to nothing that are remembered. Guess.
+const SWALLOWED_MAX: usize = 16_384;
 /// A link with so many bytes waiting carries no signals for others. Guess.
 const BACKLOG_BYTES: usize = 1024 * 1024;
 
@@ -31,12 +43,17 @@ pub(crate) enum Verdict {
     Carried,
     /// It is for us.
     Ours(Signal),
+    /// Somebody looks for us.
+    Sought(Signal),
 }
 
 type Name = (NodeId, u64, u32);
 
 /// Signals that passed lately. Only genuine ones: the name of another could be taken.
 pub(super) type Seen = Recent<Name, SEEN_MAX>;
+
+/// Signals of ours that wait until the way to their node is found, by node and attempt.
+pub(super) type Sought = BTreeMap<(NodeId, u64), Vec<Signal>>;
 
 impl Group {
     pub(super) fn on_signal(
@@ -52,56 +69,134 @@ impl Group {
             return Ok(Verdict::Carried);
         }
         let name = (signal.from, signal.attempt, signal.number);
+        let Some(bringer) = self.slots.get(&link).map(|slot| slot.peer) else {
+            return Ok(Verdict::Carried);
+        };
         if self.signals_seen.knows(&name) {
+            return Ok(Verdict::Carried);
+        }
+        let origin = signal.origin.peer().ok_or(Misbehaved::Signal)?;
+        let member = self.knows_member(origin, ctx.now.wall);
+        let bill = Bill { bringer, origin, member };
+        if !self.carriage.has_room(ctx.now.mono, bill) {
             return Ok(Verdict::Carried);
         }
         if !signal.is_genuine(self.id, ctx.checks.verify) {
             return Err(Misbehaved::Signal);
         }
-        self.signals_seen.note(name);
+        self.carriage.carried(ctx.now.mono, bill);
         if signal.from != ctx.node {
-            self.learn(signal.from, link);
+            self.routes.called(signal.from, origin, link);
         }
         if signal.to == ctx.node {
-            return Ok(Verdict::Ours(signal));
+            self.signals_seen.note(name);
+            if signal.is_found() {
+                self.found(ctx, links, signal.from);
+                return Ok(Verdict::Carried);
+            }
+            let sought = signal.is_search();
+            return Ok(if sought { Verdict::Sought(signal) } else { Verdict::Ours(signal) });
         }
         signal.hops = signal.hops.saturating_add(1);
         if signal.hops <= limits::SIGNAL_HOPS_MAX {
-            self.pass_on(ctx, links, &signal, Some(link));
+            let ways = self.ways(ctx.now.wall, &signal, Some(link));
+            // What finds no way here may come again, and find one.
+            if !ways.is_empty() {
+                self.signals_seen.note(name);
+            }
+            self.carry(ctx, links, &signal, ways);
         }
         Ok(Verdict::Carried)
     }
 
-    /// Sends a signal of ours.
-    pub(crate) fn send_signal(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, signal: &Signal) {
-        self.signals_seen.note((signal.from, signal.attempt, signal.number));
-        self.pass_on(ctx, links, signal, None);
-    }
-
-    fn pass_on(
+    /// Sends a signal of ours, or keeps it until a way is found. Whether it is to be [searched](Self::search) for.
+    pub(crate) fn send_signal(
         &mut self,
         ctx: &mut Ctx<'_>,
         links: &mut Links,
-        signal: &Signal,
-        except: Option<LinkId>,
-    ) {
-        let straight = self.slots.iter().find(|(_, slot)| slot.node == signal.to);
-        let known = self.routes.get(&signal.to).copied();
-        // What came to nothing may have been swallowed on that way.
-        let known = known.filter(|_| except.is_some() || !self.swallowed.contains(&signal.to));
-        let way = straight.map(|(&link, _)| link).or(known);
-        let now = ctx.now.wall;
-        let carries = |&link: &LinkId| Some(link) != except && self.carries_signals(now, link);
-        let ways: Vec<LinkId> = match way.filter(carries) {
-            Some(link) => vec![link],
-            None => {
-                let open = |state| {
-                    matches!(state, SlotState::Neighbour | SlotState::Idle | SlotState::GuestOf)
-                };
-                let all = self.slots.iter().filter(|(_, slot)| open(slot.state));
-                all.map(|(&link, _)| link).filter(carries).collect()
+        signal: Signal,
+    ) -> bool {
+        let attempt = (signal.to, signal.attempt);
+        let swallowed = self.swallowed.contains(&signal.to);
+        let mut ways = self.ways(ctx.now.wall, &signal, None);
+        let known = !ways.is_empty() && !swallowed;
+        if swallowed && !self.is_beside(ctx.now.wall, signal.to) {
+            ways = self.everywhere(ctx.now.wall, None);
+        }
+        self.signals_seen.note((signal.from, signal.attempt, signal.number));
+        self.carry(ctx, links, &signal, ways);
+        if known {
+            return false;
+        }
+        if let Some(waiting) = self.sought.get_mut(&attempt) {
+            waiting.push(signal);
+            return false;
+        }
+        let room = self.sought.len() < limits::SOUGHT_MAX;
+        if room {
+            self.sought.insert(attempt, vec![signal]);
+        }
+        room
+    }
+
+    /// Asks everybody for the way to a node.
+    pub(crate) fn search(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, search: &Signal) {
+        self.signals_seen.note((search.from, search.attempt, search.number));
+        let ways = self.everywhere(ctx.now.wall, None);
+        self.carry(ctx, links, search, ways);
+    }
+
+    /// Answers a search of another.
+    pub(crate) fn send_found(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, found: &Signal) {
+        self.signals_seen.note((found.from, found.attempt, found.number));
+        let ways = self.ways(ctx.now.wall, found, None);
+        self.carry(ctx, links, found, ways);
+    }
+
+    /// A node answers our search: what waits for it goes the way on which the answer came.
+    fn found(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, node: NodeId) {
+        self.swallowed.remove(&node);
+        for attempt in self.attempts_at(node) {
+            for signal in self.sought.remove(&attempt).unwrap_or_default() {
+                let ways = self.ways(ctx.now.wall, &signal, None);
+                self.carry(ctx, links, &signal, ways);
             }
-        };
+        }
+    }
+
+    fn attempts_at(&self, node: NodeId) -> Vec<(NodeId, u64)> {
+        self.sought.range((node, 0)..=(node, u64::MAX)).map(|(&attempt, _)| attempt).collect()
+    }
+
+    /// Over which links a signal goes that came over `except`: over the one that leads to its node. A search goes over all
+    /// where none is known.
+    fn ways(&self, now: WallTime, signal: &Signal, except: Option<LinkId>) -> Vec<LinkId> {
+        let straight = self.slots.iter().find(|(_, slot)| slot.node == signal.to);
+        let way = straight.map(|(&link, _)| link).or(self.routes.way(signal.to));
+        let carries = |link: &LinkId| Some(*link) != except && self.carries_signals(now, *link);
+        match way.filter(carries) {
+            Some(link) => vec![link],
+            None if signal.is_search() => self.everywhere(now, except),
+            None => Vec::new(),
+        }
+    }
+
+    /// All links over which others may be found.
+    fn everywhere(&self, now: WallTime, except: Option<LinkId>) -> Vec<LinkId> {
+        let open =
+            |state| matches!(state, SlotState::Neighbour | SlotState::Idle | SlotState::GuestOf);
+        let all = self.slots.iter().filter(|(_, slot)| open(slot.state));
+        let carries = |&link: &LinkId| Some(link) != except && self.carries_signals(now, link);
+        all.map(|(&link, _)| link).filter(carries).collect()
+    }
+
+    /// Whether a link leads straight to a node.
+    fn is_beside(&self, now: WallTime, node: NodeId) -> bool {
+        let mut leads = self.slots.iter().filter(|(_, slot)| slot.node == node);
+        leads.any(|(&link, _)| self.carries_signals(now, link))
+    }
+
+    fn carry(&self, ctx: &mut Ctx<'_>, links: &mut Links, signal: &Signal, ways: Vec<LinkId>) {
         for link in ways {
             if let Some(slot) = self.slots.get(&link)
                 && links.backlog(link) < BACKLOG_BYTES
@@ -113,9 +208,12 @@ impl Group {
 
     /// What became of a link for which our signals went to a node.
     pub(crate) fn signalled(&mut self, to: NodeId, opened: bool) {
+        for attempt in self.attempts_at(to) {
+            self.sought.remove(&attempt);
+        }
         if opened {
             self.swallowed.remove(&to);
-        } else if self.swallowed.len() < ROUTES_MAX {
+        } else if self.swallowed.len() < SWALLOWED_MAX {
             self.swallowed.insert(to);
         }
     }
@@ -142,19 +240,7 @@ impl Group {
     /// A presence record shows the way to its node.
     pub(super) fn learn_route(&mut self, record: &Record, link: LinkId) {
         if let Some(node) = self.present_by(record.id) {
-            self.learn(node, link);
+            self.routes.present(node, link);
         }
-    }
-
-    fn learn(&mut self, node: NodeId, link: LinkId) {
-        if self.routes.len() >= ROUTES_MAX {
-            self.routes.clear();
-        }
-        self.routes.insert(node, link);
-    }
-
-    /// Ways over a lost link lead nowhere.
-    pub(super) fn forget_routes(&mut self, link: LinkId) {
-        self.routes.retain(|_, way| *way != link);
     }
 }

@@ -49,11 +49,13 @@ const OFFERS_MAX: usize = 2;
 
 /// To whom a link is being opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attempt {
+pub(crate) enum Attempt {
     /// This node.
     Node(NodeId),
     /// Whoever has a seat at a rendezvous node.
     Seat,
+    /// The same in another part of the graph, as this rendezvous node says.
+    Apart(LinkId),
     /// Whoever is at an address.
     Place,
 }
@@ -107,7 +109,7 @@ impl Group {
         for (_, attempt) in hopeful {
             match *attempt {
                 Attempt::Node(node) => drop(nodes.insert(node)),
-                Attempt::Seat => others += 1,
+                Attempt::Seat | Attempt::Apart(_) => others += 1,
                 Attempt::Place => others += usize::from(places),
             }
         }
@@ -143,7 +145,7 @@ impl Group {
     }
 
     /// Maintenance follows shortly; a little later than at once, so that what happens together is seen together.
-    pub(super) fn soon(&mut self, ctx: &mut Ctx<'_>) {
+    pub(crate) fn soon(&mut self, ctx: &mut Ctx<'_>) {
         let wait = Self::jitter(ctx, Duration::from_millis(100));
         self.timers.set_earlier(Timer::Maintain, ctx.now.mono.after(wait));
     }
@@ -283,12 +285,20 @@ impl Group {
         self.trace.tell(nodes.collect(), neighbours)
     }
 
-    /// Notes a link that is being offered for this graph: to a node, or to whoever has a seat.
-    pub(crate) fn offered(&mut self, link: LinkId, to: Option<NodeId>) {
+    /// Whether an offer to somebody who a rendezvous node says is in another part would help: one of each such node, and not
+    /// more attempts than there may be.
+    pub(crate) fn may_join_parts(&self, ctx: &Ctx<'_>, links: &Links, via: LinkId) -> bool {
+        let apart = self.attempts.values().any(|attempt| *attempt == Attempt::Apart(via));
+        let contact = self.seen_as_contact().is_some() && !self.is_abandoned();
+        contact && !apart && self.promising(ctx, links, true) < limits::ATTEMPTS_MAX
+    }
+
+    /// Notes a link that is being offered for this graph.
+    pub(crate) fn offered(&mut self, link: LinkId, attempt: Attempt) {
         if self.neighbours().next().is_none() {
             self.trace.offered(link);
         }
-        self.attempts.insert(link, to.map_or(Attempt::Seat, Attempt::Node));
+        self.attempts.insert(link, attempt);
     }
 
     /// None of a member's addresses answers. It is offered a link by signals only if it says that it is here, and we have
@@ -368,7 +378,7 @@ impl Group {
         let attempt = ctx.rng.next_u64();
         ctx.ways.offer_over_graph(link, self.id, node, attempt);
         ctx.purposes.insert(link, Purpose::of([self.id]));
-        self.offered(link, Some(node));
+        self.offered(link, Attempt::Node(node));
         ctx.out.push_back(Output::Open { link, dial: Dial::Offer });
     }
 

@@ -24,6 +24,8 @@ mod copies;
 mod crowded;
 mod later;
 mod refused;
+mod rendezvous;
+mod searches;
 mod versions;
 
 const NOW: WallTime = WallTime(1_800_000_000_000);

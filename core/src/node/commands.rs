@@ -12,7 +12,6 @@ use crate::node_url::NodeUrl;
 use crate::password::Password;
 use crate::reach::named::By;
 use crate::storage;
-use crate::wire::{self, Sit, kind};
 
 /// Links on which a group that is being joined is asked for at once, the newest. Guess.
 const ASKED_MAX: usize = 32;
@@ -139,13 +138,7 @@ impl Node {
                 left.refuse_waiting(&mut ctx!(self), &Error::UnknownGroup);
                 self.storage.write(storage::info_key(group), None);
                 self.storage.flush(&mut self.outbox);
-                for via in self.rendezvous_links() {
-                    let rise = wire::message(
-                        kind::RISE,
-                        &Sit { table: wire::table_of(group), part: None },
-                    );
-                    self.links.send(self.now, via, &rise, &mut self.outbox);
-                }
+                self.rise_for(group);
                 self.clear_next(group, request);
                 return Ok(());
             }

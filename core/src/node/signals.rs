@@ -1,7 +1,8 @@
 //! Rendezvous and signals: how links come to be between nodes that have none.
 use super::{Ctx, Node};
 use crate::error::Misbehaved;
-use crate::id::{Digest, GroupId};
+use crate::group::Attempt;
+use crate::id::{Digest, GroupId, NodeId};
 use crate::identity::Domain;
 use crate::io::{Dial, LinkId, Output};
 use crate::limits;
@@ -9,49 +10,96 @@ use crate::link::{Begun, Offerer};
 use crate::reach::offer::is_offer;
 use crate::reach::purpose::Purpose;
 use crate::reach::signals::Over;
-use crate::wire::{self, Carry, Origin, Seats, Signal, Sit, kind};
+use crate::reach::sitting::{Answered, At, Sitter};
+use crate::time::WallTime;
+use crate::wire::{self, Carry, Origin, Rise, Seats, Signal, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 
 impl Node {
-    /// Takes a seat for a group at a rendezvous node.
+    /// Takes a seat for a group at a rendezvous node, or keeps it.
     pub(super) fn sit_at(&mut self, group: GroupId, link: LinkId) {
-        let part = self.groups.get(&group).and_then(|group| group.part());
-        let message = wire::message(kind::SIT, &Sit { table: wire::table_of(group), part });
+        let (Some(it), true) = (self.groups.get(&group), self.may_sit(group, link)) else { return };
+        let Some(peer) = self.links.ready(link).map(|ready| ready.peer) else { return };
+        let (lonely, signature) = (it.is_lonely(self.now, &self.links), it.seen_as_contact());
+        let sitter = Sitter { group, lonely, signature };
+        let Some(asked) = self.sitting.sit(self.now, At { link, peer }, sitter) else { return };
+        if let Some(table) = asked.rise {
+            self.rise(link, table);
+        }
+        let message = wire::message(kind::SIT, &asked.sit);
+        self.links.send(self.now, link, &message, &mut self.outbox);
+    }
+
+    /// Takes a seat for every group for which a link is, and that has none there.
+    pub(super) fn sit_on(&mut self, link: LinkId) {
+        for group in self.groups.keys().copied().collect::<Vec<_>>() {
+            if self.sitting.table(link, group).is_none() {
+                self.sit_at(group, link);
+            }
+        }
+    }
+
+    /// Takes the seats anew whose tables have changed with time.
+    pub(super) fn change_tables(&mut self) {
+        for (link, group) in self.sitting.changed(self.now) {
+            self.sit_at(group, link);
+        }
+    }
+
+    /// Gives up all seats of a group.
+    pub(super) fn rise_for(&mut self, group: GroupId) {
+        for (link, table) in self.sitting.leave(group) {
+            self.rise(link, table);
+        }
+    }
+
+    fn rise(&mut self, link: LinkId, table: Digest) {
+        let message = wire::message(kind::RISE, &Rise { table });
         self.links.send(self.now, link, &message, &mut self.outbox);
     }
 
     /// The rendezvous nodes that we have links to.
     pub(super) fn rendezvous_links(&self) -> Vec<LinkId> {
-        let links = self.links.iter().filter(|(_, link)| link.initiator).map(|(id, _)| id);
-        links.filter(|&id| self.links.ready(id).is_some_and(|ready| ready.rendezvous)).collect()
+        let links = self.links.iter().map(|(id, _)| id);
+        links.filter(|&id| self.has_rendezvous(id)).collect()
     }
 
-    /// Whether we take seats at the other end of a link. Whoever else names a table would learn from the answer that we are
-    /// in its group.
+    /// Whether we have dialled a rendezvous node over a link.
     pub(super) fn has_rendezvous(&self, via: LinkId) -> bool {
-        let ours = self.links.get(via).is_some_and(|link| link.initiator);
-        ours && self.links.ready(via).is_some_and(|ready| ready.rendezvous)
+        self.is_client(via) && self.links.ready(via).is_some_and(|ready| ready.rendezvous)
     }
 
-    pub(super) fn group_of_table(&self, table: Digest) -> Option<GroupId> {
-        self.groups.keys().copied().find(|&group| wire::table_of(group) == table)
+    /// Whether a group takes a seat at the other end of a link: a rendezvous node that was named, or that we dialled for
+    /// this group. Members of one group do not learn in which others we are by telling an address where a table is.
+    fn may_sit(&self, group: GroupId, via: LinkId) -> bool {
+        let ours =
+            |link: &LinkId| self.purposes.get(link).is_some_and(|it| it.groups.contains(&group));
+        self.has_rendezvous(via) && (self.dialer.is_named(via) || ours(&via))
     }
 
     /// The rendezvous node names others of our group: we offer to some.
     pub(super) fn seats(&mut self, via: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
-        let Seats { table, seats, apart } = wire::decode(body)?;
+        let Seats { table, seats, apart, clock } = wire::decode(body)?;
         let apart = apart.unwrap_or_default();
         if seats.len() > limits::PAGE_MAX || apart.len() > limits::PAGE_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        let Some(id) = self.group_of_table(table) else { return Ok(()) };
-        if let Some(group) = self.groups.get_mut(&id) {
-            group.trace.named(seats.len());
+        let answered = self.sitting.answered(self.now, via, table, WallTime(clock));
+        let Some(Answered { group: id, differs }) = answered else { return Ok(()) };
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        group.trace.named(seats.len());
+        if differs && group.is_lonely(self.now, &self.links) {
+            self.sit_at(id, via);
         }
         // One link joins two parts; the others follow from it.
-        if let Some(&seat) = apart.first() {
-            self.offer_to_seat(id, via, table, seat);
+        if let Some(&seat) = apart.first()
+            && self
+                .groups
+                .get(&id)
+                .is_some_and(|group| group.may_join_parts(&ctx!(self), &self.links, via))
+        {
+            self.offer_to_seat(id, via, seat, Attempt::Apart(via));
         }
         for seat in seats {
             let wants = self
@@ -61,37 +109,52 @@ impl Node {
             if !wants {
                 break;
             }
-            self.offer_to_seat(id, via, table, seat);
+            self.offer_to_seat(id, via, seat, Attempt::Seat);
+        }
+        Ok(())
+    }
+
+    /// The rendezvous node gives a seat of ours to somebody else. Whoever has nobody looks elsewhere at once.
+    pub(super) fn lost_seat(&mut self, via: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
+        let Rise { table } = wire::decode(body)?;
+        let Some(id) = self.sitting.refused(self.now.mono, via, table) else { return Ok(()) };
+        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
+        if group.is_lonely(self.now, &self.links) {
+            group.soon(&mut ctx!(self));
+            for link in self.rendezvous_links() {
+                self.sit_at(id, link);
+            }
         }
         Ok(())
     }
 
     /// Offers a link to who sits there, unless one joins us already.
-    fn offer_to_seat(&mut self, id: GroupId, via: LinkId, table: Digest, seat: u64) {
+    fn offer_to_seat(&mut self, id: GroupId, via: LinkId, seat: u64, attempt: Attempt) {
         let linked = self.ways.seated(seat).is_some_and(|n| self.links.to_node(n).is_some());
         if linked || self.ways.leads_to(seat) || !self.links.may_begin(Some(id)) {
             return;
         }
         let link = self.links.create(self.now, Begun::Ours(Some(id)));
-        let attempt = self.rng.next_u64();
-        self.ways.add(link, Over::Table { via, table, seat }, attempt);
+        let number = self.rng.next_u64();
+        self.ways.add(link, Over::Table { via, group: id, seat }, number);
         self.purposes.insert(link, Purpose::of([id]));
         if let Some(group) = self.groups.get_mut(&id) {
-            group.offered(link, None);
+            group.offered(link, attempt);
         }
         self.outbox.push_back(Output::Open { link, dial: Dial::Offer });
     }
 
-    /// The rendezvous node carried a signal to us.
+    /// The rendezvous node carried a signal to us. It is for who sits there; anybody else does not answer, so that nobody
+    /// learns from an answer in which groups we are.
     pub(super) fn carried(&mut self, via: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
         let Carry { table, seat, attempt, signal } = wire::decode(body)?;
         if signal.len() > limits::SIGNAL_BYTES_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        if self.group_of_table(table).is_some()
+        if let Some(group) = self.sitting.group_at(via, table)
             && let Some(bringer) = self.links.ready(via).map(|ready| ready.peer)
         {
-            let over = Over::Table { via, table, seat };
+            let over = Over::Table { via, group, seat };
             self.signal_from(over, Offerer::Bringer(bringer), (seat, attempt), signal.into());
         }
         Ok(())
@@ -132,31 +195,60 @@ impl Node {
         }
     }
 
+    /// Somebody looks for us in the graph: it learns the way.
+    pub(super) fn sought(&mut self, group: GroupId, search: &Signal) {
+        let (to, attempt) = (search.from, search.attempt);
+        let number = Signal::FOUND | (search.number & !Signal::SEARCH);
+        let found = self.signal(group, to, attempt, number, Bytes::new());
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.send_found(&mut ctx!(self), &mut self.links, &found);
+        }
+    }
+
     /// Our transport produced a signal.
     pub(super) fn local_signal(&mut self, link: LinkId, signal: Bytes) {
-        if signal.len() > limits::SIGNAL_BYTES_MAX {
+        if signal.is_empty() || signal.len() > limits::SIGNAL_BYTES_MAX {
             return;
         }
         let Some(way) = self.ways.next(link) else { return };
         let attempt = way.attempt;
         match way.over {
-            Over::Table { via, table, seat } => {
+            Over::Table { via, group, seat } => {
+                let Some(table) = self.sitting.table(via, group) else { return };
                 let carry = Carry { table, seat, attempt, signal: signal.to_vec() };
                 let message = wire::message(kind::CARRY, &carry);
                 self.links.send(self.now, via, &message, &mut self.outbox);
             }
-            Over::Graph { group, to } => {
-                let Some(group) = self.groups.get_mut(&group) else { return };
-                let key = *self.identity.public_key().as_bytes();
-                let origin = Origin { key, nonce: self.nonce, signature: [0; 64] };
-                let number = way.sent;
-                let mut signal =
-                    Signal { from: self.id, to, attempt, number, hops: 0, origin, signal };
-                let message = signal.message(group.id);
-                signal.origin.signature =
-                    self.config.provider.sign(&self.identity, Domain::Signal, &message);
-                group.send_signal(&mut ctx!(self), &mut self.links, &signal);
+            Over::Graph { group: id, to } => {
+                let signal = self.signal(id, to, attempt, way.sent, signal);
+                let Some(group) = self.groups.get_mut(&id) else { return };
+                if !group.send_signal(&mut ctx!(self), &mut self.links, signal) {
+                    return;
+                }
+                let search = Signal::SEARCH | way.sent;
+                let search = self.signal(id, to, attempt, search, Bytes::new());
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.search(&mut ctx!(self), &mut self.links, &search);
+                }
             }
         }
+    }
+
+    /// A signal of ours to a node of a graph.
+    fn signal(
+        &self,
+        group: GroupId,
+        to: NodeId,
+        attempt: u64,
+        number: u32,
+        signal: Bytes,
+    ) -> Signal {
+        let key = *self.identity.public_key().as_bytes();
+        let origin = Origin { key, nonce: self.nonce, signature: [0; 64] };
+        let mut signal = Signal { from: self.id, to, attempt, number, hops: 0, origin, signal };
+        let message = signal.message(group);
+        signal.origin.signature =
+            self.config.provider.sign(&self.identity, Domain::Signal, &message);
+        signal
     }
 }

@@ -1,36 +1,84 @@
 //! Rendezvous: where members who have no link yet find each other, served by a node that need not be a member.
 //!
-//! Members of a group sit at one table, named by a hash of the group id, so that the node learns that they belong
-//! together and nothing else. Who sits down is told some of the other seats, and offers to them; the node carries the
-//! signals. Both halves of that are here: [`Tables`] is what a rendezvous node keeps.
+//! Members of a group sit at common tables, whose names only they can make ([`sitting`](super::sitting)), so that the node
+//! learns that they belong together and nothing else. Who sits down is told some of the other seats, and offers to them; the
+//! node carries the signals. [`Tables`] is what a rendezvous node keeps.
+//!
+//! # Whose places these are
+//!
+//! 1. Identities cost nothing, so places are shared by where the links come from; a link that signals brought about has no
+//!    source, and counts for its peer. What one source has more than its part gives way to others ([`SEATS`]).
+//! 2. One peer has at most its own share, wherever it comes from ([`SEATS_OF_PEER`]). One seat more costs it its oldest.
+//! 3. The holder of a seat that gives way is told, and looks elsewhere. Nobody waits at a table where it does not sit.
 use crate::error::Misbehaved;
-use crate::id::Digest;
+use crate::id::{Digest, PeerId};
 use crate::io::LinkId;
-use crate::limits;
+use crate::limits::{self, SEATS, SEATS_OF_PEER};
 use crate::link::Links;
 use crate::node::Ctx;
-use crate::wire::{self, Carry, Seats, Sit, kind};
+use crate::random::Random;
+use crate::share::Crowd;
+use crate::source::Source;
+use crate::wire::{self, Carry, Rise, Seats, Sit, kind};
 use rand_chacha::rand_core::Rng as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Seats named at once. Guess: more than a newcomer offers to.
 const SEATS_NAMED_MAX: usize = 10;
+/// Seats of other parts named at once. Guess: one link joins two parts.
+const APART_NAMED_MAX: usize = 2;
+/// Tries to draw one seat that was not drawn yet. Guess: of twice as many as are named, nearly all are found.
+const TRIES: usize = 4;
 /// A link with so many bytes waiting is carried nothing. Guess.
 const BACKLOG_BYTES: usize = 256 * 1024;
 
+/// Numbers seats by their age, and is never reused.
+type Age = u64;
+
 /// The tables of a rendezvous node.
-#[derive(Default)]
 pub(crate) struct Tables {
-    tables: BTreeMap<Digest, BTreeMap<u64, Seat>>,
-    by_link: BTreeMap<LinkId, BTreeMap<Digest, u64>>,
-    seats: usize,
+    tables: BTreeMap<Digest, Table>,
+    places: BTreeMap<Age, Place>,
+    /// The seat of a link at each table.
+    by_link: BTreeMap<(LinkId, Digest), Age>,
+    parties: Crowd<Party, Age>,
+    peers: Crowd<PeerId, Age>,
+    made: Age,
 }
 
-/// Who sits there.
-struct Seat {
+/// Who sits at a table, by the number of the seat, which is random.
+#[derive(Default)]
+struct Table {
+    seats: BTreeMap<u64, Age>,
+    /// Contacts of a broken graph, by the part in which they are.
+    parts: BTreeSet<(u64, u64)>,
+}
+
+/// One seat, at a few tables of one group.
+struct Place {
     link: LinkId,
-    /// Which part of a broken graph it is in, if it is a contact.
-    part: Option<u64>,
+    seat: u64,
+    tables: Vec<wire::Table>,
+}
+
+/// On whose account a place is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Party {
+    Source(Source),
+    Peer(PeerId),
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            tables: BTreeMap::new(),
+            places: BTreeMap::new(),
+            by_link: BTreeMap::new(),
+            parties: Crowd::new(SEATS),
+            peers: Crowd::new(SEATS_OF_PEER),
+            made: 0,
+        }
+    }
 }
 
 impl Tables {
@@ -42,37 +90,34 @@ impl Tables {
         link: LinkId,
         body: &[u8],
     ) -> Result<(), Misbehaved> {
-        let Sit { table, part } = wire::decode(body)?;
-        let own = self.by_link.entry(link).or_default();
-        if !own.contains_key(&table) {
-            if own.len() >= limits::TABLES_PER_LINK_MAX {
-                return Err(Misbehaved::TooMuch);
-            }
-            if self.seats >= limits::SEATS_MAX {
-                return Ok(());
-            }
-            let seat = ctx.rng.next_u64();
-            own.insert(table, seat);
-            self.tables.entry(table).or_default().insert(seat, Seat { link, part });
-            self.seats += 1;
+        let Sit { tables } = wire::decode(body)?;
+        let names: BTreeSet<Digest> = tables.iter().map(|table| table.name).collect();
+        if names.len() != tables.len() || names.is_empty() {
+            return Err(Misbehaved::BadMessage);
         }
-        let own = own[&table];
-        let Some(taken) = self.tables.get_mut(&table) else { return Ok(()) };
-        if let Some(seat) = taken.get_mut(&own) {
-            seat.part = part;
+        if tables.len() > limits::TABLES_PER_SEAT_MAX {
+            return Err(Misbehaved::TooMuch);
         }
-        let others = taken.iter().filter(|(seat, _)| **seat != own);
-        let elsewhere = |seat: &Seat| part.is_some() && seat.part.is_some_and(|p| Some(p) != part);
-        let apart = others.clone().filter(|(_, seat)| elsewhere(seat));
-        let apart = draw(ctx, apart.map(|(&seat, _)| seat).collect());
-        let seats = draw(ctx, others.map(|(&seat, _)| seat).collect());
+        let (Some(source), Some(ready)) = (links.get(link).map(|it| it.source), links.ready(link))
+        else {
+            return Ok(());
+        };
+        let peer = ready.peer;
+        let party = source.map_or(Party::Peer(peer), Party::Source);
+        let table = tables[0].name;
+        let (age, gone) = self.seat(ctx.rng, (link, party, peer), tables);
+        for (link, table) in gone {
+            links.send(ctx.now, link, &wire::message(kind::RISE, &Rise { table }), ctx.out);
+        }
+        let (seats, apart) = self.others(ctx.rng, age);
         let apart = (!apart.is_empty()).then_some(apart);
-        let message = wire::message(kind::SEATS, &Seats { table, seats, apart });
+        let clock = ctx.now.wall.0;
+        let message = wire::message(kind::SEATS, &Seats { table, seats, apart, clock });
         links.send(ctx.now, link, &message, ctx.out);
         Ok(())
     }
 
-    /// Carries a signal to another seat of the sender's table.
+    /// Carries a signal to another seat of the sender's tables. Its own seat, or the other, may have gone meanwhile.
     pub(crate) fn carry(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -84,74 +129,202 @@ impl Tables {
         if carry.signal.len() > limits::SIGNAL_BYTES_MAX {
             return Err(Misbehaved::TooMuch);
         }
-        let from = self.by_link.get(&link).and_then(|own| own.get(&carry.table)).copied();
-        let from = from.ok_or(Misbehaved::Unexpected)?;
-        let to = self.tables.get(&carry.table).and_then(|table| table.get(&carry.seat));
-        let to = to.map(|seat| seat.link);
-        // Whoever sat there may have left meanwhile.
-        let Some(to) = to.filter(|&to| links.backlog(to) < BACKLOG_BYTES) else { return Ok(()) };
-        carry.seat = from;
-        links.send(ctx.now, to, &wire::message(kind::CARRY, &carry), ctx.out);
+        let own = self.by_link.get(&(link, carry.table)).and_then(|age| self.places.get(age));
+        let Some(own) = own else { return Ok(()) };
+        let common = own.tables.iter().filter_map(|table| self.tables.get(&table.name));
+        let other = common.filter_map(|table| table.seats.get(&carry.seat)).next();
+        let Some(other) = other.and_then(|age| self.places.get(age)) else { return Ok(()) };
+        if links.backlog(other.link) >= BACKLOG_BYTES {
+            return Ok(());
+        }
+        (carry.table, carry.seat) = (other.tables[0].name, own.seat);
+        links.send(ctx.now, other.link, &wire::message(kind::CARRY, &carry), ctx.out);
         Ok(())
     }
 
     /// Frees one seat.
     pub(crate) fn rise(&mut self, link: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
-        let Sit { table, .. } = wire::decode(body)?;
-        let seat = self.by_link.get_mut(&link).and_then(|own| own.remove(&table));
-        if let Some(seat) = seat {
-            self.free(table, seat);
+        let Rise { table } = wire::decode(body)?;
+        if let Some(&age) = self.by_link.get(&(link, table)) {
+            self.free(age);
         }
         Ok(())
     }
 
-    /// Whether a table has a seat of `link`.
-    pub(crate) fn sits(&self, link: LinkId, table: Digest) -> bool {
-        self.by_link.get(&link).is_some_and(|own| own.contains_key(&table))
-    }
-
     /// Another link to the same node takes over the seats of one, but for tables at which it has one.
     pub(crate) fn moved(&mut self, from: LinkId, to: LinkId) {
-        for (table, number) in self.by_link.remove(&from).unwrap_or_default() {
-            if self.sits(to, table) {
-                self.free(table, number);
+        for age in self.of(from) {
+            let Some(place) = self.places.get(&age) else { continue };
+            if place.tables.iter().any(|table| self.by_link.contains_key(&(to, table.name))) {
+                self.free(age);
                 continue;
             }
-            self.by_link.entry(to).or_default().insert(table, number);
-            if let Some(seat) = self.tables.get_mut(&table).and_then(|seats| seats.get_mut(&number))
-            {
-                seat.link = to;
+            for table in &place.tables {
+                self.by_link.remove(&(from, table.name));
+                self.by_link.insert((to, table.name), age);
+            }
+            if let Some(place) = self.places.get_mut(&age) {
+                place.link = to;
             }
         }
     }
 
     /// Frees the seats of a lost link.
     pub(crate) fn link_down(&mut self, link: LinkId) {
-        for (table, seat) in self.by_link.remove(&link).unwrap_or_default() {
-            self.free(table, seat);
+        for age in self.of(link) {
+            self.free(age);
         }
     }
 
     /// Whether somebody sits there over `link`.
     pub(crate) fn needs(&self, link: LinkId) -> bool {
-        self.by_link.get(&link).is_some_and(|own| !own.is_empty())
+        self.of_link(link).next().is_some()
     }
 
-    fn free(&mut self, table: Digest, seat: u64) {
-        if let Some(seats) = self.tables.get_mut(&table) {
-            self.seats -= usize::from(seats.remove(&seat).is_some());
-            if seats.is_empty() {
-                self.tables.remove(&table);
+    /// Gives a seat at these tables: the one that is at one of them, or a new one. Answers it, and the seats that gave way
+    /// to it, by a table of each.
+    fn seat(
+        &mut self,
+        rng: &mut Random,
+        (link, party, peer): (LinkId, Party, PeerId),
+        tables: Vec<wire::Table>,
+    ) -> (Age, Vec<(LinkId, Digest)>) {
+        let at = |table: &wire::Table| self.by_link.get(&(link, table.name)).copied();
+        let mut own = tables.iter().filter_map(at).collect::<BTreeSet<Age>>().into_iter();
+        let (kept, spare) = (own.next(), own.collect::<Vec<_>>());
+        for age in spare {
+            self.free(age);
+        }
+        let mut gone = Vec::new();
+        let age = match kept {
+            Some(age) => {
+                self.leave_tables(age);
+                age
+            }
+            None => {
+                self.made += 1;
+                let age = self.made;
+                // Of the peer's own first: if it has its share, nobody else gives way to it.
+                let mine = self.peers.own_in_the_way(&peer).copied();
+                gone.extend(mine.and_then(|mine| self.free(mine)));
+                let others = self.parties.enter(&party, age);
+                gone.extend(others.and_then(|other| self.free(other)));
+                self.peers.enter(&peer, age);
+                let place = Place { link, seat: rng.next_u64(), tables: Vec::new() };
+                self.places.insert(age, place);
+                age
+            }
+        };
+        if let Some(place) = self.places.get_mut(&age) {
+            for wire::Table { name, part } in &tables {
+                let table = self.tables.entry(*name).or_default();
+                table.seats.insert(place.seat, age);
+                table.parts.extend(part.map(|part| (part, place.seat)));
+                self.by_link.insert((link, *name), age);
+            }
+            place.tables = tables;
+        }
+        (age, gone)
+    }
+
+    /// Some of the others at the tables of a seat, and some of those that are in other parts, by chance.
+    fn others(&self, rng: &mut Random, age: Age) -> (Vec<u64>, Vec<u64>) {
+        let Some(place) = self.places.get(&age) else { return Default::default() };
+        let at = |name: &Digest| self.tables.get(name);
+        let tables: Vec<(&Table, Option<u64>)> =
+            place.tables.iter().filter_map(|it| Some((at(&it.name)?, it.part))).collect();
+        let draw = |rng: &mut Random, max: usize, one: &dyn Fn(&mut Random) -> Option<u64>| {
+            let mut drawn: Vec<u64> = Vec::new();
+            for _ in 0..TRIES * max {
+                let seat = one(rng).filter(|&seat| seat != place.seat && !drawn.contains(&seat));
+                drawn.extend(seat);
+                if drawn.len() >= max {
+                    break;
+                }
+            }
+            drawn
+        };
+        let any = |rng: &mut Random| {
+            let (table, _) = tables[(rng.next_u64() % tables.len() as u64) as usize];
+            table.next(rng.next_u64())
+        };
+        let apart = |rng: &mut Random| {
+            let (table, part) = tables[(rng.next_u64() % tables.len() as u64) as usize];
+            table.next_apart(part?, (rng.next_u64(), rng.next_u64()))
+        };
+        let few = tables.iter().map(|(table, _)| table.seats.len()).sum::<usize>();
+        let seats = if few <= 2 * SEATS_NAMED_MAX {
+            // All are looked at, so that nobody at a small table is missed.
+            let all = tables.iter().flat_map(|(table, _)| table.seats.keys().copied());
+            let mut all: Vec<u64> = all.filter(|&seat| seat != place.seat).collect();
+            all.sort_unstable();
+            all.dedup();
+            for at in (1..all.len()).rev() {
+                all.swap(at, (rng.next_u64() % (at as u64 + 1)) as usize);
+            }
+            all.truncate(SEATS_NAMED_MAX);
+            all
+        } else {
+            draw(rng, SEATS_NAMED_MAX, &any)
+        };
+        (seats, draw(rng, APART_NAMED_MAX, &apart))
+    }
+
+    /// Frees a seat. Answers where it was.
+    fn free(&mut self, age: Age) -> Option<(LinkId, Digest)> {
+        self.leave_tables(age);
+        self.parties.leave(&age);
+        self.peers.leave(&age);
+        let place = self.places.remove(&age)?;
+        Some((place.link, place.tables.first()?.name))
+    }
+
+    fn leave_tables(&mut self, age: Age) {
+        let Some(place) = self.places.get(&age) else { return };
+        for wire::Table { name, part } in &place.tables {
+            self.by_link.remove(&(place.link, *name));
+            let Some(table) = self.tables.get_mut(name) else { continue };
+            table.seats.remove(&place.seat);
+            if let Some(part) = part {
+                table.parts.remove(&(*part, place.seat));
+            }
+            if table.seats.is_empty() {
+                self.tables.remove(name);
             }
         }
     }
+
+    fn of_link(&self, link: LinkId) -> impl Iterator<Item = Age> {
+        let seats = self.by_link.range((link, Digest::default())..);
+        seats.take_while(move |((it, _), _)| *it == link).map(|(_, &age)| age)
+    }
+
+    fn of(&self, link: LinkId) -> BTreeSet<Age> {
+        self.of_link(link).collect()
+    }
 }
 
-/// Some of them, by chance.
-fn draw(ctx: &mut Ctx<'_>, mut from: Vec<u64>) -> Vec<u64> {
-    let mut drawn = Vec::new();
-    while !from.is_empty() && drawn.len() < SEATS_NAMED_MAX {
-        drawn.push(from.swap_remove((ctx.rng.next_u64() % from.len() as u64) as usize));
+impl Table {
+    /// The seat whose number follows, or the first one.
+    fn next(&self, number: u64) -> Option<u64> {
+        let next = self.seats.range(number..).chain(&self.seats).next();
+        next.map(|(&seat, _)| seat)
     }
-    drawn
+
+    /// The next seat after this one in the order of parts, round about, that is in another part than `own`. All seats of one
+    /// part are passed over at once.
+    fn next_apart(&self, own: u64, from: (u64, u64)) -> Option<u64> {
+        let other = |from: (u64, u64)| {
+            let &(part, seat) = self.parts.range(from..).next()?;
+            if part != own {
+                return Some(seat);
+            }
+            let behind = (own.checked_add(1)?, 0);
+            self.parts.range(behind..).next().map(|&(_, seat)| seat)
+        };
+        other(from).or_else(|| other((0, 0)))
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
 //! Which way the signals of a link go: over a graph, or over a rendezvous node.
-use crate::id::{Digest, GroupId, NodeId};
+use crate::id::{GroupId, NodeId};
 use crate::io::LinkId;
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ pub(crate) struct Way {
 pub(crate) enum Over {
     /// Members of a graph, to this node.
     Graph { group: GroupId, to: NodeId },
-    /// A rendezvous node, to this seat of a table.
-    Table { via: LinkId, table: Digest, seat: u64 },
+    /// A rendezvous node, to this seat at a table of a group.
+    Table { via: LinkId, group: GroupId, seat: u64 },
 }
 
 impl Over {

@@ -1,5 +1,6 @@
 //! Things that are given up again: the oldest of the party that holds most gives way to a newcomer.
 use super::{Full, Pool, Rank, Shares};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Things of several parties, at most a [`Pool`] of them. The order of things is their age: the least is the oldest.
@@ -12,12 +13,15 @@ pub struct Crowd<P, T> {
     shares: Shares<P>,
     parties: BTreeMap<T, P>,
     things: BTreeMap<P, BTreeSet<T>>,
+    /// The parties by what they hold and by their oldest: the last one gives way.
+    order: BTreeSet<(u64, Reverse<T>, P)>,
 }
 
 impl<P: Ord + Clone, T: Ord + Clone> Crowd<P, T> {
     /// Nobody is there.
     pub fn new(pool: Pool) -> Self {
-        Self { shares: Shares::new(pool), parties: BTreeMap::new(), things: BTreeMap::new() }
+        let (parties, things, order) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { shares: Shares::new(pool), parties, things, order }
     }
 
     /// Takes in one thing more. Answers the one that has given way to it.
@@ -27,9 +31,11 @@ impl<P: Ord + Clone, T: Ord + Clone> Crowd<P, T> {
         if let Some(oldest) = &oldest {
             self.leave(oldest);
         }
-        self.shares.book(party, 1);
-        self.parties.insert(thing.clone(), party.clone());
-        self.things.entry(party.clone()).or_default().insert(thing);
+        self.change(party, |crowd| {
+            crowd.shares.book(party, 1);
+            crowd.parties.insert(thing.clone(), party.clone());
+            crowd.things.entry(party.clone()).or_default().insert(thing);
+        });
         oldest
     }
 
@@ -51,13 +57,15 @@ impl<P: Ord + Clone, T: Ord + Clone> Crowd<P, T> {
     /// A thing is no longer there. Whether it was.
     pub fn leave(&mut self, thing: &T) -> bool {
         let Some(party) = self.parties.remove(thing) else { return false };
-        self.shares.give_back(&party, 1);
-        if let Some(things) = self.things.get_mut(&party) {
-            things.remove(thing);
-            if things.is_empty() {
-                self.things.remove(&party);
+        self.change(&party, |crowd| {
+            crowd.shares.give_back(&party, 1);
+            if let Some(things) = crowd.things.get_mut(&party) {
+                things.remove(thing);
+                if things.is_empty() {
+                    crowd.things.remove(&party);
+                }
             }
-        }
+        });
         true
     }
 
@@ -79,13 +87,24 @@ impl<P: Ord + Clone, T: Ord + Clone> Crowd<P, T> {
             Err(Full::Share) => return Some(newcomer.clone()),
             Err(Full::Pool) => {}
         }
-        let most = self.shares.held(self.shares.greatest()?);
-        if self.shares.held(newcomer) >= most {
-            return Some(newcomer.clone());
+        let (most, _, greatest) = self.order.last()?;
+        let gives = if self.shares.held(newcomer) >= *most { newcomer } else { greatest };
+        Some(gives.clone())
+    }
+
+    /// Changes what a party has, and then its place in the order.
+    fn change(&mut self, party: &P, change: impl FnOnce(&mut Self)) {
+        if let Some(place) = self.place(party) {
+            self.order.remove(&place);
         }
-        let greatest = self.shares.descending().take_while(|party| self.shares.held(party) == most);
-        let oldest = greatest.filter_map(|party| Some((self.things.get(party)?.first()?, party)));
-        oldest.min().map(|(_, party)| party.clone())
+        change(self);
+        self.order.extend(self.place(party));
+    }
+
+    /// Where a party is in the order.
+    fn place(&self, party: &P) -> Option<(u64, Reverse<T>, P)> {
+        let oldest = self.things.get(party)?.first()?;
+        Some((self.shares.held(party), Reverse(oldest.clone()), party.clone()))
     }
 }
 
@@ -130,6 +149,7 @@ mod tests {
                     prop_assert!(crowd.enter(&u64::MAX, thing).is_none_or(|gone| !honest.contains(&gone)));
                 }
                 prop_assert!(crowd.len() as u64 <= all);
+                prop_assert_eq!(crowd.order.len(), crowd.things.len());
                 prop_assert!((0..hostile).all(|who| crowd.shares.held(&who) <= each));
             }
         }

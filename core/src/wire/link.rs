@@ -1,6 +1,6 @@
 //! Messages outside any graph: the handshake, and what a rendezvous node is asked for.
 use super::Versions;
-use crate::id::{Digest, GroupId, NodeId, NodeNonce};
+use crate::id::{Digest, GroupId, NodeId, NodeNonce, PeerId};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
@@ -34,21 +34,31 @@ pub(crate) struct Introduction {
     pub(crate) rendezvous: Option<bool>,
 }
 
-/// Takes, or keeps, a seat at a table.
-#[derive(Debug, Encode, Decode)]
+/// A table of a rendezvous node, as one that sits there names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub(crate) struct Sit {
+pub(crate) struct Table {
     #[n(0)]
-    pub(crate) table: Digest,
+    pub(crate) name: Digest,
     /// Which part of a broken graph the sender is in, if it is a contact: see [`part_of`].
     #[n(1)]
     pub(crate) part: Option<u64>,
 }
 
-/// Who else sits there: a random choice.
+/// Takes a seat at some tables of one group, or keeps the seat that one of them has, at these.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Sit {
+    /// At most [`TABLES_PER_SEAT_MAX`](crate::limits::TABLES_PER_SEAT_MAX). The first one names the seat.
+    #[n(0)]
+    pub(crate) tables: Vec<Table>,
+}
+
+/// Who else sits at those tables: a random choice.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Seats {
+    /// The first table of the question.
     #[n(0)]
     pub(crate) table: Digest,
     #[n(1)]
@@ -56,12 +66,25 @@ pub(crate) struct Seats {
     /// Seats of contacts that are in another part than the receiver said.
     #[n(2)]
     pub(crate) apart: Option<Vec<u64>>,
+    /// What the clock of the rendezvous node shows.
+    #[n(3)]
+    pub(crate) clock: u64,
+}
+
+/// Frees a seat: its holder needs it no longer, or the rendezvous node gives it to another.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Rise {
+    /// A table at which that seat is.
+    #[n(0)]
+    pub(crate) table: Digest,
 }
 
 /// A signal to, or from, another seat of a table.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Carry {
+    /// A table at which the one that sends or gets this has its own seat.
     #[n(0)]
     pub(crate) table: Digest,
     #[n(1)]
@@ -73,18 +96,23 @@ pub(crate) struct Carry {
     pub(crate) signal: Vec<u8>,
 }
 
-/// Where the members of a group meet at a rendezvous node, which learns from it only that they belong together.
-pub(crate) fn table_of(group: GroupId) -> Digest {
+/// Where the members of a group meet at a rendezvous node in one [period](crate::reach::sitting). Nobody else can tell that
+/// two tables, of two nodes or of two periods, are of one group.
+pub(crate) fn table_of(group: GroupId, rendezvous: PeerId, period: u64) -> Digest {
     let mut hash = Sha256::new();
     hash.update(b"peergraph rendezvous\0");
     hash.update(group.as_bytes());
+    hash.update(rendezvous.as_bytes());
+    hash.update(period.to_be_bytes());
     Digest::from_bytes(hash.finalize().into())
 }
 
-/// Names a part of a broken graph to a rendezvous node: equal numbers are one part, and say nothing else.
-pub(crate) fn part_of(group: GroupId, signature: NodeId) -> u64 {
+/// Names a part of a broken graph to those who sit at a table: equal numbers are one part, and say nothing else, nor
+/// anything at another table.
+pub(crate) fn part_of(group: GroupId, table: Digest, signature: NodeId) -> u64 {
     let mut mac = Hmac::<Sha256>::new_from_slice(group.as_bytes()).expect("any length is a key");
     mac.update(b"peergraph part");
+    mac.update(table.as_bytes());
     mac.update(&signature.0.to_be_bytes());
     let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(mac.finalize().into_bytes());
     u64::from_be_bytes([a, b, c, d, e, f, g, h])

@@ -12,7 +12,8 @@ pub(crate) struct Signal {
     pub(crate) from: NodeId,
     pub(crate) to: NodeId,
     pub(crate) attempt: u64,
-    /// Counts the signals of one attempt and sender, so that copies are recognised.
+    /// Counts the signals of one attempt and sender, so that copies are recognised. [`SEARCH`](Self::SEARCH) and
+    /// [`FOUND`](Self::FOUND) tell those that carry nothing.
     pub(crate) number: u32,
     pub(crate) hops: u8,
     pub(crate) origin: Origin,
@@ -36,6 +37,21 @@ impl Origin {
 }
 
 impl Signal {
+    /// Asks where a node is: it goes to everybody, and carries nothing.
+    pub(crate) const SEARCH: u32 = 1 << 31;
+    /// The answer of that node: it goes the way back, and carries nothing.
+    pub(crate) const FOUND: u32 = 1 << 30;
+
+    /// Whether it asks for a way.
+    pub(crate) fn is_search(&self) -> bool {
+        self.number & Self::SEARCH != 0
+    }
+
+    /// Whether it answers that.
+    pub(crate) fn is_found(&self) -> bool {
+        self.number & Self::FOUND != 0
+    }
+
     /// What the origin signs, under its domain: everything but the hops.
     pub(crate) fn message(&self, group: GroupId) -> Vec<u8> {
         let Self { from, to, attempt, number, signal, .. } = self;
@@ -98,6 +114,10 @@ pub(crate) fn decode_signal(body: &Bytes) -> Result<Signal, Misbehaved> {
     if signal.signal.len() > limits::SIGNAL_BYTES_MAX {
         return Err(Misbehaved::TooMuch);
     }
+    let kinds = u32::from(signal.is_search()) + u32::from(signal.is_found());
+    if kinds != u32::from(signal.signal.is_empty()) {
+        return Err(Misbehaved::BadMessage);
+    }
     Ok(signal)
 }
 
@@ -107,11 +127,11 @@ mod tests {
 
     #[test]
     fn signals_come_back_as_they_were_and_nothing_shorter_does() {
-        let signal = |bytes: usize| Signal {
+        let numbered = |number: u32, bytes: usize| Signal {
             from: NodeId(u64::MAX - 1),
             to: NodeId(2),
             attempt: 3,
-            number: u32::MAX - 4,
+            number,
             hops: 5,
             origin: Origin {
                 key: [7; 32],
@@ -120,18 +140,26 @@ mod tests {
             },
             signal: vec![6; bytes].into(),
         };
+        let signal = |bytes| numbered(Signal::FOUND - 4, bytes);
+        let (search, found) = (numbered(Signal::SEARCH | 7, 0), numbered(Signal::FOUND | 7, 0));
         let encoded = |signal: &Signal| super::signal(2, signal).frame().slice(4..);
-        for bytes in [0, 1, limits::SIGNAL_BYTES_MAX] {
-            let body = encoded(&signal(bytes));
-            assert_eq!(decode_signal(&body), Ok(signal(bytes)));
+        for signal in [signal(1), signal(limits::SIGNAL_BYTES_MAX), search.clone(), found] {
+            assert_eq!(decode_signal(&encoded(&signal)), Ok(signal));
         }
-        let empty = encoded(&signal(0));
+        let both = Signal::SEARCH | Signal::FOUND;
+        for (number, bytes) in
+            [(7, 0), (Signal::SEARCH, 1), (Signal::FOUND, 1), (both, 0), (both, 1)]
+        {
+            let body = encoded(&numbered(number, bytes));
+            assert_eq!(decode_signal(&body), Err(Misbehaved::BadMessage), "{number:x} {bytes}");
+        }
+        let empty = encoded(&search);
         for bytes in 0..empty.len() {
             assert_eq!(decode_signal(&empty.slice(..bytes)), Err(Misbehaved::BadMessage));
         }
         let long = encoded(&signal(limits::SIGNAL_BYTES_MAX + 1));
         assert_eq!(decode_signal(&long), Err(Misbehaved::TooMuch));
-        let message = super::signal(0x0203, &signal(0));
+        let message = super::signal(0x0203, &signal(1));
         assert_eq!(message.bytes()[..3], [kind::SIGNAL.number(), 2, 3]);
     }
 
