@@ -11,7 +11,7 @@
 //! | `meet.rs` | `cargo xtask meet`: people meet on real hosts, as often and as quickly as promised |
 //! | `pages.rs` | `cargo xtask bench pages`: two browsers with each system in turn |
 //! | `habits.rs` | spelling, and what the dependencies are: steps of `cargo xtask test` |
-//! | `layers.rs` | which parts may use which, and how comments begin: a step of `cargo xtask test` |
+//! | `layers.rs` | `cargo xtask layers`: which parts may use which, and how comments begin |
 //! | `fixtures.rs` | `cargo xtask fixtures`: writes `tests/fixtures` and the seeds of the fuzz corpus anew |
 //! | `test.rs` | `cargo xtask test`: every check, with a table at the end |
 
@@ -58,6 +58,8 @@ Usage: cargo xtask TASK [OPTION…]
   wasm                    build the npm package into web/pkg, and the module of examples/graph
       --profile web|dev   of the package: small and optimised, or quick to build and with function names [web]
 
+  layers                  the step of that name alone: which parts use which, and how comments begin
+
   fixtures                write what this version writes into tests/fixtures, which later versions have to read
 
   sim SCENARIO [OPTION…]  run a scenario in the simulator:
@@ -84,6 +86,7 @@ enum Task {
     Wasm {
         profile: Profile,
     },
+    Layers,
     Fixtures,
     /// The core beside its rivals, with arguments.
     Rivals(Vec<OsString>),
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
         Task::Wasm { profile } => {
             wasm::package(profile).and_then(|_| wasm::graph()).map(|()| ExitCode::SUCCESS)
         }
+        Task::Layers => layers::check().map(|()| ExitCode::SUCCESS),
         Task::Fixtures => fixtures::write().map(|()| ExitCode::SUCCESS),
         Task::Forward { program, args } => {
             let mut command = shell::tests_program(program);
@@ -146,6 +150,7 @@ impl Task {
                 Some("test") => Task::Test { fast: false },
                 Some("meet") => Task::Meet { few: false },
                 Some("wasm") => Task::Wasm { profile: Profile::Web },
+                Some("layers") => Task::Layers,
                 Some("fixtures") => Task::Fixtures,
                 Some("sim") => return Task::forward("sim", args),
                 Some("bench") => return Task::bench(args),
@@ -203,6 +208,7 @@ mod tests {
             parse("demo --port=81 --data here --release"),
             Ok(Task::Demo { port: 81, data: Some("here".into()), release: true })
         );
+        assert_eq!(parse("layers"), Ok(Task::Layers));
         assert_eq!(parse("fixtures"), Ok(Task::Fixtures));
         assert_eq!(parse("test --fast"), Ok(Task::Test { fast: true }));
         assert_eq!(parse("meet --few"), Ok(Task::Meet { few: true }));
