@@ -461,8 +461,9 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let refuse: Refuse = wire::decode(body)?;
-        let answers = |slot: &Slot| slot.state == SlotState::Connecting;
-        let answers = self.slots.get(&link).is_some_and(answers);
+        let heard =
+            |slot: &Slot| matches!(slot.state, SlotState::Connecting | SlotState::Neighbour);
+        let heard = self.slots.get(&link).is_some_and(heard);
         self.tell_trace(link, refusal(refuse.reason));
         self.attempts.remove(&link);
         if self.is_neighbour(link) {
@@ -487,7 +488,7 @@ impl Group {
         if let Some(slot) = self.slots.get_mut(&link) {
             slot.chain = chain;
         }
-        if refuse.reason == Reason::NotStanding && answers {
+        if refuse.reason == Reason::NotStanding && heard {
             return self.on_not_standing(ctx, links, link, refuse);
         }
         if matches!(refuse.reason, Reason::NotAdmitted | Reason::PutOff) {

@@ -3,7 +3,8 @@
 //! A member that was revoked while it was away learns so from the nodes that refuse it. What they
 //! show is an argument about that member, and no way in for records:
 //!
-//! 1. It is heard in answer to the member's own `CONNECT` only, and once a link.
+//! 1. It is heard in answer to the member's own `CONNECT`, or from a neighbour that puts the member
+//!    out, and once a link.
 //! 2. At most [`PROOF_RECORDS_MAX`](limits::PROOF_RECORDS_MAX) records are looked at.
 //! 3. Of those, revocations count that hit the member's own chain, and the uses of an invitation by
 //!    which a certificate of that chain was issued, with that invitation. All others are dropped.
