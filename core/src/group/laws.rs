@@ -27,6 +27,7 @@ mod attacks;
 mod authority;
 mod bases;
 mod changes;
+mod heirs;
 mod many;
 mod shares;
 
