@@ -1,9 +1,10 @@
 //! Certificates: who is who, and who may do what in a group.
 //!
-//! Three kinds, all X.509 v3 with Ed25519. An **identity** certificate is self-signed. A group **root** is
-//! self-signed by the group's own key, whose peer id is the group id. A **membership** is signed by the root
-//! (the creator's) or by a member whose role may issue it, so that every member holds a chain that ends at the
-//! root. `openssl verify` accepts every chain that we accept.
+//! Four kinds, all X.509 v3 with Ed25519. An **identity** certificate is self-signed. A group **root** is
+//! self-signed by the group's own key, whose peer id is the group id. An **heir** certificate is signed by that key and
+//! names another one, which takes its place as the group's own; that one names the next. A **membership** is signed by
+//! the root's or an heir's key (the creator's) or by a member whose role may issue it, so that every member holds a chain
+//! that ends at the root. `openssl verify` accepts every chain that we accept.
 //!
 //! # Rules
 //!
@@ -19,11 +20,12 @@
 //! 7. Its subject alternative name is `urn:peergraph:` and the peer id of its key, once. An identity that goes by a
 //!    classifier has the host form of that [peer name](crate::name) as second one. There are no others. Its
 //!    subject key identifier is the first 20 bytes of that peer id.
-//! 8. Our own extension says its kind; for memberships only, a known role and at most 16 application roles, sorted;
-//!    the digest of the issuer's certificate and, if they are renewed, since when their line of renewals goes back;
-//!    for roots only, the [`Policy`] of the group, where it is not the default. It is not critical, so that other
-//!    programs can read the certificate; we insist on it all the same.
-//! 9. Basic constraints and key usage are critical and agree with kind and role: roots, inviting members and
+//! 8. Our own extension says its kind; for memberships and heirs only, the digest of the issuer's certificate; for
+//!    memberships only, a known role and at most 16 application roles, sorted, and, if they are renewed, since when their
+//!    line of renewals goes back; for heirs only, the digest of what of the earlier key's stays (`roll/line.rs`); for
+//!    roots only, the [`Policy`] of the group, where it is not the default. It is not critical, so that other programs
+//!    can read the certificate; we insist on it all the same.
+//! 9. Basic constraints and key usage are critical and agree with kind and role: roots, heirs, inviting members and
 //!    administrators are CAs with a path length and sign certificates; identities and plain members are not
 //!    and do not. All make digital signatures.
 //! 10. No extension comes twice. An unknown one is refused if it is critical and ignored otherwise.
@@ -34,7 +36,8 @@
 //!
 //! Of a chain, judged by [`verify_chain`]:
 //!
-//! 12. It has 2 to 24 certificates: the root, and then memberships, each issued by the one before.
+//! 12. It is the root, then up to 8 heirs, and then 1 to 23 memberships, each issued by the one before. The root and its
+//!     heirs are the **line** of the group's own keys, which [`verify_line`] judges alone. Heirs do not count as depth.
 //! 13. The root is one by rule 11, and its key's peer id is the group id.
 //! 14. The issuer's name and key identifier are the subject's name and key identifier of the one before, and the
 //!     digest of the issuer's certificate is the digest of the one before. So the digest of a membership
@@ -42,13 +45,15 @@
 //! 15. The signature is by the key of the one before.
 //! 16. Who holds the one before may issue this one ([`Policy::may_issue`]): administrators issue any role, inviting
 //!     members issue inviting and plain members with application roles of their own, plain members none, unless the
-//!     policy allows less; and for no longer than the policy says. The root issues any.
-//! 17. Path lengths fall: a CA below another has a smaller one, and below a path length of 0 there are no CAs.
+//!     policy allows less; and for no longer than the policy says. The root and heirs issue any.
+//! 17. Path lengths fall: a CA below another has a smaller one, and below a path length of 0 there are no CAs. An heir
+//!     has its issuer's name and its issuer's path length: other programs do not count such certificates either (RFC 5280
+//!     §4.2.1.9, self-issued).
 //! 18. The validity lies within that of the one before.
-//! 19. No peer is in a chain twice, and the group's own key is the root only.
+//! 19. No peer is in a chain twice, and the group's own keys are in its line only.
 //! 20. The clock: [`VerifiedChain::covers`] a moment from 5 minutes before the leaf begins to 5 minutes after it
 //!     ends, by the judge's clock, set right as far as that is known to be wrong. Identities do not expire.
-use crate::id::{CertificateId, PeerId, Serial};
+use crate::id::{CertificateId, Digest, PeerId, Serial};
 use crate::identity::{PublicKey, Verify};
 use crate::name::PeerName;
 use crate::policy::{Grant, Policy};
@@ -60,6 +65,8 @@ use std::sync::Arc;
 
 mod chain;
 mod files;
+#[cfg(test)]
+mod heir_tests;
 mod issue;
 #[cfg(test)]
 mod openssl_tests;
@@ -70,12 +77,12 @@ pub(crate) mod tests;
 
 pub use chain::{
     VerifiedChain, decode_chain, decode_chain_knowing, encode_chain, verify_chain,
-    verify_chain_knowing,
+    verify_chain_knowing, verify_line,
 };
 pub(crate) use chain::{read_chain, write_chain};
 pub use files::{chain_from_file, chain_to_der, chain_to_pem};
 pub(crate) use issue::issue_identity;
-pub use issue::{Subject, issue_by_owner, issue_member, issue_root};
+pub use issue::{Subject, issue_by_owner, issue_heir, issue_member, issue_root};
 pub use profile::Kind;
 use profile::Parsed;
 
@@ -359,6 +366,11 @@ impl Certificate {
         self.parsed.since
     }
 
+    /// Of an heir: the digest of what of the earlier key's stays.
+    pub(crate) fn lists(&self) -> Option<Digest> {
+        self.parsed.lists
+    }
+
     /// What it is for.
     pub fn kind(&self) -> Kind {
         self.parsed.kind
@@ -374,17 +386,17 @@ impl Certificate {
         &self.parsed.policy
     }
 
-    /// What a membership grants; nothing for identities and roots.
+    /// What a membership grants; nothing for others.
     pub fn grant(&self) -> Option<Grant> {
         let app_roles = self.parsed.app_roles.clone();
         self.role().map(|role| Grant { role, app_roles })
     }
 
-    /// The role of a membership; nothing for identities and roots.
+    /// The role of a membership; nothing for others.
     pub fn role(&self) -> Option<Role> {
         match self.parsed.kind {
             Kind::Member(role) => Some(role),
-            Kind::Identity | Kind::Root => None,
+            Kind::Identity | Kind::Root | Kind::Heir => None,
         }
     }
 

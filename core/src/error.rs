@@ -30,6 +30,17 @@ pub enum Error {
     /// Only with the group's own key.
     #[error("only the owner of the group may change that")]
     NotOwner,
+    /// The member has not offered itself as the next owner, or not since the group was handed over last.
+    #[error(
+        "that member has not offered to become the owner of this group; ask it to offer itself"
+    )]
+    NotOffered,
+    /// We are the owner already.
+    #[error("you are the owner of this group already")]
+    AlreadyOwner,
+    /// The group has had [as many owners' keys](crate::limits::HEIRS_MAX) as it can.
+    #[error("the key of this group was replaced as often as it can be; make another group")]
+    HandedOverTooOften,
     /// Nobody of this id is known in the group.
     #[error("there is no such member in this group; list its members")]
     UnknownMember,
@@ -161,6 +172,9 @@ impl Error {
             Self::NotAllowed => "not-allowed",
             Self::NotSenior => "not-senior",
             Self::NotOwner => "not-owner",
+            Self::NotOffered => "not-offered",
+            Self::AlreadyOwner => "already-owner",
+            Self::HandedOverTooOften => "handed-over-too-often",
             Self::UnknownMember => "unknown-member",
             Self::UnknownInvitation => "unknown-invitation",
             Self::TooMuchToKeep => "too-much-to-keep",

@@ -1,7 +1,7 @@
 //! One group as this node holds it: who we are in it, its records, and its graph.
 //!
 //! Each file below is one part of it, all working on [`Group`]:
-//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `proof` (telling who does not know), `exile` (coming back), `internal`
+//! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `proof` (telling who does not know), `exile` (coming back), `heir` (the group's own key in other hands), `internal`
 //! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `clock` (whether our clock is right), `peer_time` (what the graph calls now), `plausible` (whether it may end anything), `again` (signing again what was dated wrongly), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
@@ -20,6 +20,7 @@ mod deferred;
 mod exile;
 mod flood;
 mod graph;
+mod heir;
 mod internal;
 mod invitations;
 #[cfg(test)]
@@ -55,7 +56,7 @@ mod writing;
 use crate::address::{self, Address};
 use crate::cert::{self, CertError, Certificate, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
-use crate::id::{Digest, GroupId, NodeId, PeerId, PeerPrefix, RecordId, RootPin};
+use crate::id::{CertificateId, Digest, GroupId, NodeId, PeerId, PeerPrefix, RecordId, RootPin};
 use crate::identity::{GroupKey, Identity, PublicKey, Verify};
 use crate::index::Index;
 use crate::invitation::BearerSecret;
@@ -99,12 +100,20 @@ pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) name: String,
     comment: String,
-    /// What `root` hashes to. Known before it.
+    /// What the certificate of the group's own key hashed to when we were invited. Known before it.
     pin: RootPin,
     /// Nothing while a newcomer has not seen it.
     root: Option<Certificate>,
-    /// The group's own key; its creator has it.
+    /// The group's own key; its owner has it.
     key: Option<GroupKey>,
+    /// Keys that may become that, or were, see `heir.rs`. At most two.
+    spare: Vec<GroupKey>,
+    /// Whether an act by which we hand over is on its way to the disk.
+    handing_over: bool,
+    /// What members offer who would be the next owner. As many as there are records of it.
+    heirs: BTreeMap<PeerId, heir::HeirOffer>,
+    /// Own keys that handed over to two, as the application was told. As many as the line has.
+    contested: BTreeSet<CertificateId>,
     /// Our membership; none while joining.
     chain: Option<VerifiedChain>,
     /// Whether a sync was ever completed, or we are the creator.
@@ -382,6 +391,9 @@ struct Saved {
     /// The latest plausible time, in milliseconds.
     #[n(22)]
     latest: Option<u64>,
+    /// The line of the group's own keys, if that is more than the root.
+    #[cbor(n(23), with = "minicbor::bytes")]
+    line: Option<Vec<u8>>,
 }
 
 /// The random part of the id and the payload of an open invitation by `inviter`, as its record has them.
@@ -418,11 +430,11 @@ struct Form {
 }
 
 impl Group {
-    fn new(table_secret: u64, name: String, owner: VerifiedChain) -> Self {
-        let pin = RootPin::of(owner.root().der());
-        let mut group = Self::unknown(table_secret, owner.group(), pin);
+    fn new(table_secret: u64, name: String, line: VerifiedChain) -> Self {
+        let pin = RootPin::of(line.root().der());
+        let mut group = Self::unknown(table_secret, line.group(), pin);
         group.name = name;
-        group.know_root(owner);
+        group.know_line(line);
         group
     }
 
@@ -435,6 +447,10 @@ impl Group {
             pin,
             root: None,
             key: None,
+            spare: Vec::new(),
+            handing_over: false,
+            heirs: BTreeMap::new(),
+            contested: BTreeSet::new(),
             chain: None,
             ready: false,
             joining: None,
@@ -503,13 +519,13 @@ impl Group {
         }
     }
 
-    /// The root is known from here on.
-    fn know_root(&mut self, owner: VerifiedChain) {
+    /// The root is known from here on, and the line of the group's own keys as far as this.
+    fn know_line(&mut self, line: VerifiedChain) {
         if self.name.is_empty() {
-            owner.root().name().clone_into(&mut self.name);
+            line.root().name().clone_into(&mut self.name);
         }
-        self.root = Some(owner.root().clone());
-        self.roll.know_owner(owner);
+        self.root = Some(line.root().clone());
+        self.roll.know_line(line);
     }
 
     /// The root certificate. Only newcomers are without it, and nothing that they do asks for it.
@@ -545,8 +561,15 @@ impl Group {
         if chain.peer() != identity.peer_id() {
             return Err(StoreFault::OtherIdentity);
         }
-        let owner = VerifiedChain::owner(&root, verify).map_err(|_| damaged)?;
-        let mut group = Self::new(table_secret, saved.name, owner);
+        let line = match &saved.line {
+            Some(line) => cert::decode_chain(line).map_err(|_| damaged)?,
+            None => vec![root.clone()],
+        };
+        if line.first() != Some(&root) {
+            return Err(damaged);
+        }
+        let line = cert::verify_line(&line, id, verify).map_err(|_| damaged)?;
+        let mut group = Self::new(table_secret, saved.name, line);
         if let Some(sealed) = saved.secrets {
             let secrets = group.open_secrets(identity, &sealed).ok_or(damaged)?;
             group.take_secrets(secrets).ok_or(damaged)?;
@@ -578,9 +601,12 @@ impl Group {
 
     fn take_secrets(&mut self, secrets: Secrets) -> Option<()> {
         if let Some(key) = &secrets.group_key {
-            let key = GroupKey::from_bytes(key).ok().filter(|key| key.group_id() == self.id)?;
-            self.key = Some(key);
+            self.spare.push(GroupKey::from_bytes(key).ok()?);
         }
+        for key in &secrets.spare_keys {
+            self.spare.push(GroupKey::from_bytes(key).ok()?);
+        }
+        self.settle_keys();
         let passwords = secrets.passwords.into_iter();
         self.passwords.known = passwords.map(|(id, it)| (id, Secret::from_bytes(it))).collect();
         Some(())
@@ -591,6 +617,7 @@ impl Group {
         let secrets = Secrets {
             group_key: self.key.as_ref().map(GroupKey::to_bytes),
             passwords: self.password_secrets(),
+            spare_keys: self.spare.iter().map(GroupKey::to_bytes).collect(),
         };
         let place = storage::info_key(self.id);
         (!secrets.is_empty()).then(|| identity.sealer().seal(&place, &secrets.to_bytes()))
@@ -615,7 +642,7 @@ impl Group {
             peer_time_shift: self.peer_time.shift_ms(),
             peer_time_base: Some(self.peer_time.base_ms()),
             latest: Some(self.plausible.save_latest().0),
-            pin: Some(self.pin),
+            pin: Some(RootPin::of(self.root().der())),
             nodes: Some(self.nodes.iter().map(ToString::to_string).collect()),
             known: self.known.iter().map(|known| known.addresses.clone()).collect(),
             known_of: Some(self.known.iter().map(|known| known.peer.unwrap_or_default()).collect()),
@@ -626,6 +653,9 @@ impl Group {
                 self.refreshed.iter().map(|(&id, life)| (id, life.as_millis() as u64)).collect(),
             ),
             hidden: Some(self.hidden.iter().map(|(&id, &version)| (id, version)).collect()),
+            line: Some(self.roll.owner().certificates())
+                .filter(|line| line.len() > 1)
+                .map(cert::encode_chain),
         };
         let bytes = wire::encode(&saved);
         let key = storage::info_key(self.id);
@@ -640,6 +670,7 @@ impl Group {
         self.roll.settle();
         self.settle_clock(ctx);
         self.tell_clock(ctx);
+        self.wipe_keys(ctx);
         self.timers.set(Timer::Again, ctx.now.mono);
         self.track_stored(ctx.identity.peer_id());
         self.timers.set(Timer::Judge, ctx.now.mono);
@@ -662,6 +693,7 @@ impl Group {
             presence_max: self.presence_max,
             policy: self.root().policy().clone(),
             owner: self.key.is_some(),
+            own_key: self.roll.owner().peer(),
             grant: chain.map_or(Role::Member.into(), |chain| chain.grant().clone()),
             standing: self.own_standing,
             expires: chain.map_or(WallTime(0), VerifiedChain::not_after),

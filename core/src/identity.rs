@@ -1,7 +1,7 @@
 //! Identities: keys that never leave this module.
 //!
 //! An [`Identity`] is an Ed25519 key pair with a self-signed X.509 certificate that says who it is. A
-//! [`GroupKey`] is the key pair of a group; only the group's creator has it. Both print nothing of themselves
+//! [`GroupKey`] is the key pair of a group; only its owner has it. Both print nothing of themselves
 //! and are wiped on drop. They leave the process in two forms only: [`Identity::to_bytes`] for the host's own
 //! private storage, and [`Identity::export`] under a password. [`Identity::public_document`] holds no secret:
 //! it is what an inviter needs.
@@ -117,14 +117,22 @@ pub enum Domain {
     Redemption,
     /// A connection signal that members carry.
     Signal,
+    /// The consent to be the next owner of a group.
+    Heir,
     /// A message of an application.
     Application,
 }
 
 impl Domain {
     /// Every purpose that there is.
-    pub const ALL: [Self; 5] =
-        [Self::Handshake, Self::Record, Self::Redemption, Self::Signal, Self::Application];
+    pub const ALL: [Self; 6] = [
+        Self::Handshake,
+        Self::Record,
+        Self::Redemption,
+        Self::Signal,
+        Self::Heir,
+        Self::Application,
+    ];
 
     /// The prefix of every message of this domain, without the zero byte that follows it.
     pub const fn bytes(self) -> &'static [u8] {
@@ -133,6 +141,7 @@ impl Domain {
             Self::Record => b"peergraph record",
             Self::Redemption => b"peergraph redemption",
             Self::Signal => b"peergraph signal",
+            Self::Heir => b"peergraph heir",
             Self::Application => b"peergraph application",
         }
     }
@@ -389,7 +398,8 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The key pair of a group. Signs its root certificate and its creator's membership.
+/// A key pair that is a group's own: the one after whose id the group is named, which signs its root certificate, or an
+/// heir of that one.
 pub struct GroupKey {
     key: SigningKey,
 }
@@ -401,7 +411,7 @@ impl GroupKey {
         Self { key: SigningKey::from_bytes(&secret) }
     }
 
-    /// The group's id.
+    /// The id of the group that begins with this key.
     pub fn group_id(&self) -> GroupId {
         self.public_key().peer_id().into()
     }

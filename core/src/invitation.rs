@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::id::{GroupId, PeerId, PeerPrefix, RecordId, RootPin};
 use crate::identity::Verify;
 use crate::limits::{
-    CERTIFICATE_BYTES_MAX, CERTIFICATE_CLOCK_SKEW, CHAIN_MAX, INVITATION_TEXT_MAX,
+    CERTIFICATE_BYTES_MAX, CERTIFICATE_CLOCK_SKEW, CERTIFICATES_MAX, INVITATION_TEXT_MAX,
 };
 use crate::node_url::NodeUrl;
 use crate::policy::{Grant, Policy};
@@ -211,7 +211,7 @@ pub const LINK_CHARS_MAX: usize = 220;
 
 /// Longest text that is read. Bytes. Source: the longest chain that there can be, in base64, and as much again
 /// as an invitation without it has at most. [`fits_code`](Invitation::fits_code) tells what fits a QR code.
-pub const TEXT_CHARS_MAX: usize = CHAIN_MAX * CERTIFICATE_BYTES_MAX / 3 * 4 + 16 * 1024;
+pub const TEXT_CHARS_MAX: usize = CERTIFICATES_MAX * CERTIFICATE_BYTES_MAX / 3 * 4 + 16 * 1024;
 
 impl Invitation {
     /// Whether `me` can use this at `now`, as far as one can tell without asking the group.

@@ -261,8 +261,13 @@ pub const PEERS_REMEMBERED_MAX: usize = 8_192;
 
 // --- certificates, invitations, names ------------------------------------------------------------------
 
-/// Certificates of a chain, the group root included. Source: reference 2.2 (24).
+/// Certificates of a chain, the group root included, heirs left out. Source: reference 2.2 (24).
 pub const CHAIN_MAX: usize = 24;
+/// Heirs of one group: how often its own key can be rotated or handed over. Guess: every two or three years of a root's
+/// life. A further one is an error for the owner; others refuse it.
+pub const HEIRS_MAX: usize = 8;
+/// Certificates of a chain, all told. Source: the two above.
+pub const CERTIFICATES_MAX: usize = CHAIN_MAX + HEIRS_MAX;
 /// Bytes of one certificate in DER. Guess: ours have under 600.
 pub const CERTIFICATE_BYTES_MAX: usize = 4 * 1024;
 /// Characters of a friendly name. Source: reference 2.2 (255).
@@ -359,7 +364,9 @@ const _: () = assert!(STRANGER_BYTES_MAX < MESSAGE_OVERHEAD_BYTES_MAX);
 const _: () = assert!(MESSAGE_OVERHEAD_BYTES_MAX as u64 <= PARTIAL_BYTES.each());
 const _: () = assert!(BUFFERED_LOW_BYTES < IN_TRANSPORT_BYTES_MAX);
 const _: () = assert!(
-    REVOCATION_KEPT_MAX * 12 + REVOCATION_STANDING_MAX * 32 + 2 * CHAIN_MAX * CERTIFICATE_BYTES_MAX
+    REVOCATION_KEPT_MAX * 12
+        + REVOCATION_STANDING_MAX * 32
+        + 2 * CERTIFICATES_MAX * CERTIFICATE_BYTES_MAX
         < INTERNAL_PAYLOAD_BYTES_MAX
 );
 const _: () = assert!(INTERNAL_PAYLOAD_BYTES_MAX < LINK_QUEUE_BYTES_MAX);

@@ -113,9 +113,9 @@ impl Record {
         self.sign_with(group, |message| identity.sign(Domain::Record, message))
     }
 
-    /// Signs the record as the group itself.
-    pub(crate) fn sign_as_owner(self, key: &GroupKey) -> Signed {
-        self.sign_with(key.group_id(), |message| key.sign(Domain::Record, message))
+    /// Signs the record as the group itself, with its own key.
+    pub(crate) fn sign_as_owner(self, group: GroupId, key: &GroupKey) -> Signed {
+        self.sign_with(group, |message| key.sign(Domain::Record, message))
     }
 
     /// The beginning that a change of this record by another carries: that of this record, or, if its creator

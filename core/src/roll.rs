@@ -6,8 +6,9 @@
 //!
 //! # Seniority
 //!
-//! A certificate that is nearer to the root is senior; of two at the same distance the one whose line of renewals began
-//! earlier, then the one of the lower peer id, then the one of the lower digest. The group's own key is above all.
+//! A certificate that is nearer to the group's own key is senior; of two at the same distance the one whose line of
+//! renewals began earlier, then the one of the lower peer id, then the one of the lower digest. The group's own key is
+//! above all.
 //!
 //! # Revocation
 //!
@@ -39,11 +40,19 @@
 //!    not once the parts have met and an administrator was among those who let in. Redemptions of others than
 //!    administrators take nobody's membership.
 //!
+//! # The group's own key
+//!
+//! 9. It can hand over to another key, its heir; the first handover by it that this node has seen counts, and no other
+//!    (`line.rs`). The heir is the group's own key from then on, and what stands above does so for it.
+//! 10. What hangs on the certificate of an earlier key stands only if it hangs on the heir, or if the handover lets it
+//!     stand. Records of an earlier key, and of those who do not stand by this, hold only if the handover kept them. What
+//!     the earlier key signs later, however it dates it, was not kept.
+//!
 //! # Choice
 //!
 //! 8. A membership is an offer until its subject has signed with it. Of several that stand, the one that its subject signed
 //!    for last counts.
-use crate::cert::{Certificate, VerifiedChain};
+use crate::cert::VerifiedChain;
 use crate::id::{CertificateId, PeerId, RecordId};
 use crate::limits;
 use crate::time::WallTime;
@@ -53,6 +62,9 @@ use std::collections::{BTreeMap, BTreeSet};
 mod attacks;
 mod authority;
 mod kept;
+mod line;
+#[cfg(test)]
+mod line_tests;
 mod redemptions;
 #[cfg(test)]
 mod tests;
@@ -62,6 +74,8 @@ pub use authority::Target;
 use authority::{Order, Power, place, power};
 pub(crate) use authority::{Redemption, Revocation, Said, may_revoke};
 pub(crate) use kept::Kept;
+pub(crate) use line::{Handover, digest_of_lists};
+use line::{Line, Off};
 pub(crate) use redemptions::Offer;
 use redemptions::Redemptions;
 pub use words::ParseReasonError;
@@ -114,6 +128,9 @@ pub enum Reason {
     /// The invitation by which it came had no uses left.
     #[n(5)]
     UsedUp,
+    /// The group's own key that issued it was handed over, and did not let it stand.
+    #[n(6)]
+    HandedOver,
 }
 
 impl<'b, C> minicbor::Decode<'b, C> for Reason {
@@ -124,6 +141,7 @@ impl<'b, C> minicbor::Decode<'b, C> for Reason {
             3 => Self::Left,
             4 => Self::Superseded,
             5 => Self::UsedUp,
+            6 => Self::HandedOver,
             _ => Self::Unspecified,
         })
     }
@@ -132,8 +150,7 @@ impl<'b, C> minicbor::Decode<'b, C> for Reason {
 /// The certificates of a group, and what has become of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Roll {
-    /// Nothing while a newcomer has not seen the root.
-    owner: Option<VerifiedChain>,
+    line: Line,
     chains: BTreeMap<CertificateId, VerifiedChain>,
     of_peers: BTreeMap<PeerId, BTreeSet<CertificateId>>,
     /// Memberships with which their subjects have signed, and when they chose them: the version of that record.
@@ -205,14 +222,14 @@ impl Roll {
     #[cfg(test)]
     pub(crate) fn new(owner: VerifiedChain) -> Self {
         let mut roll = Self::unknown();
-        roll.know_owner(owner);
+        roll.know_line(owner);
         roll
     }
 
     /// The roll of a group of which not even the root is known.
     pub(crate) fn unknown() -> Self {
         Self {
-            owner: None,
+            line: Line::default(),
             chains: BTreeMap::new(),
             of_peers: BTreeMap::new(),
             chosen: BTreeMap::new(),
@@ -233,27 +250,9 @@ impl Roll {
         }
     }
 
-    /// The group's own key.
-    ///
-    /// # Panics
-    /// Before [`know_owner`](Self::know_owner): only newcomers are without it.
-    #[expect(clippy::expect_used, reason = "a group has a roll of its own once it knows the root")]
-    pub(crate) fn owner(&self) -> &VerifiedChain {
-        self.owner.as_ref().expect("members know the root")
-    }
-
-    /// The root of the group is known from here on.
-    pub(crate) fn know_owner(&mut self, owner: VerifiedChain) {
-        self.owner = Some(owner);
-    }
-
-    /// The membership with this certificate; the group's own key for that of the root.
+    /// The membership with this certificate; one of the group's own keys for that of the root or an heir.
     pub(crate) fn chain(&self, certificate: CertificateId) -> Option<&VerifiedChain> {
-        let owner = self.owner.as_ref().filter(|owner| owner.id() == certificate);
-        if owner.is_some() {
-            return owner;
-        }
-        self.chains.get(&certificate)
+        self.line.chain(certificate).or_else(|| self.chains.get(&certificate))
     }
 
     /// Notes a membership. Whether it was not known.
@@ -392,11 +391,17 @@ impl Roll {
     /// Whether a membership stands at `now`.
     pub(crate) fn standing(&self, chain: &VerifiedChain, now: WallTime) -> Standing {
         match self.hits(chain, None).next() {
+            Some(Hit::Revoked(_, by)) if by.is_by_owner() => {
+                Standing::Revoked { by: chain.group().into(), reason: by.reason }
+            }
             Some(Hit::Revoked(_, by)) => {
                 Standing::Revoked { by: by.signer.peer(), reason: by.reason }
             }
             Some(Hit::Surplus) => {
-                Standing::Revoked { by: self.owner().peer(), reason: Reason::UsedUp }
+                Standing::Revoked { by: chain.group().into(), reason: Reason::UsedUp }
+            }
+            Some(Hit::Off(_)) => {
+                Standing::Revoked { by: chain.group().into(), reason: Reason::HandedOver }
             }
             None if chain.covers(now) => Standing::Member,
             None => Standing::Expired,
@@ -409,6 +414,8 @@ impl Roll {
             None => Vec::new(),
             Some(Hit::Revoked(id, _)) => vec![id],
             Some(Hit::Surplus) => self.redemptions.proof(chain),
+            Some(Hit::Off(Off::HandedOver(id, _))) => vec![id],
+            Some(Hit::Off(Off::Elsewhere)) => Vec::new(),
         }
     }
 
@@ -416,7 +423,8 @@ impl Roll {
     pub(crate) fn admits(&self, chain: &VerifiedChain, said: &Said) -> bool {
         self.hits(chain, None).all(|hit| match hit {
             Hit::Revoked(_, by) => by.keeps(said),
-            Hit::Surplus => false,
+            Hit::Off(Off::HandedOver(_, by)) => by.keeps(said),
+            Hit::Off(Off::Elsewhere) | Hit::Surplus => false,
         })
     }
 
@@ -428,9 +436,9 @@ impl Roll {
     ) -> BTreeSet<CertificateId> {
         let falls = |chain: &VerifiedChain| {
             let certificates = chain.certificates();
-            (1..certificates.len()).any(|depth| {
-                let below = certificates.get(depth + 1);
-                target.names(&certificates[depth])
+            (chain.line().len()..certificates.len()).any(|at| {
+                let below = certificates.get(at + 1);
+                target.names(&certificates[at])
                     && !below.is_some_and(|below| standing.contains(&below.id()))
             })
         };
@@ -439,7 +447,9 @@ impl Roll {
 
     /// The certificates that `target` issued itself.
     pub(crate) fn issued_under(&self, target: Target) -> BTreeSet<CertificateId> {
-        let pairs = self.chains.values().flat_map(|chain| chain.certificates().windows(2).skip(1));
+        let chains = self.chains.values();
+        let pairs =
+            chains.flat_map(|chain| chain.certificates().windows(2).skip(chain.line().len()));
         pairs.filter(|pair| target.names(&pair[0])).map(|pair| pair[1].id()).collect()
     }
 
@@ -509,7 +519,7 @@ impl Roll {
     /// Keeps the derived sums.
     fn count(&mut self, held: &Held, comes: bool) {
         let act = &held.act;
-        for certificate in &act.signer.certificates()[1..] {
+        for (certificate, _) in act.signer.memberships() {
             let relied_on = self.relied_on.entry(certificate.peer_id()).or_default();
             *relied_on = if comes { *relied_on + 1 } else { *relied_on - 1 };
             if *relied_on == 0 {
@@ -552,7 +562,7 @@ impl Roll {
             self.unjudged = true;
             return true;
         }
-        self.redemptions.forget(id)
+        self.redemptions.forget(id) || self.forget_handover(id)
     }
 
     /// The uses of invitations.
@@ -657,7 +667,8 @@ impl Roll {
         let said = Said { digest: act.digest, version: act.version, for_others: false };
         self.hits(&act.signer, Some(order)).all(|hit| match hit {
             Hit::Revoked(_, by) => by.keeps(&said),
-            Hit::Surplus => false,
+            Hit::Off(Off::HandedOver(_, by)) => by.keeps(&said),
+            Hit::Off(Off::Elsewhere) | Hit::Surplus => false,
         })
     }
 
@@ -673,7 +684,7 @@ impl Roll {
         }
     }
 
-    /// What hits a chain, from the root down, of the acts `before` one: rules 4 and 5.
+    /// What hits a chain, from the root down, of the acts `before` one: rules 4, 5 and 10.
     fn hits<'a>(
         &'a self,
         chain: &'a VerifiedChain,
@@ -682,24 +693,26 @@ impl Roll {
         let certificates = chain.certificates();
         let quiet =
             self.by_certificate.is_empty() && self.by_peer.is_empty() && self.redemptions.are_few();
-        let depths = if quiet { 1..1 } else { 1..certificates.len() };
-        depths.filter_map(move |depth| {
-            if self.redemptions.is_surplus(certificates[depth].id()) {
+        let first = chain.line().len();
+        let places = if quiet { first..first } else { first..certificates.len() };
+        let hits = places.filter_map(move |at| {
+            if self.redemptions.is_surplus(certificates[at].id()) {
                 return Some(Hit::Surplus);
             }
-            let (id, by) = self.decides(certificates, depth, before)?;
-            (!by.lets_stand(certificates, depth)).then_some(Hit::Revoked(id, by))
-        })
+            let (id, by) = self.decides(chain, at, before)?;
+            (!by.lets_stand(certificates, at)).then_some(Hit::Revoked(id, by))
+        });
+        self.line.off(chain).map(Hit::Off).into_iter().chain(hits)
     }
 
     /// Rule 4: of those that hit, the first in order.
     fn decides(
         &self,
-        certificates: &[Certificate],
-        depth: usize,
+        chain: &VerifiedChain,
+        at: usize,
         before: Option<&Order>,
     ) -> Option<(RecordId, &Revocation)> {
-        let over = &certificates[depth];
+        let (over, depth) = (&chain.certificates()[at], chain.depth_at(at));
         let by_certificate = self.by_certificate.get(&over.id());
         let by_peer = self.by_peer.get(&over.peer_id());
         let first = |acts: &BTreeMap<Order, RecordId>| {
@@ -710,7 +723,7 @@ impl Roll {
                 (earlier && held.act.may_hit_after(over, depth)).then_some((*order, *id))
             });
             let mut hits = hits.filter_map(|(order, id)| Some((order, id, self.act(id)?)));
-            hits.find(|(_, _, act)| act.hits(certificates, depth))
+            hits.find(|(_, _, act)| act.hits(chain, at))
         };
         let found = [by_certificate.and_then(first), by_peer.and_then(first)];
         let (_, id, act) = found.into_iter().flatten().min_by_key(|(order, _, _)| *order)?;
@@ -722,11 +735,12 @@ impl Roll {
 fn follows(offer: &VerifiedChain, ours: &VerifiedChain) -> bool {
     let certificates = offer.certificates();
     let above = certificates.len() - 2;
-    let issuer = (&certificates[above], above);
+    let issuer = (&certificates[above], offer.depth_at(above));
     offer.issuer() == ours.issuer() || power(issuer, place(ours)) == Some(Power::Senior)
 }
 
 enum Hit<'a> {
     Revoked(RecordId, &'a Revocation),
     Surplus,
+    Off(Off<'a>),
 }

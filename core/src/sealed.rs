@@ -87,19 +87,22 @@ pub(crate) struct Secrets {
     pub(crate) group_key: Option<Zeroizing<Vec<u8>>>,
     /// The derived passwords of open invitations, by invitation.
     pub(crate) passwords: Vec<(RecordId, Zeroizing<[u8; 32]>)>,
+    /// Keys that may become the group's own, or were: in their private form.
+    pub(crate) spare_keys: Vec<Zeroizing<Vec<u8>>>,
 }
 
 impl Secrets {
     /// Whether there is nothing to seal.
     pub(crate) fn is_empty(&self) -> bool {
-        self.group_key.is_none() && self.passwords.is_empty()
+        self.group_key.is_none() && self.passwords.is_empty() && self.spare_keys.is_empty()
     }
 
-    /// As CBOR: the key or an empty string, then pairs of an invitation and its bytes.
+    /// As CBOR: the key or an empty string, then pairs of an invitation and its bytes, then the spare keys if there are any.
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         // Room for all of it: a buffer that grows leaves copies of secrets behind.
         let key = self.group_key.as_ref().map_or(0, |key| key.len());
-        let room = key + 32 + self.passwords.len() * 64;
+        let spare = self.spare_keys.iter().map(|key| key.len() + 9).sum::<usize>();
+        let room = key + 32 + self.passwords.len() * 64 + spare;
         let mut encoder = minicbor::Encoder::new(Vec::with_capacity(room));
         self.write(&mut encoder).expect("a vector takes every byte");
         let bytes = Zeroizing::new(encoder.into_writer());
@@ -111,11 +114,17 @@ impl Secrets {
         &self,
         encoder: &mut minicbor::Encoder<Vec<u8>>,
     ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
-        encoder.array(2)?;
+        encoder.array(if self.spare_keys.is_empty() { 2 } else { 3 })?;
         encoder.bytes(self.group_key.as_ref().map_or(&[], |key| &key[..]))?;
         encoder.array(2 * self.passwords.len() as u64)?;
         for (id, password) in &self.passwords {
             encoder.encode(id)?.bytes(&password[..])?;
+        }
+        if !self.spare_keys.is_empty() {
+            encoder.array(self.spare_keys.len() as u64)?;
+            for key in &self.spare_keys {
+                encoder.bytes(key)?;
+            }
         }
         Ok(())
     }
@@ -128,9 +137,7 @@ impl Secrets {
     }
 
     fn read(decoder: &mut minicbor::Decoder<'_>) -> Option<Self> {
-        if decoder.array().ok()? != Some(2) {
-            return None;
-        }
+        let parts = decoder.array().ok()?.filter(|parts| (2..=3).contains(parts))?;
         let key = decoder.bytes().ok()?;
         let group_key = (!key.is_empty()).then(|| Zeroizing::new(key.to_vec()));
         let mut passwords = Vec::new();
@@ -139,7 +146,13 @@ impl Secrets {
             let password = decoder.bytes().ok()?.try_into().ok()?;
             passwords.push((id, Zeroizing::new(password)));
         }
-        Some(Self { group_key, passwords })
+        let mut spare_keys = Vec::new();
+        if parts == 3 {
+            for _ in 0..decoder.array().ok()?? {
+                spare_keys.push(Zeroizing::new(decoder.bytes().ok()?.to_vec()));
+            }
+        }
+        Some(Self { group_key, passwords, spare_keys })
     }
 }
 
@@ -156,7 +169,11 @@ mod tests {
 
     fn secrets() -> Secrets {
         let passwords = (1..4).map(|n| (RecordId::from_bytes([n; 16]), Zeroizing::new([n; 32])));
-        Secrets { group_key: Some(Zeroizing::new(vec![9; 40])), passwords: passwords.collect() }
+        Secrets {
+            group_key: Some(Zeroizing::new(vec![9; 40])),
+            passwords: passwords.collect(),
+            spare_keys: vec![Zeroizing::new(vec![8; 40]), Zeroizing::new(vec![7; 40])],
+        }
     }
 
     #[test]
@@ -166,6 +183,10 @@ mod tests {
         let read = Secrets::from_bytes(&ours.open(b"here", &sealed).unwrap()).unwrap();
         assert_eq!(read.passwords, secrets().passwords);
         assert_eq!(read.group_key, secrets().group_key);
+        assert_eq!(read.spare_keys, secrets().spare_keys);
+        let few = Secrets { spare_keys: Vec::new(), ..secrets() };
+        let read = Secrets::from_bytes(&few.to_bytes()).unwrap();
+        assert_eq!((read.passwords, read.spare_keys.len()), (few.passwords, 0));
         assert_eq!(ours.open(b"there", &sealed), Err(NotOpened));
         assert_eq!(others.open(b"here", &sealed), Err(NotOpened));
         for at in 0..sealed.len() {

@@ -60,6 +60,10 @@ pub(crate) enum Commit {
     Grant { group: GroupId, link: LinkId, slot: u16, chain: Vec<u8> },
     /// The record of an invitation: its link may be shown.
     Invitation { request: RequestId, invitation: Box<Invitation> },
+    /// The act by which we hand a group over: it takes effect.
+    Handover { group: GroupId, signed: Box<Signed>, request: RequestId },
+    /// The key with which we would be the next owner: the offer may go out.
+    Offer { group: GroupId, request: RequestId },
 }
 
 /// A record that is being written.

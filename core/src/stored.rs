@@ -36,6 +36,9 @@ pub struct Secret {
 pub enum SecretKind {
     /// The group's own key: who has it is above all members.
     GroupKey,
+    /// A key that its holder has offered as the group's next own, or that was the group's own until the handover is
+    /// durable.
+    SpareKey,
     /// What an invitation's password became: who has it can join by that invitation, and try passwords against it.
     Password,
 }
@@ -111,13 +114,17 @@ impl StoredGroup {
     pub fn secrets(&self, identity: &Identity) -> Result<Vec<Secret>, NotOpened> {
         let Some(sealed) = &self.secrets else { return Ok(Vec::new()) };
         let opened = identity.sealer().open(&storage::info_key(self.id), sealed)?;
-        let Secrets { group_key, passwords } = Secrets::from_bytes(&opened)?;
-        let key = group_key.map(|key| GroupKey::from_bytes(&key).map_err(|_| NotOpened));
-        let key =
-            key.transpose()?.map(|key| Secret { kind: SecretKind::GroupKey, bytes: key.seed() });
+        let Secrets { group_key, passwords, spare_keys } = Secrets::from_bytes(&opened)?;
+        let read = |kind, key: Zeroizing<Vec<u8>>| {
+            let key = GroupKey::from_bytes(&key).map_err(|_| NotOpened)?;
+            Ok(Secret { kind, bytes: key.seed() })
+        };
+        let key = group_key.into_iter().map(|key| read(SecretKind::GroupKey, key));
+        let spare = spare_keys.into_iter().map(|key| read(SecretKind::SpareKey, key));
+        let keys: Vec<Secret> = key.chain(spare).collect::<Result<_, NotOpened>>()?;
         let passwords = passwords.into_iter();
         let passwords = passwords.map(|(_, bytes)| Secret { kind: SecretKind::Password, bytes });
-        Ok(key.into_iter().chain(passwords).collect())
+        Ok(keys.into_iter().chain(passwords).collect())
     }
 
     /// Our membership.

@@ -8,7 +8,7 @@ use peergraph_core::id::{
 };
 use peergraph_core::identity::{self, GroupKey, Identity, PublicKey};
 use peergraph_core::invitation::{BearerSecret, Invitation, InvitationKind};
-use peergraph_core::limits::{CERTIFICATE_BYTES_MAX, CHAIN_MAX, PAYLOAD_BYTES_DEFAULT_MAX};
+use peergraph_core::limits::{CERTIFICATE_BYTES_MAX, CERTIFICATES_MAX, PAYLOAD_BYTES_DEFAULT_MAX};
 use peergraph_core::policy::Policy;
 use peergraph_core::record::{Attribute, Record, RecordType, Signed, Value};
 use peergraph_core::time::WallTime;
@@ -50,7 +50,7 @@ pub fn chain(data: &[u8]) {
         assert_eq!(formal.as_ref(), Ok(chain), "signatures are checked last");
     }
     if let Ok(chain) = formal {
-        assert!((2..=CHAIN_MAX).contains(&certificates.len()));
+        assert!((2..=CERTIFICATES_MAX).contains(&certificates.len()));
         let leaf = chain.leaf();
         for above in &certificates {
             assert!(above.not_before() <= leaf.not_before());

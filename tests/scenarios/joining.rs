@@ -368,7 +368,8 @@ fn root_that_is_not_the_pinned_one_is_believed_by_nobody() {
         let blamed = |event: &Event| {
             matches!(event, Event::PeerMisbehaved { fault: Misbehaved::Membership, .. })
         };
-        assert!(world.has_event(bob, blamed));
+        // The pin may be that of an heir of which this member has not heard: it is not to blame.
+        assert!(!world.has_event(bob, blamed));
         let answer = world.join(bob, unpinned);
         assert!(matches!(answer, Err(Error::NobodyFound(_))), "{answer:?}");
         let cleo = world.native("cleo");

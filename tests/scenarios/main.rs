@@ -15,6 +15,7 @@ mod damage;
 mod excess;
 mod flow;
 mod graph;
+mod heirs;
 mod items;
 mod joining;
 mod lives;

@@ -755,6 +755,7 @@ impl World {
             | Event::Group(_)
             | Event::ConnectionRequired { .. }
             | Event::Conflict { .. }
+            | Event::HandoverContested { .. }
             | Event::StoreFailed { .. }
             | _ => {}
         }

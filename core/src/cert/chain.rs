@@ -3,7 +3,7 @@ use super::profile::{Kind, certificate_id};
 use super::{CertError, Certificate, ReadCertificate, Role, read_certificate, verify_root};
 use crate::id::{CertificateId, GroupId, PeerId};
 use crate::identity::{PublicKey, Verify};
-use crate::limits::{CERTIFICATE_CLOCK_SKEW, CHAIN_MAX};
+use crate::limits::{CERTIFICATE_CLOCK_SKEW, CERTIFICATES_MAX, CHAIN_MAX, HEIRS_MAX};
 use crate::policy::{Grant, Policy};
 use crate::time::WallTime;
 use ed25519_dalek::VerifyingKey;
@@ -14,8 +14,8 @@ use std::time::Duration;
 /// Memberships begin a little before they are issued, for clocks that are behind, and last so much longer.
 pub(super) const ISSUED_EARLY: Duration = CERTIFICATE_CLOCK_SKEW;
 
-/// The membership of a peer in a group, proved by a chain of certificates. Only [`verify_chain`] and
-/// [`VerifiedChain::owner`] make one. It says nothing about the clock ([`covers`](Self::covers)) and nothing about
+/// The membership of a peer in a group, proved by a chain of certificates; or the line of the group's own keys. Only
+/// [`verify_chain`], [`verify_line`] and [`VerifiedChain::owner`] make one. It says nothing about the clock ([`covers`](Self::covers)) and nothing about
 /// revocation.
 ///
 /// Cheap to clone.
@@ -24,23 +24,25 @@ pub struct VerifiedChain(Arc<Proved>);
 
 #[derive(PartialEq, Eq)]
 struct Proved {
-    /// Root first, leaf last; the root alone for the group's own key.
+    /// Root first, leaf last; the root and its heirs alone for the group's own key.
     certificates: Vec<Certificate>,
+    /// How many of them are the root and its heirs.
+    line: usize,
     grant: Grant,
 }
 
 impl VerifiedChain {
-    /// The group's own key, on which nothing but the root stands: its acts are above every administrator's.
+    /// The group's first own key, on which nothing but the root stands: its acts are above every administrator's.
     ///
     /// # Errors
     /// As [`verify_root`].
     pub fn owner(root: &Certificate, verify: Verify) -> Result<Self, CertError> {
         verify_root(root, verify)?;
-        Ok(Self::new(vec![root.clone()], Role::Administrator.into()))
+        Ok(Self::new(vec![root.clone()], 1, Role::Administrator.into()))
     }
 
-    fn new(certificates: Vec<Certificate>, grant: Grant) -> Self {
-        Self(Arc::new(Proved { certificates, grant }))
+    fn new(certificates: Vec<Certificate>, line: usize, grant: Grant) -> Self {
+        Self(Arc::new(Proved { certificates, line, grant }))
     }
 
     /// The group.
@@ -98,10 +100,13 @@ impl VerifiedChain {
         self.leaf().not_after()
     }
 
-    /// Who issued the leaf; the group's own key has the group's id. Nobody above that.
+    /// Who issued the leaf; each of the group's own keys has the group's id. Nobody above that.
     pub fn issuer(&self) -> Option<PeerId> {
-        let at = self.certificates().len().checked_sub(2)?;
-        self.certificates().get(at).map(Certificate::peer_id)
+        match self.depth() {
+            0 => None,
+            1 => Some(self.root().peer_id()),
+            _ => self.certificates().iter().nth_back(1).map(Certificate::peer_id),
+        }
     }
 
     /// All certificates, root first, leaf last.
@@ -119,9 +124,31 @@ impl VerifiedChain {
         self.certificates().last().expect("a chain has a root")
     }
 
-    /// How many certificates are below the root: 0 for the group's own key, 1 for the creator, at most 23.
+    /// How many memberships are in it: 0 for the group's own key, 1 for the creator, at most 23.
     pub fn depth(&self) -> usize {
-        self.certificates().len() - 1
+        self.certificates().len() - self.0.line
+    }
+
+    /// The root and the heirs in it, root first.
+    pub fn line(&self) -> &[Certificate] {
+        &self.certificates()[..self.0.line]
+    }
+
+    /// The chain of each key of its line, the root's first.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Self> {
+        let line = self.line();
+        (1..=line.len())
+            .map(|count| Self::new(line[..count].to_vec(), count, Role::Administrator.into()))
+    }
+
+    /// The depth of the certificate at this place: 0 for the group's own keys.
+    pub(crate) fn depth_at(&self, at: usize) -> usize {
+        (at + 1).saturating_sub(self.0.line)
+    }
+
+    /// The memberships in it, each at its depth, from 1 on.
+    pub(crate) fn memberships(&self) -> impl Iterator<Item = (&Certificate, usize)> {
+        self.certificates().iter().skip(self.0.line).zip(1..)
     }
 
     /// Whether the membership is valid at `now`, give or take
@@ -164,6 +191,30 @@ pub fn verify_chain_knowing<'a>(
     verify: Verify,
     known: impl Fn(CertificateId) -> Option<&'a VerifiedChain>,
 ) -> Result<VerifiedChain, CertError> {
+    if certificates.len() < 2 {
+        return Err(CertError::ChainLength);
+    }
+    let chain = check(certificates, group, verify, known)?;
+    if chain.depth() > 0 { Ok(chain) } else { Err(CertError::Kind) }
+}
+
+/// Verifies that `certificates` are the root of `group` and heirs, each issued by the one before: rules 11–19. It is the
+/// chain of the group's own key, the last one's. That the earlier ones have handed over is for others to say.
+pub fn verify_line(
+    certificates: &[Certificate],
+    group: GroupId,
+    verify: Verify,
+) -> Result<VerifiedChain, CertError> {
+    let chain = check(certificates, group, verify, |_| None)?;
+    if chain.depth() == 0 { Ok(chain) } else { Err(CertError::Kind) }
+}
+
+fn check<'a>(
+    certificates: &[Certificate],
+    group: GroupId,
+    verify: Verify,
+    known: impl Fn(CertificateId) -> Option<&'a VerifiedChain>,
+) -> Result<VerifiedChain, CertError> {
     let proven = (1..=certificates.len()).rev().find_map(|count| {
         let known = known(certificates[count - 1].id())?;
         (known.certificates() == &certificates[..count] && known.group() == group).then_some(known)
@@ -171,10 +222,12 @@ pub fn verify_chain_knowing<'a>(
     if let Some(known) = proven.filter(|known| known.certificates().len() == certificates.len()) {
         return Ok(known.clone());
     }
-    if !(2..=CHAIN_MAX).contains(&certificates.len()) {
+    let (root, below) = certificates.split_first().ok_or(CertError::ChainLength)?;
+    let heirs = below.iter().take_while(|it| it.parsed.kind == Kind::Heir).count();
+    if heirs > HEIRS_MAX || certificates.len() - heirs > CHAIN_MAX {
         return Err(CertError::ChainLength);
     }
-    let root = &certificates[0];
+    let line = 1 + heirs;
     if root.parsed.kind != Kind::Root {
         return Err(CertError::Kind);
     }
@@ -183,8 +236,12 @@ pub fn verify_chain_knowing<'a>(
     }
     let mut grant = Grant { role: Role::Administrator, app_roles: Vec::new() };
     for (i, certificate) in certificates.iter().enumerate().skip(1) {
-        let above = (i > 1).then_some(&grant);
-        grant = check_link(&certificates[i - 1], above, certificate, root.policy())?;
+        if i < line {
+            check_heir(&certificates[i - 1], certificate)?;
+        } else {
+            let above = (i > line).then_some(&grant);
+            grant = check_link(&certificates[i - 1], above, certificate, root.policy())?;
+        }
         let peer = certificate.peer_id();
         if certificates[..i].iter().any(|earlier| earlier.peer_id() == peer) {
             return Err(CertError::Cycle);
@@ -198,10 +255,38 @@ pub fn verify_chain_knowing<'a>(
         pair[1].is_signed_by(&pair[0].parsed.key, verify)?;
     }
     let certificates = [proven, &certificates[proven.len()..]].concat();
-    Ok(VerifiedChain::new(certificates, grant))
+    Ok(VerifiedChain::new(certificates, line, grant))
 }
 
-/// Rules 14 and 16–18 between two neighbours of a chain; the root grants whatever it likes. Returns what
+/// Rules 14, 17 and 18 of an heir.
+fn check_heir(issuer: &Certificate, heir: &Certificate) -> Result<(), CertError> {
+    check_issuer(issuer, heir)?;
+    if heir.parsed.subject != issuer.parsed.subject {
+        return Err(CertError::Issuer);
+    }
+    if heir.parsed.path_len != issuer.parsed.path_len {
+        return Err(CertError::PathLength);
+    }
+    check_nesting(issuer, heir)
+}
+
+/// Rule 14.
+fn check_issuer(issuer: &Certificate, certificate: &Certificate) -> Result<(), CertError> {
+    let (above, below) = (&issuer.parsed, &certificate.parsed);
+    let same = below.issuer == above.subject
+        && below.issuer_key_id == Some(above.key_id())
+        && below.above == Some(issuer.id());
+    if same { Ok(()) } else { Err(CertError::Issuer) }
+}
+
+/// Rule 18.
+fn check_nesting(issuer: &Certificate, certificate: &Certificate) -> Result<(), CertError> {
+    let (above, below) = (&issuer.parsed, &certificate.parsed);
+    let nests = below.not_before >= above.not_before && below.not_after <= above.not_after;
+    if nests { Ok(()) } else { Err(CertError::Nesting) }
+}
+
+/// Rules 14 and 16–18 between two neighbours of a chain; the group's own keys grant whatever they like. Returns what
 /// `certificate` grants.
 fn check_link(
     issuer: &Certificate,
@@ -211,12 +296,7 @@ fn check_link(
 ) -> Result<Grant, CertError> {
     let (above, below) = (&issuer.parsed, &certificate.parsed);
     let grant = certificate.grant().ok_or(CertError::Kind)?;
-    if below.issuer != above.subject
-        || below.issuer_key_id != Some(above.key_id())
-        || below.above != Some(issuer.id())
-    {
-        return Err(CertError::Issuer);
-    }
+    check_issuer(issuer, certificate)?;
     if let Some(above) = issuer_grant {
         let longest = below.not_before.after(policy.membership_lifetime + ISSUED_EARLY);
         if !policy.may_issue(above, &grant) || below.not_after > longest {
@@ -226,9 +306,7 @@ fn check_link(
     if below.path_len.is_some() && below.path_len >= above.path_len {
         return Err(CertError::PathLength);
     }
-    if below.not_before < above.not_before || below.not_after > above.not_after {
-        return Err(CertError::Nesting);
-    }
+    check_nesting(issuer, certificate)?;
     Ok(grant)
 }
 
@@ -239,7 +317,7 @@ pub fn encode_chain(certificates: &[Certificate]) -> Vec<u8> {
     encoder.into_writer()
 }
 
-/// Reads what [`encode_chain`] wrote: at most [`CHAIN_MAX`] certificates, of rules 1–10, and nothing else.
+/// Reads what [`encode_chain`] wrote: at most [`CERTIFICATES_MAX`] certificates, of rules 1–10, and nothing else.
 pub fn decode_chain(bytes: &[u8]) -> Result<Vec<Certificate>, CertError> {
     decode_chain_knowing(bytes, |_| None, read_certificate)
 }
@@ -280,7 +358,7 @@ fn read_chain_knowing<'a>(
     read: ReadCertificate,
 ) -> Result<Vec<Certificate>, CertError> {
     let count = decoder.array().ok().flatten().ok_or(CertError::Encoding)?;
-    if count > CHAIN_MAX as u64 {
+    if count > CERTIFICATES_MAX as u64 {
         return Err(CertError::ChainLength);
     }
     let mut certificates = Vec::new();

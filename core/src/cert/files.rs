@@ -1,7 +1,7 @@
 //! Chains in files, as other programs read and write them: text with one `CERTIFICATE` block after the other, or their
 //! DER, one after the other. We write the leaf first, as `openssl` wants to read it, and read both orders.
 use super::{CertError, Certificate, Kind, PEM_LABEL, pem};
-use crate::limits::{CERTIFICATE_BYTES_MAX, CHAIN_MAX};
+use crate::limits::{CERTIFICATE_BYTES_MAX, CERTIFICATES_MAX};
 use der::Decode as _;
 use der::asn1::AnyRef;
 
@@ -15,7 +15,7 @@ pub fn chain_to_der(certificates: &[Certificate]) -> Vec<u8> {
     certificates.iter().rev().flat_map(|certificate| certificate.der().to_vec()).collect()
 }
 
-/// The certificates of a file, text or DER: at least one and at most [`CHAIN_MAX`], each of rules 1–10, root first if
+/// The certificates of a file, text or DER: at least one and at most [`CERTIFICATES_MAX`], each of rules 1–10, root first if
 /// there is a root at either end. Whether they make a chain is for [`verify_chain`](super::verify_chain) to say.
 pub fn chain_from_file(bytes: &[u8]) -> Result<Vec<Certificate>, CertError> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.contains("-----BEGIN "));
@@ -35,10 +35,10 @@ pub fn chain_from_file(bytes: &[u8]) -> Result<Vec<Certificate>, CertError> {
 fn limited(
     certificates: impl Iterator<Item = Result<Certificate, CertError>>,
 ) -> Result<Vec<Certificate>, CertError> {
-    let certificates = certificates.take(CHAIN_MAX + 1).collect::<Result<Vec<_>, _>>()?;
+    let certificates = certificates.take(CERTIFICATES_MAX + 1).collect::<Result<Vec<_>, _>>()?;
     match certificates.len() {
         0 => Err(CertError::NotPem),
-        1..=CHAIN_MAX => Ok(certificates),
+        1..=CERTIFICATES_MAX => Ok(certificates),
         _ => Err(CertError::ChainLength),
     }
 }
@@ -97,9 +97,9 @@ mod tests {
         assert_eq!(chain_from_file(cut), Err(CertError::Encoding));
         let der = ada.certificate().der();
         assert_eq!(chain_from_file(&[&der[..], &[0]].concat()), Err(CertError::Encoding));
-        let many = pem.repeat(CHAIN_MAX + 1);
+        let many = pem.repeat(CERTIFICATES_MAX + 1);
         assert_eq!(chain_from_file(many.as_bytes()), Err(CertError::ChainLength));
-        let many = der.repeat(CHAIN_MAX + 1);
+        let many = der.repeat(CERTIFICATES_MAX + 1);
         assert_eq!(chain_from_file(&many), Err(CertError::ChainLength));
     }
 

@@ -2,8 +2,9 @@
 use super::chain::ISSUED_EARLY;
 use super::profile::{END_OF_TIME, Kind, Template, whole_seconds};
 use super::{CertError, Certificate, Role, VerifiedChain, verify_identity, verify_root};
+use crate::id::Digest;
 use crate::identity::{self, GroupKey, Identity, PublicKey, check_name};
-use crate::limits::CHAIN_MAX;
+use crate::limits::{CHAIN_MAX, HEIRS_MAX};
 use crate::policy::{Grant, Policy};
 use crate::time::WallTime;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub(crate) fn issue_identity(
         policy: None,
         above: None,
         since: None,
+        lists: None,
         serial,
         issuer: name,
         subject: name,
@@ -65,6 +67,7 @@ pub fn issue_root(
         policy: policy.to_bytes(),
         above: None,
         since: None,
+        lists: None,
         serial,
         issuer: name,
         subject: name,
@@ -113,21 +116,75 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// A membership issued by the group's own key. The validity is cut to that of the root.
+/// The certificate by which `heir` takes the place of the key that `line` ends with, as the group's own, for the rest of
+/// the root's time. `lists`: what of the earlier key's stays, which the certificate commits to.
+///
+/// # Errors
+/// [`CertError::OtherGroup`] if `key` is not that key, [`CertError::ChainLength`] after [`HEIRS_MAX`] heirs,
+/// [`CertError::Cycle`] if `heir` was the group's own before.
+pub fn issue_heir(
+    key: &GroupKey,
+    line: &VerifiedChain,
+    heir: PublicKey,
+    lists: Digest,
+    serial: [u8; 16],
+    not_before: WallTime,
+) -> Result<Certificate, CertError> {
+    let above = line.leaf();
+    if line.depth() > 0 || above.subject_key() != key.public_key() {
+        return Err(CertError::OtherGroup);
+    }
+    if line.line().len() > HEIRS_MAX {
+        return Err(CertError::ChainLength);
+    }
+    if line.line().iter().any(|earlier| earlier.subject_key() == heir) {
+        return Err(CertError::Cycle);
+    }
+    let last = above.not_after().before(Duration::from_secs(1));
+    let template = Template {
+        kind: Kind::Heir,
+        app_roles: &[],
+        policy: None,
+        above: Some(above.id()),
+        since: None,
+        lists: Some(lists),
+        serial,
+        issuer: above.name(),
+        subject: above.name(),
+        key: heir,
+        host: None,
+        issuer_key_id: Some(above.parsed.key_id()),
+        not_before: whole_seconds(not_before).max(above.not_before()).min(last),
+        not_after: above.not_after(),
+        path_len: above.parsed.path_len,
+    };
+    Ok(finish(&template, |tbs| key.sign_certificate(tbs)))
+}
+
+/// A membership issued by the group's own key, whose certificate is `owner`: the root or an heir's. The validity is cut to
+/// that of the owner.
+///
+/// # Errors
+/// [`CertError::OtherGroup`] if `owner` is another key's, [`CertError::Kind`] if it is no owner's, and as [`verify_root`].
 pub fn issue_by_owner(
     key: &GroupKey,
-    root: &Certificate,
+    owner: &Certificate,
     subject: Subject<'_>,
     grant: &Grant,
     serial: [u8; 16],
     not_before: WallTime,
     not_after: WallTime,
 ) -> Result<Certificate, CertError> {
-    if verify_root(root, identity::verify)? != key.group_id() {
+    match owner.kind() {
+        Kind::Root => _ = verify_root(owner, identity::verify)?,
+        Kind::Heir => {}
+        Kind::Identity | Kind::Member(_) => return Err(CertError::Kind),
+    }
+    if owner.subject_key() != key.public_key() {
         return Err(CertError::OtherGroup);
     }
     let order = Order { subject, grant, serial, not_before, not_after, longest: None, depth: 1 };
-    order.issue_under(root, |tbs| key.sign_certificate(tbs))
+    order.issue_under(owner, |tbs| key.sign_certificate(tbs))
 }
 
 /// A membership issued by a member, whose chain is `chain`. The validity is cut to the issuer's and to what the
@@ -147,7 +204,7 @@ pub fn issue_member(
     if !chain.policy().may_issue(chain.grant(), grant) {
         return Err(CertError::NotAllowed);
     }
-    if chain.certificates().len() >= CHAIN_MAX {
+    if chain.depth() + 1 >= CHAIN_MAX {
         return Err(CertError::ChainLength);
     }
     let peer = subject.key.peer_id();
@@ -168,7 +225,7 @@ struct Order<'a> {
     not_before: WallTime,
     not_after: WallTime,
     longest: Option<Duration>,
-    /// How far below the root it will be.
+    /// How far below the group's own key it will be.
     depth: usize,
 }
 
@@ -200,6 +257,7 @@ impl Order<'_> {
             policy: None,
             above: Some(issuer.id()),
             since: since.filter(|since| *since < not_before),
+            lists: None,
             serial: self.serial,
             issuer: issuer.name(),
             subject: self.subject.name,

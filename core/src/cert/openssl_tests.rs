@@ -89,6 +89,7 @@ fn forged(chain: &VerifiedChain, issuer: &crate::identity::Identity, kind: Kind)
         policy: None,
         above: Some(above.id()),
         since: None,
+        lists: None,
         kind,
         serial: [1; 16],
         issuer: above.name(),
@@ -126,6 +127,30 @@ fn openssl_accepts_the_longest_chain_even_if_everybody_has_one_name() {
     accepts("longest", &group.root, longest(&group, "Ada").certificates());
 }
 
+/// Goal: eight heirs cost no depth, with openssl neither. Method: the longest chain there can be, every CA with one name.
+#[test]
+fn openssl_accepts_heirs_and_all_the_depth_below_them() {
+    use super::heir_tests::{by_heir, line};
+    let group = group_named("Ada");
+    let heirs = crate::limits::HEIRS_MAX as u8;
+    for heirs in [1, heirs] {
+        let line = line(&group, heirs);
+        let mut chain = by_heir(&line, 1, Role::Administrator);
+        let at = NOW.after(DAY * 2);
+        let (accepted, text) = verdict("heirs", &group.root, chain.certificates(), at);
+        assert!(accepted, "{heirs}: {text}");
+        for n in 2..crate::limits::CHAIN_MAX as u8 {
+            let last = usize::from(n) == crate::limits::CHAIN_MAX - 1;
+            let role = if last { Role::Member } else { Role::Administrator };
+            chain = join(&identity(n - 1, "Ada"), &chain, &identity(n, "Ada"), role);
+        }
+        let (accepted, text) = verdict("heirs-longest", &group.root, chain.certificates(), at);
+        assert!(accepted, "{heirs}: {text}");
+        let gap = [&chain.certificates()[..1], &chain.certificates()[2..]].concat();
+        assert!(!verdict("heirs-gap", &group.root, &gap, at).0, "{heirs}");
+    }
+}
+
 #[test]
 fn openssl_refuses_expired_foreign_and_overlong_chains() {
     let group = group();
@@ -154,6 +179,7 @@ fn openssl_refuses_expired_foreign_and_overlong_chains() {
         policy: None,
         above: Some(zoe.id()),
         since: None,
+        lists: None,
         kind: Kind::Member(Role::Member),
         serial: [2; 16],
         issuer: "Zoe",

@@ -56,6 +56,8 @@ pub enum Kind {
     Identity,
     /// Begins the chains of a group.
     Root,
+    /// Takes the place of the root's key, or of an earlier heir's, as the group's own.
+    Heir,
     /// Makes its subject a member.
     Member(Role),
 }
@@ -65,17 +67,18 @@ impl Kind {
     pub(super) const fn is_ca(self) -> bool {
         match self {
             Self::Identity => false,
-            Self::Root => true,
+            Self::Root | Self::Heir => true,
             Self::Member(role) => role.may_invite(),
         }
     }
 
-    /// Kinds are numbered as in the reference, 1.7.
+    /// Kinds are numbered as in the reference, 1.7; heirs are ours.
     fn number(self) -> u8 {
         match self {
             Self::Member(_) => 1,
             Self::Root => 2,
             Self::Identity => 3,
+            Self::Heir => 4,
         }
     }
 
@@ -84,6 +87,7 @@ impl Kind {
             (1, Some(role)) => Role::from_number(role).map(Self::Member),
             (2, None) => Some(Self::Root),
             (3, None) => Some(Self::Identity),
+            (4, None) => Some(Self::Heir),
             _ => None,
         }
     }
@@ -99,12 +103,15 @@ struct KindExtension {
     app_roles: Option<Vec<String>>,
     /// Of roots only; absent for the default.
     policy: Option<OctetString>,
-    /// Of memberships only, and always: the digest of the certificate above.
+    /// Of memberships and heirs only, and always: the digest of the certificate above.
     #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
     above: Option<OctetString>,
     /// Of renewed memberships only: the second when the first of the line began.
     #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
     since: Option<u64>,
+    /// Of heirs only, and always: the digest of what of the earlier key's stays.
+    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
+    lists: Option<OctetString>,
 }
 
 /// RFC 5280 §4.1.2 without the unique identifiers, which nobody may use.
@@ -138,10 +145,12 @@ pub(super) struct Parsed {
     pub(super) app_roles: Vec<String>,
     /// The default but for roots.
     pub(super) policy: Policy,
-    /// Of memberships only, and always.
+    /// Of memberships and heirs only, and always.
     pub(super) above: Option<CertificateId>,
     /// Its beginning, or that of the first of its line of renewals.
     pub(super) since: WallTime,
+    /// Of heirs only, and always: the digest of what of the earlier key's stays.
+    pub(super) lists: Option<Digest>,
     pub(super) serial: Serial,
     pub(super) issuer: String,
     pub(super) subject: String,
@@ -182,7 +191,7 @@ impl Parsed {
         let peer = key.peer_id();
         let (not_before, not_after) = parse_validity(&tbs.validity)?;
         let extensions = Extensions::parse(tbs.extensions.as_deref().unwrap_or_default())?;
-        let KindExtension { kind, role, app_roles, policy, above, since } =
+        let KindExtension { kind, role, app_roles, policy, above, since, lists } =
             read(extensions.ours, false).ok_or(CertError::Role)?;
         let kind = Kind::from_numbers(kind, role).ok_or(CertError::Role)?;
         let peer_name = extensions.peer_name(peer, kind)?;
@@ -193,6 +202,7 @@ impl Parsed {
             policy: parse_policy(kind, policy)?,
             above: parse_above(kind, above)?,
             since: parse_since(kind, since, not_before)?,
+            lists: parse_lists(kind, lists)?,
             serial: parse_serial(&tbs.serial)?,
             issuer: parse_name(&tbs.issuer)?,
             subject: parse_name(&tbs.subject)?,
@@ -221,6 +231,7 @@ pub(super) struct Template<'a> {
     pub(super) policy: Option<Vec<u8>>,
     pub(super) above: Option<CertificateId>,
     pub(super) since: Option<WallTime>,
+    pub(super) lists: Option<Digest>,
     pub(super) serial: [u8; 16],
     pub(super) issuer: &'a str,
     pub(super) subject: &'a str,
@@ -288,7 +299,7 @@ impl Template<'_> {
         }
         let role = match self.kind {
             Kind::Member(role) => Some(role.number()),
-            Kind::Root | Kind::Identity => None,
+            Kind::Root | Kind::Heir | Kind::Identity => None,
         };
         let ours = KindExtension {
             kind: self.kind.number(),
@@ -297,6 +308,7 @@ impl Template<'_> {
             policy: self.policy.as_deref().map(OctetString::new).transpose()?,
             above: self.above.map(|id| OctetString::new(*id.as_bytes())).transpose()?,
             since: self.since.map(|since| since.0 / 1_000),
+            lists: self.lists.map(|it| OctetString::new(*it.as_bytes())).transpose()?,
         };
         extensions.push(extension(OURS, false, &ours)?);
         Ok(extensions)
@@ -449,7 +461,9 @@ fn parse_app_roles(kind: Kind, names: Option<Vec<String>>) -> Result<Vec<String>
             check_app_roles(&names)?;
             Ok(names)
         }
-        (Kind::Member(_) | Kind::Root | Kind::Identity, Some(_)) => Err(CertError::Role),
+        (Kind::Member(_) | Kind::Root | Kind::Heir | Kind::Identity, Some(_)) => {
+            Err(CertError::Role)
+        }
     }
 }
 
@@ -458,19 +472,21 @@ fn parse_policy(kind: Kind, policy: Option<OctetString>) -> Result<Policy, CertE
     match (kind, policy) {
         (_, None) => Ok(Policy::default()),
         (Kind::Root, Some(bytes)) => Policy::from_bytes(bytes.as_bytes()),
-        (Kind::Member(_) | Kind::Identity, Some(_)) => Err(CertError::Policy),
+        (Kind::Member(_) | Kind::Heir | Kind::Identity, Some(_)) => Err(CertError::Policy),
     }
 }
 
 /// Rule 8.
 fn parse_above(kind: Kind, above: Option<OctetString>) -> Result<Option<CertificateId>, CertError> {
     match (kind, above) {
-        (Kind::Member(_), Some(id)) => {
+        (Kind::Member(_) | Kind::Heir, Some(id)) => {
             let id = id.as_bytes().try_into().map_err(|_| CertError::Role)?;
             Ok(Some(CertificateId::from_bytes(id)))
         }
         (Kind::Root | Kind::Identity, None) => Ok(None),
-        (Kind::Member(_), None) | (Kind::Root | Kind::Identity, Some(_)) => Err(CertError::Role),
+        (Kind::Member(_) | Kind::Heir, None) | (Kind::Root | Kind::Identity, Some(_)) => {
+            Err(CertError::Role)
+        }
     }
 }
 
@@ -484,6 +500,15 @@ fn parse_since(
     let since = WallTime(since.saturating_mul(1_000));
     let renewed = matches!(kind, Kind::Member(_)) && since < not_before;
     if renewed { Ok(since) } else { Err(CertError::Validity) }
+}
+
+/// Rule 8.
+fn parse_lists(kind: Kind, lists: Option<OctetString>) -> Result<Option<Digest>, CertError> {
+    let lists = lists.map(|it| it.as_bytes().try_into().map(Digest::from_bytes));
+    match lists.transpose().map_err(|_| CertError::Role)? {
+        lists if lists.is_some() == (kind == Kind::Heir) => Ok(lists),
+        _ => Err(CertError::Role),
+    }
 }
 
 /// The name of the certificate with these bytes.

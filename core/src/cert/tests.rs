@@ -3,7 +3,7 @@ use super::profile::Template;
 use super::*;
 use crate::id::GroupId;
 use crate::identity::{GroupKey, Identity, verify};
-use crate::limits::CHAIN_MAX;
+use crate::limits::{CERTIFICATES_MAX, CHAIN_MAX};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ pub(super) fn group_named(name: &str) -> Group {
 }
 
 impl Group {
-    fn id(&self) -> GroupId {
+    pub(super) fn id(&self) -> GroupId {
         self.key.group_id()
     }
 
@@ -96,6 +96,7 @@ impl Group {
             policy: None,
             above: Some(issuer.id()),
             since: None,
+            lists: None,
             kind: Kind::Member(Role::Member),
             serial: SERIAL,
             issuer: issuer.name(),
@@ -306,6 +307,7 @@ fn rule_16_is_judged_by_the_verifier_too() {
             policy: None,
             above: Some(bobs.leaf().id()),
             since: None,
+            lists: None,
             kind: Kind::Member(Role::Administrator),
             serial: SERIAL,
             issuer: "Bob",
@@ -385,6 +387,7 @@ fn rule_19_circles_are_refused_and_never_issued() {
             policy: None,
             above: Some(bobs.leaf().id()),
             since: None,
+            lists: None,
             kind: Kind::Member(Role::Member),
             serial: SERIAL,
             issuer: "Bob",
@@ -465,7 +468,7 @@ fn encoded_chains_come_back_and_bad_ones_are_told_apart() {
     assert_eq!(decode_chain(&bytes).unwrap(), chain.certificates());
     assert_eq!(decode_chain(&[&bytes[..], &[0]].concat()), Err(CertError::Encoding));
     assert_eq!(decode_chain(&bytes[..bytes.len() - 1]), Err(CertError::Encoding));
-    let many = vec![group.root; CHAIN_MAX + 1];
+    let many = vec![group.root; CERTIFICATES_MAX + 1];
     assert_eq!(decode_chain(&encode_chain(&many)), Err(CertError::ChainLength));
     // A claimed length of 2^64 - 1 is not believed, and neither is one without an end.
     assert_eq!(

@@ -131,7 +131,7 @@ impl Group {
         };
         record.check(self.payload_bytes_max().max(record.payload.len())).ok()?;
         let signed = match &self.key {
-            Some(key) if as_owner => record.sign_as_owner(key),
+            Some(key) if as_owner => record.sign_as_owner(self.id, key),
             _ => ctx.sign(self.id, record),
         };
         let (chain, meaning) = self.read_record(ctx, &signed).ok()??;

@@ -7,14 +7,17 @@
 //! | `invitation` | who may let members in | an invitation that is open |
 //! | `redemption` | who let the newcomer in | a use of it |
 //! | `revocation` | an administrator, the group's own key, or the member itself | what does not stand any more |
+//! | `handover` | the group's own key | which key is the group's own from then on, see `heir.rs` |
+//! | `heir` | the member | that it would be the next owner |
 //! | `presence` and the like | every member | `presence.rs` |
 //!
 //! They are checked whole before they are stored, as the applications' records are: one that does not say what its type
 //! says costs its sender the link.
+use super::heir::{HeirOffer, check_heir_record};
 use super::membership::issued_id;
 use super::presence::check_life;
 use super::{Group, OpenInvitation, contacts, presence};
-use crate::cert::{self, Certificate, Role, VerifiedChain};
+use crate::cert::{self, Certificate, Kind, Role, VerifiedChain};
 use crate::error::BadRecord;
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::identity::{PublicKey, check_name};
@@ -24,7 +27,7 @@ use crate::limits;
 use crate::node::Ctx;
 use crate::policy::{Act, Grant};
 use crate::record::{Record, RecordType, Signed};
-use crate::roll::{Kept, Reason, Redemption, Revocation, Target};
+use crate::roll::{Handover, Kept, Reason, Redemption, Revocation, Target};
 use crate::time::WallTime;
 use crate::wire;
 use minicbor::bytes::ByteArray;
@@ -112,6 +115,8 @@ pub(super) enum Meaning {
     Invitation(Box<OpenInvitation>),
     Redemption(Box<Redemption>),
     Revocation(Box<Revocation>),
+    Handover(Box<Handover>),
+    HeirOffer(Box<HeirOffer>),
 }
 
 impl io::Properties {
@@ -232,6 +237,10 @@ impl Group {
             }
             RecordType::REVOCATION => {
                 let act = self.read_revocation(ctx, signed)?;
+                // An heir is the group's own key once the handover to it has come.
+                if act.is_by_owner() && self.roll.chain(act.signer.id()).is_none() {
+                    return Ok(None);
+                }
                 (Some(act.signer.clone()), Meaning::Revocation(Box::new(act)))
             }
             RecordType::PROPERTIES => (relied_on(), read_properties(&record.payload)?),
@@ -241,6 +250,11 @@ impl Group {
                 let used = self.read_redemption(ctx, record, &chain)?;
                 (Some(chain), Meaning::Redemption(Box::new(used)))
             }
+            RecordType::HANDOVER => {
+                let Some(act) = self.read_handover(ctx, signed)? else { return Ok(None) };
+                (Some(act.signer.clone()), Meaning::Handover(Box::new(act)))
+            }
+            RecordType::HEIR => (relied_on(), self.read_offer(ctx, record)?),
             RecordType::PRESENCE => {
                 presence::check(record)?;
                 (relied_on(), Meaning::Nothing)
@@ -265,10 +279,14 @@ impl Group {
         let mut certificates =
             cert::decode_chain_knowing(bytes, known, ctx.checks.certificate).map_err(bad)?;
         if below_root {
-            if certificates.is_empty() {
-                return Ok(self.roll.owner().clone());
-            }
             certificates.insert(0, self.root().clone());
+            let last = certificates.last();
+            if let Some(owner) = last.filter(|it| matches!(it.kind(), Kind::Root | Kind::Heir)) {
+                if let Some(known) = self.roll.chain(owner.id()) {
+                    return Ok(known.clone());
+                }
+                return cert::verify_line(&certificates, self.id, ctx.checks.verify).map_err(bad);
+            }
         }
         self.verify_chain(&certificates, ctx).map_err(bad)
     }
@@ -423,7 +441,12 @@ fn check_internal(
             RecordType::CONTACT => check_life(record, contacts::CONTACT_LIFETIME)?,
             _ => {}
         }
-        let lasting = [RecordType::MEMBERSHIP, RecordType::PROPERTIES, RecordType::REDEMPTION];
+        let lasting = [
+            RecordType::MEMBERSHIP,
+            RecordType::PROPERTIES,
+            RecordType::REDEMPTION,
+            RecordType::HANDOVER,
+        ];
         return if lasting.contains(&kind) { Err(BadRecord::Modifier) } else { Ok(()) };
     }
     match (kind, meaning) {
@@ -449,6 +472,7 @@ fn check_internal(
             let may = owner || chain.policy().may_issue(chain.grant(), &open.grant);
             if may { Ok(()) } else { Err(BadRecord::Right) }
         }
+        (RecordType::HANDOVER | RecordType::HEIR, _) => check_heir_record(record, chain, meaning),
         (RecordType::REDEMPTION, _) if role < chain.policy().invite => Err(BadRecord::Right),
         (
             RecordType::PROPERTIES
@@ -489,10 +513,10 @@ pub(super) fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
     })))
 }
 
-fn decode<'b, T: Decode<'b, ()>>(payload: &'b [u8]) -> Result<T, BadRecord> {
+pub(super) fn decode<'b, T: Decode<'b, ()>>(payload: &'b [u8]) -> Result<T, BadRecord> {
     minicbor::decode(payload).map_err(|_| BadRecord::Encoding)
 }
 
-fn bad(_: cert::CertError) -> BadRecord {
+pub(super) fn bad(_: cert::CertError) -> BadRecord {
     BadRecord::Certificate
 }

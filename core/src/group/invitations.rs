@@ -21,7 +21,7 @@ use super::membership::{Internal, Signer, kind_of, not_behind};
 use super::{Change, Group, OpenInvitation, Proof, SlotState, Wanted};
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
-use crate::id::{PeerId, PeerPrefix, RecordId};
+use crate::id::{PeerId, PeerPrefix, RecordId, RootPin};
 use crate::identity::{Domain, PublicKey};
 use crate::invitation::{self, BearerSecret, Invitation, InvitationKind, InvitationState};
 use crate::io::{Event, InvitationInfo, Invite, LinkId, Outcome, RequestId, StoreTask};
@@ -101,7 +101,12 @@ impl Group {
             }
         };
         let addresses = ctx.addresses.to_vec();
-        let (group, root, expires) = (self.id, self.pin, Some(expires));
+        // A bound one shows its chain, which begins with the root.
+        let root = match &kind {
+            InvitationKind::Bound { .. } => RootPin::of(self.root().der()),
+            InvitationKind::Bearer { .. } | InvitationKind::Password { .. } => self.owner_pin(),
+        };
+        let (group, expires) = (self.id, Some(expires));
         let invitation = Invitation { group, root, inviter, nodes, addresses, expires, kind };
         self.commit(ctx, Commit::Invitation { request, invitation: Box::new(invitation) });
         Ok(())
@@ -414,7 +419,9 @@ impl Group {
         let may =
             |it: &&VerifiedChain| it.peer() == inviter || it.policy().may_issue(it.grant(), grant);
         let shown = if chain.is_some_and(|it| may(&it)) { self.shown_chain() } else { None };
-        self.send(ctx, links, link, kind::NOT_GRANTED, &NotGranted::over(why, shown));
+        let line = if shown.is_some() { self.shown_line() } else { None };
+        let answer = NotGranted { line, ..NotGranted::over(why, shown) };
+        self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
     }
 
     /// Answers to an invitation that is not open here: it was withdrawn, by this record's creator, or we do not know it.
@@ -437,6 +444,11 @@ impl Group {
     /// Our membership, for who has to believe what we say of an invitation.
     pub(super) fn shown_chain(&self) -> Option<Vec<u8>> {
         self.chain.as_ref().map(|chain| cert::encode_chain(chain.certificates()))
+    }
+
+    /// The line of the group's own keys, for the same, if our membership does not name all of it.
+    pub(super) fn shown_line(&self) -> Option<Vec<u8>> {
+        self.chain.as_ref().and_then(|chain| self.line_beside(chain))
     }
 
     /// Who made this invitation, if it was withdrawn.
@@ -492,6 +504,8 @@ impl Group {
             (Some(Standing::Member), _) => best.cloned().map_or(Returns::Newcomer, Returns::Member),
             // Who left of its own accord may come back.
             (Some(Standing::Revoked { reason: Reason::Left, .. }), _) => Returns::Newcomer,
+            // Whoever was let in by a key that was handed over meanwhile, and was forgotten.
+            (Some(Standing::Revoked { reason: Reason::HandedOver, .. }), _) => Returns::Newcomer,
             (Some(Standing::Revoked { .. }), _) | (_, Some(Standing::Revoked { .. })) => {
                 Returns::Revoked
             }
@@ -509,7 +523,9 @@ impl Group {
         chain: Vec<u8>,
     ) {
         if self.slots.get(&link).is_some_and(|here| here.number == slot) {
-            let granted = Granted { chain, times: Some(self.times(ctx.now)) };
+            let line = self.roll.owner().certificates();
+            let line = (line.len() > 1).then(|| cert::encode_chain(line));
+            let granted = Granted { chain, times: Some(self.times(ctx.now)), line };
             self.send(ctx, links, link, kind::GRANTED, &granted);
             self.welcome_ahead(ctx, links, link, &granted.chain);
         }
@@ -523,6 +539,12 @@ impl Group {
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
         let granted: Granted = wire::decode(body)?;
+        if !self.hears_line(ctx, &granted.chain, granted.line.as_deref())? {
+            // It has not heard of the owner that our invitation names: others have.
+            self.set_state(link, SlotState::GuestOf);
+            self.maintain(ctx, links, false);
+            return Ok(());
+        }
         let certificates =
             cert::decode_chain(&granted.chain).map_err(|_| Misbehaved::Membership)?;
         let chain = self.verify_chain(&certificates, ctx).map_err(|_| Misbehaved::Membership)?;
@@ -536,7 +558,6 @@ impl Group {
         }
         if let Some(wanted) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) {
             let request = wanted.request;
-            self.learn_root(ctx, chain.root())?;
             if let Some(times) = granted.times {
                 // Who issues the membership says what the time is: it begins then.
                 self.hear_time(ctx, link, &chain, times, None);
@@ -589,6 +610,9 @@ impl Group {
         answer: &NotGranted,
     ) -> Result<Option<bool>, Misbehaved> {
         let Some(chain) = &answer.chain else { return Ok(None) };
+        if !self.hears_line(ctx, chain, answer.line.as_deref())? {
+            return Ok(None);
+        }
         let chain = self.verify_membership(ctx, links, link, chain)?;
         let Some(wanted) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) else {
             return Ok(None);

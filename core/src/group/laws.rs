@@ -28,6 +28,7 @@ mod authority;
 mod bases;
 mod billing;
 mod changes;
+mod heirs;
 mod many;
 mod shares;
 

@@ -88,7 +88,7 @@ impl Group {
     }
 
     /// What may be changed of the group.
-    fn properties(&self) -> Properties {
+    pub(super) fn properties(&self) -> Properties {
         Properties {
             name: self.name.clone(),
             comment: self.comment.clone(),
@@ -112,13 +112,13 @@ impl Group {
         self.publish_properties(ctx, properties, Some(request))
     }
 
-    fn publish_properties(
+    pub(super) fn publish_properties(
         &mut self,
         ctx: &mut Ctx<'_>,
         properties: &Properties,
         request: Option<RequestId>,
     ) -> Result<(), Error> {
-        // One record for ever: its id is the same wherever the group's own key is.
+        // One record of each own key: its id is the same wherever that key is.
         let id = Some(RecordId::new(self.roll.owner().peer(), RecordType::PROPERTIES, 0));
         let kind = kind_of(RecordType::PROPERTIES);
         let how = Internal { id, as_owner: true, request, ..Internal::default() };
@@ -137,9 +137,9 @@ impl Group {
         let mut group = Self::newcomer(ctx, &invitation);
         if matches!(invitation.kind, InvitationKind::Bound { .. }) {
             let chain = invitation.verified(ctx.checks.verify).map_err(Error::InvitationInvalid)?;
-            let owner = VerifiedChain::owner(chain.root(), ctx.checks.verify)
+            let line = cert::verify_line(chain.line(), chain.group(), ctx.checks.verify)
                 .map_err(Error::InvitationInvalid)?;
-            group.know_root(owner);
+            group.know_line(line);
             group.become_member(ctx, chain, request);
         } else {
             group.joining = Some(Joining::new());
@@ -277,7 +277,7 @@ impl Group {
         self.issue_until(ctx, subject, grant, signer, None)
     }
 
-    /// Issues a membership: below ours, or below the root where the group's own key is and we may not. It ends at `until`,
+    /// Issues a membership: below ours, or below the group's own key where that is and we may not. It ends at `until`,
     /// or before if the policy has it so. Returns it with the certificates above it.
     pub(super) fn issue_until(
         &self,
@@ -296,10 +296,11 @@ impl Group {
         let serial = ctx.random_bytes();
         let (above, certificate) = match (signer, &self.key) {
             (Signer::Owner, Some(key)) => {
-                let root = self.root();
+                let line = self.roll.owner().certificates();
+                let owner = self.roll.owner().leaf();
                 let issued =
-                    cert::issue_by_owner(key, root, subject, grant, serial, not_before, not_after);
-                (std::slice::from_ref(root), issued)
+                    cert::issue_by_owner(key, owner, subject, grant, serial, not_before, not_after);
+                (line, issued)
             }
             (Signer::Owner, None) => return Err(Error::NotOwner),
             (Signer::Member, _) => {
@@ -381,7 +382,7 @@ impl Group {
     /// # Errors
     /// [`Error::UnknownGroup`] where we are no member, [`Error::MembershipExpired`] where peer time says that our membership
     /// is over though our own clock does not: others would refuse the record. [`Error::TooManyRecords`] where we have our
-    /// share of such records.
+    /// share of such records. [`Error::Busy`] for the owner while it hands over.
     pub(super) fn publish_internal(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -390,6 +391,9 @@ impl Group {
         how: Internal,
     ) -> Result<Signed, Error> {
         let Internal { id, until, as_owner, under, deleted, request } = how;
+        if as_owner && self.handing_over {
+            return Err(Error::Busy);
+        }
         if kind.as_str() != RecordType::MEMBERSHIP {
             self.publish_membership_once(ctx)?;
         }
@@ -434,7 +438,7 @@ impl Group {
             signature: [0; 64],
         };
         let signed = match &self.key {
-            Some(key) if as_owner => record.sign_as_owner(key),
+            Some(key) if as_owner => record.sign_as_owner(self.id, key),
             _ => ctx.sign(self.id, record),
         };
         let read = self.read_record(ctx, &signed)?;

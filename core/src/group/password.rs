@@ -94,7 +94,11 @@ impl Group {
         // What was tried is kept for the next start.
         self.timers.set_if_unarmed(Timer::Save, ctx.now.mono.after(TRIES_SAVED_AFTER));
         if let Err(wait) = tried {
-            let answer = NotGranted { chain: self.shown_chain(), ..NotGranted::wait(wait) };
+            let answer = NotGranted {
+                chain: self.shown_chain(),
+                line: self.shown_line(),
+                ..NotGranted::wait(wait)
+            };
             self.send(ctx, links, link, kind::NOT_GRANTED, &answer);
             return Ok(());
         }
@@ -104,7 +108,8 @@ impl Group {
         let Some(chain) = &self.chain else { return Err(Misbehaved::Unexpected) };
         let chain = cert::encode_chain(chain.certificates());
         self.passwords.answered.insert(link, (invitation, answered));
-        let answer = AnswerPassword { message, proof: proof.to_vec(), chain };
+        let line = self.shown_line();
+        let answer = AnswerPassword { message, proof: proof.to_vec(), chain, line };
         self.send(ctx, links, link, kind::ANSWER_PASSWORD, &answer);
         Ok(())
     }
@@ -116,9 +121,14 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let AnswerPassword { message, proof, chain } = wire::decode(body)?;
+        let AnswerPassword { message, proof, chain, line } = wire::decode(body)?;
         let asked = self.passwords.asked.remove(&link).ok_or(Misbehaved::Unexpected)?;
         // Genuine first, by the pinned root: only then does a wrong proof mean a wrong password.
+        if !self.hears_line(ctx, &chain, line.as_deref())? {
+            self.set_state(link, SlotState::GuestOf);
+            self.tell_trace(link, Outcome::CannotLetIn);
+            return Ok(());
+        }
         let chain = self.verify_membership(ctx, links, link, &chain)?;
         if self.is_outdated(link) {
             self.set_state(link, SlotState::GuestOf);
@@ -287,7 +297,7 @@ impl NotGranted {
 
     /// Others may know more.
     pub(super) fn ask(referrals: Vec<wire::Referral>) -> Self {
-        Self { over: false, referrals, wait_ms: None, why: None, chain: None }
+        Self { over: false, referrals, wait_ms: None, why: None, chain: None, line: None }
     }
 
     /// Too many tries.

@@ -16,7 +16,7 @@
 //! has. It is forgotten some time after the answer.
 use super::internal::{Meaning, read_invitation, read_properties};
 use super::{Group, Joining, SlotState, Timer};
-use crate::cert::{self, Certificate, VerifiedChain};
+use crate::cert::{self, VerifiedChain};
 use crate::error::{BadRecord, Error, Misbehaved};
 use crate::id::{PeerId, PeerPrefix, RecordId};
 use crate::identity::PublicKey;
@@ -328,11 +328,11 @@ impl Group {
         if self.showing.contains_key(&link) {
             return Ok(());
         }
-        let properties = RecordId::new(self.roll.owner().peer(), RecordType::PROPERTIES, 0);
+        let properties = self.properties_id();
         let id = self.record_of_invitation(name, inviter);
         self.showing.insert(link, id.is_none() && self.was_withdrawn(name));
         let (mut records, mut missing) = (Vec::new(), Vec::new());
-        for id in id.into_iter().chain([properties]) {
+        for id in id.into_iter().chain(properties) {
             let held = self.index(Class::Membership).get(&id);
             match ctx.storage.cached(self.id, id) {
                 Some(bytes) => records.push(bytes),
@@ -375,6 +375,7 @@ impl Group {
             records: records.iter().map(|bytes| ByteVec::from(bytes.to_vec())).collect(),
             used: open.map_or(0, |id| self.times_used(id)),
             withdrawn: withdrawn.then_some(true),
+            line: self.line_beside(&chain),
         };
         self.send(ctx, links, link, kind::SHOWN, &shown);
     }
@@ -404,11 +405,13 @@ impl Group {
             return Err(Misbehaved::TooMuch);
         }
         // Whether it covers this moment is not asked: our clock may be wrong, and nothing depends on it.
+        if !self.hears_line(ctx, &shown.chain, shown.line.as_deref())? {
+            return Ok(());
+        }
         let teller = self.verify_membership(ctx, links, link, &shown.chain)?;
         let mut preview = self.read_shown(ctx.checks, &shown, &teller, what)?;
         let withdrawn = shown.withdrawn.unwrap_or_default();
         preview.state = state_of(preview.open.as_ref(), withdrawn, self.clock(ctx.now.wall));
-        self.learn_root(ctx, teller.root())?;
         let Some(joining) = &mut self.joining else { return Ok(()) };
         joining.preview.shown = Some(preview.clone());
         for request in std::mem::take(&mut joining.preview.requests) {
@@ -443,9 +446,10 @@ impl Group {
             }
             match signed.record().kind.as_str() {
                 RecordType::PROPERTIES => {
-                    let owner = VerifiedChain::owner(root, checks.verify);
-                    let owner = owner.map_err(|_| Misbehaved::Membership)?;
-                    check_signed(checks, &signed, &owner)?;
+                    // One by an heir that we do not know yet says nothing to us.
+                    let owner = self.roll.chain(signed.record().certificate);
+                    let Some(owner) = owner.filter(|it| it.depth() == 0) else { continue };
+                    check_signed(checks, &signed, owner)?;
                     if let Meaning::Properties(properties) =
                         read_properties(&signed.record().payload).map_err(Misbehaved::Record)?
                     {
@@ -496,19 +500,6 @@ impl Group {
             used: shown.used,
             expires: open.expires,
         })
-    }
-
-    /// The root has passed [`check_root`](Self::check_root): it is the group's from here on.
-    pub(super) fn learn_root(
-        &mut self,
-        ctx: &Ctx<'_>,
-        root: &Certificate,
-    ) -> Result<(), Misbehaved> {
-        if self.root.is_none() {
-            let owner = VerifiedChain::owner(root, ctx.checks.verify);
-            self.know_root(owner.map_err(|_| Misbehaved::Membership)?);
-        }
-        Ok(())
     }
 }
 

@@ -6,8 +6,9 @@
 //! 1. It is heard in answer to the member's own `CONNECT`, or from a neighbour that puts the member
 //!    out, and once a link.
 //! 2. At most [`PROOF_RECORDS_MAX`](limits::PROOF_RECORDS_MAX) records are looked at.
-//! 3. Of those, revocations count that hit the member's own chain, and the uses of an invitation by
-//!    which a certificate of that chain was issued, with that invitation. All others are dropped.
+//! 3. Of those, revocations count that hit the member's own chain, handovers by a key on which that
+//!    hangs, and the uses of an invitation by which a certificate of that chain was issued, with
+//!    that invitation. All others are dropped.
 //! 4. What is left is judged and billed like any record of that link.
 use super::Group;
 use super::internal::Meaning;
@@ -93,10 +94,13 @@ impl Group {
             Meaning::Revocation(act) => act.fells(ours),
             Meaning::Redemption(used) => came_by.contains(&used.invitation),
             Meaning::Invitation(_) => came_by.contains(id),
+            // It counts if our membership hangs on the key that handed over.
+            Meaning::Handover(act) => ours.certificates().contains(act.signer.leaf()),
             Meaning::Nothing
             | Meaning::TakenBack
             | Meaning::Properties(_)
-            | Meaning::Membership(_) => false,
+            | Meaning::Membership(_)
+            | Meaning::HeirOffer(_) => false,
         };
         let counting = shown.into_iter().filter(|(_, id, meaning)| counts(id, meaning));
         counting.map(|(bytes, ..)| bytes).collect()

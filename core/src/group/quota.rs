@@ -9,7 +9,9 @@
 //! | invitation | 50,000 · 10,000 · 1,000 | 2 MiB | the newest |
 //! | presence | 400,000 · 8 · 8 | 64 KiB | the newest |
 //! | contact | 65,536 · 4 · 4 | 32 KiB | the newest |
-//! | properties | 2 · 1 · 1 | 8 KiB | the newest |
+//! | properties | 18 · 1 · 1 | 8 KiB | the newest |
+//! | handover | 16 · 1 · 1 | 3 MiB | the newest |
+//! | heir | 200,000 · 1 · 1 | 1 KiB | the newest |
 //!
 //! Tombstones count like what they hide. The account is the creator's, whoever changed a record last, and nobody else's
 //! change touches it: it counts the bytes that the creator signed, and *newest* and *oldest* are by the version that the
@@ -57,6 +59,8 @@ pub(super) enum Kind {
     Invitation,
     Redemption,
     Revocation,
+    Handover,
+    Heir,
     Presence,
     Contact,
 }
@@ -76,13 +80,15 @@ pub(super) struct Bounds {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Application,
         Self::Properties,
         Self::Membership,
         Self::Invitation,
         Self::Redemption,
         Self::Revocation,
+        Self::Handover,
+        Self::Heir,
         Self::Presence,
         Self::Contact,
     ];
@@ -94,6 +100,8 @@ impl Kind {
             RecordType::INVITATION => Self::Invitation,
             RecordType::REDEMPTION => Self::Redemption,
             RecordType::REVOCATION => Self::Revocation,
+            RecordType::HANDOVER => Self::Handover,
+            RecordType::HEIR => Self::Heir,
             RecordType::PRESENCE => Self::Presence,
             RecordType::CONTACT => Self::Contact,
             _ => Self::Application,
@@ -102,7 +110,7 @@ impl Kind {
 
     /// The bounds in a group with this policy. Guesses, see the table above.
     pub(super) fn bounds(self, policy: &Policy) -> Bounds {
-        let chain = (limits::CHAIN_MAX * limits::CERTIFICATE_BYTES_MAX) as u64 + KIB;
+        let chain = (limits::CERTIFICATES_MAX * limits::CERTIFICATE_BYTES_MAX) as u64 + KIB;
         let certificate = limits::CERTIFICATE_BYTES_MAX as u64 + KIB;
         let (records, bytes, member_records, member_bytes, record_bytes) = match self {
             Self::Application => {
@@ -111,7 +119,21 @@ impl Kind {
                 let pool = Pool::of(all, all / 2).reserving(all / 8);
                 (RECORDS, pool, u64::from(policy.member_records), bytes, u64::MAX)
             }
-            Self::Properties => (Pool::of(2, 1), Pool::of(16 * KIB, 8 * KIB), 1, 8 * KIB, 8 * KIB),
+            // One of each own key.
+            Self::Properties => {
+                const KEYS: u64 = 2 * (limits::HEIRS_MAX as u64 + 1);
+                (Pool::of(KEYS, 1), Pool::of(KEYS * 8 * KIB, 8 * KIB), 1, 8 * KIB, 8 * KIB)
+            }
+            Self::Handover => {
+                const KEYS: u64 = 2 * limits::HEIRS_MAX as u64;
+                const RECORD: u64 = limits::INTERNAL_PAYLOAD_BYTES_MAX as u64 + KIB;
+                (Pool::of(KEYS, 1), Pool::of(KEYS * RECORD, RECORD), 1, RECORD, RECORD)
+            }
+            Self::Heir => {
+                const RECORDS: Pool = Pool::of(200_000, 1).reserving(50_000);
+                const BYTES: Pool = Pool::of(200_000 * KIB, KIB).reserving(50_000 * KIB);
+                (RECORDS, BYTES, 1, KIB, KIB)
+            }
             Self::Membership => {
                 const RECORDS: Pool = Pool::of(200_000, 100_000).reserving(50_000);
                 const BYTES: Pool = Pool::of(512 * MIB, 256 * MIB).reserving(128 * MIB);
@@ -280,12 +302,11 @@ impl Group {
 
     /// The rank of who made a record, where places are shared.
     pub(super) fn rank(&self, ctx: &Ctx<'_>, creator: PeerId) -> Rank {
-        let group = self.roll.owner().peer();
         let administers = || {
             let best = self.roll.best_of(creator, self.clock(ctx.now.wall));
             best.is_some_and(|chain| chain.role() == Role::Administrator)
         };
-        if creator == group || administers() { Rank::Senior } else { Rank::Junior }
+        if self.roll.is_own_key(creator) || administers() { Rank::Senior } else { Rank::Junior }
     }
 
     /// Bytes that a record of this kind has at most, all told.

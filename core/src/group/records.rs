@@ -117,7 +117,9 @@ pub(super) fn class_of(kind: &RecordType) -> Class {
         | RecordType::MEMBERSHIP
         | RecordType::INVITATION
         | RecordType::REDEMPTION
-        | RecordType::REVOCATION => Class::Membership,
+        | RecordType::REVOCATION
+        | RecordType::HANDOVER
+        | RecordType::HEIR => Class::Membership,
         RecordType::PRESENCE | RecordType::CONTACT => Class::Presence,
         _ => Class::Application,
     }
@@ -224,6 +226,8 @@ impl Group {
         let held = self.index(class).get(&id).filter(counts);
         // But for what a tombstone will not hide long enough: that is looked at, and confirmed.
         let outlives = |held| self.would_outlive(ctx, held, record.expires);
+        // Nor for an older handover by the same key: that may be to another heir, which is evidence.
+        let held = held.filter(|_| record.kind.as_str() != RecordType::HANDOVER);
         if held.is_some_and(|held| (held.edition() > edition || lost(held)) && !outlives(held)) {
             return Ok(Examined::Settled(Accepted::Old, id));
         }
@@ -248,11 +252,24 @@ impl Group {
             self.deferred.add(of_member(record.creator), waiting, false);
             return Ok(Examined::Settled(Accepted::Later, id));
         }
-        let holds = if let Meaning::Revocation(act) = &meaning {
-            self.roll.has_effect(act)
-        } else {
-            let (kind, digest) = (&record.kind, signed.digest());
-            self.roll.admits(&chain, &said(&chain, record.creator, kind, record.version, digest))
+        let holds = match &meaning {
+            Meaning::Revocation(act) => self.roll.has_effect(act),
+            // Another that is on its way to the disk is ours.
+            Meaning::Handover(_) if self.handing_over => {
+                return Ok(Examined::Settled(Accepted::Later, id));
+            }
+            Meaning::Handover(act) => self.counts(ctx, act),
+            Meaning::Nothing
+            | Meaning::TakenBack
+            | Meaning::Properties(_)
+            | Meaning::Membership(_)
+            | Meaning::Invitation(_)
+            | Meaning::Redemption(_)
+            | Meaning::HeirOffer(_) => {
+                let (kind, digest) = (&record.kind, signed.digest());
+                let said = said(&chain, record.creator, kind, record.version, digest);
+                self.roll.admits(&chain, &said)
+            }
         };
         let late = match &meaning {
             Meaning::Redemption(used) => !self.roll.redemptions().has_place(id, used),
@@ -261,7 +278,9 @@ impl Group {
             | Meaning::Properties(_)
             | Meaning::Membership(_)
             | Meaning::Invitation(_)
-            | Meaning::Revocation(_) => false,
+            | Meaning::Revocation(_)
+            | Meaning::Handover(_)
+            | Meaning::HeirOffer(_) => false,
         };
         if !holds || late {
             return Ok(Examined::Settled(Accepted::Refused, id));
@@ -317,6 +336,12 @@ impl Group {
         let Candidate { class, chain, meaning, signed } = candidate;
         let record = signed.record();
         let id = record.id;
+        // Another may have come in with the same message.
+        if let Meaning::Handover(act) = &meaning
+            && !self.counts(ctx, act)
+        {
+            return Accepted::Refused;
+        }
         let peer_time = self.peer_time(ctx.now.wall);
         if let Some(meta) = self.index(class).get(&id)
             && has_come(meta.version, meta.modified, peer_time)
@@ -350,8 +375,10 @@ impl Group {
             Meaning::Nothing
             | Meaning::TakenBack
             | Meaning::Properties(_)
-            | Meaning::Revocation(_) => [None, None],
+            | Meaning::Revocation(_)
+            | Meaning::HeirOffer(_) => [None, None],
             Meaning::Invitation(_) => [Some(of_invitation(id)), None],
+            Meaning::Handover(act) => [Some(act.heir.id()), None],
         };
         self.store_record(ctx, signed, &chain, meaning, from, None);
         for name in awaited.into_iter().flatten() {
@@ -440,7 +467,7 @@ impl Group {
     }
 
     /// What a record changes in what we know. It has been checked.
-    fn take_effect(&mut self, ctx: &mut Ctx<'_>, record: &Record, meaning: Meaning) {
+    pub(super) fn take_effect(&mut self, ctx: &mut Ctx<'_>, record: &Record, meaning: Meaning) {
         match meaning {
             Meaning::Nothing => self.presence_class_changed(ctx, record),
             Meaning::TakenBack => {
@@ -455,7 +482,12 @@ impl Group {
                 }
                 self.presence_class_changed(ctx, record);
             }
-            Meaning::Properties(properties) => self.adopt(ctx, properties),
+            Meaning::Properties(properties) => {
+                // One of an earlier own key says nothing any more.
+                if self.properties_id() == Some(record.id) {
+                    self.adopt(ctx, properties);
+                }
+            }
             Meaning::Membership(issued) => {
                 let peer = issued.peer();
                 let news = match record.certificate == issued.id() {
@@ -492,6 +524,11 @@ impl Group {
                 self.roll.revoke(record.id, *act);
                 self.standing_changed(ctx);
                 self.tell_of_member(ctx, peer);
+            }
+            Meaning::Handover(act) => self.take_over(ctx, record.id, *act),
+            Meaning::HeirOffer(offer) => {
+                self.note_heir(record.creator, *offer);
+                self.tell_of_member(ctx, record.creator);
             }
         }
     }
@@ -822,6 +859,7 @@ impl Group {
             certificate: chain.id(),
             issuer: chain.issuer().unwrap_or(peer),
             expires: chain.not_after(),
+            offers_ownership: self.offers_ownership(peer),
             nodes: {
                 let nodes = self.present_of.get(&peer).into_iter().flatten();
                 nodes.take(limits::NODES_PER_PEER_MAX).copied().collect()

@@ -178,7 +178,7 @@ impl Group {
         act: Revocation,
         request: Option<RequestId>,
     ) -> Result<Signed, Error> {
-        let as_owner = act.signer.depth() == 0;
+        let as_owner = act.is_by_owner();
         let signer = act.signer.peer();
         // The record of ours about this target, or a free one.
         let of_target = |nth: &u8| {
@@ -226,13 +226,12 @@ impl Group {
         request: RequestId,
     ) -> Result<(), Error> {
         let me = self.valid_chain(ctx)?.peer();
-        let is_ours = |act: &Revocation| {
-            act.signer.peer() == me || act.signer.depth() == 0 && self.key.is_some()
-        };
+        let is_ours =
+            |act: &Revocation| act.signer.peer() == me || act.is_by_owner() && self.key.is_some();
         let ours = self.roll.acts().filter(|(_, act)| act.target_chain.peer() == peer);
         let ours = ours.filter(|(_, act)| is_ours(act));
         let mut ids: Vec<(RecordId, bool)> =
-            ours.map(|(id, act)| (id, act.signer.depth() == 0)).collect();
+            ours.map(|(id, act)| (id, act.is_by_owner())).collect();
         let last = ids.pop().ok_or(Error::UnknownMember)?;
         self.will_call_back(peer);
         for (id, as_owner) in ids {
@@ -290,6 +289,9 @@ impl Group {
     fn drop_what_does_not_hold(&mut self, ctx: &mut Ctx<'_>) {
         for class in Class::ALL {
             let holds = |meta: &Meta| {
+                if meta.kind.as_str() == RecordType::HANDOVER {
+                    return self.roll.is_handover(meta.id, meta.digest);
+                }
                 self.roll.act(meta.id).map_or_else(
                     || match self.roll.chain(meta.certificate()) {
                         Some(chain) => {
@@ -454,8 +456,11 @@ impl Group {
         let life = self.root().policy().membership_lifetime;
         let wait = (life / RENEWALS_LOOKED_FOR).clamp(*RENEW_EVERY.start(), *RENEW_EVERY.end());
         self.timers.set(Timer::Renew, ctx.now.mono.after(wait));
+        if self.valid_chain(ctx).is_ok() {
+            self.keep_properties(ctx);
+        }
         let Ok(ours) = self.valid_chain(ctx) else { return };
-        let (me, group) = (ours.peer(), self.roll.owner().peer());
+        let (me, group) = (ours.peer(), PeerId::from(self.id));
         let (ours_until, owner_until, now) =
             (ours.not_after(), self.root().not_after(), self.clock(ctx.now.wall));
         let signer = |chain: &VerifiedChain| match chain.issuer() {

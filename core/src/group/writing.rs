@@ -31,7 +31,7 @@ use crate::id::RecordId;
 use crate::io::{Event, LinkId, Output, Reply, StoreFault};
 use crate::limits;
 use crate::node::Ctx;
-use crate::record::{Edition, Meta};
+use crate::record::{Edition, Meta, RecordType};
 use crate::storage::{Class, Written};
 use crate::table::{Mixer, Table};
 use bytes::Bytes;
@@ -165,6 +165,7 @@ impl Group {
         let (owed, _) = self.writing.landed(&written, true);
         let Written { class, signed, bytes, from, request, ahead, sent } = written;
         let (id, version) = (signed.record().id, signed.record().version);
+        let is_handover = signed.record().kind.as_str() == RecordType::HANDOVER;
         if request.is_some() {
             self.publishing.written(bytes);
         }
@@ -188,6 +189,9 @@ impl Group {
             }
         } else if let Some(request) = request {
             ctx.out.push_back(Output::Done { request, result: Ok(Reply::Ok) });
+        }
+        if class == Class::Membership && is_handover {
+            self.wipe_keys(ctx);
         }
         self.tell_held(ctx, id);
     }

@@ -3,6 +3,7 @@ use super::*;
 use crate::cert::tests::{issue_first, issue_member, issue_root};
 use crate::id::Fingerprint;
 use crate::identity::{Domain, GroupKey, Identity, verify};
+use crate::limits::CERTIFICATES_MAX;
 use crate::limits::{ADDRESSES_MAX, FRIENDLY_NAME_MAX, INVITATION_NODES_MAX};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -395,7 +396,7 @@ fn largest_invitation_that_there_can_be_is_read_again() {
     let key = GroupKey::generate([1; 32]);
     let root = issue_root(&key, &name, [0; 16], NOW, NOW.after(DAY));
     let long = format!("ws://{}", "a".repeat(crate::web_url::URL_CHARS_MAX - 5));
-    let chain = vec![root.clone(); CHAIN_MAX];
+    let chain = vec![root.clone(); CERTIFICATES_MAX];
     let largest = Invitation {
         group: key.group_id(),
         root: RootPin::of(root.der()),

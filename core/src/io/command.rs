@@ -60,6 +60,26 @@ pub enum Command {
         /// The peer.
         peer: PeerId,
     },
+    /// Put another key in the place of the group's own; only where that is. The old key counts for nothing from then on,
+    /// who holds it stays the owner, and all members stay. → [`Reply::Ok`], when durable
+    RotateKey {
+        /// The group.
+        group: GroupId,
+    },
+    /// Offer us as the next owner of a group. The owner may then hand it over, which
+    /// [`Event::Group`](super::Event::Group) tells; until then nothing changes. → [`Reply::Ok`], when durable
+    OfferOwnership {
+        /// The group.
+        group: GroupId,
+    },
+    /// Hand a group over to a member that has offered itself: from then on it is the owner, and we are not. All members
+    /// stay what they are, we among them. → [`Reply::Ok`], when durable
+    HandOver {
+        /// The group.
+        group: GroupId,
+        /// To whom, see [`MemberInfo::offers_ownership`].
+        peer: PeerId,
+    },
     /// The invitations of a group that are open. → [`Reply::Invitations`]
     Invitations {
         /// The group.

@@ -131,6 +131,12 @@ pub enum Event {
         /// The signer.
         peer: PeerId,
     },
+    /// A key that was the group's own has handed the group over to two: it is in other hands. The first handover that this
+    /// node has seen counts here. Told once for each key while the node runs.
+    HandoverContested {
+        /// The group.
+        group: GroupId,
+    },
     /// Our clock is wrong, as the members of a group show, or as our own membership does; or it is right again. Nothing
     /// depends on it from here on: the group's time is kept. It should be set all the same.
     Clock {
@@ -293,6 +299,8 @@ pub struct GroupInfo {
     pub policy: Policy,
     /// Whether we have the group's own key.
     pub owner: bool,
+    /// Which key is the group's own: that of the group's id until it is rotated or handed over.
+    pub own_key: PeerId,
     /// Our role in it, and our application roles.
     pub grant: Grant,
     /// Whether our membership stands.
@@ -351,6 +359,8 @@ pub struct MemberInfo {
     pub issuer: PeerId,
     /// When that certificate ends.
     pub expires: WallTime,
+    /// Whether it offers itself as the next owner, see [`Command::OfferOwnership`](super::Command::OfferOwnership).
+    pub offers_ownership: bool,
     /// Its nodes that are present, by presence record; ours among them.
     pub nodes: Vec<NodeId>,
 }

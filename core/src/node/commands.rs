@@ -75,6 +75,18 @@ impl Node {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
                 return group.reinstate(&mut ctx!(self), peer, request);
             }
+            Command::RotateKey { group } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                return group.rotate_key(&mut ctx!(self), request);
+            }
+            Command::OfferOwnership { group } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                return group.offer_ownership(&mut ctx!(self), request);
+            }
+            Command::HandOver { group, peer } => {
+                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
+                return group.hand_over_ownership(&mut ctx!(self), peer, request);
+            }
             Command::Invitations { group } => {
                 let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
                 Reply::Invitations(group.invitation_infos(self.now.wall))

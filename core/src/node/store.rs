@@ -173,6 +173,19 @@ impl Node {
             Commit::Invitation { request, invitation } => {
                 self.done(request, Ok(Reply::Invitation(*invitation)));
             }
+            Commit::Handover { group, signed, request } => match self.groups.get_mut(&group) {
+                Some(group) => group.handed_over(&mut ctx!(self), &signed, request),
+                None => self.done(request, Err(Error::UnknownGroup)),
+            },
+            Commit::Offer { group, request } => {
+                let offered = match self.groups.get_mut(&group) {
+                    Some(group) => group.publish_offer(&mut ctx!(self), request),
+                    None => Err(Error::UnknownGroup),
+                };
+                if let Err(error) = offered {
+                    self.done(request, Err(error));
+                }
+            }
         }
     }
 
@@ -193,6 +206,11 @@ impl Node {
                 }
             }
             Commit::Grant { .. } => {}
+            Commit::Handover { group, request, .. } => match self.groups.get_mut(&group) {
+                Some(group) => group.not_handed_over(&mut ctx!(self), fault, request),
+                None => self.done(request, Err(Error::UnknownGroup)),
+            },
+            Commit::Offer { request, .. } => self.done(request, Err(Error::Store(fault))),
             Commit::Invitation { request, .. } => self.done(request, Err(Error::Store(fault))),
         }
     }

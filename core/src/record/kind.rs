@@ -23,6 +23,10 @@ impl RecordType {
     pub const REDEMPTION: &'static str = "peergraph.redemption";
     /// A revocation of a membership.
     pub const REVOCATION: &'static str = "peergraph.revocation";
+    /// The act by which the group's own key hands over to another.
+    pub const HANDOVER: &'static str = "peergraph.handover";
+    /// The offer of a member to be handed over to.
+    pub const HEIR: &'static str = "peergraph.heir";
 
     /// Checks a name. Reserved ones are accepted; see [`is_reserved`](Self::is_reserved).
     ///

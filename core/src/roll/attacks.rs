@@ -2,7 +2,7 @@
 use super::*;
 use crate::cert::tests::{issue_first, issue_member, issue_root};
 use crate::cert::verify_chain;
-use crate::cert::{self, Role, Subject};
+use crate::cert::{self, Certificate, Role, Subject};
 use crate::id::Digest;
 use crate::identity::{GroupKey, Identity, verify};
 use std::time::Duration;

@@ -46,7 +46,7 @@ pub(crate) enum Power {
     Senior,
 }
 
-/// A certificate in its place: how far below the root.
+/// A certificate in its place: how far below the group's own key.
 pub(crate) type Place<'a> = (&'a Certificate, usize);
 
 /// The power that who holds `signer` has over a certificate: rule 1.
@@ -138,13 +138,14 @@ impl Revocation {
         (plain, Rank::of(place(&self.signer)), !self.is_own(), self.version, self.digest)
     }
 
-    /// Whether it hits the chain that ends with the last of `certificates` at this depth: rules 1, 2 and 5.
-    pub(super) fn hits(&self, certificates: &[Certificate], depth: usize) -> bool {
+    /// Whether it hits a chain at this place: rules 1, 2 and 5.
+    pub(super) fn hits(&self, chain: &VerifiedChain, at: usize) -> bool {
+        let certificates = chain.certificates();
         let last = certificates.len() - 1;
-        let over = |at: usize| power(place(&self.signer), (&certificates[at], at));
-        self.target.names(&certificates[depth])
-            && match over(depth) {
-                Some(Power::Own) => depth == last,
+        let over = |at: usize| power(place(&self.signer), (&certificates[at], chain.depth_at(at)));
+        self.target.names(&certificates[at])
+            && match over(at) {
+                Some(Power::Own) => at == last,
                 Some(Power::Senior) => over(last) == Some(Power::Senior),
                 None => false,
             }
@@ -153,7 +154,7 @@ impl Revocation {
     /// Whether a chain does not stand if this revocation decides.
     pub(crate) fn fells(&self, chain: &VerifiedChain) -> bool {
         let certificates = chain.certificates();
-        let hits = |depth| self.hits(certificates, depth) && !self.lets_stand(certificates, depth);
+        let hits = |at| self.hits(chain, at) && !self.lets_stand(certificates, at);
         (1..certificates.len()).any(hits)
     }
 
@@ -166,9 +167,9 @@ impl Revocation {
         !(by_peer && administers) || Rank::of(place(&self.signer)) < Rank::of((over, depth))
     }
 
-    /// Whether it lets stand the chain that it hits at this depth: rule 5.
-    pub(super) fn lets_stand(&self, certificates: &[Certificate], depth: usize) -> bool {
-        certificates.get(depth + 1).is_some_and(|below| self.standing.contains(&below.id()))
+    /// Whether it lets stand the chain that it hits at this place: rule 5.
+    pub(super) fn lets_stand(&self, certificates: &[Certificate], at: usize) -> bool {
+        certificates.get(at + 1).is_some_and(|below| self.standing.contains(&below.id()))
     }
 
     /// Whether a record that relies on a chain which it hits holds all the same: rule 6.

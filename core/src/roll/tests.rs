@@ -1,8 +1,8 @@
 //! The rules of the roll, and that order of arrival is nothing to it.
 use super::*;
-use crate::cert::Role;
 use crate::cert::tests::{issue_first, issue_member, issue_root};
 use crate::cert::verify_chain;
+use crate::cert::{Certificate, Role};
 use crate::id::Digest;
 use crate::identity::{GroupKey, Identity, verify};
 use std::time::Duration;

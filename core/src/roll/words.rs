@@ -17,16 +17,17 @@ impl Standing {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Unspecified,
         Self::KeyLost,
         Self::Misconduct,
         Self::Left,
         Self::Superseded,
         Self::UsedUp,
+        Self::HandedOver,
     ];
 
-    /// `unspecified`, `key-lost`, `misconduct`, `left`, `superseded` or `used-up`.
+    /// `unspecified`, `key-lost`, `misconduct`, `left`, `superseded`, `used-up` or `handed-over`.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Unspecified => "unspecified",
@@ -35,6 +36,7 @@ impl Reason {
             Self::Left => "left",
             Self::Superseded => "superseded",
             Self::UsedUp => "used-up",
+            Self::HandedOver => "handed-over",
         }
     }
 }
@@ -79,7 +81,7 @@ mod tests {
     #[test]
     fn words_of_what_people_give_are_read_back_and_no_others() {
         for reason in Reason::ALL {
-            let own = matches!(reason, Reason::Superseded | Reason::UsedUp);
+            let own = matches!(reason, Reason::Superseded | Reason::UsedUp | Reason::HandedOver);
             let expected = if own { Err(ParseReasonError) } else { Ok(reason) };
             assert_eq!(reason.word().parse(), expected, "{reason}");
         }

@@ -27,6 +27,9 @@ pub(crate) struct Granted {
     pub(crate) chain: Vec<u8>,
     #[n(1)]
     pub(crate) times: Option<Times>,
+    /// The line of the group's own keys, if the chain does not name all of it.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) line: Option<Vec<u8>>,
 }
 
 /// The answer: none.
@@ -48,6 +51,9 @@ pub(crate) struct NotGranted {
     /// The sender's membership chain, encoded. Without it, neither the end nor the wait is believed.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub(crate) chain: Option<Vec<u8>>,
+    /// The line of the group's own keys, if that chain does not name all of it.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub(crate) line: Option<Vec<u8>>,
 }
 
 /// Why nobody comes by an invitation any longer.
@@ -116,6 +122,9 @@ pub(crate) struct Shown {
     /// Whether it was taken back.
     #[n(4)]
     pub(crate) withdrawn: Option<bool>,
+    /// The line of the group's own keys, if the chain does not name all of it.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub(crate) line: Option<Vec<u8>>,
 }
 
 /// Begins to prove a password. See `password.rs`.
@@ -139,6 +148,9 @@ pub(crate) struct AnswerPassword {
     /// Shows that the member is one.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub(crate) chain: Vec<u8>,
+    /// The line of the group's own keys, if that chain does not name all of it.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub(crate) line: Option<Vec<u8>>,
 }
 
 /// The newcomer's proof.

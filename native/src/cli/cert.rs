@@ -129,6 +129,7 @@ fn show(global: &Global, certificate: &Certificate) -> Result<()> {
     let kind = match certificate.kind() {
         Kind::Identity => "identity",
         Kind::Root => "root",
+        Kind::Heir => "heir",
         Kind::Member(_) => "membership",
     };
     let role = certificate.role().map(|role| role.to_string());

@@ -293,6 +293,7 @@ mod tests {
 
     fn member(name: &str, first_byte: u8) -> MemberInfo {
         MemberInfo {
+            offers_ownership: false,
             peer: PeerId::from_bytes([first_byte; 32]),
             name: name.to_owned(),
             grant: Role::Member.into(),

@@ -250,6 +250,7 @@ fn below(
             policy: None,
             above: Some(above.id()),
             since: None,
+            lists: None,
             host: None,
             kind,
             serial: [0x40 | level as u8; 16],

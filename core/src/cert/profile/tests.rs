@@ -219,11 +219,18 @@ fn rule_7_classifier_is_the_host_form_of_an_own_name_of_an_identity() {
 #[test]
 fn rule_8_missing_and_unknown_kinds_and_roles_are_refused() {
     let refused = Some(CertError::Role);
-    for (kind, role) in [(0, None), (4, None), (1, None), (1, Some(3)), (2, Some(0)), (3, Some(2))]
+    for (kind, role) in [(0, None), (5, None), (1, None), (1, Some(3)), (2, Some(0)), (3, Some(2))]
     {
         let above = (kind == 1).then(above);
-        let extension =
-            KindExtension { kind, role, app_roles: None, policy: None, above, since: None };
+        let extension = KindExtension {
+            kind,
+            role,
+            app_roles: None,
+            policy: None,
+            above,
+            since: None,
+            lists: None,
+        };
         assert_eq!(refusal(|tbs| replace(tbs, OURS, &extension)), refused, "{kind} {role:?}");
     }
     // Memberships name the certificate above them, by all of its digest, and others name none.
@@ -234,9 +241,22 @@ fn rule_8_missing_and_unknown_kinds_and_roles_are_refused() {
         (2, None, Some(above())),
         (3, None, Some(above())),
     ] {
-        let extension =
-            KindExtension { kind, role, app_roles: None, policy: None, above, since: None };
+        let (app_roles, policy, since, lists) = (None, None, None, None);
+        let extension = KindExtension { kind, role, app_roles, policy, above, since, lists };
         assert_eq!(refusal(|tbs| replace(tbs, OURS, &extension)), refused, "{kind}");
+    }
+    // Heirs name what of the earlier key's stays, by all of its digest, and others name nothing.
+    let short = OctetString::new([7; 31]).unwrap();
+    for (kind, role, lists) in [
+        (4, None, None),
+        (4, None, Some(short)),
+        (1, Some(0), Some(above())),
+        (2, None, Some(above())),
+    ] {
+        let above = (kind != 2).then(above);
+        let (app_roles, policy, since) = (None, None, None);
+        let extension = KindExtension { kind, role, app_roles, policy, above, since, lists };
+        assert_eq!(refusal(|tbs| replace(tbs, OURS, &extension)), refused, "{kind} lists");
     }
     assert_eq!(refusal(|tbs| remove(tbs, OURS)), refused);
     assert_eq!(refusal(|tbs| find(tbs, OURS).critical = true), refused);
@@ -256,8 +276,15 @@ fn rule_9_constraints_that_disagree_with_the_role_are_refused() {
     }
     let role = Some(Role::Administrator.number());
     let above = Some(above());
-    let administrator =
-        KindExtension { kind: 1, role, app_roles: None, policy: None, above, since: None };
+    let administrator = KindExtension {
+        kind: 1,
+        role,
+        app_roles: None,
+        policy: None,
+        above,
+        since: None,
+        lists: None,
+    };
     assert_eq!(refusal(|tbs| replace(tbs, OURS, &administrator)), refused);
 }
 

@@ -7,7 +7,7 @@ use crate::id::RootPin;
 use crate::identity::{GroupKey, Identity, verify};
 use crate::invitation::BearerSecret;
 use crate::io::Properties;
-use crate::limits::CHAIN_MAX;
+use crate::limits::CERTIFICATES_MAX;
 use crate::record::Record;
 use crate::roll::Roll;
 
@@ -103,11 +103,14 @@ impl Story {
             records: records.iter().map(|signed| signed.bytes().to_vec().into()).collect(),
             used: 2,
             withdrawn: None,
+            line: None,
         }
     }
 
     fn read(&self, shown: &Shown) -> Result<Preview, Misbehaved> {
-        self.newcomer().read_shown(Checks::default(), shown, &self.bob_chain, self.what)
+        let mut newcomer = self.newcomer();
+        newcomer.know_line(VerifiedChain::owner(self.ada_chain.root(), verify).unwrap());
+        newcomer.read_shown(Checks::default(), shown, &self.bob_chain, self.what)
     }
 }
 
@@ -116,7 +119,7 @@ fn member_tells_what_owner_and_inviter_signed() {
     let story = Story::new();
     let invitation =
         story.invitation(&secret(), Role::Member).sign(story.key.group_id(), &story.ada);
-    let properties = story.properties("Chess club").sign_as_owner(&story.key);
+    let properties = story.properties("Chess club").sign_as_owner(story.key.group_id(), &story.key);
     let preview = story.read(&story.shown(&[invitation.clone(), properties])).unwrap();
     assert_eq!((preview.name.as_str(), preview.told_by), ("Chess club", story.bob_chain.peer()));
     let open = preview.open.unwrap();
@@ -138,7 +141,7 @@ fn another_root_of_the_same_key_is_refused() {
     // Who knows the root compares all of it.
     let again = issue_root(&story.key, "Chess", [1; 16], NOW, NOW.after(DAY));
     let mut member = story.newcomer();
-    member.know_root(VerifiedChain::owner(story.ada_chain.root(), verify).unwrap());
+    member.know_line(VerifiedChain::owner(story.ada_chain.root(), verify).unwrap());
     assert_eq!(member.check_root(&[again]), Err(Misbehaved::Membership));
     assert_eq!(member.check_root(story.ada_chain.certificates()), Ok(()));
 }
@@ -184,7 +187,7 @@ fn chain_that_is_too_long_is_not_verified() {
     }
     let story = Story::new();
     let good = story.invitation(&secret(), Role::Member).sign(story.key.group_id(), &story.ada);
-    let huge = vec![story.ada_chain.root().clone(); CHAIN_MAX + 1];
+    let huge = vec![story.ada_chain.root().clone(); CERTIFICATES_MAX + 1];
     let shown = Shown { signer: Some(cert::encode_chain(&huge)), ..story.shown(&[good]) };
     let checks = Checks { verify: count, ..Checks::default() };
     let read = story.newcomer().read_shown(checks, &shown, &story.bob_chain, story.what);
@@ -197,6 +200,6 @@ fn roll_of_a_newcomer_knows_no_certificate() {
     let mut roll = Roll::unknown();
     let id = story.ada_chain.root().id();
     assert!(roll.chain(id).is_none());
-    roll.know_owner(VerifiedChain::owner(story.ada_chain.root(), verify).unwrap());
+    roll.know_line(VerifiedChain::owner(story.ada_chain.root(), verify).unwrap());
     assert!(roll.chain(id).is_some());
 }
