@@ -215,6 +215,32 @@ impl Group {
         self.requests.ask(Command::Reinstate { group: self.id(), peer }).await.map(drop)
     }
 
+    /// Puts another key in the place of the group's own; only the owner can. The old key counts for nothing from then on:
+    /// for when it may be in other hands. All members and records stay.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn rotate_key(&self) -> Result<(), CommandError> {
+        self.requests.ask(Command::RotateKey { group: self.id() }).await.map(drop)
+    }
+
+    /// Offers us as the next owner. Nothing changes before the owner [hands the group over](Self::hand_over).
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn offer_ownership(&self) -> Result<(), CommandError> {
+        self.requests.ask(Command::OfferOwnership { group: self.id() }).await.map(drop)
+    }
+
+    /// Hands the group over to a member that has [offered itself](peergraph_core::io::MemberInfo::offers_ownership): it is
+    /// the owner from then on, and we are not.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn hand_over(&self, peer: PeerId) -> Result<(), CommandError> {
+        self.requests.ask(Command::HandOver { group: self.id(), peer }).await.map(drop)
+    }
+
     /// Leaves the group: our membership is over for everybody, what we published stays with the others, and the group
     /// and its records are forgotten on this device.
     ///

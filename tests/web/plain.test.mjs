@@ -142,6 +142,8 @@ test("what JSON cannot say, and options that are not there, are refused by name"
       "group.withdraw": () => group.withdraw("x", slip), "group.members": () => group.members(slip),
       "group.promote": () => group.promote(peer.id, slip), "group.revoke": () => group.revoke(peer.id, slip),
       "group.reinstate": () => group.reinstate(peer.id, slip), "group.nodes": () => group.nodes(slip),
+      "group.rotateKey": () => group.rotateKey(slip), "group.offerOwnership": () => group.offerOwnership(slip),
+      "group.handOver": () => group.handOver(peer.id, slip),
       "group.present": () => group.present(slip), "group.neighbours": () => group.neighbours(slip),
       "group.leave": () => group.leave(slip), "identities.list": () => identities.list(slip),
       "identities.create": () => identities.create({ name: "X", ...slip }), "init": () => init(slip),

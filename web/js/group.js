@@ -70,6 +70,7 @@ export class Group extends Base {
   get policy() { return decodePolicy(this.#info.policy); }
   get presence() { return this.#info.presence; }
   get owner() { return this.#info.owner; }
+  get ownKey() { return this.#info.ownKey; }
   get role() { return this.#info.role; }
   get roles() { return Object.freeze([...this.#info.roles]); }
   get standing() { return this.#info.standing; }
@@ -291,6 +292,21 @@ export class Group extends Base {
     await this.#ask(() => this.#handle.reinstate(this.id, peerOf(member)), signal);
   }
 
+  async rotateKey(options) {
+    const { signal } = optionsOf(options, WAITS, "group.rotateKey");
+    await this.#ask(() => this.#handle.rotateKey(this.id), signal);
+  }
+
+  async offerOwnership(options) {
+    const { signal } = optionsOf(options, WAITS, "group.offerOwnership");
+    await this.#ask(() => this.#handle.offerOwnership(this.id), signal);
+  }
+
+  async handOver(member, options) {
+    const { signal } = optionsOf(options, WAITS, "group.handOver");
+    await this.#ask(() => this.#handle.handOver(this.id, peerOf(member)), signal);
+  }
+
   async members(options) {
     const { signal } = optionsOf(options, WAITS, "group.members");
     const raw = await this.#ask(() => this.#handle.members(this.id), signal);
@@ -416,6 +432,7 @@ export class Group extends Base {
       standing: raw.standing, revoked: this.#revoked(raw), me: raw.id === this.#peer.id,
       online: raw.nodes.length > 0, nodes: Object.freeze(raw.nodes), certificate: raw.certificate,
       issuer: this.#signer(raw.issuer), expires: new Date(raw.expires),
+      offersOwnership: raw.offersOwnership,
     });
   }
 

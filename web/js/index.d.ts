@@ -33,9 +33,9 @@ export type Standing = "member" | "expired" | "revoked";
 
 /**
  * Why a membership was revoked. `"superseded"`: another one took its place; `"used-up"`: the invitation by which it
- * came had no uses left.
+ * came had no uses left; `"handed-over"`: an earlier key of the group's own issued it, and was not known to have.
  */
-export type Reason = "unspecified" | "key-lost" | "misconduct" | "left" | "superseded" | "used-up";
+export type Reason = "unspecified" | "key-lost" | "misconduct" | "left" | "superseded" | "used-up" | "handed-over";
 
 /** By whom a membership was revoked, and why. */
 export interface Revoked {
@@ -129,6 +129,9 @@ export type ErrorCode =
   | "not-allowed"
   | "not-senior"
   | "not-owner"
+  | "not-offered"
+  | "already-owner"
+  | "handed-over-too-often"
   | "unknown-member"
   | "unknown-invitation"
   | "too-much-to-keep"
@@ -451,6 +454,11 @@ export interface GroupEvents<T = Payloads> {
   alone: CustomEvent<{ group: Group<T> }>;
   /** Two different contents under one version: evidence against `peer`. */
   conflict: CustomEvent<{ group: Group<T>; id: string; peer: string }>;
+  /**
+   * An earlier key of the group's own has handed it over to two: that key is in other hands. The handover that came first
+   * counts here.
+   */
+  handovercontested: CustomEvent<{ group: Group<T> }>;
   /** Somebody proved an invitation, and this device, which may let people in, could not do so: `error` says why. */
   notletin: CustomEvent<{ group: Group<T>; peer: string; error: PeergraphError }>;
   /** The clock of this device is wrong by so much, see {@link Group.clockAheadMs}; or right again (0). Nothing is lost by it. */
@@ -471,8 +479,10 @@ export class Group<T = Payloads> extends EventTarget {
   readonly policy: Required<Policy>;
   /** Nodes present up to which everybody says that it is here. */
   readonly presence: number;
-  /** Whether we have the group's own key, which is where it was made. */
+  /** Whether we have the group's own key: where the group was made, until it is handed over. */
   readonly owner: boolean;
+  /** Which key is the group's own, as a peer id: that of the group's id until it is rotated or handed over. */
+  readonly ownKey: string;
   /** Our role. */
   readonly role: Role;
   /** Our roles of the application. */
@@ -565,6 +575,16 @@ export class Group<T = Payloads> extends EventTarget {
   revoke(member: Member | string | { certificate: string }, options?: RevokeOptions): Promise<void>;
   /** Takes back what we revoked of a member or peer id. */
   reinstate(member: Member | string, options?: Waits): Promise<void>;
+
+  /**
+   * Puts another key in the place of the group's own, for when that may be in other hands. Only the owner can. The old
+   * key counts for nothing from then on; all members and records stay.
+   */
+  rotateKey(options?: Waits): Promise<void>;
+  /** Offers us as the next owner. Nothing changes before the owner hands the group over, which a `group` event tells. */
+  offerOwnership(options?: Waits): Promise<void>;
+  /** Makes a member that has offered itself the owner, in our place: see {@link Member.offersOwnership}. */
+  handOver(member: Member | string, options?: Waits): Promise<void>;
 
   /** The nodes that say that they are here: ours, and those that {@link Group.presence} lets speak. */
   nodes(options?: Waits): Promise<PresentNode[]>;
@@ -855,6 +875,8 @@ export interface Member {
   readonly certificate: string;
   readonly issuer: Signer;
   readonly expires: Date;
+  /** Whether it offers itself as the next owner: see {@link Group.offerOwnership}. */
+  readonly offersOwnership: boolean;
   /** Whether it is us. */
   readonly me: boolean;
   /** Whether a node of it is present. */

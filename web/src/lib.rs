@@ -241,6 +241,24 @@ impl PeerHandle {
         )
     }
 
+    /// Puts another key in the place of a group's own.
+    #[wasm_bindgen(js_name = rotateKey)]
+    pub fn rotate_key(&self, group: &str) -> Promise {
+        self.ask(parse(group).map(|group| Command::RotateKey { group }))
+    }
+
+    /// Offers us as the next owner of a group.
+    #[wasm_bindgen(js_name = offerOwnership)]
+    pub fn offer_ownership(&self, group: &str) -> Promise {
+        self.ask(parse(group).map(|group| Command::OfferOwnership { group }))
+    }
+
+    /// Hands a group over to a member that has offered itself.
+    #[wasm_bindgen(js_name = handOver)]
+    pub fn hand_over(&self, group: &str, peer: &str) -> Promise {
+        self.ask(parse(group).and_then(|group| Ok(Command::HandOver { group, peer: parse(peer)? })))
+    }
+
     /// Leaves a group, and forgets it here.
     pub fn leave(&self, group: &str) -> Promise {
         self.ask(parse(group).map(|group| Command::Leave { group }))

@@ -17,7 +17,9 @@ use serde_json::json;
 use super::found::{self, found, places};
 use super::input::Source;
 use super::invitation::{self, InviteArguments};
-use super::members::{self, PromoteArguments, ReinstateArguments, RevokeArguments};
+use super::members::{
+    self, HandOverArguments, PromoteArguments, ReinstateArguments, RevokeArguments,
+};
 use super::password::Password;
 use super::policy::{PolicyArguments, policy_fields};
 use super::{Global, find_group, output, with_host, with_new_host};
@@ -153,6 +155,22 @@ pub(crate) enum GroupCommand {
     Revoke(RevokeArguments),
     /// Take your revocation of a member back
     Reinstate(ReinstateArguments),
+    /// Replace the group's own key, which may be in other hands: as its owner; everybody and everything stays
+    RotateKey {
+        /// Id, beginning of the id, or name
+        group: String,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Offer yourself as the next owner of a group
+    OfferOwnership {
+        /// Id, beginning of the id, or name
+        group: String,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Make a member that has offered itself the owner of a group, in your place
+    HandOver(HandOverArguments),
 }
 
 pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
@@ -245,6 +263,11 @@ pub(super) async fn run(global: &Global, command: GroupCommand) -> Result<()> {
         GroupCommand::Promote(arguments) => members::promote(global, arguments).await,
         GroupCommand::Revoke(arguments) => members::revoke(global, arguments).await,
         GroupCommand::Reinstate(arguments) => members::reinstate(global, arguments).await,
+        GroupCommand::RotateKey { group, wait } => members::rotate_key(global, &group, wait).await,
+        GroupCommand::OfferOwnership { group, wait } => {
+            members::offer_ownership(global, &group, wait).await
+        }
+        GroupCommand::HandOver(arguments) => members::hand_over(global, arguments).await,
     }
 }
 
@@ -491,7 +514,7 @@ async fn info(group: &Group) -> Result<GroupInfo> {
 }
 
 /// Prints a group as one line.
-async fn print(global: &Global, group: &Group) -> Result<()> {
+pub(super) async fn print(global: &Global, group: &Group) -> Result<()> {
     let info = info(group).await?;
     if global.json {
         output::line(output::group_json(&info))

@@ -1,4 +1,4 @@
-//! `peergraph group members`, `nodes`, `promote`, `revoke` and `reinstate`.
+//! `peergraph group members`, `nodes`, `promote`, `revoke`, `reinstate`, `rotate-key`, `offer-ownership` and `hand-over`.
 
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use peergraph::{
 use serde_json::json;
 
 use super::found::found;
-use super::group::{Known, MEET_WAIT, Wait, change, has_others, meets, undecided};
+use super::group::{
+    Known, MEET_WAIT, Wait, change, has_others, meets, print as print_group, undecided,
+};
 use super::{Global, find_group, output, with_host};
 
 /// Without news for so long, everybody who is here is taken to have said so. Guess: some commits and round trips.
@@ -56,6 +58,16 @@ pub(crate) struct ReinstateArguments {
     /// Id, beginning of the id, or name
     group: String,
     /// Whom: name, peer id, or the beginning of the peer id
+    peer: String,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HandOverArguments {
+    /// Id, beginning of the id, or name
+    group: String,
+    /// To whom: name, peer id, or the beginning of the peer id
     peer: String,
     #[command(flatten)]
     wait: Wait,
@@ -236,6 +248,46 @@ pub(super) async fn reinstate(global: &Global, arguments: ReinstateArguments) ->
         }
     })
     .await
+}
+
+pub(super) async fn rotate_key(global: &Global, wanted: &str, wait: Wait) -> Result<()> {
+    let known =
+        |known: &Known| known.must(known.info.owner, Error::NotOwner, "replacing the group's key");
+    change(global, wanted, wait, known, async |_, group| {
+        group.rotate_key().await.context("replacing the group's key")?;
+        tell(global, group, "Replaced: the old key counts for nothing from here on").await
+    })
+    .await
+}
+
+pub(super) async fn offer_ownership(global: &Global, wanted: &str, wait: Wait) -> Result<()> {
+    let known = |known: &Known| {
+        known.must(!known.info.owner, Error::AlreadyOwner, "offering to be the owner")
+    };
+    change(global, wanted, wait, known, async |_, group| {
+        group.offer_ownership().await.context("offering to be the owner")?;
+        let next = "Offered: the owner can hand over to you with `peergraph group hand-over`";
+        tell(global, group, next).await
+    })
+    .await
+}
+
+pub(super) async fn hand_over(global: &Global, arguments: HandOverArguments) -> Result<()> {
+    let known =
+        |known: &Known| known.must(known.info.owner, Error::NotOwner, "handing the group over");
+    change(global, &arguments.group, arguments.wait, known, async |_, group| {
+        let members = list(group).await?;
+        let member = find_member(&members, &arguments.peer)?;
+        group.hand_over(member.peer).await.context("handing the group over")?;
+        let text = format!("Handed over: {} is the owner", output::plain(&member.name));
+        tell(global, group, &text).await
+    })
+    .await
+}
+
+/// Prints what has become of the group: as JSON the whole of it.
+async fn tell(global: &Global, group: &Group, text: &str) -> Result<()> {
+    if global.json { print_group(global, group).await } else { output::line(text) }
 }
 
 pub(super) async fn list(group: &Group) -> Result<Vec<MemberInfo>> {

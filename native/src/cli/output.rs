@@ -183,6 +183,7 @@ pub(super) fn group_json(group: &GroupInfo) -> serde_json::Value {
         "comment": group.comment,
         "presence": group.presence_max,
         "owner": group.owner,
+        "own_key": group.own_key.to_string(),
         "role": group.grant.role.to_string(),
         "app_roles": group.grant.app_roles,
         "standing": standing_json(group.standing),
@@ -216,6 +217,7 @@ pub(super) fn member_json(member: &MemberInfo) -> serde_json::Value {
         "certificate": member.certificate.to_string(),
         "issuer": member.issuer.to_string(),
         "expires": member.expires.0,
+        "offers_ownership": member.offers_ownership,
         "nodes": member.nodes.iter().map(|node| node.to_string()).collect::<Vec<_>>(),
     })
 }
@@ -248,8 +250,9 @@ pub(super) fn member_text(member: &MemberInfo, name_of: impl Fn(PeerId) -> Strin
     } else {
         standing_text(member.standing, name_of)
     };
+    let offers = if member.offers_ownership { ", would be the owner" } else { "" };
     format!(
-        "{peer}  {}  {role}, {standing}, issued by {issuer}, certificate {certificate}",
+        "{peer}  {}  {role}, {standing}, issued by {issuer}, certificate {certificate}{offers}",
         plain(name)
     )
 }

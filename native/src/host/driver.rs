@@ -654,6 +654,13 @@ impl Driver {
                      without it"
                 );
             }
+            Event::HandoverContested { group } => {
+                tracing::warn!(
+                    %group,
+                    "an earlier key of the group has handed it over to two: that key is in other hands. \
+                     The handover that came first counts here"
+                );
+            }
             Event::NamedNode { url, state } => {
                 tracing::debug!(%url, ?state, "named node");
                 self.keep_known(url, state);
@@ -737,6 +744,7 @@ fn name(event: &Event) -> &'static str {
         Event::ConnectionRequired { .. } => "connection required",
         Event::PeerMisbehaved { .. } => "peer misbehaved",
         Event::Conflict { .. } => "conflict",
+        Event::HandoverContested { .. } => "handover contested",
         Event::StoreFailed { .. } => "store failed",
         Event::Damaged { .. } => "damaged",
         Event::Node { .. } => "node",

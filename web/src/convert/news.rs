@@ -71,6 +71,9 @@ enum NewsJs {
         id: String,
         peer: String,
     },
+    HandoverContested {
+        group: String,
+    },
     NotLetIn {
         group: String,
         peer: String,
@@ -167,6 +170,7 @@ fn core_news(event: Event) -> Option<NewsJs> {
         Event::Conflict { group: in_group, id, peer } => {
             NewsJs::Conflict { group: group(in_group), id: record_id(id), peer: peer_id(peer) }
         }
+        Event::HandoverContested { group: id } => NewsJs::HandoverContested { group: group(id) },
         Event::Damaged { group: id, records, membership } => {
             NewsJs::Damaged { group: id.map(group), records: records as f64, membership }
         }

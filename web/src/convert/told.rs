@@ -180,6 +180,7 @@ pub(crate) struct GroupJs {
     presence: f64,
     policy: PolicyJs,
     owner: bool,
+    own_key: String,
     role: String,
     roles: Vec<String>,
     #[serde(flatten)]
@@ -204,6 +205,7 @@ impl From<GroupInfo> for GroupJs {
             presence: info.presence_max as f64,
             policy: (&info.policy).into(),
             owner: info.owner,
+            own_key: info.own_key.to_string(),
             role: info.grant.role.to_string(),
             roles: info.grant.app_roles,
             standing: info.standing.into(),
@@ -222,6 +224,7 @@ impl From<GroupInfo> for GroupJs {
 
 /// A member.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct MemberJs {
     id: String,
     name: String,
@@ -232,6 +235,7 @@ pub(crate) struct MemberJs {
     certificate: String,
     issuer: String,
     expires: f64,
+    offers_ownership: bool,
     nodes: Vec<String>,
 }
 
@@ -246,6 +250,7 @@ impl From<MemberInfo> for MemberJs {
             certificate: info.certificate.to_string(),
             issuer: info.issuer.to_string(),
             expires: ms(info.expires),
+            offers_ownership: info.offers_ownership,
             nodes: texts(info.nodes),
         }
     }
