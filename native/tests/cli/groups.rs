@@ -285,6 +285,31 @@ fn members_are_promoted_revoked_reinstated_and_told_why_not() {
 }
 
 #[test]
+fn key_of_a_group_is_rotated_and_the_group_is_offered() {
+    let ada = folder();
+    let ada = ada.path();
+    ok(&run(ada, &["group", "create", "Trip"]));
+    let quick =
+        |who, arguments: &[&str]| run(who, &[&["--timeout", "1s", "--json"], arguments].concat());
+    let before = one(&quick(ada, &["group", "show", "Trip"]));
+    assert_eq!(before["own_key"], before["id"]);
+    let after = one(&quick(ada, &["group", "rotate-key", "Trip"]));
+    assert_eq!(
+        (after["id"].as_str(), after["owner"].as_bool()),
+        (before["id"].as_str(), Some(true))
+    );
+    assert_ne!(after["own_key"], before["own_key"]);
+    assert_eq!(one(&quick(ada, &["group", "show", "Trip"]))["own_key"], after["own_key"]);
+    let already = ["owner of this group already"];
+    fails(&quick(ada, &["group", "offer-ownership", "Trip"]), 1, &already);
+    fails(&quick(ada, &["group", "hand-over", "Trip", "Bob"]), 1, &["Bob", "group members"]);
+    // What the old key made still lets in.
+    let (bob, _) = bob_joins(ada, "Trip");
+    fails(&quick(bob.path(), &["group", "rotate-key", "Trip"]), 1, &["only the owner"]);
+    fails(&quick(bob.path(), &["group", "hand-over", "Trip", "Bob"]), 1, &["only the owner"]);
+}
+
+#[test]
 fn record_that_is_refreshed_lives_long_enough_for_it() {
     let ada = folder();
     let ada = ada.path();
