@@ -1,14 +1,11 @@
 //! Attacks on the roll by members who sign by hand. Each once broke a promise.
+use super::tests::{DAY, NOW, act, id, stands};
 use super::*;
 use crate::cert::tests::{issue_first, issue_member, issue_root};
 use crate::cert::verify_chain;
 use crate::cert::{self, Certificate, Role, Subject};
 use crate::id::Digest;
 use crate::identity::{GroupKey, Identity, verify};
-use std::time::Duration;
-
-const NOW: WallTime = WallTime(1_800_000_000_000);
-const DAY: Duration = Duration::from_secs(86_400);
 
 struct World {
     key: GroupKey,
@@ -52,34 +49,11 @@ impl World {
     }
 }
 
-fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Revocation {
-    Revocation {
-        version: n,
-        digest: Digest::of(&n.to_be_bytes()),
-        signer: signer.clone(),
-        target_chain: target.clone(),
-        target: Target::Certificate(target.id()),
-        reason: Reason::Misconduct,
-        standing: BTreeSet::new(),
-        kept: Kept::default(),
-    }
-}
-
 /// Whether a record that relies on a membership, made in the seventh step, holds.
 fn admits(roll: &Roll, chain: &VerifiedChain, record: &[u8]) -> bool {
     let mut roll = roll.clone();
     roll.settle();
     roll.admits(chain, &Said { digest: Digest::of(record), version: 7, for_others: false })
-}
-
-fn id(n: u64) -> RecordId {
-    RecordId::new(PeerId::default(), "a", n)
-}
-
-fn stands(roll: &Roll, chain: &VerifiedChain) -> bool {
-    let mut roll = roll.clone();
-    roll.settle();
-    roll.standing(chain, NOW.after(DAY)) == Standing::Member
 }
 
 /// Whoever is revoked with its invitees kept issues itself a new membership with an invitee's serial.

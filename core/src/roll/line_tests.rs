@@ -1,13 +1,10 @@
 //! Rules 9 and 10: the line of a group's own keys, whatever comes in whatever order.
+use super::tests::{DAY, NOW, act, digest, id, said};
 use super::*;
 use crate::cert::tests::{issue_member, issue_root};
 use crate::cert::{Role, Subject, issue_by_owner, issue_heir, verify_chain, verify_line};
 use crate::id::Digest;
 use crate::identity::{GroupKey, Identity, verify};
-use std::time::Duration;
-
-const NOW: WallTime = WallTime(1_800_000_000_000);
-const DAY: Duration = Duration::from_secs(86_400);
 
 fn key(n: u8) -> GroupKey {
     GroupKey::generate([200 + n; 32])
@@ -15,18 +12,6 @@ fn key(n: u8) -> GroupKey {
 
 fn identity(n: u8) -> Identity {
     Identity::generate([n; 32], [n; 16], "Somebody", NOW).unwrap()
-}
-
-fn id(n: u64) -> RecordId {
-    RecordId::new(PeerId::default(), "a", n)
-}
-
-fn digest(n: u64) -> Digest {
-    Digest::of(&n.to_be_bytes())
-}
-
-fn said(n: u64) -> Said {
-    Said { digest: digest(n), version: n, for_others: false }
 }
 
 fn first() -> VerifiedChain {
@@ -70,19 +55,6 @@ fn handover(
     let heir = verify_line(&heir, line.group(), verify).unwrap();
     let digest = digest(1_000 + u64::from(to));
     Handover { digest, signer: line.clone(), heir, standing, kept }
-}
-
-fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Revocation {
-    Revocation {
-        version: n,
-        digest: digest(n),
-        signer: signer.clone(),
-        target_chain: target.clone(),
-        target: Target::Certificate(target.id()),
-        reason: Reason::Misconduct,
-        standing: BTreeSet::new(),
-        kept: Kept::default(),
-    }
 }
 
 fn stands(roll: &Roll, chain: &VerifiedChain) -> bool {

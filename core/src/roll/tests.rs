@@ -7,8 +7,8 @@ use crate::id::Digest;
 use crate::identity::{GroupKey, Identity, verify};
 use std::time::Duration;
 
-const NOW: WallTime = WallTime(1_800_000_000_000);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const NOW: WallTime = WallTime(1_800_000_000_000);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// A group whose key made three administrators, one an hour after the other; each let one inviting member in, and that
 /// one a plain member.
@@ -66,20 +66,20 @@ impl Cast {
     }
 }
 
-fn digest(n: u64) -> Digest {
+pub(super) fn digest(n: u64) -> Digest {
     Digest::of(&n.to_be_bytes())
 }
 
-fn said(n: u64) -> Said {
+pub(super) fn said(n: u64) -> Said {
     Said { digest: digest(n), version: n, for_others: false }
 }
 
-fn id(n: u64) -> RecordId {
+pub(super) fn id(n: u64) -> RecordId {
     RecordId::new(PeerId::default(), "a", n)
 }
 
 /// An act that lets nothing stand and keeps nothing.
-fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Revocation {
+pub(super) fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Revocation {
     Revocation {
         version: n,
         digest: digest(n),
@@ -92,7 +92,7 @@ fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Revocation {
     }
 }
 
-fn stands(roll: &Roll, chain: &VerifiedChain) -> bool {
+pub(super) fn stands(roll: &Roll, chain: &VerifiedChain) -> bool {
     let mut roll = roll.clone();
     roll.settle();
     roll.standing(chain, NOW.after(DAY)) == Standing::Member
