@@ -188,6 +188,8 @@ pub(crate) struct Group {
     /// Nodes to which signals came to nothing.
     swallowed: BTreeSet<NodeId>,
     outgoing: BTreeMap<LinkId, flood::Outgoing>,
+    /// Of the last flood, where the host wants parts.
+    rest: Option<flood::Rest>,
     trees: tree::Trees,
     awaited: awaited::Awaited,
     /// When we asked all neighbours for nothing.
@@ -497,6 +499,7 @@ impl Group {
             sought: signal::Sought::default(),
             swallowed: BTreeSet::new(),
             outgoing: BTreeMap::new(),
+            rest: None,
             trees: tree::Trees::default(),
             awaited: awaited::Awaited::default(),
             hurried: None,

@@ -186,10 +186,13 @@ pub const MEMBER_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 pub const CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records answered at once to the application. Guess. Asks again with a cursor.
 pub const PAGE_MAX: usize = 1_000;
-/// Records of one message of a flood. One message is handled in one go, and a page stands still meanwhile. Measured in
-/// Chromium on two busy cores: 64 records take about 8 ms until applications have them, and their signatures cost 10 % more
-/// each than in batches of several hundred. A message of more costs the link.
-pub const FLOOD_RECORDS_MAX: usize = 64;
+/// Records of one message of a flood. Guess: more than fit into it, but for the shortest ones. A message of more costs the
+/// link.
+pub const FLOOD_RECORDS_MAX: usize = 1_000;
+/// Records that a host with one thread for everything takes in one go, see
+/// [`records_at_once`](crate::node::Config::records_at_once). Measured in Chromium on two busy cores: 64 take about 8 ms
+/// until applications have them, and their signatures cost 10 % more each than in batches of several hundred.
+pub const RECORDS_IN_A_SLICE: usize = 64;
 /// Entries of the store that are read at once when it is opened. They are taken in one go as well, while the disk reads the
 /// next ones. Measured in Chromium on two busy cores: 6 ms.
 pub const LOAD_PAGE_MAX: usize = 256;

@@ -67,6 +67,9 @@ pub struct Config {
     /// Whether the host hands over all that comes, however much waits for its disk, as a browser must: the node then puts
     /// off what it is brought meanwhile. Another stops reading, see [`Node::writes_waiting`].
     pub reads_on: bool,
+    /// How many records of one message the node takes in one go; at least one. After them a host with one thread for
+    /// everything, such as a browser's, does other things. See [`Node::has_more`].
+    pub records_at_once: usize,
     /// How what many nodes hold is kept: a seam for simulations, which keep one copy of each.
     pub share: Share,
 }
@@ -80,6 +83,7 @@ impl Default for Config {
             versions: Versions::OURS,
             provider: Arc::new(Membership),
             reads_on: false,
+            records_at_once: limits::FLOOD_RECORDS_MAX,
             share: Share::default(),
         }
     }
@@ -193,6 +197,8 @@ pub struct Node {
     /// Commands that came before the store was read.
     waiting: Option<Vec<(RequestId, Command)>>,
     closing: Option<Closing>,
+    /// The group that has taken a message only in part.
+    unfinished: Option<GroupId>,
 }
 
 /// A close that was asked for.
@@ -281,6 +287,7 @@ impl Node {
             sitting: Sitting::new(table_secret),
             waiting: Some(Vec::new()),
             closing: None,
+            unfinished: None,
         };
         node.scan(Bytes::from_static(b"g"));
         node
@@ -310,6 +317,12 @@ impl Node {
         self.storage.waiting_bytes()
     }
 
+    /// Whether a message was taken only in part. [`Input::Timeout`] takes the next part; any other input first takes all
+    /// that is left.
+    pub fn has_more(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
     /// Names a link that a stranger opened to us, from there. Report [`Input::LinkUp`] next, before anything else.
     pub fn new_link(&mut self, from: Source) -> LinkId {
         let link = self.links.create(self.now, Begun::Stranger(from));
@@ -335,6 +348,10 @@ impl Node {
                 group.clock_set(&mut ctx!(self), &mut self.links, set);
             }
             self.sitting.clock_set(now.mono);
+        }
+        self.go_on();
+        while self.has_more() && !matches!(input, Input::Timeout) {
+            self.go_on();
         }
         match input {
             Input::Timeout => {}
@@ -367,6 +384,9 @@ impl Node {
     }
 
     fn wake(&self) -> Option<Wake> {
+        if self.has_more() {
+            return Some(Wake { at: self.now.mono, why: "take the rest" });
+        }
         let link = self.links.deadline().map(|at| (at, "check link"));
         if self.closing.is_some() {
             return link.map(|(at, why)| Wake { at, why });
@@ -407,12 +427,27 @@ impl Node {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = done {
-            if let Some(ready) = self.links.ready(link) {
-                self.conduct.blame(self.now.mono, ready.peer, fault);
-            }
-            self.outbox.push_back(Output::Event(Event::PeerMisbehaved { link, fault }));
-            self.close(link, CloseReason::Misbehaved(fault));
+            self.misbehaved(link, fault);
         }
+    }
+
+    /// Takes the next part of a message.
+    fn go_on(&mut self) {
+        let Some(id) = self.unfinished.take() else { return };
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let fault = group.take_rest(&mut ctx!(self));
+        self.unfinished = Some(id).filter(|_| group.has_rest());
+        if let Some((link, fault)) = fault {
+            self.misbehaved(link, fault);
+        }
+    }
+
+    fn misbehaved(&mut self, link: LinkId, fault: Misbehaved) {
+        if let Some(ready) = self.links.ready(link) {
+            self.conduct.blame(self.now.mono, ready.peer, fault);
+        }
+        self.outbox.push_back(Output::Event(Event::PeerMisbehaved { link, fault }));
+        self.close(link, CloseReason::Misbehaved(fault));
     }
 
     /// Only neighbours send records; whoever is not one has little to say.
@@ -813,6 +848,7 @@ impl Node {
         let Some(id) = self.links.group_at(link, slot) else { return Ok(()) };
         let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
         let verdict = group.message(&mut ctx!(self), &mut self.links, link, kind, &body)?;
+        self.unfinished = Some(id).filter(|_| group.has_rest());
         if group.is_abandoned() {
             self.forget_group(id);
         }

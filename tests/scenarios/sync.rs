@@ -40,6 +40,35 @@ fn latecomer_gets_a_thousand_records_once() {
     });
 }
 
+/// Goal: a host with one thread takes a long message in parts, and nothing that comes meanwhile overtakes one. Method: a
+/// newcomer in a browser wakes late, and publishes while it gets a thousand records; when its sync is complete, it has all.
+#[test]
+fn browser_takes_long_messages_in_parts() {
+    each_seed("browser_takes_long_messages_in_parts", 10, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        fill(world, hosts[0], group, 1_000);
+        world.run_for(Duration::from_secs(30));
+        let cleo = world.browser("cleo");
+        world.host(cleo).clock.late_max = 20_000;
+        let mut invitation = world.invite_bound(hosts[0], group, cleo, Role::Member);
+        invitation.addresses = vec![rtc_address(hosts[1])];
+        assert_eq!(world.join(cleo, invitation), Ok(group));
+        let complete = |e: &Event| matches!(e, Event::Sync { phase: SyncPhase::Complete, .. });
+        let mut said = 0;
+        while !world.has_event(cleo, complete) {
+            world.say(cleo, group, &format!("cleo {said}"));
+            said += 1;
+            world.run_for(Duration::from_millis(5));
+        }
+        assert_eq!(world.records(cleo, group).len(), 1_000 + said);
+        world.run_for(Duration::from_secs(20));
+        assert_eq!(world.records(hosts[0], group), world.records(cleo, group));
+        let parts = world.hosts()[cleo].parts;
+        assert!(parts > 0, "nothing was taken in parts");
+        assert_eq!(world.hosts()[hosts[1]].parts, 0, "a native host takes all in one go");
+    });
+}
+
 #[test]
 fn who_was_away_gets_what_it_missed_and_little_else() {
     each_seed("who_was_away_gets_what_it_missed_and_little_else", 10, |world| {

@@ -6,6 +6,7 @@ use peergraph_core::cert::VerifiedChain;
 use peergraph_core::id::GroupId;
 use peergraph_core::identity::{Domain, Identity};
 use peergraph_core::io::Draft;
+use peergraph_core::limits::{FLOOD_RECORDS_MAX, RECORDS_IN_A_SLICE};
 use peergraph_core::node::{Config, Share};
 use peergraph_core::provider::{Channel, Checks, Curve, Meeting, Provider, Verdict, Why};
 use peergraph_core::record::Record;
@@ -24,13 +25,15 @@ pub(crate) fn config(host: &Host, crypto: Crypto) -> Config {
         Crypto::Memo | Crypto::None => Arc::new(Cheap { crypto, provider: host.provider.clone() }),
     };
     let share = if crypto == Crypto::Full { Share::default() } else { memo::SHARE };
+    let is_browser = host.kind == Kind::Browser;
     Config {
         neighbours: host.wants,
         priorities: host.priorities.clone(),
         rendezvous: host.rendezvous,
         versions: host.versions,
         provider,
-        reads_on: host.kind == Kind::Browser,
+        reads_on: is_browser,
+        records_at_once: if is_browser { RECORDS_IN_A_SLICE } else { FLOOD_RECORDS_MAX },
         share,
     }
 }

@@ -110,6 +110,8 @@ pub struct Host {
     pub synced: bool,
     /// Bytes of frames that left and that arrived.
     pub traffic: (u64, u64),
+    /// Inputs after which a part of a message was left.
+    pub parts: u64,
 }
 
 impl Host {
@@ -153,6 +155,7 @@ impl Host {
             neighbour_links: BTreeSet::new(),
             synced: false,
             traffic: (0, 0),
+            parts: 0,
         }
     }
 

@@ -675,6 +675,7 @@ impl World {
                 Output::Event(event) => self.event(host, event),
                 Output::Idle { wake } => {
                     let this = &mut self.hosts[host];
+                    this.parts += u64::from(node.has_more());
                     this.node = Some(node);
                     this.wanted = wake.map_or(u64::MAX, |wake| this.clock.world(wake.at));
                     self.schedule(host);

@@ -301,7 +301,8 @@ impl Host {
 
     /// Whether there is more to do and the slice is over. Then the next one goes on.
     fn is_to_wait(&self) -> bool {
-        if self.hurries.get() || self.inputs.borrow().is_empty() || !slices::is_over() {
+        let has_more = !self.inputs.borrow().is_empty() || self.node.borrow().has_more();
+        if self.hurries.get() || !has_more || !slices::is_over() {
             return false;
         }
         if !self.waits.replace(true) {
@@ -326,8 +327,11 @@ impl Host {
         }
     }
 
-    /// The next input. After the last one, how much waits on the links that were used.
+    /// The next input: first the rest of the one before. After the last one, how much waits on the links that were used.
     fn next_input(&self) -> Option<Input> {
+        if self.node.borrow().has_more() {
+            return Some(Input::Timeout);
+        }
         if let Some(input) = self.inputs.borrow_mut().pop_front() {
             return Some(input);
         }

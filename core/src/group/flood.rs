@@ -4,6 +4,9 @@
 //! message of each kind a neighbour. Who gets a record that it has says so; who gets one from its maker says when it
 //! is durable. These acknowledgements wait a moment and travel together.
 //!
+//! A host may want to take a long message in parts, to do other things meanwhile. The node then goes on at the next
+//! [`Timeout`](crate::io::Input::Timeout), and before it takes anything else: a part is never overtaken.
+//!
 //! Both ends of a link keep the same utility: it rises with each record that the link brought first, and decays with
 //! each that was only announced on it, or came twice.
 use super::batch::Taken;
@@ -44,6 +47,12 @@ pub(super) struct Outgoing {
     pub(super) records: Vec<Bytes>,
     /// What was not let in, by short id.
     pub(super) declined: Vec<u64>,
+}
+
+/// What of one flood is not taken yet.
+pub(super) struct Rest {
+    link: LinkId,
+    records: std::vec::IntoIter<Bytes>,
 }
 
 impl Outgoing {
@@ -108,12 +117,35 @@ impl Group {
         link: LinkId,
         body: &Bytes,
     ) -> Result<(), Misbehaved> {
-        let records = wire::decode_flood(body)?;
+        let records = wire::decode_flood(body)?.into_iter();
+        self.take_part(ctx, Rest { link, records })
+    }
+
+    /// Whether a flood is taken only in part.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Goes on with a flood that is taken only in part. Says who sent it, and the fault of the part.
+    pub(crate) fn take_rest(&mut self, ctx: &mut Ctx<'_>) -> Option<(LinkId, Misbehaved)> {
+        let rest = self.rest.take().filter(|rest| self.is_neighbour(rest.link))?;
+        let link = rest.link;
+        self.take_part(ctx, rest).err().map(|fault| (link, fault))
+    }
+
+    fn take_part(&mut self, ctx: &mut Ctx<'_>, mut rest: Rest) -> Result<(), Misbehaved> {
+        let link = rest.link;
+        let count = ctx.config.records_at_once.max(1);
+        let records: Vec<Bytes> = rest.records.by_ref().take(count).collect();
+        let bytes = records.iter().map(Bytes::len).sum();
         let (taken, mut result) = self.take_all(ctx, link, records, Some(link));
+        if result.is_ok() && rest.records.len() > 0 {
+            self.rest = Some(rest);
+        }
         if taken.iter().any(|it| it.outcome == Accepted::New)
             && let Some(slot) = self.slots.get_mut(&link)
         {
-            slot.sync.came(body.len());
+            slot.sync.came(bytes);
         }
         for Taken { outcome, id, .. } in taken {
             match outcome {

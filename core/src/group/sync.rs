@@ -46,9 +46,9 @@ const SAFETY_NET_EVERY: Duration = Duration::from_secs(120);
 /// How long a newcomer to a large group waits, about, before it says that it is here. Guess after the ancestors' 30–180 s,
 /// shorter because people wait for it.
 const PRESENCE_CROWDED: Duration = Duration::from_secs(6);
-/// Records read from disk at once for one neighbour: some messages, or one large record. Guess: a page asks its disk for
+/// Records read from disk at once for one neighbour: one message of short ones, or one large record. Guess: a page asks its disk for
 /// each of them in one go.
-const GIVE_AT_ONCE: usize = 4 * limits::FLOOD_RECORDS_MAX;
+const GIVE_AT_ONCE: usize = limits::FLOOD_RECORDS_MAX;
 /// No more is read while so many bytes wait for the neighbour. Guess.
 const GIVE_BACKLOG_BYTES: usize = 512 * 1024;
 /// What a peer's budget pays for a step besides its parts: comparing fingerprints of all records.

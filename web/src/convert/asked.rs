@@ -3,6 +3,7 @@ use super::{AttributeJs, parse, parse_cursor};
 use crate::failure::Failure;
 use peergraph_core::cert::Certificate;
 use peergraph_core::io::{Draft, Filter, Invite, Keep, Properties};
+use peergraph_core::limits::RECORDS_IN_A_SLICE;
 use peergraph_core::node::{Config, Neighbours};
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
@@ -39,8 +40,9 @@ impl Options {
 
     /// What the node is to be.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
-        // Channels hand over whatever comes.
-        let mut config = Config { reads_on: true, ..Config::default() };
+        // Channels hand over whatever comes, and the page has one thread.
+        let records_at_once = RECORDS_IN_A_SLICE;
+        let mut config = Config { reads_on: true, records_at_once, ..Config::default() };
         for kind in &self.priorities {
             config.priorities.push(RecordType::new(kind).map_err(Failure::bad_argument)?);
         }
