@@ -80,6 +80,7 @@ test("bytes of every kind come back as bytes, from everybody", async (t) => {
     }
     const named = await group.publish("kind", bytes, { mediaType: "text/csv" });
     kinds.named = shown(named);
+    kinds.lines = shown(await group.publish("kind", bytes, { mediaType: "text/x;\n\na=é", attributes: { a: [1, "b\nc"] } }));
     kinds.keeps = shown(await group.update(named, new TextEncoder().encode("4")));
     kinds.turned = shown(await group.update(named, [4]));
     await peer.close();
@@ -88,7 +89,8 @@ test("bytes of every kind come back as bytes, from everybody", async (t) => {
   assert.deepEqual(seen, {
     native: ["123", null], array: ["123", null], buffer: ["123", null], view: ["123", null], shorts: ["1234", null],
     blob: ["123", null], image: ["<svg/>", "image/svg+xml"], number: [123, "application/json"],
-    text: ["123", "application/json"], named: ["123", "text/csv"], keeps: ["4", "text/csv"],
+    text: ["123", "application/json"], named: ["123", "text/csv"],
+    lines: ["123", "text/x;\n\na=é"], keeps: ["4", "text/csv"],
     turned: [[4], "application/json"],
   });
   await watch.stop();

@@ -4,9 +4,10 @@ import {
 } from "./errors.js";
 import { decodePolicy, encodeGrant, encodeRevocation, peerOf } from "./membership.js";
 import {
-  decodeAttributes, encodeAttributes, encodePayload, encodeVersion, idOf, keptMediaType, readBlob, recordOf,
-  spanMs, withMediaType, withoutMediaType,
+  decodeAttributes, encodeAttributes, encodePayload, encodeVersion, idOf, keptMediaType, rawOf, readBlob, recordOf,
+  spanMs, withMediaType,
 } from "./record.js";
+import { Speaker } from "./speaker.js";
 import { watch } from "./watch.js";
 
 const PAGE_MAX = 1_000;
@@ -25,9 +26,6 @@ const WAITS = ["signal"];
 const CONTENT = ["attributes", "expiresIn", "refresh", "mediaType"];
 const INVITATION_LIFETIME = "7d";
 
-// On a server there may be none; nothing is made there.
-const Base = globalThis.EventTarget ?? class {};
-
 const draftOf = (given) => ({
   id: null, attributes: [], expiresInMs: null, delete: false, refresh: false, ifVersion: null, ...given });
 
@@ -45,7 +43,7 @@ function isNewestFirst(order = "oldest") {
 }
 
 /** Made by `Peer` alone. */
-export class Group extends Base {
+export class Group extends Speaker {
   #peer;
   #handle;
   #info;
@@ -58,7 +56,7 @@ export class Group extends Base {
   #naming = null;
 
   constructor(peer, handle, info) {
-    super();
+    super((type) => peer.listened(type));
     this.#peer = peer;
     this.#handle = handle;
     this.#info = info;
@@ -116,9 +114,9 @@ export class Group extends Base {
   /** What is not given stays as it stands. */
   async #replace(id, { bytes, mediaType }, ifVersion, { attributes, expiresIn, refresh, signal }) {
     const held = await this.#held(id, signal);
-    const kept = attributes ? encodeAttributes(attributes) : withoutMediaType(held.attributes);
+    const kept = attributes ? encodeAttributes(attributes) : held.attributes;
     const draft = draftOf({
-      id, type: held.type, attributes: withMediaType(kept, mediaType ?? keptMediaType(held.attributes)), refresh: Boolean(refresh), ifVersion,
+      id, type: held.type, attributes: withMediaType(kept, mediaType ?? keptMediaType(held.mediaType)), refresh: Boolean(refresh), ifVersion,
       // Else the core leaves the life as it is. A refreshed one needs a span: the last, of peer time like both its ends.
       expiresInMs: spanMs(expiresIn) ?? (refresh ? held.expires - held.modified : null),
     });
@@ -141,8 +139,8 @@ export class Group extends Base {
     const publish = (bytes) => this.#handle.publish(this.id, draft, bytes);
     // Begun at once if it can be, so that what is published in turn stays in turn.
     const begin = bytes instanceof Uint8Array ? () => publish(bytes) : () => readBlob(bytes).then(publish);
-    const raw = await this.#ask(begin, signal);
-    this.#isStored(raw.id, BigInt(raw.version));
+    const raw = rawOf(await this.#ask(begin, signal));
+    this.#isStored(raw.id, raw.version);
     return recordOf(raw, this);
   }
 
@@ -155,8 +153,9 @@ export class Group extends Base {
       await this.pause();
       const filter = filterOf({ type, creator, after: next, newestFirst, limit: Math.min(PART, most - page.length) });
       const found = await this.#ask(() => this.#handle.records(this.id, filter), signal);
-      await waitFor(this.#nameAll(found.records), signal);
-      page.push(...found.records.map((raw) => recordOf(raw, this)));
+      const raw = found.records.map(rawOf);
+      await waitFor(this.#nameAll(raw), signal);
+      page.push(...raw.map((it) => recordOf(it, this)));
       next = found.next ?? null;
     } while (next !== null && page.length < most);
     return Object.assign(page, { next });
@@ -172,7 +171,7 @@ export class Group extends Base {
 
   async #find(id, signal) {
     const found = await this.#ask(() => this.#handle.records(this.id, filterOf({ id, limit: 1 })), signal);
-    return found.records[0] ?? null;
+    return found.records.length > 0 ? rawOf(found.records[0]) : null;
   }
 
   async #held(id, signal) {
@@ -399,6 +398,11 @@ export class Group extends Base {
     return this.#people.get(id) ?? "";
   }
 
+  /** A version of a record was told, and is not durable yet. */
+  storing(id, version) {
+    this.#storing.set(id, version);
+  }
+
   /** A version of a record is durable. Whether that changes its status. */
   #isStored(id, version) {
     return this.#storing.get(id) === version && this.#storing.delete(id);
@@ -406,7 +410,7 @@ export class Group extends Base {
 
   /** The details of the events that tell of the records that became durable. */
   stored(records) {
-    return records.filter(([id, version]) => this.#isStored(id, BigInt(version)))
+    return records.map((words) => words.split(" ")).filter(([id, version]) => this.#isStored(id, version))
       .map(([id]) => ({ group: this, id, status: this.statusOf(id) }));
   }
 
@@ -463,10 +467,11 @@ export class Group extends Base {
     const group = this;
     switch (news.type) {
       case "record": {
-        this.#storing.set(news.record.id, BigInt(news.record.version));
-        const record = recordOf(news.record, this);
+        const raw = rawOf(news.record);
+        this.storing(raw.id, raw.version);
+        const record = recordOf(raw, this);
         // For the next one; this one has no name yet.
-        if (record.creator.name === "") this.#nameAll([news.record]);
+        if (record.creator.name === "") this.#nameAll([raw]);
         return { group, record };
       }
       case "status": {
@@ -493,6 +498,6 @@ export class Group extends Base {
   end(error) {
     if (this.#closed) return;
     this.#closed = true;
-    this.dispatchEvent(new CustomEvent("closed", { detail: { group: this, error } }));
+    this.tell("closed", { group: this, error });
   }
 }

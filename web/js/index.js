@@ -10,6 +10,7 @@ import { askToPersist, checkBrowser, init, load } from "./load.js";
 import { decodeInvitation, decodePreview, encodePolicy } from "./membership.js";
 import { Nodes } from "./nodes.js";
 import { closing, inTurn } from "./openings.js";
+import { Speaker } from "./speaker.js";
 
 export { Group, PeergraphError, identities, init, peerName, verify };
 
@@ -18,8 +19,6 @@ const OPEN = [
   "name", "nodes", "storage", "takeOver", "identity", "priorities", "neighbours", "persist", "signal",
 ];
 const INSIDE = Symbol("made by Peer.open");
-
-const Base = globalThis.EventTarget ?? class {};
 
 /** What an invitation says. Needs no peer. */
 export async function readInvitation(link) {
@@ -57,7 +56,7 @@ function wantedNeighbours(neighbours) {
 }
 
 /** One identity in this browser, with its groups. */
-export class Peer extends Base {
+export class Peer extends Speaker {
   #module;
   #handle = null;
   #groups = new Map();
@@ -66,6 +65,8 @@ export class Peer extends Base {
   #closing = null;
   #closed = false;
   #early = [];
+  /** Whether anybody ever listened for records, of any group. */
+  #hearsRecords = false;
   #goodbye = (event) => {
     // A page that is kept may come back.
     if (!event.persisted) this.#handle?.goodbye();
@@ -73,12 +74,12 @@ export class Peer extends Base {
 
   constructor(inside, module, storage) {
     if (inside !== INSIDE) throw new TypeError("use Peer.open");
-    super();
+    super((type) => this.listened(type));
     this.#module = module;
     this.#storage = storage;
     this.#nodes = new Nodes(
       (url) => this.#connect(url),
-      (state) => this.#dispatch("node", state));
+      (state) => this.tell("node", state));
   }
 
   static async open(options) {
@@ -130,6 +131,7 @@ export class Peer extends Base {
     const early = this.#early ?? [];
     this.#early = null;
     for (const news of early) this.#tell(news);
+    this.#handle?.hearRecords(this.#hearsRecords);
   }
 
   get id() { return this.#handle.id; }
@@ -251,23 +253,27 @@ export class Peer extends Base {
     switch (news.type) {
       case "closed": {
         const error = news.error ? errorOf(news.error) : null;
-        if (error?.code === "storage-gone") this.#dispatch("storage", { error });
+        if (error?.code === "storage-gone") this.tell("storage", { error });
         return this.#end(error);
       }
-      case "storage": return this.#dispatch("storage", { error: errorOf(news.error) });
+      case "storage": return this.tell("storage", { error: errorOf(news.error) });
       case "damaged": {
         const { group, records, membership } = news;
-        return this.#dispatch("damaged", { group, records, membership });
+        return this.tell("damaged", { group, records, membership });
       }
       case "group": {
         const group = this.#group(news.info);
-        group.dispatchEvent(new CustomEvent("group", { detail: { group, left: false } }));
-        return this.#dispatch("group", { group, left: false });
+        group.tell("group", { group, left: false });
+        return this.tell("group", { group, left: false });
       }
       case "node": return this.#nodes.tell(news);
       case "link": {
         const { type: _, ...detail } = news;
-        return this.#dispatch("link", detail);
+        return this.tell("link", detail);
+      }
+      case "storing": {
+        const [id, record, version] = news.words.split("\n");
+        return this.#groups.get(id)?.storing(record, version);
       }
     }
     const group = this.#groups.get(news.group);
@@ -280,12 +286,8 @@ export class Peer extends Base {
   }
 
   #dispatchIn(group, type, detail) {
-    group.dispatchEvent(new CustomEvent(type, { detail }));
-    this.#dispatch(type, detail);
-  }
-
-  #dispatch(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    group.tell(type, detail);
+    this.tell(type, detail);
   }
 
   #end(error) {
@@ -294,10 +296,17 @@ export class Peer extends Base {
     this.#nodes.close();
     removeEventListener("pagehide", this.#goodbye);
     for (const group of this.#groups.values()) group.end(error);
-    this.#dispatch("closed", { error });
+    this.tell("closed", { error });
   }
 
   // What follows is for the other modules of this package, and not in its types.
+
+  /** Somebody listens: the module tells records whole from now on, which it leaves while nobody would hear. */
+  listened(type) {
+    if (type !== "record" || this.#hearsRecords) return;
+    this.#hearsRecords = true;
+    this.#handle?.hearRecords(true);
+  }
 
   qr(text) {
     try {
@@ -310,6 +319,6 @@ export class Peer extends Base {
   forget(group) {
     if (!this.#groups.delete(group.id)) return;
     group.end(null);
-    this.#dispatch("group", { group, left: true });
+    this.tell("group", { group, left: true });
   }
 }

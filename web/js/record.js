@@ -4,8 +4,8 @@ import { PeergraphError, badArgument } from "./errors.js";
 /** The attribute that tells what a payload is. Source: `record::MEDIA_TYPE` of the core. */
 const MEDIA_TYPE = "mediaType";
 const JSON_TYPE = "application/json";
-/** Digits of the largest version, a number of 64 bits. Versions of one length compare as text. */
-const VERSION_DIGITS = 20;
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder("utf-8", { fatal: true });
 
 const SPANS_MS = {
   s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000, y: 365 * 86_400_000,
@@ -31,7 +31,7 @@ export function encodePayload(data, mediaType) {
   const bytes = bytesOf(data);
   if (bytes) return { bytes, mediaType: mediaType ?? (bytes === data && data.type ? data.type : null) };
   if (mediaType !== undefined) throw badArgument("mediaType is for bytes; everything else is JSON");
-  return { bytes: new TextEncoder().encode(jsonOf(data)), mediaType: JSON_TYPE };
+  return { bytes: ENCODER.encode(jsonOf(data)), mediaType: JSON_TYPE };
 }
 
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
@@ -135,15 +135,9 @@ export function withMediaType(attributes, mediaType) {
 }
 
 /** The media type of a record whose new content is bytes, too. */
-export function keptMediaType(attributes) {
-  const kept = mediaTypeOf(attributes);
-  return kept === JSON_TYPE ? null : kept;
+export function keptMediaType(mediaType) {
+  return mediaType === JSON_TYPE ? null : mediaType;
 }
-
-const mediaTypeOf = (attributes) =>
-  attributes.find(({ name, kind }) => name === MEDIA_TYPE && kind === "string")?.value ?? null;
-
-export const withoutMediaType = (attributes) => attributes.filter(({ name }) => name !== MEDIA_TYPE);
 
 /** Attributes as applications read them. Whole numbers that no `number` can hold come as text, which JSON takes. */
 export function decodeAttributes(list) {
@@ -161,8 +155,6 @@ function wholeNumber(value) {
   return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 
-const versionText = (version) => String(version).padStart(VERSION_DIGITS, "0");
-
 /** A version that an application gives; `null` where it gives none. */
 export function encodeVersion(version) {
   if (version === undefined) return null;
@@ -177,26 +169,38 @@ export function idOf(record) {
   return id;
 }
 
+/**
+ * A record as the module tells it, taken apart. Its words come as one text, since each text that crosses costs as much as
+ * all the rest; the media type is the last of them, and may be any text.
+ */
+export function rawOf({ words, deleted = false, attributes = [], ...rest }) {
+  const [id, type, version, edition, creator, modifier, ...mediaType] = words.split("\n");
+  return {
+    ...rest, id, type, version, edition, creator, modifier, deleted, attributes,
+    mediaType: mediaType.length > 0 ? mediaType.join("\n") : null,
+  };
+}
+
 /** A record as plain data. `group` knows names and how far records of ours got. */
 export function recordOf(raw, group) {
-  const mediaType = mediaTypeOf(raw.attributes);
-  const creator = group.person(raw.creator);
+  const { mediaType } = raw;
   return {
     id: raw.id,
     type: raw.type,
-    version: versionText(raw.version),
+    version: raw.version,
     edition: raw.edition,
-    creator,
+    creator: group.person(raw.creator),
     modifier: raw.modifier ? group.person(raw.modifier) : null,
     created: new Date(raw.created),
     modified: new Date(raw.modified),
     expires: new Date(raw.expires),
     deleted: raw.deleted,
-    attributes: decodeAttributes(withoutMediaType(raw.attributes)),
+    attributes: decodeAttributes(raw.attributes),
     mediaType,
     data: raw.deleted ? undefined : decodePayload(raw.bytes, mediaType),
     status: group.statusOf(raw.id),
-    cursor: raw.cursor,
+    // As `convert.rs` reads it.
+    cursor: `${raw.modified}.${raw.id}`,
   };
 }
 
@@ -204,7 +208,7 @@ export function recordOf(raw, group) {
 function decodePayload(bytes, mediaType) {
   if (mediaType !== JSON_TYPE) return bytes;
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return JSON.parse(DECODER.decode(bytes));
   } catch {
     return bytes;
   }

@@ -170,6 +170,11 @@ impl From<&Policy> for PolicyJs {
     }
 }
 
+/// Versions cross as text of one length, so that they compare as text.
+fn version_text(version: u64) -> String {
+    format!("{version:020}")
+}
+
 /// Cursors cross as `MILLISECONDS.RECORDID`.
 fn cursor_text(cursor: Cursor) -> String {
     format!("{}.{}", cursor.modified.0, cursor.id)

@@ -81,6 +81,8 @@ pub(crate) struct Host {
     /// What came while an input was handled, or after the slice was over. As much as the browser would keep otherwise.
     inputs: RefCell<VecDeque<Input>>,
     draining: Cell<bool>,
+    /// The slice in which fresh randomness was mixed in last: a page wakes for a slice.
+    stirred: Cell<u64>,
     /// Whether the next slice is waited for.
     waits: Cell<bool>,
     /// Whether the page ends: there is no further slice.
@@ -93,6 +95,8 @@ pub(crate) struct Host {
     requests_made: Cell<u64>,
     turns: Turns,
     timer: RefCell<Option<(Time, Timeout)>>,
+    /// Whether anybody listens for records. Else they need not cross.
+    hears_records: Rc<Cell<bool>>,
     /// Emptied after every drain, as far as the slice goes.
     news: mpsc::UnboundedSender<News>,
     store: Store,
@@ -152,12 +156,14 @@ impl Host {
         let now = Now { mono: Time::ZERO, wall: wall() };
         let (news, heard) = mpsc::unbounded();
         let (sender, opened) = oneshot::channel();
+        let hears_records = Rc::new(Cell::new(true));
         let host = Rc::new_cyclic(|me: &Weak<Self>| Self {
             me: me.clone(),
             node: RefCell::new(Node::new(config, identity, &seed, now)),
             origin_ms,
             inputs: RefCell::default(),
             draining: Cell::new(false),
+            stirred: Cell::new(0),
             waits: Cell::new(false),
             hurries: Cell::new(false),
             transports: RefCell::default(),
@@ -166,6 +172,7 @@ impl Host {
             requests_made: Cell::new(0),
             turns: Turns::default(),
             timer: RefCell::default(),
+            hears_records: hears_records.clone(),
             news,
             store,
             early: RefCell::new(early),
@@ -173,7 +180,7 @@ impl Host {
             closing: Cell::new(false),
             opened: RefCell::new(Some(sender)),
         });
-        spawn_local(tell(heard, listener));
+        spawn_local(tell(heard, listener, hears_records));
         host.store.start(host.report());
         host.run();
         for node in nodes {
@@ -193,6 +200,11 @@ impl Host {
     /// The disk of this node.
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Whether records are told whole from now on.
+    pub(crate) fn hear_records(&self, hears: bool) {
+        self.hears_records.set(hears);
     }
 
     /// Asks the node for something and waits for its answer.
@@ -318,9 +330,13 @@ impl Host {
         true
     }
 
-    /// Mixes fresh randomness of the browser into the node's. If there is none, which no browser documents, what there is
-    /// goes on.
+    /// Mixes fresh randomness of the browser into the node's, once a slice. If there is none, which no browser documents,
+    /// what there is goes on.
     fn stir(&self) {
+        let slice = slices::current();
+        if self.stirred.replace(slice) == slice {
+            return;
+        }
         let mut fresh = Zeroizing::new([0; 32]);
         if getrandom::fill(fresh.as_mut()).is_ok() {
             self.node.borrow_mut().stir(&fresh);
@@ -506,7 +522,11 @@ pub(crate) fn wall() -> WallTime {
 }
 
 /// Hands news to the application, one by one, with nothing of the host borrowed.
-async fn tell(mut heard: mpsc::UnboundedReceiver<News>, listener: Function) {
+async fn tell(
+    mut heard: mpsc::UnboundedReceiver<News>,
+    listener: Function,
+    hears_records: Rc<Cell<bool>>,
+) {
     while let Some(news) = heard.next().await {
         while slices::is_over() {
             slices::next().await;
@@ -519,7 +539,7 @@ async fn tell(mut heard: mpsc::UnboundedReceiver<News>, listener: Function) {
             }
             continue;
         }
-        let Some(value) = convert::news(news) else { continue };
+        let Some(value) = convert::news(news, hears_records.get()) else { continue };
         if let Err(error) = listener.call1(&JsValue::UNDEFINED, &value) {
             browser::log_error("peergraph: a listener failed", &error);
         }

@@ -288,6 +288,12 @@ impl PeerHandle {
         Ok(url)
     }
 
+    /// Whether anybody listens for records. While nobody does, they are not told whole.
+    #[wasm_bindgen(js_name = hearRecords)]
+    pub fn hear_records(&self, hears: bool) {
+        self.host.hear_records(hears);
+    }
+
     /// A promise of time, if whoever has more to do should wait for it; see `slices.rs`.
     pub fn pause(&self) -> Option<Promise> {
         slices::is_over().then(|| {

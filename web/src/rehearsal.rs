@@ -185,7 +185,7 @@ impl Stage {
                 Output::Done { result, .. } => here.reply = Some(result),
                 Output::Event(event) => {
                     here.seen += usize::from(matches!(event, Event::Record { .. }));
-                    drop(convert::news(News::Core(Box::new(event))));
+                    drop(convert::news(News::Core(Box::new(event)), true));
                 }
                 Output::LookUp(_) | Output::Signal { .. } | Output::Close { .. } => {}
             }

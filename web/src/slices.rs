@@ -27,6 +27,8 @@ const SLICE_MS: f64 = 8.0;
 struct Slices {
     /// When the one that runs began.
     begun_ms: Cell<Option<f64>>,
+    /// How many have begun.
+    count: Cell<u64>,
     /// Whether a message is on its way to us.
     posted: Cell<bool>,
     channel: RefCell<Option<Channel>>,
@@ -51,11 +53,20 @@ pub(crate) fn is_over() -> bool {
         match slices.begun_ms.get() {
             Some(begun_ms) => now_ms - begun_ms >= SLICE_MS,
             None => {
-                slices.begun_ms.set(Some(now_ms));
-                slices.post();
+                slices.begin(now_ms);
                 false
             }
         }
+    })
+}
+
+/// The number of the slice that runs, from one. Begins one if none runs.
+pub(crate) fn current() -> u64 {
+    SLICES.with(|slices| {
+        if slices.begun_ms.get().is_none() {
+            slices.begin(browser::monotonic_ms());
+        }
+        slices.count.get()
     })
 }
 
@@ -76,6 +87,12 @@ pub(crate) async fn pass() {
 }
 
 impl Slices {
+    fn begin(&self, now_ms: f64) {
+        self.begun_ms.set(Some(now_ms));
+        self.count.set(self.count.get() + 1);
+        self.post();
+    }
+
     fn post(&self) {
         if self.posted.replace(true) {
             return;

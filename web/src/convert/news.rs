@@ -1,5 +1,5 @@
 //! What an application is told unasked, each an object with a `type`.
-use super::{GroupJs, MemberJs, NodeJs, RecordJs, texts, to_js};
+use super::{GroupJs, MemberJs, NodeJs, RecordJs, texts, to_js, version_text};
 use crate::failure::Failure;
 use crate::host::{LinkState, News};
 use peergraph_core::error::Error;
@@ -16,9 +16,14 @@ enum NewsJs {
         group: String,
         record: RecordJs,
     },
+    /// As a record, for whom nobody listens. Its words are group, id and version, a line each.
+    Storing {
+        words: String,
+    },
+    /// Ids and versions, with a space in between.
     Stored {
         group: String,
-        records: Vec<(String, u64)>,
+        records: Vec<String>,
     },
     Status {
         group: String,
@@ -103,9 +108,14 @@ enum NewsJs {
     },
 }
 
-/// News as an object with a `type`. `None` for what applications are not told.
-pub(crate) fn news(news: News) -> Option<JsValue> {
+/// News as an object with a `type`. `None` for what applications are not told. Records are told whole if somebody hears them.
+pub(crate) fn news(news: News, hears_records: bool) -> Option<JsValue> {
     let event = match news {
+        News::Core(event) if !hears_records && matches!(*event, Event::Record { .. }) => {
+            let Event::Record { group, record } = *event else { return None };
+            let version = version_text(record.version);
+            NewsJs::Storing { words: format!("{group}\n{}\n{version}", record.id) }
+        }
         News::Core(event) => core_news(*event)?,
         News::Link { link, state, direct, reason } => NewsJs::Link {
             id: link.0 as f64,
@@ -133,7 +143,8 @@ fn core_news(event: Event) -> Option<NewsJs> {
             NewsJs::Record { group: group(id), record: (*record).into() }
         }
         Event::Stored { group: in_group, records } => {
-            let records = records.into_iter().map(|(id, version)| (record_id(id), version));
+            let record = |(id, version)| format!("{id} {}", version_text(version));
+            let records = records.into_iter().map(record);
             NewsJs::Stored { group: group(in_group), records: records.collect() }
         }
         Event::Status { group: in_group, id, held_by } => {

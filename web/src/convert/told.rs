@@ -1,5 +1,5 @@
 //! What an application is answered.
-use super::{AttributeJs, PolicyJs, cursor_text, ms, texts, to_js};
+use super::{AttributeJs, PolicyJs, cursor_text, ms, texts, to_js, version_text};
 use peergraph_core::cert::Certificate;
 use peergraph_core::invitation::{Invitation, InvitationKind};
 use peergraph_core::io::{
@@ -8,7 +8,7 @@ use peergraph_core::io::{
 };
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
-use peergraph_core::record::Record;
+use peergraph_core::record::{Attribute, MEDIA_TYPE, Record, Value};
 use peergraph_core::roll::Standing;
 use serde::{Serialize, Serializer};
 use wasm_bindgen::prelude::*;
@@ -400,41 +400,56 @@ impl Serialize for BytesJs {
     }
 }
 
-/// A record.
+/// A record. What is text in it crosses as one: each text that crosses costs as much as all the rest.
 #[derive(Serialize)]
 pub(crate) struct RecordJs {
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    version: u64,
-    edition: String,
-    creator: String,
-    modifier: Option<String>,
+    /// Id, type, version, edition, creator, modifier or nothing, and the media type if there is one: a line each, but that
+    /// a media type may have any.
+    words: String,
     created: f64,
     modified: f64,
     expires: f64,
+    #[serde(skip_serializing_if = "is_false")]
     deleted: bool,
+    /// Without the media type.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     attributes: Vec<AttributeJs>,
     bytes: BytesJs,
-    cursor: String,
+}
+
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 impl From<Record> for RecordJs {
     fn from(record: Record) -> Self {
+        let modifier = record.modifier.map(|it| it.to_string()).unwrap_or_default();
+        let mut words = format!(
+            "{}\n{}\n{}\n{}\n{}\n{modifier}",
+            record.id,
+            record.kind,
+            version_text(record.version),
+            record.edition(),
+            record.creator,
+        );
+        let (media, others): (Vec<Attribute>, Vec<Attribute>) =
+            record.attributes.into_iter().partition(|it| it.name == MEDIA_TYPE);
+        let media = media.into_iter().find_map(|it| match it.value {
+            Value::String(text) => Some(text),
+            Value::Integer(_) | Value::Real(_) | Value::Date(_) | Value::Boolean(_) => None,
+        });
+        if let Some(media) = media {
+            words.push('\n');
+            words.push_str(&media);
+        }
         Self {
-            id: record.id.to_string(),
-            kind: record.kind.to_string(),
-            version: record.version,
-            edition: record.edition().to_string(),
-            creator: record.creator.to_string(),
-            modifier: record.modifier.map(|it| it.to_string()),
+            words,
             created: ms(record.created),
             modified: ms(record.modified),
             expires: ms(record.expires),
             deleted: record.deleted,
-            attributes: record.attributes.into_iter().map(AttributeJs::from).collect(),
+            attributes: others.into_iter().map(AttributeJs::from).collect(),
             bytes: BytesJs(record.payload),
-            cursor: cursor_text(Cursor { modified: record.modified, id: record.id }),
         }
     }
 }
