@@ -241,6 +241,34 @@ test("a watch tells when all that is stored was given, gives the newest first, a
   });
 });
 
+// Goal: a slow reader gets every record, though more waits than is kept whole, and the last version of each. Method: while it
+// reads the first of 40 records of 64 KB, the others come, and one of them is changed twice.
+test("a reader that is slow gets every record once, as it is then", async (t) => {
+  const { page } = await openPage(t, "slow");
+  const seen = await page.evaluate(async () => {
+    const { Peer } = await import("/peergraph/index.js");
+    const peer = await Peer.open({ name: "Ada", storage: "slow" });
+    const group = await peer.createGroup({ name: "Slow" });
+    const load = "x".repeat(65_536);
+    const publish = (n) => group.publish("load", { n, load });
+    const stored = Promise.withResolvers();
+    const reader = group.watch("load", { onStored: stored.resolve });
+    const first = reader.next();
+    await stored.promise;
+    await publish(0);
+    const values = [(await first).value.data.n];
+    const made = [];
+    for (let n = 1; n < 40; n += 1) made.push(await publish(n));
+    for (const n of [100, 101]) await group.update(made[37], { n, load });
+    while (values.length < 40) values.push((await reader.next()).value.data.n);
+    await reader.return();
+    await peer.close();
+    return values;
+  });
+  const expected = Array.from({ length: 40 }, (_, n) => n).filter((n) => n !== 38);
+  assert.deepEqual(seen, [...expected, 101]);
+});
+
 test("an aborted wait ends at once, and what is tried again goes through", async (t) => {
   const { page, node } = await openPage(t, "again");
   const ada = await Member.make(t, "Ada", { node });

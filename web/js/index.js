@@ -59,6 +59,8 @@ function wantedNeighbours(neighbours) {
 export class Peer extends Speaker {
   #module;
   #handle = null;
+  #id = "";
+  #name = "";
   #groups = new Map();
   #nodes;
   #storage;
@@ -120,6 +122,7 @@ export class Peer extends Speaker {
 
   async #begin(handle) {
     this.#handle = handle;
+    [this.#id, this.#name] = [handle.id, handle.name];
     addEventListener("pagehide", this.#goodbye);
     const groups = (await handle.groups()).map((info) => this.#group(info));
     await Promise.all(groups.map((group) => group.learnNames()));
@@ -134,8 +137,8 @@ export class Peer extends Speaker {
     this.#handle?.hearRecords(this.#hearsRecords);
   }
 
-  get id() { return this.#handle.id; }
-  get name() { return this.#handle.name; }
+  get id() { return this.#id; }
+  get name() { return this.#name; }
   get closed() { return this.#closed; }
   get nodes() { return this.#nodes.states; }
 

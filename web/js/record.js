@@ -181,10 +181,16 @@ export function rawOf({ words, deleted = false, attributes = [], ...rest }) {
   };
 }
 
+/** Bytes of the payloads of records that were made here. */
+const SIZES = new WeakMap();
+
+/** Bytes of a record's payload. */
+export const sizeOf = (record) => SIZES.get(record) ?? 0;
+
 /** A record as plain data. `group` knows names and how far records of ours got. */
 export function recordOf(raw, group) {
   const { mediaType } = raw;
-  return {
+  const record = {
     id: raw.id,
     type: raw.type,
     version: raw.version,
@@ -202,6 +208,8 @@ export function recordOf(raw, group) {
     // As `convert.rs` reads it.
     cursor: `${raw.modified}.${raw.id}`,
   };
+  SIZES.set(record, raw.bytes.length);
+  return record;
 }
 
 /** What is called JSON, as it says; everything else as the bytes that it is. */

@@ -1,10 +1,14 @@
 // First what is stored, then what arrives.
 
+import { sizeOf } from "./record.js";
+
 /**
- * Records that wait for a slow reader with their content. Beyond it they wait as ids, and are read again when
- * their turn comes: at most one id for each record of the group, and nothing is lost but versions in between.
+ * Records that wait for a slow reader with their content, and bytes of their payloads. Guess: what one sync brings a page
+ * at once. Beyond it they wait as ids, and are read again when their turn comes: at most one id for each record of the
+ * group, and nothing is lost but versions in between.
  */
-const WHOLE_MAX = 256;
+const WHOLE_MAX = 4_096;
+const WHOLE_BYTES_MAX = 1024 * 1024;
 /** Records read at once from the store. */
 const PAGE = 200;
 /** Records of which we remember that the reader has had them: those of about the last second. */
@@ -102,6 +106,7 @@ class Arriving {
   #waiting = new Map();
   #seen = new Map();
   #whole = 0;
+  #wholeBytes = 0;
   #wake = () => {};
 
   constructor(type) {
@@ -112,17 +117,23 @@ class Arriving {
     if (this.#type !== undefined && record.type !== this.#type) return;
     this.take(record.id);
     // A deletion has no content to wait with, and could not be read again.
-    const keeps = record.deleted || this.#whole < WHOLE_MAX;
-    if (keeps) this.#whole += 1;
+    const hasRoom = this.#whole < WHOLE_MAX && this.#wholeBytes + sizeOf(record) <= WHOLE_BYTES_MAX;
+    const keeps = record.deleted || hasRoom;
+    if (keeps) this.#count(record, 1);
     this.#waiting.set(record.id, keeps ? record : null);
     this.wake();
   }
 
   take(id) {
     const record = this.#waiting.get(id);
-    if (record) this.#whole -= 1;
+    if (record) this.#count(record, -1);
     this.#waiting.delete(id);
     return record;
+  }
+
+  #count(record, change) {
+    this.#whole += change;
+    this.#wholeBytes += change * sizeOf(record);
   }
 
   /** A record was taken back. Whatever comes of it is news. */
