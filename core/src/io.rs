@@ -29,7 +29,7 @@ mod command;
 mod event;
 mod preview;
 
-pub use command::{Command, Cursor, Draft, Filter, Invite, Keep, Properties, Reply};
+pub use command::{Command, Draft, Filter, Invite, Keep, Properties, Reply};
 pub use event::{
     Event, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeChange, NodeFault, NodeInfo,
     NodeState, SyncPhase,
@@ -37,6 +37,7 @@ pub use event::{
 pub use preview::{OpenPreview, Preview};
 
 pub use crate::reach::tried::{Outcome, Place, PlaceSource, Tried};
+pub use crate::record::Cursor;
 
 use crate::address::Address;
 use crate::error::{Error, Misbehaved};

@@ -35,7 +35,7 @@ mod tests;
 pub use beginning::Beginning;
 pub(crate) use codec::attributes_bytes;
 pub use kind::RecordType;
-pub use meta::Meta;
+pub use meta::{Cursor, Meta};
 pub use order::{Edition, Order};
 pub(crate) use rules::check_attributes;
 

@@ -44,7 +44,6 @@ const FLOORS: &[(&str, &[&str])] = &[
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("config", "node"),
     ("group", "node"),
-    ("index", "io"),
     ("invitation", "error"),
     ("io", "reach"),
     ("link", "node"),
@@ -53,9 +52,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("provider", "noise"),
     ("reach", "node"),
     ("reconcile", "error"),
-    ("reconcile", "io"),
     ("record", "error"),
-    ("record", "io"),
     ("serial", "record"),
 ];
 

@@ -1,5 +1,5 @@
 //! The commands of an application, and the replies to them.
-use super::{GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview, Tried};
+use super::{Cursor, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview, Tried};
 use crate::cert::Certificate;
 use crate::id::{GroupId, PeerId, RecordId};
 use crate::invitation::Invitation;
@@ -8,7 +8,6 @@ use crate::password::Password;
 use crate::policy::{Grant, Policy};
 use crate::record::{Attribute, Record, RecordType};
 use crate::roll::{Reason, Target};
-use crate::time::WallTime;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -315,16 +314,6 @@ pub struct Filter {
     pub newest_first: bool,
     /// At most so many, at most [`PAGE_MAX`](crate::limits::PAGE_MAX). 0 means as many as that.
     pub limit: usize,
-}
-
-/// A place in the order of records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Cursor {
-    /// When modified, peer time.
-    pub modified: WallTime,
-    /// The record.
-    pub id: RecordId,
 }
 
 /// The answer to a [`Command`].

@@ -29,8 +29,7 @@
 use crate::error::Misbehaved;
 use crate::id::{Digest, RecordId};
 use crate::index::{Fingerprint128, Index};
-use crate::io::Cursor;
-use crate::record::Meta;
+use crate::record::{Cursor, Meta};
 use std::cmp::Ordering;
 
 mod codec;
