@@ -25,6 +25,7 @@ use std::cmp::Ordering;
 
 mod beginning;
 mod codec;
+mod error;
 mod kind;
 mod meta;
 mod order;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use beginning::Beginning;
 pub(crate) use codec::attributes_bytes;
+pub use error::BadRecord;
 pub use kind::RecordType;
 pub use meta::{Cursor, Meta};
 pub use order::{Edition, Order};
@@ -178,11 +180,10 @@ impl Signed {
     /// ([`Record::check`]) nor signature ([`verify`](Self::verify)).
     ///
     /// # Errors
-    /// [`BadRecord::Type`](crate::error::BadRecord::Type) for a bad type name,
-    /// [`BadRecord::TooManyAttributes`](crate::error::BadRecord::TooManyAttributes) before more attributes are
-    /// read than a record may have, [`BadRecord::Encoding`](crate::error::BadRecord::Encoding) for everything
-    /// else, another form of the same content, trailing bytes and unknown format versions included.
-    pub fn decode(bytes: Bytes) -> Result<Self, crate::error::BadRecord> {
+    /// [`BadRecord::Type`] for a bad type name, [`BadRecord::TooManyAttributes`] before more attributes are read than
+    /// a record may have, [`BadRecord::Encoding`] for everything else, another form of the same content, trailing bytes
+    /// and unknown format versions included.
+    pub fn decode(bytes: Bytes) -> Result<Self, BadRecord> {
         let record = codec::read(&bytes)?;
         let digest = Digest::of(&bytes);
         Ok(Self { record, bytes, digest })

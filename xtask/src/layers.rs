@@ -52,7 +52,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("provider", "noise"),
     ("reach", "node"),
     ("reconcile", "error"),
-    ("record", "error"),
     ("serial", "record"),
 ];
 

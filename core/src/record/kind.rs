@@ -1,5 +1,5 @@
 //! Names of kinds of records.
-use crate::error::BadRecord;
+use super::BadRecord;
 use crate::limits::TYPE_NAME_MAX;
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 use super::*;
-use crate::error::BadRecord;
 use crate::limits::{ATTRIBUTES_MAX, PAYLOAD_BYTES_DEFAULT_MAX};
 use proptest::collection::vec;
 use proptest::prelude::*;
