@@ -51,6 +51,7 @@ pub mod cert;
 mod conduct;
 pub mod config;
 pub mod error;
+pub mod fault;
 #[cfg(test)]
 mod fixtures;
 mod group;

@@ -20,7 +20,7 @@
 //! transport, the rest waits in the link's own queue; a queue over
 //! [`LINK_QUEUE_BYTES_MAX`](limits::LINK_QUEUE_BYTES_MAX) closes the link. No link ever waits for another.
 use crate::cert::{self, Certificate};
-use crate::error::Misbehaved;
+use crate::fault::Misbehaved;
 use crate::id::{GroupId, NodeId, PeerId};
 use crate::identity::{Domain, PublicKey};
 use crate::io::{CloseReason, LinkId, Outbox, Output, Transport};

@@ -18,7 +18,7 @@
 //!
 //! The kinds of message stand in `kind.rs`, what is in them in `link.rs` (outside any graph), `graph.rs` (neighbours),
 //! `joining.rs` (newcomers), `records.rs` and `signal.rs`. Which version two ends speak is the matter of `version.rs`.
-use crate::error::Misbehaved;
+use crate::fault::Misbehaved;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 

@@ -31,7 +31,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "trust",
         &["cert", "identity", "invitation", "password", "policy", "roll", "serial", "verify"],
     ),
-    ("record", &["index", "reconcile", "record"]),
+    ("record", &["fault", "index", "reconcile", "record"]),
     ("border", &["error", "io", "provider"]),
     ("link", &["conduct", "config", "link", "noise", "wire"]),
     ("reach", &["reach"]),
@@ -51,7 +51,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("policy", "wire"),
     ("provider", "noise"),
     ("reach", "node"),
-    ("reconcile", "error"),
     ("serial", "record"),
 ];
 

@@ -10,7 +10,7 @@
 //!    source, and counts for its peer. What one source has more than its part gives way to others ([`SEATS`]).
 //! 2. One peer has at most its own share, wherever it comes from ([`SEATS_OF_PEER`]). One seat more costs it its oldest.
 //! 3. The holder of a seat that gives way is told, and looks elsewhere. Nobody waits at a table where it does not sit.
-use crate::error::Misbehaved;
+use crate::fault::Misbehaved;
 use crate::id::{Digest, PeerId};
 use crate::io::LinkId;
 use crate::limits::{self, SEATS, SEATS_OF_PEER};
