@@ -1,7 +1,9 @@
 //! Errors: what the application sees, and everything that a peer can do wrong.
 use crate::cert::CertError;
+use crate::invitation::Unusable;
 use crate::io::{StoreFault, Tried};
 use crate::time::WallTime;
+use std::fmt;
 
 pub use crate::fault::Misbehaved;
 pub use crate::record::BadRecord;
@@ -158,6 +160,25 @@ impl From<BadRecord> for Error {
         Self::BadRecord(bad)
     }
 }
+
+impl From<Unusable> for Error {
+    fn from(why: Unusable) -> Self {
+        match why {
+            Unusable::Ended { ended, shows } => Self::InvitationEnded { ended, shows },
+            Unusable::NotYetValid(begin) => Self::InvitationNotYetValid(begin),
+            Unusable::ForAnother => Self::InvitationForAnother,
+            Unusable::NotGenuine(error) => Self::InvitationInvalid(error),
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Error::from(*self).fmt(f)
+    }
+}
+
+impl std::error::Error for Unusable {}
 
 impl Error {
     /// The attempts to find a member, if nobody was found.

@@ -22,7 +22,6 @@
 //! sent more often than they are drawn, and zbar reads 53 modules at 200 pixels, tilted and blurred.
 use crate::address::Address;
 use crate::cert::{CertError, Certificate, Role, VerifiedChain, verify_chain};
-use crate::error::Error;
 use crate::id::{GroupId, PeerId, PeerPrefix, RecordId, RootPin};
 use crate::identity::Verify;
 use crate::limits::{
@@ -183,6 +182,26 @@ pub struct Summary {
     pub addresses: Vec<Address>,
 }
 
+/// Why an invitation cannot be used, as far as it and the clock tell. Shown as the [`Error`](crate::error::Error) that it
+/// becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// Its time is over by our clock.
+    Ended {
+        /// When it ended.
+        ended: WallTime,
+        /// The time that our clock shows.
+        shows: WallTime,
+    },
+    /// Its time has not begun by our clock.
+    NotYetValid(WallTime),
+    /// It is bound to another identity.
+    ForAnother,
+    /// The certificates of a bound one do not hold.
+    NotGenuine(CertError),
+}
+
 /// Why a text is not an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -217,27 +236,26 @@ impl Invitation {
     /// Whether `me` can use this at `now`, as far as one can tell without asking the group.
     ///
     /// # Errors
-    /// [`Error::InvitationEnded`], [`Error::InvitationNotYetValid`], [`Error::InvitationForAnother`], or
-    /// [`Error::InvitationInvalid`] if the certificates of a bound one do not hold.
-    pub fn check(&self, me: PeerId, now: WallTime, verify: Verify) -> Result<(), Error> {
+    /// [`Unusable`].
+    pub fn check(&self, me: PeerId, now: WallTime, verify: Verify) -> Result<(), Unusable> {
         if let InvitationKind::Bound { for_peer, .. } = &self.kind {
-            let chain = self.verified(verify).map_err(Error::InvitationInvalid)?;
+            let chain = self.verified(verify).map_err(Unusable::NotGenuine)?;
             if *for_peer != me || chain.peer() != me {
-                return Err(Error::InvitationForAnother);
+                return Err(Unusable::ForAnother);
             }
             if !chain.covers(now) {
                 let begin = chain.not_before();
                 let early = now < begin;
                 return Err(if early {
-                    Error::InvitationNotYetValid(begin)
+                    Unusable::NotYetValid(begin)
                 } else {
-                    Error::InvitationEnded { ended: chain.not_after(), shows: now }
+                    Unusable::Ended { ended: chain.not_after(), shows: now }
                 });
             }
         }
         let ended = |end: &WallTime| end.after(CERTIFICATE_CLOCK_SKEW) < now;
         match self.expires.filter(ended) {
-            Some(ended) => Err(Error::InvitationEnded { ended, shows: now }),
+            Some(ended) => Err(Unusable::Ended { ended, shows: now }),
             None => Ok(()),
         }
     }
@@ -249,11 +267,11 @@ impl Invitation {
         me: PeerId,
         now: WallTime,
         verify: Verify,
-    ) -> Result<Option<Error>, Error> {
+    ) -> Result<Option<Unusable>, Unusable> {
         let bound = matches!(self.kind, InvitationKind::Bound { .. });
         match self.check(me, now, verify) {
-            Err(Error::InvitationNotYetValid(_)) | Ok(()) => Ok(None),
-            Err(ended @ Error::InvitationEnded { .. }) if !bound => Ok(Some(ended)),
+            Err(Unusable::NotYetValid(_)) | Ok(()) => Ok(None),
+            Err(ended @ Unusable::Ended { .. }) if !bound => Ok(Some(ended)),
             Err(error) => Err(error),
         }
     }

@@ -44,7 +44,6 @@ const FLOORS: &[(&str, &[&str])] = &[
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("config", "node"),
     ("group", "node"),
-    ("invitation", "error"),
     ("io", "reach"),
     ("link", "node"),
     ("policy", "record"),

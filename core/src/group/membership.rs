@@ -144,7 +144,7 @@ impl Group {
         } else {
             group.joining = Some(Joining::new());
             group.want(ctx, invitation, password, request)?;
-            doubt.into_iter().for_each(|error| group.may_be_why(error));
+            doubt.into_iter().for_each(|why| group.may_be_why(why.into()));
         }
         group.timers.set(Timer::Maintain, ctx.now.mono);
         Ok(group)
@@ -174,7 +174,7 @@ impl Group {
         let doubt = invitation.doubt(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
         let later = Self::newcomer(ctx, &invitation);
         self.want(ctx, invitation, password, request)?;
-        doubt.into_iter().for_each(|error| self.may_be_why(error));
+        doubt.into_iter().for_each(|why| self.may_be_why(why.into()));
         (self.known, self.nodes) = (later.known, later.nodes);
         // Who was away for the earlier join may be back.
         self.tried.clear();
