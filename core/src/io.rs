@@ -28,6 +28,7 @@
 mod command;
 mod event;
 mod preview;
+mod tried;
 
 pub use command::{Command, Draft, Filter, Invite, Keep, Properties, Reply};
 pub use event::{
@@ -35,8 +36,8 @@ pub use event::{
     NodeState, SyncPhase,
 };
 pub use preview::{OpenPreview, Preview};
+pub use tried::{Outcome, Place, PlaceSource, Tried};
 
-pub use crate::reach::tried::{Outcome, Place, PlaceSource, Tried};
 pub use crate::record::Cursor;
 
 use crate::address::Address;

@@ -44,7 +44,6 @@ const FLOORS: &[(&str, &[&str])] = &[
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("config", "node"),
     ("group", "node"),
-    ("io", "reach"),
     ("link", "node"),
     ("policy", "record"),
     ("policy", "wire"),
