@@ -42,6 +42,8 @@ pub mod address;
 #[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
 pub mod backup;
 mod budget;
+#[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
+mod cbor;
 // Nothing that depends on state is expected: `clippy::expect_used` is on, and these are the exceptions.
 #[allow(
     clippy::expect_used,

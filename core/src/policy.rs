@@ -8,6 +8,7 @@
 //!
 //! An application gives roles of its own to members ([`Grant`]) and says which of them may publish records of which
 //! types, and change or delete those of others ([`Right`]). Administrators may do all of it.
+use crate::cbor;
 use crate::cert::{CertError, Role};
 use crate::limits::{
     APP_ROLE_MAX, APP_ROLES_MAX, CERTIFICATE_BYTES_MAX, MEMBER_BYTES_DEFAULT, MEMBER_BYTES_MAX,
@@ -192,7 +193,7 @@ impl Policy {
     /// The bytes in the root certificate; none for the default.
     pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         (*self != Self::default()).then(|| {
-            crate::wire::encode(&Encoded {
+            cbor::encode(&Encoded {
                 invite: self.invite,
                 administrators: self.administrators,
                 passwords: self.passwords,

@@ -23,8 +23,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "ground",
         &[
-            "address", "budget", "id", "limits", "name", "node_url", "place", "random", "recent",
-            "sealed", "share", "source", "stretch", "symbols", "table", "time", "web_url",
+            "address", "budget", "cbor", "id", "limits", "name", "node_url", "place", "random",
+            "recent", "sealed", "share", "source", "stretch", "symbols", "table", "time",
+            "web_url",
         ],
     ),
     (
@@ -46,7 +47,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("group", "node"),
     ("link", "node"),
     ("policy", "record"),
-    ("policy", "wire"),
     ("provider", "noise"),
     ("reach", "node"),
     ("serial", "record"),
