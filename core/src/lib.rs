@@ -94,6 +94,7 @@ mod recent;
 pub mod reconcile;
 #[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
 pub mod record;
+mod record_type;
 pub mod roll;
 #[allow(
     clippy::expect_used,

@@ -15,7 +15,7 @@ use crate::limits::{
     MEMBER_RECORDS_DEFAULT, MEMBERSHIP_LIFETIME, PAYLOAD_BYTES_DEFAULT_MAX, PAYLOAD_BYTES_MAX,
     RECORDS, RIGHTS_MAX, TYPE_NAME_MAX,
 };
-use crate::record::RecordType;
+use crate::record_type::RecordType;
 use minicbor::{Decode, Encode};
 use std::time::Duration;
 

@@ -26,17 +26,16 @@ use std::cmp::Ordering;
 mod beginning;
 mod codec;
 mod error;
-mod kind;
 mod meta;
 mod order;
 mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use crate::record_type::{ParseTypeError, RecordType};
 pub use beginning::Beginning;
 pub(crate) use codec::attributes_bytes;
 pub use error::BadRecord;
-pub use kind::RecordType;
 pub use meta::{Cursor, Meta};
 pub use order::{Edition, Order};
 pub(crate) use rules::check_attributes;

@@ -12,7 +12,8 @@ use crate::id::{
 use crate::invitation::BearerSecret;
 use crate::node_url::NodeUrl;
 use crate::password::Password;
-use crate::record::{Beginning, RecordType};
+use crate::record::Beginning;
+use crate::record_type::RecordType;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

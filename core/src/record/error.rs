@@ -1,4 +1,5 @@
 //! What can be wrong with a record.
+use crate::record_type::ParseTypeError;
 
 /// A fault of a record, ours or another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -6,9 +7,7 @@
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum BadRecord {
     /// Not 1–64 characters of `[a-z0-9.-]`, or reserved (`peergraph.`).
-    #[error(
-        "a type has 1 to 64 characters of a-z, 0-9, '.', '-', and does not begin with 'peergraph.'"
-    )]
+    #[error("{}", ParseTypeError)]
     Type,
     /// Larger than the group allows.
     #[error("the payload is larger than this group allows")]
@@ -58,4 +57,10 @@ pub enum BadRecord {
     /// Not the bytes of a record.
     #[error("it cannot be decoded")]
     Encoding,
+}
+
+impl From<ParseTypeError> for BadRecord {
+    fn from(_: ParseTypeError) -> Self {
+        Self::Type
+    }
 }

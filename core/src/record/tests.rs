@@ -239,7 +239,7 @@ fn type_names_are_checked() {
         assert_eq!(RecordType::new(good).unwrap().as_str(), good);
     }
     for bad in ["", "Chat", "a b", "ä", "a_b", &"a".repeat(65)] {
-        assert_eq!(RecordType::new(bad), Err(BadRecord::Type));
+        assert_eq!(RecordType::new(bad), Err(ParseTypeError));
     }
     assert!(RecordType::new("peergraph.anything").unwrap().is_reserved());
     assert!(!RecordType::new("peergraphs").unwrap().is_reserved());

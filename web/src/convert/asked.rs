@@ -7,7 +7,7 @@ use peergraph_core::node::{Config, Neighbours};
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
 use peergraph_core::policy::Grant;
-use peergraph_core::record::{Attribute, RecordType};
+use peergraph_core::record::{Attribute, BadRecord, RecordType};
 use peergraph_core::roll::{Reason, Target};
 use serde::Deserialize;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl DraftJs {
     pub(crate) fn into_draft(self, payload: Vec<u8>) -> Result<Draft, Failure> {
         Ok(Draft {
             id: self.id.as_deref().map(parse).transpose()?,
-            kind: RecordType::new(&self.kind)?,
+            kind: RecordType::new(&self.kind).map_err(BadRecord::from)?,
             attributes: self.attributes.into_iter().map(Attribute::from).collect(),
             payload: payload.into(),
             expires_in: self.expires_in_ms.map(|ms| Duration::from_millis(ms as u64)),
