@@ -29,6 +29,8 @@ mod error;
 mod meta;
 mod order;
 mod rules;
+#[cfg(feature = "serde")]
+mod serial;
 #[cfg(test)]
 mod tests;
 
@@ -103,7 +105,7 @@ pub struct Record {
     /// The creator's proof that it made the record, if another changed it last.
     pub beginning: Option<Beginning>,
     /// Ed25519 over all of it and the group id.
-    #[cfg_attr(feature = "serde", serde(with = "crate::serial::signature"))]
+    #[cfg_attr(feature = "serde", serde(with = "serial::signature"))]
     pub signature: [u8; 64],
 }
 

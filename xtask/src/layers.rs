@@ -64,7 +64,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("link", "node"),
     ("provider", "noise"),
     ("reach", "node"),
-    ("serial", "record"),
 ];
 
 /// Modules of the largest circle of each crate. Lower one when a circle has become smaller.
