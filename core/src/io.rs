@@ -38,11 +38,11 @@ pub use event::{
 pub use preview::{OpenPreview, Preview};
 pub use tried::{Outcome, Place, PlaceSource, Tried};
 
+pub use crate::address::Transport;
 pub use crate::record::Cursor;
 
 use crate::address::Address;
 use crate::error::{Error, Misbehaved};
-use crate::id::Fingerprint;
 use crate::node_url::LookUp;
 use crate::place::Places;
 use crate::time::Time;
@@ -182,21 +182,6 @@ pub enum LookupFault {
     /// An answer that is not the description of a node.
     #[error("it is not a Peergraph node; check the URL")]
     NotANode,
-}
-
-/// The transport of a link, and the fingerprints that it proved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// A WebRTC data channel straight to the other end. DTLS protects its frames once the handshake has
-    /// bound both certificates.
-    Rtc {
-        /// SHA-256 of our DTLS certificate.
-        ours: Fingerprint,
-        /// SHA-256 of the certificate that the other end really showed.
-        theirs: Fingerprint,
-    },
-    /// A WebSocket. A relay or proxy on its way must not read it: frames stay sealed.
-    WebSocket,
 }
 
 /// How to start a transport.
