@@ -4,11 +4,10 @@
 //! `rendezvous.rs`, `dial.rs`. Beside this file: `commands` (the application), `store` (the disk), `signals` (links that
 //! are opened through others).
 use crate::address::Address;
-use crate::cert::VerifiedChain;
 use crate::conduct::Conduct;
 use crate::error::{Error, Misbehaved};
 use crate::group::{Group, Verdict};
-use crate::id::{Digest, GroupId, NodeId, NodeNonce, PeerId};
+use crate::id::{GroupId, NodeId, NodeNonce, PeerId};
 use crate::identity::{Domain, Identity};
 use crate::io::{
     CloseReason, Command, Dial, Event, Input, LinkFault, LinkId, NodeState, Outbox, Outcome,
@@ -19,7 +18,7 @@ use crate::link::{Begun, Checked, Links, Received, Room};
 use crate::node_url::NodeUrl;
 use crate::noise::StaticKey;
 use crate::place::Places;
-use crate::provider::{Channel, Checks, Membership, Provider};
+use crate::provider::{Channel, Checks};
 use crate::random::Random;
 use crate::reach::dial::{Dialer, Step, Want, Wish};
 use crate::reach::early::Early;
@@ -27,18 +26,17 @@ use crate::reach::purpose::Purpose;
 use crate::reach::rendezvous::Tables;
 use crate::reach::signals::{Over, Ways};
 use crate::reach::sitting::Sitting;
-use crate::record::{Record, RecordType, Signed};
+use crate::record::{Record, Signed};
 use crate::source::Source;
 use crate::storage::Storage;
 use crate::time::{Now, Time};
 use crate::wire::kind::{self, Kind};
-use crate::wire::{self, Message, Versions};
+use crate::wire::{self, Message};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-pub use crate::config::{BadConfig, Neighbours, UnfitNeighbours};
+pub use crate::config::{BadConfig, Config, Neighbours, Share, UnfitNeighbours};
 
 /// Commands that wait until the store is read. Guess. A further one is refused as busy.
 const WAITING_MAX: usize = 256;
@@ -49,57 +47,6 @@ const OUTBOX_KEPT: usize = 32;
 /// A clock that has moved away from the monotonic one by more between two inputs was set. Guess: more than a time server
 /// corrects at once, less than records may differ.
 const CLOCK_SET_MS: u64 = 5_000;
-
-/// Tunables of a node.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// How many neighbours it wants in each graph.
-    pub neighbours: Neighbours,
-    /// Types of records that a sync brings first, in this order; at most
-    /// [`PRIORITIES_MAX`](crate::limits::PRIORITIES_MAX) of them.
-    pub priorities: Vec<RecordType>,
-    /// Whether it serves as rendezvous for groups that it need not be a member of.
-    pub rendezvous: bool,
-    /// Which versions of the protocol it speaks: a seam for tests, in which nodes are of other releases.
-    pub versions: Versions,
-    /// What decides who and what is to be trusted.
-    pub provider: Arc<dyn Provider>,
-    /// Whether the host hands over all that comes, however much waits for its disk, as a browser must: the node then puts
-    /// off what it is brought meanwhile. Another stops reading, see [`Node::writes_waiting`].
-    pub reads_on: bool,
-    /// How what many nodes hold is kept: a seam for simulations, which keep one copy of each.
-    pub share: Share,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            neighbours: Neighbours::default(),
-            priorities: Vec::new(),
-            rendezvous: false,
-            versions: Versions::OURS,
-            provider: Arc::new(Membership),
-            reads_on: false,
-            share: Share::default(),
-        }
-    }
-}
-
-/// How a node keeps what others hold as well. By default each for itself; a simulation of a thousand nodes has no room for a
-/// thousand copies. What is answered equals what was given.
-#[derive(Clone, Copy, Debug)]
-pub struct Share {
-    /// Of a record to be kept: its bytes, and their digest.
-    pub record: fn(&Bytes, &Digest) -> Bytes,
-    /// Of a membership that was verified.
-    pub membership: fn(VerifiedChain) -> VerifiedChain,
-}
-
-impl Default for Share {
-    fn default() -> Self {
-        Self { record: |bytes, _| bytes.clone(), membership: |chain| chain }
-    }
-}
 
 /// What modules share while one input is handled.
 pub(crate) struct Ctx<'a> {
