@@ -85,7 +85,6 @@ use std::time::Duration;
 use peer_time::PeerTime;
 use plausible::Plausible;
 
-pub(crate) use beginnings::Change;
 pub(crate) use graph::SlotState;
 pub(crate) use preview::preview_of_bound;
 pub(crate) use records::answer_page;

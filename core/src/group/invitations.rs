@@ -18,7 +18,7 @@ use super::internal::{
     invitation_id, invitation_mark, is_marked, redemption_id, redemption_payload,
 };
 use super::membership::{Internal, Signer, kind_of, not_behind};
-use super::{Change, Group, OpenInvitation, Proof, SlotState, Wanted};
+use super::{Group, OpenInvitation, Proof, SlotState, Wanted};
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
 use crate::id::{PeerId, PeerPrefix, RecordId, RootPin};
@@ -34,7 +34,7 @@ use crate::provider::Verdict;
 use crate::record::{Meta, RecordType};
 use crate::roll::{Reason, Standing};
 use crate::share::{Rank, Shares};
-use crate::storage::{Class, Commit, Pending};
+use crate::storage::{Change, Class, Commit, Pending};
 use crate::time::WallTime;
 use crate::wire::{self, Ended, Granted, NotGranted, Redeem, kind};
 use bytes::Bytes;

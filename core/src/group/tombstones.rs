@@ -7,14 +7,14 @@
 //! confirmation is a deletion like any other, under the membership of who confirms, and ends with what it hides or
 //! as late as that membership allows: the creator's can always hide to the end. A member that was never brought the
 //! record does not know when that would have been, and confirms nothing.
-use super::{Change, Group, Timer};
+use super::{Group, Timer};
 use crate::id::{PeerId, RecordId};
 use crate::io::{Draft, StoreTask};
 use crate::limits;
 use crate::node::Ctx;
 use crate::policy::Act;
 use crate::record::{Meta, RecordType};
-use crate::storage::{Class, Pending};
+use crate::storage::{Change, Class, Pending};
 use crate::time::WallTime;
 use bytes::Bytes;
 use std::time::Duration;

@@ -1,12 +1,12 @@
 //! What the host answers about the store: reading it at the start, and what has become durable.
 use super::{Ctx, Node};
 use crate::error::Error;
-use crate::group::{Change, Group, answer_page};
+use crate::group::{Group, answer_page};
 use crate::id::GroupId;
 use crate::io::{Event, Output, Reply, RequestId, StoreFault, StoreId, StoreReply, StoreTask};
 use crate::limits;
 use crate::reach::named::By;
-use crate::storage::{self, Commit, Key, Pending, Written};
+use crate::storage::{self, Change, Commit, Key, Pending, Written};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
