@@ -52,6 +52,7 @@ mod cbor;
 pub mod cert;
 mod conduct;
 pub mod config;
+mod context;
 pub mod error;
 pub mod fault;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::conduct::Conduct;
 use crate::error::{Error, Misbehaved};
 use crate::group::{Group, Verdict};
 use crate::id::{GroupId, NodeId, NodeNonce, PeerId};
-use crate::identity::{Domain, Identity};
+use crate::identity::Identity;
 use crate::io::{
     CloseReason, Command, Dial, Event, Input, LinkFault, LinkId, NodeState, Outbox, Outcome,
     Output, PlaceSource, Reply, RequestId, Transport, Wake,
@@ -20,13 +20,13 @@ use crate::noise::StaticKey;
 use crate::place::Places;
 use crate::provider::{Channel, Checks};
 use crate::random::Random;
-use crate::reach::dial::{Dialer, Step, Want, Wish};
+use crate::reach::asks::Asks;
+use crate::reach::dial::{Dialer, Step, Want};
 use crate::reach::early::Early;
 use crate::reach::purpose::Purpose;
 use crate::reach::rendezvous::Tables;
 use crate::reach::signals::{Over, Ways};
 use crate::reach::sitting::Sitting;
-use crate::record::{Record, Signed};
 use crate::source::Source;
 use crate::storage::Storage;
 use crate::time::{Now, Time};
@@ -47,63 +47,6 @@ const OUTBOX_KEPT: usize = 32;
 /// A clock that has moved away from the monotonic one by more between two inputs was set. Guess: more than a time server
 /// corrects at once, less than records may differ.
 const CLOCK_SET_MS: u64 = 5_000;
-
-/// What modules share while one input is handled.
-pub(crate) struct Ctx<'a> {
-    pub(crate) now: Now,
-    pub(crate) rng: &'a mut Random,
-    pub(crate) identity: &'a Identity,
-    pub(crate) config: &'a Config,
-    pub(crate) checks: Checks,
-    pub(crate) channel: &'a Channel,
-    pub(crate) node: NodeId,
-    /// What makes that id ours.
-    pub(crate) nonce: NodeNonce,
-    /// With which tables are hashed, see `table.rs`.
-    pub(crate) table_secret: u64,
-    /// See [`next_version`](crate::record::next_version).
-    pub(crate) version_salt: u16,
-    pub(crate) noise: &'a StaticKey,
-    /// Where we can be dialled.
-    pub(crate) addresses: &'a [Address],
-    pub(crate) out: &'a mut Outbox,
-    pub(crate) storage: &'a mut Storage,
-    pub(crate) purposes: &'a mut BTreeMap<LinkId, Purpose>,
-    pub(crate) ways: &'a mut Ways,
-    /// Groups that look for members at the rendezvous nodes.
-    pub(crate) sit: &'a mut BTreeSet<GroupId>,
-    /// Links to close at the end of this input, unless another graph needs them.
-    pub(crate) unwanted: &'a mut BTreeMap<LinkId, CloseReason>,
-    /// What is being dialled.
-    pub(crate) dialer: &'a Dialer,
-    /// Links that groups want from now on.
-    pub(crate) wishes: &'a mut Vec<Wish>,
-    /// Groups that have got a neighbour: they look for any member no longer.
-    pub(crate) settled: &'a mut BTreeSet<GroupId>,
-    /// Whether a join goes on, for which named nodes that are not reached are tried again.
-    pub(crate) again: &'a mut bool,
-}
-
-impl Ctx<'_> {
-    /// Random bytes that others may see. Secrets come from [`Random::secret`].
-    pub(crate) fn random_bytes<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.rng.fill_bytes(&mut bytes);
-        bytes
-    }
-
-    /// Whether what a link brings is to come later, since too much waits for the disk.
-    pub(crate) fn puts_off(&self, from: Option<LinkId>) -> bool {
-        self.config.reads_on && !self.storage.has_room(from)
-    }
-
-    /// Signs a record as this node's identity.
-    pub(crate) fn sign(&self, group: GroupId, record: Record) -> Signed {
-        let sign =
-            |message: &[u8]| self.config.provider.sign(self.identity, Domain::Record, message);
-        record.sign_with(group, sign)
-    }
-}
 
 /// One running instance of an identity.
 pub struct Node {
@@ -127,14 +70,10 @@ pub struct Node {
     purposes: BTreeMap<LinkId, Purpose>,
     ways: Ways,
     early: Early,
-    sit: BTreeSet<GroupId>,
-    unwanted: BTreeMap<LinkId, CloseReason>,
+    asks: Asks,
     /// Each in a box: a map makes room for eleven at once, and nearly all nodes have one.
     groups: BTreeMap<GroupId, Box<Group>>,
     dialer: Dialer,
-    wishes: Vec<Wish>,
-    settled: BTreeSet<GroupId>,
-    again: bool,
     tables: Tables,
     sitting: Sitting,
     /// Commands that came before the store was read.
@@ -149,10 +88,10 @@ struct Closing {
     done: bool,
 }
 
-/// Splits a node into the part that modules share and the parts that they are.
-macro_rules! ctx {
+/// What is ambient in a node.
+macro_rules! ambient {
     ($node:ident) => {
-        Ctx {
+        $crate::context::Ambient {
             now: $node.now,
             rng: &mut $node.rng,
             identity: &$node.identity,
@@ -166,15 +105,20 @@ macro_rules! ctx {
             noise: &$node.noise,
             addresses: &$node.addresses,
             out: &mut $node.outbox,
+        }
+    };
+}
+
+/// Splits a node into what a group is given, and the rest.
+macro_rules! ctx {
+    ($node:ident) => {
+        $crate::group::Ctx {
+            ambient: ambient!($node),
             storage: &mut $node.storage,
             purposes: &mut $node.purposes,
             ways: &mut $node.ways,
-            sit: &mut $node.sit,
-            unwanted: &mut $node.unwanted,
             dialer: &$node.dialer,
-            wishes: &mut $node.wishes,
-            settled: &mut $node.settled,
-            again: &mut $node.again,
+            asks: &mut $node.asks,
         }
     };
 }
@@ -217,13 +161,9 @@ impl Node {
             purposes: BTreeMap::new(),
             ways: Ways::default(),
             early: Early::default(),
-            sit: BTreeSet::new(),
-            unwanted: BTreeMap::new(),
+            asks: Asks::default(),
             groups: BTreeMap::new(),
             dialer: Dialer::new(table_secret),
-            wishes: Vec::new(),
-            settled: BTreeSet::new(),
-            again: false,
             tables: Tables::default(),
             sitting: Sitting::new(table_secret),
             waiting: Some(Vec::new()),
@@ -334,12 +274,12 @@ impl Node {
             self.close(link, CloseReason::Full);
             return;
         }
-        self.links.up(&mut ctx!(self), link, transport);
+        self.links.up(&mut ambient!(self), link, transport);
     }
 
     fn frame(&mut self, link: LinkId, bytes: Bytes) {
         let room = self.room_of(link);
-        let done = self.links.frame(&mut ctx!(self), link, bytes, room);
+        let done = self.links.frame(&mut ambient!(self), link, bytes, room);
         let done = match done {
             Ok(Received::Nothing) => Ok(()),
             Ok(Received::Ready) => {
@@ -579,13 +519,13 @@ impl Node {
         if self.closing.is_some() {
             return;
         }
-        for wish in std::mem::take(&mut self.wishes) {
+        for wish in std::mem::take(&mut self.asks.wishes) {
             self.dialer.wish(self.now.mono, wish, &self.addresses);
         }
-        for group in std::mem::take(&mut self.settled) {
+        for group in std::mem::take(&mut self.asks.settled) {
             self.dialer.stop(self.now.mono, Want::Any(group));
         }
-        if std::mem::take(&mut self.again) {
+        if std::mem::take(&mut self.asks.again) {
             self.dialer.again(self.now.mono);
         }
         while let Some(step) = self.dialer.next(self.now.mono, &self.addresses) {
@@ -707,7 +647,7 @@ impl Node {
                 {
                     self.tables.moved(twin, link);
                 }
-                let (ctx, links) = (&mut ctx!(self), &mut self.links);
+                let (ctx, links) = (&mut ambient!(self), &mut self.links);
                 match kind {
                     kind::SIT => self.tables.sit(ctx, links, link, body)?,
                     kind::CARRY => self.tables.carry(ctx, links, link, body)?,
@@ -852,7 +792,7 @@ impl Node {
         for link in self.links.crowded_out() {
             self.close(link, CloseReason::Full);
         }
-        for group in std::mem::take(&mut self.sit) {
+        for group in std::mem::take(&mut self.asks.sit) {
             for link in self.rendezvous_links() {
                 self.sit_at(group, link);
             }
@@ -862,7 +802,7 @@ impl Node {
             // What was sent counts: it may be too much already.
             group.publish_waiting(&mut ctx!(self), &self.links);
         }
-        for (link, reason) in std::mem::take(&mut self.unwanted) {
+        for (link, reason) in std::mem::take(&mut self.asks.unwanted) {
             if !self.needs(link) {
                 self.close(link, reason);
             }

@@ -10,9 +10,9 @@
 //! ```
 use super::Group;
 use crate::error::Error;
+use crate::group::Ctx;
 use crate::id::{PeerId, RecordId};
 use crate::io::{Output, StoreFault};
-use crate::node::Ctx;
 use crate::record::{Beginning, Meta, Signed};
 use crate::storage::{self, Change, Class};
 use bytes::Bytes;

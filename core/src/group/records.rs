@@ -29,13 +29,12 @@ use super::{Group, Known, OpenInvitation, STORED_TRACKED_MAX, TRACKED_MAX, Timer
 use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::error::{BadRecord, Error, Misbehaved};
+use crate::group::Ctx;
 use crate::id::{CertificateId, Digest, Fingerprint, PeerId, RecordId};
 use crate::io::{
     Cursor, Draft, Event, Filter, LinkId, MemberInfo, Output, Properties, Reply, RequestId,
-    StoreTask,
 };
 use crate::limits;
-use crate::node::Ctx;
 use crate::policy::Act;
 use crate::provider::Verdict;
 use crate::record::{self, Meta, Record, RecordType, Signed};
@@ -839,7 +838,7 @@ impl Group {
         if missing.is_empty() {
             answer_page(ctx, page, Vec::new());
         } else {
-            ctx.storage.ask(StoreTask::Read { keys: missing }, Pending::Page(page), ctx.out);
+            ctx.read(missing, Pending::Page(page));
         }
     }
 

@@ -1,5 +1,5 @@
 //! What the application asks for.
-use super::{Closing, Ctx, Node, WAITING_MAX};
+use super::{Closing, Node, WAITING_MAX};
 use crate::address::Address;
 use crate::error::Error;
 use crate::group::{Group, preview_of_bound};

@@ -1,5 +1,5 @@
 //! Rendezvous and signals: how links come to be between nodes that have none.
-use super::{Ctx, Node};
+use super::Node;
 use crate::fault::Misbehaved;
 use crate::group::Attempt;
 use crate::id::{Digest, GroupId, NodeId};

@@ -1,5 +1,5 @@
 //! What the host answers about the store: reading it at the start, and what has become durable.
-use super::{Ctx, Node};
+use super::Node;
 use crate::error::Error;
 use crate::group::{Group, answer_page};
 use crate::id::GroupId;
