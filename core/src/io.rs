@@ -30,7 +30,7 @@ mod event;
 mod preview;
 mod tried;
 
-pub use command::{Command, Draft, Filter, Invite, Keep, Properties, Reply};
+pub use command::{Command, Filter, Invite, Keep, Properties, Reply};
 pub use event::{
     Event, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeChange, NodeFault, NodeInfo,
     NodeState, SyncPhase,
@@ -39,7 +39,7 @@ pub use preview::{OpenPreview, Preview};
 pub use tried::{Outcome, Place, PlaceSource, Tried};
 
 pub use crate::address::Transport;
-pub use crate::record::Cursor;
+pub use crate::record::{Cursor, Draft};
 
 use crate::address::Address;
 use crate::error::{Error, Misbehaved};

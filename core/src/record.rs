@@ -25,6 +25,7 @@ use std::cmp::Ordering;
 
 mod beginning;
 mod codec;
+mod draft;
 mod error;
 mod meta;
 mod order;
@@ -37,6 +38,7 @@ mod tests;
 pub use crate::record_type::{ParseTypeError, RecordType};
 pub use beginning::Beginning;
 pub(crate) use codec::attributes_bytes;
+pub use draft::Draft;
 pub use error::BadRecord;
 pub use meta::{Cursor, Meta};
 pub use order::{Edition, Order};
