@@ -26,6 +26,7 @@
 //! This module holds what a host has to know. The questions of an application and their answers are
 //! in `io/command.rs`, the news for it in `io/event.rs`.
 mod command;
+pub mod error;
 mod event;
 mod preview;
 mod tried;
@@ -42,11 +43,12 @@ pub use crate::address::Transport;
 pub use crate::record::{Cursor, Draft};
 
 use crate::address::Address;
-use crate::error::{Error, Misbehaved};
+use crate::fault::Misbehaved;
 use crate::node_url::LookUp;
 use crate::place::Places;
 use crate::time::Time;
 use bytes::Bytes;
+use error::Error;
 use std::collections::VecDeque;
 
 /// Outputs of one input, in order. Shared by all modules of a node.

@@ -53,7 +53,6 @@ pub mod cert;
 mod conduct;
 pub mod config;
 mod context;
-pub mod error;
 pub mod fault;
 #[cfg(test)]
 mod fixtures;
@@ -114,6 +113,7 @@ mod table;
 pub mod time;
 pub mod verify;
 pub mod web_url;
+pub use io::error;
 #[allow(
     clippy::expect_used,
     reason = "encoding into a vector cannot fail, and a key may have any length"

@@ -59,7 +59,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("record", &["fault", "index", "reconcile", "record"]),
-    ("border", &["error", "io", "provider"]),
+    ("border", &["io", "provider"]),
     ("link", &["conduct", "config", "context", "link", "wire"]),
     ("reach", &["reach"]),
     ("group", &["group", "storage"]),
@@ -137,6 +137,8 @@ impl Sources {
             .map(|(file, _)| module_of(file))
             .filter(|name| name != "lib" && name != "main")
             .collect();
+        let lib = texts.iter().find(|(file, _)| file == Path::new("lib.rs"));
+        let aliases = lib.map_or_else(BTreeMap::new, |(_, text)| aliases(text));
         let mut uses: BTreeMap<(String, String), Vec<Use>> = BTreeMap::new();
         for (file, text) in texts {
             let from = module_of(&file);
@@ -144,6 +146,7 @@ impl Sources {
                 continue;
             }
             for (line, to) in used_modules(&text) {
+                let to = aliases.get(&to).cloned().unwrap_or(to);
                 if to != from && modules.contains(&to) {
                     uses.entry((from.clone(), to)).or_default().push((file.clone(), line));
                 }
@@ -215,6 +218,14 @@ impl Sources {
 fn module_of(file: &Path) -> String {
     let first = file.components().next().map(|first| first.as_os_str().to_string_lossy());
     first.unwrap_or_default().trim_end_matches(".rs").to_owned()
+}
+
+/// Second names at the top of the crate for parts of its modules, with the modules: `pub use io::error;` calls a part of
+/// `io` `error`.
+fn aliases(lib: &str) -> BTreeMap<String, String> {
+    let used = lib.lines().filter_map(|line| line.strip_prefix("pub use ")?.strip_suffix(';'));
+    let pairs = used.filter_map(|path| Some((path.rsplit("::").next()?, identifier(path))));
+    pairs.map(|(name, module)| (name.to_owned(), module)).collect()
 }
 
 /// The modules at the top of the crate that a text names, outside of comments and of the tests at its end, with the lines.
@@ -393,6 +404,12 @@ mod tests {
         assert_eq!(faults, "");
         sources(&texts).check_floors(floors, &[("cert", "group"), ("id", "group")], &mut faults);
         assert_eq!(faults, "`id` no longer uses `group`: delete the exception\n");
+        faults.clear();
+        // A second name at the top hides nothing.
+        let alias = ("lib.rs", "pub mod id;\nmod group;\npub use group::error;\n");
+        let low = ("id.rs", "use crate::error::Error;\n");
+        sources(&[alias, low, ("group.rs", "")]).check_floors(floors, &[], &mut faults);
+        assert_eq!(faults, "core/src/id.rs:1: `id` uses `group`, which is on a higher floor\n");
         faults.clear();
         sources(&[("new.rs", "")]).check_floors(floors, &[], &mut faults);
         assert_eq!(faults, "core/src/new.rs stands on no floor\n");

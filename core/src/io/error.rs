@@ -1,7 +1,7 @@
-//! Errors: what the application sees, and everything that a peer can do wrong.
+//! Errors: what the application sees.
+use super::{StoreFault, Tried};
 use crate::cert::CertError;
 use crate::invitation::Unusable;
-use crate::io::{StoreFault, Tried};
 use crate::time::WallTime;
 use std::fmt;
 
