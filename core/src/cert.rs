@@ -54,7 +54,7 @@
 //! 20. The clock: [`VerifiedChain::covers`] a moment from 5 minutes before the leaf begins to 5 minutes after it
 //!     ends, by the judge's clock, set right as far as that is known to be wrong. Identities do not expire.
 use crate::id::{CertificateId, Digest, PeerId, Serial};
-use crate::identity::{PublicKey, Verify};
+use crate::key::{PublicKey, Verify};
 use crate::name::PeerName;
 use crate::policy::{Grant, Policy};
 use crate::time::WallTime;

@@ -23,7 +23,7 @@
 use crate::address::Address;
 use crate::cert::{CertError, Certificate, Role, VerifiedChain, verify_chain};
 use crate::id::{GroupId, PeerId, PeerPrefix, RecordId, RootPin};
-use crate::identity::Verify;
+use crate::key::Verify;
 use crate::limits::{
     CERTIFICATE_BYTES_MAX, CERTIFICATE_CLOCK_SKEW, CERTIFICATES_MAX, INVITATION_TEXT_MAX,
 };

@@ -37,7 +37,7 @@
 //!
 //! [`io`] (the whole border; its two parts are for the application), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
 //! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
-//! [`reconcile`]; [`share`] (whose part of a bound is whose). Secrets: [`identity`], [`sealed`] (in a store), [`password`], `random.rs`, `noise.rs`.
+//! [`reconcile`]; [`share`] (whose part of a bound is whose). Secrets: `key.rs`, [`identity`], [`sealed`] (in a store), [`password`], `random.rs`, `noise.rs`.
 pub mod address;
 #[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
 pub mod backup;
@@ -71,6 +71,11 @@ pub mod index;
 )]
 pub mod invitation;
 pub mod io;
+#[allow(
+    clippy::expect_used,
+    reason = "encoding into a vector cannot fail, and only bytes of a point become a key"
+)]
+mod key;
 pub mod limits;
 #[allow(clippy::expect_used, reason = "a handshake that ended has both introductions")]
 mod link;

@@ -50,6 +50,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "cert",
             "identity",
             "invitation",
+            "key",
             "noise",
             "password",
             "policy",

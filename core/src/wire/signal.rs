@@ -2,7 +2,7 @@
 use super::{Message, WHOLE, kind};
 use crate::fault::Misbehaved;
 use crate::id::{GroupId, NodeId, NodeNonce, PeerId};
-use crate::identity::{Domain, PublicKey, Verify};
+use crate::key::{Domain, PublicKey, Verify};
 use crate::limits;
 use bytes::Bytes;
 
