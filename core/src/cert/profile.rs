@@ -472,7 +472,7 @@ fn parse_app_roles(kind: Kind, names: Option<Vec<String>>) -> Result<Vec<String>
 fn parse_policy(kind: Kind, policy: Option<OctetString>) -> Result<Policy, CertError> {
     match (kind, policy) {
         (_, None) => Ok(Policy::default()),
-        (Kind::Root, Some(bytes)) => Policy::from_bytes(bytes.as_bytes()),
+        (Kind::Root, Some(bytes)) => Ok(Policy::from_bytes(bytes.as_bytes())?),
         (Kind::Member(_) | Kind::Heir | Kind::Identity, Some(_)) => Err(CertError::Policy),
     }
 }

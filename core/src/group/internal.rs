@@ -497,7 +497,7 @@ pub(super) fn read_properties(payload: &[u8]) -> Result<Meaning, BadRecord> {
 
 pub(super) fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
     let says: InvitationSays = decode(&record.payload)?;
-    let grant = Grant::new(says.role, says.app_roles).map_err(bad)?;
+    let grant = Grant::new(says.role, says.app_roles).map_err(|unfit| bad(unfit.into()))?;
     let id = invitation_id(record.creator, says.uses, record.id.random());
     // What a record says ends with it.
     if says.uses == 0 || record.id != id || WallTime(says.expires) > record.expires {

@@ -1,7 +1,7 @@
 //! What an application asks, and what a peer is to be when it is opened.
 use super::{AttributeJs, parse, parse_cursor};
 use crate::failure::Failure;
-use peergraph_core::cert::Certificate;
+use peergraph_core::cert::{CertError, Certificate};
 use peergraph_core::io::{Draft, Filter, Invite, Keep, Properties};
 use peergraph_core::node::{Config, Neighbours};
 use peergraph_core::node_url::NodeUrl;
@@ -133,7 +133,7 @@ pub(crate) struct GrantJs {
 
 impl GrantJs {
     pub(crate) fn into_grant(self) -> Result<Grant, Failure> {
-        Ok(Grant::new(parse(&self.role)?, self.roles)?)
+        Ok(Grant::new(parse(&self.role)?, self.roles).map_err(CertError::from)?)
     }
 }
 
