@@ -270,7 +270,7 @@ fn identifier(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
-fn is_test(file: &Path) -> bool {
+pub(crate) fn is_test(file: &Path) -> bool {
     let parts = file.components().map(|part| part.as_os_str().to_string_lossy());
     let mut names = parts.map(|part| part.trim_end_matches(".rs").to_owned());
     names.any(|name| {
@@ -280,7 +280,7 @@ fn is_test(file: &Path) -> bool {
 }
 
 /// The files below a folder with an extension, in order.
-fn files_below(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) -> Result<()> {
+pub(crate) fn files_below(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) -> Result<()> {
     let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.sort();
