@@ -2,7 +2,7 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `proof` (telling who does not know), `exile` (coming back), `heir` (the group's own key in other hands), `internal`
-//! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
+//! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting), `drafts` (publishing), `tracked` (who holds ours), `reading`, `expiry`, `writing` (what is not durable yet), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `clock` (whether our clock is right), `peer_time` (what the graph calls now), `plausible` (whether it may end anything), `again` (signing again what was dated wrongly), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
@@ -18,15 +18,19 @@ mod clock;
 mod contacts;
 mod context;
 mod deferred;
+mod drafts;
 mod exile;
+mod expiry;
 mod flood;
 mod graph;
 mod heir;
 mod internal;
 mod invitations;
+mod known;
 #[cfg(test)]
 mod laws;
 mod lost;
+mod members;
 mod membership;
 mod newest;
 mod password;
@@ -37,6 +41,7 @@ mod preview;
 mod proof;
 mod publishing;
 mod quota;
+mod reading;
 mod records;
 mod referrals;
 mod refresh;
@@ -50,6 +55,7 @@ mod standing;
 mod sync;
 mod timer;
 mod tombstones;
+mod tracked;
 mod tree;
 mod upkeep;
 mod waste;
@@ -90,7 +96,7 @@ use timer::Timer;
 pub(crate) use context::Ctx;
 pub(crate) use graph::SlotState;
 pub(crate) use preview::preview_of_bound;
-pub(crate) use records::answer_page;
+pub(crate) use reading::answer_page;
 #[cfg(test)]
 pub(crate) use saved::saved_again;
 pub(crate) use signal::Verdict;
