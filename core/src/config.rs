@@ -21,7 +21,7 @@ pub struct Config {
     pub rendezvous: bool,
     /// Which versions of the protocol it speaks: a seam for tests, in which nodes are of other releases.
     pub versions: Versions,
-    /// What decides who and what is to be trusted.
+    /// It decides who and what is to be trusted.
     pub provider: Arc<dyn Provider>,
     /// Whether the host hands over all that comes, however much waits for its disk, as a browser must: the node then puts
     /// off what it is brought meanwhile. Another stops reading, as
@@ -46,7 +46,7 @@ impl Default for Config {
 }
 
 /// How a node keeps what others hold as well. By default each for itself; a simulation of a thousand nodes has no room for a
-/// thousand copies. What is answered equals what was given.
+/// thousand copies. The answer equals what was given.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {
     /// Of a record to be kept: its bytes, and their digest.

@@ -1,4 +1,4 @@
-//! What is ambient while a node handles one input.
+//! The ambient of a node: the same for every machine while one input is handled.
 use crate::address::Address;
 use crate::config::Config;
 use crate::id::{GroupId, NodeId, NodeNonce};
@@ -20,7 +20,7 @@ pub(crate) struct Ambient<'a> {
     pub(crate) checks: Checks,
     pub(crate) channel: &'a Channel,
     pub(crate) node: NodeId,
-    /// What makes that id ours.
+    /// It makes that id ours.
     pub(crate) nonce: NodeNonce,
     /// With which tables are hashed, see `table.rs`.
     pub(crate) table_secret: u64,

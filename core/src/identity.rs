@@ -26,7 +26,7 @@ pub struct Identity {
     certificate: Certificate,
 }
 
-/// What signs the certificates that this identity issues.
+/// The key that signs the certificates which this identity issues.
 impl AsRef<KeyPair> for Identity {
     fn as_ref(&self) -> &KeyPair {
         &self.key

@@ -54,7 +54,7 @@ pub struct Invitation {
     pub group: GroupId,
     /// The root certificate that it has: a newcomer accepts no other.
     pub root: RootPin,
-    /// Who made the invitation; of a bound one, who issued the membership.
+    /// The member who made the invitation; of a bound one, who issued the membership.
     pub inviter: PeerPrefix,
     /// Nodes at which members can be found, the most useful first. At most
     /// [`INVITATION_NODES_MAX`](crate::limits::INVITATION_NODES_MAX).
@@ -64,11 +64,11 @@ pub struct Invitation {
     pub addresses: Vec<Address>,
     /// When it ends, if that is known. A short link says it in seconds, rounded up.
     pub expires: Option<WallTime>,
-    /// What it gives.
+    /// The membership that it leads to.
     pub kind: InvitationKind,
 }
 
-/// What an invitation gives.
+/// The way in which an invitation leads to a membership.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum InvitationKind {
@@ -162,7 +162,7 @@ pub struct Summary {
     pub group: GroupId,
     /// Its friendly name, as its root certificate says; of a bound invitation only.
     pub name: Option<String>,
-    /// Who made it.
+    /// The member who made it.
     pub inviter: PeerPrefix,
     /// The inviter's friendly name, for which nobody vouches; of a bound invitation only.
     pub inviter_name: Option<String>,

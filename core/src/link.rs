@@ -34,7 +34,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Who was heard within this time need not be asked. Guess: many round trips.
+/// A node that was heard within this time need not be asked. Guess: many round trips.
 const ASKED_AFTER: Duration = Duration::from_secs(1);
 
 mod half_open;
@@ -100,7 +100,7 @@ struct Shaking {
     their_introduction: Option<Box<Ready>>,
 }
 
-/// What the handshake proved.
+/// The findings of the handshake.
 pub(crate) struct Ready {
     pub(crate) peer: PeerId,
     pub(crate) node: NodeId,
@@ -137,7 +137,7 @@ impl Room {
     }
 }
 
-/// What looking after a link led to.
+/// The outcome of a check.
 pub(crate) enum Checked {
     /// Nothing to do.
     Fine,
@@ -147,7 +147,7 @@ pub(crate) enum Checked {
     Over(CloseReason),
 }
 
-/// What one frame brought.
+/// The outcome of one frame.
 pub(crate) enum Received {
     /// A part of something.
     Nothing,

@@ -54,7 +54,7 @@ pub struct Node {
     noise: StaticKey,
     rng: Random,
     table_secret: u64,
-    /// What is found while the store is read.
+    /// Findings of the time in which the store is read.
     loading: store::Loading,
     now: Now,
     outbox: Outbox,
@@ -83,7 +83,7 @@ struct Closing {
     done: bool,
 }
 
-/// What is ambient in a node.
+/// The ambient of a node.
 macro_rules! ambient {
     ($node:ident) => {
         $crate::context::Ambient {
@@ -176,7 +176,7 @@ impl Node {
         self.id
     }
 
-    /// Whose instance it is.
+    /// The identity of which this is an instance.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -242,7 +242,7 @@ impl Node {
     /// Takes the next thing to do. Call until [`Output::Idle`].
     pub fn poll(&mut self) -> Output {
         let Some(output) = self.outbox.pop_front() else {
-            // What one input filled, the next ones will not.
+            // The next inputs will not fill as much as this one.
             if self.outbox.capacity() > OUTBOX_KEPT {
                 self.outbox = Outbox::new();
             }
@@ -318,7 +318,7 @@ impl Node {
         }
         for group in self.groups.values_mut() {
             group.flush_floods(&mut ctx!(self), &mut self.links);
-            // What was sent counts: it may be too much already.
+            // Records that were sent count: they may be too much already.
             group.publish_waiting(&mut ctx!(self), &self.links);
         }
         for (link, reason) in std::mem::take(&mut self.asks.unwanted) {

@@ -103,7 +103,7 @@ pub(crate) enum Pending {
     Clear { group: GroupId, request: RequestId },
 }
 
-/// What goes on once a record to be changed was read.
+/// The change that goes on once its record was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// The change or deletion that is to be published first.
@@ -115,7 +115,7 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    /// Who waits for that alone.
+    /// The request that waits for that alone.
     pub(crate) fn request(self) -> Option<RequestId> {
         match self {
             Self::Withdraw(_, request) => Some(request),

@@ -1,4 +1,4 @@
-//! What a group is given while one input is handled.
+//! The context of a group while one input is handled.
 use crate::context::Ambient;
 use crate::io::{LinkId, StoreTask};
 use crate::reach::asks::Asks;
@@ -16,7 +16,7 @@ pub(crate) struct Ctx<'a> {
     pub(crate) storage: &'a mut Storage,
     pub(crate) purposes: &'a mut BTreeMap<LinkId, Purpose>,
     pub(crate) ways: &'a mut Ways,
-    /// What is being dialled.
+    /// It knows what is being dialled.
     pub(crate) dialer: &'a Dialer,
     pub(crate) asks: &'a mut Asks,
 }

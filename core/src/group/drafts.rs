@@ -75,7 +75,7 @@ impl Group {
         let created = held.map_or(now, |meta| meta.created);
         let modified =
             if held.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
-        // What others judge by: their time is peer time.
+        // Others judge by peer time.
         if !chain.covers(modified) {
             return Err(Error::MembershipExpired);
         }
@@ -178,7 +178,7 @@ impl Group {
     pub(super) fn next_version(&self, ctx: &Ctx<'_>, seen: Option<(RecordId, u64)>) -> u64 {
         let now = self.peer_time(ctx.now.wall);
         let (id, held) = seen.unwrap_or_default();
-        // What was signed under a wrong clock is not counted from.
+        // A version that was signed under a wrong clock is not counted from.
         let held = if has_come(held, WallTime(0), now) { held } else { 0 };
         record::next_version(now, held.max(self.refused.version(id)), ctx.version_salt)
     }

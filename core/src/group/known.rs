@@ -5,7 +5,7 @@ use crate::id::{Fingerprint, PeerId};
 use crate::limits;
 use std::time::Duration;
 
-/// What is learned now is saved after so long. Guess: more of it may come at once.
+/// A place that is learned is saved after so long. Guess: more of them may come at once.
 const SAVED_AFTER: Duration = Duration::from_secs(1);
 
 /// The certificate that an address names.

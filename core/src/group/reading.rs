@@ -34,7 +34,7 @@ impl Group {
         let index = self.index(Class::Application);
         let hidden = |meta: &Meta| self.hidden.get(&meta.id) == Some(&meta.version);
         let (now, plausible) = (self.peer_time(ctx.now.wall), self.is_plausible(ctx.now));
-        // What is kept since the time is not plausible has ended all the same.
+        // Records that are kept since the time is not plausible have ended all the same.
         let ended = |meta: &Meta| !plausible && meta.expires <= now;
         let wanted = |meta: &&Meta| {
             !(meta.deleted || hidden(meta) || ended(meta))

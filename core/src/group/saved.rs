@@ -1,4 +1,4 @@
-//! What is kept of a group besides its records: written when it changes, and read at the start.
+//! The part of a group that is kept besides its records: written when it changes, and read at the start.
 use super::peer_time::PeerTime;
 use super::plausible::Plausible;
 use super::{Ctx, Group, Known, Timer};
@@ -15,7 +15,7 @@ use crate::wire;
 use minicbor::{Decode, Encode};
 use std::time::Duration;
 
-/// What is kept of a group besides its records.
+/// A group as it is kept, without its records.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct Saved {

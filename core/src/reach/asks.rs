@@ -1,10 +1,10 @@
-//! What groups ask of links and of dialling while an input is handled. The node does it at the end of that input.
+//! Asks of groups, about links and dialling. The node does as they say at the end of the input.
 use super::dial::Wish;
 use crate::id::GroupId;
 use crate::io::{CloseReason, LinkId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is asked.
+/// The asks of one input.
 #[derive(Default)]
 pub(crate) struct Asks {
     /// Groups that look for members at the rendezvous nodes.
