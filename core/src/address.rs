@@ -1,4 +1,4 @@
-//! Where a node can be dialled without signalling.
+//! Where a node can be dialled without signalling, and over what.
 use crate::id::{Fingerprint, ParseIdError};
 use crate::web_url::{BadSocketUrl, SocketUrl};
 use std::fmt;
@@ -22,6 +22,21 @@ pub enum Address {
         /// Where.
         url: SocketUrl,
     },
+}
+
+/// The transport of a link, and the fingerprints that it proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A WebRTC data channel straight to the other end. DTLS protects its frames once the handshake has
+    /// bound both certificates.
+    Rtc {
+        /// SHA-256 of our DTLS certificate.
+        ours: Fingerprint,
+        /// SHA-256 of the certificate that the other end really showed.
+        theirs: Fingerprint,
+    },
+    /// A WebSocket. A relay or proxy on its way must not read it: frames stay sealed.
+    WebSocket,
 }
 
 /// Text that is not an address.

@@ -11,6 +11,7 @@
 //!
 //! Who restores it is the same peer with the same groups, wherever it is. A restored group goes on as any that was away:
 //! the first neighbour brings what it lacks.
+use crate::cbor;
 use crate::id::PeerId;
 use crate::identity::{Identity, IdentityError, PasswordKey};
 use crate::limits::CERTIFICATE_BYTES_MAX;
@@ -141,10 +142,9 @@ impl Backup {
             identity: vec(&self.identity.to_bytes()),
             entries: self.entries.iter().map(|(key, value)| (vec(key), vec(value))).collect(),
         };
-        let content =
-            Zeroizing::new(minicbor::to_vec(&content).expect("a vector takes every byte"));
+        let content = Zeroizing::new(cbor::encode(&content));
         let mut file = MAGIC.to_vec();
-        file.extend(minicbor::to_vec(&header).expect("a vector takes every byte"));
+        file.extend(cbor::encode(&header));
         let cipher = PasswordKey { salt: *header.salt, ..costs }.cipher(password);
         let cipher = cipher.expect("our own costs are allowed");
         let payload = Payload { msg: &content, aad: &file };

@@ -13,7 +13,7 @@
 //!
 //! A closed link changes nothing in it: what counts is who is at the other end.
 use crate::budget::Accounts;
-use crate::error::Misbehaved;
+use crate::fault::Misbehaved;
 use crate::id::PeerId;
 use crate::limits::{
     PENANCE, PENANCE_MAX, PENANCE_OF_EXCESS, SIGNAL_COPIES_TIMES, SIGNALS, SIGNALS_PER_SECOND,

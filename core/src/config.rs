@@ -1,8 +1,69 @@
 //! The choices that an application has for its node, and the ones that are refused.
-use crate::limits::{NEIGHBOURS_MAX, PRIORITIES_MAX};
-use crate::node::Config;
+use crate::cert::VerifiedChain;
+use crate::id::Digest;
+use crate::limits::{FLOOD_RECORDS_MAX, NEIGHBOURS_MAX, PRIORITIES_MAX};
+use crate::provider::{Membership, Provider};
+use crate::record::RecordType;
+use crate::wire::Versions;
+use bytes::Bytes;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+
+/// Tunables of a node.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many neighbours it wants in each graph.
+    pub neighbours: Neighbours,
+    /// Types of records that a sync brings first, in this order; at most [`PRIORITIES_MAX`] of them.
+    pub priorities: Vec<RecordType>,
+    /// Whether it serves as rendezvous for groups that it need not be a member of.
+    pub rendezvous: bool,
+    /// Which versions of the protocol it speaks: a seam for tests, in which nodes are of other releases.
+    pub versions: Versions,
+    /// It decides who and what is to be trusted.
+    pub provider: Arc<dyn Provider>,
+    /// Whether the host hands over all that comes, however much waits for its disk, as a browser must: the node then puts
+    /// off what it is brought meanwhile. Another stops reading, as
+    /// [`Node::writes_waiting`](crate::node::Node::writes_waiting) says.
+    pub reads_on: bool,
+    /// How many records of one message the node takes in one go; at least one. After them a host with one thread for
+    /// everything, such as a browser's, does other things. See [`Node::has_more`](crate::node::Node::has_more).
+    pub records_at_once: usize,
+    /// How what many nodes hold is kept: a seam for simulations, which keep one copy of each.
+    pub share: Share,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            neighbours: Neighbours::default(),
+            priorities: Vec::new(),
+            rendezvous: false,
+            versions: Versions::OURS,
+            provider: Arc::new(Membership),
+            reads_on: false,
+            records_at_once: FLOOD_RECORDS_MAX,
+            share: Share::default(),
+        }
+    }
+}
+
+/// How a node keeps what others hold as well. By default each for itself; a simulation of a thousand nodes has no room for a
+/// thousand copies. The answer equals what was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// Of a record to be kept: its bytes, and their digest.
+    pub record: fn(&Bytes, &Digest) -> Bytes,
+    /// Of a membership that was verified.
+    pub membership: fn(VerifiedChain) -> VerifiedChain,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { record: |bytes, _| bytes.clone(), membership: |chain| chain }
+    }
+}
 
 /// How many neighbours a node wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +186,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::RecordType;
 
     #[test]
     fn limits_that_make_no_graph_are_refused() {

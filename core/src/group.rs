@@ -2,7 +2,7 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `proof` (telling who does not know), `exile` (coming back), `heir` (the group's own key in other hands), `internal`
-//! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting, publishing, reading, expiry), `writing` (what is not durable yet), `withheld` (what the
+//! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting), `drafts` (publishing), `tracked` (who holds ours), `reading`, `expiry`, `writing` (what is not durable yet), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `clock` (whether our clock is right), `peer_time` (what the graph calls now), `plausible` (whether it may end anything), `again` (signing again what was dated wrongly), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
@@ -16,16 +16,21 @@ mod beginnings;
 mod carriage;
 mod clock;
 mod contacts;
+mod context;
 mod deferred;
+mod drafts;
 mod exile;
+mod expiry;
 mod flood;
 mod graph;
 mod heir;
 mod internal;
 mod invitations;
+mod known;
 #[cfg(test)]
 mod laws;
 mod lost;
+mod members;
 mod membership;
 mod newest;
 mod password;
@@ -36,34 +41,37 @@ mod preview;
 mod proof;
 mod publishing;
 mod quota;
+mod reading;
 mod records;
 mod referrals;
 mod refresh;
 mod refused;
 mod repair;
 mod routes;
+mod saved;
 mod signal;
 mod signature;
 mod standing;
 mod sync;
+mod timer;
 mod tombstones;
+mod tracked;
 mod tree;
 mod upkeep;
 mod waste;
 mod withheld;
 mod writing;
 
-use crate::address::{self, Address};
+use crate::address::Address;
 use crate::cert::{self, CertError, Certificate, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
 use crate::id::{CertificateId, Digest, GroupId, NodeId, PeerId, PeerPrefix, RecordId, RootPin};
-use crate::identity::{GroupKey, Identity, PublicKey, Verify};
+use crate::identity::{GroupKey, PublicKey};
 use crate::index::Index;
 use crate::invitation::BearerSecret;
-use crate::io::{Event, GroupInfo, LinkId, Output, RequestId, StoreFault};
+use crate::io::{Event, GroupInfo, LinkId, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::node_url::NodeUrl;
 use crate::password::Secret;
 use crate::policy::Grant;
@@ -72,23 +80,25 @@ use crate::reach::tried::Trace;
 use crate::recent::Recent;
 use crate::record::{Attribute, Beginning};
 use crate::roll::{Roll, Standing};
-use crate::sealed::Secrets;
-use crate::storage::{self, Class, Commit};
+use crate::storage::{Class, Commit};
 use crate::time::{Place, Time, Timers, WallTime};
 use crate::wire;
 use crate::wire::kind::{self, Kind};
 use bytes::Bytes;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use peer_time::PeerTime;
 use plausible::Plausible;
+use timer::Timer;
 
-pub(crate) use beginnings::Change;
+pub(crate) use context::Ctx;
 pub(crate) use graph::SlotState;
 pub(crate) use preview::preview_of_bound;
-pub(crate) use records::answer_page;
+pub(crate) use reading::answer_page;
+#[cfg(test)]
+pub(crate) use saved::saved_again;
 pub(crate) use signal::Verdict;
 pub(crate) use upkeep::Attempt;
 
@@ -218,59 +228,6 @@ pub(crate) struct Group {
     fruitless_rounds: u32,
 }
 
-/// Names the deadlines of a group, in the order in which those of one moment are met, each with what it is for.
-macro_rules! timers {
-    ($($name:ident $why:literal,)*) => {
-        /// Deadlines of a group.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        enum Timer {
-            $($name,)*
-        }
-
-        impl Place for Timer {
-            const ALL: &[Self] = &[$(Self::$name,)*];
-
-            fn place(self) -> usize {
-                self as usize
-            }
-        }
-
-        impl Timer {
-            fn why(self) -> &'static str {
-                match self {
-                    $(Self::$name => $why,)*
-                }
-            }
-        }
-    };
-}
-
-timers! {
-    Maintain "maintain graph",
-    Acks "acknowledge",
-    Announce "announce",
-    Graft "ask for announced",
-    Presence "refresh presence",
-    Signature "check graph signature",
-    Beat "show graph signature",
-    Contact "refresh contact",
-    Standing "change number of contacts",
-    Repair "look for the missing",
-    Expiry "expire records",
-    Confirm "confirm deletions",
-    Refresh "refresh records",
-    Again "sign records again",
-    Leap "decide what a leap of the clock was",
-    Joining "give up joining",
-    Judge "enforce the roll",
-    Renew "renew memberships",
-    SafetyNet "compare stores",
-    Save "save group",
-    Sync "go on with syncs",
-    Turn "compare stores with the next neighbour",
-    Preview "give up looking at an invitation",
-}
-
 /// A join that is under way, or what an invitation says is asked for.
 struct Joining {
     /// Nothing if nobody wants to join yet.
@@ -349,55 +306,6 @@ const STORED_TRACKED_MAX: usize = 256;
 /// presence costs every node a record every few minutes.
 const PRESENCE_MAX_DEFAULT: u64 = 50;
 
-/// What is kept of a group besides its records.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Saved {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    root: Vec<u8>,
-    #[n(1)]
-    name: String,
-    #[cbor(n(3), with = "minicbor::bytes")]
-    chain: Vec<u8>,
-    #[n(4)]
-    ready: bool,
-    #[n(5)]
-    peer_time_shift: i64,
-    #[cbor(n(6), decode_with = "address::decode_known_lists")]
-    known: Vec<Vec<Address>>,
-    /// With lives in milliseconds.
-    #[n(8)]
-    refreshed: Option<Vec<(RecordId, u64)>>,
-    /// With their versions.
-    #[n(9)]
-    hidden: Option<Vec<(RecordId, u64)>>,
-    /// Whose addresses `known` are; no id where that is not known.
-    #[n(10)]
-    known_of: Option<Vec<PeerId>>,
-    #[n(16)]
-    peer_time_base: Option<i64>,
-    #[n(17)]
-    pin: Option<RootPin>,
-    /// As text.
-    #[n(18)]
-    nodes: Option<Vec<String>>,
-    /// See [`FORMAT`].
-    #[n(19)]
-    format: u32,
-    /// What nobody else may know, see `sealed.rs`.
-    #[cbor(n(20), with = "minicbor::bytes")]
-    secrets: Option<Vec<u8>>,
-    /// How often passwords were tried in vain: invitation, source, failures.
-    #[n(21)]
-    tries: Option<Vec<(RecordId, u64, u32)>>,
-    /// The latest plausible time, in milliseconds.
-    #[n(22)]
-    latest: Option<u64>,
-    /// The line of the group's own keys, if that is more than the root.
-    #[cbor(n(23), with = "minicbor::bytes")]
-    line: Option<Vec<u8>>,
-}
-
 /// The random part of the id and the payload of an open invitation by `inviter`, as its record has them.
 #[cfg(test)]
 pub(crate) fn invitation_by(inviter: PeerId, expires: WallTime) -> (u64, Vec<u8>) {
@@ -412,23 +320,6 @@ pub(crate) fn invitation_by(inviter: PeerId, expires: WallTime) -> (u64, Vec<u8>
 pub(crate) fn membership_shown_by(member: PeerId, chain: &[Certificate]) -> (u64, Vec<u8>) {
     let leaf = chain.last().map(Certificate::id).unwrap_or_default();
     (membership::issued_id(member, leaf).random(), cert::encode_chain(chain))
-}
-
-/// What is kept of a group, read and written again.
-#[cfg(test)]
-pub(crate) fn saved_again(bytes: &[u8]) -> Option<Vec<u8>> {
-    Some(wire::encode(&minicbor::decode::<Saved>(bytes).ok()?))
-}
-
-/// The form of [`Saved`]. One of another form is refused with the reason: it may name secrets that this one does not.
-const FORMAT: u32 = 2;
-
-/// The part of [`Saved`] that every form has.
-#[derive(Decode)]
-#[cbor(map)]
-struct Form {
-    #[n(19)]
-    format: Option<u32>,
 }
 
 impl Group {
@@ -538,133 +429,6 @@ impl Group {
     )]
     fn root(&self) -> &Certificate {
         self.root.as_ref().expect("members know the root")
-    }
-
-    /// Restores a group from its saved form, or says why that does not hold.
-    pub(crate) fn restore(
-        id: GroupId,
-        bytes: &[u8],
-        verify: Verify,
-        table_secret: u64,
-        identity: &Identity,
-        now: Time,
-    ) -> Result<Self, StoreFault> {
-        let damaged = StoreFault::Damaged;
-        let Form { format } = minicbor::decode(bytes).map_err(|_| damaged)?;
-        if format != Some(FORMAT) {
-            return Err(StoreFault::OtherVersion);
-        }
-        let saved: Saved = minicbor::decode(bytes).map_err(|_| damaged)?;
-        let root = Certificate::from_der(&saved.root).map_err(|_| damaged)?;
-        let certificates = cert::decode_chain(&saved.chain).map_err(|_| damaged)?;
-        let chain = cert::verify_chain(&certificates, id, verify).map_err(|_| damaged)?;
-        if *chain.root() != root || saved.pin.is_some_and(|pin| pin != RootPin::of(root.der())) {
-            return Err(damaged);
-        }
-        if chain.peer() != identity.peer_id() {
-            return Err(StoreFault::OtherIdentity);
-        }
-        let line = match &saved.line {
-            Some(line) => cert::decode_chain(line).map_err(|_| damaged)?,
-            None => vec![root.clone()],
-        };
-        if line.first() != Some(&root) {
-            return Err(damaged);
-        }
-        let line = cert::verify_line(&line, id, verify).map_err(|_| damaged)?;
-        let mut group = Self::new(table_secret, saved.name, line);
-        if let Some(sealed) = saved.secrets {
-            let secrets = group.open_secrets(identity, &sealed).ok_or(damaged)?;
-            group.take_secrets(secrets).ok_or(damaged)?;
-        }
-        group.take_password_tries(now, saved.tries.unwrap_or_default());
-        group.roll.choose(chain.clone(), 0);
-        group.chain = Some(chain);
-        group.ready = saved.ready;
-        group.joined = true;
-        group.peer_time = PeerTime::restore(saved.peer_time_shift, saved.peer_time_base);
-        group.plausible = Plausible::restore(WallTime(saved.latest.unwrap_or_default()));
-        let mut peers = saved.known_of.unwrap_or_default().into_iter();
-        let peer_of = |peer: Option<PeerId>| peer.filter(|peer| *peer != PeerId::default());
-        let known = saved.known.into_iter();
-        group.known =
-            known.map(|addresses| Known { peer: peer_of(peers.next()), addresses }).collect();
-        let nodes = saved.nodes.unwrap_or_default();
-        group.nodes = nodes.iter().filter_map(|url| url.parse().ok()).collect();
-        let lives = saved.refreshed.unwrap_or_default().into_iter();
-        group.refreshed = lives.map(|(id, ms)| (id, Duration::from_millis(ms))).collect();
-        group.hidden = saved.hidden.unwrap_or_default().into_iter().collect();
-        Ok(group)
-    }
-
-    fn open_secrets(&self, identity: &Identity, sealed: &[u8]) -> Option<Secrets> {
-        let opened = identity.sealer().open(&storage::info_key(self.id), sealed).ok()?;
-        Secrets::from_bytes(&opened).ok()
-    }
-
-    fn take_secrets(&mut self, secrets: Secrets) -> Option<()> {
-        if let Some(key) = &secrets.group_key {
-            self.spare.push(GroupKey::from_bytes(key).ok()?);
-        }
-        for key in &secrets.spare_keys {
-            self.spare.push(GroupKey::from_bytes(key).ok()?);
-        }
-        self.settle_keys();
-        let passwords = secrets.passwords.into_iter();
-        self.passwords.known = passwords.map(|(id, it)| (id, Secret::from_bytes(it))).collect();
-        Some(())
-    }
-
-    /// The secrets of this group, sealed for the store; nothing where there are none.
-    fn seal_secrets(&self, identity: &Identity) -> Option<Vec<u8>> {
-        let secrets = Secrets {
-            group_key: self.key.as_ref().map(GroupKey::to_bytes),
-            passwords: self.password_secrets(),
-            spare_keys: self.spare.iter().map(GroupKey::to_bytes).collect(),
-        };
-        let place = storage::info_key(self.id);
-        (!secrets.is_empty()).then(|| identity.sealer().seal(&place, &secrets.to_bytes()))
-    }
-
-    /// Writes what is kept of the group besides its records. The first time that this is durable, the application is told
-    /// of the group, whichever save it was: the disk may have refused the earlier ones.
-    fn save(&mut self, ctx: &mut Ctx<'_>) {
-        self.write_info(ctx);
-        if self.chain.is_some() && !self.joined {
-            self.commit(ctx, Commit::Group { group: self.id, request: None });
-        }
-    }
-
-    fn write_info(&mut self, ctx: &mut Ctx<'_>) {
-        let Some(chain) = &self.chain else { return };
-        let saved = Saved {
-            root: self.root().der().to_vec(),
-            name: self.name.clone(),
-            chain: cert::encode_chain(chain.certificates()),
-            ready: self.ready,
-            peer_time_shift: self.peer_time.shift_ms(),
-            peer_time_base: Some(self.peer_time.base_ms()),
-            latest: Some(self.plausible.save_latest().0),
-            pin: Some(RootPin::of(self.root().der())),
-            nodes: Some(self.nodes.iter().map(ToString::to_string).collect()),
-            known: self.known.iter().map(|known| known.addresses.clone()).collect(),
-            known_of: Some(self.known.iter().map(|known| known.peer.unwrap_or_default()).collect()),
-            format: FORMAT,
-            secrets: self.seal_secrets(ctx.identity),
-            tries: Some(self.password_tries()).filter(|tries| !tries.is_empty()),
-            refreshed: Some(
-                self.refreshed.iter().map(|(&id, life)| (id, life.as_millis() as u64)).collect(),
-            ),
-            hidden: Some(self.hidden.iter().map(|(&id, &version)| (id, version)).collect()),
-            line: Some(self.roll.owner().certificates())
-                .filter(|line| line.len() > 1)
-                .map(cert::encode_chain),
-        };
-        let bytes = wire::encode(&saved);
-        let key = storage::info_key(self.id);
-        let value = storage::checked(&key, &bytes);
-        ctx.storage.write(key, Some(value));
-        self.timers.clear(Timer::Save);
     }
 
     /// Begins to work once the store is read: looks for neighbours and says that we are here.

@@ -11,8 +11,7 @@
 //! with one sum. Two stores then stay different in these records until another record between them
 //! differs.
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
-use crate::io::Cursor;
-use crate::record::{Meta, RecordType};
+use crate::record::{Cursor, Meta, RecordType};
 use crate::symbols::{self, Symbol, Symbols};
 use crate::table::{Mixer, Table};
 use crate::time::WallTime;

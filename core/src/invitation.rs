@@ -22,9 +22,8 @@
 //! sent more often than they are drawn, and zbar reads 53 modules at 200 pixels, tilted and blurred.
 use crate::address::Address;
 use crate::cert::{CertError, Certificate, Role, VerifiedChain, verify_chain};
-use crate::error::Error;
 use crate::id::{GroupId, PeerId, PeerPrefix, RecordId, RootPin};
-use crate::identity::Verify;
+use crate::key::Verify;
 use crate::limits::{
     CERTIFICATE_BYTES_MAX, CERTIFICATE_CLOCK_SKEW, CERTIFICATES_MAX, INVITATION_TEXT_MAX,
 };
@@ -55,7 +54,7 @@ pub struct Invitation {
     pub group: GroupId,
     /// The root certificate that it has: a newcomer accepts no other.
     pub root: RootPin,
-    /// Who made the invitation; of a bound one, who issued the membership.
+    /// The member who made the invitation; of a bound one, who issued the membership.
     pub inviter: PeerPrefix,
     /// Nodes at which members can be found, the most useful first. At most
     /// [`INVITATION_NODES_MAX`](crate::limits::INVITATION_NODES_MAX).
@@ -65,11 +64,11 @@ pub struct Invitation {
     pub addresses: Vec<Address>,
     /// When it ends, if that is known. A short link says it in seconds, rounded up.
     pub expires: Option<WallTime>,
-    /// What it gives.
+    /// The membership that it leads to.
     pub kind: InvitationKind,
 }
 
-/// What an invitation gives.
+/// The way in which an invitation leads to a membership.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum InvitationKind {
@@ -163,7 +162,7 @@ pub struct Summary {
     pub group: GroupId,
     /// Its friendly name, as its root certificate says; of a bound invitation only.
     pub name: Option<String>,
-    /// Who made it.
+    /// The member who made it.
     pub inviter: PeerPrefix,
     /// The inviter's friendly name, for which nobody vouches; of a bound invitation only.
     pub inviter_name: Option<String>,
@@ -181,6 +180,26 @@ pub struct Summary {
     pub nodes: Vec<NodeUrl>,
     /// Where the inviter can be dialled.
     pub addresses: Vec<Address>,
+}
+
+/// Why an invitation cannot be used, as far as it and the clock tell. Shown as the [`Error`](crate::error::Error) that it
+/// becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// Its time is over by our clock.
+    Ended {
+        /// When it ended.
+        ended: WallTime,
+        /// The time that our clock shows.
+        shows: WallTime,
+    },
+    /// Its time has not begun by our clock.
+    NotYetValid(WallTime),
+    /// It is bound to another identity.
+    ForAnother,
+    /// The certificates of a bound one do not hold.
+    NotGenuine(CertError),
 }
 
 /// Why a text is not an invitation.
@@ -217,27 +236,26 @@ impl Invitation {
     /// Whether `me` can use this at `now`, as far as one can tell without asking the group.
     ///
     /// # Errors
-    /// [`Error::InvitationEnded`], [`Error::InvitationNotYetValid`], [`Error::InvitationForAnother`], or
-    /// [`Error::InvitationInvalid`] if the certificates of a bound one do not hold.
-    pub fn check(&self, me: PeerId, now: WallTime, verify: Verify) -> Result<(), Error> {
+    /// [`Unusable`].
+    pub fn check(&self, me: PeerId, now: WallTime, verify: Verify) -> Result<(), Unusable> {
         if let InvitationKind::Bound { for_peer, .. } = &self.kind {
-            let chain = self.verified(verify).map_err(Error::InvitationInvalid)?;
+            let chain = self.verified(verify).map_err(Unusable::NotGenuine)?;
             if *for_peer != me || chain.peer() != me {
-                return Err(Error::InvitationForAnother);
+                return Err(Unusable::ForAnother);
             }
             if !chain.covers(now) {
                 let begin = chain.not_before();
                 let early = now < begin;
                 return Err(if early {
-                    Error::InvitationNotYetValid(begin)
+                    Unusable::NotYetValid(begin)
                 } else {
-                    Error::InvitationEnded { ended: chain.not_after(), shows: now }
+                    Unusable::Ended { ended: chain.not_after(), shows: now }
                 });
             }
         }
         let ended = |end: &WallTime| end.after(CERTIFICATE_CLOCK_SKEW) < now;
         match self.expires.filter(ended) {
-            Some(ended) => Err(Error::InvitationEnded { ended, shows: now }),
+            Some(ended) => Err(Unusable::Ended { ended, shows: now }),
             None => Ok(()),
         }
     }
@@ -249,11 +267,11 @@ impl Invitation {
         me: PeerId,
         now: WallTime,
         verify: Verify,
-    ) -> Result<Option<Error>, Error> {
+    ) -> Result<Option<Unusable>, Unusable> {
         let bound = matches!(self.kind, InvitationKind::Bound { .. });
         match self.check(me, now, verify) {
-            Err(Error::InvitationNotYetValid(_)) | Ok(()) => Ok(None),
-            Err(ended @ Error::InvitationEnded { .. }) if !bound => Ok(Some(ended)),
+            Err(Unusable::NotYetValid(_)) | Ok(()) => Ok(None),
+            Err(ended @ Unusable::Ended { .. }) if !bound => Ok(Some(ended)),
             Err(error) => Err(error),
         }
     }

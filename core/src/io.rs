@@ -26,25 +26,29 @@
 //! This module holds what a host has to know. The questions of an application and their answers are
 //! in `io/command.rs`, the news for it in `io/event.rs`.
 mod command;
+pub mod error;
 mod event;
 mod preview;
+mod tried;
 
-pub use command::{Command, Cursor, Draft, Filter, Invite, Keep, Properties, Reply};
+pub use command::{Command, Filter, Invite, Keep, Properties, Reply};
 pub use event::{
     Event, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeChange, NodeFault, NodeInfo,
     NodeState, SyncPhase,
 };
 pub use preview::{OpenPreview, Preview};
+pub use tried::{Outcome, Place, PlaceSource, Tried};
 
-pub use crate::reach::tried::{Outcome, Place, PlaceSource, Tried};
+pub use crate::address::Transport;
+pub use crate::record::{Cursor, Draft};
 
 use crate::address::Address;
-use crate::error::{Error, Misbehaved};
-use crate::id::Fingerprint;
+use crate::fault::Misbehaved;
 use crate::node_url::LookUp;
 use crate::place::Places;
 use crate::time::Time;
 use bytes::Bytes;
+use error::Error;
 use std::collections::VecDeque;
 
 /// Outputs of one input, in order. Shared by all modules of a node.
@@ -180,21 +184,6 @@ pub enum LookupFault {
     /// An answer that is not the description of a node.
     #[error("it is not a Peergraph node; check the URL")]
     NotANode,
-}
-
-/// The transport of a link, and the fingerprints that it proved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// A WebRTC data channel straight to the other end. DTLS protects its frames once the handshake has
-    /// bound both certificates.
-    Rtc {
-        /// SHA-256 of our DTLS certificate.
-        ours: Fingerprint,
-        /// SHA-256 of the certificate that the other end really showed.
-        theirs: Fingerprint,
-    },
-    /// A WebSocket. A relay or proxy on its way must not read it: frames stay sealed.
-    WebSocket,
 }
 
 /// How to start a transport.

@@ -37,11 +37,13 @@
 //!
 //! [`io`] (the whole border; its two parts are for the application), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
 //! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
-//! [`reconcile`]; [`share`] (whose part of a bound is whose). Secrets: [`identity`], [`sealed`] (in a store), [`password`], `random.rs`, `noise.rs`.
+//! [`reconcile`]; [`share`] (whose part of a bound is whose). Secrets: `key.rs`, [`identity`], [`sealed`] (in a store), [`password`], `random.rs`, `noise.rs`.
 pub mod address;
 #[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
 pub mod backup;
 mod budget;
+#[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
+mod cbor;
 // Nothing that depends on state is expected: `clippy::expect_used` is on, and these are the exceptions.
 #[allow(
     clippy::expect_used,
@@ -50,7 +52,8 @@ mod budget;
 pub mod cert;
 mod conduct;
 pub mod config;
-pub mod error;
+mod context;
+pub mod fault;
 #[cfg(test)]
 mod fixtures;
 mod group;
@@ -68,6 +71,11 @@ pub mod index;
 )]
 pub mod invitation;
 pub mod io;
+#[allow(
+    clippy::expect_used,
+    reason = "encoding into a vector cannot fail, and only bytes of a point become a key"
+)]
+mod key;
 pub mod limits;
 #[allow(clippy::expect_used, reason = "a handshake that ended has both introductions")]
 mod link;
@@ -91,6 +99,7 @@ mod recent;
 pub mod reconcile;
 #[allow(clippy::expect_used, reason = "encoding into a vector cannot fail")]
 pub mod record;
+mod record_type;
 pub mod roll;
 #[allow(
     clippy::expect_used,
@@ -109,6 +118,7 @@ mod table;
 pub mod time;
 pub mod verify;
 pub mod web_url;
+pub use io::error;
 #[allow(
     clippy::expect_used,
     reason = "encoding into a vector cannot fail, and a key may have any length"

@@ -20,12 +20,12 @@
 //! transport, the rest waits in the link's own queue; a queue over
 //! [`LINK_QUEUE_BYTES_MAX`](limits::LINK_QUEUE_BYTES_MAX) closes the link. No link ever waits for another.
 use crate::cert::{self, Certificate};
-use crate::error::Misbehaved;
+use crate::context::Ambient;
+use crate::fault::Misbehaved;
 use crate::id::{GroupId, NodeId, PeerId};
-use crate::identity::{Domain, PublicKey};
 use crate::io::{CloseReason, LinkId, Outbox, Output, Transport};
+use crate::key::{Domain, PublicKey};
 use crate::limits;
-use crate::node::Ctx;
 use crate::noise::{self, Handshake, SEAL_BYTES, Seal};
 use crate::source::Source;
 use crate::time::{Deadlines, Now, Time};
@@ -34,7 +34,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Who was heard within this time need not be asked. Guess: many round trips.
+/// A node that was heard within this time need not be asked. Guess: many round trips.
 const ASKED_AFTER: Duration = Duration::from_secs(1);
 
 mod half_open;
@@ -100,7 +100,7 @@ struct Shaking {
     their_introduction: Option<Box<Ready>>,
 }
 
-/// What the handshake proved.
+/// The findings of the handshake.
 pub(crate) struct Ready {
     pub(crate) peer: PeerId,
     pub(crate) node: NodeId,
@@ -137,7 +137,7 @@ impl Room {
     }
 }
 
-/// What looking after a link led to.
+/// The outcome of a check.
 pub(crate) enum Checked {
     /// Nothing to do.
     Fine,
@@ -147,7 +147,7 @@ pub(crate) enum Checked {
     Over(CloseReason),
 }
 
-/// What one frame brought.
+/// The outcome of one frame.
 pub(crate) enum Received {
     /// A part of something.
     Nothing,
@@ -269,7 +269,7 @@ impl Links {
     }
 
     /// The transport is there: the handshake begins.
-    pub(crate) fn up(&mut self, ctx: &mut Ctx<'_>, id: LinkId, transport: Transport) {
+    pub(crate) fn up(&mut self, ctx: &mut Ambient<'_>, id: LinkId, transport: Transport) {
         let Some(link) = self.links.get_mut(&id) else { return };
         if !matches!(link.state, State::Opening) {
             return;
@@ -290,7 +290,7 @@ impl Links {
     /// Takes one frame.
     pub(crate) fn frame(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &mut Ambient<'_>,
         id: LinkId,
         bytes: Bytes,
         room: Room,
@@ -578,7 +578,7 @@ impl Link {
     /// Reads one handshake message, and writes the next where it is our turn.
     fn handshake_message(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &mut Ambient<'_>,
         id: LinkId,
         message: &Bytes,
     ) -> Result<(), Misbehaved> {
@@ -616,7 +616,7 @@ impl Link {
     }
 
     /// Writes the next handshake message where it is our turn, and ends the handshake where it is complete.
-    fn shake(&mut self, ctx: &mut Ctx<'_>, id: LinkId) {
+    fn shake(&mut self, ctx: &mut Ambient<'_>, id: LinkId) {
         let State::Shaking(shaking) = &mut self.state else { return };
         let handshake = &mut shaking.handshake;
         if handshake.is_my_turn() {
@@ -659,7 +659,7 @@ impl Link {
 
 /// Checks who the other end says it is: its identity has signed `claim`.
 fn introduced(
-    ctx: &Ctx<'_>,
+    ctx: &Ambient<'_>,
     claim: &[u8],
     introduction: Introduction,
     direct: bool,

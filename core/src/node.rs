@@ -1,44 +1,37 @@
 //! The one state machine a host drives: it routes each input to the module that it concerns.
 //!
 //! Reading order: [`Node::handle`], then `link.rs` (what a frame is), `group.rs` (what a message of a graph does),
-//! `rendezvous.rs`, `dial.rs`. Beside this file: `commands` (the application), `store` (the disk), `signals` (links that
-//! are opened through others).
+//! `rendezvous.rs`, `dial.rs`. Beside this file: `commands` (the application), `links` (how they
+//! begin and end), `messages` (whose they are), `dialling`, `store` (the disk), `signals` (links that are opened through
+//! others).
 use crate::address::Address;
-use crate::cert::VerifiedChain;
 use crate::conduct::Conduct;
-use crate::error::{Error, Misbehaved};
-use crate::group::{Group, Verdict};
-use crate::id::{Digest, GroupId, NodeId, NodeNonce, PeerId};
-use crate::identity::{Domain, Identity};
+use crate::error::Error;
+use crate::group::Group;
+use crate::id::{GroupId, NodeId, NodeNonce};
+use crate::identity::Identity;
 use crate::io::{
-    CloseReason, Command, Dial, Event, Input, LinkFault, LinkId, NodeState, Outbox, Outcome,
-    Output, PlaceSource, Reply, RequestId, Transport, Wake,
+    CloseReason, Command, Input, LinkFault, LinkId, Outbox, Output, Reply, RequestId, Wake,
 };
-use crate::limits;
-use crate::link::{Begun, Checked, Links, Received, Room};
-use crate::node_url::NodeUrl;
+use crate::link::{Begun, Checked, Links};
 use crate::noise::StaticKey;
-use crate::place::Places;
-use crate::provider::{Channel, Checks, Membership, Provider};
+use crate::provider::{Channel, Checks};
 use crate::random::Random;
-use crate::reach::dial::{Dialer, Step, Want, Wish};
+use crate::reach::asks::Asks;
+use crate::reach::dial::Dialer;
 use crate::reach::early::Early;
 use crate::reach::purpose::Purpose;
 use crate::reach::rendezvous::Tables;
-use crate::reach::signals::{Over, Ways};
+use crate::reach::signals::Ways;
 use crate::reach::sitting::Sitting;
-use crate::record::{Record, RecordType, Signed};
 use crate::source::Source;
 use crate::storage::Storage;
 use crate::time::{Now, Time};
-use crate::wire::kind::{self, Kind};
-use crate::wire::{self, Message, Versions};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-pub use crate::config::{BadConfig, Neighbours, UnfitNeighbours};
+pub use crate::config::{BadConfig, Config, Neighbours, Share, UnfitNeighbours};
 
 /// Commands that wait until the store is read. Guess. A further one is refused as busy.
 const WAITING_MAX: usize = 256;
@@ -49,118 +42,6 @@ const OUTBOX_KEPT: usize = 32;
 /// A clock that has moved away from the monotonic one by more between two inputs was set. Guess: more than a time server
 /// corrects at once, less than records may differ.
 const CLOCK_SET_MS: u64 = 5_000;
-
-/// Tunables of a node.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// How many neighbours it wants in each graph.
-    pub neighbours: Neighbours,
-    /// Types of records that a sync brings first, in this order; at most
-    /// [`PRIORITIES_MAX`](crate::limits::PRIORITIES_MAX) of them.
-    pub priorities: Vec<RecordType>,
-    /// Whether it serves as rendezvous for groups that it need not be a member of.
-    pub rendezvous: bool,
-    /// Which versions of the protocol it speaks: a seam for tests, in which nodes are of other releases.
-    pub versions: Versions,
-    /// What decides who and what is to be trusted.
-    pub provider: Arc<dyn Provider>,
-    /// Whether the host hands over all that comes, however much waits for its disk, as a browser must: the node then puts
-    /// off what it is brought meanwhile. Another stops reading, see [`Node::writes_waiting`].
-    pub reads_on: bool,
-    /// How many records of one message the node takes in one go; at least one. After them a host with one thread for
-    /// everything, such as a browser's, does other things. See [`Node::has_more`].
-    pub records_at_once: usize,
-    /// How what many nodes hold is kept: a seam for simulations, which keep one copy of each.
-    pub share: Share,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            neighbours: Neighbours::default(),
-            priorities: Vec::new(),
-            rendezvous: false,
-            versions: Versions::OURS,
-            provider: Arc::new(Membership),
-            reads_on: false,
-            records_at_once: limits::FLOOD_RECORDS_MAX,
-            share: Share::default(),
-        }
-    }
-}
-
-/// How a node keeps what others hold as well. By default each for itself; a simulation of a thousand nodes has no room for a
-/// thousand copies. What is answered equals what was given.
-#[derive(Clone, Copy, Debug)]
-pub struct Share {
-    /// Of a record to be kept: its bytes, and their digest.
-    pub record: fn(&Bytes, &Digest) -> Bytes,
-    /// Of a membership that was verified.
-    pub membership: fn(VerifiedChain) -> VerifiedChain,
-}
-
-impl Default for Share {
-    fn default() -> Self {
-        Self { record: |bytes, _| bytes.clone(), membership: |chain| chain }
-    }
-}
-
-/// What modules share while one input is handled.
-pub(crate) struct Ctx<'a> {
-    pub(crate) now: Now,
-    pub(crate) rng: &'a mut Random,
-    pub(crate) identity: &'a Identity,
-    pub(crate) config: &'a Config,
-    pub(crate) checks: Checks,
-    pub(crate) channel: &'a Channel,
-    pub(crate) node: NodeId,
-    /// What makes that id ours.
-    pub(crate) nonce: NodeNonce,
-    /// With which tables are hashed, see `table.rs`.
-    pub(crate) table_secret: u64,
-    /// See [`next_version`](crate::record::next_version).
-    pub(crate) version_salt: u16,
-    pub(crate) noise: &'a StaticKey,
-    /// Where we can be dialled.
-    pub(crate) addresses: &'a [Address],
-    pub(crate) out: &'a mut Outbox,
-    pub(crate) storage: &'a mut Storage,
-    pub(crate) purposes: &'a mut BTreeMap<LinkId, Purpose>,
-    pub(crate) ways: &'a mut Ways,
-    /// Groups that look for members at the rendezvous nodes.
-    pub(crate) sit: &'a mut BTreeSet<GroupId>,
-    /// Links to close at the end of this input, unless another graph needs them.
-    pub(crate) unwanted: &'a mut BTreeMap<LinkId, CloseReason>,
-    /// What is being dialled.
-    pub(crate) dialer: &'a Dialer,
-    /// Links that groups want from now on.
-    pub(crate) wishes: &'a mut Vec<Wish>,
-    /// Groups that have got a neighbour: they look for any member no longer.
-    pub(crate) settled: &'a mut BTreeSet<GroupId>,
-    /// Whether a join goes on, for which named nodes that are not reached are tried again.
-    pub(crate) again: &'a mut bool,
-}
-
-impl Ctx<'_> {
-    /// Random bytes that others may see. Secrets come from [`Random::secret`].
-    pub(crate) fn random_bytes<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.rng.fill_bytes(&mut bytes);
-        bytes
-    }
-
-    /// Whether what a link brings is to come later, since too much waits for the disk.
-    pub(crate) fn puts_off(&self, from: Option<LinkId>) -> bool {
-        self.config.reads_on && !self.storage.has_room(from)
-    }
-
-    /// Signs a record as this node's identity.
-    pub(crate) fn sign(&self, group: GroupId, record: Record) -> Signed {
-        let sign =
-            |message: &[u8]| self.config.provider.sign(self.identity, Domain::Record, message);
-        record.sign_with(group, sign)
-    }
-}
 
 /// One running instance of an identity.
 pub struct Node {
@@ -173,7 +54,7 @@ pub struct Node {
     noise: StaticKey,
     rng: Random,
     table_secret: u64,
-    /// What is found while the store is read.
+    /// Findings of the time in which the store is read.
     loading: store::Loading,
     now: Now,
     outbox: Outbox,
@@ -184,14 +65,10 @@ pub struct Node {
     purposes: BTreeMap<LinkId, Purpose>,
     ways: Ways,
     early: Early,
-    sit: BTreeSet<GroupId>,
-    unwanted: BTreeMap<LinkId, CloseReason>,
+    asks: Asks,
     /// Each in a box: a map makes room for eleven at once, and nearly all nodes have one.
     groups: BTreeMap<GroupId, Box<Group>>,
     dialer: Dialer,
-    wishes: Vec<Wish>,
-    settled: BTreeSet<GroupId>,
-    again: bool,
     tables: Tables,
     sitting: Sitting,
     /// Commands that came before the store was read.
@@ -208,10 +85,10 @@ struct Closing {
     done: bool,
 }
 
-/// Splits a node into the part that modules share and the parts that they are.
-macro_rules! ctx {
+/// The ambient of a node.
+macro_rules! ambient {
     ($node:ident) => {
-        Ctx {
+        $crate::context::Ambient {
             now: $node.now,
             rng: &mut $node.rng,
             identity: &$node.identity,
@@ -225,20 +102,28 @@ macro_rules! ctx {
             noise: &$node.noise,
             addresses: &$node.addresses,
             out: &mut $node.outbox,
+        }
+    };
+}
+
+/// Splits a node into what a group is given, and the rest.
+macro_rules! ctx {
+    ($node:ident) => {
+        $crate::group::Ctx {
+            ambient: ambient!($node),
             storage: &mut $node.storage,
             purposes: &mut $node.purposes,
             ways: &mut $node.ways,
-            sit: &mut $node.sit,
-            unwanted: &mut $node.unwanted,
             dialer: &$node.dialer,
-            wishes: &mut $node.wishes,
-            settled: &mut $node.settled,
-            again: &mut $node.again,
+            asks: &mut $node.asks,
         }
     };
 }
 
 mod commands;
+mod dialling;
+mod links;
+mod messages;
 mod signals;
 mod store;
 
@@ -276,13 +161,9 @@ impl Node {
             purposes: BTreeMap::new(),
             ways: Ways::default(),
             early: Early::default(),
-            sit: BTreeSet::new(),
-            unwanted: BTreeMap::new(),
+            asks: Asks::default(),
             groups: BTreeMap::new(),
             dialer: Dialer::new(table_secret),
-            wishes: Vec::new(),
-            settled: BTreeSet::new(),
-            again: false,
             tables: Tables::default(),
             sitting: Sitting::new(table_secret),
             waiting: Some(Vec::new()),
@@ -298,7 +179,7 @@ impl Node {
         self.id
     }
 
-    /// Whose instance it is.
+    /// The identity of which this is an instance.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -374,7 +255,7 @@ impl Node {
     /// Takes the next thing to do. Call until [`Output::Idle`].
     pub fn poll(&mut self) -> Output {
         let Some(output) = self.outbox.pop_front() else {
-            // What one input filled, the next ones will not.
+            // The next inputs will not fill as much as this one.
             if self.outbox.capacity() > OUTBOX_KEPT {
                 self.outbox = Outbox::new();
             }
@@ -397,501 +278,6 @@ impl Node {
         let first = groups.chain(link).chain(dial).chain(tables).min_by_key(|(at, _)| *at);
         first.map(|(at, why)| Wake { at, why })
     }
-
-    // --- links ---------------------------------------------------------------------------------------
-
-    fn link_up(&mut self, link: LinkId, transport: Transport) {
-        let full = self.links.len() > limits::LINKS_MAX;
-        let stranger = self.purposes.get(&link).is_some_and(|purpose| purpose.accepted);
-        if (full && stranger) || self.closing.is_some() {
-            self.close(link, CloseReason::Full);
-            return;
-        }
-        self.links.up(&mut ctx!(self), link, transport);
-    }
-
-    fn frame(&mut self, link: LinkId, bytes: Bytes) {
-        let room = self.room_of(link);
-        let done = self.links.frame(&mut ctx!(self), link, bytes, room);
-        let done = match done {
-            Ok(Received::Nothing) => Ok(()),
-            Ok(Received::Ready) => {
-                self.link_ready(link);
-                Ok(())
-            }
-            Ok(Received::NoCommonVersion(reason)) => {
-                self.close(link, reason);
-                Ok(())
-            }
-            Ok(Received::Message(message)) => self.message(link, &message),
-            Err(fault) => Err(fault),
-        };
-        if let Err(fault) = done {
-            self.misbehaved(link, fault);
-        }
-    }
-
-    /// Takes the next part of a message.
-    fn go_on(&mut self) {
-        let Some(id) = self.unfinished.take() else { return };
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        let fault = group.take_rest(&mut ctx!(self));
-        self.unfinished = Some(id).filter(|_| group.has_rest());
-        if let Some((link, fault)) = fault {
-            self.misbehaved(link, fault);
-        }
-    }
-
-    fn misbehaved(&mut self, link: LinkId, fault: Misbehaved) {
-        if let Some(ready) = self.links.ready(link) {
-            self.conduct.blame(self.now.mono, ready.peer, fault);
-        }
-        self.outbox.push_back(Output::Event(Event::PeerMisbehaved { link, fault }));
-        self.close(link, CloseReason::Misbehaved(fault));
-    }
-
-    /// Only neighbours send records; whoever is not one has little to say.
-    fn room_of(&self, link: LinkId) -> Room {
-        let neighbour_in = self.groups.values().filter(|group| group.is_neighbour(link));
-        let bytes_max = neighbour_in.map(|group| group.message_bytes_max()).max();
-        match bytes_max {
-            Some(bytes_max) => Room::Neighbour(bytes_max),
-            None if self.groups.values().any(|group| group.expects_of(link)) => Room::Asked,
-            None => Room::Stranger,
-        }
-    }
-
-    /// The handshake is complete: keep the link, and use it for what it was opened for.
-    fn link_ready(&mut self, link: LinkId) {
-        let Some(ready) = self.links.ready(link) else { return };
-        let (node, peer) = (ready.node, ready.peer);
-        if self.conduct.is_banned(self.now.mono, peer) {
-            self.close(link, CloseReason::Banned);
-            return;
-        }
-        self.ways.arrived(link, node);
-        for group in self.groups.values_mut() {
-            group.trace.reached(link);
-        }
-        if node == self.id {
-            self.leads_to(link, node);
-            self.close(link, CloseReason::Myself);
-            return;
-        }
-        let won = self.dialer.ready(self.now.mono, link, node, peer);
-        for loser in won.losers {
-            self.close(loser, CloseReason::Unused);
-        }
-        let kept = self.keep_one(link);
-        self.serve(kept, won.wants.iter().any(|want| matches!(want, Want::Named(_))));
-        if self.waiting.is_none() {
-            self.sit_on(kept);
-        }
-    }
-
-    /// Where there are two links to one node, closes one. Answers the one that is kept.
-    fn keep_one(&mut self, link: LinkId) -> LinkId {
-        let Some(twin) = self.links.twin(link) else { return link };
-        let Some(loser) = self.loser(link, twin) else { return link };
-        if let Some(node) = self.links.ready(link).map(|ready| ready.node) {
-            self.leads_to(loser, node);
-        }
-        self.close(loser, CloseReason::Duplicate);
-        if loser == link { twin } else { link }
-    }
-
-    /// The address of a link led to `node`, which is ourselves or linked already: groups may forget it.
-    fn leads_to(&mut self, link: LinkId, node: NodeId) {
-        let Some(address) = self.dialer.address_of(link).cloned() else { return };
-        for group in self.groups.values_mut() {
-            group.leads_to(self.id, &address, node);
-        }
-    }
-
-    /// Uses a link for what it is for, and for every group that has nobody.
-    fn serve(&mut self, link: LinkId, named: bool) {
-        if self.waiting.is_some() {
-            // Groups are half read.
-            return;
-        }
-        let ours = self.links.get(link).is_some_and(|link| link.initiator);
-        let purpose = self.purposes.get(&link).cloned().unwrap_or_default();
-        for id in self.groups.keys().copied().collect::<Vec<_>>() {
-            let lonely = |group: &Group| ours && group.is_lonely(self.now, &self.links);
-            let wanted = named
-                || purpose.groups.contains(&id)
-                || self.groups.get(&id).is_some_and(|group| lonely(group));
-            if wanted {
-                self.open(id, link);
-            }
-        }
-    }
-
-    fn open(&mut self, group: GroupId, link: LinkId) {
-        if let Some(group) = self.groups.get_mut(&group) {
-            group.open_on(&mut ctx!(self), &mut self.links, link);
-        }
-    }
-
-    /// Of two links to one node both ends close the same one: the WebSocket rather than the data channel, then the one
-    /// whose initiator has the higher node id. Of two with one initiator, that one closes the newer; the other end
-    /// lets it decide.
-    fn loser(&self, a: LinkId, b: LinkId) -> Option<LinkId> {
-        let rank = |id: LinkId| {
-            let (link, ready) = (self.links.get(id)?, self.links.ready(id)?);
-            let initiator = if link.initiator { self.id } else { ready.node };
-            Some((!ready.direct, initiator, link.initiator))
-        };
-        let (rank_a, rank_b) = (rank(a)?, rank(b)?);
-        match (rank_a.0, rank_a.1).cmp(&(rank_b.0, rank_b.1)) {
-            std::cmp::Ordering::Less => Some(b),
-            std::cmp::Ordering::Greater => Some(a),
-            std::cmp::Ordering::Equal => rank_a.2.then_some(a.max(b)),
-        }
-    }
-
-    fn buffered(&mut self, link: LinkId, bytes: usize) {
-        self.links.buffered(link, bytes, &mut self.outbox);
-        if bytes <= limits::BUFFERED_LOW_BYTES {
-            for group in self.groups.values_mut().filter(|group| group.is_neighbour(link)) {
-                group.give(&mut ctx!(self), &mut self.links, link);
-            }
-        }
-    }
-
-    /// The transport of a link is gone, or did not come to be.
-    fn link_down(&mut self, link: LinkId, fault: LinkFault) {
-        let end = self.links.ready(link).map(|ready| (ready.node, ready.peer));
-        let outcome = match self.links.get(link) {
-            Some(it) if it.is_opening() && fault != LinkFault::Rejected => Outcome::Failed(fault),
-            Some(_) if end.is_none() => Outcome::NoHandshake,
-            Some(_) | None => Outcome::Lost,
-        };
-        if self.links.remove(link).is_some() {
-            self.note_end(link, Some(outcome));
-            self.forget_link(link, end);
-        }
-    }
-
-    fn close(&mut self, link: LinkId, reason: CloseReason) {
-        let end = self.links.ready(link).map(|ready| (ready.node, ready.peer));
-        let outcome = match reason {
-            CloseReason::Unused if end.is_none() => None,
-            CloseReason::Silent if end.is_none() => Some(Outcome::Failed(LinkFault::Silent)),
-            CloseReason::Misbehaved(_) if end.is_none() => Some(Outcome::NoHandshake),
-            CloseReason::Duplicate => Some(Outcome::Same),
-            CloseReason::Myself => Some(Outcome::Ourselves),
-            CloseReason::Misbehaved(_) | CloseReason::Silent | CloseReason::Slow => {
-                Some(Outcome::Lost)
-            }
-            CloseReason::Full | CloseReason::Banned | CloseReason::Revoked => Some(Outcome::Lost),
-            CloseReason::Unused | CloseReason::Leaving => Some(Outcome::Lost),
-            CloseReason::WeAreOlder => Some(Outcome::WeAreOlder),
-            CloseReason::TheyAreOlder => Some(Outcome::TheyAreOlder),
-        };
-        if self.links.remove(link).is_some() {
-            self.note_end(link, outcome);
-            self.outbox.push_back(Output::Close { link, reason });
-            self.forget_link(link, end);
-        }
-    }
-
-    /// Notes how a link ended, for people who wait; nothing if another one was quicker.
-    fn note_end(&mut self, link: LinkId, outcome: Option<Outcome>) {
-        for group in self.groups.values_mut() {
-            match outcome {
-                Some(outcome) => group.trace.lost(link, outcome),
-                None => group.trace.ended(link),
-            }
-        }
-    }
-
-    /// A link is no more. If another one leads to the same node, that one takes over everything.
-    fn forget_link(&mut self, link: LinkId, end: Option<(NodeId, PeerId)>) {
-        let heir = end.and_then(|(node, peer)| self.links.to(node, peer));
-        let purpose = self.purposes.remove(&link).unwrap_or_default();
-        let mut moving = BTreeSet::new();
-        if let Some(heir) = heir {
-            moving = self.hand_over(link, heir, &purpose);
-        }
-        let missed = self.dialer.lost(self.now.mono, link).is_some();
-        if let Some(Over::Graph { group, to }) = self.ways.remove(link)
-            && let Some(group) = self.groups.get_mut(&group)
-        {
-            group.signalled(to, end.is_some());
-        }
-        self.tables.link_down(link);
-        self.sitting.link_down(link);
-        for group in self.groups.values_mut() {
-            group.link_down(&mut ctx!(self), &mut self.links, link, heir.is_some());
-            if missed && purpose.groups.contains(&group.id) {
-                group.trace.missed();
-            }
-        }
-        for group in moving {
-            self.open(group, heir.unwrap_or(link));
-        }
-    }
-
-    /// Gives what a link was for, what it carried for others, and the seats over it, to another link to the same node.
-    /// Answers the groups that are to be opened there.
-    fn hand_over(&mut self, from: LinkId, to: LinkId, purpose: &Purpose) -> BTreeSet<GroupId> {
-        let heir = self.purposes.entry(to).or_default();
-        heir.groups.extend(&purpose.groups);
-        self.dialer.moved(from, to);
-        // Seats are taken by who dialled, on either side.
-        if self.has_rendezvous(to) {
-            self.sitting.moved(from, to);
-        } else if !self.is_client(to) {
-            self.tables.moved(from, to);
-        }
-        self.ways.moved(from, to);
-        let opened = self.groups.values().filter(|group| group.opened(from)).map(|group| group.id);
-        let mut moving: BTreeSet<GroupId> = opened.collect();
-        moving.extend(purpose.groups.iter().filter(|group| self.groups.contains_key(group)));
-        moving
-    }
-
-    /// Whether anything needs a link to stay.
-    fn needs(&self, link: LinkId) -> bool {
-        let rendezvous = self.links.ready(link).is_some_and(|ready| ready.rendezvous);
-        self.tables.needs(link)
-            || (rendezvous && self.dialer.is_named(link))
-            || self.groups.values().any(|group| group.needs(link))
-    }
-
-    // --- dialling --------------------------------------------------------------------------------------
-
-    /// Does what the dialling plan says, until it says nothing more.
-    fn dial(&mut self) {
-        if self.closing.is_some() {
-            return;
-        }
-        for wish in std::mem::take(&mut self.wishes) {
-            self.dialer.wish(self.now.mono, wish, &self.addresses);
-        }
-        for group in std::mem::take(&mut self.settled) {
-            self.dialer.stop(self.now.mono, Want::Any(group));
-        }
-        if std::mem::take(&mut self.again) {
-            self.dialer.again(self.now.mono);
-        }
-        while let Some(step) = self.dialer.next(self.now.mono, &self.addresses) {
-            match step {
-                Step::LookUp(look_up) => self.outbox.push_back(Output::LookUp(look_up)),
-                Step::Dial(address, places) => self.dial_address(address, places),
-                Step::End(link) => self.close(link, CloseReason::Silent),
-                Step::Share(want, link) => self.note_attempt(want, link),
-                Step::Serve(want, link) => self.serve_want(want, link),
-                Step::Vain(want) => self.in_vain(want),
-            }
-        }
-        for (url, state) in self.dialer.news() {
-            self.outbox.push_back(Output::Event(Event::NamedNode { url, state }));
-        }
-    }
-
-    fn dial_address(&mut self, address: Address, places: Places) {
-        let group = self.dialer.wanted_for(&address);
-        if !self.links.may_begin(group) {
-            // Its race goes on with it after a while.
-            return;
-        }
-        let link = self.links.create(self.now, Begun::Ours(group));
-        let wants = self.dialer.dialled(self.now.mono, &address, link);
-        self.purposes.insert(link, Purpose::default());
-        if wants.iter().any(|want| matches!(want, Want::Named(_))) {
-            for group in self.groups.values_mut() {
-                group.dialled(link, &address, PlaceSource::Node);
-            }
-        }
-        for want in wants {
-            self.note_attempt(want, link);
-        }
-        self.outbox.push_back(Output::Open { link, dial: Dial::Address(address, places) });
-    }
-
-    /// A link is being dialled for this want.
-    fn note_attempt(&mut self, want: Want, link: LinkId) {
-        let Some(id) = want.group() else { return };
-        self.purposes.entry(link).or_default().groups.insert(id);
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        group.attempt(link, want);
-        if let (Some(address), Some(source)) =
-            (self.dialer.address_of(link), self.dialer.source_of(link))
-        {
-            group.dialled(link, address, source.into());
-        }
-    }
-
-    /// A link that is there is what somebody waits for.
-    fn serve_want(&mut self, want: Want, link: LinkId) {
-        match want.group() {
-            Some(group) => {
-                self.purposes.entry(link).or_default().groups.insert(group);
-                self.open(group, link);
-                self.sit_on(link);
-            }
-            None => self.serve(link, true),
-        }
-    }
-
-    /// No address of a want answers. A member is offered a link over the graph then.
-    fn in_vain(&mut self, want: Want) {
-        if let Want::Member(group, node) = want
-            && let Some(group) = self.groups.get_mut(&group)
-        {
-            group.unreached(&mut ctx!(self), &mut self.links, node);
-        }
-    }
-
-    /// A group is no longer one of ours: nothing is dialled for it.
-    fn forget_group(&mut self, id: GroupId) -> Option<Box<Group>> {
-        let group = self.groups.remove(&id);
-        for link in self.dialer.leave(id) {
-            self.close(link, CloseReason::Unused);
-        }
-        self.forget_nodes();
-        group
-    }
-
-    /// Forgets the nodes that only an invitation named, once no group needs them: its preview is done, its join has
-    /// failed, or the group was left.
-    fn forget_nodes(&mut self) {
-        let groups = &self.groups;
-        let needed = |url: &NodeUrl| groups.values().any(|group| group.nodes().contains(url));
-        for url in self.dialer.forget(needed) {
-            let state = NodeState::Forgotten;
-            self.outbox.push_back(Output::Event(Event::NamedNode { url, state }));
-        }
-    }
-
-    // --- messages --------------------------------------------------------------------------------------
-
-    fn message(&mut self, link: LinkId, message: &Bytes) -> Result<(), Misbehaved> {
-        let &number = message.first().ok_or(Misbehaved::BadMessage)?;
-        // A later version's: nothing is done for it, so that it costs nobody anything.
-        let Some(kind) = Kind::of(number) else { return Ok(()) };
-        if !self.takes_bulk(link, kind, message)
-            && let Some(ready) = self.links.ready(link)
-            && !self.conduct.hear(self.now.mono, ready.peer, kind)?
-        {
-            return Ok(());
-        }
-        if kind.is_of_graph() {
-            return self.graph_message(link, kind, message);
-        }
-        let body = &message[1..];
-        match kind {
-            kind::PING => {
-                self.links.send(self.now, link, &Message::PONG, &mut self.outbox);
-            }
-            kind::SIT | kind::CARRY | kind::RISE
-                if self.config.rendezvous && !self.is_client(link) =>
-            {
-                // The other end may have moved here from another link, and we did not hear of it yet.
-                if !self.tables.needs(link)
-                    && let Some(twin) = self.links.twin(link)
-                {
-                    self.tables.moved(twin, link);
-                }
-                let (ctx, links) = (&mut ctx!(self), &mut self.links);
-                match kind {
-                    kind::SIT => self.tables.sit(ctx, links, link, body)?,
-                    kind::CARRY => self.tables.carry(ctx, links, link, body)?,
-                    _ => self.tables.rise(link, body)?,
-                }
-            }
-            // From others than the rendezvous nodes at whose tables we sit they are for nobody.
-            kind::SEATS if self.has_rendezvous(link) => self.seats(link, body)?,
-            kind::CARRY if self.has_rendezvous(link) => self.carried(link, body)?,
-            kind::RISE if self.has_rendezvous(link) => self.lost_seat(link, body)?,
-            // Seats move to another link to the same node, which may be one that the node with the table dialled.
-            kind::SIT | kind::CARRY | kind::RISE if self.config.rendezvous => {}
-            kind::SEATS | kind::CARRY | kind::RISE
-                if self.links.ready(link).is_some_and(|ready| ready.rendezvous) => {}
-            // It has done its work by arriving.
-            kind::PONG => {}
-            _ => return Err(Misbehaved::Unexpected),
-        }
-        Ok(())
-    }
-
-    /// Whether a message is bulk, and of a neighbour, which pays for it by what it brings. From anybody else it is a word.
-    fn takes_bulk(&self, link: LinkId, kind: Kind, message: &[u8]) -> bool {
-        let takes = |group: &Group| group.takes_bulk(self.now.mono, link);
-        let slot = wire::slot_in(message).filter(|_| kind::is_bulk(kind, message));
-        match slot.map(|slot| self.links.group_at(link, slot)) {
-            Some(Some(id)) => self.groups.get(&id).is_some_and(|group| takes(group)),
-            // The slot was freed meanwhile: it may have been a neighbour's.
-            Some(None) => self.groups.values().any(|group| takes(group)),
-            None => false,
-        }
-    }
-
-    /// Whether we are the one who dialled: then the other end may be our rendezvous, not the reverse.
-    fn is_client(&self, link: LinkId) -> bool {
-        self.links.get(link).is_some_and(|link| link.initiator)
-    }
-
-    fn graph_message(
-        &mut self,
-        link: LinkId,
-        kind: Kind,
-        message: &Bytes,
-    ) -> Result<(), Misbehaved> {
-        let (slot, body) = wire::slot_of(message)?;
-        if kind == kind::OPEN {
-            return self.asked_to_open(link, slot, &body);
-        }
-        // A graph that ended meanwhile is normal.
-        let Some(id) = self.links.group_at(link, slot) else { return Ok(()) };
-        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
-        let verdict = group.message(&mut ctx!(self), &mut self.links, link, kind, &body)?;
-        self.unfinished = Some(id).filter(|_| group.has_rest());
-        if group.is_abandoned() {
-            self.forget_group(id);
-        }
-        match verdict {
-            Some(Verdict::Ours(signal)) => self.signal_for_us(id, link, signal),
-            Some(Verdict::Sought(search)) => self.sought(id, &search),
-            Some(Verdict::Carried) | None => {}
-        }
-        Ok(())
-    }
-
-    /// Every group is compared, so that the time tells nothing.
-    fn asked_to_open(&mut self, link: LinkId, slot: u16, body: &Bytes) -> Result<(), Misbehaved> {
-        let wire::Open { tag } = wire::decode(body)?;
-        let Some(ready) = self.links.ready(link) else { return Ok(()) };
-        let mut meant = None;
-        for (id, group) in &self.groups {
-            if group.is_meant(&tag, &ready.hash) {
-                meant = Some(*id);
-            }
-        }
-        if let Some(group) = meant.and_then(|id| self.groups.get_mut(&id))
-            && group.on_open(&mut ctx!(self), &mut self.links, link, slot)?
-        {
-            return Ok(());
-        }
-        let message = wire::graph_message(kind::NOT_OPENED, slot, &());
-        self.links.send(self.now, link, &message, &mut self.outbox);
-        // A newcomer has nothing to show when a member asks it. It asks back, and redeems its invitation then.
-        let Some(ready) = self.links.ready(link) else { return Ok(()) };
-        let mut joining = None;
-        for (id, group) in &self.groups {
-            if group.is_wanted(&tag, &ready.hash) {
-                joining = Some(*id);
-            }
-        }
-        if let Some(group) = joining.and_then(|id| self.groups.get_mut(&id)) {
-            group.ask_back(&mut ctx!(self), &mut self.links, link);
-        }
-        Ok(())
-    }
-
-    // --- time --------------------------------------------------------------------------------------------
 
     fn timeouts(&mut self) {
         while let Some(link) = self.links.due(self.now) {
@@ -941,17 +327,17 @@ impl Node {
         for link in self.links.crowded_out() {
             self.close(link, CloseReason::Full);
         }
-        for group in std::mem::take(&mut self.sit) {
+        for group in std::mem::take(&mut self.asks.sit) {
             for link in self.rendezvous_links() {
                 self.sit_at(group, link);
             }
         }
         for group in self.groups.values_mut() {
             group.flush_floods(&mut ctx!(self), &mut self.links);
-            // What was sent counts: it may be too much already.
+            // Records that were sent count: they may be too much already.
             group.publish_waiting(&mut ctx!(self), &self.links);
         }
-        for (link, reason) in std::mem::take(&mut self.unwanted) {
+        for (link, reason) in std::mem::take(&mut self.asks.unwanted) {
             if !self.needs(link) {
                 self.close(link, reason);
             }

@@ -19,7 +19,7 @@
 //! salt changes whenever the host mixes in fresh bytes. So a snapshot of a virtual machine, which goes on with the key and
 //! the counter of its original, seals no second frame under one nonce. After [`FRAMES_PER_KEY`] frames both ends take
 //! the next key, as Noise's `Rekey` makes it.
-use crate::io::Transport;
+use crate::address::Transport;
 use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, KeyInit as _, XChaCha20Poly1305};
 use sha2::{Digest as _, Sha256};
 use snow::params::{CipherChoice, DHChoice, HashChoice};

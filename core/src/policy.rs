@@ -8,15 +8,31 @@
 //!
 //! An application gives roles of its own to members ([`Grant`]) and says which of them may publish records of which
 //! types, and change or delete those of others ([`Right`]). Administrators may do all of it.
-use crate::cert::{CertError, Role};
+use crate::cbor;
 use crate::limits::{
     APP_ROLE_MAX, APP_ROLES_MAX, CERTIFICATE_BYTES_MAX, MEMBER_BYTES_DEFAULT, MEMBER_BYTES_MAX,
     MEMBER_RECORDS_DEFAULT, MEMBERSHIP_LIFETIME, PAYLOAD_BYTES_DEFAULT_MAX, PAYLOAD_BYTES_MAX,
     RECORDS, RIGHTS_MAX, TYPE_NAME_MAX,
 };
-use crate::record::RecordType;
+use crate::record_type::RecordType;
 use minicbor::{Decode, Encode};
 use std::time::Duration;
+
+mod role;
+
+pub use role::{ParseRoleError, Role};
+
+/// Why a role of the application or a policy cannot be, in the words of the certificate in which it would stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unfit {
+    /// A role of the application has a name of the wrong form, or there are too many.
+    #[error("a certificate does not say its kind and role")]
+    Role,
+    /// A policy that cannot be.
+    #[error("the policy of the group cannot be read")]
+    Policy,
+}
 
 /// The decisions of a group's creator. The default has nothing unusual and takes no byte of the
 /// certificate.
@@ -116,8 +132,8 @@ impl Grant {
     /// A grant with application roles, which are sorted here.
     ///
     /// # Errors
-    /// [`CertError::Role`] for names of the wrong form, or more than [`APP_ROLES_MAX`] of them.
-    pub fn new(role: Role, mut app_roles: Vec<String>) -> Result<Self, CertError> {
+    /// [`Unfit::Role`] for names of the wrong form, or more than [`APP_ROLES_MAX`] of them.
+    pub fn new(role: Role, mut app_roles: Vec<String>) -> Result<Self, Unfit> {
         app_roles.sort();
         app_roles.dedup();
         check_app_roles(&app_roles)?;
@@ -126,11 +142,11 @@ impl Grant {
 }
 
 /// Whether these can be the application roles of a certificate.
-pub(crate) fn check_app_roles(names: &[String]) -> Result<(), CertError> {
+pub(crate) fn check_app_roles(names: &[String]) -> Result<(), Unfit> {
     let legal = |name: &String| is_role_name(name) && name.parse::<Role>().is_err();
     let sorted = names.windows(2).all(|pair| pair[0] < pair[1]);
     let fits = names.len() <= APP_ROLES_MAX && sorted && names.iter().all(legal);
-    if fits { Ok(()) } else { Err(CertError::Role) }
+    if fits { Ok(()) } else { Err(Unfit::Role) }
 }
 
 fn is_role_name(name: &str) -> bool {
@@ -174,8 +190,8 @@ impl Policy {
     /// Whether it can be the policy of a group.
     ///
     /// # Errors
-    /// [`CertError::Policy`].
-    pub fn check(&self) -> Result<(), CertError> {
+    /// [`Unfit::Policy`].
+    pub fn check(&self) -> Result<(), Unfit> {
         let day = Duration::from_secs(86_400);
         let fits = self.invite >= Role::Inviting
             && self.membership_lifetime.subsec_nanos() == 0
@@ -186,13 +202,13 @@ impl Policy {
                 .contains(&self.member_bytes)
             && self.rights.len() <= RIGHTS_MAX
             && self.rights.iter().all(Right::is_legal);
-        if fits { Ok(()) } else { Err(CertError::Policy) }
+        if fits { Ok(()) } else { Err(Unfit::Policy) }
     }
 
     /// The bytes in the root certificate; none for the default.
     pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         (*self != Self::default()).then(|| {
-            crate::wire::encode(&Encoded {
+            cbor::encode(&Encoded {
                 invite: self.invite,
                 administrators: self.administrators,
                 passwords: self.passwords,
@@ -207,11 +223,11 @@ impl Policy {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote. There is one form of every policy.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CertError> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Unfit> {
         if bytes.len() > CERTIFICATE_BYTES_MAX {
-            return Err(CertError::Policy);
+            return Err(Unfit::Policy);
         }
-        let encoded: Encoded = minicbor::decode(bytes).map_err(|_| CertError::Policy)?;
+        let encoded: Encoded = minicbor::decode(bytes).map_err(|_| Unfit::Policy)?;
         let policy = Self {
             invite: encoded.invite,
             administrators: encoded.administrators,
@@ -225,7 +241,7 @@ impl Policy {
         };
         policy.check()?;
         let same = policy.to_bytes().is_some_and(|again| again == bytes);
-        if same { Ok(policy) } else { Err(CertError::Policy) }
+        if same { Ok(policy) } else { Err(Unfit::Policy) }
     }
 }
 
@@ -375,9 +391,9 @@ mod tests {
         assert_eq!(Policy::from_bytes(&bytes), Ok(news()));
         let mut longer = bytes.clone();
         longer.push(0);
-        assert_eq!(Policy::from_bytes(&longer), Err(CertError::Policy));
+        assert_eq!(Policy::from_bytes(&longer), Err(Unfit::Policy));
         for cut in 0..bytes.len() {
-            assert_eq!(Policy::from_bytes(&bytes[..cut]), Err(CertError::Policy), "{cut}");
+            assert_eq!(Policy::from_bytes(&bytes[..cut]), Err(Unfit::Policy), "{cut}");
         }
     }
 
@@ -389,7 +405,7 @@ mod tests {
         assert!(small.to_bytes().unwrap().len() > plain.len());
         assert_eq!(Policy::from_bytes(&small.to_bytes().unwrap()), Ok(small));
         let bad = [of(15, 1 << 30), of(500_001, 1 << 30), of(16, (1 << 24) - 1), of(16, 1 << 37)];
-        assert!(bad.iter().all(|policy| policy.check() == Err(CertError::Policy)));
+        assert!(bad.iter().all(|policy| policy.check() == Err(Unfit::Policy)));
     }
 
     #[test]
@@ -406,7 +422,7 @@ mod tests {
                 delete: false,
             };
             let policy = Policy { rights: vec![right], ..Policy::default() };
-            assert_eq!(policy.check(), Err(CertError::Policy), "{types}");
+            assert_eq!(policy.check(), Err(Unfit::Policy), "{types}");
         }
     }
 }

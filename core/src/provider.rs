@@ -28,9 +28,8 @@
 use crate::cert::{self, Certificate, ReadCertificate, VerifiedChain};
 use crate::id::{GroupId, NodeId};
 use crate::identity::{self, Domain, Identity, Verify};
-use crate::io::Draft;
 pub use crate::noise::{Channel, Curve};
-use crate::record::Record;
+use crate::record::{Draft, Record};
 use crate::verify::{self, VerifyAll};
 use std::borrow::Cow;
 use std::fmt::Debug;

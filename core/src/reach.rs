@@ -4,6 +4,7 @@
 //! `pace` how often one is dialled,
 //! `rendezvous` and `signals` carry the offers of nodes that cannot be dialled, and `sitting` has our seats there. Each is a machine that returns plain
 //! values; only the node holds two of them.
+pub(crate) mod asks;
 pub(crate) mod dial;
 pub(crate) mod early;
 pub(crate) mod named;

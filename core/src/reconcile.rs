@@ -24,7 +24,7 @@
 //! and asks for the rest by short id. A [`Comparison`] is one side's part in it. Records may come
 //! and go meanwhile: symbols are answered as of the first answer, and the reader compares them with
 //! the records that it has then.
-use crate::error::Misbehaved;
+use crate::fault::Misbehaved;
 use crate::id::RecordId;
 use crate::index::{Fingerprint128, Index};
 use crate::limits::SYMBOLS_MESSAGE_MAX;

@@ -25,17 +25,22 @@ use std::cmp::Ordering;
 
 mod beginning;
 mod codec;
-mod kind;
+mod draft;
+mod error;
 mod meta;
 mod order;
 mod rules;
+#[cfg(feature = "serde")]
+mod serial;
 #[cfg(test)]
 mod tests;
 
+pub use crate::record_type::{ParseTypeError, RecordType};
 pub use beginning::Beginning;
 pub(crate) use codec::attributes_bytes;
-pub use kind::RecordType;
-pub use meta::Meta;
+pub use draft::Draft;
+pub use error::BadRecord;
+pub use meta::{Cursor, Meta};
 pub use order::{Edition, Order};
 pub(crate) use rules::check_attributes;
 
@@ -102,7 +107,7 @@ pub struct Record {
     /// The creator's proof that it made the record, if another changed it last.
     pub beginning: Option<Beginning>,
     /// Ed25519 over all of it and the group id.
-    #[cfg_attr(feature = "serde", serde(with = "crate::serial::signature"))]
+    #[cfg_attr(feature = "serde", serde(with = "serial::signature"))]
     pub signature: [u8; 64],
 }
 
@@ -178,11 +183,10 @@ impl Signed {
     /// ([`Record::check`]) nor signature ([`verify`](Self::verify)).
     ///
     /// # Errors
-    /// [`BadRecord::Type`](crate::error::BadRecord::Type) for a bad type name,
-    /// [`BadRecord::TooManyAttributes`](crate::error::BadRecord::TooManyAttributes) before more attributes are
-    /// read than a record may have, [`BadRecord::Encoding`](crate::error::BadRecord::Encoding) for everything
-    /// else, another form of the same content, trailing bytes and unknown format versions included.
-    pub fn decode(bytes: Bytes) -> Result<Self, crate::error::BadRecord> {
+    /// [`BadRecord::Type`] for a bad type name, [`BadRecord::TooManyAttributes`] before more attributes are read than
+    /// a record may have, [`BadRecord::Encoding`] for everything else, another form of the same content, trailing bytes
+    /// and unknown format versions included.
+    pub fn decode(bytes: Bytes) -> Result<Self, BadRecord> {
         let record = codec::read(&bytes)?;
         let digest = Digest::of(&bytes);
         Ok(Self { record, bytes, digest })

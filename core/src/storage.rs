@@ -11,12 +11,11 @@
 //! Everything that one input writes goes out as one batch, so that a record and the fact that depends on it are durable
 //! together. Encoded records stay in a cache of [`CACHE_BYTES_MAX`](limits::CACHE_BYTES_MAX); the disk is read for the
 //! rest.
-use crate::group::Change;
 use crate::id::{GroupId, RecordId};
 use crate::invitation::Invitation;
 use crate::io::{LinkId, Outbox, Output, RequestId, StoreId, StoreTask};
 use crate::limits;
-use crate::record::Signed;
+use crate::record::{Cursor, Signed};
 use crate::table::{Mixer, Table};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -104,12 +103,33 @@ pub(crate) enum Pending {
     Clear { group: GroupId, request: RequestId },
 }
 
+/// The change that goes on once its record was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The change or deletion that is to be published first.
+    Publish(RecordId),
+    /// Withdrawing an invitation.
+    Withdraw(RecordId, RequestId),
+    /// Confirming deletions.
+    Confirm,
+}
+
+impl Change {
+    /// The request that waits for that alone.
+    pub(crate) fn request(self) -> Option<RequestId> {
+        match self {
+            Self::Withdraw(_, request) => Some(request),
+            Self::Publish(_) | Self::Confirm => None,
+        }
+    }
+}
+
 /// A page of records that is being read.
 pub(crate) struct Page {
     pub(crate) request: RequestId,
     /// In order; `None` if the disk must be asked.
     pub(crate) records: Vec<(RecordId, Option<Bytes>)>,
-    pub(crate) next: Option<crate::io::Cursor>,
+    pub(crate) next: Option<Cursor>,
 }
 
 /// The node's side of its store.

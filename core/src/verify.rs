@@ -29,7 +29,7 @@
 //! module, compiled to wasm, 12,400 one by one, 25,600 in batches of 8 and 47,000 in batches of 256
 //! (`tests/web/verify.test.mjs`). Many signatures at once are faster here; a single one would wait
 //! for a promise to save 40 µs, and could get another verdict.
-use crate::identity::PublicKey;
+use crate::key::PublicKey;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::VartimeMultiscalarMul as _;

@@ -18,7 +18,8 @@
 //!
 //! The kinds of message stand in `kind.rs`, what is in them in `link.rs` (outside any graph), `graph.rs` (neighbours),
 //! `joining.rs` (newcomers), `records.rs` and `signal.rs`. Which version two ends speak is the matter of `version.rs`.
-use crate::error::Misbehaved;
+pub(crate) use crate::cbor::encode;
+use crate::fault::Misbehaved;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
@@ -66,11 +67,6 @@ impl Message {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0[1..]
     }
-}
-
-/// Encodes a body, a payload, or anything else of ours.
-pub(crate) fn encode(body: &impl Encode<()>) -> Vec<u8> {
-    minicbor::to_vec(body).expect("a vector takes everything")
 }
 
 /// Encodes a message outside any graph.

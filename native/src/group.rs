@@ -329,7 +329,7 @@ impl IntoFuture for Publish {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let kind = RecordType::new(&self.kind).map_err(Error::BadRecord)?;
+            let kind = RecordType::new(&self.kind).map_err(|bad| Error::BadRecord(bad.into()))?;
             let attributes = match (self.attributes, self.id) {
                 (Some(attributes), _) => attributes,
                 (None, None) => Vec::new(),

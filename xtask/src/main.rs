@@ -12,6 +12,7 @@
 //! | `pages.rs` | `cargo xtask bench pages`: two browsers with each system in turn |
 //! | `habits.rs` | spelling, and what the dependencies are: steps of `cargo xtask test` |
 //! | `layers.rs` | `cargo xtask layers`: which parts may use which, and how comments begin |
+//! | `shape.rs` | `cargo xtask shape`: lengths of functions and files, and fields that others use |
 //! | `fixtures.rs` | `cargo xtask fixtures`: writes `tests/fixtures` and the seeds of the fuzz corpus anew |
 //! | `test.rs` | `cargo xtask test`: every check, with a table at the end |
 
@@ -23,6 +24,7 @@ mod imports;
 mod layers;
 mod meet;
 mod pages;
+mod shape;
 mod shell;
 mod test;
 mod toolchain;
@@ -60,6 +62,9 @@ Usage: cargo xtask TASK [OPTION…]
 
   layers                  the step of that name alone: which parts use which, and how comments begin
 
+  shape [REVISION]        figures of the layout: lengths of functions and files, and fields that other files use; beside
+                          those of a revision
+
   fixtures                write what this version writes into tests/fixtures, which later versions have to read
 
   sim SCENARIO [OPTION…]  run a scenario in the simulator:
@@ -87,6 +92,9 @@ enum Task {
         profile: Profile,
     },
     Layers,
+    Shape {
+        before: Option<String>,
+    },
     Fixtures,
     /// The core beside its rivals, with arguments.
     Rivals(Vec<OsString>),
@@ -116,6 +124,7 @@ fn main() -> ExitCode {
             wasm::package(profile).and_then(|_| wasm::graph()).map(|()| ExitCode::SUCCESS)
         }
         Task::Layers => layers::check().map(|()| ExitCode::SUCCESS),
+        Task::Shape { before } => shape::print(before.as_deref()).map(|()| ExitCode::SUCCESS),
         Task::Fixtures => fixtures::write().map(|()| ExitCode::SUCCESS),
         Task::Forward { program, args } => {
             let mut command = shell::tests_program(program);
@@ -151,6 +160,7 @@ impl Task {
                 Some("meet") => Task::Meet { few: false },
                 Some("wasm") => Task::Wasm { profile: Profile::Web },
                 Some("layers") => Task::Layers,
+                Some("shape") => Task::Shape { before: None },
                 Some("fixtures") => Task::Fixtures,
                 Some("sim") => return Task::forward("sim", args),
                 Some("bench") => return Task::bench(args),
@@ -169,6 +179,9 @@ impl Task {
                 (Task::Demo { release, .. }, Long("release")) => *release = true,
                 (Task::Test { fast }, Long("fast")) => *fast = true,
                 (Task::Meet { few }, Long("few")) => *few = true,
+                (Task::Shape { before }, Value(revision)) if before.is_none() => {
+                    *before = Some(revision.string()?);
+                }
                 (Task::Wasm { profile }, Long("profile")) => {
                     *profile = args.value()?.parse_with(Profile::named)?;
                 }
@@ -209,6 +222,8 @@ mod tests {
             Ok(Task::Demo { port: 81, data: Some("here".into()), release: true })
         );
         assert_eq!(parse("layers"), Ok(Task::Layers));
+        assert_eq!(parse("shape main"), Ok(Task::Shape { before: Some("main".to_owned()) }));
+        assert!(parse("shape main next").is_err());
         assert_eq!(parse("fixtures"), Ok(Task::Fixtures));
         assert_eq!(parse("test --fast"), Ok(Task::Test { fast: true }));
         assert_eq!(parse("meet --few"), Ok(Task::Meet { few: true }));

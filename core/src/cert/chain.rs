@@ -2,7 +2,7 @@
 use super::profile::{Kind, certificate_id};
 use super::{CertError, Certificate, ReadCertificate, Role, read_certificate, verify_root};
 use crate::id::{CertificateId, GroupId, PeerId};
-use crate::identity::{PublicKey, Verify};
+use crate::key::{PublicKey, Verify};
 use crate::limits::{CERTIFICATE_CLOCK_SKEW, CERTIFICATES_MAX, CHAIN_MAX, HEIRS_MAX};
 use crate::policy::{Grant, Policy};
 use crate::time::WallTime;

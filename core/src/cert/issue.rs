@@ -3,8 +3,9 @@ use super::chain::ISSUED_EARLY;
 use super::profile::{END_OF_TIME, Kind, Template, whole_seconds};
 use super::{CertError, Certificate, Role, VerifiedChain, verify_identity, verify_root};
 use crate::id::Digest;
-use crate::identity::{self, GroupKey, Identity, PublicKey, check_name};
+use crate::key::{self, GroupKey, KeyPair, PublicKey};
 use crate::limits::{CHAIN_MAX, HEIRS_MAX};
+use crate::name::check_name;
 use crate::policy::{Grant, Policy};
 use crate::time::WallTime;
 use std::time::Duration;
@@ -96,7 +97,7 @@ impl<'a> Subject<'a> {
     /// # Errors
     /// As [`verify_identity`].
     pub fn of_identity(certificate: &'a Certificate) -> Result<Self, CertError> {
-        verify_identity(certificate, identity::verify)?;
+        verify_identity(certificate, key::verify)?;
         Ok(Self { key: certificate.subject_key(), name: certificate.name(), held: None })
     }
 
@@ -176,7 +177,7 @@ pub fn issue_by_owner(
     not_after: WallTime,
 ) -> Result<Certificate, CertError> {
     match owner.kind() {
-        Kind::Root => _ = verify_root(owner, identity::verify)?,
+        Kind::Root => _ = verify_root(owner, key::verify)?,
         Kind::Heir => {}
         Kind::Identity | Kind::Member(_) => return Err(CertError::Kind),
     }
@@ -190,7 +191,7 @@ pub fn issue_by_owner(
 /// A membership issued by a member, whose chain is `chain`. The validity is cut to the issuer's and to what the
 /// policy allows; if nothing is left: [`CertError::Validity`].
 pub fn issue_member(
-    issuer: &Identity,
+    issuer: &impl AsRef<KeyPair>,
     chain: &VerifiedChain,
     subject: Subject<'_>,
     grant: &Grant,
@@ -198,7 +199,8 @@ pub fn issue_member(
     not_before: WallTime,
     not_after: WallTime,
 ) -> Result<Certificate, CertError> {
-    if issuer.peer_id() != chain.peer() {
+    let issuer = issuer.as_ref();
+    if issuer.public() != chain.key() {
         return Err(CertError::Issuer);
     }
     if !chain.policy().may_issue(chain.grant(), grant) {

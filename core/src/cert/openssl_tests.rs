@@ -101,7 +101,7 @@ fn forged(chain: &VerifiedChain, issuer: &crate::identity::Identity, kind: Kind)
         not_after: NOW.after(DAY * 28),
         path_len: kind.is_ca().then_some(0),
     };
-    Certificate::from_der(template.to_der(|tbs| issuer.sign_certificate(tbs))).unwrap()
+    Certificate::from_der(template.to_der(|tbs| issuer.as_ref().sign_certificate(tbs))).unwrap()
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn openssl_refuses_expired_foreign_and_overlong_chains() {
         not_after: day.after(DAY),
         path_len: None,
     };
-    let yan = template.to_der(|tbs| identity(99, "Zoe").sign_certificate(tbs));
+    let yan = template.to_der(|tbs| identity(99, "Zoe").as_ref().sign_certificate(tbs));
     let overlong = [above.certificates(), &[zoe, Certificate::from_der(yan).unwrap()]].concat();
     refuses("overlong", root, &overlong, day, "path length constraint exceeded");
 }

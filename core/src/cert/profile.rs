@@ -4,9 +4,10 @@
 //! `BitString::as_bytes`, which looks at the unused bits.
 use super::{CertError, Role};
 use crate::id::{CertificateId, Digest, PeerId, Serial};
-use crate::identity::{PublicKey, check_name};
+use crate::key::PublicKey;
 use crate::limits::CERTIFICATE_BYTES_MAX;
 use crate::name::PeerName;
+use crate::name::check_name;
 use crate::policy::{Policy, check_app_roles};
 use crate::time::WallTime;
 use der::asn1::{Any, BitString, Ia5String, ObjectIdentifier, OctetString};
@@ -471,7 +472,7 @@ fn parse_app_roles(kind: Kind, names: Option<Vec<String>>) -> Result<Vec<String>
 fn parse_policy(kind: Kind, policy: Option<OctetString>) -> Result<Policy, CertError> {
     match (kind, policy) {
         (_, None) => Ok(Policy::default()),
-        (Kind::Root, Some(bytes)) => Policy::from_bytes(bytes.as_bytes()),
+        (Kind::Root, Some(bytes)) => Ok(Policy::from_bytes(bytes.as_bytes())?),
         (Kind::Member(_) | Kind::Heir | Kind::Identity, Some(_)) => Err(CertError::Policy),
     }
 }

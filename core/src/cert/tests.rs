@@ -110,7 +110,8 @@ impl Group {
         };
         edit(&mut template);
         template.above = template.above.filter(|_| matches!(template.kind, Kind::Member(_)));
-        Certificate::from_der(template.to_der(|tbs| self.ada.sign_certificate(tbs))).unwrap()
+        Certificate::from_der(template.to_der(|tbs| self.ada.as_ref().sign_certificate(tbs)))
+            .unwrap()
     }
 }
 
@@ -319,7 +320,8 @@ fn rule_16_is_judged_by_the_verifier_too() {
             not_after: NOW.after(DAY),
             path_len: Some(0),
         };
-        let forged = Certificate::from_der(template.to_der(|tbs| bob.sign_certificate(tbs)));
+        let forged =
+            Certificate::from_der(template.to_der(|tbs| bob.as_ref().sign_certificate(tbs)));
         let chain = [bobs.certificates(), &[forged.unwrap()]].concat();
         assert_eq!(verify_chain(&chain, group.id(), verify), Err(CertError::NotAllowed));
     }
@@ -399,7 +401,8 @@ fn rule_19_circles_are_refused_and_never_issued() {
             not_after: NOW.after(DAY),
             path_len: None,
         };
-        let forged = Certificate::from_der(template.to_der(|tbs| bob.sign_certificate(tbs)));
+        let forged =
+            Certificate::from_der(template.to_der(|tbs| bob.as_ref().sign_certificate(tbs)));
         let chain = [bobs.certificates(), &[forged.unwrap()]].concat();
         verify_chain(&chain, group.id(), verify).err()
     };

@@ -8,9 +8,8 @@
 //! A record that was dated too early needs nothing: others take it.
 use super::records::has_come;
 use super::{Group, Timer};
+use crate::group::Ctx;
 use crate::id::{PeerId, RecordId};
-use crate::io::StoreTask;
-use crate::node::Ctx;
 use crate::record::{self, Meta, Record, RecordType, Signed};
 use crate::storage::{self, Class, Pending};
 use crate::time::WallTime;
@@ -39,7 +38,7 @@ impl Group {
         } else {
             self.timers.set(Timer::Again, ctx.now.mono.after(TRIED_AGAIN_AFTER));
             let pending = Pending::Again { group: self.id };
-            ctx.storage.ask(StoreTask::Read { keys }, pending, ctx.out);
+            ctx.read(keys, pending);
         }
     }
 

@@ -5,9 +5,9 @@
 use super::Group;
 use super::records::{Accepted, Candidate, Examined};
 use crate::error::BadRecord;
+use crate::group::Ctx;
 use crate::id::RecordId;
 use crate::io::LinkId;
-use crate::node::Ctx;
 use crate::record::Signed;
 use crate::storage::Class;
 use crate::verify::Claim;

@@ -10,37 +10,16 @@
 //! ```
 use super::Group;
 use crate::error::Error;
+use crate::group::Ctx;
 use crate::id::{PeerId, RecordId};
-use crate::io::{Output, RequestId, StoreFault};
-use crate::node::Ctx;
+use crate::io::{Output, StoreFault};
 use crate::record::{Beginning, Meta, Signed};
-use crate::storage::{self, Class};
+use crate::storage::{self, Change, Class};
 use bytes::Bytes;
 
 /// Beginnings that were read and not used yet. Guess: one application changes records one after another. The change
 /// whose beginning is forgotten asks the disk again.
 const READ_MAX: usize = 64;
-
-/// What goes on once a record to be changed was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// The change or deletion that is to be published first.
-    Publish(RecordId),
-    /// Withdrawing an invitation.
-    Withdraw(RecordId, RequestId),
-    /// Confirming deletions.
-    Confirm,
-}
-
-impl Change {
-    /// Who waits for that alone.
-    pub(crate) fn request(self) -> Option<RequestId> {
-        match self {
-            Self::Withdraw(_, request) => Some(request),
-            Self::Publish(_) | Self::Confirm => None,
-        }
-    }
-}
 
 impl Group {
     /// The key of a record of another that only the disk holds whole.

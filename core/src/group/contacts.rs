@@ -15,9 +15,9 @@ use super::signature::Claim;
 use super::{Group, Timer};
 use crate::address::{self, Address};
 use crate::error::BadRecord;
+use crate::group::Ctx;
 use crate::id::{Digest, NodeId, NodeNonce, PeerId, RecordId};
 use crate::limits;
-use crate::node::Ctx;
 use crate::record::{Record, RecordType};
 use crate::share::Shares;
 use crate::time::Time;
@@ -176,7 +176,7 @@ impl Group {
             return;
         }
         // Rendezvous nodes tell the parts of a graph apart by what contacts say there.
-        ctx.sit.insert(self.id);
+        ctx.asks.sit.insert(self.id);
         if new {
             self.repair_soon(ctx);
         }

@@ -6,10 +6,10 @@
 //! nobody remembers.
 use super::{Group, SlotState, Timer};
 use crate::address::Address;
+use crate::group::Ctx;
 use crate::id::{NodeId, PeerId};
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::roll::Standing;
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -27,11 +27,11 @@ use super::{Group, Timer};
 use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::error::Misbehaved;
+use crate::group::Ctx;
 use crate::id::{Digest, NodeId, PeerId, RecordId};
 use crate::io::{Event, LinkId, Outcome};
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::reach::dial::Want;
 use crate::reach::tried::Trace;
 use crate::record::Edition;
@@ -334,7 +334,8 @@ impl Group {
         if let Some((stale, _)) = stale {
             self.neighbour_down(ctx, stale);
         }
-        let full = |group: &Self| group.neighbours().count() >= ctx.config.neighbours.maximum;
+        let maximum = ctx.config.neighbours.maximum;
+        let full = |group: &Self| group.neighbours().count() >= maximum;
         // Where all are full, whoever has nobody would stay alone, and a broken graph broken: a neighbour that has
         // others makes room.
         if (lonely || self.is_apart(signature)) && full(self) {
@@ -496,7 +497,7 @@ impl Group {
         }
         if !refuse.referrals.is_empty() {
             // There are members to turn to: places of earlier times are of no use while there are.
-            ctx.settled.insert(self.id);
+            ctx.asks.settled.insert(self.id);
         }
         self.add_referrals(ctx, link, refuse.referrals)?;
         self.maintain(ctx, links, false);
@@ -548,7 +549,7 @@ impl Group {
     ) {
         self.attempts.remove(&link);
         self.trace = Trace::default();
-        ctx.settled.insert(self.id);
+        ctx.asks.settled.insert(self.id);
         self.lonely_rounds = 0;
         self.fruitless_rounds = 0;
         let Some(peer) = self.slots.get(&link).map(|slot| slot.peer) else { return };

@@ -19,12 +19,12 @@ use super::presence::check_life;
 use super::{Group, OpenInvitation, contacts, presence};
 use crate::cert::{self, Certificate, Kind, Role, VerifiedChain};
 use crate::error::BadRecord;
+use crate::group::Ctx;
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::identity::{PublicKey, check_name};
 use crate::invitation::Proof;
 use crate::io;
 use crate::limits;
-use crate::node::Ctx;
 use crate::policy::{Act, Grant};
 use crate::record::{Record, RecordType, Signed};
 use crate::roll::{Handover, Kept, Reason, Redemption, Revocation, Target};
@@ -497,7 +497,7 @@ pub(super) fn read_properties(payload: &[u8]) -> Result<Meaning, BadRecord> {
 
 pub(super) fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
     let says: InvitationSays = decode(&record.payload)?;
-    let grant = Grant::new(says.role, says.app_roles).map_err(bad)?;
+    let grant = Grant::new(says.role, says.app_roles).map_err(|unfit| bad(unfit.into()))?;
     let id = invitation_id(record.creator, says.uses, record.id.random());
     // What a record says ends with it.
     if says.uses == 0 || record.id != id || WallTime(says.expires) > record.expires {

@@ -18,23 +18,23 @@ use super::internal::{
     invitation_id, invitation_mark, is_marked, redemption_id, redemption_payload,
 };
 use super::membership::{Internal, Signer, kind_of, not_behind};
-use super::{Change, Group, OpenInvitation, Proof, SlotState, Wanted};
+use super::{Group, OpenInvitation, Proof, SlotState, Wanted};
 use crate::cert::{self, Role, VerifiedChain};
 use crate::error::{Error, Misbehaved};
+use crate::group::Ctx;
 use crate::id::{PeerId, PeerPrefix, RecordId, RootPin};
 use crate::identity::{Domain, PublicKey};
 use crate::invitation::{self, BearerSecret, Invitation, InvitationKind, InvitationState};
-use crate::io::{Event, InvitationInfo, Invite, LinkId, Outcome, RequestId, StoreTask};
+use crate::io::{Event, InvitationInfo, Invite, LinkId, Outcome, RequestId};
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::node_url::NodeUrl;
 use crate::policy::Grant;
 use crate::provider::Verdict;
 use crate::record::{Meta, RecordType};
 use crate::roll::{Reason, Standing};
 use crate::share::{Rank, Shares};
-use crate::storage::{Class, Commit, Pending};
+use crate::storage::{Change, Class, Commit, Pending};
 use crate::time::WallTime;
 use crate::wire::{self, Ended, Granted, NotGranted, Redeem, kind};
 use bytes::Bytes;
@@ -247,7 +247,7 @@ impl Group {
         if let Some(key) = self.only_on_disk(ctx, Class::Membership, id) {
             let change = Change::Withdraw(id, request);
             let pending = Pending::Change { group: self.id, change };
-            ctx.storage.ask(StoreTask::Read { keys: vec![key] }, pending, ctx.out);
+            ctx.read(vec![key], pending);
             return Ok(());
         }
         self.take_back(ctx, id, false, Some(request))

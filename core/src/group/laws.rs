@@ -2,15 +2,18 @@
 //! ends with the same ones. A replica here is a real [`Group`] that takes real signed records.
 use super::Group;
 use crate::cert::{self, Role, Subject, VerifiedChain};
+use crate::context::Ambient;
 use crate::error::BadRecord;
+use crate::group::Ctx;
 use crate::id::{Digest, GroupId, NodeId, NodeNonce, RecordId};
 use crate::identity::{self, GroupKey, Identity};
 use crate::io::{Event, Outbox, Output};
-use crate::node::{Config, Ctx};
+use crate::node::Config;
 use crate::noise::StaticKey;
 use crate::policy::{Grant, Policy, Right};
 use crate::provider::{Channel, Checks, Curve};
 use crate::random::Random;
+use crate::reach::asks::Asks;
 use crate::reach::dial::Dialer;
 use crate::reach::signals::Ways;
 use crate::record::{Meta, Order, Record, RecordType, Signed, next_version};
@@ -243,28 +246,26 @@ impl Replica {
         let result = act(
             &mut self.group,
             &mut Ctx {
-                now: Now { mono: Time::default(), wall: self.wall },
-                rng: &mut self.rng,
-                identity: &self.identity,
-                config: &self.config,
-                checks: Checks::default(),
-                channel: &self.channel,
-                node: NodeId(1),
-                nonce: NodeNonce::default(),
-                table_secret: 0,
-                version_salt: 0,
-                noise: &self.noise,
-                addresses: &[],
-                out: &mut out,
+                ambient: Ambient {
+                    now: Now { mono: Time::default(), wall: self.wall },
+                    rng: &mut self.rng,
+                    identity: &self.identity,
+                    config: &self.config,
+                    checks: Checks::default(),
+                    channel: &self.channel,
+                    node: NodeId(1),
+                    nonce: NodeNonce::default(),
+                    table_secret: 0,
+                    version_salt: 0,
+                    noise: &self.noise,
+                    addresses: &[],
+                    out: &mut out,
+                },
                 storage: &mut self.storage,
                 purposes: &mut BTreeMap::new(),
                 ways: &mut Ways::default(),
-                sit: &mut BTreeSet::new(),
-                unwanted: &mut BTreeMap::new(),
                 dialer: &Dialer::default(),
-                wishes: &mut Vec::new(),
-                settled: &mut BTreeSet::new(),
-                again: &mut false,
+                asks: &mut Asks::default(),
             },
         );
         for output in out {

@@ -4,8 +4,8 @@
 //! that we lack it. That is soon with neighbours to whom we opened the link, and with the others in their own time; at the
 //! start it is the first one. If nobody else holds it, it is gone.
 use super::{Group, Timer};
+use crate::group::Ctx;
 use crate::id::RecordId;
-use crate::node::Ctx;
 use crate::storage::{self, Class};
 use std::time::Duration;
 

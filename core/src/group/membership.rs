@@ -4,13 +4,13 @@ use super::quota::Comer;
 use super::{Group, Joining, Known, Proof, SlotState, Timer, Wanted};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
+use crate::group::Ctx;
 use crate::id::{CertificateId, PeerId, RecordId};
 use crate::identity::GroupKey;
 use crate::invitation::{Invitation, InvitationKind};
 use crate::io::{Event, Output, Properties, Reply, RequestId, StoreFault};
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::password::Password;
 use crate::policy::{Grant, Policy};
 use crate::record::{Record, RecordType, Signed};
@@ -144,7 +144,7 @@ impl Group {
         } else {
             group.joining = Some(Joining::new());
             group.want(ctx, invitation, password, request)?;
-            doubt.into_iter().for_each(|error| group.may_be_why(error));
+            doubt.into_iter().for_each(|why| group.may_be_why(why.into()));
         }
         group.timers.set(Timer::Maintain, ctx.now.mono);
         Ok(group)
@@ -174,7 +174,7 @@ impl Group {
         let doubt = invitation.doubt(ctx.identity.peer_id(), ctx.now.wall, ctx.checks.verify)?;
         let later = Self::newcomer(ctx, &invitation);
         self.want(ctx, invitation, password, request)?;
-        doubt.into_iter().for_each(|error| self.may_be_why(error));
+        doubt.into_iter().for_each(|why| self.may_be_why(why.into()));
         (self.known, self.nodes) = (later.known, later.nodes);
         // Who was away for the earlier join may be back.
         self.tried.clear();

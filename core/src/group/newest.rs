@@ -9,9 +9,9 @@
 //! sent any unasked.
 use super::Group;
 use super::membership::membership_id;
+use crate::group::Ctx;
 use crate::id::{CertificateId, RecordId};
 use crate::io::LinkId;
-use crate::node::Ctx;
 use crate::storage::Class;
 use std::collections::BTreeSet;
 

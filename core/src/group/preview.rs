@@ -18,12 +18,12 @@ use super::internal::{Meaning, read_invitation, read_properties};
 use super::{Group, Joining, SlotState, Timer};
 use crate::cert::{self, VerifiedChain};
 use crate::error::{BadRecord, Error, Misbehaved};
+use crate::group::Ctx;
 use crate::id::{PeerId, PeerPrefix, RecordId};
 use crate::identity::PublicKey;
 use crate::invitation::{Invitation, InvitationKind, InvitationState};
-use crate::io::{LinkId, OpenPreview, Output, Preview, Reply, RequestId, StoreTask};
+use crate::io::{LinkId, OpenPreview, Output, Preview, Reply, RequestId};
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::provider::Checks;
 use crate::record::{RecordType, Signed};
 use crate::storage::{self, Class, Pending};
@@ -346,7 +346,7 @@ impl Group {
             self.show(ctx, links, link, records);
         } else {
             let pending = Pending::Show { group: self.id, link, records };
-            ctx.storage.ask(StoreTask::Read { keys: missing }, pending, ctx.out);
+            ctx.read(missing, pending);
         }
         Ok(())
     }

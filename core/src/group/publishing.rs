@@ -11,15 +11,15 @@
 //! The fastest neighbour sets the pace: no slow one delays the others, and who is alone waits for the disk only. Records
 //! of others are not held back here: their senders are, by the same rule. A host keeps fewer publications under way than
 //! may wait here, so that its application awaits its turn rather than being refused.
+use super::Group;
 use super::tree::Publisher;
-use super::{Change, Group};
 use crate::error::Error;
+use crate::group::Ctx;
 use crate::id::{PeerId, RecordId};
-use crate::io::{Draft, Output, RequestId, StoreTask};
+use crate::io::{Draft, Output, RequestId};
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
-use crate::storage::{Class, Pending};
+use crate::storage::{Change, Class, Pending};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -125,7 +125,7 @@ impl Group {
         if self.publishing.asked.is_none() {
             self.publishing.asked = Some(id);
             let pending = Pending::Change { group: self.id, change: Change::Publish(id) };
-            ctx.storage.ask(StoreTask::Read { keys: vec![key] }, pending, ctx.out);
+            ctx.read(vec![key], pending);
         }
         true
     }

@@ -1,4 +1,4 @@
-//! The records of a group: accepting, publishing, reading, expiry.
+//! The records of a group: accepting them.
 //!
 //! Every record, ours or another's, of whatever kind, takes the same way:
 //!
@@ -25,36 +25,21 @@
 use super::deferred::Waiting;
 use super::internal::Meaning;
 use super::quota::Comer;
-use super::{Group, Known, OpenInvitation, STORED_TRACKED_MAX, TRACKED_MAX, Timer, Tracked};
-use crate::address::Address;
+use super::{Group, OpenInvitation, Timer};
 use crate::cert::VerifiedChain;
-use crate::error::{BadRecord, Error, Misbehaved};
-use crate::id::{CertificateId, Digest, Fingerprint, PeerId, RecordId};
-use crate::io::{
-    Cursor, Draft, Event, Filter, LinkId, MemberInfo, Output, Properties, Reply, RequestId,
-    StoreTask,
-};
+use crate::error::{BadRecord, Misbehaved};
+use crate::group::Ctx;
+use crate::id::{CertificateId, Digest, PeerId, RecordId};
+use crate::io::{Event, LinkId, Properties, RequestId};
 use crate::limits;
-use crate::node::Ctx;
 use crate::policy::Act;
 use crate::provider::Verdict;
 use crate::record::{self, Meta, Record, RecordType, Signed};
 use crate::roll::{Offer, Said};
-use crate::storage::{self, Class, Commit, Page, Pending, Written};
-use crate::time::{Now, WallTime};
+use crate::storage::{self, Class, Commit, Written};
+use crate::time::WallTime;
 use bytes::Bytes;
-use rand_chacha::rand_core::Rng as _;
 use std::cmp::Ordering;
-use std::time::Duration;
-
-/// Expiry looks again no sooner than this. Guess: many records may end in one second.
-const EXPIRY_STEP: Duration = Duration::from_secs(1);
-/// While the time is not plausible it is looked at so often. Guess.
-const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
-/// How far peer time may step back before what is published no longer waits for it. Guess: it is blended in smaller steps.
-const ORDER_KEPT: Duration = Duration::from_secs(60);
-/// Records removed in one go. Guess.
-const EXPIRE_MAX: usize = 256;
 
 /// What became of a record that somebody sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,14 +85,6 @@ pub(super) struct Candidate {
 pub(super) enum Examined {
     Settled(Accepted, RecordId),
     Candidate(Box<Candidate>),
-}
-
-/// The certificate that an address names.
-fn certificate(address: &Address) -> Option<Fingerprint> {
-    match address {
-        Address::Rtc { fingerprint, .. } => Some(*fingerprint),
-        Address::WebSocket { .. } => None,
-    }
 }
 
 /// Which class a type belongs to.
@@ -317,7 +294,12 @@ impl Group {
 
     /// When the last membership ends by which a member may publish records of this type; what is deleted, anybody may have
     /// made.
-    fn membership_end(&self, peer: PeerId, kind: &RecordType, deleted: bool) -> Option<WallTime> {
+    pub(super) fn membership_end(
+        &self,
+        peer: PeerId,
+        kind: &RecordType,
+        deleted: bool,
+    ) -> Option<WallTime> {
         let owner = Some(self.roll.owner()).filter(|owner| owner.peer() == peer);
         let all = self.roll.of_peer(peer).chain(owner);
         let may = |chain: &&VerifiedChain| {
@@ -550,412 +532,6 @@ impl Group {
             self.tell_group(ctx);
         }
     }
-
-    pub(super) fn tell_of_member(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
-        if let Some(member) = self.member_info(peer, self.clock(ctx.now.wall)) {
-            let group = self.id;
-            self.event(ctx, Event::Member { group, member });
-        }
-    }
-
-    /// Remembers where a member was reached or says it can be, for the next start. A set of the same peer that names the
-    /// same certificate is an older one of the same node, and forgotten.
-    pub(super) fn know(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, addresses: &[Address]) {
-        if addresses.is_empty() || self.known.back().is_some_and(|it| it.addresses == addresses) {
-            return;
-        }
-        let certificates: Vec<Fingerprint> = addresses.iter().filter_map(certificate).collect();
-        let older = |known: &Known| {
-            let mut named = known.addresses.iter().filter_map(certificate);
-            known.peer == Some(peer) && named.any(|it| certificates.contains(&it))
-        };
-        if !self.known.iter().any(|known| known.addresses == addresses) {
-            self.repair.learned();
-        }
-        self.known.retain(|known| known.addresses != addresses && !older(known));
-        self.known.push_back(Known { peer: Some(peer), addresses: addresses.to_vec() });
-        // Nobody takes the places of others: what one peer says makes way for what it said first.
-        let is_theirs = |known: &Known| known.peer == Some(peer);
-        let theirs = self.known.iter().filter(|known| is_theirs(known)).count() as u64;
-        let oldest = match theirs > limits::KNOWN_ADDRESSES.each() {
-            true => self.known.iter().position(is_theirs),
-            false => (self.known.len() as u64 > limits::KNOWN_ADDRESSES.all()).then_some(0),
-        };
-        if let Some(oldest) = oldest {
-            self.known.remove(oldest);
-        }
-        self.timers.set_if_unarmed(Timer::Save, ctx.now.mono.after(EXPIRY_STEP));
-    }
-
-    /// Publishes what the application drafted.
-    pub(crate) fn publish(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        draft: Draft,
-        request: Option<RequestId>,
-    ) -> Result<(), Error> {
-        let held = match draft.id {
-            None if draft.delete => return Err(Error::UnknownRecord),
-            None => None,
-            Some(id) => {
-                let meta = self.index(Class::Application).get(&id).filter(|meta| !meta.deleted);
-                Some(meta.ok_or(Error::UnknownRecord)?.clone())
-            }
-        };
-        let stands = held.as_ref().map(|meta| meta.version);
-        if draft.if_version.is_some() && draft.if_version != stands {
-            return Err(Error::ChangedMeanwhile);
-        }
-        self.publish_over(ctx, draft, held, request)
-    }
-
-    /// The same over what is held, if anything.
-    pub(super) fn publish_over(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        draft: Draft,
-        held: Option<Meta>,
-        request: Option<RequestId>,
-    ) -> Result<(), Error> {
-        let chain = self.valid_chain(ctx)?;
-        let chain = chain.clone();
-        let (certificate, not_after) = (chain.id(), chain.not_after());
-        if draft.kind.is_reserved() {
-            return Err(BadRecord::Type.into());
-        }
-        let me = ctx.identity.peer_id();
-        let now = self.publishing_time(ctx);
-        let held = held.as_ref();
-        let creator = held.map_or(me, Meta::creator);
-        let act = match (creator == me, draft.delete) {
-            (true, false) => Some(Act::Publish),
-            (true, true) => None,
-            (false, false) => Some(Act::Update),
-            (false, true) => Some(Act::Delete),
-        };
-        if act.is_some_and(|act| !chain.policy().allows(chain.grant(), &draft.kind, act)) {
-            let own = creator == me;
-            return Err(if own { Error::NotAllowed } else { Error::NotYourRecord });
-        }
-        // How long a record lives is its creator's to say.
-        if creator != me && draft.refresh && !draft.delete {
-            return Err(Error::NotYourRecord);
-        }
-        let created = held.map_or(now, |meta| meta.created);
-        let modified =
-            if held.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
-        // What others judge by: their time is peer time.
-        if !chain.covers(modified) {
-            return Err(Error::MembershipExpired);
-        }
-        // Nothing of a member's lives longer than its membership, not even its deletion.
-        let last = match creator == me {
-            true => not_after,
-            false => {
-                let end = self.membership_end(creator, &draft.kind, draft.delete);
-                end.ok_or(Error::UnknownMember)?.min(not_after)
-            }
-        };
-        let beginning = match held {
-            Some(meta) => self.take_beginning(ctx, meta, me)?,
-            None => None,
-        };
-        let mut lifetime = draft.expires_in.unwrap_or(limits::RECORD_LIFETIME_DEFAULT);
-        if draft.refresh {
-            self.check_refresh(&draft)?;
-            lifetime = lifetime.max(limits::REFRESH_LIFETIME_MIN);
-        }
-        let mut expires = now.after(lifetime).min(last);
-        if let Some(meta) = held {
-            // A change that says nothing of it leaves the life as it is.
-            if draft.expires_in.is_none() && !draft.delete && !draft.refresh {
-                expires = meta.expires.min(last);
-            }
-            // An update may only lengthen a life; a tombstone must last as long as what it hides. The version that is
-            // held may end sooner than its creator wanted, with the membership of another who changed it.
-            let wanted = beginning.as_ref().map(|beginning| beginning.expires);
-            expires = match wanted.filter(|_| !draft.delete) {
-                Some(wanted) => wanted.min(not_after),
-                None => {
-                    let until = wanted.map_or(meta.expires, |wanted| wanted.max(meta.expires));
-                    expires.max(until.min(last))
-                }
-            };
-            if draft.kind != meta.kind {
-                return Err(BadRecord::Type.into());
-            }
-        }
-        let random = match self.last_published {
-            (at, random) if at == now => random + 1,
-            // A bit less than all, so that ids made in the same millisecond stay in order.
-            _ => ctx.rng.next_u64() >> (u64::BITS + 1 - RecordId::RANDOM_BITS),
-        };
-        let record = Record {
-            id: held.map_or_else(|| self.free_id(me, &draft.kind, random), |meta| meta.id),
-            kind: draft.kind,
-            version: self.version_in_order(ctx, now, held),
-            creator,
-            modifier: held.is_some().then_some(me),
-            created,
-            modified,
-            expires,
-            deleted: draft.delete,
-            attributes: draft.attributes,
-            payload: draft.payload,
-            certificate,
-            beginning,
-            signature: [0; 64],
-        };
-        record.check(self.payload_bytes_max())?;
-        self.last_published = (now, random);
-        self.last_version = record.version;
-        let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
-        let id = record.id;
-        let signed = ctx.sign(self.id, record);
-        Self::check_growth(&signed)?;
-        if !signed.record().deleted {
-            let record = signed.record();
-            let (kind, base) = (&record.kind, record.edition().base());
-            let charged = signed.charged();
-            self.check_quota(ctx, &Comer { kind, creator, base, id, charged })?;
-        }
-        if let Verdict::Invalid(why) = ctx.config.provider.validate(signed.record(), &chain) {
-            return Err(Error::NotValid(why));
-        }
-        self.publish_membership_once(ctx)?;
-        self.store_record(ctx, signed, &chain, Meaning::Nothing, None, request);
-        self.keep_alive(ctx, id, refresh);
-        Ok(())
-    }
-
-    /// When what is published now is made: peer time, but not before what was published last. Peer time steps back a little
-    /// as it follows that of others, and readers see records in the order of their times.
-    fn publishing_time(&self, ctx: &Ctx<'_>) -> WallTime {
-        let (now, (last, _)) = (self.peer_time(ctx.now.wall), self.last_published);
-        if last <= now.after(ORDER_KEPT) { now.max(last) } else { now }
-    }
-
-    /// The version for what is published at `now`: also above that of what was published last.
-    fn version_in_order(&self, ctx: &Ctx<'_>, now: WallTime, held: Option<&Meta>) -> u64 {
-        let version = self.next_version(ctx, held.map(|meta| (meta.id, meta.version)));
-        let last = record::version_time(self.last_version) <= now.after(ORDER_KEPT);
-        if last { version.max(self.last_version.saturating_add(1)) } else { version }
-    }
-
-    /// The version for a change of ours: above those of the record that we hold (`seen`) or that our disk refused, and, as
-    /// far as chance goes, unlike any that we sent and forgot in a crash.
-    pub(super) fn next_version(&self, ctx: &Ctx<'_>, seen: Option<(RecordId, u64)>) -> u64 {
-        let now = self.peer_time(ctx.now.wall);
-        let (id, held) = seen.unwrap_or_default();
-        // What was signed under a wrong clock is not counted from.
-        let held = if has_come(held, WallTime(0), now) { held } else { 0 };
-        record::next_version(now, held.max(self.refused.version(id)), ctx.version_salt)
-    }
-
-    /// Follows how far a record of ours gets.
-    fn track(&mut self, id: RecordId, version: u64) {
-        let tracked = Tracked { version, held_by: Default::default() };
-        if self.tracked.insert(id, tracked).is_none() {
-            self.tracked_order.push_back(id);
-        }
-        if self.tracked_order.len() > TRACKED_MAX
-            && let Some(oldest) = self.tracked_order.pop_front()
-        {
-            self.tracked.remove(&oldest);
-        }
-    }
-
-    /// Follows the newest records of ours that the store has: the first sync with a neighbour tells that it holds them.
-    pub(super) fn track_stored(&mut self, me: PeerId) {
-        let ours = |meta: &&Meta| meta.modifier().unwrap_or(meta.creator()) == me;
-        let newest = self.index(Class::Application).newest().filter(ours).take(STORED_TRACKED_MAX);
-        let stored: Vec<_> = newest.map(|meta| (meta.id, meta.version)).collect();
-        for (id, version) in stored.into_iter().rev() {
-            self.track(id, version);
-        }
-    }
-
-    /// This version is not there, so nobody follows it.
-    pub(super) fn untrack(&mut self, id: RecordId, version: u64) {
-        if self.tracked.get(&id).is_some_and(|tracked| tracked.version == version) {
-            self.tracked.remove(&id);
-            self.tracked_order.retain(|other| *other != id);
-        }
-    }
-
-    /// Shows a record no more, as it stands.
-    pub(crate) fn delete_here(&mut self, ctx: &mut Ctx<'_>, id: RecordId) -> Result<(), Error> {
-        let index = &self.indexes[Class::Application as usize];
-        let meta = index.get(&id).filter(|meta| !meta.deleted).ok_or(Error::UnknownRecord)?;
-        if self.hidden.len() >= limits::HIDDEN_MAX {
-            // Later versions are shown, so that earlier ones need no place.
-            self.hidden.retain(|id, version| index.get(id).is_some_and(|m| m.version == *version));
-        }
-        if self.hidden.len() >= limits::HIDDEN_MAX {
-            return Err(Error::TooManyRecords);
-        }
-        self.hidden.insert(id, meta.version);
-        self.save(ctx);
-        Ok(())
-    }
-
-    /// Answers a page of records.
-    pub(crate) fn read(&self, ctx: &mut Ctx<'_>, filter: &Filter, request: RequestId) {
-        let limit = match filter.limit {
-            0 => limits::PAGE_MAX,
-            limit => limit.min(limits::PAGE_MAX),
-        };
-        let index = self.index(Class::Application);
-        let hidden = |meta: &Meta| self.hidden.get(&meta.id) == Some(&meta.version);
-        let (now, plausible) = (self.peer_time(ctx.now.wall), self.is_plausible(ctx.now));
-        // What is kept since the time is not plausible has ended all the same.
-        let ended = |meta: &Meta| !plausible && meta.expires <= now;
-        let wanted = |meta: &&Meta| {
-            !(meta.deleted || hidden(meta) || ended(meta))
-                && filter.kind.as_ref().is_none_or(|kind| meta.kind == *kind)
-                && filter.creator.is_none_or(|creator| meta.creator() == creator)
-        };
-        let mut ids: Vec<Cursor> = match filter.id {
-            Some(id) => index.get(&id).filter(wanted).map(Meta::cursor).into_iter().collect(),
-            None if filter.newest_first => {
-                let found = index.before(filter.after).filter(wanted);
-                found.take(limit + 1).map(Meta::cursor).collect()
-            }
-            None => {
-                index.after(filter.after).filter(wanted).take(limit + 1).map(Meta::cursor).collect()
-            }
-        };
-        let more = ids.len() > limit;
-        ids.truncate(limit);
-        let next = more.then(|| ids.last().copied()).flatten();
-        let records: Vec<_> =
-            ids.iter().map(|at| (at.id, self.bytes_at_hand(ctx, at.id))).collect();
-        let missing: Vec<Bytes> = records
-            .iter()
-            .filter(|(_, bytes)| bytes.is_none())
-            .map(|(id, _)| storage::record_key(self.id, Class::Application, *id))
-            .collect();
-        let page = Page { request, records, next };
-        if missing.is_empty() {
-            answer_page(ctx, page, Vec::new());
-        } else {
-            ctx.storage.ask(StoreTask::Read { keys: missing }, Pending::Page(page), ctx.out);
-        }
-    }
-
-    /// All members, by peer id.
-    pub(crate) fn member_infos(&self, wall: WallTime) -> Vec<MemberInfo> {
-        let now = self.clock(wall);
-        self.roll.peers().filter_map(|peer| self.member_info(peer, now)).collect()
-    }
-
-    fn member_info(&self, peer: PeerId, now: WallTime) -> Option<MemberInfo> {
-        let chain = self.roll.best_of(peer, now)?;
-        Some(MemberInfo {
-            peer,
-            name: self.roll.name_of(peer).unwrap_or(chain.name()).to_owned(),
-            grant: chain.grant().clone(),
-            standing: self.roll.standing(chain, now),
-            certificate: chain.id(),
-            issuer: chain.issuer().unwrap_or(peer),
-            expires: chain.not_after(),
-            offers_ownership: self.offers_ownership(peer),
-            nodes: {
-                let nodes = self.present_of.get(&peer).into_iter().flatten();
-                nodes.take(limits::NODES_PER_PEER_MAX).copied().collect()
-            },
-        })
-    }
-
-    /// Whether records that have ended stay for the time being, and are only hidden: while the time is not plausible, and
-    /// if the group's policy says so, until a sync has shown that nobody has lengthened their lives. Presence ends with
-    /// those that were present, and is said anew.
-    fn defers_expiry(&self, now: Now, class: Class) -> bool {
-        let until_synced = class == Class::Application
-            && self.root().policy().defer_expiry
-            && !self.neighbours().any(|(_, slot)| slot.synced);
-        until_synced || (class != Class::Presence && !self.is_plausible(now))
-    }
-
-    /// Whether what has ended by now may be removed for good.
-    pub(super) fn is_plausible(&self, now: Now) -> bool {
-        self.plausible.holds(self.peer_time(now.wall), now.mono)
-    }
-
-    /// Arms the timer for the record that ends first.
-    pub(super) fn arm_expiry(&mut self, ctx: &Ctx<'_>) {
-        if !self.is_plausible(ctx.now) {
-            self.timers.set_earlier(Timer::Expiry, ctx.now.mono.after(LOOK_AGAIN));
-        }
-        let classes = Class::ALL.into_iter().filter(|&class| !self.defers_expiry(ctx.now, class));
-        let first = classes.filter_map(|class| self.index(class).next_expiry()).min();
-        let Some((at, _)) = first else { return };
-        let wait = at.0.saturating_sub(self.peer_time(ctx.now.wall).0);
-        let wait = wait.min(self.passwords_end_in(self.clock(ctx.now.wall)));
-        let wait = Duration::from_millis(wait).clamp(EXPIRY_STEP, Duration::from_secs(86_400));
-        // Never later than it is armed for: one short-lived record after another would put it off for ever.
-        self.timers.set_earlier(Timer::Expiry, ctx.now.mono.after(wait));
-    }
-
-    /// Removes what has ended.
-    pub(super) fn expire(&mut self, ctx: &mut Ctx<'_>) {
-        let now = self.peer_time(ctx.now.wall);
-        if self.plausible.look(now, ctx.now.mono) {
-            self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
-        }
-        for class in Class::ALL {
-            if self.defers_expiry(ctx.now, class) {
-                continue;
-            }
-            for _ in 0..EXPIRE_MAX {
-                let index = &self.indexes[class as usize];
-                let Some((_, id)) = index.next_expiry().filter(|(at, _)| *at <= now) else { break };
-                let deleted = self.take_out(class, &id).is_some_and(|meta| meta.deleted);
-                ctx.storage.write(storage::record_key(self.id, class, id), None);
-                ctx.storage.forget(self.id, id);
-                self.hidden.remove(&id);
-                let group = self.id;
-                match class {
-                    Class::Application if !deleted => self.event(ctx, Event::Expired { group, id }),
-                    Class::Presence => {
-                        self.presence_expired(ctx, id);
-                        self.contact_expired(ctx, id);
-                    }
-                    Class::Membership => {
-                        self.close_invitation(id);
-                        if self.roll.forget(id) {
-                            self.standing_changed(ctx);
-                        }
-                    }
-                    Class::Application => {}
-                }
-            }
-        }
-        self.roll.settle();
-        self.withheld.expire(now);
-        if !self.is_plausible(ctx.now) {
-            self.arm_expiry(ctx);
-            return;
-        }
-        let ours = self.chain.as_ref().map(VerifiedChain::id);
-        self.roll.forget_ended(now.before(limits::CERTIFICATE_CLOCK_SKEW), ours);
-        self.forget_ended_invitations(ctx.now.wall);
-        self.forget_passwords(ctx);
-        self.arm_expiry(ctx);
-    }
-}
-
-/// Answers a page once the disk has given what the cache lacked.
-pub(crate) fn answer_page(ctx: &mut Ctx<'_>, page: Page, read: Vec<Option<Bytes>>) {
-    let mut read = read.into_iter();
-    let records = page
-        .records
-        .into_iter()
-        .filter_map(|(_, bytes)| bytes.or_else(|| read.next().flatten()))
-        .filter_map(|bytes| Some(Signed::decode(bytes).ok()?.into_record()))
-        .collect();
-    let result = Ok(Reply::Records { records, next: page.next });
-    ctx.out.push_back(Output::Done { request: page.request, result });
 }
 
 /// Whether the time of a record's version has come, or nearly.

@@ -6,10 +6,10 @@
 //! everything that the application publishes. One that ended while the node was down is forgotten.
 use super::{Group, Timer};
 use crate::error::Error;
+use crate::group::Ctx;
 use crate::id::RecordId;
-use crate::io::{Draft, StoreTask};
+use crate::io::Draft;
 use crate::limits;
-use crate::node::Ctx;
 use crate::record::{Meta, Signed};
 use crate::storage::{self, Class, Pending};
 use crate::time::WallTime;
@@ -71,7 +71,7 @@ impl Group {
             ids.map(|&id| storage::record_key(self.id, Class::Application, id)).collect();
         if !keys.is_empty() {
             let pending = Pending::Refresh { group: self.id };
-            ctx.storage.ask(StoreTask::Read { keys }, pending, ctx.out);
+            ctx.read(keys, pending);
         }
         self.arm_refresh(ctx);
     }

@@ -12,10 +12,10 @@
 //! joins two parts. Sync runs over it both ways, what it brings floods on, and the lower signature stands.
 use super::{Group, Known, Timer};
 use crate::address::Address;
+use crate::group::Ctx;
 use crate::id::NodeId;
 use crate::io::{Event, LinkId};
 use crate::limits;
-use crate::node::Ctx;
 use crate::reach::dial::{Source, Want, Wish};
 use crate::time::Time;
 use rand_chacha::rand_core::Rng as _;
@@ -153,7 +153,7 @@ impl Group {
         let now = ctx.now.mono;
         self.repair.missing.retain(|_, missing| now.since(missing.since) < MISSING_FOR);
         // Contacts of other parts sit at the same tables.
-        ctx.sit.insert(self.id);
+        ctx.asks.sit.insert(self.id);
         if self.repair.patrols_rest.is_none_or(|until| until <= now) {
             self.patrol(ctx);
         }
@@ -195,7 +195,7 @@ impl Group {
         let way = if way.is_empty() { ways[0] } else { way };
         let address = way[least / 2 % way.len()].clone();
         let (want, source) = (Want::Missing(self.id, node), Source::Told);
-        ctx.wishes.push(Wish { want, source, addresses: vec![address] });
+        ctx.asks.wishes.push(Wish { want, source, addresses: vec![address] });
     }
 
     /// Dials an address of earlier times at which nobody of our part is known to be, nor anybody who had to go.
@@ -226,7 +226,7 @@ impl Group {
             let rest = PATROL_EVERY.saturating_mul(1 << turns).min(PATROL_REST_MAX);
             self.repair.patrols_rest = Some(ctx.now.mono.after(rest));
         }
-        ctx.wishes.push(Wish { want: Want::Patrol(self.id), source, addresses });
+        ctx.asks.wishes.push(Wish { want: Want::Patrol(self.id), source, addresses });
     }
 
     /// The signature by which contacts tell the parts of a graph apart. Nothing if we are none.

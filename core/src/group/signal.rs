@@ -17,11 +17,11 @@
 use super::carriage::Bill;
 use super::{Group, SlotState};
 use crate::error::Misbehaved;
+use crate::group::Ctx;
 use crate::id::NodeId;
 use crate::io::LinkId;
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::recent::Recent;
 use crate::record::Record;
 use crate::time::WallTime;

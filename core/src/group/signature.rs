@@ -15,11 +15,11 @@
 //! repaired; beats are ours, since a record's five minutes are too long to wait.)
 use super::{Group, Timer};
 use crate::error::Misbehaved;
+use crate::group::Ctx;
 use crate::id::{Digest, NodeId};
 use crate::io::LinkId;
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::time::Time;
 use crate::wire::{self, Beat, kind};
 use bytes::Bytes;

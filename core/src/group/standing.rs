@@ -10,11 +10,11 @@ use super::records::said;
 use super::{Group, SlotState, Timer};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
+use crate::group::Ctx;
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::io::{CloseReason, Event, Keep, LinkId, RequestId};
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::policy::Grant;
 use crate::record::{Meta, RecordType, Signed};
 use crate::roll::{Kept, Reason, Revocation, Standing, Target, may_revoke};
@@ -351,7 +351,7 @@ impl Group {
                 links.free_slot(link, slot.number);
                 self.exile(slot.node, slot.peer, slot.addresses, true);
             }
-            ctx.unwanted.insert(link, CloseReason::Revoked);
+            ctx.asks.unwanted.insert(link, CloseReason::Revoked);
         }
     }
 

@@ -27,12 +27,12 @@ use super::graph::Slot;
 use super::waste::units;
 use super::{Group, SlotState, Timer};
 use crate::error::Misbehaved;
+use crate::group::Ctx;
 use crate::id::RecordId;
 use crate::index::Index;
-use crate::io::{Event, LinkId, StoreId, StoreTask, SyncPhase};
+use crate::io::{Event, LinkId, StoreId, SyncPhase};
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::reconcile::{Answer, Comparison, Step};
 use crate::record::RecordType;
 use crate::storage::{self, Class, Pending};
@@ -543,7 +543,7 @@ impl Group {
                     slot.sync.reading = true;
                 }
                 let pending = Pending::Give { group: self.id, link };
-                ctx.storage.ask(StoreTask::Read { keys: missing }, pending, ctx.out);
+                ctx.read(missing, pending);
             }
             self.flush_floods(ctx, links);
         }

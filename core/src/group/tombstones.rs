@@ -7,14 +7,14 @@
 //! confirmation is a deletion like any other, under the membership of who confirms, and ends with what it hides or
 //! as late as that membership allows: the creator's can always hide to the end. A member that was never brought the
 //! record does not know when that would have been, and confirms nothing.
-use super::{Change, Group, Timer};
+use super::{Group, Timer};
+use crate::group::Ctx;
 use crate::id::{PeerId, RecordId};
-use crate::io::{Draft, StoreTask};
+use crate::io::Draft;
 use crate::limits;
-use crate::node::Ctx;
 use crate::policy::Act;
 use crate::record::{Meta, RecordType};
-use crate::storage::{Class, Pending};
+use crate::storage::{Change, Class, Pending};
 use crate::time::WallTime;
 use bytes::Bytes;
 use std::time::Duration;
@@ -76,7 +76,7 @@ impl Group {
         }
         if !keys.is_empty() {
             let pending = Pending::Change { group: self.id, change: Change::Confirm };
-            ctx.storage.ask(StoreTask::Read { keys }, pending, ctx.out);
+            ctx.read(keys, pending);
         }
         if !self.outlived.is_empty() {
             self.timers.set(Timer::Confirm, ctx.now.mono.after(AGAIN_AFTER));

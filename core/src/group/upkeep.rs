@@ -8,11 +8,11 @@ use super::graph::{Slot, SlotState};
 use super::{Group, Present, Timer};
 use crate::address::Address;
 use crate::error::Misbehaved;
+use crate::group::Ctx;
 use crate::id::{NodeId, PeerId};
 use crate::io::{Dial, Event, LinkId, Output, PlaceSource, Tried};
 use crate::limits;
 use crate::link::{Begun, Links};
-use crate::node::Ctx;
 use crate::policy::Grant;
 use crate::reach::dial::{Dialer, Source, Want, Wish};
 use crate::reach::purpose::Purpose;
@@ -113,7 +113,7 @@ impl Group {
                 Attempt::Place => others += usize::from(places),
             }
         }
-        nodes.extend(ctx.wishes.iter().filter_map(|wish| match wish.want {
+        nodes.extend(ctx.asks.wishes.iter().filter_map(|wish| match wish.want {
             Want::Member(group, node) if group == self.id => Some(node),
             Want::Member(..) | Want::Named(_) | Want::Any(_) => None,
             Want::Patrol(_) | Want::Missing(..) => None,
@@ -203,10 +203,10 @@ impl Group {
         let waited_for = self.joining.is_some() || (have == 0 && self.has_guests());
         if on_timer && waited_for {
             self.redeem_again(ctx, links);
-            *ctx.again = true;
+            ctx.asks.again = true;
         }
         if (wanted > 0 && have < minimum) || (on_timer && have == 0) {
-            ctx.sit.insert(self.id);
+            ctx.asks.sit.insert(self.id);
             // Whoever has nobody tries all ways at once: who is said to be present may be gone. With few neighbours each
             // address of earlier times has its turn once: who has come back in order is missed by nobody.
             if on_timer && have == 0 && (promising == 0 || self.lonely_rounds <= 1) {
@@ -314,11 +314,12 @@ impl Group {
     /// A node to connect to, at random: mostly one that we were referred to, sometimes one that is present.
     fn candidate(&mut self, ctx: &mut Ctx<'_>, links: &Links) -> Option<(NodeId, Vec<Address>)> {
         let signals = self.can_signal();
+        let (ours, dialer) = (ctx.node, ctx.dialer);
         let fits = |node: NodeId, has_address: bool| {
-            node != ctx.node
+            node != ours
                 && !self.tried.contains_key(&node)
                 && !self.attempts.values().any(|attempt| *attempt == Attempt::Node(node))
-                && !ctx.dialer.is_racing(Want::Member(self.id, node))
+                && !dialer.is_racing(Want::Member(self.id, node))
                 && !self.slots.values().any(|slot| slot.node == node)
                 && (signals || has_address || links.to_node(node).is_some())
         };
@@ -366,7 +367,7 @@ impl Group {
     /// Has a member's addresses dialled.
     pub(super) fn wish_for(&self, ctx: &mut Ctx<'_>, node: NodeId, addresses: Vec<Address>) {
         let (want, source) = (Want::Member(self.id, node), Source::Told);
-        ctx.wishes.push(Wish { want, source, addresses });
+        ctx.asks.wishes.push(Wish { want, source, addresses });
     }
 
     /// Offers a link to a node over the graph.
@@ -399,7 +400,7 @@ impl Group {
             Wish { want: Want::Any(self.id), source, addresses }
         };
         let wishes = [Source::Invited, Source::Remembered].map(wish);
-        ctx.wishes.extend(wishes.into_iter().filter(|wish| !wish.addresses.is_empty()));
+        ctx.asks.wishes.extend(wishes.into_iter().filter(|wish| !wish.addresses.is_empty()));
     }
 
     /// An address led to `node`, which is ourselves (`own`), or linked already. It is of no use if that is a neighbour

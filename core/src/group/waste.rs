@@ -11,10 +11,10 @@ use super::batch::Taken;
 use super::records::fault;
 use crate::budget::Accounts;
 use crate::error::Misbehaved;
+use crate::group::Ctx;
 use crate::id::PeerId;
 use crate::io::LinkId;
 use crate::limits::{WASTE_PER_SECOND, WASTE_SPARE};
-use crate::node::Ctx;
 use crate::time::Time;
 use bytes::Bytes;
 

@@ -5,11 +5,11 @@
 //! link again (a sync would bring it each time) before it is requested.
 use super::{Group, SlotState};
 use crate::error::Misbehaved;
+use crate::group::Ctx;
 use crate::id::{CertificateId, Digest, RecordId};
 use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::provider::{Meeting, Verdict};
 use crate::record::{Edition, Signed};
 use crate::time::WallTime;

@@ -27,10 +27,10 @@
 //! neighbours would send them again; what became of them says the end of the sync.
 use super::Group;
 use crate::error::Error;
+use crate::group::Ctx;
 use crate::id::RecordId;
 use crate::io::{Event, LinkId, Output, Reply, StoreFault};
 use crate::limits;
-use crate::node::Ctx;
 use crate::record::{Edition, Meta, RecordType};
 use crate::storage::{Class, Written};
 use crate::table::{Mixer, Table};

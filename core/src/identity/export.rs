@@ -13,6 +13,7 @@
 //! The check sum, the first 8 bytes of SHA-256 of the map, tells damage from a wrong password. It is over what
 //! the file shows anyway, and helps nobody to guess.
 use super::IdentityError;
+use crate::cbor;
 use crate::cert::pem::{self, PemError};
 use crate::limits::CERTIFICATE_BYTES_MAX;
 use crate::stretch::Cost;
@@ -64,7 +65,7 @@ struct Version {
 
 impl File {
     fn bytes(&self) -> Vec<u8> {
-        minicbor::to_vec(self).expect("a vector takes every byte")
+        cbor::encode(self)
     }
 
     /// The authenticated part beside the sealed bytes: the file without them.

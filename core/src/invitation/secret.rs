@@ -1,7 +1,6 @@
 //! The secret of an invitation by link, and how it is proved.
 use crate::id::{GroupId, PeerId};
-use crate::identity::{self, Domain, PublicKey, Verify};
-use ed25519_dalek::SigningKey;
+use crate::key::{Domain, KeyPair, PublicKey, Verify};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -28,20 +27,19 @@ impl BearerSecret {
 
     /// The key that the group's invitation record names.
     pub fn public_key(&self) -> PublicKey {
-        identity::public_key(&self.key())
+        self.key().public()
     }
 
     /// Proves to everybody in `group` that `peer` holds the invitation.
     pub fn prove(&self, group: GroupId, peer: PeerId) -> [u8; 64] {
-        let message = Domain::Redemption.message(&proof_message(group, &self.public_key(), peer));
-        identity::sign(&self.key(), &message)
+        self.key().sign(Domain::Redemption, &proof_message(group, &self.public_key(), peer))
     }
 
-    fn key(&self) -> SigningKey {
+    fn key(&self) -> KeyPair {
         let hash =
             Sha256::new().chain_update(b"peergraph invitation\0").chain_update(&self.seed[..]);
         let expanded = Zeroizing::new(<[u8; 32]>::from(hash.finalize()));
-        SigningKey::from_bytes(&expanded)
+        KeyPair::of(&expanded)
     }
 }
 

@@ -148,27 +148,27 @@ fn bound_invitation_is_for_its_invitee_and_its_time() {
         |invitation: &Invitation, who: &Identity, now| invitation.check(who.peer_id(), now, verify);
     assert_eq!(check(&bound, &bob, NOW), Ok(()));
     let eve = identity(3, "Eve");
-    assert_eq!(check(&bound, &eve, NOW), Err(Error::InvitationForAnother));
-    assert!(matches!(check(&bound, &bob, NOW.after(DAY * 8)), Err(Error::InvitationEnded { .. })));
+    assert_eq!(check(&bound, &eve, NOW), Err(Unusable::ForAnother));
+    assert!(matches!(check(&bound, &bob, NOW.after(DAY * 8)), Err(Unusable::Ended { .. })));
     let states = [NOW.before(DAY), NOW, NOW.after(DAY * 8)].map(|now| bound.state(now));
     let expected =
         [InvitationState::NotYetValid, InvitationState::Usable, InvitationState::Expired];
     assert_eq!(states, expected);
     let early = check(&bound, &bob, NOW.before(DAY)).unwrap_err();
-    assert!(matches!(early, Error::InvitationNotYetValid(from) if from <= NOW), "{early:?}");
+    assert!(matches!(early, Unusable::NotYetValid(from) if from <= NOW), "{early:?}");
     assert!(early.to_string().contains("clock"), "{early}");
     // Its membership ends before the invitation does.
     let long = Invitation { expires: Some(NOW.after(DAY * 90)), ..bound.clone() };
-    assert!(matches!(check(&long, &bob, NOW.after(DAY * 29)), Err(Error::InvitationEnded { .. })));
+    assert!(matches!(check(&long, &bob, NOW.after(DAY * 29)), Err(Unusable::Ended { .. })));
     // A label for another changes nothing.
     let InvitationKind::Bound { chain, inviter, .. } = bound.kind.clone() else { panic!("bound") };
     let kind = InvitationKind::Bound { chain, for_peer: eve.peer_id(), inviter };
     let relabelled = Invitation { kind, ..bound.clone() };
-    assert_eq!(check(&relabelled, &eve, NOW), Err(Error::InvitationForAnother));
+    assert_eq!(check(&relabelled, &eve, NOW), Err(Unusable::ForAnother));
     assert_eq!(bound.verified(verify).unwrap().role(), Role::Inviting);
     assert_eq!(bearer().check(eve.peer_id(), NOW, verify), Ok(()));
     let late = bearer().check(eve.peer_id(), NOW.after(DAY * 8), verify);
-    assert!(matches!(late, Err(Error::InvitationEnded { .. })));
+    assert!(matches!(late, Err(Unusable::Ended { .. })));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn bound_invitations_that_are_not_genuine_are_refused() {
     use CertError::{ChainLength, Issuer, OtherGroup};
     let (bob, [bound, ..]) = invitations();
     let check = |invitation: &Invitation| invitation.check(bob.peer_id(), NOW, verify);
-    let invalid = |error| Err(Error::InvitationInvalid(error));
+    let invalid = |error| Err(Unusable::NotGenuine(error));
     let InvitationKind::Bound { chain, for_peer, inviter } = bound.kind.clone() else {
         panic!("bound")
     };

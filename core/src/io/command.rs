@@ -1,5 +1,7 @@
 //! The commands of an application, and the replies to them.
-use super::{GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview, Tried};
+use super::{
+    Cursor, Draft, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview, Tried,
+};
 use crate::cert::Certificate;
 use crate::id::{GroupId, PeerId, RecordId};
 use crate::invitation::Invitation;
@@ -8,8 +10,6 @@ use crate::password::Password;
 use crate::policy::{Grant, Policy};
 use crate::record::{Attribute, Record, RecordType};
 use crate::roll::{Reason, Target};
-use crate::time::WallTime;
-use bytes::Bytes;
 use std::time::Duration;
 
 /// A command of the application.
@@ -264,41 +264,6 @@ pub struct Properties {
     pub presence_max: u64,
 }
 
-/// A record to publish.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Draft {
-    /// The record to replace or delete; a new one if absent. A record of another member stays that
-    /// member's: it keeps its creator and time of creation, and carries the creator's proof that it
-    /// made it.
-    pub id: Option<RecordId>,
-    /// Its type; on replacement it must be the same.
-    pub kind: RecordType,
-    /// Searchable metadata. Empty on deletion.
-    pub attributes: Vec<Attribute>,
-    /// The content. Empty on deletion.
-    pub payload: Bytes,
-    /// How long it lives from now. If absent, a new record lives for
-    /// [`RECORD_LIFETIME_DEFAULT`](crate::limits::RECORD_LIFETIME_DEFAULT), and a replaced record
-    /// until it would have ended anyway. A record of another member always lives as long as its
-    /// creator wanted, or as our membership lasts.
-    pub expires_in: Option<Duration>,
-    /// Whether this is a deletion, which needs an `id`.
-    pub delete: bool,
-    /// Whether this node renews the record before it ends, as long as the node is up and in the
-    /// group, across restarts. A renewal has a higher version, the content that stands then, and as
-    /// long a life again. The record lives at least
-    /// [`REFRESH_LIFETIME_MIN`](crate::limits::REFRESH_LIFETIME_MIN). Replacing the record without
-    /// this flag, or deleting it, ends the renewals. Refused for a record of another member, whose
-    /// lifetime is its creator's choice.
-    pub refresh: bool,
-    /// Publish only if this version of the record with that `id` still stands; otherwise fail with
-    /// [`Error::ChangedMeanwhile`](crate::error::Error::ChangedMeanwhile). It cannot detect that
-    /// two members change one version at the same time, apart from each other: then the creator's
-    /// change stands, else the higher version.
-    pub if_version: Option<u64>,
-}
-
 /// Which records to read. Fields that are absent do not restrict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -315,16 +280,6 @@ pub struct Filter {
     pub newest_first: bool,
     /// At most so many, at most [`PAGE_MAX`](crate::limits::PAGE_MAX). 0 means as many as that.
     pub limit: usize,
-}
-
-/// A place in the order of records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Cursor {
-    /// When modified, peer time.
-    pub modified: WallTime,
-    /// The record.
-    pub id: RecordId,
 }
 
 /// The answer to a [`Command`].

@@ -1,8 +1,9 @@
 //! News for the application, and groups, members, nodes, links and invitations as this node sees
 //! them.
+use super::error::Error;
 use super::{LinkId, LookupFault, StoreFault};
 use crate::address::Address;
-use crate::error::{Error, Misbehaved};
+use crate::fault::Misbehaved;
 use crate::id::{CertificateId, GroupId, NodeId, PeerId, RecordId};
 use crate::invitation::InvitationState;
 use crate::node_url::{BadDescription, NodeUrl};

@@ -1,5 +1,5 @@
-//! What the application asks for.
-use super::{Closing, Ctx, Node, WAITING_MAX};
+//! Commands of the application.
+use super::{Closing, Node, WAITING_MAX};
 use crate::address::Address;
 use crate::error::Error;
 use crate::group::{Group, preview_of_bound};
@@ -188,7 +188,7 @@ impl Node {
     ) -> Result<(), Error> {
         let nodes = invitation.nodes.clone();
         if self.storage.is_unread(invitation.group) {
-            // What the store says of it would be written over.
+            // It would write over what the store says of it.
             return Err(Error::Store(StoreFault::Damaged));
         }
         if let Some(group) = self.groups.get_mut(&invitation.group) {
@@ -204,7 +204,7 @@ impl Node {
                 self.forget_nodes();
                 return Ok(());
             }
-            // What was under way gives way to a membership at hand, or to an invitation under another root.
+            // A join or preview under way gives way to a membership at hand, or to an invitation under another root.
             invitation.doubt(self.identity.peer_id(), self.now.wall, self.checks.verify)?;
             group.abandon(&mut ctx!(self), &Error::Busy);
             group.close_slots(&mut self.links);

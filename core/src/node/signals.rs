@@ -1,6 +1,6 @@
 //! Rendezvous and signals: how links come to be between nodes that have none.
-use super::{Ctx, Node};
-use crate::error::Misbehaved;
+use super::Node;
+use crate::fault::Misbehaved;
 use crate::group::Attempt;
 use crate::id::{Digest, GroupId, NodeId};
 use crate::identity::Domain;

@@ -1,16 +1,16 @@
-//! What the host answers about the store: reading it at the start, and what has become durable.
-use super::{Ctx, Node};
+//! Answers of the host about the store: reading it at the start, and what has become durable.
+use super::Node;
 use crate::error::Error;
-use crate::group::{Change, Group, answer_page};
+use crate::group::{Group, answer_page};
 use crate::id::GroupId;
 use crate::io::{Event, Output, Reply, RequestId, StoreFault, StoreId, StoreReply, StoreTask};
 use crate::limits;
 use crate::reach::named::By;
-use crate::storage::{self, Commit, Key, Pending, Written};
+use crate::storage::{self, Change, Commit, Key, Pending, Written};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
-/// What was found while the store is read.
+/// Findings while the store is read.
 #[derive(Default)]
 pub(super) struct Loading {
     /// Groups that cannot be opened.
@@ -94,7 +94,7 @@ impl Node {
             (Pending::Give { group, link }, result) => {
                 let values = match result {
                     Ok(StoreReply::Values(values)) => values,
-                    // What cannot be read is not given; the neighbour finds it elsewhere.
+                    // A record that cannot be read is not given; the neighbour finds it elsewhere.
                     Ok(_) | Err(_) => Vec::new(),
                 };
                 if let Some(group) = self.groups.get_mut(&group) {
@@ -102,7 +102,7 @@ impl Node {
                 }
             }
             (Pending::Show { group, link, mut records }, result) => {
-                // What cannot be read is not shown.
+                // A record that cannot be read is not shown.
                 if let Ok(StoreReply::Values(values)) = result {
                     records.extend(values.into_iter().flatten());
                 }
@@ -111,7 +111,7 @@ impl Node {
                 }
             }
             (Pending::Refresh { group }, result) => {
-                // What cannot be read is tried again.
+                // A record that cannot be read is tried again.
                 if let Ok(StoreReply::Values(values)) = result
                     && let Some(group) = self.groups.get_mut(&group)
                 {

@@ -10,12 +10,12 @@
 //!    source, and counts for its peer. What one source has more than its part gives way to others ([`SEATS`]).
 //! 2. One peer has at most its own share, wherever it comes from ([`SEATS_OF_PEER`]). One seat more costs it its oldest.
 //! 3. The holder of a seat that gives way is told, and looks elsewhere. Nobody waits at a table where it does not sit.
-use crate::error::Misbehaved;
+use crate::context::Ambient;
+use crate::fault::Misbehaved;
 use crate::id::{Digest, PeerId};
 use crate::io::LinkId;
 use crate::limits::{self, SEATS, SEATS_OF_PEER};
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::random::Random;
 use crate::share::Crowd;
 use crate::source::Source;
@@ -85,7 +85,7 @@ impl Tables {
     /// Gives a seat, or keeps it, and names some others. Contacts of another part are named apart.
     pub(crate) fn sit(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &mut Ambient<'_>,
         links: &mut Links,
         link: LinkId,
         body: &[u8],
@@ -120,7 +120,7 @@ impl Tables {
     /// Carries a signal to another seat of the sender's tables. Its own seat, or the other, may have gone meanwhile.
     pub(crate) fn carry(
         &mut self,
-        ctx: &mut Ctx<'_>,
+        ctx: &mut Ambient<'_>,
         links: &mut Links,
         link: LinkId,
         body: &[u8],

@@ -26,11 +26,10 @@
 //!
 //! Source: A. Meyer, "Range-Based Set Reconciliation" (2023); reference 3.9 and its erratum 7 (the last range is
 //! open-ended).
-use crate::error::Misbehaved;
+use crate::fault::Misbehaved;
 use crate::id::{Digest, RecordId};
 use crate::index::{Fingerprint128, Index};
-use crate::io::Cursor;
-use crate::record::Meta;
+use crate::record::{Cursor, Meta};
 use std::cmp::Ordering;
 
 mod codec;

@@ -1,6 +1,6 @@
 //! The proof that the creator of a record made it.
 use crate::id::Digest;
-use crate::identity::PublicKey;
+use crate::key::PublicKey;
 use crate::time::WallTime;
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 

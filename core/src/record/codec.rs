@@ -24,8 +24,7 @@
 //! which carry it as their `beginning`. The fields that decide which version stands come first, so
 //! that known and superseded records are recognised before they are decoded. A header with another
 //! format number is refused: what is signed must be understood whole.
-use super::{Attribute, Beginning, Edition, Record, RecordType, Value};
-use crate::error::BadRecord;
+use super::{Attribute, BadRecord, Beginning, Edition, Record, RecordType, Value};
 use crate::id::{CertificateId, Digest, GroupId, PeerId, RecordId};
 use crate::limits::ATTRIBUTES_MAX;
 use crate::time::WallTime;

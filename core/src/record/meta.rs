@@ -1,7 +1,6 @@
 //! The part of every record that stays in memory.
 use super::{Edition, Order, RecordType, Signed};
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
-use crate::io::Cursor;
 use crate::time::WallTime;
 use std::sync::Arc;
 
@@ -76,6 +75,16 @@ impl Meta {
             digest: self.digest,
         }
     }
+}
+
+/// A place in the order of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Cursor {
+    /// When modified, peer time.
+    pub modified: WallTime,
+    /// The record.
+    pub id: RecordId,
 }
 
 impl From<&Signed> for Meta {

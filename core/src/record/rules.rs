@@ -1,6 +1,5 @@
 //! The rules for a record that need neither key nor clock nor store.
-use super::{Attribute, Record, Value, codec};
-use crate::error::BadRecord;
+use super::{Attribute, BadRecord, Record, Value, codec};
 use crate::limits::{ATTRIBUTE_NAME_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, PAYLOAD_BYTES_MAX};
 
 /// Names by which searches reach the fields of a record, so that no attribute may have them.

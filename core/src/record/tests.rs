@@ -1,5 +1,4 @@
 use super::*;
-use crate::error::BadRecord;
 use crate::limits::{ATTRIBUTES_MAX, PAYLOAD_BYTES_DEFAULT_MAX};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -240,7 +239,7 @@ fn type_names_are_checked() {
         assert_eq!(RecordType::new(good).unwrap().as_str(), good);
     }
     for bad in ["", "Chat", "a b", "ä", "a_b", &"a".repeat(65)] {
-        assert_eq!(RecordType::new(bad), Err(BadRecord::Type));
+        assert_eq!(RecordType::new(bad), Err(ParseTypeError));
     }
     assert!(RecordType::new("peergraph.anything").unwrap().is_reserved());
     assert!(!RecordType::new("peergraphs").unwrap().is_reserved());

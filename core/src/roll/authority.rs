@@ -5,7 +5,7 @@
 use super::{Kept, Offer, Reason};
 use crate::cert::{Certificate, Role, VerifiedChain};
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
-use crate::identity::PublicKey;
+use crate::key::PublicKey;
 use crate::time::WallTime;
 use std::collections::BTreeSet;
 

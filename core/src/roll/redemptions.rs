@@ -2,7 +2,7 @@
 use super::authority::Rank;
 use super::{Redemption, Steps, VerifiedChain};
 use crate::id::{CertificateId, PeerId, RecordId};
-use crate::identity::PublicKey;
+use crate::key::PublicKey;
 use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! How a newcomer becomes a member: by link or by password, and what an invitation is about.
 use super::graph::{Referral, Times};
 use crate::id::{PeerPrefix, RecordId};
-use crate::identity::PublicKey;
+use crate::key::PublicKey;
 use minicbor::{Decode, Decoder, Encode};
 
 /// Redeems a bearer invitation.

@@ -1,7 +1,7 @@
 //! How records travel: floods, acknowledgements, announcements, requests, and the comparison of two stores.
 use super::kind::{self, Kind};
 use super::{Message, WHOLE};
-use crate::error::Misbehaved;
+use crate::fault::Misbehaved;
 use crate::id::RecordId;
 use crate::limits;
 use crate::reconcile::Step;

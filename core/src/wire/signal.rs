@@ -1,8 +1,8 @@
 //! Connection signals that are carried over a graph.
 use super::{Message, WHOLE, kind};
-use crate::error::Misbehaved;
+use crate::fault::Misbehaved;
 use crate::id::{GroupId, NodeId, NodeNonce, PeerId};
-use crate::identity::{Domain, PublicKey, Verify};
+use crate::key::{Domain, PublicKey, Verify};
 use crate::limits;
 use bytes::Bytes;
 

@@ -1,14 +1,14 @@
 //! What an application asks, and what a peer is to be when it is opened.
 use super::{AttributeJs, parse, parse_cursor};
 use crate::failure::Failure;
-use peergraph_core::cert::Certificate;
+use peergraph_core::cert::{CertError, Certificate};
 use peergraph_core::io::{Draft, Filter, Invite, Keep, Properties};
 use peergraph_core::limits::RECORDS_IN_A_SLICE;
 use peergraph_core::node::{Config, Neighbours};
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
 use peergraph_core::policy::Grant;
-use peergraph_core::record::{Attribute, RecordType};
+use peergraph_core::record::{Attribute, BadRecord, RecordType};
 use peergraph_core::roll::{Reason, Target};
 use serde::Deserialize;
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl DraftJs {
     pub(crate) fn into_draft(self, payload: Vec<u8>) -> Result<Draft, Failure> {
         Ok(Draft {
             id: self.id.as_deref().map(parse).transpose()?,
-            kind: RecordType::new(&self.kind)?,
+            kind: RecordType::new(&self.kind).map_err(BadRecord::from)?,
             attributes: self.attributes.into_iter().map(Attribute::from).collect(),
             payload: payload.into(),
             expires_in: self.expires_in_ms.map(|ms| Duration::from_millis(ms as u64)),
@@ -135,7 +135,7 @@ pub(crate) struct GrantJs {
 
 impl GrantJs {
     pub(crate) fn into_grant(self) -> Result<Grant, Failure> {
-        Ok(Grant::new(parse(&self.role)?, self.roles)?)
+        Ok(Grant::new(parse(&self.role)?, self.roles).map_err(CertError::from)?)
     }
 }
 

@@ -266,9 +266,9 @@ fn below(
             path_len,
         };
         let der = template.to_der(|tbs| match &issuer {
-            _ if here && fault == Fault::Signer => stranger.sign_certificate(tbs),
+            _ if here && fault == Fault::Signer => stranger.as_ref().sign_certificate(tbs),
             None => key.sign_certificate(tbs),
-            Some(issuer) => issuer.sign_certificate(tbs),
+            Some(issuer) => issuer.as_ref().sign_certificate(tbs),
         });
         above = Certificate::from_der(&der).unwrap();
         ders.push(der);

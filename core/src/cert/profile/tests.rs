@@ -10,7 +10,7 @@ fn edited(who: &Identity, edit: impl FnOnce(&mut Tbs)) -> Vec<u8> {
     let mut signed = Signed::from_der(who.certificate().der()).unwrap();
     edit(&mut signed.tbs);
     let tbs = signed.tbs.to_der().unwrap();
-    signed.signature = BitString::from_bytes(&who.sign_certificate(&tbs)).unwrap();
+    signed.signature = BitString::from_bytes(&who.as_ref().sign_certificate(&tbs)).unwrap();
     signed.to_der().unwrap()
 }
 

@@ -1,10 +1,10 @@
 //! Changes of others' records: whoever may change them and not delete them ends none of them, alters nothing of their
 //! making, and makes none in another's name. What a change is a change of: `bases.rs`.
 use super::*;
-use crate::group::Change;
 use crate::io::{Draft, RequestId, StoreFault, StoreTask};
 use crate::link::Links;
 use crate::record::Beginning;
+use crate::storage::Change;
 
 const REQUEST: RequestId = RequestId(7);
 

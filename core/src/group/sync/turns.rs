@@ -6,9 +6,9 @@
 //! little differs then.
 use super::super::graph::Slot;
 use super::super::{Group, Timer};
+use crate::group::Ctx;
 use crate::io::LinkId;
 use crate::link::Links;
-use crate::node::Ctx;
 use crate::storage::Class;
 use crate::wire::Sync;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The bytes of a message; see the table at the head of [`reconcile`](super).
 use super::{Content, Item, MARK_BYTES, RANGE_ITEMS_MAX, Range, Ranges};
 use crate::id::RecordId;
-use crate::io::Cursor;
+use crate::record::Cursor;
 use crate::time::WallTime;
 use minicbor::data::Type;
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};

@@ -1,7 +1,12 @@
-//! Errors: what the application sees, and everything that a peer can do wrong.
+//! Errors: what the application sees.
+use super::{StoreFault, Tried};
 use crate::cert::CertError;
-use crate::io::{StoreFault, Tried};
+use crate::invitation::Unusable;
 use crate::time::WallTime;
+use std::fmt;
+
+pub use crate::fault::Misbehaved;
+pub use crate::record::BadRecord;
 
 /// Why a command failed. Each says what the caller can do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,6 +161,25 @@ impl From<BadRecord> for Error {
     }
 }
 
+impl From<Unusable> for Error {
+    fn from(why: Unusable) -> Self {
+        match why {
+            Unusable::Ended { ended, shows } => Self::InvitationEnded { ended, shows },
+            Unusable::NotYetValid(begin) => Self::InvitationNotYetValid(begin),
+            Unusable::ForAnother => Self::InvitationForAnother,
+            Unusable::NotGenuine(error) => Self::InvitationInvalid(error),
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Error::from(*self).fmt(f)
+    }
+}
+
+impl std::error::Error for Unusable {}
+
 impl Error {
     /// The attempts to find a member, if nobody was found.
     pub fn tried(&self) -> Option<&Tried> {
@@ -212,99 +236,4 @@ impl Error {
             Self::Busy => "busy",
         }
     }
-}
-
-/// A fault of a record, ours or another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[non_exhaustive]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum BadRecord {
-    /// Not 1–64 characters of `[a-z0-9.-]`, or reserved (`peergraph.`).
-    #[error(
-        "a type has 1 to 64 characters of a-z, 0-9, '.', '-', and does not begin with 'peergraph.'"
-    )]
-    Type,
-    /// Larger than the group allows.
-    #[error("the payload is larger than this group allows")]
-    PayloadTooLong,
-    /// More attributes, or larger ones, than allowed.
-    #[error("too many attributes, or too large ones")]
-    TooManyAttributes,
-    /// Not 1–40 letters or digits, or a reserved name.
-    #[error("an attribute name has 1 to 40 letters and digits and is not reserved")]
-    AttributeName,
-    /// The id is not bound to its creator and type.
-    #[error("the id belongs to another creator")]
-    ForeignId,
-    /// Not created ≤ modified < expires, or modifier without modification.
-    #[error("its times contradict each other")]
-    Times,
-    /// A deletion with content.
-    #[error("a deleted record has no content")]
-    DeletedWithContent,
-    /// Modified by somebody who may not.
-    #[error("its modifier may not change it")]
-    Modifier,
-    /// Changed by another, without proof that its creator made it.
-    #[error("its creator did not make it")]
-    Beginning,
-    /// Changed by another, and ends at another time than its creator wanted.
-    #[error("its modifier may not change when it ends")]
-    Life,
-    /// Changed by another, and so much larger than what its creator made.
-    #[error("its modifier added too much")]
-    Growth,
-    /// The signature does not hold for this group.
-    #[error("its signature does not hold")]
-    Signature,
-    /// It outlives or predates the certificate that it relies on, or that certificate is another's.
-    #[error("the certificate that it relies on does not cover it")]
-    Certificate,
-    /// Its signer's role does not allow it for records of this type.
-    #[error("its signer's role does not allow that for records of this type")]
-    Right,
-    /// A revocation by somebody who may not revoke that member.
-    #[error("its signer may not revoke that member")]
-    NotSenior,
-    /// A membership that names another issuer than its signer.
-    #[error("it is about a membership that its signer did not issue")]
-    NotIssuer,
-    /// Not the bytes of a record.
-    #[error("it cannot be decoded")]
-    Encoding,
-}
-
-/// How a peer broke the protocol. Costs that peer its link and nobody else anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Misbehaved {
-    /// A frame that is empty, longer than the limit, or of an unknown kind.
-    BadFrame,
-    /// A message longer than its state allows.
-    MessageTooLong,
-    /// A message that cannot be decoded.
-    BadMessage,
-    /// A message that the state of its link or graph does not allow.
-    Unexpected,
-    /// A handshake message that Noise rejects, a forged frame included.
-    Handshake,
-    /// An identity certificate that does not hold.
-    IdentityCertificate,
-    /// An identity that did not sign this handshake.
-    IdentityProof,
-    /// Membership certificates that do not hold for the group or the identity.
-    Membership,
-    /// A connection signal that the node which it comes from did not sign.
-    Signal,
-    /// A record that breaks a rule.
-    Record(BadRecord),
-    /// More or larger items than a message may carry.
-    TooMuch,
-    /// A sync message that contradicts itself.
-    Sync,
-    /// A redemption that does not prove the invitation.
-    Redemption,
-    /// More messages, or more records that are of no use, than anybody has reason to send.
-    Excess,
 }

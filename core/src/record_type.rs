@@ -1,8 +1,14 @@
 //! Names of kinds of records.
-use crate::error::BadRecord;
 use crate::limits::TYPE_NAME_MAX;
 use std::fmt;
 use std::sync::Arc;
+
+/// Text that is not the name of a kind of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a type has 1 to 64 characters of a-z, 0-9, '.', '-', and does not begin with 'peergraph.'"
+)]
+pub struct ParseTypeError;
 
 /// Name of a kind of record, such as `chat.message`: 1–64 characters of `[a-z0-9.-]`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,11 +37,11 @@ impl RecordType {
     /// Checks a name. Reserved ones are accepted; see [`is_reserved`](Self::is_reserved).
     ///
     /// # Errors
-    /// [`BadRecord::Type`] for anything but 1–64 characters of `[a-z0-9.-]`.
-    pub fn new(text: &str) -> Result<Self, BadRecord> {
+    /// [`ParseTypeError`] for anything but 1–64 characters of `[a-z0-9.-]`.
+    pub fn new(text: &str) -> Result<Self, ParseTypeError> {
         let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'.' || c == b'-';
         if text.is_empty() || text.len() > TYPE_NAME_MAX || !text.bytes().all(legal) {
-            return Err(BadRecord::Type);
+            return Err(ParseTypeError);
         }
         Ok(Self(text.into()))
     }
@@ -51,7 +57,7 @@ impl RecordType {
     }
 
     /// The same of a name that was not checked.
-    pub(super) fn is_reserved_name(name: &str) -> bool {
+    pub(crate) fn is_reserved_name(name: &str) -> bool {
         name.starts_with("peergraph.")
     }
 

@@ -1,0 +1,185 @@
+//! Making records of what the application drafted.
+use super::internal::Meaning;
+use super::quota::Comer;
+use super::records::has_come;
+use super::{Ctx, Group};
+use crate::error::{BadRecord, Error};
+use crate::id::RecordId;
+use crate::io::{Draft, RequestId};
+use crate::limits;
+use crate::policy::Act;
+use crate::provider::Verdict;
+use crate::record::{self, Meta, Record};
+use crate::storage::Class;
+use crate::time::WallTime;
+use rand_chacha::rand_core::Rng as _;
+use std::time::Duration;
+
+/// How far peer time may step back before what is published no longer waits for it. Guess: it is blended in smaller steps.
+const ORDER_KEPT: Duration = Duration::from_secs(60);
+impl Group {
+    /// Publishes what the application drafted.
+    pub(crate) fn publish(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        draft: Draft,
+        request: Option<RequestId>,
+    ) -> Result<(), Error> {
+        let held = match draft.id {
+            None if draft.delete => return Err(Error::UnknownRecord),
+            None => None,
+            Some(id) => {
+                let meta = self.index(Class::Application).get(&id).filter(|meta| !meta.deleted);
+                Some(meta.ok_or(Error::UnknownRecord)?.clone())
+            }
+        };
+        let stands = held.as_ref().map(|meta| meta.version);
+        if draft.if_version.is_some() && draft.if_version != stands {
+            return Err(Error::ChangedMeanwhile);
+        }
+        self.publish_over(ctx, draft, held, request)
+    }
+
+    /// The same over what is held, if anything.
+    pub(super) fn publish_over(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        draft: Draft,
+        held: Option<Meta>,
+        request: Option<RequestId>,
+    ) -> Result<(), Error> {
+        let chain = self.valid_chain(ctx)?;
+        let chain = chain.clone();
+        let (certificate, not_after) = (chain.id(), chain.not_after());
+        if draft.kind.is_reserved() {
+            return Err(BadRecord::Type.into());
+        }
+        let me = ctx.identity.peer_id();
+        let now = self.publishing_time(ctx);
+        let held = held.as_ref();
+        let creator = held.map_or(me, Meta::creator);
+        let act = match (creator == me, draft.delete) {
+            (true, false) => Some(Act::Publish),
+            (true, true) => None,
+            (false, false) => Some(Act::Update),
+            (false, true) => Some(Act::Delete),
+        };
+        if act.is_some_and(|act| !chain.policy().allows(chain.grant(), &draft.kind, act)) {
+            let own = creator == me;
+            return Err(if own { Error::NotAllowed } else { Error::NotYourRecord });
+        }
+        // How long a record lives is its creator's to say.
+        if creator != me && draft.refresh && !draft.delete {
+            return Err(Error::NotYourRecord);
+        }
+        let created = held.map_or(now, |meta| meta.created);
+        let modified =
+            if held.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
+        // Others judge by peer time.
+        if !chain.covers(modified) {
+            return Err(Error::MembershipExpired);
+        }
+        // Nothing of a member's lives longer than its membership, not even its deletion.
+        let last = match creator == me {
+            true => not_after,
+            false => {
+                let end = self.membership_end(creator, &draft.kind, draft.delete);
+                end.ok_or(Error::UnknownMember)?.min(not_after)
+            }
+        };
+        let beginning = match held {
+            Some(meta) => self.take_beginning(ctx, meta, me)?,
+            None => None,
+        };
+        let mut lifetime = draft.expires_in.unwrap_or(limits::RECORD_LIFETIME_DEFAULT);
+        if draft.refresh {
+            self.check_refresh(&draft)?;
+            lifetime = lifetime.max(limits::REFRESH_LIFETIME_MIN);
+        }
+        let mut expires = now.after(lifetime).min(last);
+        if let Some(meta) = held {
+            // A change that says nothing of it leaves the life as it is.
+            if draft.expires_in.is_none() && !draft.delete && !draft.refresh {
+                expires = meta.expires.min(last);
+            }
+            // An update may only lengthen a life; a tombstone must last as long as what it hides. The version that is
+            // held may end sooner than its creator wanted, with the membership of another who changed it.
+            let wanted = beginning.as_ref().map(|beginning| beginning.expires);
+            expires = match wanted.filter(|_| !draft.delete) {
+                Some(wanted) => wanted.min(not_after),
+                None => {
+                    let until = wanted.map_or(meta.expires, |wanted| wanted.max(meta.expires));
+                    expires.max(until.min(last))
+                }
+            };
+            if draft.kind != meta.kind {
+                return Err(BadRecord::Type.into());
+            }
+        }
+        let random = match self.last_published {
+            (at, random) if at == now => random + 1,
+            // A bit less than all, so that ids made in the same millisecond stay in order.
+            _ => ctx.rng.next_u64() >> (u64::BITS + 1 - RecordId::RANDOM_BITS),
+        };
+        let record = Record {
+            id: held.map_or_else(|| self.free_id(me, &draft.kind, random), |meta| meta.id),
+            kind: draft.kind,
+            version: self.version_in_order(ctx, now, held),
+            creator,
+            modifier: held.is_some().then_some(me),
+            created,
+            modified,
+            expires,
+            deleted: draft.delete,
+            attributes: draft.attributes,
+            payload: draft.payload,
+            certificate,
+            beginning,
+            signature: [0; 64],
+        };
+        record.check(self.payload_bytes_max())?;
+        self.last_published = (now, random);
+        self.last_version = record.version;
+        let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
+        let id = record.id;
+        let signed = ctx.sign(self.id, record);
+        Self::check_growth(&signed)?;
+        if !signed.record().deleted {
+            let record = signed.record();
+            let (kind, base) = (&record.kind, record.edition().base());
+            let charged = signed.charged();
+            self.check_quota(ctx, &Comer { kind, creator, base, id, charged })?;
+        }
+        if let Verdict::Invalid(why) = ctx.config.provider.validate(signed.record(), &chain) {
+            return Err(Error::NotValid(why));
+        }
+        self.publish_membership_once(ctx)?;
+        self.store_record(ctx, signed, &chain, Meaning::Nothing, None, request);
+        self.keep_alive(ctx, id, refresh);
+        Ok(())
+    }
+
+    /// When what is published now is made: peer time, but not before what was published last. Peer time steps back a little
+    /// as it follows that of others, and readers see records in the order of their times.
+    fn publishing_time(&self, ctx: &Ctx<'_>) -> WallTime {
+        let (now, (last, _)) = (self.peer_time(ctx.now.wall), self.last_published);
+        if last <= now.after(ORDER_KEPT) { now.max(last) } else { now }
+    }
+
+    /// The version for what is published at `now`: also above that of what was published last.
+    fn version_in_order(&self, ctx: &Ctx<'_>, now: WallTime, held: Option<&Meta>) -> u64 {
+        let version = self.next_version(ctx, held.map(|meta| (meta.id, meta.version)));
+        let last = record::version_time(self.last_version) <= now.after(ORDER_KEPT);
+        if last { version.max(self.last_version.saturating_add(1)) } else { version }
+    }
+
+    /// The version for a change of ours: above those of the record that we hold (`seen`) or that our disk refused, and, as
+    /// far as chance goes, unlike any that we sent and forgot in a crash.
+    pub(super) fn next_version(&self, ctx: &Ctx<'_>, seen: Option<(RecordId, u64)>) -> u64 {
+        let now = self.peer_time(ctx.now.wall);
+        let (id, held) = seen.unwrap_or_default();
+        // A version that was signed under a wrong clock is not counted from.
+        let held = if has_come(held, WallTime(0), now) { held } else { 0 };
+        record::next_version(now, held.max(self.refused.version(id)), ctx.version_salt)
+    }
+}
