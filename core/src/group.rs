@@ -3,7 +3,7 @@
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `proof` (telling who does not know), `exile` (coming back), `heir` (the group's own key in other hands), `internal`
 //! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting), `drafts` (publishing), `tracked` (who holds ours), `reading`, `expiry`, `writing` (what is not durable yet), `withheld` (what the
-//! security provider does not let in), `refresh` (keeping own records alive), `clock` (whether our clock is right), `peer_time` (what the graph calls now), `plausible` (whether it may end anything), `again` (signing again what was dated wrongly), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
+//! security provider does not let in), `refresh` (keeping own records alive), `clock` (whether our clock is right), `peer_time` (what the graph calls now), `plausible` (whether it may end anything), `again` (signing again what was dated wrongly), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `silence` (who is so no longer), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
 //!
@@ -51,6 +51,7 @@ mod routes;
 mod saved;
 mod signal;
 mod signature;
+mod silence;
 mod standing;
 mod sync;
 mod timer;
@@ -215,6 +216,7 @@ pub(crate) struct Group {
     /// What tombstones hide that end before it, and until when it would have lived.
     outlived: BTreeMap<RecordId, WallTime>,
     signature: signature::Signature,
+    silence: silence::Silence,
     contacts: BTreeMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
     exiles: exile::Exiles,
@@ -278,6 +280,10 @@ struct Present {
     addresses: Vec<Address>,
     attributes: Vec<Attribute>,
     record: RecordId,
+    /// Its latest sign of life, in milliseconds of its peer time, and when we would have heard that at once; nothing if that
+    /// was before our time.
+    sign: u64,
+    heard: Option<Time>,
 }
 
 /// An invitation that a record of the group announces.
@@ -402,6 +408,7 @@ impl Group {
             hidden: BTreeMap::new(),
             outlived: BTreeMap::new(),
             signature: signature::Signature::default(),
+            silence: silence::Silence::default(),
             contacts: BTreeMap::new(),
             repair: repair::Repair::default(),
             exiles: exile::Exiles::default(),
@@ -550,6 +557,7 @@ impl Group {
                 Timer::Sync => self.resume_syncs(ctx, links),
                 Timer::Turn => self.look_at_turns(ctx, links),
                 Timer::Preview => self.stop_looking(ctx),
+                Timer::Silence => self.review_silence(ctx, links),
             }
         }
     }

@@ -114,6 +114,13 @@ pub const SOUGHT_MAX: usize = 64;
 pub const CONTACTS: Pool = Pool::of(256, 4);
 /// Nodes that were lost and are looked for, per graph. Guess: one that answers is enough. Oldest out.
 pub const MISSING_MAX: usize = 64;
+/// Nodes that nobody hears of, as members said, per graph, and as one member said. Guess: twice as many as a group has
+/// present by default; twice as many as a node has neighbours. A further one is present until its presence ends.
+pub const SILENT: Pool = Pool::of(128, 16);
+/// Losses that one member may tell at once. Guess: as above. What is over it is not passed on.
+pub const LOSSES_SPARE: u64 = SILENT.each() * LOSS_COSTS;
+/// Units that one costs, of which one is given back each second. Guess: it has one node answer, to everybody.
+pub const LOSS_COSTS: u64 = 10;
 /// Nodes that do not stand any more and whose addresses are remembered, per graph. Guess: a revocation takes away a few.
 /// Oldest out: it must ask by itself whether it was taken back.
 pub const EXILES_MAX: usize = 64;

@@ -1,5 +1,6 @@
 // The chat: which screen is shown, and one peer with its groups behind it.
-import { $, batched, el, setText, show, showOpening, toast } from "./dom.js";
+import { setUpBackup } from "./backup.js";
+import { $, batched, el, painted, setText, show, showOpening, toast } from "./dom.js";
 import { makeGraph } from "./graph.js";
 import { setUpInvite } from "./invite.js";
 import { setUpComposer, showMessages } from "./messages.js";
@@ -54,9 +55,42 @@ async function start() {
   try {
     if (typeof RTCPeerConnection === "undefined") throw missing("no-webrtc");
     if (typeof indexedDB === "undefined" || !indexedDB) throw missing("no-indexeddb");
-    if (!remembered(NAME_KEY)) remember(NAME_KEY, await askName(Boolean(invitation)));
+    if (!remembered(NAME_KEY)) {
+      remember(NAME_KEY, await askName(Boolean(invitation), restoreIdentity));
+    }
     await open(false);
     await enter();
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+/** Brings back what a backup holds; this browser is that person from now on. Resolves with the name. */
+async function restoreIdentity(file, password) {
+  const { identities } = await load();
+  const { id, name } = await identities.restore(file, password);
+  await identities.setDefault(id);
+  return name;
+}
+
+/** The same while a peer is open: nothing else may have its storage open meanwhile. */
+async function restoreHere(file, password) {
+  const before = peer;
+  leaveView();
+  peer = null;
+  showOpening("Restoring … The page stands still for some seconds.");
+  let failed = null;
+  try {
+    await painted();
+    await before.close();
+    remember(NAME_KEY, await restoreIdentity(file, password));
+  } catch (error) {
+    failed = error;
+  }
+  try {
+    await open(false);
+    await enter();
+    toast(failed ? `Nothing was restored. ${errorWords(failed)}` : "The backup is restored.");
   } catch (error) {
     showProblem(error);
   }
@@ -213,7 +247,7 @@ function leaveView() {
   view?.ended.abort();
   view = null;
   document.title = "Peergraph Chat";
-  for (const dialog of ["invite", "person"]) if ($(dialog).open) $(dialog).close();
+  for (const dialog of ["invite", "person", "backup"]) if ($(dialog).open) $(dialog).close();
 }
 
 /** Reads what the peer knows about people and links, and draws it. */
@@ -334,6 +368,7 @@ function remember(key, value) {
 
 setUpInvite(() => view.group);
 const showPerson = setUpPerson(() => view.group);
+setUpBackup({ current: () => peer, restore: restoreHere });
 setUpComposer(async (text) => {
   const seen = view;
   if (!seen) return false;

@@ -43,6 +43,14 @@ export function showOpening(words, cancel) {
   show("opening");
 }
 
+/** Resolves when what was just written is on the screen (or soon, in a hidden tab). */
+export function painted() {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 250);
+    requestAnimationFrame(() => setTimeout(resolve, 0));
+  });
+}
+
 let toastTimer;
 /** A short message at the foot of the page. */
 export function toast(words) {

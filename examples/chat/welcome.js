@@ -1,4 +1,5 @@
 // First visit, a new group, an invitation: the forms before a chat.
+import { restoreWith } from "./backup.js";
 import { $, el, setText, show } from "./dom.js";
 import { errorWords, invitedWords } from "./words.js";
 
@@ -8,8 +9,11 @@ const LINK_CHARS_MAX = 140_000;
 /** What a member said of the invitation on the screen. */
 let lastTold = null;
 
-/** Asks for a name, and resolves with it. `invited`: whether an invitation waits to be shown. */
-export function askName(invited) {
+/**
+ * Asks for a name, and resolves with it. `invited`: whether an invitation waits to be shown. `restore(file, password)` goes on
+ * from a backup instead, and resolves with the name that is in it.
+ */
+export function askName(invited, restore) {
   section("name-form");
   if (invited) heading("You are invited to a group", "Say who you are, then see what it is about. Nothing is joined yet.");
   else {
@@ -19,6 +23,7 @@ export function askName(invited) {
   show("welcome");
   $("name").focus();
   return new Promise((resolve) => {
+    restoreWith("restore", async (file, password) => resolve(await restore(file, password)));
     $("name-form").onsubmit = (event) => {
       event.preventDefault();
       const name = $("name").value.trim();
@@ -120,6 +125,8 @@ function field(name, value, kind) {
 
 function section(id) {
   for (const other of ["name-form", "invited", "begin"]) $(other).hidden = other !== id;
+  // Only where nobody is anybody yet: later it is in the menu.
+  $("restore-here").hidden = id !== "name-form";
   forgetErrors();
 }
 

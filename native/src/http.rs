@@ -8,7 +8,8 @@
 //! | anything else | pages, where `--pages` names them |
 //!
 //! Anybody may ask, from any page: groups authenticate themselves, and nothing here is secret. So origins are not
-//! checked, but connections are bounded, in total and per source (`http/source.rs`). If the public URL has a path,
+//! checked, but connections are bounded, in total and per source (`http/source.rs`), and one whose other end reads nothing ends
+//! (`http/paced.rs`). If the public URL has a path,
 //! everything is found below that as well.
 
 use std::convert::Infallible;
@@ -31,11 +32,13 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use self::paced::Paced;
 use self::source::{Client, Counts, Seat, client, is_trusted};
 use crate::addresses::{Addresses, Asker};
 use crate::rtc::budget::{Allowance, Budget};
 use crate::websocket::{self, Report};
 
+mod paced;
 mod pages;
 mod shelf;
 mod source;
@@ -149,7 +152,8 @@ async fn connection(server: Arc<Server>, stream: TcpStream, from: SocketAddr, se
     let seat = Arc::new(seat);
     let service =
         hyper::service::service_fn(|request| answer(request, server.clone(), from, seat.clone()));
-    let connection = http().serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let connection =
+        http().serve_connection(TokioIo::new(Paced::new(stream)), service).with_upgrades();
     tokio::select! {
         ended = connection => if let Err(error) = ended {
             tracing::debug!(%error, "HTTP connection ended");

@@ -115,6 +115,10 @@ impl Act {
 /// Bytes of records and of ids that a frame has room for.
 const FRAME_ROOM: usize = FRAME_BYTES_MAX - 16;
 
+/// The numbers of signals that carry nothing: a search for a node, and word that one was lost.
+const SEARCH: u32 = 1 | 1 << 31;
+const LOST: u32 = 1 << 29;
+
 /// The class of what applications publish, as syncs number it.
 const APPLICATION: u8 = 2;
 /// Heads of CBOR: an array of up to 23 items, one of many, a map of one, of two, of three, false, true, a number of 8 bytes.
@@ -169,12 +173,11 @@ fn signal(
     who: &Identity,
     (group, nonce): (GroupId, NodeNonce),
     (from, to): (NodeId, NodeId),
-    attempt: u64,
+    (attempt, number): (u64, u32),
     offer: &[u8],
 ) -> Bytes {
     let words = [from.0, to.0, attempt].map(u64::to_be_bytes).concat();
-    // What carries nothing searches for a node.
-    let number = if offer.is_empty() { 1_u32 | 1 << 31 } else { 1 }.to_be_bytes();
+    let number = number.to_be_bytes();
     let signed = [group.as_bytes(), &words[..], &number, offer].concat();
     let signature = who.sign(Domain::Signal, &signed);
     let origin = [&who.public_key().as_bytes()[..], nonce.as_bytes(), &signature].concat();
@@ -338,8 +341,22 @@ impl World {
         let Some(&(_, slot)) = links.iter().find(|(other, _)| *other == to) else { return false };
         let who = adapt::identity(&self.hosts[host]);
         let of = (group, NodeNonce::default());
-        let frame = signal(slot, &who, of, (from, target), attempt, offer);
+        let number = if offer.is_empty() { SEARCH } else { 1 };
+        let frame = signal(slot, &who, of, (from, target), (attempt, number), offer);
         self.inject(host, to, frame)
+    }
+
+    /// `host` says to everybody to whom it has a wire that it has lost a node. Whether there is anybody.
+    pub fn lose(&mut self, host: HostId, group: GroupId, node: NodeId) -> bool {
+        let (who, nonce) = (adapt::identity(&self.hosts[host]), NodeNonce::default());
+        let ends = (NodeId::of(self.hosts[host].peer_id(), nonce), node);
+        let attempt = self.chance.any();
+        let links = self.graph_links(host);
+        for &(to, slot) in &links {
+            let frame = signal(slot, &who, (group, nonce), ends, (attempt, LOST), b"");
+            self.inject(host, to, frame);
+        }
+        !links.is_empty()
     }
 
     /// Has `host` lie in a group, once, to a host to which it has a wire. Returns false if it could
@@ -409,7 +426,7 @@ impl World {
                 let nonce =
                     NodeNonce::from_bytes(std::array::from_fn(|i| attempt.to_be_bytes()[i % 8]));
                 let ends = (NodeId::of(me, nonce), NodeId(nobody));
-                signal(slot, &who, (group, nonce), ends, attempt, b"")
+                signal(slot, &who, (group, nonce), ends, (attempt, SEARCH), b"")
             }
             Act::Pester => Bytes::from_static(const { &[0, kind::PING.number()] }),
             Act::Nag => message(kind::REQUEST, slot, &[]),

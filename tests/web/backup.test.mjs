@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join as path } from "node:path";
 import { test } from "node:test";
-import { openProfile } from "./browser.mjs";
+import { inGroup, openProfile, picture, say, sees, startGroup } from "./browser.mjs";
 import { Member, folder, run, startNode } from "./native.mjs";
 
 const PASSWORD = "correct horse battery staple";
@@ -127,4 +127,81 @@ test("backups of browsers and native programs open on the other side", { timeout
     type: TYPE, password: PASSWORD, file: readFileSync(back).toString("base64") });
   assert.deepEqual([seen.restored.id, seen.group, seen.owner], [made.id, made.group, true]);
   assert.equal(seen.notes.length, 6);
+});
+
+/** Notes what a line of the page says in the frames that are drawn. */
+const noteWords = (page, id) => page.evaluate((id) => {
+  globalThis.said = new Set();
+  const note = () => {
+    globalThis.said.add(document.getElementById(id).textContent);
+    requestAnimationFrame(note);
+  };
+  note();
+}, id);
+const standsStill = (page) => page.evaluate(() => [...globalThis.said].some((words) => words.includes("stands still")));
+
+test("the chat page saves a backup, and goes on from it elsewhere and here", { timeout: 300_000 }, async (t) => {
+  const node = await startNode(t);
+  const files = folder(t, "saved");
+  const ada = await (await openProfile(t, "ada")).page();
+  await startGroup(ada, node.origin, { me: "Ada Lovelace", group: "Book club" });
+  await say(ada, "Saved with the rest");
+  await sees(ada, "Saved with the rest");
+  await ada.click("#group-button");
+  await ada.click("#menu-backup");
+  await picture(ada, "backup");
+
+  // A password that is short, or not the same twice, saves nothing.
+  await ada.fill("#backup-password", "short");
+  await ada.keyboard.press("Enter");
+  await ada.locator("#backup-error", { hasText: "at least 8" }).waitFor();
+  await ada.fill("#backup-password", PASSWORD);
+  await ada.fill("#backup-again", "something else");
+  await ada.keyboard.press("Enter");
+  await ada.locator("#backup-error", { hasText: "differ" }).waitFor();
+  await ada.fill("#backup-again", PASSWORD);
+  await noteWords(ada, "backup-words");
+  const [download] = await Promise.all([ada.waitForEvent("download"), ada.click("#backup-form button.primary")]);
+  await ada.locator("#backup-words", { hasText: "is saved" }).waitFor();
+  assert.ok(await standsStill(ada), "the page said that it stands still before it did");
+  assert.match(download.suggestedFilename(), /^peergraph-Ada-Lovelace-\d{4}-\d\d-\d\d\.backup$/);
+  assert.equal(await ada.inputValue("#backup-password"), "");
+  const file = path(files, "file");
+  await download.saveAs(file);
+  await ada.click("#backup-close");
+
+  // Here: nothing is lost by it, and a wrong password changes nothing.
+  const mend = async (password) => {
+    await ada.click("#group-button");
+    await ada.click("#menu-backup");
+    await ada.click("#mend summary");
+    await ada.setInputFiles("#mend-file", file);
+    await ada.fill("#mend-password", password);
+    await ada.click("#mend-form button.primary");
+  };
+  await mend("battery staple");
+  await ada.locator("#toast", { hasText: "Nothing was restored" }).waitFor();
+  await inGroup(ada, "Book club");
+  await mend(PASSWORD);
+  await ada.locator("#toast", { hasText: "is restored" }).waitFor();
+  await inGroup(ada, "Book club");
+  await sees(ada, "Saved with the rest");
+  await ada.close();
+
+  const other = await (await openProfile(t, "other")).page();
+  await other.goto(`${node.origin}/chat/`);
+  await other.click("#restore-here summary");
+  await other.setInputFiles("#restore-file", file);
+  await other.fill("#restore-password", "battery staple");
+  await noteWords(other, "restore-words");
+  await other.click("#restore-form button.primary");
+  await other.locator("#restore-error", { hasText: /password/i }).waitFor();
+  assert.ok(await standsStill(other), "the page said that it stands still before it did");
+  await picture(other, "restore");
+  await other.fill("#restore-password", PASSWORD);
+  await other.click("#restore-form button.primary");
+  await inGroup(other, "Book club");
+  await sees(other, "Saved with the rest");
+  await say(other, "And on we go");
+  await sees(other, "And on we go");
 });

@@ -1,6 +1,6 @@
 // Chromium: one profile with its own data for each person of a story, and what people do on the chat page.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { chromium } from "playwright-core";
@@ -57,7 +57,20 @@ export async function openProfile(t, name, { viewport = { width: 1180, height: 7
     const unexpected = errors.filter((error) => !allowed.some((pattern) => pattern.test(error)));
     assert.deepEqual(unexpected, [], "errors in the console");
   });
-  return { name, folder, context, allowed, close, page: () => context.pages()[0] ?? context.newPage() };
+  return { name, folder, context, allowed, close, kill: () => kill(folder), page: () => context.pages()[0] ?? context.newPage() };
+}
+
+/** Kills the browser that uses this profile, with all its pages: no page gets to say anything. */
+function kill(folder) {
+  for (const id of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    let words = [];
+    try {
+      words = readFileSync(`/proc/${id}/cmdline`, "utf8").split("\0");
+    } catch {
+      // It has ended.
+    }
+    if (words.includes(`--user-data-dir=${folder}`)) process.kill(Number(id), "SIGKILL");
+  }
 }
 
 /** What a page logs when its server is gone. The browser writes these lines itself. */

@@ -444,7 +444,10 @@ export interface GroupEvents<T = Payloads> {
   group: CustomEvent<{ group: Group<T>; left: boolean }>;
   /** Somebody joined, came, went, changed role, or was revoked (`member.standing`). */
   member: CustomEvent<{ group: Group<T>; member: Member }>;
-  /** A node says that it is here (`"came"`; ours too), says something else of itself, or went. */
+  /**
+   * A node says that it is here (`"came"`; ours too), says something else of itself, or went: it left, or it crashed and
+   * nobody hears of it, which shows within 45 s. If it is heard of again, it came.
+   */
   presence: CustomEvent<{ group: Group<T>; node: PresentNode; change: "came" | "changed" | "went" }>;
   /** A neighbour was won (`up`) or lost. */
   neighbour: CustomEvent<{ group: Group<T>; up: boolean; peer: string; node: string; link: number }>;

@@ -19,7 +19,7 @@ use crate::id::{PeerId, RecordId};
 use crate::io::LinkId;
 use crate::limits::{
     PASSED_ON, PASSED_ON_COSTS, PROMISED, UNDELIVERED, UNDELIVERED_PASSED_ON,
-    UNDELIVERED_PER_SECOND,
+    UNDELIVERED_PER_SECOND, WASTE_PER_SECOND, WASTE_SPARE,
 };
 use crate::record::Edition;
 use crate::share::{Rank, Shares};
@@ -32,6 +32,8 @@ use std::time::Duration;
 const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 /// The same for a large record. Guess.
 const ASK_LARGE_TIMEOUT: Duration = Duration::from_millis(2_000);
+/// Units that we ask for again at once. Source: a neighbour gives us [`WASTE_SPARE`] of them.
+const SOUGHT_SPARE: u64 = WASTE_SPARE / 2;
 /// Announcers and askers remembered for one record. Guess: twice the maximum of neighbours.
 pub(super) const ANNOUNCERS_MAX: usize = 16;
 
@@ -44,6 +46,8 @@ pub(super) struct Awaited {
     passed_on: Shares<PeerId>,
     /// What did not come.
     undelivered: Accounts,
+    /// What was asked for again.
+    sought: Accounts<()>,
 }
 
 #[derive(Clone)]
@@ -71,6 +75,7 @@ impl Default for Awaited {
             promised: Shares::new(PROMISED),
             passed_on: Shares::new(PASSED_ON),
             undelivered: Accounts::new(UNDELIVERED_PER_SECOND),
+            sought: Accounts::new(WASTE_PER_SECOND / 2),
         }
     }
 }
@@ -135,6 +140,21 @@ impl Awaited {
             self.records.insert(id, wanted);
         }
         Some(passed_on)
+    }
+
+    /// Looks for a version of a record that was here, which costs those who are asked so many units. Nobody has promised it,
+    /// so nobody is charged if it does not come. What would be too much comes with a sync.
+    pub(super) fn seek(&mut self, now: Time, it: Announced, announcers: Vec<LinkId>, units: u64) {
+        let full = self.records.len() as u64 >= PROMISED.all();
+        if full || announcers.is_empty() || self.sought.over(now, &(), SOUGHT_SPARE) > 0 {
+            return;
+        }
+        self.sought.add(now, (), units);
+        let (edition, since, large, asked) = (it.edition, now, false, 0);
+        let (promises, came, askers) = (Vec::new(), false, Vec::new());
+        let wanted = Wanted { edition, since, large, announcers, asked, promises, came, askers };
+        self.records.entry(it.id).or_insert(wanted);
+        self.due.set(it.id, now);
     }
 
     /// A neighbour that was asked is gone: the next one's turn is now.

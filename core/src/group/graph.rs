@@ -630,6 +630,7 @@ impl Group {
         if let Some(slot) = self.slots.remove(&link) {
             self.routes.forget(link);
             if lost && !moved {
+                self.suspect(ctx, slot.node);
                 self.miss(ctx, slot.node, slot.addresses, Vec::new());
             }
         }

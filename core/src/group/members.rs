@@ -32,6 +32,7 @@ impl Group {
             offers_ownership: self.offers_ownership(peer),
             nodes: {
                 let nodes = self.present_of.get(&peer).into_iter().flatten();
+                let nodes = nodes.filter(|node| !self.silence.is_silent(**node));
                 nodes.take(limits::NODES_PER_PEER_MAX).copied().collect()
             },
         })

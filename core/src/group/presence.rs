@@ -1,7 +1,8 @@
 //! Presence: who is here.
 //!
 //! A node that is there says so by a record, which names it, where it can be dialled, and what it says of itself. The
-//! record lives for [`PRESENCE_LIFETIME`] and is renewed before its end; a node that leaves withdraws it.
+//! record lives for [`PRESENCE_LIFETIME`] and is renewed before its end; a node that leaves withdraws it. A node that its
+//! neighbours have lost goes sooner, see `silence.rs`.
 //!
 //! The group's properties say how many nodes do so ([`is_wanted`]): all, about N, or none; a node whose application
 //! wants it does in any case. Where there are far fewer than N, a newcomer says it at once. Else it waits and looks
@@ -17,6 +18,7 @@ use crate::io::{Event, LinkId, NodeChange, NodeInfo};
 use crate::limits;
 use crate::record::{self, Attribute, Record, RecordType};
 use crate::storage::Class;
+use crate::time::Time;
 use crate::wire;
 use minicbor::{Decode, Encode};
 use std::collections::btree_map::Entry;
@@ -94,7 +96,8 @@ impl Group {
 
     /// The nodes that say that they are here, by id.
     pub(crate) fn node_infos(&self) -> Vec<NodeInfo> {
-        self.present.iter().map(|(&node, present)| present.info(node)).collect()
+        let heard = self.present.iter().filter(|(node, _)| !self.silence.is_silent(**node));
+        heard.map(|(&node, present)| present.info(node)).collect()
     }
 
     /// A presence record was stored.
@@ -115,15 +118,24 @@ impl Group {
                 self.repair.found(node);
             }
         }
+        // A record that took long shows no more life than it had.
+        let age = self.peer_time(ctx.now.wall).0.saturating_sub(record.modified.0);
+        let heard = ctx.now.mono.as_micros().checked_sub(age.saturating_mul(1_000));
         let present = Present {
             peer: record.creator,
             addresses: presence.addresses,
             attributes: record.attributes.clone(),
             record: record.id,
+            sign: record.modified.0,
+            heard: heard.map(Time::from_micros),
         };
         let now = present.info(node);
-        let change = match self.set_present(node, Some(present)).map(|before| before.info(node)) {
+        let before = self.set_present(node, Some(present)).map(|before| before.info(node));
+        let back = self.end_doubt(ctx, node);
+        let change = match before {
+            _ if self.silence.is_silent(node) => None,
             None => Some(NodeChange::Connected),
+            Some(_) if back => Some(NodeChange::Connected),
             Some(before) => (before != now).then_some(NodeChange::Updated),
         };
         if change == Some(NodeChange::Connected) {
@@ -157,6 +169,10 @@ impl Group {
     /// A node is not here any more.
     fn gone(&mut self, ctx: &mut Ctx<'_>, node: NodeId) -> Option<Present> {
         let present = self.set_present(node, None)?;
+        if self.silence.forget(node) {
+            // The application knows.
+            return Some(present);
+        }
         self.tell_of_member(ctx, present.peer);
         let (group, info) = (self.id, present.info(node));
         self.event(ctx, Event::Node { group, node: info, change: NodeChange::Disconnected });
@@ -331,7 +347,7 @@ impl Group {
 }
 
 impl Present {
-    fn info(&self, node: NodeId) -> NodeInfo {
+    pub(super) fn info(&self, node: NodeId) -> NodeInfo {
         NodeInfo {
             node,
             peer: self.peer,

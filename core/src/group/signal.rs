@@ -72,7 +72,9 @@ impl Group {
         let Some(bringer) = self.slots.get(&link).map(|slot| slot.peer) else {
             return Ok(Verdict::Carried);
         };
-        if self.signals_seen.knows(&name) {
+        // Whoever asks after us may have kept its question back since others brought it.
+        let asks_after_us = signal.is_loss() && signal.to == ctx.node;
+        if self.signals_seen.knows(&name) && !asks_after_us || !self.may_be_news(ctx, &signal) {
             return Ok(Verdict::Carried);
         }
         let origin = signal.origin.peer().ok_or(Misbehaved::Signal)?;
@@ -87,6 +89,12 @@ impl Group {
         self.carriage.carried(ctx.now.mono, bill);
         if signal.from != ctx.node {
             self.routes.called(signal.from, origin, link);
+        }
+        if signal.is_loss() || signal.is_life() {
+            if member {
+                self.on_sign(ctx, links, link, signal);
+            }
+            return Ok(Verdict::Carried);
         }
         if signal.to == ctx.node {
             self.signals_seen.note(name);
@@ -182,7 +190,7 @@ impl Group {
     }
 
     /// All links over which others may be found.
-    fn everywhere(&self, now: WallTime, except: Option<LinkId>) -> Vec<LinkId> {
+    pub(super) fn everywhere(&self, now: WallTime, except: Option<LinkId>) -> Vec<LinkId> {
         let open =
             |state| matches!(state, SlotState::Neighbour | SlotState::Idle | SlotState::GuestOf);
         let all = self.slots.iter().filter(|(_, slot)| open(slot.state));
@@ -196,7 +204,13 @@ impl Group {
         leads.any(|(&link, _)| self.carries_signals(now, link))
     }
 
-    fn carry(&self, ctx: &mut Ctx<'_>, links: &mut Links, signal: &Signal, ways: Vec<LinkId>) {
+    pub(super) fn carry(
+        &self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        signal: &Signal,
+        ways: Vec<LinkId>,
+    ) {
         for link in ways {
             if let Some(slot) = self.slots.get(&link)
                 && links.backlog(link) < BACKLOG_BYTES

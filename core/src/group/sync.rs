@@ -426,6 +426,7 @@ impl Group {
         self.event(ctx, Event::Sync { group, link, phase });
         if class == Class::Presence {
             self.greet(ctx, links, link);
+            self.tell_losses(ctx, links, link);
         }
         if class == Class::Presence && self.ready {
             // Now we know who is here.

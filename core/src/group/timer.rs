@@ -52,4 +52,5 @@ timers! {
     Sync "go on with syncs",
     Turn "compare stores with the next neighbour",
     Preview "give up looking at an invitation",
+    Silence "ask who hears of the lost",
 }

@@ -81,9 +81,12 @@ impl Group {
 
     /// A link does not answer: others are looked for meanwhile.
     pub(crate) fn doubt(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, link: LinkId) {
-        if self.is_neighbour(link) {
+        if let Some(node) = self.slots.get(&link).map(|slot| slot.node)
+            && self.is_neighbour(link)
+        {
             self.soon(ctx);
             self.ask_neighbours(ctx, links);
+            self.suspect(ctx, node);
         }
     }
 

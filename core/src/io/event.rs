@@ -388,7 +388,7 @@ pub enum NodeChange {
     Connected,
     /// It changed its description.
     Updated,
-    /// It left, or was not heard of for too long.
+    /// It left; or its neighbours have lost it, and it answers nobody. If it is heard of again, it is connected.
     Disconnected,
 }
 

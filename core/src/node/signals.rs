@@ -245,10 +245,8 @@ impl Node {
     ) -> Signal {
         let key = *self.identity.public_key().as_bytes();
         let origin = Origin { key, nonce: self.nonce, signature: [0; 64] };
-        let mut signal = Signal { from: self.id, to, attempt, number, hops: 0, origin, signal };
-        let message = signal.message(group);
-        signal.origin.signature =
-            self.config.provider.sign(&self.identity, Domain::Signal, &message);
-        signal
+        let signal = Signal { from: self.id, to, attempt, number, hops: 0, origin, signal };
+        let provider = &self.config.provider;
+        signal.signed(group, |message| provider.sign(&self.identity, Domain::Signal, message))
     }
 }

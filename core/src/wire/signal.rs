@@ -12,8 +12,8 @@ pub(crate) struct Signal {
     pub(crate) from: NodeId,
     pub(crate) to: NodeId,
     pub(crate) attempt: u64,
-    /// Counts the signals of one attempt and sender, so that copies are recognised. [`SEARCH`](Self::SEARCH) and
-    /// [`FOUND`](Self::FOUND) tell those that carry nothing.
+    /// Counts the signals of one attempt and sender, so that copies are recognised. [`SEARCH`](Self::SEARCH),
+    /// [`FOUND`](Self::FOUND), [`LOST`](Self::LOST) and [`LIVES`](Self::LIVES) tell those that carry nothing.
     pub(crate) number: u32,
     pub(crate) hops: u8,
     pub(crate) origin: Origin,
@@ -41,6 +41,11 @@ impl Signal {
     pub(crate) const SEARCH: u32 = 1 << 31;
     /// The answer of that node: it goes the way back, and carries nothing.
     pub(crate) const FOUND: u32 = 1 << 30;
+    /// Asks all who hear of a node whether it is there: the sender has lost it. It goes to everybody, and carries nothing.
+    pub(crate) const LOST: u32 = 1 << 29;
+    /// A node says that it is there. It goes to everybody and carries nothing; the attempt is the time, in milliseconds of
+    /// peer time, and both ends are that node.
+    pub(crate) const LIVES: u32 = 1 << 28;
 
     /// Whether it asks for a way.
     pub(crate) fn is_search(&self) -> bool {
@@ -50,6 +55,22 @@ impl Signal {
     /// Whether it answers that.
     pub(crate) fn is_found(&self) -> bool {
         self.number & Self::FOUND != 0
+    }
+
+    /// Whether it says that its sender has lost a node.
+    pub(crate) fn is_loss(&self) -> bool {
+        self.number & Self::LOST != 0
+    }
+
+    /// Whether a node says by it that it is there.
+    pub(crate) fn is_life(&self) -> bool {
+        self.number & Self::LIVES != 0
+    }
+
+    /// As its origin has signed it.
+    pub(crate) fn signed(mut self, group: GroupId, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Self {
+        self.origin.signature = sign(&self.message(group));
+        self
     }
 
     /// What the origin signs, under its domain: everything but the hops.
@@ -114,8 +135,9 @@ pub(crate) fn decode_signal(body: &Bytes) -> Result<Signal, Misbehaved> {
     if signal.signal.len() > limits::SIGNAL_BYTES_MAX {
         return Err(Misbehaved::TooMuch);
     }
-    let kinds = u32::from(signal.is_search()) + u32::from(signal.is_found());
-    if kinds != u32::from(signal.signal.is_empty()) {
+    let kinds = [signal.is_search(), signal.is_found(), signal.is_loss(), signal.is_life()];
+    let kinds = kinds.into_iter().filter(|is| *is).count();
+    if kinds != usize::from(signal.signal.is_empty()) {
         return Err(Misbehaved::BadMessage);
     }
     Ok(signal)
@@ -140,16 +162,25 @@ mod tests {
             },
             signal: vec![6; bytes].into(),
         };
-        let signal = |bytes| numbered(Signal::FOUND - 4, bytes);
+        let signal = |bytes| numbered(Signal::LIVES - 4, bytes);
         let (search, found) = (numbered(Signal::SEARCH | 7, 0), numbered(Signal::FOUND | 7, 0));
+        let (loss, life) = (numbered(Signal::LOST | 7, 0), numbered(Signal::LIVES, 0));
         let encoded = |signal: &Signal| super::signal(2, signal).frame().slice(4..);
-        for signal in [signal(1), signal(limits::SIGNAL_BYTES_MAX), search.clone(), found] {
+        let most = signal(limits::SIGNAL_BYTES_MAX);
+        for signal in [signal(1), most, search.clone(), found, loss, life] {
             assert_eq!(decode_signal(&encoded(&signal)), Ok(signal));
         }
         let both = Signal::SEARCH | Signal::FOUND;
-        for (number, bytes) in
-            [(7, 0), (Signal::SEARCH, 1), (Signal::FOUND, 1), (both, 0), (both, 1)]
-        {
+        let (loss, others) = (Signal::LOST, Signal::LOST | Signal::LIVES);
+        for (number, bytes) in [
+            (7, 0),
+            (Signal::SEARCH, 1),
+            (Signal::FOUND, 1),
+            (loss, 1),
+            (both, 0),
+            (both, 1),
+            (others, 0),
+        ] {
             let body = encoded(&numbered(number, bytes));
             assert_eq!(decode_signal(&body), Err(Misbehaved::BadMessage), "{number:x} {bytes}");
         }
