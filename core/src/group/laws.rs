@@ -23,6 +23,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -33,6 +34,7 @@ mod billing;
 mod changes;
 mod heirs;
 mod many;
+mod memo;
 mod shares;
 
 const NOW: WallTime = WallTime(1_800_000_000_000);
@@ -211,6 +213,7 @@ struct Replica {
     wall: WallTime,
     storage: Storage,
     expired: BTreeSet<RecordId>,
+    checks: Checks,
 }
 
 type Held = BTreeMap<RecordId, Digest>;
@@ -238,6 +241,7 @@ impl Replica {
             wall: NOW.after(Duration::from_secs(1)),
             storage: Storage::default(),
             expired: BTreeSet::new(),
+            checks: Checks::default(),
         }
     }
 
@@ -251,7 +255,7 @@ impl Replica {
                     rng: &mut self.rng,
                     identity: &self.identity,
                     config: &self.config,
-                    checks: Checks::default(),
+                    checks: self.checks,
                     channel: &self.channel,
                     node: NodeId(1),
                     nonce: NodeNonce::default(),
@@ -323,12 +327,19 @@ fn expected(history: &[Signed], now: WallTime) -> Held {
 
 /// Every seed, or the one of `SEED`.
 fn each_seed(test: &str, law: impl Fn(&mut Story)) {
-    let only: Option<u64> = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    for seed in only.map_or(0..SEEDS, |seed| seed..seed + 1) {
+    for seed in seeds(SEEDS) {
         let repeat = Repeat(format!("SEED={seed} cargo test -p peergraph-core {test}"));
         law(&mut Story::new(seed));
         std::mem::forget(repeat);
     }
+}
+
+/// The seeds of a law: as many as it usually takes, or `CASES`; from `SEED` on, which is one case unless `CASES` says more.
+fn seeds(usual: u64) -> Range<u64> {
+    let said = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    let (first, cases) = (said("SEED"), said("CASES"));
+    let from = first.unwrap_or(0);
+    from..from + cases.unwrap_or(if first.is_some() { 1 } else { usual })
 }
 
 /// Says how to repeat a law that is broken.

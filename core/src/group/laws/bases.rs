@@ -236,10 +236,11 @@ fn history(story: &mut Story, nth: u64) -> History {
 /// times, with restarts in between; then they tell each other what they hold.
 #[test]
 fn any_history_of_creator_changer_and_deleter_ends_in_one_state() {
-    let only: Option<u64> = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    let seeds = seeds(SEEDS * 5);
+    let whole = seeds.end - seeds.start >= SEEDS * 5;
     let test = "any_history_of_creator_changer_and_deleter_ends_in_one_state";
     let (mut changed, mut gone, mut refused) = (0, 0, 0);
-    for seed in only.map_or(0..SEEDS * 5, |seed| seed..seed + 1) {
+    for seed in seeds {
         let repeat = Repeat(format!("SEED={seed} cargo test -p peergraph-core {test}"));
         let mut story = story(seed);
         let histories: Vec<History> = (0..3).map(|nth| history(&mut story, nth)).collect();
@@ -294,7 +295,7 @@ fn any_history_of_creator_changer_and_deleter_ends_in_one_state() {
         std::mem::forget(repeat);
     }
     eprintln!("{changed} notes stand changed, {gone} deleted, {refused} lies refused");
-    assert!(only.is_some() || changed > 200 && gone > 200 && refused > 200);
+    assert!(!whole || changed > 200 && gone > 200 && refused > 200);
 }
 
 /// Goal: a life is its creator's. Method: Eve publishes over Bob's note with other lives, and with the wish to renew it;
