@@ -117,7 +117,7 @@ impl FilterJs {
     pub(crate) fn into_filter(self) -> Result<Filter, Failure> {
         Ok(Filter {
             id: self.id.as_deref().map(parse).transpose()?,
-            kind: self.kind.as_deref().map(RecordType::new).transpose()?,
+            kind: self.kind.as_deref().map(RecordType::new).transpose().map_err(BadRecord::from)?,
             creator: self.creator.as_deref().map(parse).transpose()?,
             after: self.after.as_deref().map(parse_cursor).transpose()?,
             newest_first: self.newest_first,
