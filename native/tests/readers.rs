@@ -1,4 +1,4 @@
-//! Pages for everybody, however many read slowly: 512 connections of one address take memory for one file.
+//! Pages for everybody, however many read slowly: 512 connections of one address take memory for two files.
 // Another address of this machine is bound, and memory is read from /proc.
 #![cfg(target_os = "linux")]
 
@@ -14,7 +14,10 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 const READERS: usize = 512;
-const WASM_BYTES: usize = 2 * 1024 * 1024;
+const FILE_BYTES: usize = 2 * 1024 * 1024;
+/// One that compression makes shorter, and one that it does not.
+const FILES: [(&str, u32); 2] = [("core.wasm", 26), ("picture.bin", 24)];
+const CODINGS: [&str; 3] = ["identity", "gzip", "br"];
 const MEMORY_MB_MAX: u64 = 50;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -59,8 +62,14 @@ impl Drop for Node {
     }
 }
 
-/// Asks for the file from an address of this machine. `window`: how much is taken before anybody reads.
-async fn ask(node: SocketAddr, from: &str, coding: &str, window: Option<u32>) -> TcpStream {
+/// Asks for a file from an address of this machine: its name, and how it may come. `window`: how much is taken before anybody
+/// reads.
+async fn ask(
+    node: SocketAddr,
+    from: &str,
+    (file, coding): (&str, &str),
+    window: Option<u32>,
+) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     if let Some(window) = window {
         socket.set_recv_buffer_size(window).expect("set");
@@ -69,7 +78,7 @@ async fn ask(node: SocketAddr, from: &str, coding: &str, window: Option<u32>) ->
     let mut stream =
         timeout(PATIENCE, socket.connect(node)).await.expect("in time").expect("there");
     let head = format!(
-        "GET /peergraph/core.wasm HTTP/1.1\r\nhost: {node}\r\naccept-encoding: {coding}\r\n\
+        "GET /peergraph/{file} HTTP/1.1\r\nhost: {node}\r\naccept-encoding: {coding}\r\n\
          connection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.expect("asked");
@@ -85,34 +94,39 @@ async fn read_all(mut stream: TcpStream) -> usize {
 }
 
 /// Goal: whoever reads the largest file slowly costs little, and keeps nobody from reading it. Method: as many connections of
-/// one address as it may have ask for 2 MB, as they are and compressed, and read 1 KB each; others come from another address.
+/// one address as it may have ask for files of 2 MB, as they are and compressed, and read 1 KB each; others come from another
+/// address.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_readers_of_one_address_take_little_memory_and_keep_nobody_out() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["pages", "package"] {
         fs::create_dir(folder.path().join(name)).expect("made");
     }
-    // It hardly becomes shorter by compression: chance from a small generator, like code.
-    let mut state = 1_u32;
-    let bytes: Vec<u8> = (0..WASM_BYTES)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        })
+    for (name, shift) in FILES {
+        // Chance from a small generator, of six bits or eight.
+        let mut state = 1_u32;
+        let bytes: Vec<u8> = (0..FILE_BYTES)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> shift) as u8
+            })
+            .collect();
+        fs::write(folder.path().join("package").join(name), bytes).expect("written");
+    }
+    let wishes: Vec<(&str, &str)> = FILES
+        .iter()
+        .flat_map(|(name, _)| CODINGS.iter().map(move |coding| (*name, *coding)))
         .collect();
-    fs::write(folder.path().join("package/core.wasm"), bytes).expect("written");
     let node = Node::start(folder.path());
-    // The file is on the shelf, in every form.
-    for coding in ["identity", "gzip", "br"] {
-        for _ in 0..2 {
-            read_all(ask(node.address, "127.0.0.2", coding, None).await).await;
-        }
+    // The files are on the shelf, in every form.
+    for wish in wishes.iter().chain(&wishes) {
+        read_all(ask(node.address, "127.0.0.2", *wish, None).await).await;
     }
     let before = node.memory();
     let mut readers = Vec::new();
     for n in 0..READERS {
-        let coding = ["identity", "gzip", "br"][n % 3];
-        let mut stream = ask(node.address, "127.0.0.1", coding, Some(4_096)).await;
+        let wish = wishes[n % wishes.len()];
+        let mut stream = ask(node.address, "127.0.0.1", wish, Some(4_096)).await;
         let mut some = [0; 1_024];
         timeout(PATIENCE, stream.read_exact(&mut some)).await.expect("in time").expect("served");
         assert!(some.starts_with(b"HTTP/1.1 200"), "reader {n}");
@@ -120,9 +134,9 @@ async fn slow_readers_of_one_address_take_little_memory_and_keep_nobody_out() {
     }
     let during = node.memory();
     println!("{before} MB before, {during} MB with {READERS} slow readers");
-    for coding in ["identity", "gzip", "br"] {
-        let length = read_all(ask(node.address, "127.0.0.2", coding, None).await).await;
-        assert!(length > WASM_BYTES / 2, "{coding}: {length} bytes");
+    for wish in wishes {
+        let length = read_all(ask(node.address, "127.0.0.2", wish, None).await).await;
+        assert!(length > FILE_BYTES / 2, "{wish:?}: {length} bytes");
     }
     assert!(during <= before + MEMORY_MB_MAX, "{before} MB before, {during} MB with them");
     drop(readers);

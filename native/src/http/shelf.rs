@@ -69,31 +69,39 @@ pub(super) struct File {
     path: PathBuf,
     pub(super) etag: String,
     pub(super) plain: Bytes,
-    gzip: OnceLock<Bytes>,
-    brotli: OnceLock<Bytes>,
+    /// Nothing in them where the file gets no shorter.
+    gzip: OnceLock<Option<Bytes>>,
+    brotli: OnceLock<Option<Bytes>>,
     /// Whether somebody compresses it at this moment: once is enough.
     compressing: AtomicBool,
 }
 
 impl File {
+    fn coded(&self, coding: Coding) -> Option<&Bytes> {
+        match coding {
+            Coding::Brotli => self.brotli.get()?.as_ref(),
+            Coding::Gzip => self.gzip.get()?.as_ref(),
+            Coding::Plain => Some(&self.plain),
+        }
+    }
+
+    fn forms(&self) -> impl Iterator<Item = &Bytes> {
+        [Coding::Brotli, Coding::Gzip, Coding::Plain].into_iter().filter_map(|it| self.coded(it))
+    }
+
     fn len(&self) -> usize {
-        let coded = [&self.gzip, &self.brotli].map(|coded| coded.get().map_or(0, Bytes::len));
-        self.plain.len() + coded.iter().sum::<usize>()
+        self.forms().map(Bytes::len).sum()
     }
 
     fn is_being_read(&self) -> bool {
-        let coded = [self.gzip.get(), self.brotli.get()];
-        !self.plain.is_unique() || coded.into_iter().flatten().any(|bytes| !bytes.is_unique())
+        self.forms().any(|bytes| !bytes.is_unique())
     }
 
     /// The shortest form that exists among those that the reader takes.
     pub(super) fn best(&self, takes: impl Fn(Coding) -> bool) -> (Coding, Bytes) {
-        let forms = [(Coding::Brotli, self.brotli.get()), (Coding::Gzip, self.gzip.get())];
-        let form = forms.into_iter().find(|(coding, bytes)| takes(*coding) && bytes.is_some());
-        match form {
-            Some((coding, Some(bytes))) => (coding, bytes.clone()),
-            Some(_) | None => (Coding::Plain, self.plain.clone()),
-        }
+        let form = |coding| Some((coding, self.coded(coding).filter(|_| takes(coding))?.clone()));
+        let short = form(Coding::Brotli).or_else(|| form(Coding::Gzip));
+        short.unwrap_or_else(|| (Coding::Plain, self.plain.clone()))
     }
 
     /// Compresses, if that has not been done: takes processor time.
@@ -109,12 +117,10 @@ impl File {
         if self.compressing.swap(true, Ordering::AcqRel) {
             return;
         }
-        // Writing into memory does not fail; what gets no shorter is not kept.
-        if let Ok(encoded) = coding.encode(&self.plain)
-            && encoded.len() < self.plain.len()
-        {
-            let _ = into.set(encoded.into());
-        }
+        // Writing into memory does not fail. What gets no shorter is not kept, nor tried again.
+        let encoded = coding.encode(&self.plain).ok();
+        let shorter = encoded.filter(|encoded| encoded.len() < self.plain.len());
+        let _ = into.set(shorter.map(Bytes::from));
         self.compressing.store(false, Ordering::Release);
     }
 }
@@ -206,6 +212,26 @@ mod tests {
         assert!(shelf.file(&paths[4], "1").expect("read").is_some());
         assert!(shelf.file(&paths[5], "1").expect("read").is_some());
         assert_eq!(shelf.files().iter().map(|file| file.len()).sum::<usize>(), 4 * large);
+    }
+
+    #[test]
+    fn what_gets_no_shorter_is_compressed_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("picture");
+        std::fs::write(&path, Coding::Brotli.encode(&chance()).expect("encoded")).expect("written");
+        let file = Shelf::default().file(&path, "1").expect("read").expect("there is room");
+        for (coding, form) in [(Coding::Brotli, &file.brotli), (Coding::Gzip, &file.gzip)] {
+            file.compress(coding);
+            assert_eq!(form.get(), Some(&None), "it was tried, and is not tried again");
+        }
+        assert_eq!(file.best(|_| true), (Coding::Plain, file.plain.clone()));
+    }
+
+    /// Bytes of chance: those of a small generator.
+    fn chance() -> Vec<u8> {
+        let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        let states = std::iter::successors(Some(1_u32), next);
+        states.take(100_000).map(|state| (state >> 26) as u8).collect()
     }
 
     #[test]
