@@ -92,20 +92,21 @@ async fn slow_readers_of_one_address_take_little_memory_and_keep_nobody_out() {
     for name in ["pages", "package"] {
         fs::create_dir(folder.path().join(name)).expect("made");
     }
-    // It hardly becomes shorter by compression: chance from a small generator, like code.
+    // It becomes shorter by compression, as code does: half of each byte is chance from a small generator.
     let mut state = 1_u32;
     let bytes: Vec<u8> = (0..WASM_BYTES)
         .map(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
+            (state >> 28) as u8
         })
         .collect();
     fs::write(folder.path().join("package/core.wasm"), bytes).expect("written");
     let node = Node::start(folder.path());
     // The file is on the shelf, in every form.
     for coding in ["identity", "gzip", "br"] {
-        for _ in 0..2 {
-            read_all(ask(node.address, "127.0.0.2", coding, None).await).await;
+        let is_there = |bytes: usize| (bytes < WASM_BYTES) == (coding != "identity");
+        while !is_there(read_all(ask(node.address, "127.0.0.2", coding, None).await).await) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
     let before = node.memory();
@@ -122,7 +123,7 @@ async fn slow_readers_of_one_address_take_little_memory_and_keep_nobody_out() {
     println!("{before} MB before, {during} MB with {READERS} slow readers");
     for coding in ["identity", "gzip", "br"] {
         let length = read_all(ask(node.address, "127.0.0.2", coding, None).await).await;
-        assert!(length > WASM_BYTES / 2, "{coding}: {length} bytes");
+        assert!(length > WASM_BYTES / 4, "{coding}: {length} bytes");
     }
     assert!(during <= before + MEMORY_MB_MAX, "{before} MB before, {during} MB with them");
     drop(readers);

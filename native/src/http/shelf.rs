@@ -69,31 +69,33 @@ pub(super) struct File {
     path: PathBuf,
     pub(super) etag: String,
     pub(super) plain: Bytes,
-    gzip: OnceLock<Bytes>,
-    brotli: OnceLock<Bytes>,
+    /// Nothing if it gets no shorter by that.
+    gzip: OnceLock<Option<Bytes>>,
+    brotli: OnceLock<Option<Bytes>>,
     /// Whether somebody compresses it at this moment: once is enough.
     compressing: AtomicBool,
 }
 
 impl File {
     fn len(&self) -> usize {
-        let coded = [&self.gzip, &self.brotli].map(|coded| coded.get().map_or(0, Bytes::len));
-        self.plain.len() + coded.iter().sum::<usize>()
+        self.plain.len() + self.coded().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Its compressed forms, as far as there are.
+    fn coded(&self) -> impl Iterator<Item = &Bytes> {
+        [self.gzip.get(), self.brotli.get()].into_iter().flatten().flatten()
     }
 
     fn is_being_read(&self) -> bool {
-        let coded = [self.gzip.get(), self.brotli.get()];
-        !self.plain.is_unique() || coded.into_iter().flatten().any(|bytes| !bytes.is_unique())
+        !self.plain.is_unique() || self.coded().any(|bytes| !bytes.is_unique())
     }
 
     /// The shortest form that exists among those that the reader takes.
     pub(super) fn best(&self, takes: impl Fn(Coding) -> bool) -> (Coding, Bytes) {
-        let forms = [(Coding::Brotli, self.brotli.get()), (Coding::Gzip, self.gzip.get())];
-        let form = forms.into_iter().find(|(coding, bytes)| takes(*coding) && bytes.is_some());
-        match form {
-            Some((coding, Some(bytes))) => (coding, bytes.clone()),
-            Some(_) | None => (Coding::Plain, self.plain.clone()),
-        }
+        let forms = [(Coding::Brotli, &self.brotli), (Coding::Gzip, &self.gzip)];
+        let mut forms = forms.into_iter().filter(|(coding, _)| takes(*coding));
+        let form = forms.find_map(|(coding, bytes)| Some((coding, bytes.get()?.clone()?)));
+        form.unwrap_or_else(|| (Coding::Plain, self.plain.clone()))
     }
 
     /// Compresses, if that has not been done: takes processor time.
@@ -109,12 +111,10 @@ impl File {
         if self.compressing.swap(true, Ordering::AcqRel) {
             return;
         }
-        // Writing into memory does not fail; what gets no shorter is not kept.
-        if let Ok(encoded) = coding.encode(&self.plain)
-            && encoded.len() < self.plain.len()
-        {
-            let _ = into.set(encoded.into());
-        }
+        // Writing into memory does not fail. What gets no shorter is not kept, and not compressed again for the next reader.
+        let encoded = coding.encode(&self.plain).ok();
+        let shorter = encoded.filter(|encoded| encoded.len() < self.plain.len());
+        let _ = into.set(shorter.map(Bytes::from));
         self.compressing.store(false, Ordering::Release);
     }
 }
@@ -183,6 +183,25 @@ mod tests {
         let path = folder.path().join(name);
         std::fs::write(&path, vec![b'x'; bytes]).expect("written");
         path
+    }
+
+    #[test]
+    fn file_that_gets_no_shorter_is_compressed_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("noise");
+        let mut state = 1_u32;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        std::fs::write(&path, noise.take(10_000).collect::<Vec<_>>()).expect("written");
+        let shelf = Shelf::default();
+        let file = shelf.file(&path, "1").expect("read").expect("there is room");
+        for coding in [Coding::Gzip, Coding::Brotli] {
+            file.compress(coding);
+        }
+        assert_eq!((file.gzip.get(), file.brotli.get()), (Some(&None), Some(&None)));
+        assert_eq!(file.best(|_| true).0, Coding::Plain);
     }
 
     #[test]
