@@ -66,12 +66,9 @@ async function openPage(t, name, node) {
 
 /** Runs in the page: what the others need. */
 function define() {
-  /**
-   * Waits until `look` gives something. What is lost while a peer is open is compared for within a second with neighbours to
-   * whom this page opened the link, and with the others every two minutes.
-   */
+  /** Waits until `look` gives something. What is found damaged is requested from neighbours at once; a browser may be slow. */
   globalThis.until = async (look) => {
-    const end = performance.now() + 240_000;
+    const end = performance.now() + 60_000;
     for (;;) {
       const found = await look();
       if (found) return found;
