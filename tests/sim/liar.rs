@@ -2,7 +2,8 @@
 //!
 //! A liar's node is an honest one; beside what it says, [`World::lie`] sends frames in its name, as a changed program would. An
 //! act more is a variant of [`Act`] and an arm in [`World::lie`], or in what is told of the record that it is about; a claim
-//! to be what one is not is a [`Pretence`].
+//! to be what one is not is a [`Pretence`], and a lie about who made a record, when and for how long is an [`Origin`].
+mod beginnings;
 mod pretence;
 
 use crate::adapt;
@@ -20,6 +21,7 @@ use peergraph_core::time::WallTime;
 use peergraph_core::wire::kind::{self, Kind};
 use std::time::Duration;
 
+pub use beginnings::Origin;
 pub use pretence::Pretence;
 
 /// Records of a lie with certificates that nobody has seen.
@@ -64,6 +66,8 @@ pub enum Act {
     Masquerade,
     /// A record by which it claims to be what it is not.
     Pretend(Pretence),
+    /// A change of somebody else's record that says something false of its making.
+    Begin(Origin),
     /// An own record that all hold, as often as a frame takes it.
     Waste,
     /// A request for a record of the liar's that all hold, as often as a frame takes it.
@@ -85,7 +89,7 @@ impl Act {
     pub const EXCESSES: [Self; 5] =
         [Self::Waste, Self::Insist, Self::Chatter, Self::Pester, Self::Nag];
 
-    /// Those that campaigns draw besides pretences. Seeds that once failed depend on this list.
+    /// Those that campaigns draw besides pretences and origins. Seeds that once failed depend on this list.
     pub const PLAIN: [Self; 17] = [
         Self::Garbage,
         Self::Nonsense,
@@ -108,7 +112,8 @@ impl Act {
 
     /// All that campaigns draw.
     pub fn all() -> Vec<Self> {
-        Self::PLAIN.into_iter().chain(Pretence::ALL.map(Self::Pretend)).collect()
+        let pretences = Pretence::ALL.map(Self::Pretend);
+        Self::PLAIN.into_iter().chain(pretences).chain(Origin::ALL.map(Self::Begin)).collect()
     }
 }
 
@@ -421,6 +426,10 @@ impl World {
                 };
                 flood(slot, &self.signed(host, record))
             }
+            Act::Begin(origin) => {
+                let Some(record) = self.lie_about_origin(host, group, origin) else { return false };
+                flood(slot, &record)
+            }
             Act::Forge
             | Act::Future
             | Act::Past
@@ -539,6 +548,7 @@ impl World {
             | Act::Nobody
             | Act::Masquerade
             | Act::Pretend(_)
+            | Act::Begin(_)
             | Act::Garbage
             | Act::Nonsense
             | Act::Equivocate

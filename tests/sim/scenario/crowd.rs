@@ -8,6 +8,7 @@ use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Reply, RequestId};
+use peergraph_core::policy::Policy;
 use std::time::Duration;
 
 /// Bytes of a tracked record's payload. Guess: a line of chat.
@@ -35,6 +36,11 @@ pub struct Crowd {
 impl Crowd {
     /// A world with the owner alone.
     pub fn new(setup: &Setup) -> Self {
+        Self::with(setup, Policy::default())
+    }
+
+    /// The same with a policy.
+    pub(crate) fn with(setup: &Setup, policy: Policy) -> Self {
         let mut world = World::new(setup.seed, setup.command());
         world.keep_events = false;
         world.crypto = setup.knobs.crypto;
@@ -42,7 +48,7 @@ impl Crowd {
         world.delivery = Some(Delivery::new(mark));
         world.model();
         let owner = world.native("owner");
-        let group = world.create_group(owner, "crowd");
+        let group = world.create_group_under(owner, "crowd", policy);
         Self { world, group, doors: vec![owner] }
     }
 
