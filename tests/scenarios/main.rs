@@ -23,6 +23,7 @@ mod members;
 mod partition;
 mod password;
 mod presence;
+mod promises;
 mod provider;
 mod quota;
 mod reach;

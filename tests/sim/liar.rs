@@ -497,6 +497,20 @@ impl World {
         Some(record.sign(group, &adapt::identity(&self.hosts[host])))
     }
 
+    /// Has `host` announce records that nobody has, so many over each wire on which it speaks of a graph.
+    pub fn promise(&mut self, host: HostId, count: u16) {
+        let me = self.hosts[host].peer_id();
+        let version = self.hosts[host].clock.wall(self.now).0 << 16;
+        for (to, slot) in self.graph_links(host) {
+            let head = [&[MAP_OF_ONE, 0, LONG_ARRAY][..], &count.to_be_bytes()].concat();
+            let items = (0..count).flat_map(|_| {
+                named(RecordId::new(me, crate::story::kind().as_str(), self.chance.any()), version)
+            });
+            let body: Vec<u8> = head.into_iter().chain(items).collect();
+            self.inject(host, to, message(kind::ANNOUNCE, slot, &body));
+        }
+    }
+
     /// The record that an act is about.
     fn lying_record(
         &mut self,
