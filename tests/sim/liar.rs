@@ -490,11 +490,24 @@ impl World {
     /// A record that `host` makes up, dated by its own clock, which it may have set back. Nothing
     /// if it has published none of which it could take the rest.
     pub fn make_up(&mut self, host: HostId, group: GroupId, payload: Bytes) -> Option<Signed> {
+        self.make_up_all(host, group, vec![payload])?.pop()
+    }
+
+    /// The same, one record for each of these payloads.
+    pub fn make_up_all(
+        &mut self,
+        host: HostId,
+        group: GroupId,
+        payloads: Vec<Bytes>,
+    ) -> Option<Vec<Signed>> {
         let own = self.own_record(host)?;
-        let id = RecordId::new(own.creator, own.kind.as_str(), self.chance.any());
         let version = self.hosts[host].clock.wall(self.now).0 << 16;
-        let record = Record { payload, ..fresh(&own, id, version) };
-        Some(record.sign(group, &adapt::identity(&self.hosts[host])))
+        let identity = adapt::identity(&self.hosts[host]);
+        let signed = |payload| {
+            let id = RecordId::new(own.creator, own.kind.as_str(), self.chance.any());
+            Record { payload, ..fresh(&own, id, version) }.sign(group, &identity)
+        };
+        Some(payloads.into_iter().map(signed).collect())
     }
 
     /// Has `host` announce records that nobody has, so many over each wire on which it speaks of a graph.
@@ -509,6 +522,19 @@ impl World {
             let body: Vec<u8> = head.into_iter().chain(items).collect();
             self.inject(host, to, message(kind::ANNOUNCE, slot, &body));
         }
+    }
+
+    /// Has `host` flood the same records again and again over all wires on which it speaks of a graph: so many bytes over
+    /// each. Returns how many wires there were.
+    pub fn repeat(&mut self, host: HostId, record: &Signed, bytes: usize) -> usize {
+        let links = self.graph_links(host);
+        for &(to, slot) in &links {
+            let frame = flood_often(slot, record);
+            for _ in 0..bytes.div_ceil(frame.len()) {
+                self.inject(host, to, frame.clone());
+            }
+        }
+        links.len()
     }
 
     /// The record that an act is about.

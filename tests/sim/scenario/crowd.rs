@@ -41,12 +41,21 @@ impl Crowd {
 
     /// The same with a policy.
     pub(crate) fn with(setup: &Setup, policy: Policy) -> Self {
+        Self::begun(setup, policy, World::model)
+    }
+
+    /// The same without the reference model: it would remember every version that there was.
+    pub(crate) fn under(setup: &Setup, policy: Policy) -> Self {
+        Self::begun(setup, policy, |_| ())
+    }
+
+    fn begun(setup: &Setup, policy: Policy, prepare: impl FnOnce(&mut World)) -> Self {
         let mut world = World::new(setup.seed, setup.command());
         world.keep_events = false;
         world.crypto = setup.knobs.crypto;
         let mark = world.chance.any();
         world.delivery = Some(Delivery::new(mark));
-        world.model();
+        prepare(&mut world);
         let owner = world.native("owner");
         let group = world.create_group_under(owner, "crowd", policy);
         Self { world, group, doors: vec![owner] }
