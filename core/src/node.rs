@@ -60,6 +60,10 @@ pub struct Config {
     pub priorities: Vec<RecordType>,
     /// Whether it serves as rendezvous for groups that it need not be a member of.
     pub rendezvous: bool,
+    /// Whether only members that this node knows are told that it is in their group. Everybody else that asks, newcomers with
+    /// an invitation too, gets the answer of a node that is not: others let them in. While this node joins it asks whom it
+    /// meets, as always.
+    pub members_only: bool,
     /// Which versions of the protocol it speaks: a seam for tests, in which nodes are of other releases.
     pub versions: Versions,
     /// What decides who and what is to be trusted.
@@ -77,6 +81,7 @@ impl Default for Config {
             neighbours: Neighbours::default(),
             priorities: Vec::new(),
             rendezvous: false,
+            members_only: false,
             versions: Versions::OURS,
             provider: Arc::new(Membership),
             reads_on: false,
@@ -160,7 +165,7 @@ impl Ctx<'_> {
 
 /// One running instance of an identity.
 pub struct Node {
-    config: Config,
+    pub(crate) config: Config,
     checks: Checks,
     channel: Channel,
     identity: Identity,
@@ -824,13 +829,14 @@ impl Node {
         Ok(())
     }
 
-    /// Every group is compared, so that the time tells nothing.
+    /// Every group is compared, and asked whether it knows the other end, so that the time tells nothing.
     fn asked_to_open(&mut self, link: LinkId, slot: u16, body: &Bytes) -> Result<(), Misbehaved> {
         let wire::Open { tag } = wire::decode(body)?;
         let Some(ready) = self.links.ready(link) else { return Ok(()) };
         let mut meant = None;
         for (id, group) in &self.groups {
-            if group.is_meant(&tag, &ready.hash) {
+            let tells = !self.config.members_only | group.knows_member(ready.peer, self.now.wall);
+            if group.is_meant(&tag, &ready.hash) & tells {
                 meant = Some(*id);
             }
         }

@@ -20,6 +20,7 @@ mod items;
 mod joining;
 mod lives;
 mod members;
+mod members_only;
 mod partition;
 mod password;
 mod presence;
