@@ -29,6 +29,7 @@ pub(crate) struct Options {
     nodes: Vec<String>,
     /// Minimum, ideal and maximum.
     neighbours: Option<(u32, u32, u32)>,
+    members_only: bool,
 }
 
 impl Options {
@@ -40,7 +41,8 @@ impl Options {
     /// What the node is to be.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         // Channels hand over whatever comes.
-        let mut config = Config { reads_on: true, ..Config::default() };
+        let mut config =
+            Config { reads_on: true, members_only: self.members_only, ..Config::default() };
         for kind in &self.priorities {
             config.priorities.push(RecordType::new(kind).map_err(Failure::bad_argument)?);
         }
