@@ -58,9 +58,11 @@ impl World {
         let foreign = other.and_then(|other| self.beginning(host, group, &other));
         let mine = self.own_record(host)?;
         let (any, bit) = (self.chance.any(), self.chance.within(0..8 * 64) as usize);
-        // What is wrong is the beginning alone: the key is that of the creator.
+        // What is wrong is the beginning alone: its key and its end are those of the record.
         let foreign = match origin {
-            Origin::Foreign => Some(Beginning { key: genuine.key, ..foreign? }),
+            Origin::Foreign => {
+                Some(Beginning { key: genuine.key, expires: genuine.expires, ..foreign? })
+            }
             Origin::Missing
             | Origin::OtherVersion
             | Origin::Earlier
@@ -71,11 +73,7 @@ impl World {
         };
         self.edit_by(host, group, &record, |change| match origin {
             Origin::Missing => change.beginning = None,
-            Origin::Foreign => {
-                let ends = foreign.as_ref().map_or(change.expires, |foreign| foreign.expires);
-                change.expires = ends.min(mine.expires);
-                change.beginning = foreign;
-            }
+            Origin::Foreign => change.beginning = foreign,
             Origin::OtherVersion => {
                 change.beginning = Some(Beginning { version: genuine.version - 1, ..genuine });
             }
