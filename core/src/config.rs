@@ -19,6 +19,10 @@ pub struct Config {
     pub priorities: Vec<RecordType>,
     /// Whether it serves as rendezvous for groups that it need not be a member of.
     pub rendezvous: bool,
+    /// Whether only members that this node knows are told that it is in their group. Everybody else that asks, newcomers with
+    /// an invitation too, gets the answer of a node that is not: others let them in. While this node joins it asks whom it
+    /// meets, as always.
+    pub members_only: bool,
     /// Which versions of the protocol it speaks: a seam for tests, in which nodes are of other releases.
     pub versions: Versions,
     /// It decides who and what is to be trusted.
@@ -40,6 +44,7 @@ impl Default for Config {
             neighbours: Neighbours::default(),
             priorities: Vec::new(),
             rendezvous: false,
+            members_only: false,
             versions: Versions::OURS,
             provider: Arc::new(Membership),
             reads_on: false,

@@ -45,7 +45,7 @@ const CLOCK_SET_MS: u64 = 5_000;
 
 /// One running instance of an identity.
 pub struct Node {
-    config: Config,
+    pub(crate) config: Config,
     checks: Checks,
     channel: Channel,
     identity: Identity,

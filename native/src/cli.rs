@@ -71,6 +71,9 @@ pub(crate) struct Global {
     /// Neighbours to have in a group: fewest, best, most [default: 3,5,7]
     #[arg(long, global = true, value_name = "MIN,IDEAL,MAX")]
     neighbours: Option<Neighbours>,
+    /// Tell nobody but known members that this node is in their group; newcomers are let in by others
+    #[arg(long, global = true)]
+    members_only: bool,
     /// Print one JSON object a line
     #[arg(long, global = true)]
     json: bool,
@@ -238,7 +241,7 @@ impl Global {
         if let Some(limits) = self.neighbours {
             builder = builder.neighbours(limits);
         }
-        Ok(builder)
+        Ok(builder.members_only(self.members_only))
     }
 
     /// A name that is given when there is one already is not taken in silence.
@@ -293,8 +296,11 @@ impl Global {
 
     async fn attach(&self, builder: HostBuilder) -> Result<Host> {
         let host = builder.shared().start().await?;
-        if host.is_shared() && (self.neighbours.is_some() || !self.first.is_empty()) {
-            note!("A program runs in this data folder: its --neighbours and --first are used.");
+        let chosen = self.neighbours.is_some() || !self.first.is_empty() || self.members_only;
+        if host.is_shared() && chosen {
+            note!(
+                "A program runs in this data folder: its --neighbours, --first and --members-only are used."
+            );
         }
         self.keep_nodes(&host).await?;
         Ok(host)

@@ -50,6 +50,18 @@ fn records_reach_all_survivors_of_a_crash() {
     }
 }
 
+/// Goal: one member that sends all it can costs the others nothing that they say to each other, and no more of their disks than
+/// the policy allows it. Method: `cargo xtask sim glutton`, smaller; it asserts the bounds itself.
+#[test]
+fn glutton_delays_nobody_and_is_out_in_the_end() {
+    let scenario = scenario::named("glutton").expect("it is one of ours");
+    let report = scenario::run(&Setup::new(scenario, 8, 1, Some(90)));
+    assert_eq!((report.missed, report.misbehaved), (0, 0));
+    assert!(report.caught > 0 && report.measures["alone_share"] > 0.0, "{:?}", report.measures);
+    let slowest = report.phases.iter().map(|phase| phase.slowest_ms).max();
+    assert!(slowest < Some(5_000), "a record of another took {slowest:?} ms");
+}
+
 #[test]
 fn slow_member_delays_nobody_and_gets_everything() {
     let report = run("slow", 40, Knobs::default());

@@ -15,7 +15,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const SOON: Duration = Duration::from_secs(60);
 
 /// A group in which every member changes what others published, and only administrators delete it.
-fn wiki(world: &mut World, names: &[&str]) -> (GroupId, Vec<HostId>) {
+pub(crate) fn wiki(world: &mut World, names: &[&str]) -> (GroupId, Vec<HostId>) {
     let owner = world.native(names[0]);
     let mut policy = Policy::default();
     let (types, roles) = ("*".to_owned(), vec!["member".to_owned()]);

@@ -1,14 +1,17 @@
 //! Members that do what their membership does not let them, and one that has none any longer.
+use crate::changes::wiki;
 use crate::each_seed;
 use peergraph_core::error::{BadRecord, Misbehaved};
 use peergraph_core::id::GroupId;
 use peergraph_core::io::Event;
 use peergraph_core::record::{Record, RecordType};
-use peergraph_tests::liar::{Act, Pretence};
+use peergraph_tests::liar::{Act, Origin, Pretence};
 use peergraph_tests::scenario::{self, Knobs, Setup};
 use peergraph_tests::{HostId, World};
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+const NAMES: [&str; 4] = ["ada", "bob", "eve", "dan"];
 
 /// For what the sender of a pretence loses its link.
 fn fault_of(pretence: Pretence) -> BadRecord {
@@ -45,10 +48,20 @@ fn held(world: &World, hosts: &[HostId], group: GroupId) -> Vec<Vec<Record>> {
 /// A group in which Dan tells one lie, after all have published. Answers the faults that the honest told of, and demands
 /// that they hold what they held, and go on.
 fn one_lie(world: &mut World, act: Act) -> BTreeSet<Misbehaved> {
-    let (group, hosts) = world.group_of(&["ada", "bob", "eve", "dan"]);
-    let [honest @ .., dan] = &hosts[..] else { panic!("four hosts") };
-    for &host in &hosts {
-        world.say_to(host, group, &format!("host {host} is here"), &hosts);
+    let (group, hosts) = world.group_of(&NAMES);
+    one_lie_in(world, group, &hosts, act)
+}
+
+/// The same in a group that is there.
+fn one_lie_in(
+    world: &mut World,
+    group: GroupId,
+    hosts: &[HostId],
+    act: Act,
+) -> BTreeSet<Misbehaved> {
+    let [honest @ .., dan] = hosts else { panic!("four hosts") };
+    for &host in hosts {
+        world.say_to(host, group, &format!("host {host} is here"), hosts);
     }
     // Acknowledgements and syncs of what was said are over.
     world.run_for(Duration::from_secs(20));
@@ -80,6 +93,27 @@ fn each_pretence_is_refused_for_what_it_is() {
             let faults = one_lie(world, Act::Pretend(pretence));
             let expected = Misbehaved::Record(fault_of(pretence));
             assert_eq!(faults, BTreeSet::from([expected]), "{pretence:?}");
+        });
+    }
+}
+
+#[test]
+fn each_lie_about_an_origin_is_refused_for_what_it_is() {
+    for origin in Origin::ALL {
+        each_seed("each_lie_about_an_origin_is_refused_for_what_it_is", 5, |world| {
+            let (group, hosts) = wiki(world, &NAMES);
+            let faults = one_lie_in(world, group, &hosts, Act::Begin(origin));
+            let fault = match origin {
+                Origin::Shorter => BadRecord::Life,
+                Origin::Missing
+                | Origin::Foreign
+                | Origin::OtherVersion
+                | Origin::Earlier
+                | Origin::Countersigned
+                | Origin::Distorted
+                | Origin::Invented => BadRecord::Beginning,
+            };
+            assert_eq!(faults, BTreeSet::from([Misbehaved::Record(fault)]), "{origin:?}");
         });
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn config(host: &Host, crypto: Crypto) -> Config {
         neighbours: host.wants,
         priorities: host.priorities.clone(),
         rendezvous: host.rendezvous,
+        members_only: host.members_only,
         versions: host.versions,
         provider,
         reads_on: is_browser,

@@ -60,6 +60,8 @@ pub struct Host {
     pub certificate: Certificate,
     /// Whether its node serves as rendezvous. Takes effect at the next start.
     pub rendezvous: bool,
+    /// Whether its node tells only members that it is in their group. Takes effect at the next start.
+    pub members_only: bool,
     /// Which versions of the protocol its node speaks. Takes effect at the next start.
     pub versions: Versions,
     /// How many neighbours its node wants. Takes effect at the next start.
@@ -129,6 +131,7 @@ impl Host {
             secret,
             certificate: identity.certificate().clone(),
             rendezvous: false,
+            members_only: false,
             versions: Versions::OURS,
             wants: Neighbours::default(),
             provider: Arc::new(Membership),

@@ -2,7 +2,8 @@
 //!
 //! A liar's node is an honest one; beside what it says, [`World::lie`] sends frames in its name, as a changed program would. An
 //! act more is a variant of [`Act`] and an arm in [`World::lie`], or in what is told of the record that it is about; a claim
-//! to be what one is not is a [`Pretence`].
+//! to be what one is not is a [`Pretence`], and a lie about who made a record, when and for how long is an [`Origin`].
+mod beginnings;
 mod pretence;
 
 use crate::adapt;
@@ -20,6 +21,7 @@ use peergraph_core::time::WallTime;
 use peergraph_core::wire::kind::{self, Kind};
 use std::time::Duration;
 
+pub use beginnings::Origin;
 pub use pretence::Pretence;
 
 /// Records of a lie with certificates that nobody has seen.
@@ -64,6 +66,8 @@ pub enum Act {
     Masquerade,
     /// A record by which it claims to be what it is not.
     Pretend(Pretence),
+    /// A change of somebody else's record that says something false of its making.
+    Begin(Origin),
     /// An own record that all hold, as often as a frame takes it.
     Waste,
     /// A request for a record of the liar's that all hold, as often as a frame takes it.
@@ -85,7 +89,7 @@ impl Act {
     pub const EXCESSES: [Self; 5] =
         [Self::Waste, Self::Insist, Self::Chatter, Self::Pester, Self::Nag];
 
-    /// Those that campaigns draw besides pretences. Seeds that once failed depend on this list.
+    /// Those that campaigns draw besides pretences and origins. Seeds that once failed depend on this list.
     pub const PLAIN: [Self; 17] = [
         Self::Garbage,
         Self::Nonsense,
@@ -108,7 +112,8 @@ impl Act {
 
     /// All that campaigns draw.
     pub fn all() -> Vec<Self> {
-        Self::PLAIN.into_iter().chain(Pretence::ALL.map(Self::Pretend)).collect()
+        let pretences = Pretence::ALL.map(Self::Pretend);
+        Self::PLAIN.into_iter().chain(pretences).chain(Origin::ALL.map(Self::Begin)).collect()
     }
 }
 
@@ -438,6 +443,10 @@ impl World {
                 };
                 flood(slot, &self.signed(host, record))
             }
+            Act::Begin(origin) => {
+                let Some(record) = self.lie_about_origin(host, group, origin) else { return false };
+                flood(slot, &record)
+            }
             Act::Forge
             | Act::Future
             | Act::Past
@@ -498,11 +507,51 @@ impl World {
     /// A record that `host` makes up, dated by its own clock, which it may have set back. Nothing
     /// if it has published none of which it could take the rest.
     pub fn make_up(&mut self, host: HostId, group: GroupId, payload: Bytes) -> Option<Signed> {
+        self.make_up_all(host, group, vec![payload])?.pop()
+    }
+
+    /// The same, one record for each of these payloads.
+    pub fn make_up_all(
+        &mut self,
+        host: HostId,
+        group: GroupId,
+        payloads: Vec<Bytes>,
+    ) -> Option<Vec<Signed>> {
         let own = self.own_record(host)?;
-        let id = RecordId::new(own.creator, own.kind.as_str(), self.chance.any());
         let version = self.hosts[host].clock.wall(self.now).0 << 16;
-        let record = Record { payload, ..fresh(&own, id, version) };
-        Some(record.sign(group, &adapt::identity(&self.hosts[host])))
+        let identity = adapt::identity(&self.hosts[host]);
+        let signed = |payload| {
+            let id = RecordId::new(own.creator, own.kind.as_str(), self.chance.any());
+            Record { payload, ..fresh(&own, id, version) }.sign(group, &identity)
+        };
+        Some(payloads.into_iter().map(signed).collect())
+    }
+
+    /// Has `host` announce records that nobody has, so many over each wire on which it speaks of a graph.
+    pub fn promise(&mut self, host: HostId, count: u16) {
+        let me = self.hosts[host].peer_id();
+        let version = self.hosts[host].clock.wall(self.now).0 << 16;
+        for (to, slot) in self.graph_links(host) {
+            let head = [&[MAP_OF_ONE, 0, LONG_ARRAY][..], &count.to_be_bytes()].concat();
+            let items = (0..count).flat_map(|_| {
+                named(RecordId::new(me, crate::story::kind().as_str(), self.chance.any()), version)
+            });
+            let body: Vec<u8> = head.into_iter().chain(items).collect();
+            self.inject(host, to, message(kind::ANNOUNCE, slot, &body));
+        }
+    }
+
+    /// Has `host` flood the same records again and again over all wires on which it speaks of a graph: so many bytes over
+    /// each. Returns how many wires there were.
+    pub fn repeat(&mut self, host: HostId, record: &Signed, bytes: usize) -> usize {
+        let links = self.graph_links(host);
+        for &(to, slot) in &links {
+            let frame = flood_often(slot, record);
+            for _ in 0..bytes.div_ceil(frame.len()) {
+                self.inject(host, to, frame.clone());
+            }
+        }
+        links.len()
     }
 
     /// The record that an act is about.
@@ -556,6 +605,7 @@ impl World {
             | Act::Nobody
             | Act::Masquerade
             | Act::Pretend(_)
+            | Act::Begin(_)
             | Act::Garbage
             | Act::Nonsense
             | Act::Equivocate

@@ -5,6 +5,7 @@ mod churn;
 mod crash;
 pub mod crowd;
 mod flood;
+mod glutton;
 mod join;
 mod latecomer;
 mod manysenders;
@@ -36,6 +37,7 @@ pub const ALL: &[Scenario] = &[
     churn::SCENARIO,
     crash::SCENARIO,
     flood::SCENARIO,
+    glutton::SCENARIO,
     join::SCENARIO,
     latecomer::SCENARIO,
     manysenders::SCENARIO,

@@ -417,6 +417,18 @@ impl World {
         violations
     }
 
+    /// What somebody made up about the making of records of members that do not lie, and that a running one held.
+    ///
+    /// # Panics
+    /// If there is no model.
+    pub fn made_up(&self, group: GroupId) -> Vec<String> {
+        let model = self.model.as_ref().expect("a model was asked for");
+        let honest = self.live().into_iter().filter(|&host| !self.hosts[host].liar);
+        let honest: Vec<HostId> = honest.collect();
+        let peers: Vec<_> = honest.iter().map(|&host| self.hosts[host].peer_id()).collect();
+        model.made_up(group, &honest, &peers)
+    }
+
     /// Runs until all stores are as the model says, and answers whether they are.
     pub fn await_model(
         &mut self,

@@ -17,6 +17,7 @@ test("an option of another type is named, with the type that it has", () => {
   fails({ uses: 1.5 }, "uses of peer.call is a whole number, not the number 1.5");
   fails({ roles: "editor" }, "roles of peer.call is a list, not text");
   fails({ takeOver: "yes" }, "takeOver of peer.call is true or false, not text");
+  fails({ membersOnly: 1 }, "membersOnly of peer.call is true or false, not the number 1");
   fails({ storage: ["a"] }, "storage of peer.call is text, not a list");
   fails({ attributes: "room" }, "attributes of peer.call is an object, not text");
   fails({ merge: {} }, "merge of peer.call is a function, not an object");

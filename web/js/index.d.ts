@@ -325,6 +325,11 @@ export interface OpenOptions extends Waits {
    * now and then, more than `max` are refused. From 1 to 100. Default: `{ min: 3, ideal: 5, max: 7 }`.
    */
   neighbours?: { readonly min: number; readonly ideal: number; readonly max: number };
+  /**
+   * Whether only members that this peer knows are told that it is in their group. Others that know the group's id, newcomers
+   * with an invitation among them, are answered as if it were not; other members let them in. Default: `false`.
+   */
+  membersOnly?: boolean;
 }
 
 /** Types of the events of a {@link Peer}. Those of its groups come here too. */

@@ -16,7 +16,7 @@ export { Group, PeergraphError, identities, init, peerName, verify };
 
 const NAME = "Unnamed";
 const OPEN = [
-  "name", "nodes", "storage", "takeOver", "identity", "priorities", "neighbours", "persist", "signal",
+  "name", "nodes", "storage", "takeOver", "identity", "priorities", "neighbours", "membersOnly", "persist", "signal",
 ];
 const INSIDE = Symbol("made by Peer.open");
 
@@ -87,11 +87,12 @@ export class Peer extends Speaker {
   static async open(options) {
     const {
       name = NAME, nodes = [], storage = STORAGE, takeOver = false, identity, priorities = [], neighbours,
-      persist = true, signal,
+      membersOnly = false, persist = true, signal,
     } = optionsOf(options, OPEN, "Peer.open");
     const wanted = {
       name, storage, takeOver, ...wantedIdentity(identity),
       priorities: wantedTypes(priorities), neighbours: wantedNeighbours(neighbours),
+      membersOnly,
       // Dialled while the rest is opened.
       nodes: [...nodes].map(String),
     };

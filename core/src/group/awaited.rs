@@ -300,6 +300,25 @@ mod tests {
         assert!(passed > 0);
     }
 
+    /// Goal: rule 3. Method: eve promises one record after another, of which none comes, until she is not asked any more; another
+    /// is believed meanwhile, and eve once what she owes was given back.
+    #[test]
+    fn peer_that_keeps_no_promise_is_not_asked_for_what_it_announces() {
+        let (mut awaited, [eve, bob]) = (Awaited::default(), [1, 2].map(end));
+        let (mut begun, mut passed_on) = (0, 0);
+        while let Some(passed) = awaited.begin(second(1), eve, record(begun), false) {
+            awaited.did_not_come(second(1), record(begun).id);
+            begun += 1;
+            passed_on += u64::from(passed);
+            assert!(begun <= UNDELIVERED, "she is asked for everything");
+        }
+        assert_eq!(passed_on, UNDELIVERED_PASSED_ON / PASSED_ON_COSTS + 1);
+        assert_eq!(begun, UNDELIVERED + 1 - passed_on * (PASSED_ON_COSTS - 1));
+        assert_eq!(awaited.begin(second(1), bob, record(1 << 40), false), Some(true));
+        let later = second(2 + UNDELIVERED / UNDELIVERED_PER_SECOND);
+        assert_eq!(awaited.begin(later, eve, record(2 << 40), false), Some(true));
+    }
+
     #[test]
     fn what_came_and_was_of_no_use_yet_is_charged_to_nobody() {
         let (mut awaited, a) = (Awaited::default(), end(1));

@@ -26,6 +26,7 @@ mod later;
 mod refused;
 mod rendezvous;
 mod searches;
+mod silent;
 mod versions;
 
 const NOW: WallTime = WallTime(1_800_000_000_000);

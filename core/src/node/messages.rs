@@ -100,13 +100,14 @@ impl Node {
         Ok(())
     }
 
-    /// Every group is compared, so that the time tells nothing.
+    /// Every group is compared, and asked whether it knows the other end, so that the time tells nothing.
     fn asked_to_open(&mut self, link: LinkId, slot: u16, body: &Bytes) -> Result<(), Misbehaved> {
         let wire::Open { tag } = wire::decode(body)?;
         let Some(ready) = self.links.ready(link) else { return Ok(()) };
         let mut meant = None;
         for (id, group) in &self.groups {
-            if group.is_meant(&tag, &ready.hash) {
+            let tells = !self.config.members_only | group.knows_member(ready.peer, self.now.wall);
+            if group.is_meant(&tag, &ready.hash) & tells {
                 meant = Some(*id);
             }
         }

@@ -240,6 +240,14 @@ impl HostBuilder {
         self
     }
 
+    /// Whether only members that this node knows are told that it is in their group, and strangers that know the group's id,
+    /// newcomers with an invitation among them, are not. At least one member of a group that newcomers reach must do without.
+    #[must_use]
+    pub fn members_only(mut self, only: bool) -> Self {
+        self.config.members_only = only;
+        self
+    }
+
     /// Sets the security provider, which decides on trust in the place of our own
     /// [`Membership`](peergraph_core::provider::Membership). It is called on the thread of the
     /// host, in the midst of its work: it must be quick, and must not wait for the host.

@@ -7,7 +7,7 @@
 use crate::host::HostId;
 use crate::store::Disk;
 use bytes::Bytes;
-use peergraph_core::id::{GroupId, RecordId};
+use peergraph_core::id::{GroupId, PeerId, RecordId};
 use peergraph_core::record::{Record, RecordType, Signed};
 use peergraph_core::stored;
 use peergraph_core::time::WallTime;
@@ -185,6 +185,34 @@ impl Model {
         violations
     }
 
+    /// The versions that any of `members` has held and by which somebody says something false of the making of a record of an
+    /// honest member: one that its creator never signed, or that was made at another time. At most a few.
+    pub fn made_up(&self, group: GroupId, members: &[HostId], honest: &[PeerId]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (&(of, id), versions) in &self.versions {
+            let by_creator = |version: &&Version| {
+                let Record { creator, modifier, .. } = version.record;
+                modifier.is_none_or(|modifier| modifier == creator)
+            };
+            let of_honest = |version: &&Version| honest.contains(&version.record.creator);
+            let held = |version: &&Version| version.hosts.iter().any(|host| members.contains(host));
+            let mut changed = versions.iter().filter(|it| of == group && of_honest(it) && held(it));
+            let false_one = changed.find(|version| {
+                let Record { created, creator, .. } = version.record;
+                let same =
+                    |own: &Version| (own.record.created, own.record.creator) == (created, creator);
+                !versions.iter().filter(by_creator).any(same)
+            });
+            if let Some(version) = false_one
+                && wrong.len() < TOLD_MAX
+            {
+                let Record { kind, created, .. } = &version.record;
+                wrong.push(format!("{id:?} ({kind}) was not made at {created:?} by its creator"));
+            }
+        }
+        wrong
+    }
+
     /// Whether a version is over: it counts as not held, since a disk may have refused to remove it.
     fn is_over(&self, group: GroupId, id: RecordId, value: &Bytes, wall: WallTime) -> bool {
         let versions = self.versions.get(&(group, id));
@@ -308,5 +336,32 @@ mod tests {
         let (must, _) = model.shown(GROUP, &[true, true], WORLD_BEGINS);
         assert_eq!(must.len(), 2);
         assert!(must.iter().any(|record| record.payload == "new"));
+    }
+
+    #[test]
+    fn records_that_their_creator_never_made_are_seen() {
+        let of = |n, name| Identity::generate([n; 32], [n; 16], name, WORLD_BEGINS).unwrap();
+        let (ada, eve) = (of(1, "ada"), of(2, "eve"));
+        let made = signed(&ada, 1, 5, "made");
+        let change = |number, before: u64| {
+            let record = signed(&ada, number, 6, "changed").into_record();
+            let second = Duration::from_secs(1);
+            let created = record.created.before(second * before as u32);
+            let modified = record.modified.after(second);
+            let modifier = Some(eve.peer_id());
+            Record { modifier, modified, created, ..record }.sign(GROUP, &eve)
+        };
+        let told = |versions: &[&Signed], honest: &[PeerId]| {
+            let mut model = Model::default();
+            for signed in versions {
+                model.durable(3, &key(signed.record().id), &value(signed));
+            }
+            (model.made_up(GROUP, &[3], honest).len(), model.made_up(GROUP, &[0], honest).len())
+        };
+        let (honest, earlier) = (change(1, 0), change(1, 1));
+        assert_eq!(told(&[&made, &honest], &[ada.peer_id()]), (0, 0));
+        assert_eq!(told(&[&made, &earlier], &[ada.peer_id()]), (1, 0));
+        assert_eq!(told(&[&made, &change(2, 0)], &[ada.peer_id()]), (1, 0), "never made");
+        assert_eq!(told(&[&made, &earlier], &[eve.peer_id()]), (0, 0), "liars lie about their own");
     }
 }

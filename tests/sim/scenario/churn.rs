@@ -8,6 +8,7 @@ mod faults;
 
 use super::crowd::{Crowd, PAYLOAD_BYTES};
 use super::{Scenario, Setup};
+use crate::chance::Chance;
 use crate::check::delivery::Reach;
 use crate::check::durability::Acknowledged;
 use crate::host::HostId;
@@ -16,9 +17,10 @@ use crate::network::cut_in_parts;
 use crate::report::{Meter, Report};
 use crate::world::World;
 use faults::Faults;
-use peergraph_core::error::Error;
+use peergraph_core::error::{BadRecord, Error};
 use peergraph_core::id::RecordId;
 use peergraph_core::io::{Command, Draft, Reply, RequestId, StoreFault};
+use peergraph_core::policy::{Policy, Right};
 use peergraph_core::record::Record;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,6 +39,17 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
+/// In every second world all members may change what others made. That is not drawn from the world's own chance: the others
+/// stay as they were.
+fn policy(setup: &Setup) -> Policy {
+    let mut policy = Policy::default();
+    if Chance::new(!setup.seed).with(0.5) {
+        let (types, roles) = ("*".to_owned(), vec!["member".to_owned()]);
+        policy.rights = vec![Right { types, roles, publish: true, update: true, delete: false }];
+    }
+    policy
+}
+
 struct Churn {
     crowd: Crowd,
     faults: Faults,
@@ -53,7 +66,7 @@ struct Churn {
 }
 
 fn run(setup: &Setup) -> Report {
-    let mut crowd = Crowd::new(setup);
+    let mut crowd = Crowd::with(setup, policy(setup));
     let mut meter = Meter::default();
     let mut acknowledged = Vec::new();
     acknowledged.resize_with(crowd.world.hosts.len(), Acknowledged::default);
@@ -89,6 +102,8 @@ fn run(setup: &Setup) -> Report {
     let began = churn.crowd.world.time();
     let wrong = churn.crowd.world.await_model(group, LOOKED_INTO, EQUAL_WITHIN);
     assert!(wrong.is_empty(), "stores differ from the reference model: {wrong:#?}");
+    let made_up = churn.crowd.world.made_up(group);
+    assert!(made_up.is_empty(), "liars make records of others: {made_up:#?}");
     for (name, count) in [
         ("crashes", churn.crashes),
         ("splits", churn.splits),
@@ -187,7 +202,7 @@ impl Churn {
         let old = old.filter(|_| !self.published.is_empty());
         let old = old.map(|nth| self.published[nth % self.published.len()].clone());
         let (sender, draft) = match old {
-            // Its publisher changes it, or the creator of the group, who may.
+            // Its publisher changes it, or the creator of the group, who always may.
             Some((publisher, record)) => {
                 let sender = if chance.with(0.3) { 0 } else { publisher };
                 let delete = chance.with(0.3);
@@ -287,8 +302,10 @@ impl Churn {
                     }
                     self.published.push((sender, *record));
                 }
-                // The record to change is gone or has not arrived, or the disk is full.
-                Some(Err(Error::UnknownRecord | Error::Store(_))) => self.refused += 1,
+                // The record to change is gone, has not arrived or is over at this moment, or the disk is full.
+                Some(Err(
+                    Error::UnknownRecord | Error::Store(_) | Error::BadRecord(BadRecord::Times),
+                )) => self.refused += 1,
                 Some(other) => panic!("host {sender} published: {other:?}"),
             }
             self.asked.remove(&request);

@@ -8,6 +8,7 @@ use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{Command, Reply, RequestId};
+use peergraph_core::policy::Policy;
 use std::time::Duration;
 
 /// Bytes of a tracked record's payload. Guess: a line of chat.
@@ -35,14 +36,28 @@ pub struct Crowd {
 impl Crowd {
     /// A world with the owner alone.
     pub fn new(setup: &Setup) -> Self {
+        Self::with(setup, Policy::default())
+    }
+
+    /// The same with a policy.
+    pub(crate) fn with(setup: &Setup, policy: Policy) -> Self {
+        Self::begun(setup, policy, World::model)
+    }
+
+    /// The same without the reference model: it would remember every version that there was.
+    pub(crate) fn under(setup: &Setup, policy: Policy) -> Self {
+        Self::begun(setup, policy, |_| ())
+    }
+
+    fn begun(setup: &Setup, policy: Policy, prepare: impl FnOnce(&mut World)) -> Self {
         let mut world = World::new(setup.seed, setup.command());
         world.keep_events = false;
         world.crypto = setup.knobs.crypto;
         let mark = world.chance.any();
         world.delivery = Some(Delivery::new(mark));
-        world.model();
+        prepare(&mut world);
         let owner = world.native("owner");
-        let group = world.create_group(owner, "crowd");
+        let group = world.create_group_under(owner, "crowd", policy);
         Self { world, group, doors: vec![owner] }
     }
 

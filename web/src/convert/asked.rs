@@ -30,6 +30,7 @@ pub(crate) struct Options {
     nodes: Vec<String>,
     /// Minimum, ideal and maximum.
     neighbours: Option<(u32, u32, u32)>,
+    members_only: bool,
 }
 
 impl Options {
@@ -41,8 +42,12 @@ impl Options {
     /// What the node is to be.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         // Channels hand over whatever comes, and the page has one thread.
-        let records_at_once = RECORDS_IN_A_SLICE;
-        let mut config = Config { reads_on: true, records_at_once, ..Config::default() };
+        let mut config = Config {
+            reads_on: true,
+            records_at_once: RECORDS_IN_A_SLICE,
+            members_only: self.members_only,
+            ..Config::default()
+        };
         for kind in &self.priorities {
             config.priorities.push(RecordType::new(kind).map_err(Failure::bad_argument)?);
         }

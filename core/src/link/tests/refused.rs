@@ -38,12 +38,23 @@ fn record(
     .sign(group, by)
 }
 
-/// Ada puts a neighbour out, of whom she has the membership.
-fn put_out(ada: &mut Ada, group: GroupId, (link, n): (&Stranger, u8), chain: &[Certificate]) {
+/// A neighbour shows its membership to all.
+pub(super) fn put_in(
+    ada: &mut Ada,
+    group: GroupId,
+    (link, n): (&Stranger, u8),
+    chain: &[Certificate],
+) {
     let who = someone(n);
     let shown = crate::group::membership_shown_by(who.peer_id(), chain);
     let shown = record(group, (&who, chain), RecordType::MEMBERSHIP, shown);
     link.send(ada, wire::flood(2, &[shown.bytes().clone()]).bytes());
+}
+
+/// Ada puts a neighbour out, of whom she has the membership.
+fn put_out(ada: &mut Ada, group: GroupId, (link, n): (&Stranger, u8), chain: &[Certificate]) {
+    put_in(ada, group, (link, n), chain);
+    let who = someone(n);
     let (target, reason) = (Target::Peer(who.peer_id()), Why::Misconduct);
     ada.ask(Command::Revoke { group, target, reason, keep: Keep::ALL });
     ada.handle(Input::Timeout);
