@@ -75,7 +75,6 @@ use crate::link::Links;
 use crate::node_url::NodeUrl;
 use crate::password::Secret;
 use crate::policy::Grant;
-use crate::reach::dial::Source;
 use crate::reach::tried::Trace;
 use crate::recent::Recent;
 use crate::record::{Attribute, Beginning};
@@ -86,7 +85,7 @@ use crate::wire;
 use crate::wire::kind::{self, Kind};
 use bytes::Bytes;
 use minicbor::Encode;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use peer_time::PeerTime;
@@ -139,7 +138,7 @@ pub(crate) struct Group {
     /// What became of our membership, as the application was told.
     own_standing: Standing,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
-    known: VecDeque<Known>,
+    known: known::Places,
     /// Nodes that the invitation named: where to begin as well.
     nodes: Vec<NodeUrl>,
 
@@ -161,9 +160,7 @@ pub(crate) struct Group {
     withheld: withheld::Withheld,
     /// Records of the store that were read before the membership of their signer.
     early: Vec<Bytes>,
-    /// Our records and who holds them; the newest [`TRACKED_MAX`].
-    tracked: BTreeMap<RecordId, Tracked>,
-    tracked_order: VecDeque<RecordId>,
+    tracked: tracked::Tracked,
     /// Our records that are renewed before they end, and how long each lives.
     refreshed: BTreeMap<RecordId, Duration>,
     own_presence: Option<RecordId>,
@@ -171,10 +168,8 @@ pub(crate) struct Group {
     own_attributes: Vec<Attribute>,
     presence_forced: bool,
     own_contact: Option<RecordId>,
-    /// When we published last and the random part of that record's id: what we publish in one millisecond keeps its
-    /// order, in which stores are read.
-    last_published: (WallTime, u64),
-    last_version: u64,
+    /// The record that we published last.
+    last: drafts::Last,
 
     /// Links over which a newcomer is being told what its invitation is about, with whether that was taken back.
     showing: BTreeMap<LinkId, bool>,
@@ -254,22 +249,6 @@ enum Proof {
     Password(RecordId, Secret),
 }
 
-/// Where somebody could be dialled in earlier times.
-#[derive(Clone)]
-struct Known {
-    /// Who said so; nobody we know if it stood in an invitation.
-    peer: Option<PeerId>,
-    /// Of one node.
-    addresses: Vec<Address>,
-}
-
-impl Known {
-    /// Whose word it is.
-    fn source(&self) -> Source {
-        if self.peer.is_some() { Source::Remembered } else { Source::Invited }
-    }
-}
-
 /// A node that says it is here.
 struct Present {
     peer: PeerId,
@@ -289,17 +268,6 @@ struct OpenInvitation {
     version: u64,
 }
 
-/// A record of ours: published in this run, or found in the store.
-struct Tracked {
-    version: u64,
-    held_by: BTreeSet<NodeId>,
-}
-
-/// Records of ours whose status is followed. Guess. The oldest are forgotten.
-const TRACKED_MAX: usize = 1_024;
-/// Records of ours that are followed again after a restart. Guess: what people look back at. Each first sync with a
-/// neighbour tells of all of them at once, and an application may be some 1,000 events late.
-const STORED_TRACKED_MAX: usize = 256;
 /// Nodes present up to which everybody publishes presence. Guess: beyond, a group is an audience, and every further
 /// presence costs every node a record every few minutes.
 const PRESENCE_MAX_DEFAULT: u64 = 50;
@@ -351,7 +319,7 @@ impl Group {
             plausible: Plausible::default(),
             clock_told: 0,
             own_standing: Standing::Member,
-            known: VecDeque::new(),
+            known: known::Places::default(),
             nodes: Vec::new(),
             indexes: std::array::from_fn(|_| Index::new(table_secret)),
             roll: Roll::unknown(),
@@ -365,15 +333,13 @@ impl Group {
             deferred: deferred::Deferred::default(),
             withheld: withheld::Withheld::default(),
             early: Vec::new(),
-            tracked: BTreeMap::new(),
-            tracked_order: VecDeque::new(),
+            tracked: tracked::Tracked::default(),
             refreshed: BTreeMap::new(),
             own_presence: None,
             own_attributes: Vec::new(),
             presence_forced: false,
             own_contact: None,
-            last_published: (WallTime(0), 0),
-            last_version: 0,
+            last: drafts::Last::default(),
             showing: BTreeMap::new(),
             slots: BTreeMap::new(),
             attempts: BTreeMap::new(),

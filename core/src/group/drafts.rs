@@ -9,6 +9,7 @@ use crate::io::{Draft, RequestId};
 use crate::limits;
 use crate::policy::Act;
 use crate::provider::Verdict;
+use crate::random::Random;
 use crate::record::{self, Meta, Record};
 use crate::storage::Class;
 use crate::time::WallTime;
@@ -17,6 +18,39 @@ use std::time::Duration;
 
 /// How far peer time may step back before what is published no longer waits for it. Guess: it is blended in smaller steps.
 const ORDER_KEPT: Duration = Duration::from_secs(60);
+/// The record that we published last. What we publish next follows it: readers see records in the order of their times, and
+/// stores in that of their ids within a millisecond.
+#[derive(Default)]
+pub(super) struct Last {
+    made: WallTime,
+    /// The random part of its id.
+    random: u64,
+    version: u64,
+}
+
+impl Last {
+    /// When a record is made that is published at this peer time: not before the last one. Peer time steps back a little as
+    /// it follows that of others.
+    fn next_time(&self, now: WallTime) -> WallTime {
+        if self.made <= now.after(ORDER_KEPT) { now.max(self.made) } else { now }
+    }
+
+    /// The random part of the id of a record that is made now.
+    fn next_random(&self, now: WallTime, rng: &mut Random) -> u64 {
+        match self.made == now {
+            true => self.random + 1,
+            // A bit less than all, so that ids made in the same millisecond stay in order.
+            false => rng.next_u64() >> (u64::BITS + 1 - RecordId::RANDOM_BITS),
+        }
+    }
+
+    /// The version of a record that is made now, at least this one.
+    fn next_version(&self, now: WallTime, least: u64) -> u64 {
+        let follows = record::version_time(self.version) <= now.after(ORDER_KEPT);
+        if follows { least.max(self.version.saturating_add(1)) } else { least }
+    }
+}
+
 impl Group {
     /// Publishes what the application drafted.
     pub(crate) fn publish(
@@ -55,7 +89,7 @@ impl Group {
             return Err(BadRecord::Type.into());
         }
         let me = ctx.identity.peer_id();
-        let now = self.publishing_time(ctx);
+        let now = self.last.next_time(self.peer_time(ctx.now.wall));
         let held = held.as_ref();
         let creator = held.map_or(me, Meta::creator);
         let act = match (creator == me, draft.delete) {
@@ -116,15 +150,14 @@ impl Group {
                 return Err(BadRecord::Type.into());
             }
         }
-        let random = match self.last_published {
-            (at, random) if at == now => random + 1,
-            // A bit less than all, so that ids made in the same millisecond stay in order.
-            _ => ctx.rng.next_u64() >> (u64::BITS + 1 - RecordId::RANDOM_BITS),
-        };
+        let random = self.last.next_random(now, ctx.rng);
         let record = Record {
             id: held.map_or_else(|| self.free_id(me, &draft.kind, random), |meta| meta.id),
             kind: draft.kind,
-            version: self.version_in_order(ctx, now, held),
+            version: self.last.next_version(
+                now,
+                self.next_version(ctx, held.map(|meta| (meta.id, meta.version))),
+            ),
             creator,
             modifier: held.is_some().then_some(me),
             created,
@@ -138,8 +171,7 @@ impl Group {
             signature: [0; 64],
         };
         record.check(self.payload_bytes_max())?;
-        self.last_published = (now, random);
-        self.last_version = record.version;
+        self.last = Last { made: now, random, version: record.version };
         let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
         let id = record.id;
         let signed = ctx.sign(self.id, record);
@@ -157,20 +189,6 @@ impl Group {
         self.store_record(ctx, signed, &chain, Meaning::Nothing, None, request);
         self.keep_alive(ctx, id, refresh);
         Ok(())
-    }
-
-    /// When what is published now is made: peer time, but not before what was published last. Peer time steps back a little
-    /// as it follows that of others, and readers see records in the order of their times.
-    fn publishing_time(&self, ctx: &Ctx<'_>) -> WallTime {
-        let (now, (last, _)) = (self.peer_time(ctx.now.wall), self.last_published);
-        if last <= now.after(ORDER_KEPT) { now.max(last) } else { now }
-    }
-
-    /// The version for what is published at `now`: also above that of what was published last.
-    fn version_in_order(&self, ctx: &Ctx<'_>, now: WallTime, held: Option<&Meta>) -> u64 {
-        let version = self.next_version(ctx, held.map(|meta| (meta.id, meta.version)));
-        let last = record::version_time(self.last_version) <= now.after(ORDER_KEPT);
-        if last { version.max(self.last_version.saturating_add(1)) } else { version }
     }
 
     /// The version for a change of ours: above those of the record that we hold (`seen`) or that our disk refused, and, as
