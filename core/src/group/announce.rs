@@ -402,7 +402,7 @@ impl Group {
                 }
                 let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
                 slot.used(true);
-                slot.declined.remove(&short);
+                slot.gate.wanted(short);
                 slot.sync.owe(id);
             }
         }
