@@ -53,6 +53,8 @@ mod signal;
 mod signature;
 mod standing;
 mod sync;
+#[cfg(test)]
+mod testing;
 mod timer;
 mod tombstones;
 mod tracked;

@@ -275,7 +275,7 @@ pub(crate) fn is_test(file: &Path) -> bool {
     let mut names = parts.map(|part| part.trim_end_matches(".rs").to_owned());
     names.any(|name| {
         name.ends_with("tests")
-            || ["laws", "attacks", "fixtures", "benches"].contains(&name.as_str())
+            || ["laws", "attacks", "fixtures", "benches", "testing"].contains(&name.as_str())
     })
 }
 
