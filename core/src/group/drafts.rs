@@ -3,6 +3,7 @@ use super::internal::Meaning;
 use super::quota::Comer;
 use super::records::has_come;
 use super::{Ctx, Group};
+use crate::cert::VerifiedChain;
 use crate::error::{BadRecord, Error};
 use crate::id::RecordId;
 use crate::io::{Draft, RequestId};
@@ -92,20 +93,7 @@ impl Group {
         let now = self.last.next_time(self.peer_time(ctx.now.wall));
         let held = held.as_ref();
         let creator = held.map_or(me, Meta::creator);
-        let act = match (creator == me, draft.delete) {
-            (true, false) => Some(Act::Publish),
-            (true, true) => None,
-            (false, false) => Some(Act::Update),
-            (false, true) => Some(Act::Delete),
-        };
-        if act.is_some_and(|act| !chain.policy().allows(chain.grant(), &draft.kind, act)) {
-            let own = creator == me;
-            return Err(if own { Error::NotAllowed } else { Error::NotYourRecord });
-        }
-        // How long a record lives is its creator's to say.
-        if creator != me && draft.refresh && !draft.delete {
-            return Err(Error::NotYourRecord);
-        }
+        check_draft(&chain, &draft, creator == me)?;
         let created = held.map_or(now, |meta| meta.created);
         let modified =
             if held.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
@@ -132,20 +120,8 @@ impl Group {
         }
         let mut expires = now.after(lifetime).min(last);
         if let Some(meta) = held {
-            // A change that says nothing of it leaves the life as it is.
-            if draft.expires_in.is_none() && !draft.delete && !draft.refresh {
-                expires = meta.expires.min(last);
-            }
-            // An update may only lengthen a life; a tombstone must last as long as what it hides. The version that is
-            // held may end sooner than its creator wanted, with the membership of another who changed it.
             let wanted = beginning.as_ref().map(|beginning| beginning.expires);
-            expires = match wanted.filter(|_| !draft.delete) {
-                Some(wanted) => wanted.min(not_after),
-                None => {
-                    let until = wanted.map_or(meta.expires, |wanted| wanted.max(meta.expires));
-                    expires.max(until.min(last))
-                }
-            };
+            expires = end_of_change(&draft, meta, wanted, expires, (not_after, last));
             if draft.kind != meta.kind {
                 return Err(BadRecord::Type.into());
             }
@@ -199,5 +175,47 @@ impl Group {
         // A version that was signed under a wrong clock is not counted from.
         let held = if has_come(held, WallTime(0), now) { held } else { 0 };
         record::next_version(now, held.max(self.refused.version(id)), ctx.version_salt)
+    }
+}
+
+/// Whether a member may publish a draft, of its own record or of another's.
+fn check_draft(chain: &VerifiedChain, draft: &Draft, own: bool) -> Result<(), Error> {
+    let act = match (own, draft.delete) {
+        (true, false) => Some(Act::Publish),
+        (true, true) => None,
+        (false, false) => Some(Act::Update),
+        (false, true) => Some(Act::Delete),
+    };
+    if act.is_some_and(|act| !chain.policy().allows(chain.grant(), &draft.kind, act)) {
+        return Err(if own { Error::NotAllowed } else { Error::NotYourRecord });
+    }
+    // How long a record lives is its creator's to say.
+    if !own && draft.refresh && !draft.delete {
+        return Err(Error::NotYourRecord);
+    }
+    Ok(())
+}
+
+/// When a change of `held` ends that would else end at `expires`. `wanted` is what the creator of another's record wanted;
+/// nothing outlives our membership (`not_after`), and nothing but an update of another's record goes beyond `last`.
+fn end_of_change(
+    draft: &Draft,
+    held: &Meta,
+    wanted: Option<WallTime>,
+    mut expires: WallTime,
+    (not_after, last): (WallTime, WallTime),
+) -> WallTime {
+    // A change that says nothing of it leaves the life as it is.
+    if draft.expires_in.is_none() && !draft.delete && !draft.refresh {
+        expires = held.expires.min(last);
+    }
+    // An update may only lengthen a life; a tombstone must last as long as what it hides. The version that is held may end
+    // sooner than its creator wanted, with the membership of another who changed it.
+    match wanted.filter(|_| !draft.delete) {
+        Some(wanted) => wanted.min(not_after),
+        None => {
+            let until = wanted.map_or(held.expires, |wanted| wanted.max(held.expires));
+            expires.max(until.min(last))
+        }
     }
 }
