@@ -8,7 +8,8 @@ use peergraph_core::stored;
 use tokio::sync::oneshot;
 
 use crate::folder::fill;
-use crate::host::{CommandError, Host};
+use crate::host::Host;
+use crate::requests::CommandError;
 
 /// Entries that are read at once. Guess: each may hold the longest record.
 const SCAN_MAX: usize = 64;

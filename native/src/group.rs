@@ -17,7 +17,7 @@ use peergraph_core::record::{Attribute, Record, RecordType, Value};
 use peergraph_core::stored::{self, StoredGroup};
 
 use crate::delivery::Delivery;
-use crate::host::{CommandError, Requests, WRONG_REPLY};
+use crate::requests::{CommandError, Requests, WRONG_REPLY};
 use crate::sink::Publisher;
 use crate::watch::{Registry, Watch};
 

@@ -13,7 +13,8 @@ use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::roll::{Reason, Target};
 
 use crate::group::Group;
-use crate::host::{CommandError, Host, WRONG_REPLY};
+use crate::host::Host;
+use crate::requests::{CommandError, WRONG_REPLY};
 
 /// How long a bearer invitation can be used when nothing else is said. Guess.
 const EXPIRES_IN_DEFAULT: Duration = Duration::from_secs(7 * 86_400);

@@ -9,7 +9,7 @@ use futures::stream::{FuturesOrdered, StreamExt as _};
 use futures::{FutureExt as _, Sink};
 
 use crate::group::{Group, Payload};
-use crate::host::CommandError;
+use crate::requests::CommandError;
 use peergraph_core::record::Record;
 
 /// Records that are not durable yet; a further one waits. Guess: what a disk writes together.

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use self::opened::Opened;
 use crate::folder;
-use crate::host::warned::Warned;
+use crate::warned::Warned;
 
 /// Memory for pages of the database. Bytes. Guess: the core keeps its own cache of records.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;

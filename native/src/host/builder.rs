@@ -18,8 +18,8 @@ use peergraph_core::record::RecordType;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX};
-use super::{About, Host, Reached, Requests};
+use super::driver::{Driver, Parts};
+use super::{About, Host, Reached};
 use crate::addresses::Addresses;
 use crate::bind::{self, BINDS_MAX, BindError};
 use crate::clock::{self, Ahead, Clock};
@@ -27,6 +27,7 @@ use crate::clock::{self, Ahead, Clock};
 use crate::control::{self, Listening};
 use crate::folder::{self, Folder, FolderError, Lock, Port};
 use crate::http::{self, NETWORKS_MAX, Network, Site};
+use crate::requests::{REQUESTS_QUEUED_MAX, Requests};
 use crate::rtc::{self, Engine};
 use crate::storage::{OpenError, Place, Storage};
 use crate::watch::Registry;
