@@ -18,8 +18,11 @@ use peergraph_core::stored::{self, StoredGroup};
 
 use crate::delivery::Delivery;
 use crate::requests::{CommandError, Requests, WRONG_REPLY};
-use crate::sink::Publisher;
 use crate::watch::{Registry, Watch};
+
+mod sink;
+
+pub use sink::Publisher;
 
 /// A group of a [`Host`](crate::Host). Cheap to clone.
 #[derive(Clone, Debug)]

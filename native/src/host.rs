@@ -134,7 +134,7 @@ impl Host {
 
     /// Begins to make a group, with us as its owner and first administrator: `host.create_group("Trip").await?`.
     pub fn create_group(&self, name: impl Into<String>) -> CreateGroup {
-        CreateGroup::new(self.clone(), name.into())
+        CreateGroup::new(self.requests.clone(), self.registry.clone(), name.into())
     }
 
     /// Asks a member what an invitation is about: names, role, expiry, uses left. Nothing is joined or redeemed, and a join
@@ -273,7 +273,7 @@ impl Host {
         self.requests.shut_down().await
     }
 
-    pub(crate) fn group_handle(&self, info: GroupInfo) -> Group {
+    fn group_handle(&self, info: GroupInfo) -> Group {
         Group::new(info, self.requests.clone(), self.registry.clone())
     }
 }

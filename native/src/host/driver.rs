@@ -37,10 +37,11 @@ use zeroize::Zeroizing;
 use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
-use crate::folder::{self, Folder};
+use crate::folder::Folder;
 use crate::lookup::{self, Failure};
 use crate::requests::{REQUESTS_MAX, Request};
 use crate::rtc::{DialError, Engine, Happened, RtcId};
+use crate::secret;
 use crate::storage::{Outcome, Storage};
 use crate::warned::Warned;
 use crate::watch::Registry;
@@ -387,7 +388,7 @@ impl Driver {
     /// Handles one input and everything that follows from it at once.
     fn feed(&mut self, input: Input) {
         let mut fresh = Zeroizing::new([0; 32]);
-        folder::fill(fresh.as_mut());
+        secret::fill(fresh.as_mut());
         self.node.stir(&fresh);
         self.inputs.push_back(input);
         while let Some(input) = self.inputs.pop_front() {

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use futures::{FutureExt as _, Sink};
 
-use crate::group::{Group, Payload};
+use super::{Group, Payload};
 use crate::requests::CommandError;
 use peergraph_core::record::Record;
 
