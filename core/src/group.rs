@@ -32,6 +32,7 @@ mod laws;
 mod lost;
 mod members;
 mod membership;
+mod messages;
 mod newest;
 mod password;
 mod peer_time;
@@ -54,6 +55,8 @@ mod signature;
 mod silence;
 mod standing;
 mod sync;
+#[cfg(test)]
+mod testing;
 mod timer;
 mod tombstones;
 mod tracked;
@@ -76,18 +79,14 @@ use crate::link::Links;
 use crate::node_url::NodeUrl;
 use crate::password::Secret;
 use crate::policy::Grant;
-use crate::reach::dial::Source;
 use crate::reach::tried::Trace;
 use crate::recent::Recent;
 use crate::record::{Attribute, Beginning};
 use crate::roll::{Roll, Standing};
 use crate::storage::{Class, Commit};
-use crate::time::{Place, Time, Timers, WallTime};
-use crate::wire;
-use crate::wire::kind::{self, Kind};
+use crate::time::{Place as _, Time, Timers, WallTime};
 use bytes::Bytes;
-use minicbor::Encode;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use peer_time::PeerTime;
@@ -140,7 +139,7 @@ pub(crate) struct Group {
     /// What became of our membership, as the application was told.
     own_standing: Standing,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
-    known: VecDeque<Known>,
+    known: known::Places,
     /// Nodes that the invitation named: where to begin as well.
     nodes: Vec<NodeUrl>,
 
@@ -162,9 +161,7 @@ pub(crate) struct Group {
     withheld: withheld::Withheld,
     /// Records of the store that were read before the membership of their signer.
     early: Vec<Bytes>,
-    /// Our records and who holds them; the newest [`TRACKED_MAX`].
-    tracked: BTreeMap<RecordId, Tracked>,
-    tracked_order: VecDeque<RecordId>,
+    tracked: tracked::Tracked,
     /// Our records that are renewed before they end, and how long each lives.
     refreshed: BTreeMap<RecordId, Duration>,
     own_presence: Option<RecordId>,
@@ -172,10 +169,8 @@ pub(crate) struct Group {
     own_attributes: Vec<Attribute>,
     presence_forced: bool,
     own_contact: Option<RecordId>,
-    /// When we published last and the random part of that record's id: what we publish in one millisecond keeps its
-    /// order, in which stores are read.
-    last_published: (WallTime, u64),
-    last_version: u64,
+    /// The record that we published last.
+    last: drafts::Last,
 
     /// Links over which a newcomer is being told what its invitation is about, with whether that was taken back.
     showing: BTreeMap<LinkId, bool>,
@@ -258,22 +253,6 @@ enum Proof {
     Password(RecordId, Secret),
 }
 
-/// Where somebody could be dialled in earlier times.
-#[derive(Clone)]
-struct Known {
-    /// Who said so; nobody we know if it stood in an invitation.
-    peer: Option<PeerId>,
-    /// Of one node.
-    addresses: Vec<Address>,
-}
-
-impl Known {
-    /// Whose word it is.
-    fn source(&self) -> Source {
-        if self.peer.is_some() { Source::Remembered } else { Source::Invited }
-    }
-}
-
 /// A node that says it is here.
 struct Present {
     peer: PeerId,
@@ -297,17 +276,6 @@ struct OpenInvitation {
     version: u64,
 }
 
-/// A record of ours: published in this run, or found in the store.
-struct Tracked {
-    version: u64,
-    held_by: BTreeSet<NodeId>,
-}
-
-/// Records of ours whose status is followed. Guess. The oldest are forgotten.
-const TRACKED_MAX: usize = 1_024;
-/// Records of ours that are followed again after a restart. Guess: what people look back at. Each first sync with a
-/// neighbour tells of all of them at once, and an application may be some 1,000 events late.
-const STORED_TRACKED_MAX: usize = 256;
 /// Nodes present up to which everybody publishes presence. Guess: beyond, a group is an audience, and every further
 /// presence costs every node a record every few minutes.
 const PRESENCE_MAX_DEFAULT: u64 = 50;
@@ -359,7 +327,7 @@ impl Group {
             plausible: Plausible::default(),
             clock_told: 0,
             own_standing: Standing::Member,
-            known: VecDeque::new(),
+            known: known::Places::default(),
             nodes: Vec::new(),
             indexes: std::array::from_fn(|_| Index::new(table_secret)),
             roll: Roll::unknown(),
@@ -373,15 +341,13 @@ impl Group {
             deferred: deferred::Deferred::default(),
             withheld: withheld::Withheld::default(),
             early: Vec::new(),
-            tracked: BTreeMap::new(),
-            tracked_order: VecDeque::new(),
+            tracked: tracked::Tracked::default(),
             refreshed: BTreeMap::new(),
             own_presence: None,
             own_attributes: Vec::new(),
             presence_forced: false,
             own_contact: None,
-            last_published: (WallTime(0), 0),
-            last_version: 0,
+            last: drafts::Last::default(),
             showing: BTreeMap::new(),
             slots: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -568,98 +534,6 @@ impl Group {
         wanted && self.timers.at(Timer::Joining).is_some_and(|at| at <= now)
     }
 
-    /// Takes one message of this graph.
-    pub(crate) fn message(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        links: &mut Links,
-        link: LinkId,
-        kind: Kind,
-        body: &Bytes,
-    ) -> Result<Option<Verdict>, Misbehaved> {
-        let Some(slot) = self.slots.get(&link) else { return Ok(None) };
-        let state = slot.state;
-        let neighbour = state == SlotState::Neighbour;
-        match (kind, state) {
-            (kind::OPENED, SlotState::Opening) => self.on_opened(ctx, links, link, body)?,
-            (kind::NOT_OPENED, SlotState::Opening) => self.on_not_opened(ctx, links, link),
-            (kind::REDEEM, SlotState::Opened | SlotState::Guest) => {
-                self.on_redeem(ctx, links, link, body)?;
-            }
-            (kind::ASK_PASSWORD, SlotState::Opened | SlotState::Guest) => {
-                self.on_ask_password(ctx, links, link, body)?;
-            }
-            (kind::ANSWER_PASSWORD, SlotState::Redeeming) => {
-                self.on_answer_password(ctx, links, link, body)?;
-            }
-            (kind::PROVE_PASSWORD, SlotState::Guest) => {
-                self.on_prove_password(ctx, links, link, body)?;
-            }
-            (kind::LOOK, SlotState::Opened | SlotState::Guest) => {
-                self.on_look(ctx, links, link, body)?;
-            }
-            // It was on its way when we became a neighbour of its sender.
-            (kind::LOOK, _) if slot.welcomed_ahead => {}
-            (kind::SHOWN, _) if slot.looks > 0 => self.on_shown(ctx, links, link, body)?,
-            (kind::GRANTED, SlotState::Redeeming) => self.on_granted(ctx, links, link, body)?,
-            (kind::NOT_GRANTED, SlotState::Redeeming) => {
-                self.on_not_granted(ctx, links, link, body)?;
-            }
-            (kind::CONNECT, SlotState::Neighbour | SlotState::Idle) if slot.welcomed_ahead => {
-                self.on_late_connect(ctx, link, body)?;
-            }
-            // Both asked at once: who opened the graph has its way.
-            (kind::CONNECT, SlotState::Connecting) if slot.opener => {}
-            (
-                kind::CONNECT,
-                SlotState::Opened
-                | SlotState::Guest
-                | SlotState::Idle
-                | SlotState::Refused
-                | SlotState::Connecting,
-            ) => {
-                self.on_connect(ctx, links, link, body)?;
-            }
-            (kind::WELCOME, SlotState::Connecting) => self.on_welcome(ctx, links, link, body)?,
-            (kind::REFUSE, SlotState::Connecting | SlotState::Idle | SlotState::Neighbour) => {
-                self.on_refuse(ctx, links, link, body)?;
-            }
-            (kind::DISCONNECT, _) if state.is_member() => {
-                self.on_disconnect(ctx, links, link, body)?;
-            }
-            (kind::FLOOD, _) if neighbour => self.on_flood(ctx, link, body)?,
-            (kind::ACK, _) if neighbour => self.on_ack(ctx, link, body)?,
-            (kind::ANNOUNCE, _) if neighbour => self.on_announce(ctx, link, body)?,
-            (kind::REQUEST, _) if neighbour => self.on_request(ctx, links, link, body)?,
-            (kind::SYNC, _) if neighbour => self.on_sync(ctx, links, link, body)?,
-            (kind::WANT, _) if neighbour => self.on_want(ctx, links, link, body)?,
-            (kind::GIVEN, _) if neighbour => self.on_given(ctx, links, link, body)?,
-            (kind::SYNC_END, _) if neighbour => self.on_sync_end(ctx, links, link, body)?,
-            (kind::DECLINE, _) if neighbour => self.on_decline(link, body)?,
-            (kind::BEAT, _) if neighbour => self.on_beat(ctx, links, link, body)?,
-            (kind::ASK_TIME, _) if neighbour => self.on_ask_time(ctx, links, link, body)?,
-            (kind::TIME, _) if neighbour => self.on_time(ctx, link, body)?,
-            (kind::SIGNAL, _) if state.has_signals() => {
-                return self.on_signal(ctx, links, link, body).map(Some);
-            }
-            // What was under way when the neighbourhood ended is normal.
-            (kind::BEAT | kind::ASK_TIME | kind::TIME | kind::DISCONNECT, _)
-                if state.was_neighbour() => {}
-            (bulk, _) if bulk.is_bulk() && state.was_neighbour() => {}
-            (kind::REFUSE, SlotState::Refused) => {}
-            // Whoever sends it takes us for a member or a guest, and we cannot say so yet, or no longer.
-            (
-                kind::SIGNAL,
-                SlotState::Opened
-                | SlotState::Redeeming
-                | SlotState::Connecting
-                | SlotState::Refused,
-            ) => {}
-            _ => return Err(Misbehaved::Unexpected),
-        }
-        Ok(None)
-    }
-
     /// Reads the membership of the other end of `link`. Whether it stands is another question.
     fn verify_membership(
         &mut self,
@@ -699,21 +573,6 @@ impl Group {
         let known = |id| self.roll.chain(id);
         let chain = cert::verify_chain_knowing(certificates, self.id, ctx.checks.verify, known)?;
         Ok((ctx.config.share.membership)(chain))
-    }
-
-    /// Sends a message of this graph over `link`.
-    fn send(
-        &self,
-        ctx: &mut Ctx<'_>,
-        links: &mut Links,
-        link: LinkId,
-        kind: Kind,
-        body: &impl Encode<()>,
-    ) {
-        if let Some(slot) = self.slots.get(&link) {
-            let message = wire::graph_message(kind, slot.number, body);
-            links.send(ctx.now, link, &message, ctx.out);
-        }
     }
 
     fn event(&self, ctx: &mut Ctx<'_>, event: Event) {

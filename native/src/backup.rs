@@ -7,8 +7,10 @@ use peergraph_core::io::{StoreFault, StoreReply, StoreTask};
 use peergraph_core::stored;
 use tokio::sync::oneshot;
 
-use crate::folder::fill;
-use crate::host::{CommandError, Host};
+use crate::host::Host;
+use crate::requests::CommandError;
+use crate::secret;
+use crate::storage::StoreCheck;
 
 /// Entries that are read at once. Guess: each may hold the longest record.
 const SCAN_MAX: usize = 64;
@@ -25,23 +27,6 @@ pub enum MakeBackupError {
     Backup(#[from] BackupError),
 }
 
-/// The result of checking a store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StoreCheck {
-    /// Groups, and records.
-    pub entries: u64,
-    /// How many of them are damaged.
-    pub damaged: u64,
-}
-
-impl StoreCheck {
-    pub(crate) fn add(&mut self, key: &[u8], value: &Bytes) {
-        self.entries += 1;
-        self.damaged += u64::from(stored::whole(key, value).is_none());
-    }
-}
-
 impl Host {
     /// A backup of this identity: its key, and all that is kept of its groups, their own keys among
     /// it; with `records` also the records, which other members hold too. A holder of the backup
@@ -56,7 +41,7 @@ impl Host {
         }
         let backup = making.done();
         let mut random = [0; 40];
-        fill(&mut random);
+        secret::fill(&mut random);
         let password = zeroize::Zeroizing::new(password.to_owned());
         // It is slow on purpose, and not for the thread of an application's loop.
         let (sealed, done) = oneshot::channel();

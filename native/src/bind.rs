@@ -11,8 +11,8 @@ use std::ops::Range;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use crate::folder;
 use crate::rtc::{self, Engine};
+use crate::secret;
 
 /// Addresses of each protocol that can be named. Guess; with what `[::]` adds, as many as the
 /// engine's sockets.
@@ -160,7 +160,7 @@ fn is_taken(error: &io::Error) -> bool {
 
 fn random_port() -> u16 {
     let mut random = [0; 4];
-    folder::fill(&mut random);
+    secret::fill(&mut random);
     let size = u32::from(KEPT_PORTS.end - KEPT_PORTS.start);
     // The rest is below the size of the range, which is a u16.
     KEPT_PORTS.start + (u32::from_le_bytes(random) % size) as u16

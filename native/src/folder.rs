@@ -26,7 +26,7 @@
 //! reads what members read. A thief of the whole folder has everything; the protections against
 //! that are an encrypted disk and the revocation of the stolen membership.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,7 @@ use peergraph_core::node_url::NodeUrl;
 
 use crate::bind::BINDS_MAX;
 use crate::rtc;
+use crate::secret::private_file;
 use crate::storage::OpenError;
 
 mod identities;
@@ -333,11 +334,6 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// Fills `bytes` with randomness of the operating system.
-pub(crate) fn fill(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("the system has randomness, or nothing here is safe");
-}
-
 /// Takes the permissions of all others away, if the system knows such.
 fn private(path: &Path, mode: u32) -> Result<(), FolderError> {
     #[cfg(unix)]
@@ -352,15 +348,6 @@ fn private(path: &Path, mode: u32) -> Result<(), FolderError> {
     #[cfg(not(unix))]
     let _ = (path, mode);
     Ok(())
-}
-
-/// How files are opened that only their owner may read.
-pub(crate) fn private_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.create(true).read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 fn open_lock(path: &Path) -> Result<File, FolderError> {

@@ -17,9 +17,12 @@ use peergraph_core::record::{Attribute, Record, RecordType, Value};
 use peergraph_core::stored::{self, StoredGroup};
 
 use crate::delivery::Delivery;
-use crate::host::{CommandError, Requests, WRONG_REPLY};
-use crate::sink::Publisher;
+use crate::requests::{CommandError, Requests, WRONG_REPLY};
 use crate::watch::{Registry, Watch};
+
+mod sink;
+
+pub use sink::Publisher;
 
 /// A group of a [`Host`](crate::Host). Cheap to clone.
 #[derive(Clone, Debug)]

@@ -4,39 +4,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use peergraph_core::address::Address;
-use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
-use peergraph_core::io::{
-    Command, Draft, GroupInfo, LinkInfo, NodeState, Preview, Reply, StoreFault, StoreReply,
-    StoreTask, Tried,
-};
+use peergraph_core::io::{Command, GroupInfo, LinkInfo, NodeState, Preview, Reply, Tried};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
-use peergraph_core::record::Record;
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 
 use crate::addresses::Addresses;
-use crate::delivery::Delivery;
 use crate::group::Group;
 use crate::membership::CreateGroup;
+use crate::requests::{CommandError, Requests, WRONG_REPLY};
 use crate::watch::{Events, Registry};
 
 mod builder;
 mod driver;
 #[cfg(unix)]
 mod shared;
-pub(crate) mod warned;
 
 pub use builder::{HostBuilder, StartError};
-
-use driver::REQUESTS_MAX;
-pub(crate) use driver::Request;
-
-/// Why a reply is never of another kind.
-pub(crate) const WRONG_REPLY: &str = "the node answers a command with the reply that it names";
 
 /// One running node of one identity, with all its groups. Handles are cheap to clone; the node ends when the last
 /// one is dropped, or, properly and awaited, with [`Host::shutdown`].
@@ -61,21 +48,6 @@ enum Reached {
     Here(Arc<Addresses>),
     /// As the program of the host said when this one began to use it.
     Elsewhere(Vec<Address>),
-}
-
-/// Why a command got no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CommandError {
-    /// The node says no.
-    #[error(transparent)]
-    Node(#[from] Error),
-    /// The host has ended.
-    #[error("the host has ended; start it again")]
-    Stopped,
-    /// The host was run by another program, which has ended.
-    #[error("the program that ran in this data folder has ended; try again")]
-    Left,
 }
 
 /// Why a group cannot be joined.
@@ -162,14 +134,14 @@ impl Host {
 
     /// Begins to make a group, with us as its owner and first administrator: `host.create_group("Trip").await?`.
     pub fn create_group(&self, name: impl Into<String>) -> CreateGroup {
-        CreateGroup::new(self.clone(), name.into())
+        CreateGroup::new(self.requests.clone(), self.registry.clone(), name.into())
     }
 
     /// Asks a member what an invitation is about: names, role, expiry, uses left. Nothing is joined or redeemed, and a join
     /// need not wait for it.
     ///
     /// # Errors
-    /// [`CommandError`]; [`Error::NobodyToAsk`] if no member is reached within some twenty seconds.
+    /// [`CommandError`]; [`Error::NobodyToAsk`](crate::Error::NobodyToAsk) if no member is reached within some twenty seconds.
     pub async fn preview(&self, invitation: &Invitation) -> Result<Preview, CommandError> {
         let command = Command::Preview { invitation: invitation.clone() };
         let Reply::Preview(preview) = self.requests.ask(command).await? else {
@@ -192,7 +164,7 @@ impl Host {
     /// The same with an invitation by password.
     ///
     /// # Errors
-    /// [`JoinError`]; among others [`Error::WrongPassword`] and [`Error::TooManyTries`].
+    /// [`JoinError`]; among others [`Error::WrongPassword`](crate::Error::WrongPassword) and [`Error::TooManyTries`](crate::Error::TooManyTries).
     pub async fn join_with(
         &self,
         link: impl AsRef<str>,
@@ -298,14 +270,10 @@ impl Host {
     /// # Errors
     /// [`CommandError::Stopped`] if it had ended already.
     pub async fn shutdown(&self) -> Result<(), CommandError> {
-        let asked = self.requests.sender.send(Request::Shutdown).await;
-        let mut stopped = self.requests.stopped.clone();
-        // An error is the news: the other end goes when the thread does.
-        while stopped.changed().await.is_ok() {}
-        asked.map_err(|_| self.requests.gone())
+        self.requests.shut_down().await
     }
 
-    pub(crate) fn group_handle(&self, info: GroupInfo) -> Group {
+    fn group_handle(&self, info: GroupInfo) -> Group {
         Group::new(info, self.requests.clone(), self.registry.clone())
     }
 }
@@ -324,143 +292,4 @@ fn page_of(link: &str, nodes: &[NodeUrl]) -> Option<NodeUrl> {
     let page: NodeUrl = page.parse().ok().filter(NodeUrl::is_web)?;
     let text = page.to_string();
     (!nodes.iter().any(|node| text.starts_with(&node.to_string()))).then_some(page)
-}
-
-/// Asks the loop.
-#[derive(Clone, Debug)]
-pub(crate) struct Requests {
-    sender: mpsc::Sender<Request>,
-    stopped: watch::Receiver<()>,
-    /// Kilobytes of publications that may be under way.
-    room: Arc<Semaphore>,
-    /// Held by the one that takes its place.
-    turn: Arc<Mutex<()>>,
-    /// Whether the loop is in another program.
-    elsewhere: bool,
-}
-
-/// Asks the loop for as long as others keep it.
-#[cfg(unix)]
-#[derive(Clone, Debug)]
-pub(crate) struct WeakRequests {
-    sender: mpsc::WeakSender<Request>,
-    stopped: watch::Receiver<()>,
-    room: Arc<Semaphore>,
-    turn: Arc<Mutex<()>>,
-}
-
-#[cfg(unix)]
-impl WeakRequests {
-    /// Nothing once the host has no handles left.
-    pub(crate) fn upgrade(&self) -> Option<Requests> {
-        let Self { sender, stopped, room, turn } = self.clone();
-        Some(Requests { sender: sender.upgrade()?, stopped, room, turn, elsewhere: false })
-    }
-}
-
-/// Kilobytes of publications under way. Guess; fewer than may wait in the core, which refuses what is over that.
-const PUBLISHING_KB_MAX: u32 = 16 * 1024;
-/// The least that one publication takes: 512 of them at one time leave the loop room for other
-/// requests.
-const PUBLISHING_KB_LEAST: u32 = 32;
-const _: () = assert!((PUBLISHING_KB_MAX / PUBLISHING_KB_LEAST) as usize <= REQUESTS_MAX / 2);
-
-impl Requests {
-    fn new(sender: mpsc::Sender<Request>, stopped: watch::Receiver<()>) -> Self {
-        let room = Arc::new(Semaphore::new(PUBLISHING_KB_MAX as usize));
-        Self { sender, stopped, room, turn: Arc::default(), elsewhere: false }
-    }
-
-    #[cfg(unix)]
-    fn elsewhere(self) -> Self {
-        Self { elsewhere: true, ..self }
-    }
-
-    #[cfg(unix)]
-    fn weak(&self) -> WeakRequests {
-        let Self { sender, stopped, room, turn, .. } = self.clone();
-        WeakRequests { sender: sender.downgrade(), stopped, room, turn }
-    }
-
-    /// Why nothing is answered.
-    fn gone(&self) -> CommandError {
-        if self.elsewhere { CommandError::Left } else { CommandError::Stopped }
-    }
-
-    async fn send(&self, request: Request) -> Result<(), CommandError> {
-        self.sender.send(request).await.map_err(|_| self.gone())
-    }
-
-    pub(crate) async fn ask(&self, command: Command) -> Result<Reply, CommandError> {
-        self.ask_tracked(command, None).await
-    }
-
-    pub(crate) async fn ask_tracked(
-        &self,
-        command: Command,
-        delivery: Option<Delivery>,
-    ) -> Result<Reply, CommandError> {
-        let (reply, done) = oneshot::channel();
-        let request = Request::Command { command: Box::new(command), reply, delivery };
-        self.send(request).await?;
-        Ok(done.await.map_err(|_| self.gone())??)
-    }
-
-    /// Keeps a node for later starts, once it is known that it is one.
-    pub(crate) async fn keep(&self, node: NodeUrl) -> Result<(), CommandError> {
-        self.send(Request::Keep(node)).await
-    }
-
-    /// Reads entries of the store, as it stands.
-    pub(crate) async fn scan(
-        &self,
-        task: StoreTask,
-    ) -> Result<Result<StoreReply, StoreFault>, CommandError> {
-        let (reply, done) = oneshot::channel();
-        self.send(Request::Scan { task, reply }).await?;
-        done.await.map_err(|_| self.gone())
-    }
-
-    /// Sees that the records of a group are told here.
-    pub(crate) async fn watch(&self, group: GroupId) -> Result<(), CommandError> {
-        let (reply, done) = oneshot::channel();
-        self.send(Request::Watch { group, reply }).await?;
-        done.await.map_err(|_| self.gone())
-    }
-
-    /// Publishes when there is room, and waits until that is durable. Publications take their places in the order in which
-    /// they are polled first, whatever wakes when.
-    pub(crate) async fn publish(
-        &self,
-        group: GroupId,
-        draft: Draft,
-        delivery: Option<Delivery>,
-    ) -> Result<Record, CommandError> {
-        let size = u32::try_from(draft.payload.len() / 1024).unwrap_or(u32::MAX);
-        let size = size.clamp(PUBLISHING_KB_LEAST, PUBLISHING_KB_MAX);
-        let (reply, done) = oneshot::channel();
-        let command = Box::new(Command::Publish { group, draft });
-        let request = Request::Command { command, reply, delivery };
-        // Tasks that wait for the turn get it in order; a budget that is used up must not keep any
-        // of them from the queue.
-        let place = tokio::task::unconstrained(async {
-            let _turn = self.turn.lock().await;
-            let room = self.room.acquire_many(size).await.expect("it is never closed");
-            self.send(request).await.map(|()| room)
-        });
-        let _room = place.await?;
-        let Reply::Record(record) = done.await.map_err(|_| self.gone())?? else {
-            unreachable!("{WRONG_REPLY}")
-        };
-        Ok(*record)
-    }
-
-    /// The group that the node knows under this id.
-    pub(crate) async fn info(&self, group: GroupId) -> Result<GroupInfo, CommandError> {
-        let Reply::Groups(groups) = self.ask(Command::Groups).await? else {
-            unreachable!("{WRONG_REPLY}")
-        };
-        let found = groups.into_iter().find(|info| info.id == group);
-        found.ok_or(CommandError::Node(Error::UnknownGroup))
-    }
 }

@@ -47,25 +47,27 @@ mod host;
 mod http;
 mod lookup;
 mod membership;
+mod requests;
 pub mod rtc;
-mod sink;
+mod secret;
 mod storage;
+mod warned;
 mod watch;
 mod websocket;
 
-pub use backup::{MakeBackupError, StoreCheck};
+pub use backup::MakeBackupError;
 #[doc(hidden)]
 pub use clock::Ahead;
 #[cfg(unix)]
 pub use control::AttachError;
 pub use delivery::Delivery;
 pub use folder::{Folder, FolderError, IdentityEntry, Restored};
-pub use group::{Group, IntoValue, Payload, Publish};
-pub use host::{CommandError, Host, HostBuilder, JoinError, StartError, parse_invitation};
+pub use group::{Group, IntoValue, Payload, Publish, Publisher};
+pub use host::{Host, HostBuilder, JoinError, StartError, parse_invitation};
 pub use http::{Network, ParseNetworkError};
 pub use membership::{CreateGroup, InviteOptions, Revoke, SetProperties};
-pub use sink::Publisher;
-pub use storage::OpenError;
+pub use requests::CommandError;
+pub use storage::{OpenError, StoreCheck};
 pub use watch::{Events, Watch};
 
 pub use peergraph_core;

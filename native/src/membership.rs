@@ -2,6 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use peergraph_core::cert::{Certificate, Role};
@@ -13,7 +14,8 @@ use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::roll::{Reason, Target};
 
 use crate::group::Group;
-use crate::host::{CommandError, Host, WRONG_REPLY};
+use crate::requests::{CommandError, Requests, WRONG_REPLY};
+use crate::watch::Registry;
 
 /// How long a bearer invitation can be used when nothing else is said. Guess.
 const EXPIRES_IN_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
@@ -40,14 +42,15 @@ type Answer<T> = Pin<Box<dyn Future<Output = Result<T, CommandError>> + Send>>;
 #[derive(Debug)]
 #[must_use = "no group is made before it is awaited"]
 pub struct CreateGroup {
-    host: Host,
+    requests: Requests,
+    registry: Arc<Registry>,
     name: String,
     policy: Policy,
 }
 
 impl CreateGroup {
-    pub(crate) fn new(host: Host, name: String) -> Self {
-        Self { host, name, policy: Policy::default() }
+    pub(crate) fn new(requests: Requests, registry: Arc<Registry>, name: String) -> Self {
+        Self { requests, registry, name, policy: Policy::default() }
     }
 
     /// Decides everything at once, in the place of what was decided before.
@@ -112,12 +115,12 @@ impl IntoFuture for CreateGroup {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { host, name, policy } = self;
+            let Self { requests, registry, name, policy } = self;
             let command = Command::CreateGroup { name, policy };
-            let Reply::Group(info) = host.requests.ask(command).await? else {
+            let Reply::Group(info) = requests.ask(command).await? else {
                 unreachable!("{WRONG_REPLY}")
             };
-            Ok(host.group_handle(info))
+            Ok(Group::new(info, requests, registry))
         })
     }
 }

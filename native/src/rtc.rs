@@ -513,6 +513,6 @@ fn credentials() -> Credentials {
 fn random_hex(bytes: usize) -> String {
     let mut random = [0; 16];
     let random = &mut random[..bytes];
-    getrandom::fill(random).expect("the system has randomness, or nothing here is safe");
+    crate::secret::fill(random);
     data_encoding::HEXLOWER.encode(random)
 }

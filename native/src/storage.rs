@@ -24,8 +24,8 @@ use redb::{Database, ReadableDatabase as _, ReadableTable, TableDefinition};
 use tokio::time::Instant;
 
 use self::opened::Opened;
-use crate::folder;
-use crate::host::warned::Warned;
+use crate::secret;
+use crate::warned::Warned;
 
 /// Memory for pages of the database. Bytes. Guess: the core keeps its own cache of records.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -169,7 +169,7 @@ fn begin(path: &Path, builder: &redb::Builder) -> Result<(), OpenError> {
         if beside.exists() {
             std::fs::remove_file(&beside).map_err(redb::Error::Io)?;
         }
-        let file = folder::private_file().create_new(true).open(&beside);
+        let file = secret::private_file().create_new(true).open(&beside);
         let database = Opened::new(builder.create_file(file.map_err(redb::Error::Io)?)?);
         write(&database, &mut [], &mut Vec::new())?;
         drop(database);
@@ -385,6 +385,7 @@ fn io_fault(error: &std::io::Error) -> StoreFault {
 mod opened;
 mod upkeep;
 
+pub use upkeep::StoreCheck;
 pub(crate) use upkeep::{check, compact, groups, put_back};
 
 #[cfg(test)]

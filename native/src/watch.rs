@@ -20,7 +20,7 @@ use peergraph_core::record::{Record, RecordType};
 use tokio::sync::{Notify, broadcast};
 
 use crate::delivery::Delivery;
-use crate::host::Requests;
+use crate::requests::Requests;
 
 /// Records that wait whole for one watcher. Guess.
 const QUEUE_MAX: usize = 1_024;

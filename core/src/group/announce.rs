@@ -402,7 +402,7 @@ impl Group {
                 }
                 let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
                 slot.used(true);
-                slot.declined.remove(&short);
+                slot.gate.wanted(short);
                 slot.sync.owe(id);
             }
         }
@@ -416,19 +416,7 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Edition, RecordType};
-
-    fn edition(version: u64) -> Edition {
-        Edition::of(&RecordType::new("note").unwrap(), (version, version), false)
-    }
-
-    fn version(version: u64) -> Announced {
-        Announced { id: RecordId::from_bytes([1; 16]), edition: edition(version) }
-    }
-
-    fn second(n: u64) -> Time {
-        Time::from_micros(n * 1_000_000)
-    }
+    use crate::group::testing::{second, version};
 
     #[test]
     fn who_announces_an_older_version_is_told_of_the_newer_one() {

@@ -186,24 +186,12 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::RecordType;
-
-    fn edition(version: u64) -> Edition {
-        Edition::of(&RecordType::new("note").unwrap(), (version, version), false)
-    }
-
-    fn version(version: u64) -> Announced {
-        Announced { id: RecordId::from_bytes([1; 16]), edition: edition(version) }
-    }
+    use crate::group::testing::{edition, second, version};
 
     fn record(n: u64) -> Announced {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&n.to_be_bytes());
         Announced { id: RecordId::from_bytes(id), edition: edition(1) }
-    }
-
-    fn second(n: u64) -> Time {
-        Time::from_micros(n * 1_000_000)
     }
 
     fn end(n: u8) -> (LinkId, PeerId) {

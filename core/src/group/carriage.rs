@@ -74,13 +74,8 @@ impl Carriage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::testing::peer;
     use std::time::Duration;
-
-    fn peer(n: u64) -> PeerId {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&n.to_be_bytes());
-        PeerId::from_bytes(bytes)
-    }
 
     /// How many of `count` signals are carried.
     fn carried(carriage: &mut Carriage, now: Time, bill: impl Fn(u64) -> Bill, count: u64) -> u64 {

@@ -3,12 +3,14 @@ use super::internal::Meaning;
 use super::quota::Comer;
 use super::records::has_come;
 use super::{Ctx, Group};
+use crate::cert::VerifiedChain;
 use crate::error::{BadRecord, Error};
 use crate::id::RecordId;
 use crate::io::{Draft, RequestId};
 use crate::limits;
 use crate::policy::Act;
 use crate::provider::Verdict;
+use crate::random::Random;
 use crate::record::{self, Meta, Record};
 use crate::storage::Class;
 use crate::time::WallTime;
@@ -17,6 +19,39 @@ use std::time::Duration;
 
 /// How far peer time may step back before what is published no longer waits for it. Guess: it is blended in smaller steps.
 const ORDER_KEPT: Duration = Duration::from_secs(60);
+/// The record that we published last. What we publish next follows it: readers see records in the order of their times, and
+/// stores in that of their ids within a millisecond.
+#[derive(Default)]
+pub(super) struct Last {
+    made: WallTime,
+    /// The random part of its id.
+    random: u64,
+    version: u64,
+}
+
+impl Last {
+    /// When a record is made that is published at this peer time: not before the last one. Peer time steps back a little as
+    /// it follows that of others.
+    fn next_time(&self, now: WallTime) -> WallTime {
+        if self.made <= now.after(ORDER_KEPT) { now.max(self.made) } else { now }
+    }
+
+    /// The random part of the id of a record that is made now.
+    fn next_random(&self, now: WallTime, rng: &mut Random) -> u64 {
+        match self.made == now {
+            true => self.random + 1,
+            // A bit less than all, so that ids made in the same millisecond stay in order.
+            false => rng.next_u64() >> (u64::BITS + 1 - RecordId::RANDOM_BITS),
+        }
+    }
+
+    /// The version of a record that is made now, at least this one.
+    fn next_version(&self, now: WallTime, least: u64) -> u64 {
+        let follows = record::version_time(self.version) <= now.after(ORDER_KEPT);
+        if follows { least.max(self.version.saturating_add(1)) } else { least }
+    }
+}
+
 impl Group {
     /// Publishes what the application drafted.
     pub(crate) fn publish(
@@ -55,23 +90,10 @@ impl Group {
             return Err(BadRecord::Type.into());
         }
         let me = ctx.identity.peer_id();
-        let now = self.publishing_time(ctx);
+        let now = self.last.next_time(self.peer_time(ctx.now.wall));
         let held = held.as_ref();
         let creator = held.map_or(me, Meta::creator);
-        let act = match (creator == me, draft.delete) {
-            (true, false) => Some(Act::Publish),
-            (true, true) => None,
-            (false, false) => Some(Act::Update),
-            (false, true) => Some(Act::Delete),
-        };
-        if act.is_some_and(|act| !chain.policy().allows(chain.grant(), &draft.kind, act)) {
-            let own = creator == me;
-            return Err(if own { Error::NotAllowed } else { Error::NotYourRecord });
-        }
-        // How long a record lives is its creator's to say.
-        if creator != me && draft.refresh && !draft.delete {
-            return Err(Error::NotYourRecord);
-        }
+        check_draft(&chain, &draft, creator == me)?;
         let created = held.map_or(now, |meta| meta.created);
         let modified =
             if held.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
@@ -98,33 +120,20 @@ impl Group {
         }
         let mut expires = now.after(lifetime).min(last);
         if let Some(meta) = held {
-            // A change that says nothing of it leaves the life as it is.
-            if draft.expires_in.is_none() && !draft.delete && !draft.refresh {
-                expires = meta.expires.min(last);
-            }
-            // An update may only lengthen a life; a tombstone must last as long as what it hides. The version that is
-            // held may end sooner than its creator wanted, with the membership of another who changed it.
             let wanted = beginning.as_ref().map(|beginning| beginning.expires);
-            expires = match wanted.filter(|_| !draft.delete) {
-                Some(wanted) => wanted.min(not_after),
-                None => {
-                    let until = wanted.map_or(meta.expires, |wanted| wanted.max(meta.expires));
-                    expires.max(until.min(last))
-                }
-            };
+            expires = end_of_change(&draft, meta, wanted, expires, (not_after, last));
             if draft.kind != meta.kind {
                 return Err(BadRecord::Type.into());
             }
         }
-        let random = match self.last_published {
-            (at, random) if at == now => random + 1,
-            // A bit less than all, so that ids made in the same millisecond stay in order.
-            _ => ctx.rng.next_u64() >> (u64::BITS + 1 - RecordId::RANDOM_BITS),
-        };
+        let random = self.last.next_random(now, ctx.rng);
         let record = Record {
             id: held.map_or_else(|| self.free_id(me, &draft.kind, random), |meta| meta.id),
             kind: draft.kind,
-            version: self.version_in_order(ctx, now, held),
+            version: self.last.next_version(
+                now,
+                self.next_version(ctx, held.map(|meta| (meta.id, meta.version))),
+            ),
             creator,
             modifier: held.is_some().then_some(me),
             created,
@@ -138,8 +147,7 @@ impl Group {
             signature: [0; 64],
         };
         record.check(self.payload_bytes_max())?;
-        self.last_published = (now, random);
-        self.last_version = record.version;
+        self.last = Last { made: now, random, version: record.version };
         let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
         let id = record.id;
         let signed = ctx.sign(self.id, record);
@@ -159,20 +167,6 @@ impl Group {
         Ok(())
     }
 
-    /// When what is published now is made: peer time, but not before what was published last. Peer time steps back a little
-    /// as it follows that of others, and readers see records in the order of their times.
-    fn publishing_time(&self, ctx: &Ctx<'_>) -> WallTime {
-        let (now, (last, _)) = (self.peer_time(ctx.now.wall), self.last_published);
-        if last <= now.after(ORDER_KEPT) { now.max(last) } else { now }
-    }
-
-    /// The version for what is published at `now`: also above that of what was published last.
-    fn version_in_order(&self, ctx: &Ctx<'_>, now: WallTime, held: Option<&Meta>) -> u64 {
-        let version = self.next_version(ctx, held.map(|meta| (meta.id, meta.version)));
-        let last = record::version_time(self.last_version) <= now.after(ORDER_KEPT);
-        if last { version.max(self.last_version.saturating_add(1)) } else { version }
-    }
-
     /// The version for a change of ours: above those of the record that we hold (`seen`) or that our disk refused, and, as
     /// far as chance goes, unlike any that we sent and forgot in a crash.
     pub(super) fn next_version(&self, ctx: &Ctx<'_>, seen: Option<(RecordId, u64)>) -> u64 {
@@ -181,5 +175,47 @@ impl Group {
         // A version that was signed under a wrong clock is not counted from.
         let held = if has_come(held, WallTime(0), now) { held } else { 0 };
         record::next_version(now, held.max(self.refused.version(id)), ctx.version_salt)
+    }
+}
+
+/// Whether a member may publish a draft, of its own record or of another's.
+fn check_draft(chain: &VerifiedChain, draft: &Draft, own: bool) -> Result<(), Error> {
+    let act = match (own, draft.delete) {
+        (true, false) => Some(Act::Publish),
+        (true, true) => None,
+        (false, false) => Some(Act::Update),
+        (false, true) => Some(Act::Delete),
+    };
+    if act.is_some_and(|act| !chain.policy().allows(chain.grant(), &draft.kind, act)) {
+        return Err(if own { Error::NotAllowed } else { Error::NotYourRecord });
+    }
+    // How long a record lives is its creator's to say.
+    if !own && draft.refresh && !draft.delete {
+        return Err(Error::NotYourRecord);
+    }
+    Ok(())
+}
+
+/// When a change of `held` ends that would else end at `expires`. `wanted` is what the creator of another's record wanted;
+/// nothing outlives our membership (`not_after`), and nothing but an update of another's record goes beyond `last`.
+fn end_of_change(
+    draft: &Draft,
+    held: &Meta,
+    wanted: Option<WallTime>,
+    mut expires: WallTime,
+    (not_after, last): (WallTime, WallTime),
+) -> WallTime {
+    // A change that says nothing of it leaves the life as it is.
+    if draft.expires_in.is_none() && !draft.delete && !draft.refresh {
+        expires = held.expires.min(last);
+    }
+    // An update may only lengthen a life; a tombstone must last as long as what it hides. The version that is held may end
+    // sooner than its creator wanted, with the membership of another who changed it.
+    match wanted.filter(|_| !draft.delete) {
+        Some(wanted) => wanted.min(not_after),
+        None => {
+            let until = wanted.map_or(held.expires, |wanted| wanted.max(held.expires));
+            expires.max(until.min(last))
+        }
     }
 }

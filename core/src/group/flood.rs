@@ -250,15 +250,14 @@ impl Group {
     /// A neighbour holds a record of ours.
     pub(super) fn held(&mut self, ctx: &mut Ctx<'_>, link: LinkId, id: RecordId, version: u64) {
         let Some(node) = self.slots.get(&link).map(|slot| slot.node) else { return };
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
-        if tracked.version == version && tracked.held_by.insert(node) {
+        if self.tracked.held(id, version, node) {
             self.tell_held(ctx, id);
         }
     }
 
     /// Tells how many hold a record of ours, once we hold it ourselves.
     pub(super) fn tell_held(&self, ctx: &mut Ctx<'_>, id: RecordId) {
-        let held_by = self.tracked.get(&id).map_or(0, |tracked| tracked.held_by.len());
+        let held_by = self.tracked.holders(id);
         if held_by > 0 && !self.writing.contains(id) {
             let held_by = u32::try_from(held_by).unwrap_or(u32::MAX);
             let group = self.id;

@@ -23,23 +23,22 @@ use super::announce::Late;
 use super::sync::Syncing;
 use super::upkeep::Attempt;
 use super::waste::InVain;
+use super::withheld::Gate;
 use super::{Group, Timer};
 use crate::address::Address;
 use crate::cert::VerifiedChain;
 use crate::error::Misbehaved;
 use crate::group::Ctx;
-use crate::id::{Digest, NodeId, PeerId, RecordId};
+use crate::id::{Digest, NodeId, PeerId};
 use crate::io::{Event, LinkId, Outcome};
 use crate::limits;
 use crate::link::Links;
 use crate::reach::dial::Want;
 use crate::reach::tried::Trace;
-use crate::record::Edition;
 use crate::roll::Standing;
 use crate::time::Time;
 use crate::wire::{self, AckOf, Connect, Open, Reason, Refuse, Welcome, kind};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
@@ -76,10 +75,7 @@ pub(super) struct Slot {
     pub(super) welcomed_ahead: bool,
     /// Questions of ours what an invitation is about that are not answered.
     pub(super) looks: u32,
-    /// Records that it does not let in, by short id.
-    pub(super) declined: BTreeSet<u64>,
-    /// Records of which it has a version that we do not let in: which.
-    pub(super) refused: BTreeMap<RecordId, Edition>,
+    pub(super) gate: Gate,
     /// What the link did in vain.
     pub(super) in_vain: InVain,
 }
@@ -579,8 +575,7 @@ impl Group {
         slot.synced = false;
         slot.acks.clear();
         slot.late.clear();
-        slot.declined.clear();
-        slot.refused.clear();
+        slot.gate = Gate::default();
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         self.outgoing.remove(&link);
         self.trees.forget(link);
@@ -706,8 +701,7 @@ impl Slot {
             proved_ahead: false,
             welcomed_ahead: false,
             looks: 0,
-            declined: BTreeSet::new(),
-            refused: BTreeMap::new(),
+            gate: Gate::default(),
             in_vain: InVain::default(),
         }
     }

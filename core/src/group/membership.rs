@@ -1,7 +1,8 @@
 //! Becoming a member, and what members issue and publish in the group's name or their own.
 use super::graph::Slot;
+use super::known::Known;
 use super::quota::Comer;
-use super::{Group, Joining, Known, Proof, SlotState, Timer, Wanted};
+use super::{Group, Joining, Proof, SlotState, Timer, Wanted};
 use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
 use crate::group::Ctx;

@@ -417,7 +417,7 @@ impl Group {
         let as_owner = chain.depth() == 0 && self.key.is_some();
         let ours = as_owner || chain.peer() == ctx.identity.peer_id();
         if ours {
-            self.track(id, version);
+            self.tracked.follow(id, version);
         }
         let sent = ahead || from.is_some() || !ours;
         if sent {

@@ -10,7 +10,8 @@
 //!
 //! Who asks to become a neighbour says which signature it sees. Where that is another one, room is made: the link
 //! joins two parts. Sync runs over it both ways, what it brings floods on, and the lower signature stands.
-use super::{Group, Known, Timer};
+use super::known::Known;
+use super::{Group, Timer};
 use crate::address::Address;
 use crate::group::Ctx;
 use crate::id::NodeId;

@@ -74,12 +74,7 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn peer(n: u64) -> PeerId {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&n.to_be_bytes());
-        PeerId::from_bytes(bytes)
-    }
+    use crate::group::testing::peer;
 
     /// Goal: whoever calls under ever new node ids makes us forget no other's way. Method: one peer calls as often as there
     /// are ways, between the calls of others.

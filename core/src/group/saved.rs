@@ -1,7 +1,8 @@
 //! The part of a group that is kept besides its records: written when it changes, and read at the start.
+use super::known::Known;
 use super::peer_time::PeerTime;
 use super::plausible::Plausible;
-use super::{Ctx, Group, Known, Timer};
+use super::{Ctx, Group, Timer};
 use crate::address::{self, Address};
 use crate::cert::{self, Certificate};
 use crate::id::{GroupId, PeerId, RecordId, RootPin};

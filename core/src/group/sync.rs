@@ -125,8 +125,7 @@ impl Group {
         let Some(slot) = self.slots.get_mut(&link) else { return };
         slot.sync.start(class);
         if class == Class::Application {
-            let tracked = self.tracked.iter().map(|(&id, tracked)| (id, tracked.version));
-            slot.sync.tracked_before = tracked.collect();
+            slot.sync.tracked_before = self.tracked.versions().collect();
         }
     }
 

@@ -412,7 +412,7 @@ impl Group {
         let unnamed = |slot: &Slot| slot.node == node && !slot.addresses.contains(address);
         let unnamed = self.neighbours().any(|(_, slot)| unnamed(slot));
         if unnamed || node == own {
-            self.known.retain(|known| !known.addresses.contains(address));
+            self.known.forget(address);
         }
     }
 

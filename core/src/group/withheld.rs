@@ -11,11 +11,11 @@ use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::link::Links;
 use crate::provider::{Meeting, Verdict};
-use crate::record::{Edition, Signed};
+use crate::record::{Edition, Meta, Signed};
 use crate::time::WallTime;
 use crate::wire::{self, Reason, Refuse};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Who was turned away comes again after this, who was put off after that. Guesses: a person decides meanwhile.
@@ -32,6 +32,44 @@ pub(super) struct Withheld {
     whole: BTreeMap<u64, CertificateId>,
     whole_bytes: usize,
     count: u64,
+}
+
+/// Records of no use to a neighbour, each list at most [`WITHHELD_MAX`](limits::WITHHELD_MAX) long: one that declines more
+/// gets the rest again with each sync.
+#[derive(Default)]
+pub(super) struct Gate {
+    /// Records that it does not let in, by short id.
+    declined: BTreeSet<u64>,
+    /// Records of which it has a version that we do not let in: which.
+    refused: BTreeMap<RecordId, Edition>,
+}
+
+impl Gate {
+    fn decline(&mut self, short: u64) {
+        if self.declined.len() < limits::WITHHELD_MAX {
+            self.declined.insert(short);
+        }
+    }
+
+    fn refuse(&mut self, id: RecordId, edition: Edition) {
+        if self.refused.len() < limits::WITHHELD_MAX {
+            self.refused.insert(id, edition);
+        }
+    }
+
+    /// The neighbour asks for a record: it lets it in after all.
+    pub(super) fn wanted(&mut self, short: u64) {
+        self.declined.remove(&short);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.declined.is_empty() && self.refused.is_empty()
+    }
+
+    fn holds_back(&self, meta: &Meta) -> bool {
+        self.declined.contains(&meta.short())
+            || self.refused.get(&meta.id).is_some_and(|edition| *edition > meta.edition())
+    }
 }
 
 struct Entry {
@@ -280,33 +318,23 @@ impl Group {
         self.outgoing.entry(link).or_default().declined.push(digest.short());
         if let Some(edition) = self.withheld.came_from(id, digest, link)
             && let Some(slot) = self.slots.get_mut(&link)
-            && slot.refused.len() < limits::WITHHELD_MAX
         {
-            slot.refused.insert(id, edition);
+            slot.gate.refuse(id, edition);
         }
     }
 
     /// Whether a record, as it stands here, is of no use to a neighbour: it has said that it does not let it in, or has
     /// sent a later version, which we do not let in.
     pub(super) fn is_useless(&self, link: LinkId, id: RecordId) -> bool {
-        let Some(slot) = self.slots.get(&link) else { return false };
-        if slot.declined.is_empty() && slot.refused.is_empty() {
-            return false;
-        }
-        self.meta(id).is_some_and(|(_, meta)| {
-            slot.declined.contains(&meta.short())
-                || slot.refused.get(&id).is_some_and(|edition| *edition > meta.edition())
-        })
+        let Some(gate) = self.slots.get(&link).map(|slot| &slot.gate) else { return false };
+        !gate.is_empty() && self.meta(id).is_some_and(|(_, meta)| gate.holds_back(meta))
     }
 
     /// A neighbour does not let in records of ours.
     pub(super) fn on_decline(&mut self, link: LinkId, body: &Bytes) -> Result<(), Misbehaved> {
         let Some(slot) = self.slots.get_mut(&link) else { return Ok(()) };
         for short in wire::decode_decline(body)? {
-            // One that declines more gets the rest again with each sync.
-            if slot.declined.len() < limits::WITHHELD_MAX {
-                slot.declined.insert(short);
-            }
+            slot.gate.decline(short);
         }
         Ok(())
     }

@@ -205,7 +205,7 @@ impl Group {
         self.lacks();
         ctx.storage.forget(self.id, id);
         self.forget_awaited(id);
-        self.untrack(id, version);
+        self.tracked.stop(id, version);
         let held = self.index(class).get(&id);
         if held.is_some_and(|meta| meta.digest == signed.digest()) {
             self.take_out(class, &id);

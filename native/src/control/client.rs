@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::frames::{self, Reader};
 use super::{Ask, Tell, VERSION, socket};
 use crate::delivery::Delivery;
-use crate::host::Request;
+use crate::requests::Request;
 use crate::watch::Registry;
 
 /// Why a running program is not used.

@@ -15,7 +15,7 @@ use super::frames::{self, Reader};
 use super::{Ask, CALLS_MAX, CONNECTIONS_MAX, Listening, Tell, VERSION, WATCHED_MAX};
 use crate::addresses::Addresses;
 use crate::delivery::Delivery;
-use crate::host::{CommandError, WeakRequests};
+use crate::requests::{CommandError, WeakRequests};
 use crate::watch::{Feed, Guest, Next, Registry};
 
 /// Entries of the store that are read at once. Guess: each may hold the longest record.

@@ -11,7 +11,8 @@ use peergraph_core::name::PeerName;
 use peergraph_core::stored::StoredGroup;
 use zeroize::Zeroizing;
 
-use super::{Folder, FolderError, failed, fill, read_text, replace, show};
+use super::{Folder, FolderError, failed, read_text, replace, show};
+use crate::secret::fill;
 use crate::{clock, storage};
 
 /// One identity of a folder.

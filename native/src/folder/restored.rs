@@ -6,8 +6,7 @@ use peergraph_core::backup::Backup;
 use peergraph_core::id::PeerId;
 
 use super::{Folder, FolderError, replace, show};
-use crate::backup::StoreCheck;
-use crate::storage;
+use crate::storage::{self, StoreCheck};
 
 /// The result of restoring a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,16 +18,18 @@ use peergraph_core::record::RecordType;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::driver::{Driver, Parts, REQUESTS_QUEUED_MAX};
-use super::{About, Host, Reached, Requests};
+use super::driver::{Driver, Parts};
+use super::{About, Host, Reached};
 use crate::addresses::Addresses;
 use crate::bind::{self, BINDS_MAX, BindError};
 use crate::clock::{self, Ahead, Clock};
 #[cfg(unix)]
 use crate::control::{self, Listening};
-use crate::folder::{self, Folder, FolderError, Lock, Port};
+use crate::folder::{Folder, FolderError, Lock, Port};
 use crate::http::{self, NETWORKS_MAX, Network, Site};
+use crate::requests::{REQUESTS_QUEUED_MAX, Requests};
 use crate::rtc::{self, Engine};
+use crate::secret;
 use crate::storage::{OpenError, Place, Storage};
 use crate::watch::Registry;
 use crate::websocket;
@@ -376,8 +378,8 @@ impl HostBuilder {
         let name = self.name.as_deref().unwrap_or("anonymous");
         let Some(root) = &self.folder else {
             let (mut secret, mut serial) = (zeroize::Zeroizing::new([0; 32]), [0; 16]);
-            folder::fill(secret.as_mut());
-            folder::fill(&mut serial);
+            secret::fill(secret.as_mut());
+            secret::fill(&mut serial);
             let identity = Identity::generate(secret, serial, name, clock::wall());
             let certificate = rtc::Certificate::generate();
             let system = |error: rtc::CertificateError| {
@@ -492,7 +494,7 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) async fn run(self, started: oneshot::Sender<Result<Host, StartError>>) {
         let mut seed = zeroize::Zeroizing::new([0; 32]);
-        folder::fill(seed.as_mut());
+        secret::fill(seed.as_mut());
         let mut clock = Clock::start(self.clock);
         let node = Node::new(self.config, self.identity, &seed, clock.now());
         drop(seed);

@@ -34,23 +34,21 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::warned::Warned;
 use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
-use crate::folder::{self, Folder};
+use crate::folder::Folder;
 use crate::lookup::{self, Failure};
+use crate::requests::{REQUESTS_MAX, Request};
 use crate::rtc::{DialError, Engine, Happened, RtcId};
+use crate::secret;
 use crate::storage::{Outcome, Storage};
+use crate::warned::Warned;
 use crate::watch::Registry;
 use crate::websocket::{self, Report, Socket};
 
 /// Storage jobs without reply at which nothing new is taken. Guess: a few groups of [`crate::storage`].
 const JOBS_WAITING_MAX: usize = 4_096;
-/// Requests without reply at which no more are taken. Guess.
-pub(super) const REQUESTS_MAX: usize = 1_024;
-/// Requests in the channel. Guess: they wait there while the loop is busy.
-pub(super) const REQUESTS_QUEUED_MAX: usize = 64;
 /// Reports of WebSockets handled at once. Guess.
 const REPORTS_PER_TURN: usize = 64;
 /// Time for leaving every graph properly. Guess: a few round trips and one commit.
@@ -65,29 +63,6 @@ const INTERFACES_EVERY: Duration = Duration::from_secs(5);
 const SCANS_FROM: StoreId = StoreId(1 << 63);
 /// Longest sleep. A machine that was suspended wakes with a timer that slept along; the clock did not. Guess.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
-
-/// A request of a handle to the loop.
-pub(crate) enum Request {
-    /// A command for the node.
-    Command {
-        command: Box<Command>,
-        reply: oneshot::Sender<Result<Reply, Error>>,
-        /// Told when the record that the command publishes is held by a neighbour.
-        delivery: Option<Delivery>,
-    },
-    /// Read entries of the store, as it stands.
-    Scan {
-        /// A [`StoreTask::Scan`].
-        task: StoreTask,
-        reply: oneshot::Sender<Result<StoreReply, StoreFault>>,
-    },
-    /// See that the records of a group are told here. In the program of the host they are anyway.
-    Watch { group: GroupId, reply: oneshot::Sender<()> },
-    /// Keep a node in the data folder, once it is known that it is one.
-    Keep(NodeUrl),
-    /// Leave, then end.
-    Shutdown,
-}
 
 struct Waiting {
     reply: oneshot::Sender<Result<Reply, Error>>,
@@ -413,7 +388,7 @@ impl Driver {
     /// Handles one input and everything that follows from it at once.
     fn feed(&mut self, input: Input) {
         let mut fresh = Zeroizing::new([0; 32]);
-        folder::fill(fresh.as_mut());
+        secret::fill(fresh.as_mut());
         self.node.stir(&fresh);
         self.inputs.push_back(input);
         while let Some(input) = self.inputs.pop_front() {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::builder::{HostBuilder, StartError};
-use super::driver::REQUESTS_QUEUED_MAX;
-use super::{About, Host, Reached, Requests};
+use super::{About, Host, Reached};
 use crate::control::{self, AttachError, Attached};
 use crate::folder::FolderError;
+use crate::requests::{REQUESTS_QUEUED_MAX, Requests};
 use crate::watch::Registry;
 use peergraph_core::identity::Identity;
 

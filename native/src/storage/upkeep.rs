@@ -10,7 +10,23 @@ use redb::{ReadableDatabase as _, ReadableTable as _};
 
 use super::opened::Opened;
 use super::{ENTRIES, OpenError, Place, caught, open, open_error};
-use crate::backup::StoreCheck;
+
+/// The result of checking a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreCheck {
+    /// Groups, and records.
+    pub entries: u64,
+    /// How many of them are damaged.
+    pub damaged: u64,
+}
+
+impl StoreCheck {
+    pub(crate) fn add(&mut self, key: &[u8], value: &Bytes) {
+        self.entries += 1;
+        self.damaged += u64::from(stored::whole(key, value).is_none());
+    }
+}
 
 /// The groups of a store. None if there is no store.
 pub(crate) fn groups(path: &Path) -> Result<Vec<StoredGroup>, OpenError> {

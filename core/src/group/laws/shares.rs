@@ -290,7 +290,8 @@ fn addresses_of_others_stay_known_whatever_one_member_says() {
     );
     assert_eq!(left, 20);
     for signer in [&story.bob, &story.eve, &story.mallory] {
-        let theirs = |known: &&super::super::Known| known.peer == Some(signer.identity.peer_id());
+        let theirs =
+            |known: &&super::super::known::Known| known.peer == Some(signer.identity.peer_id());
         assert_eq!(known.iter().filter(theirs).count() as u64, limits::KNOWN_ADDRESSES.each());
     }
 }

@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use futures::{FutureExt as _, Sink};
 
-use crate::group::{Group, Payload};
-use crate::host::CommandError;
+use super::{Group, Payload};
+use crate::requests::CommandError;
 use peergraph_core::record::Record;
 
 /// Records that are not durable yet; a further one waits. Guess: what a disk writes together.
