@@ -20,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use peergraph_core::address::Address;
 use peergraph_core::error::Error;
-use peergraph_core::id::{Fingerprint, GroupId, RecordId};
+use peergraph_core::id::{Fingerprint, RecordId};
 use peergraph_core::io::{
     CloseReason, Command, Dial, Event, Input, LinkFault, LinkId, NodeState, Output, Reply,
     RequestId, StoreFault, StoreId, StoreReply, StoreTask, Transport, Wake,
