@@ -58,10 +58,11 @@ impl World {
         let foreign = other.and_then(|other| self.beginning(host, group, &other));
         let mine = self.own_record(host)?;
         let (any, bit) = (self.chance.any(), self.chance.within(0..8 * 64) as usize);
-        // What is wrong is the beginning alone: its key and its end are those of the record.
+        // What is wrong is the beginning alone: its key, version and end are those of the record.
         let foreign = match origin {
             Origin::Foreign => {
-                Some(Beginning { key: genuine.key, expires: genuine.expires, ..foreign? })
+                let Beginning { key, version, expires, .. } = genuine;
+                Some(Beginning { key, version, expires, ..foreign? })
             }
             Origin::Missing
             | Origin::OtherVersion
@@ -75,7 +76,7 @@ impl World {
             Origin::Missing => change.beginning = None,
             Origin::Foreign => change.beginning = foreign,
             Origin::OtherVersion => {
-                change.beginning = Some(Beginning { version: genuine.version - 1, ..genuine });
+                change.beginning = Some(Beginning { version: genuine.version + 1, ..genuine });
             }
             Origin::Earlier => change.created = change.created.before(Duration::from_secs(60)),
             Origin::Shorter => change.expires = change.modified.after(Duration::from_secs(5)),
