@@ -183,6 +183,8 @@ fn plant(
     before.extend(this.disk.records(group).iter().map(|record| record.id));
     crowd.world.start(VICTIM);
     crowd.world.await_opened(VICTIM);
+    // Among a thousand the two need not have met before; who conspires knows where the other is.
+    let _request = crowd.world.point(VICTIM, ACCOMPLICE);
     let together = crowd
         .world
         .run_until(HEALED_WITHIN, |world| world.neighbours_of(VICTIM, group).contains(&ACCOMPLICE));
