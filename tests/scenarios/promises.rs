@@ -17,9 +17,9 @@ fn is_heard(world: &mut World, from: HostId, group: GroupId, to: &[HostId]) -> b
     world.run_until(AT_ONCE, |world| to.iter().all(|&host| world.has_seen(host, record.id)))
 }
 
-/// R8. Goal: an honest relay of a member's promises keeps its links, and what it announces itself is heard. Method: Dan has one
-/// neighbour, Bob, to whom he announces six hundred records a second that never come. Bob passes on what he must believe. All
-/// the while Bob publishes records that others must ask for. What Dan is charged: `core/src/group/awaited.rs`.
+/// R8. Goal: an honest relay of a member's promises keeps its links, and what it announces itself is heard; the member is
+/// believed no longer. Method: Dan has one neighbour, Bob, to whom he announces six hundred records a second that never come.
+/// Bob passes on what he must believe. All the while both publish records that others must ask for.
 #[test]
 fn promises_that_are_not_kept_cost_an_honest_relay_nothing() {
     each_seed("promises_that_are_not_kept_cost_an_honest_relay_nothing", 10, |world| {
@@ -38,14 +38,20 @@ fn promises_that_are_not_kept_cost_an_honest_relay_nothing() {
         assert!(is_heard(world, dan, group, &[ada, bob, eve]), "Dan is believed so far");
 
         world.host(dan).liar = true;
+        let mut believed = 0;
         for second in 0..180 {
             world.promise(dan, 300);
             world.promise(dan, 300);
             world.run_for(Duration::from_secs(1));
+            if second % 10 == 5 && second > 10 {
+                believed += u32::from(is_heard(world, dan, group, &[bob]));
+            }
             if second % 10 == 9 {
                 assert!(is_heard(world, bob, group, &[ada, eve]), "Bob at second {second}");
             }
         }
+        // Stores are compared now and then, which brings what nobody asks for.
+        assert!(believed <= 4, "Dan was believed in {believed} of 17 looks");
         assert_eq!(world.counts.misbehaved, 0, "an honest link was closed");
         assert_eq!(world.counts.caught, 0, "promises are no fault");
         for host in [ada, eve] {

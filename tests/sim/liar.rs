@@ -142,8 +142,8 @@ fn byte_string(bytes: &[u8]) -> Vec<u8> {
     [&[0x59], &length.to_be_bytes()[..], bytes].concat()
 }
 
-/// One item of an acknowledgement or announcement.
-fn named(id: RecordId, version: u64) -> Vec<u8> {
+/// One item of an acknowledgement.
+fn acknowledged(id: RecordId, version: u64) -> Vec<u8> {
     // The id is in its shortest form, as the core writes it.
     let id = [&[0x50], &id.as_bytes()[..]].concat();
     [&[ARRAY | 3][..], &id, &[NUMBER], &version.to_be_bytes(), &[FALSE]].concat()
@@ -159,9 +159,9 @@ fn flood(slot: u16, record: &Signed) -> Bytes {
     message(kind::FLOOD, slot, &[&[ARRAY | 1][..], &byte_string(record.bytes())].concat())
 }
 
-/// Asks for a record of which one has no version.
-fn wish(id: RecordId) -> Vec<u8> {
-    [id.as_bytes(), &[0; 9][..]].concat()
+/// One item of an announcement: no flags, since it is no change. One of a request, with version 0: nothing is held.
+fn announced(id: RecordId, version: u64) -> Vec<u8> {
+    [id.as_bytes(), &[0][..], &version.to_be_bytes()].concat()
 }
 
 /// A record so often that it fills a frame.
@@ -373,19 +373,18 @@ impl World {
         let me = self.hosts[host].peer_id();
         let any = RecordId::new(me, crate::story::kind().as_str(), self.chance.any());
         let version = self.hosts[host].clock.wall(self.now).0 << 16;
-        let named = |kind: Kind| {
-            let items = [&[MAP_OF_ONE, 0, ARRAY | 1][..], &named(any, version)].concat();
-            message(kind, slot, &items)
-        };
         let frame = match act {
             Act::Garbage => garbage(&mut self.chance),
             Act::Nonsense => {
                 let kinds: Vec<Kind> = Kind::all().filter(|kind| kind.is_of_graph()).collect();
                 message(*self.chance.of(&kinds), slot, &garbage(&mut self.chance))
             }
-            Act::Announce => named(kind::ANNOUNCE),
-            Act::Acknowledge => named(kind::ACK),
-            Act::Request => message(kind::REQUEST, slot, &wish(any)),
+            Act::Announce => message(kind::ANNOUNCE, slot, &announced(any, version)),
+            Act::Acknowledge => {
+                let item = acknowledged(any, version);
+                message(kind::ACK, slot, &[&[MAP_OF_ONE, 0, ARRAY | 1][..], &item].concat())
+            }
+            Act::Request => message(kind::REQUEST, slot, &announced(any, 0)),
             Act::Equivocate => {
                 let Some(own) = self.own_record(host) else { return false };
                 let content = |text: &'static [u8]| Record {
@@ -421,7 +420,7 @@ impl World {
             }
             Act::Insist => {
                 let Some(own) = self.own_record(host) else { return false };
-                let wish = wish(own.id);
+                let wish = announced(own.id, 0);
                 message(kind::REQUEST, slot, &wish.repeat((FRAME_ROOM / wish.len()).min(PAGE_MAX)))
             }
             Act::Chatter => {
@@ -532,11 +531,10 @@ impl World {
         let me = self.hosts[host].peer_id();
         let version = self.hosts[host].clock.wall(self.now).0 << 16;
         for (to, slot) in self.graph_links(host) {
-            let head = [&[MAP_OF_ONE, 0, LONG_ARRAY][..], &count.to_be_bytes()].concat();
-            let items = (0..count).flat_map(|_| {
-                named(RecordId::new(me, crate::story::kind().as_str(), self.chance.any()), version)
-            });
-            let body: Vec<u8> = head.into_iter().chain(items).collect();
+            let body: Vec<u8> = (0..count)
+                .map(|_| RecordId::new(me, crate::story::kind().as_str(), self.chance.any()))
+                .flat_map(|id| announced(id, version))
+                .collect();
             self.inject(host, to, message(kind::ANNOUNCE, slot, &body));
         }
     }
