@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::id::Digest;
 use crate::limits::UNUSED_LINK_AFTER;
 use crate::wire::kind::Kind;
-use crate::wire::{Carry, Rise, Seats, Sit};
+use crate::wire::{Carry, Referral, Rise, Seats, Sit};
 use std::collections::BTreeSet;
 
 const OFFER: &[u8] = br#"{"type":"offer","sdp":"v=0"}"#;
@@ -24,6 +24,11 @@ impl Door {
     fn named(ada: &mut Ada, n: u8, rendezvous: bool) -> Self {
         ada.ask(Command::Connect { node: Self::address(n).into() });
         let link = ada.opened.pop().expect("she dials");
+        Self::shake_hands(ada, link, n, rendezvous)
+    }
+
+    /// It answers a link that Ada has dialled.
+    fn shake_hands(ada: &mut Ada, link: LinkId, n: u8, rendezvous: bool) -> Self {
         let (channel, identity) = (Channel::default(), someone(n));
         let key = StaticKey::new(Zeroizing::new([n; 32]), channel.curve);
         let (hers, ours) = (Fingerprint::from_bytes([1; 32]), Fingerprint::from_bytes([n; 32]));
@@ -121,6 +126,26 @@ fn rendezvous_node_opens_no_more_links_than_are_wanted() {
     assert!(ada.opened.len() <= limits::ATTEMPTS_MAX, "{} links", ada.opened.len());
     assert!(!ada.opened.is_empty());
     assert_eq!(ada.faults(), []);
+}
+
+/// S15. Goal: a rendezvous node to which a member of one group has sent us does not learn of our other groups. Method: Bob
+/// refers Ada, who has two groups, to an address at which there is a rendezvous node; then she dials one that is named.
+#[test]
+fn rendezvous_node_that_a_member_named_gets_the_seats_of_its_group_alone() {
+    let mut ada = Ada::new();
+    let (group, _other) = (ada.group(), ada.group());
+    let [bob] = super::crowded::members(&mut ada, group, [2]);
+    ada.frames.clear();
+    let referral =
+        Referral { node: NodeId(7), peer: someone(7).peer_id(), addresses: vec![Door::address(7)] };
+    let bye = Refuse::because(Reason::Leaving, vec![referral]);
+    bob.send(&mut ada, wire::graph_message(kind::DISCONNECT, 2, &bye).bytes());
+    let link = ada.opened.pop().expect("she dials where she was sent");
+    Door::shake_hands(&mut ada, link, 7, true);
+    // One table for each of two days.
+    assert_eq!(asked(&mut ada).len(), 2, "the seats of the group in which she was sent");
+    Door::named(&mut ada, 8, true);
+    assert_eq!(asked(&mut ada).len(), 4, "the seats of both");
 }
 
 #[test]
