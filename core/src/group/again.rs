@@ -48,7 +48,7 @@ impl Group {
         let early = |meta: &&Meta| !has_come(meta.version, meta.modified, now);
         let ours = |meta: &&Meta| {
             let signer = meta.modifier().unwrap_or(meta.creator());
-            // What another made at a time that has not come is signed again when that has been.
+            // A record that another made at a time that has not come is signed again when that time has come.
             let made = meta.creator() == signer || meta.created <= now;
             made && self.is_signed_by_us(me, signer)
         };
@@ -106,13 +106,13 @@ impl Group {
         };
         let chain = chain.clone();
         let earlier = record.modified.0.saturating_sub(at.0);
-        // What another made keeps the time at which it was made.
+        // A record that another made keeps the time at which it was made.
         let created = match (record.creator == signer, record.modifier) {
             (true, None) => at,
             (true, Some(_)) => record.created.min(at.before(Duration::from_millis(1))),
             (false, _) => record.created,
         };
-        // What lasts as long as a membership does so still, and the rest lives as long as it was to.
+        // A record that lasts as long as a membership still does so, and any other lives as long as it was to.
         let lasts = record.kind.is_reserved()
             && ![RecordType::PRESENCE, RecordType::CONTACT].contains(&record.kind.as_str());
         let expires = match lasts {

@@ -6,17 +6,17 @@
 //!           ──────► a ──────► b ──────► c      the record follows the questions: the fastest way, without a copy
 //! ```
 //!
-//! Who asked once is sent the next records of that publisher unasked ([`Trees`](super::tree::Trees)), and their
-//! announcements to everybody else wait a while ([`Late`]): they are for those whose branch of the tree broke. Who
-//! hears of a record that the tree ought to bring waits a little for it; then it asks, and is on another branch. An
-//! announcer that does not deliver is followed by the next. Large records are always asked for: a copy is dear.
+//! A neighbour that asked once is sent the next records of that publisher unasked ([`Trees`](super::tree::Trees)), and their
+//! announcements to everybody else wait a while ([`Late`]): they are for those whose branch of the tree broke. A node that
+//! hears of a record that the tree ought to bring waits a little for it; then it asks, and is on another branch. An announcer
+//! that does not deliver is followed by the next. Large records are always asked for: a copy is dear.
 //!
-//! Announcements that nobody acts on wait longer each time, and so more of them travel together. Who loses a
-//! neighbour, or had to ask for what the tree ought to have brought, asks the others for nothing: an empty request,
-//! which says that it depends on their announcements, and brings those that wait.
+//! Announcements that nobody acts on wait longer each time, and so more of them travel together. A node that loses a neighbour,
+//! or had to ask for what the tree ought to have brought, asks the others for nothing: an empty request, which says that it
+//! depends on their announcements, and brings those that wait.
 //!
 //! Versions of a record may follow each other faster than they spread. A newer one than was announced is announced and
-//! asked for like the first; an older one that comes meanwhile ends no wait. Who asks says which version it holds, so
+//! asked for like the first; an older one that comes meanwhile ends no wait. A node that asks says which version it holds, so
 //! that it is sent what is newer, at once or when it comes, and nothing else.
 //!
 //! An id says nothing that could be verified: how many a neighbour may announce, and how many of them are passed on before
@@ -133,7 +133,7 @@ impl Group {
         let (tree, settled) = self.trees.touch(publisher, ctx.now.mono);
         if let Some(from) = from {
             let asked = wanted.as_ref().is_some_and(|wanted| wanted.was_asked(from));
-            // What a comparison brings says nothing about the tree.
+            // A record that a comparison brings says nothing about the tree.
             let compared = self.slots.get(&from).is_some_and(|slot| slot.sync.is_comparing());
             if asked || !compared {
                 tree.came(from);
@@ -340,7 +340,7 @@ impl Group {
             self.awaited.did_not_come(ctx.now.mono, id);
             return;
         }
-        // Whoever heard of it from us does not announce it to us, but may have it by now.
+        // A neighbour that heard of the record from us does not announce it to us, but may have it by now.
         let told = |wanted: &Wanted| {
             let told = |link: &LinkId, slot: &Slot| {
                 slot.state == SlotState::Neighbour

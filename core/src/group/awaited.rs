@@ -7,9 +7,9 @@
 //! 2. Of those a smaller share is passed on at once, before they came ([`PASSED_ON`]); the others once they came. So a relay
 //!    says little that it cannot keep, and what one of its neighbours promises leaves room for the promises of all others, here
 //!    and at the next hop.
-//! 3. What does not come is charged to the peer that promised it, [`PASSED_ON_COSTS`] times if it was passed on. A peer that
-//!    has used up [`UNDELIVERED_PASSED_ON`] is passed on only after delivery; one that has used up [`UNDELIVERED`] is not
-//!    asked for what it announces. Both are given back in time ([`UNDELIVERED_PER_SECOND`]). Nobody is blamed, and records
+//! 3. A record that does not come is charged to the peer that promised it, [`PASSED_ON_COSTS`] times if it was passed on. A
+//!    peer that has used up [`UNDELIVERED_PASSED_ON`] is passed on only after delivery; one that has used up [`UNDELIVERED`] is
+//!    not asked for what it announces. Both are given back in time ([`UNDELIVERED_PER_SECOND`]). Nobody is blamed, and records
 //!    that it sends or that a sync finds are as welcome as before.
 //!
 //! The numbers fit each other. A hostile peer has [`UNDELIVERED_PER_SECOND`] / [`PASSED_ON_COSTS`] ids a second passed on in the
@@ -44,9 +44,9 @@ pub(super) struct Awaited {
     /// Each version counted.
     promised: Shares<PeerId>,
     passed_on: Shares<PeerId>,
-    /// What did not come.
+    /// Units of promised records that did not come.
     undelivered: Accounts,
-    /// What was asked for again.
+    /// Units of records that were asked for again.
     sought: Accounts<()>,
 }
 
@@ -56,14 +56,15 @@ pub(super) struct Wanted {
     pub(super) edition: Edition,
     pub(super) since: Time,
     pub(super) large: bool,
-    /// Who announced it, in the order in which they are asked, and how many of them were.
+    /// The neighbours that announced it, in the order in which they are asked, and how many of them were.
     pub(super) announcers: Vec<LinkId>,
     pub(super) asked: usize,
-    /// Who was first to announce a version of it, and whether that was passed on before it came; the newest version last.
+    /// The peers that were first to announce a version of it, and whether that was passed on before it came; the newest version
+    /// last.
     promises: Vec<(PeerId, bool)>,
     /// Whether it came and was of no use yet.
     pub(super) came: bool,
-    /// Who asked us for it.
+    /// The neighbours that asked us for it.
     pub(super) askers: Vec<LinkId>,
 }
 
@@ -143,7 +144,7 @@ impl Awaited {
     }
 
     /// Looks for a version of a record that was here, which costs those who are asked so many units. Nobody has promised it,
-    /// so nobody is charged if it does not come. What would be too much comes with a sync.
+    /// so nobody is charged if it does not come. A record that would be too much comes with a sync.
     pub(super) fn seek(&mut self, now: Time, it: Announced, announcers: Vec<LinkId>, units: u64) {
         let full = self.records.len() as u64 >= PROMISED.all();
         if full || announcers.is_empty() || self.sought.over(now, &(), SOUGHT_SPARE) > 0 {
@@ -276,7 +277,7 @@ mod tests {
                 }
             }
             open.push_back((at, here, there));
-            // What the relay has itself comes at once.
+            // The records that the relay has itself come at once.
             for n in 0..100 {
                 let own = record(1 << 40 | at << 10 | n);
                 assert!(next.begin(now, end(9), own, false).is_some(), "at {at}");

@@ -1,6 +1,6 @@
 //! Records that came together: their signatures are checked together, see `verify.rs`.
 //!
-//! What becomes of each is what would become of it alone, after those before it. So a batch ends where a record may
+//! Each record has the outcome that it would have alone, after those before it. So a batch ends where a record may
 //! depend on those that wait in it: at one of the same id, and behind whatever changes who may do what.
 use super::Group;
 use super::records::{Accepted, Candidate, Examined};
@@ -14,7 +14,7 @@ use crate::verify::Claim;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
-/// What became of one record that somebody sent.
+/// The outcome of one record that somebody sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
     pub(super) outcome: Accepted,
@@ -53,7 +53,7 @@ impl Group {
         }
         let last = self.admit_batch(ctx, &mut batch, from, &mut accepted);
         self.roll.settle();
-        // What waits in the batch stood before the record that ended it.
+        // The records that wait in the batch stood before the record that ended it.
         (accepted, last.and(result))
     }
 
@@ -112,7 +112,7 @@ impl Group {
     }
 }
 
-/// What has to be true of the `nth` record of a batch, each with what it is if it is not: that its signer signed it,
+/// The claims that have to be true of the `nth` record of a batch, each with the fault if it is not: that its signer signed it,
 /// and, if that changed it, that its creator began it.
 fn claims_of(
     nth: usize,

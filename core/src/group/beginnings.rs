@@ -1,8 +1,8 @@
 //! Changes of others' records by us: each carries the proof that the record is its creator's, see
 //! [`Beginning`].
 //!
-//! The proof stands in the bytes of the version that we hold. Whoever wants to change a record whose bytes only the
-//! disk has, asks for those first, and goes on with the answer:
+//! The proof stands in the bytes of the version that we hold. A node that wants to change a record whose bytes only the disk
+//! has asks for those first, and goes on with the answer:
 //!
 //! ```text
 //! publish, withdraw, confirm ──► bytes at hand? ── yes ──────────────────────► sign
@@ -95,7 +95,7 @@ impl Group {
                     ctx.out.push_back(Output::Done { request, result: Err(error) });
                 }
             }
-            // What cannot be read is tried again later.
+            // A record that cannot be read is tried again later.
             Change::Confirm => {
                 for bytes in values.into_iter().flatten() {
                     if let Ok(id) = self.note_beginning(bytes) {

@@ -1,4 +1,4 @@
-//! What may be carried of whom: the budgets of connection signals.
+//! The budgets of connection signals: how many may be carried of whom.
 //!
 //! A signal comes over one neighbour, and from one origin, whose signature it bears. Both count, in each graph:
 //!
@@ -8,13 +8,13 @@
 //! 3. Of those whom nobody knows there are as many as one likes. All that one neighbour brings of them have one member's share
 //!    together, and each of them a part of that.
 //!
-//! What is over is not carried on: it is nobody's fault, and whoever wants a link tries again.
+//! A signal over a budget is not carried on: it is nobody's fault, and whoever wants a link tries again.
 use crate::budget::Accounts;
 use crate::id::PeerId;
 use crate::limits::{GUEST_SIGNALS, GUEST_SIGNALS_PER_SECOND, SIGNALS, SIGNALS_PER_SECOND};
 use crate::time::Time;
 
-/// Who used how much.
+/// How much each peer used.
 pub(super) struct Carriage {
     bringers: Accounts,
     members: Accounts,

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The records of one group that wait, the oldest first.
 ///
-/// Who signed them is not known, so the places belong to those who bring them. The oldest of the link that brought most
+/// Their signers are not known, so the places belong to those who bring them. The oldest of the link that brought most
 /// gives way, in number or in bytes.
 pub(super) struct Deferred {
     /// By age: higher numbers came later.
     records: BTreeMap<u64, (CertificateId, Waiting)>,
     by_certificate: BTreeMap<CertificateId, BTreeSet<u64>>,
     by_link: BTreeMap<Bringer, BTreeSet<u64>>,
-    /// Who brought each.
+    /// The bringer of each.
     brought: BTreeMap<u64, Bringer>,
     /// The same records by what they are.
     ages: BTreeMap<(CertificateId, Bytes), u64>,
@@ -31,7 +31,7 @@ type Bringer = Option<LinkId>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) record: Bytes,
-    /// Who sent it: its maker, if that did, who waits for an acknowledgement.
+    /// The link over which it came: its maker's, if that sent it, since its maker waits for an acknowledgement.
     pub(super) from: Option<LinkId>,
 }
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 /// How far peer time may step back before what is published no longer waits for it. Guess: it is blended in smaller steps.
 const ORDER_KEPT: Duration = Duration::from_secs(60);
-/// The record that we published last. What we publish next follows it: readers see records in the order of their times, and
-/// stores in that of their ids within a millisecond.
+/// The record that we published last. The record that we publish next follows it: readers see records in the order of their
+/// times, and stores in that of their ids within a millisecond.
 #[derive(Default)]
 pub(super) struct Last {
     made: WallTime,

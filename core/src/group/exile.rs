@@ -14,12 +14,12 @@ use crate::roll::Standing;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Who was revoked asks again after this; each time it waits twice as long, at most so long. Guesses: a mistake is
+/// A member that was revoked asks again after this; each time it waits twice as long, at most so long. Guesses: a mistake is
 /// often seen at once; and who is never taken back costs others a handshake now and then.
 const ASK_FIRST: Duration = Duration::from_secs(5);
 const ASK_LAST: Duration = Duration::from_secs(300);
 
-/// Who had to go, and our own asking where that is we.
+/// The nodes that had to go, and our own asking if we had to.
 #[derive(Default)]
 pub(super) struct Exiles {
     nodes: VecDeque<Exile>,

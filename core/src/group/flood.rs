@@ -1,8 +1,8 @@
 //! Flooding: what goes to which neighbour, and what its answer says.
 //!
-//! Which neighbours get a record, and which its announcement, see `announce.rs`. What one input brings goes out as one
-//! message of each kind a neighbour. Who gets a record that it has says so; who gets one from its maker says when it
-//! is durable. These acknowledgements wait a moment and travel together.
+//! Which neighbours get a record, and which its announcement, see `announce.rs`. All that one input brings goes out as one
+//! message of each kind a neighbour. A node that gets a record that it has says so; one that gets a record from its maker says
+//! when it is durable. These acknowledgements wait a moment and travel together.
 //!
 //! A host may want to take a long message in parts, to do other things meanwhile. The node then goes on at the next
 //! [`Timeout`](crate::io::Input::Timeout), and before it takes anything else: a part is never overtaken.
@@ -33,10 +33,10 @@ const ACKS_MAX: usize = 256;
 /// Records of one message end before this. Bytes. Guess: the more come together, the less each signature costs to check.
 pub(super) const FLOOD_BYTES: usize = 14 * limits::FRAME_BYTES_MAX;
 const _: () = assert!(FLOOD_BYTES + 1024 <= limits::MESSAGE_OVERHEAD_BYTES_MAX);
-/// What a useful flood adds to a link's utility. Source: reference 2.1; always useful tends to 4096.
+/// The step by which a useful flood raises a link's utility. Source: reference 2.1; always useful tends to 4096.
 const UTILITY_STEP: u32 = 128;
 
-/// What one input queued for one neighbour.
+/// All that one input queued for one neighbour.
 #[derive(Default)]
 pub(super) struct Outgoing {
     pub(super) wanted: Vec<RecordId>,
@@ -45,11 +45,11 @@ pub(super) struct Outgoing {
     announced: Vec<Announced>,
     announced_large: Vec<Announced>,
     pub(super) records: Vec<Bytes>,
-    /// What was not let in, by short id.
+    /// Records that were not let in, by short id.
     pub(super) declined: Vec<u64>,
 }
 
-/// What of one flood is not taken yet.
+/// The records of one flood that are not taken yet.
 pub(super) struct Rest {
     link: LinkId,
     records: std::vec::IntoIter<Bytes>,

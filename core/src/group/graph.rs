@@ -10,7 +10,7 @@
 //!     └─► Looking (no join yet: `preview.rs`)
 //! ```
 //!
-//! Whoever refuses shows its membership too; one that does not stand, or does not show that it does, is `Refused`, not
+//! A node that refuses shows its membership too; one that does not stand, or does not show that it does, is `Refused`, not
 //! `Idle`: it may ask again, and nothing else that it says is heard.
 //!
 //! Two questions are not waited for. A newcomer that meets somebody at a table proves its invitation right behind `OPEN`: who
@@ -76,7 +76,7 @@ pub(super) struct Slot {
     /// Questions of ours what an invitation is about that are not answered.
     pub(super) looks: u32,
     pub(super) gate: Gate,
-    /// What the link did in vain.
+    /// The account of what the link did in vain.
     pub(super) in_vain: InVain,
 }
 
@@ -443,7 +443,7 @@ impl Group {
         self.add_referrals(ctx, link, welcome.referrals)?;
         self.neighbour_up(ctx, links, link, true, welcome.addresses);
         if !self.ready && self.neighbours().count() == 1 {
-            // What a newcomer has published since it holds a membership does not wait for the comparison.
+            // Records that a newcomer has published since it holds a membership do not wait for the comparison.
             self.give_newest(ctx, link);
         }
         self.begin_sync(ctx, links, link);
@@ -467,7 +467,7 @@ impl Group {
             self.neighbour_down(ctx, link);
         }
         self.repair.probed(link, true);
-        // Who refuses us shows who it is, or is not listened to.
+        // A node that refuses us shows who it is, or is not listened to.
         let chain = match &refuse.chain {
             Some(chain) => Some(self.verify_membership(ctx, links, link, chain)?),
             None => None,

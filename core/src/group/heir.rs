@@ -7,7 +7,7 @@
 //!             heir:  sees the act ─► acts as the owner ─► act durable ─► nothing else is kept
 //! ```
 //!
-//! What an act does to others is the roll's (`roll/line.rs`). Here is who has which key. A node has at most one key that
+//! The effect of an act on others is the roll's (`roll/line.rs`). Here is who has which key. A node has at most one key that
 //! is the group's own ([`Group::key`]), and spare ones: one that it offered, and one that was the group's own until the
 //! act that says so is durable. No key is wiped before, so that a crash between any two steps loses nothing: at the next
 //! start the line of the group says which of the keys is what.
@@ -82,7 +82,7 @@ pub(super) fn offer_id(member: PeerId) -> RecordId {
     RecordId::new(member, RecordType::HEIR, 0)
 }
 
-/// What an heir signs: that it holds its key, and would follow this one of the group's own.
+/// The bytes that an heir signs: that it holds its key, and would follow this one of the group's own.
 fn consent_to(group: GroupId, after: CertificateId) -> Vec<u8> {
     [&group.as_bytes()[..], after.as_bytes()].concat()
 }
@@ -294,7 +294,7 @@ impl Group {
         self.heirs.insert(member, offer);
     }
 
-    /// What a member offers, if it can be taken.
+    /// The offer of a member, if it can be taken.
     fn heir(&self, member: PeerId) -> Option<&HeirOffer> {
         let meta = self.index(Class::Membership).get(&offer_id(member))?;
         let offer = self.heirs.get(&member).filter(|_| !meta.deleted)?;
@@ -378,7 +378,7 @@ impl Group {
         };
         let signed = act.sign(key).map_err(too_often)?;
         let id = signed.record().id;
-        // What does not hold by our own rules is of no use to others.
+        // An act that does not hold by our own rules is of no use to others.
         let (chain, meaning) = self.read_record(ctx, &signed)?.ok_or(Error::MembershipExpired)?;
         self.check_rights(signed.record(), &chain, &meaning)?;
         Self::check_size(&signed.record().kind, signed.bytes().len())?;
@@ -469,7 +469,7 @@ impl Group {
 
     // --- newcomers ---------------------------------------------------------------------------------------------
 
-    /// What pins a newcomer to the group as it is: the digest of the certificate of the group's own key, which names
+    /// The pin that ties a newcomer to the group as it is: the digest of the certificate of the group's own key, which names
     /// those above it.
     pub(super) fn owner_pin(&self) -> RootPin {
         RootPin::of(self.roll.owner().leaf().der())
@@ -514,7 +514,7 @@ impl Group {
     }
 }
 
-/// What the rules of handovers and offers add to those of all internal records.
+/// Checks the rules of handovers and offers that come on top of those of all internal records.
 pub(super) fn check_heir_record(
     record: &Record,
     chain: &VerifiedChain,

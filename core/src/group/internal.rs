@@ -73,7 +73,7 @@ struct RedemptionSays {
     /// The invitation's key.
     #[n(2)]
     key: Option<PublicKey>,
-    /// What that and the newcomer's own signed.
+    /// The signatures of that key and of the newcomer's own.
     #[n(3)]
     proof: Option<[ByteArray<64>; 2]>,
 }
@@ -104,7 +104,7 @@ struct RevocationSays {
     nth: u8,
 }
 
-/// What a record says to the core.
+/// The meaning of a record to the core.
 pub(super) enum Meaning {
     /// Nothing: it is the application's, or is read elsewhere.
     Nothing,
@@ -364,7 +364,7 @@ impl Group {
         })
     }
 
-    /// Who may sign what, by the policy and the role that `chain` proves.
+    /// Checks that the signer may sign this, by the policy and the role that `chain` proves.
     pub(super) fn check_rights(
         &self,
         record: &Record,
@@ -422,7 +422,7 @@ fn check_internal(
     let owner = chain.depth() == 0;
     let role = chain.role();
     let kind = record.kind.as_str();
-    // What others said can only be taken back, and only by those above.
+    // A record of another can only be taken back, and only by those above.
     if !own {
         let above = match kind {
             RecordType::INVITATION => role == Role::Administrator,
@@ -499,7 +499,7 @@ pub(super) fn read_invitation(record: &Record) -> Result<Meaning, BadRecord> {
     let says: InvitationSays = decode(&record.payload)?;
     let grant = Grant::new(says.role, says.app_roles).map_err(|unfit| bad(unfit.into()))?;
     let id = invitation_id(record.creator, says.uses, record.id.random());
-    // What a record says ends with it.
+    // The invitation in a record ends with it.
     if says.uses == 0 || record.id != id || WallTime(says.expires) > record.expires {
         return Err(BadRecord::Encoding);
     }
