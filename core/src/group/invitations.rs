@@ -10,10 +10,11 @@
 //! for the rest of its time: an invitation renews no membership. One that was revoked is given nothing. How uses
 //! are counted across partitions says `roll.rs`, rule 7.
 //!
-//! **Not let in.** What a peer says of an invitation ends only the attempt with that peer, and the join goes on with others.
-//! A join ends if the end of the invitation is told by its maker, or by a member that could let the newcomer in, and that
-//! shows its membership with it. Who has made an invitation, or may issue such memberships, says of a withdrawn one that it
-//! was withdrawn: its record is gone, but the id, which bears a mark of its key, stands in the record that took it back.
+//! **Not let in.** The word of a peer about an invitation ends only the attempt with that peer, and the join goes on with
+//! others. A join ends if the end of the invitation is told by its maker, or by a member that could let the newcomer in, and
+//! that shows its membership with it. A member that has made an invitation, or may issue such memberships, says of a withdrawn
+//! one that it was withdrawn: its record is gone, but the id, which bears a mark of its key, stands in the record that took it
+//! back.
 use super::internal::{
     invitation_id, invitation_mark, is_marked, redemption_id, redemption_payload,
 };
@@ -149,7 +150,7 @@ impl Group {
         Ok(record.record().id)
     }
 
-    /// Who holds how many invitations open.
+    /// How many invitations each member holds open.
     fn open_shares(&self, wall: WallTime) -> Shares<PeerId> {
         let (mut shares, now) = (Shares::new(limits::INVITATIONS), self.clock(wall));
         let open = self.invitations.values().filter(|open| open.expires >= now);
@@ -205,7 +206,7 @@ impl Group {
         self.invitations.remove(&id);
     }
 
-    /// Whose key issues a membership with `grant`: ours, or the group's own where we may not and have it.
+    /// The key that issues a membership with `grant`: ours, or the group's own where we may not and have it.
     fn signer_for(&self, chain: &VerifiedChain, grant: &Grant) -> Result<Signer, Error> {
         match () {
             () if chain.policy().may_issue(chain.grant(), grant) => Ok(Signer::Member),
@@ -397,7 +398,7 @@ impl Group {
             &redemption_payload(invitation, leaf, proof),
             Internal { id: Some(id), until: Some(leaf.not_after()), ..Internal::default() },
         );
-        // Who has let in as many as one may, or whose time is over, leaves it to others.
+        // A member that has let in as many as one may, or whose time is over, leaves it to others.
         if let Err(error) = published {
             return self.leave_to_others(ctx, links, link, &grant, error);
         }
@@ -451,13 +452,13 @@ impl Group {
         self.chain.as_ref().and_then(|chain| self.line_beside(chain))
     }
 
-    /// Who made this invitation, if it was withdrawn.
+    /// The maker of this invitation, if it was withdrawn.
     pub(super) fn withdrawn_by(&self, id: RecordId) -> Option<PeerId> {
         let meta = self.index(Class::Membership).get(&id)?;
         is_withdrawal(meta).then(|| meta.creator())
     }
 
-    /// Who made the invitation of this key, if it was withdrawn. What is left of it is its id, which bears a mark of the key.
+    /// The maker of the invitation of this key, if it was withdrawn. Only its id is left of it, which bears a mark of the key.
     pub(super) fn withdrawn_with(&self, key: &PublicKey) -> Option<PeerId> {
         let is_its = |meta: &&Meta| is_withdrawal(meta) && is_marked(meta.id, key);
         self.index(Class::Membership).iter().find(is_its).map(Meta::creator)
@@ -491,7 +492,7 @@ impl Group {
         self.commit(ctx, Commit::Grant { group: self.id, link, slot, chain });
     }
 
-    /// What a peer is that redeems an invitation.
+    /// The standing of a peer that redeems an invitation.
     fn returns(&self, ctx: &Ctx<'_>, invitation: RecordId, peer: PeerId) -> Returns {
         if self.roll.is_banned(peer) {
             return Returns::Revoked;
@@ -502,9 +503,9 @@ impl Group {
         let standing = |chain: &VerifiedChain| self.roll.standing(chain, now);
         match (best.map(standing), first.map(standing)) {
             (Some(Standing::Member), _) => best.cloned().map_or(Returns::Newcomer, Returns::Member),
-            // Who left of its own accord may come back.
+            // A member that left of its own accord may come back.
             (Some(Standing::Revoked { reason: Reason::Left, .. }), _) => Returns::Newcomer,
-            // Whoever was let in by a key that was handed over meanwhile, and was forgotten.
+            // A peer that was let in by a key that was handed over meanwhile, and was forgotten.
             (Some(Standing::Revoked { reason: Reason::HandedOver, .. }), _) => Returns::Newcomer,
             (Some(Standing::Revoked { .. }), _) | (_, Some(Standing::Revoked { .. })) => {
                 Returns::Revoked
@@ -559,7 +560,7 @@ impl Group {
         if let Some(wanted) = self.joining.as_ref().and_then(|it| it.wanted.as_ref()) {
             let request = wanted.request;
             if let Some(times) = granted.times {
-                // Who issues the membership says what the time is: it begins then.
+                // The issuer of the membership says what the time is: it begins then.
                 self.hear_time(ctx, link, &chain, times, None);
             }
             self.become_member(ctx, chain, request);
@@ -634,7 +635,7 @@ fn is_withdrawal(meta: &Meta) -> bool {
     meta.deleted && meta.kind.as_str() == RecordType::INVITATION
 }
 
-/// What a peer is that redeems an invitation.
+/// The standing of a peer that redeems an invitation.
 enum Returns {
     /// A member, with this membership.
     Member(VerifiedChain),

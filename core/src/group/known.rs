@@ -27,7 +27,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Whose word it is.
+    /// The source of the addresses.
     pub(super) fn source(&self) -> Source {
         if self.peer.is_some() { Source::Remembered } else { Source::Invited }
     }

@@ -60,7 +60,7 @@ struct Signer {
     chain: VerifiedChain,
 }
 
-/// What somebody does to a record.
+/// An act of somebody on a record.
 struct Act<'a> {
     nth: u64,
     by: &'a Signer,
@@ -69,7 +69,7 @@ struct Act<'a> {
     made: &'a str,
     /// Steps of the version, the modification and the end.
     step: u64,
-    /// What tells equal steps apart.
+    /// Tells equal steps apart.
     content: u64,
     delete: bool,
 }
@@ -162,7 +162,7 @@ impl Story {
         record.sign(self.group(), &act.by.identity)
     }
 
-    /// What happened to three notes of bob's: made, changed and deleted by all who may, often at once.
+    /// The history of three notes of bob's: made, changed and deleted by all who may, often at once.
     fn history(&mut self) -> Vec<Signed> {
         let mut all = Vec::new();
         for nth in 0..3 {
@@ -280,7 +280,7 @@ impl Replica {
         result
     }
 
-    /// Takes records in this order. Whoever sends them is never blamed.
+    /// Takes records in this order. Their sender is never blamed.
     fn take(&mut self, records: &[Signed]) {
         for signed in records {
             assert_eq!(self.offer(signed), Ok(()));
@@ -306,7 +306,7 @@ impl Replica {
         self.metas().map(|meta| (meta.id, meta.digest)).collect()
     }
 
-    /// What it holds, as bytes.
+    /// The records that it holds, as bytes.
     fn records(&self) -> Vec<Signed> {
         let bytes = |meta: &Meta| self.storage.cached(self.group.id, meta.id).expect("just taken");
         self.metas().map(|meta| Signed::decode(bytes(meta)).unwrap()).collect()
@@ -401,7 +401,7 @@ fn any_order_any_number_and_any_time_make_one_store() {
             let ended = |id: &RecordId| had.contains_key(id) && !left.contains(id);
             assert!(held.expired.iter().all(ended), "what is said to have ended has");
             held.take(after);
-            // What came late may have been what was already over: nothing of it stays.
+            // A record that came late may have been one that was already over: nothing of it stays.
             held.pass(Duration::ZERO);
             assert_eq!(held.held(), expected, "replica {replica}");
         }

@@ -17,7 +17,7 @@ use std::time::Duration;
 const FETCH_AFTER: Duration = Duration::from_secs(1);
 
 impl Group {
-    /// What the disk was asked for is not there as it was written. Whether it was to be.
+    /// A record that the disk was asked for is not there as it was written. Whether it was to be.
     pub(crate) fn lost(&mut self, ctx: &mut Ctx<'_>, class: Class, id: RecordId) -> bool {
         // It may have been removed, or written again, since it was asked for.
         if ctx.storage.cached(self.id, id).is_some() {

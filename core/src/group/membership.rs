@@ -42,7 +42,7 @@ pub(super) struct Internal {
     pub(super) under: Option<VerifiedChain>,
     /// Whether it takes back what stands there.
     pub(super) deleted: bool,
-    /// Who waits for it.
+    /// The request that waits for it.
     pub(super) request: Option<RequestId>,
 }
 
@@ -88,7 +88,7 @@ impl Group {
         Ok(group)
     }
 
-    /// What may be changed of the group.
+    /// The properties of the group that may be changed.
     pub(super) fn properties(&self) -> Properties {
         Properties {
             name: self.name.clone(),
@@ -177,7 +177,7 @@ impl Group {
         self.want(ctx, invitation, password, request)?;
         doubt.into_iter().for_each(|why| self.may_be_why(why.into()));
         (self.known, self.nodes) = (later.known, later.nodes);
-        // Who was away for the earlier join may be back.
+        // A node that was away for the earlier join may be back.
         self.tried.clear();
         let ahead = |slot: &Slot| slot.state == SlotState::Opening && slot.proved_ahead;
         let asked = self.slots.iter();
@@ -232,7 +232,7 @@ impl Group {
         self.answer_previews_as_member(ctx);
         self.joining = None;
         self.settle_clock(ctx);
-        // Whom we let in from now on we renew.
+        // We renew the members that we let in from now on.
         self.timers.set(Timer::Renew, ctx.now.mono);
         self.save(ctx);
         // Not when it is durable: after a crash before that the invitation is good for the same membership, and who waits
@@ -413,7 +413,7 @@ impl Group {
         let (seen, created, creator) = before.unwrap_or((0, now, signer));
         let modified =
             if before.is_some() { now.max(created.after(Duration::from_millis(1))) } else { now };
-        // What others judge by: their time is peer time.
+        // Others judge by this: their time is peer time.
         if !chain.covers(modified) {
             return Err(Error::MembershipExpired);
         }
@@ -456,12 +456,12 @@ impl Group {
     }
 }
 
-/// What is signed before the clock is set would be over, or not yet valid, once it is.
+/// Anything signed before the clock is set would be over, or not yet valid, once it is.
 pub(super) fn not_behind(wall: WallTime) -> Result<(), Error> {
     if wall < limits::RELEASED { Err(Error::ClockBehind(wall)) } else { Ok(()) }
 }
 
-/// Whose key issues a membership.
+/// The key that issues a membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signer {
     /// Ours.

@@ -83,12 +83,12 @@ impl Group {
             (kind::SIGNAL, _) if state.has_signals() => {
                 return self.on_signal(ctx, links, link, body).map(Some);
             }
-            // What was under way when the neighbourhood ended is normal.
+            // Messages that were under way when the neighbourhood ended are normal.
             (kind::BEAT | kind::ASK_TIME | kind::TIME | kind::DISCONNECT, _)
                 if state.was_neighbour() => {}
             (bulk, _) if bulk.is_bulk() && state.was_neighbour() => {}
             (kind::REFUSE, SlotState::Refused) => {}
-            // Whoever sends it takes us for a member or a guest, and we cannot say so yet, or no longer.
+            // The sender takes us for a member or a guest, and we cannot say so yet, or no longer.
             (
                 kind::SIGNAL,
                 SlotState::Opened

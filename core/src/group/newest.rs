@@ -1,4 +1,4 @@
-//! What a newcomer sees first: the newest records, before any comparison of stores.
+//! The records that a newcomer sees first: the newest ones, before any comparison of stores.
 //!
 //! A comparison of three classes takes some round trips, and a person who has just joined waits for
 //! them. So a member sends a newcomer that becomes its neighbour the newest records of applications

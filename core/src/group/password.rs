@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 /// How long after a try the failures are stored. Guess: a restart within it forgets what was tried since.
 const TRIES_SAVED_AFTER: Duration = Duration::from_secs(2);
 
-/// What a node knows of passwords.
+/// All that a node knows of passwords.
 #[derive(Default)]
 pub(super) struct Passwords {
     /// Of the invitations that this node made.
@@ -91,7 +91,7 @@ impl Group {
         let origin = self.origin_of(ctx, links, link);
         let throttle = self.passwords.throttles.entry(invitation).or_default();
         let tried = throttle.try_at(ctx.now.mono, origin, newcomer);
-        // What was tried is kept for the next start.
+        // The tries are kept for the next start.
         self.timers.set_if_unarmed(Timer::Save, ctx.now.mono.after(TRIES_SAVED_AFTER));
         if let Err(wait) = tried {
             let answer = NotGranted {
@@ -172,7 +172,7 @@ impl Group {
         self.let_in(ctx, links, link, invitation, None)
     }
 
-    /// What ends our join if nobody lets us in: it was said by one whose membership is not valid by our clock.
+    /// Notes the error that ends our join if nobody lets us in: it was said by one whose membership is not valid by our clock.
     pub(super) fn may_be_why(&mut self, error: Error) {
         if let Some(wanted) = self.joining.as_mut().and_then(|joining| joining.wanted.as_mut()) {
             wanted.may_be_why = Some(error);
@@ -191,7 +191,8 @@ impl Group {
             self.timers.clear(Timer::Joining);
             ctx.out.push_back(Output::Done { request, result: Err(error) });
         }
-        // Who still wants to know what the invitation is about is told; whoever joins again finds the links there.
+        // An application that still wants to know what the invitation is about is told; one that joins again finds the links
+        // there.
         if !self.has_waiting_previews() {
             self.joining = None;
         }
@@ -243,7 +244,7 @@ impl Group {
         }
     }
 
-    /// What is kept of the passwords of invitations that are open.
+    /// The secrets that are kept of the passwords of invitations that are open.
     pub(super) fn password_secrets(&self) -> Vec<(RecordId, Zeroizing<[u8; 32]>)> {
         self.passwords.known.iter().map(|(&id, secret)| (id, secret.to_bytes())).collect()
     }
@@ -266,7 +267,7 @@ impl Group {
     }
 
     /// From where a newcomer comes: the network of one that dials us, the neighbour over which the signals of one come, or the
-    /// rendezvous node. Whoever comes the same way shares it. Those whom we dial share one place.
+    /// rendezvous node. Newcomers that come the same way share it. Those whom we dial share one place.
     fn origin_of(&self, ctx: &Ctx<'_>, links: &Links, link: LinkId) -> Origin {
         let peer = |link| links.ready(link).map(|ready| ready.peer).unwrap_or_default();
         match (ctx.ways.over(link), links.get(link).and_then(|link| link.source)) {
@@ -306,7 +307,7 @@ impl NotGranted {
         Self { wait_ms: Some(wait), ..Self::ask(Vec::new()) }
     }
 
-    /// What a join by the invitation comes to, if the sender is believed.
+    /// The error that a join by the invitation comes to, if the sender is believed.
     pub(super) fn verdict(&self) -> Option<Error> {
         if !self.over {
             let wait = Duration::from_millis(self.wait_ms?);

@@ -55,7 +55,7 @@ pub(super) struct PeerTime {
 /// A leap of our clock, until it is known whether it was set or we have slept.
 #[derive(Debug)]
 struct Leap {
-    /// What shift and base are if we have slept.
+    /// Shift and base if we have slept.
     slept: (i64, i64),
     /// How many peers are asked for the time.
     asked: usize,
@@ -129,7 +129,7 @@ impl PeerTime {
         self.base
     }
 
-    /// What the graph calls a moment of our clock.
+    /// The peer time at a moment of our clock.
     pub(super) fn at(&self, wall: WallTime) -> WallTime {
         WallTime(wall.0.saturating_add_signed(self.shift))
     }
@@ -354,7 +354,7 @@ mod tests {
             let how = Taken { own, asked: false, ..later() };
             time.hear(told(1, -300 * 24 * HOUR_MS), &how);
             assert_eq!(time.shift != 0, follows, "{own:?}");
-            // Whatever many say, what our own membership rules out is not taken.
+            // A time that our own membership rules out is not taken, whatever many say.
             let how = Taken { valid: -HOUR_MS..=HOUR_MS, ..how };
             let mut time = PeerTime::default();
             (1..9).for_each(|n| time.hear(told(n, 40 * HOUR_MS), &how));

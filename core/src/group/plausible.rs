@@ -16,7 +16,7 @@ const AHEAD_MAX: Duration = Duration::from_secs(86_400);
 /// The latest plausible time is saved when it is so much later than the saved one. Guess.
 const SAVED_EVERY: Duration = Duration::from_secs(3_600);
 
-/// What is known of the time. All times are peer time.
+/// All that is known of the time. All times are peer time.
 #[derive(Debug, Default)]
 pub(super) struct Plausible {
     latest: WallTime,

@@ -136,7 +136,7 @@ fn who_has_expired_revokes_nobody() {
     assert_eq!(replica.group.roll.standing(&story.bob.chain, now), Standing::Member);
 }
 
-/// Who leaves takes with it nothing that is others'.
+/// A member that leaves takes with it nothing that is others'.
 #[test]
 fn leaving_with_nothing_kept_withdraws_nothing_of_others() {
     let story = Story::new(1);
@@ -184,7 +184,7 @@ fn leaving_with_nothing_kept_withdraws_nothing_of_others() {
     assert!(matches!(left, Standing::Revoked { reason: Reason::Left, .. }));
 }
 
-/// Who leaves has changed what others made: that stays, however low the version of its act, while its own goes.
+/// A member that leaves has changed what others made: that stays, however low the version of its act, while its own goes.
 #[test]
 fn who_leaves_takes_back_its_own_and_nothing_that_it_changed() {
     let story = Story::new(1);

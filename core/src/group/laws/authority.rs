@@ -22,7 +22,7 @@ struct World {
     story: Story,
     /// Ada and Bob, administrators by the owner; Eve, who invites; Dan, whom Eve let in.
     honest: Vec<Signer>,
-    /// Whom Mallory let in.
+    /// The member that Mallory let in.
     guest: Signer,
     mallory: Vec<Signer>,
     said: Vec<Signed>,
@@ -30,7 +30,7 @@ struct World {
     link: BearerSecret,
 }
 
-/// What everybody sees of a member.
+/// The view that everybody has of a member.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     standing: Standing,
@@ -157,7 +157,7 @@ impl World {
         self.honest.iter().chain([&self.guest])
     }
 
-    /// What honest members said: who they are, a note each; Ada opened an invitation.
+    /// The records of honest members: who they are, a note each; Ada opened an invitation.
     fn history(&self) -> Vec<Signed> {
         let mut said = Vec::new();
         for by in self.everybody().chain(&self.mallory) {
@@ -442,7 +442,7 @@ impl World {
             let blame = node.offer(signed);
             assert!(blame.is_ok() || !honest.contains(&signed.digest()), "{:?}", signed.record());
         }
-        // What ran ahead of the membership of its signer comes with a later sync.
+        // A record that ran ahead of the membership of its signer comes with a later sync.
         for signed in records {
             let _ = node.offer(signed);
         }

@@ -5,7 +5,7 @@ use super::*;
 use crate::io::Draft;
 use crate::record::Beginning;
 
-/// What Bob makes of his note later: `step` seconds on, with another end.
+/// The version that Bob makes of his note later: `step` seconds on, with another end.
 fn later(story: &Story, note: &Signed, step: u64, life: Duration) -> Signed {
     let held = note.record();
     let modified = NOW.after(Duration::from_secs(step));
@@ -58,7 +58,7 @@ fn orders(records: &[Signed]) -> Vec<Vec<Signed>> {
     orders(rest).into_iter().flat_map(with_last).collect()
 }
 
-/// What every node holds in the end that takes these records, in any order, with a restart after each of them.
+/// The records that every node holds in the end if it takes these, in any order, with a restart after each of them.
 fn stands(story: &Story, records: &[Signed]) -> Held {
     let mut all = orders(records).into_iter().map(|order| {
         let mut node = Replica::new(story);
@@ -92,8 +92,8 @@ fn change_of_an_older_version_takes_nothing_from_a_newer_one_of_the_creator() {
     assert_eq!(of_second.record().expires, NOW.after(HOUR * 10));
 }
 
-/// S13, the gap. What its creator, or another that may, has deleted stays deleted, whatever Eve makes a change of, and Bob's
-/// deletion too is one of his versions.
+/// S13, the gap. A record that its creator, or another that may, has deleted stays deleted, whatever Eve makes a change of, and
+/// Bob's deletion too is one of his versions.
 #[test]
 fn change_brings_nothing_back_that_was_deleted() {
     let story = story(1);
@@ -180,7 +180,7 @@ fn base_cannot_be_made_up() {
     }
 }
 
-/// What happened to one note: everything that anybody signed.
+/// The history of one note: everything that anybody signed.
 struct History {
     all: Vec<Signed>,
     /// The versions that Bob signed, in their order.

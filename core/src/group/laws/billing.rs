@@ -1,5 +1,5 @@
-//! What comes in is billed in one place, by its bytes; and what is shown to us as an argument is no
-//! way in.
+//! A record that comes in is billed in one place, by its bytes; and what is shown to us as an
+//! argument is no way in.
 use super::attacks::{member, membership, record, revocation};
 use super::*;
 use crate::group::internal::{invitation_id, redemption_id, redemption_payload};
@@ -213,7 +213,7 @@ fn proof_is_heard_as_far_as_it_hits_our_own_membership() {
     assert_eq!(replica.argument(&proof), bytes(&counting));
     replica.take(&counting.map(Clone::clone));
     assert_eq!(replica.argument(&[&another, &foreign_use]), bytes(&[&another]), "ours is known");
-    // What is beyond the bound is not looked at.
+    // Records beyond the bound are not looked at.
     replica.group.chain = Some(bob.chain.clone());
     let mut many = vec![&note; limits::PROOF_RECORDS_MAX - 1];
     many.extend([&of_bob, &of_bob]);

@@ -1,5 +1,5 @@
 //! Changes of others' records: whoever may change them and not delete them ends none of them, alters nothing of their
-//! making, and makes none in another's name. What a change is a change of: `bases.rs`.
+//! making, and makes none in another's name. The version that a change is a change of: `bases.rs`.
 use super::*;
 use crate::io::{Draft, RequestId, StoreFault, StoreTask};
 use crate::link::Links;
@@ -24,7 +24,7 @@ pub(super) fn note(story: &Story, nth: u64, life: Duration) -> Signed {
     Record { expires: NOW.after(life), ..record }.sign(story.group(), &story.bob.identity)
 }
 
-/// What `by` makes of it, a millisecond later, with nothing else changed.
+/// The change that `by` makes of it, a millisecond later, with nothing else changed.
 pub(super) fn edited(story: &Story, note: &Signed, by: &Signer) -> Record {
     let held = note.record();
     Record {
@@ -38,7 +38,7 @@ pub(super) fn edited(story: &Story, note: &Signed, by: &Signer) -> Record {
     }
 }
 
-/// What a node says that holds `note` and is given this record, signed by `by`. What is refused leaves the note alone.
+/// The verdict of a node that holds `note` and is given this record, signed by `by`. A refused record leaves the note alone.
 fn verdict(story: &Story, note: &Signed, record: Record, by: &Signer) -> Result<(), BadRecord> {
     let signed = record.sign(story.group(), &by.identity);
     let mut replica = Replica::new(story);
@@ -106,7 +106,7 @@ fn change_by_another_ends_when_the_creator_wanted() {
     assert_eq!(verdict(&story, &bobs, grave, eve), Err(BadRecord::Modifier));
 }
 
-/// What somebody makes of a record.
+/// A change that somebody makes to a record.
 type Lie<'a> = &'a dyn Fn(&mut Record);
 
 /// S13, variant: the time at which a record was made, its type and its creator are its creator's to say.
@@ -343,7 +343,7 @@ fn change_of_a_change_keeps_the_first_beginning() {
     assert_eq!(publish(1, "by ada again").record().beginning, Some(newer));
 }
 
-/// What the node asks of its disk to change records, and what it answered requests.
+/// The keys that the node asks of its disk to change records, and its answers to requests.
 #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is looked for")]
 fn asked(outbox: &mut Outbox) -> (Vec<Bytes>, Vec<Result<(), crate::error::Error>>) {
     let (mut keys, mut done) = (Vec::new(), Vec::new());

@@ -125,7 +125,7 @@ fn stolen(story: &Story, handed: &[Signed]) -> Vec<Signed> {
         }
         all.push(properties(story, own, "stolen", at));
         all.push(membership(story, own, 77, at).0);
-        // What it said before, taken back.
+        // The revocations that it said before, taken back.
         for said in handed.iter().map(Signed::record) {
             if said.kind.as_str() == RecordType::REVOCATION {
                 let (key, line) = own;
@@ -137,7 +137,7 @@ fn stolen(story: &Story, handed: &[Signed]) -> Vec<Signed> {
     all
 }
 
-/// Who stands, what the group is called, whose it is, and what is held.
+/// The view of a node: who stands, what the group is called, whose it is, and what is held.
 type Seen = (Vec<Standing>, String, PeerId, Held, BTreeSet<RecordId>);
 
 fn seen(story: &Story, replica: &mut Replica) -> Seen {
@@ -155,8 +155,9 @@ fn enforce(replica: &mut Replica) {
     replica.with(|group, ctx| group.enforce(ctx, &mut links));
 }
 
-/// Goal: the law. Method: mallory is revoked and the group has a name; then it is handed over, and bob publishes. What a thief
-/// of the old key signs comes in chance order, all of it after the handover, or some before; another handover among it.
+/// Goal: the law. Method: mallory is revoked and the group has a name; then it is handed over, and bob publishes. The records
+/// that a thief of the old key signs come in chance order, all of them after the handover, or some before; another handover
+/// among them.
 #[test]
 fn thief_of_an_earlier_key_changes_nothing_in_any_order() {
     each_seed("thief_of_an_earlier_key_changes_nothing_in_any_order", |story| {
@@ -231,7 +232,7 @@ fn thief_of_an_earlier_key_changes_nothing_in_any_order() {
         replica.take(&after);
         replica.take(&notes);
         enforce(&mut replica);
-        // What the thief changed before is brought back by those who have it.
+        // Records that the thief changed before are brought back by those who have them.
         replica.take(&handed);
         enforce(&mut replica);
         assert_eq!(seen(story, &mut replica), expected);

@@ -41,7 +41,7 @@ impl Replica {
         self.with(|group, ctx| group.enforce(ctx, &mut Links::default()));
     }
 
-    /// What the group's key has signed, in the order in which it did.
+    /// The records that the group's key has signed, in the order in which it did.
     fn said_by_owner(&mut self) -> Vec<Signed> {
         let owner = self.group.roll.owner().peer();
         let mut out = Outbox::new();
@@ -64,7 +64,7 @@ impl Replica {
     }
 }
 
-/// What eve signs after all with a date from before.
+/// A record that eve signs after all with a date from before.
 fn backdated(story: &Story) -> Signed {
     let (creator, kind) = (story.eve.identity.peer_id(), RecordType::new("note").unwrap());
     let record = Record {

@@ -150,7 +150,7 @@ fn revocation(
 }
 
 impl Replica {
-    /// Takes records in messages, as they come over a link. What became of each, and what the application was told.
+    /// Takes records in messages, as they come over a link. Returns the outcome of each, and what the application was told.
     fn hear(&mut self, records: &[Signed]) -> (Vec<Accepted>, Vec<Event>) {
         let (mut became, mut told) = (Vec::new(), Vec::new());
         for message in records.chunks(500) {
@@ -207,7 +207,7 @@ fn presences_of_one_member_are_few_and_leave_everybody_elses() {
         assert_eq!(replica.used(Kind::Presence, &story.bob).0, most as u64);
         let newest = bobs.last().unwrap().record().id;
         assert!(replica.group.meta(newest).is_some(), "the newest stand");
-        // Who is revoked is gone at once.
+        // A member that is revoked is gone at once.
         assert_eq!(
             replica.offer(&revocation(&story, &story.ada, &story.bob.chain, (0, 1))),
             Ok(())
@@ -537,7 +537,7 @@ fn of_what_one_member_publishes_the_newest_stand_in_any_order() {
         nodes[0].take(&all);
         nodes[1].take(&all[half..]);
         nodes[1].take(&all[..half]);
-        // What they hold is exchanged until nothing is new.
+        // The nodes exchange what they hold until nothing is new.
         for _ in 0..4 {
             let [zero, one] = [nodes[0].records(), nodes[1].records()];
             nodes[0].take(&one);
@@ -688,7 +688,7 @@ fn records_that_a_disk_loses_leave_the_account_of_their_creator() {
     }
 }
 
-/// What Eve makes of a note of Bob's, a second later than that.
+/// The change that Eve makes of a note of Bob's, a second later than that.
 fn change(story: &Story, note: &Signed, payload: usize) -> Signed {
     let held = note.record();
     let record = Record {
