@@ -81,7 +81,7 @@ fn is_wanted(present: u64, max: u64, already: bool) -> bool {
     if already { max > 0 && present <= max.saturating_add(HYSTERESIS) } else { present < max }
 }
 
-/// What a record of ours about this node says.
+/// The contents of a record of ours about this node.
 pub(super) struct Said {
     pub(super) attributes: Vec<Attribute>,
     pub(super) payload: Vec<u8>,
@@ -240,14 +240,14 @@ impl Group {
             payload: wire::encode(&presence),
             lifetime: PRESENCE_LIFETIME,
         };
-        // Whose membership has ended has nothing more to say.
+        // A member whose membership has ended no longer publishes presence.
         if self.say(ctx, RecordType::PRESENCE, id, Some(said)).is_ok() {
             self.own_presence = Some(id);
             self.timers.set(Timer::Presence, ctx.now.mono.after(PRESENCE_RENEWED));
         }
     }
 
-    /// What the application wants us to say of ourselves.
+    /// Notes what the application wants us to say of ourselves.
     pub(crate) fn present_as(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -290,7 +290,7 @@ impl Group {
         id: RecordId,
         said: Option<Said>,
     ) -> Result<(), Error> {
-        // Whose membership has ended may still say that it goes.
+        // A member whose membership has ended may still say that it goes.
         let chain = match said {
             Some(_) => self.valid_chain(ctx)?.clone(),
             None => self.chain.clone().ok_or(Error::UnknownGroup)?,

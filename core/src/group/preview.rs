@@ -46,7 +46,7 @@ const RECORDS_MAX: usize = 2;
 /// Requests for one preview. Guess. A further one is refused as busy.
 const REQUESTS_MAX: usize = 16;
 
-/// What a newcomer wants to know.
+/// The wish of a newcomer to know what its invitation is about.
 #[derive(Default)]
 pub(super) struct Looking {
     /// The invitation, until somebody asked for a preview.
@@ -82,7 +82,7 @@ impl What {
     }
 }
 
-/// What a bound invitation is about: it says all of it itself.
+/// The preview of a bound invitation: it says all of it itself.
 ///
 /// # Errors
 /// [`Error::InvitationInvalid`] if its certificates do not hold.
@@ -92,7 +92,7 @@ pub(crate) fn preview_of_bound(ctx: &Ctx<'_>, invitation: &Invitation) -> Result
     Ok(Preview { state: invitation.state(ctx.now.wall), ..preview })
 }
 
-/// What a membership of ours is about.
+/// The preview of a membership of ours.
 fn preview_of(ctx: &Ctx<'_>, chain: &VerifiedChain, expires: WallTime) -> Preview {
     let issuer = chain.certificates().iter().rev().nth(1).unwrap_or(chain.root());
     Preview {
@@ -276,7 +276,7 @@ impl Group {
         }
     }
 
-    /// What one of our own groups knows of an invitation to it.
+    /// The preview of an invitation to one of our own groups, by what that knows of it.
     ///
     /// # Errors
     /// [`Error::Revoked`] and [`Error::MembershipExpired`]: whoever is out does not hear of new ones.

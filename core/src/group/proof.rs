@@ -1,7 +1,7 @@
 //! Proof: the records by which a membership does not stand, shown to the member that does not know.
 //!
-//! A member that was revoked while it was away learns so from the nodes that refuse it. What they
-//! show is an argument about that member, and no way in for records:
+//! A member that was revoked while it was away learns so from the nodes that refuse it. The proof
+//! that they show is an argument about that member, and no way in for records:
 //!
 //! 1. It is heard in answer to the member's own `CONNECT`, or from a neighbour that puts the member
 //!    out, and once a link.
@@ -9,7 +9,7 @@
 //! 3. Of those, revocations count that hit the member's own chain, handovers by a key on which that
 //!    hangs, and the uses of an invitation by which a certificate of that chain was issued, with
 //!    that invitation. All others are dropped.
-//! 4. What is left is judged and billed like any record of that link.
+//! 4. The records that are left are judged and billed like any record of that link.
 use super::Group;
 use super::internal::Meaning;
 use crate::cert::{self, VerifiedChain};
@@ -69,7 +69,7 @@ impl Group {
         Ok(())
     }
 
-    /// What of a proof can be a reason why our membership does not stand.
+    /// The records of a proof that can be a reason why our membership does not stand.
     pub(super) fn argument(&self, ctx: &Ctx<'_>, proof: Vec<ByteVec>) -> Vec<Bytes> {
         let Some(ours) = &self.chain else { return Vec::new() };
         let read = |bytes: ByteVec| {

@@ -23,17 +23,17 @@ use crate::storage::{Change, Class, Pending};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
-/// What a record takes besides its payload and attributes. Bytes. Guess: ids, times, signature, a place in the queue.
+/// The room that a record takes besides its payload and attributes. Bytes. Guess: ids, times, signature, a place in the queue.
 const OVERHEAD_BYTES: usize = 512;
 
-/// What is published and not yet durable.
+/// The records that are published and not yet durable.
 #[derive(Default)]
 pub(super) struct Publishing {
     /// In the order in which it was asked for.
     waiting: VecDeque<(RequestId, Draft)>,
     waiting_bytes: usize,
     writing_bytes: usize,
-    /// What the disk was asked for, since the first that waits changes it.
+    /// The record that the disk was asked for, since the first that waits changes it.
     asked: Option<RecordId>,
     /// Published since somebody last asked for a record.
     unasked_bytes: usize,
@@ -156,7 +156,7 @@ impl Group {
 
     /// Whether the disk and the fastest neighbour keep up with the application.
     fn keeps_up(&self, links: &Links, me: PeerId) -> bool {
-        // Whoever asked for our last records gets the next ones at once. Before that, somebody must ask.
+        // A neighbour that asked for our last records gets the next ones at once. Before that, somebody must ask.
         let tree = self.trees.get(Publisher::named(me));
         let children = tree.map_or(&[][..], |tree| &tree.children);
         let network = match children.iter().map(|&link| links.backlog(link)).min() {

@@ -15,15 +15,15 @@
 //!
 //! Tombstones count like what they hide. The account is the creator's, whoever changed a record last, and nobody else's
 //! change touches it: it counts the bytes that the creator signed, and *newest* and *oldest* are by the version that the
-//! creator signed, then id. What others add is bounded for each record: at most as many bytes again as the creator signed,
-//! or [`CHANGE_ADDS_BYTES_MAX`](limits::CHANGE_ADDS_BYTES_MAX). A larger change is a fault. To bill it to whoever made it
-//! would be worse: what is beyond that quota goes, and what it was a change of with it.
+//! creator signed, then id. The part that others add is bounded for each record: at most as many bytes again as the creator
+//! signed, or [`CHANGE_ADDS_BYTES_MAX`](limits::CHANGE_ADDS_BYTES_MAX). A larger change is a fault. To bill it to whoever made
+//! it would be worse: what is beyond that quota goes, and what it was a change of with it.
 //!
 //! 1. A creator that has more than its quota loses the oldest (or newest) of that kind, until it has not.
 //! 2. Where members fill what is open to members, the one that holds most loses one; the last places of every kind are
 //!    for administrators and the group's own key. Where these need more, the member that holds most gives way to them; they
 //!    give way to each other only.
-//! 3. What is lost is not kept and not passed on. It is nobody's fault: it was within the quota when it was sent. The
+//! 3. A record that is lost is not kept and not passed on. It is nobody's fault: it was within the quota when it was sent. The
 //!    neighbour that gives it is told that we do not take it (`DECLINE`), and gives it over this link no more. One that
 //!    goes on, or is the creator itself, has us work in vain.
 //!
@@ -45,12 +45,12 @@ use crate::share::{Pool, Rank, Shares};
 use crate::storage::{self, Class};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Records that neighbours were told we do not take. Guess: 1 MB. Whoever gives an older one again is told again.
+/// Records that neighbours were told we do not take. Guess: 1 MB. A neighbour that gives an older one again is told again.
 const TOLD_MAX: usize = 16_384;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// What is counted together.
+/// A kind of records that are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Application,
@@ -222,12 +222,12 @@ impl Accounts {
     }
 }
 
-/// What a group holds of whom.
+/// How much a group holds of each creator.
 #[derive(Default)]
 pub(super) struct Quotas {
     /// By the place of the kind in [`Kind::ALL`]. Made when the first record comes: the policy is known by then.
     accounts: Vec<Accounts>,
-    /// What neighbours were told that we do not take.
+    /// The records that neighbours were told we do not take.
     told: Recent<(LinkId, u64), TOLD_MAX>,
     /// Steps, for tests.
     #[cfg(test)]
@@ -374,8 +374,8 @@ impl Group {
         other.is_some_and(|other| if bounds.newest_stand { *other < place } else { *other > place })
     }
 
-    /// Who gives way where one of this rank comes and all is full: the member that holds most; to a senior, if no member
-    /// holds anything, another senior.
+    /// The creator that gives way where one of this rank comes and all is full: the member that holds most; to a senior, if no
+    /// member holds anything, another senior.
     fn greatest(&self, ctx: &Ctx<'_>, shares: &Shares<PeerId>, rank: Rank) -> Option<PeerId> {
         let junior = shares.descending().find(|it| self.rank(ctx, **it) == Rank::Junior);
         let senior = || shares.greatest().filter(|_| rank == Rank::Senior);
@@ -483,7 +483,7 @@ impl Group {
         if self.has_place(ctx, comer) { Ok(()) } else { Err(Error::TooManyRecords) }
     }
 
-    /// What a creator holds of a kind: records and bytes.
+    /// How much a creator holds of a kind: records and bytes.
     #[cfg(test)]
     pub(super) fn held_of(&self, kind: Kind, creator: PeerId) -> (u64, u64) {
         let accounts = self.quotas.accounts.get(kind as usize);

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A record that another than its creator changed has two signatures: the modifier's, and the creator's in its
-//! [`Beginning`](crate::record::Beginning). Who may do what (`check_rights` in `internal.rs`):
+//! [`Beginning`](crate::record::Beginning). These rules say who may do what (`check_rights` in `internal.rs`):
 //!
 //! 1. Only the membership that a record names covers it: its times lie within that, and its signer is that member.
 //! 2. The creator publishes and changes its records if its role may publish that type, and deletes them always.
@@ -41,7 +41,7 @@ use crate::time::WallTime;
 use bytes::Bytes;
 use std::cmp::Ordering;
 
-/// What became of a record that somebody sent.
+/// The outcome of a record that somebody sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accepted {
     /// Taken in; the acknowledgement follows when it is durable.
@@ -63,7 +63,7 @@ pub(super) enum Accepted {
 }
 
 impl Accepted {
-    /// Whether it was of no use to us. What our security provider does not let in says nothing about who sent it.
+    /// Whether it was of no use to us. A record that our security provider does not let in says nothing about who sent it.
     pub(super) fn is_in_vain(self) -> bool {
         match self {
             Self::Known(_) | Self::Old | Self::Later | Self::Refused => true,
@@ -81,7 +81,7 @@ pub(super) struct Candidate {
     pub(super) signed: Signed,
 }
 
-/// What became of a record before its signature was looked at.
+/// The outcome of a record before its signature was looked at.
 pub(super) enum Examined {
     Settled(Accepted, RecordId),
     Candidate(Box<Candidate>),
@@ -122,7 +122,7 @@ impl Group {
             ctx.storage.write(key, None);
             return Some(());
         }
-        // Who was here is no news after a restart; where they were is in the known addresses.
+        // The nodes that were here are no news after a restart; where they were is in the known addresses.
         if class == Class::Presence {
             ctx.storage.write(storage::record_key(self.id, class, signed.record().id), None);
             return Some(());
@@ -195,7 +195,7 @@ impl Group {
         if self.meta(id).is_some_and(|(_, held)| is_other(held)) {
             return Ok(Examined::Settled(Accepted::Refused, id));
         }
-        // What is older needs no further look.
+        // An older version needs no further look.
         let lost =
             |held: &Meta| held.edition() == edition && self.conflicts.knows(&(id, signed.digest()));
         // A version whose time has not come was signed under a wrong clock, and gives way.
@@ -448,7 +448,7 @@ impl Group {
         self.keep_quota(ctx, &kind, creator);
     }
 
-    /// What a record changes in what we know. It has been checked.
+    /// Applies what a record changes in what we know. It has been checked.
     pub(super) fn take_effect(&mut self, ctx: &mut Ctx<'_>, record: &Record, meaning: Meaning) {
         match meaning {
             Meaning::Nothing => self.presence_class_changed(ctx, record),
@@ -539,7 +539,7 @@ pub(super) fn has_come(version: u64, modified: WallTime, peer_time: WallTime) ->
     record::version_time(version).max(modified) <= peer_time.after(limits::FUTURE_MAX)
 }
 
-/// What the roll has to know of a record.
+/// All that the roll has to know of a record.
 pub(super) fn said(
     chain: &VerifiedChain,
     creator: PeerId,

@@ -1,9 +1,9 @@
-//! Whom we were referred to, and by whom.
+//! The nodes that we were referred to, and by whom.
 //!
 //! A referral is what one peer says of another: which node there is, and where. Nobody vouches for it, so it is kept for each
 //! peer that says it, and the words of one never displace those of another: each has a share of the places, and of the peers
 //! that have most the oldest word gives way ([`Crowd`]). If several say where a node is, the addresses are taken from each in
-//! turn. What failed is forgotten, and what had no turn is tried the next time.
+//! turn. An address that failed is forgotten, and one that had no turn is tried the next time.
 use crate::address::Address;
 use crate::id::{NodeId, PeerId};
 use crate::limits;
@@ -23,7 +23,7 @@ pub(super) struct Referrals {
     turns: usize,
 }
 
-/// What one peer says of one node.
+/// The word of one peer about one node.
 struct Word {
     /// When, counted in words.
     at: u64,
@@ -43,7 +43,7 @@ impl Default for Referrals {
 }
 
 impl Referrals {
-    /// A peer refers us to a node. What it said of that node before no longer counts.
+    /// A peer refers us to a node. Its earlier word about that node no longer counts.
     pub(super) fn add(&mut self, by: PeerId, referral: Referral) {
         let Referral { node, addresses, .. } = referral;
         self.take_back(by, node);
@@ -83,7 +83,7 @@ impl Referrals {
         given
     }
 
-    /// A node is not where we looked for it. What nobody says any more is forgotten.
+    /// A node is not where we looked for it. A word of which no address is left is forgotten.
     pub(super) fn failed(&mut self, node: NodeId) {
         let given = self.given.remove(&node).unwrap_or_default();
         let Some(words) = self.words.get_mut(&node) else { return };

@@ -107,7 +107,7 @@ impl Group {
                 refresh: true,
                 if_version: None,
             };
-            // What may not be published at this moment is tried again.
+            // A record that may not be published at this moment is tried again.
             let _ = self.publish(ctx, draft, None);
         }
     }

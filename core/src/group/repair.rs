@@ -8,7 +8,7 @@
 //! would sit, and at an address of earlier times, ever more rarely while nothing new is learned. So parts that never
 //! heard of one another merge too, and parts that miss only who is gone for good.
 //!
-//! Who asks to become a neighbour says which signature it sees. Where that is another one, room is made: the link
+//! A node that asks to become a neighbour says which signature it sees. Where that is another one, room is made: the link
 //! joins two parts. Sync runs over it both ways, what it brings floods on, and the lower signature stands.
 use super::known::Known;
 use super::{Group, Timer};
@@ -37,12 +37,12 @@ const PATROL_EVERY: Duration = Duration::from_secs(300);
 /// When each address of earlier times had its turn at a look, they rest: twice as long after every turn, and at most so
 /// long, until something new is learned. Guess: who is at none of them today may be there tomorrow.
 const PATROL_REST_MAX: Duration = Duration::from_secs(4 * 3_600);
-/// Who is missing for longer is forgotten. Guess: a node that comes back after a day looks for others itself.
+/// A node that is missing for longer is forgotten. Guess: a node that comes back after a day looks for others itself.
 const MISSING_FOR: Duration = Duration::from_secs(86_400);
 /// Tries in vain after which the application is asked for an address; and again after four times as many. Guess.
 const VAIN_TRIES: u32 = 4;
 
-/// Who is missing, and what is done about it.
+/// The nodes that are missing, and what is done about it.
 #[derive(Default)]
 pub(super) struct Repair {
     missing: BTreeMap<NodeId, Missing>,
@@ -66,7 +66,7 @@ struct Missing {
 }
 
 impl Repair {
-    /// What was tried in vain may be worth another try.
+    /// Addresses that were tried in vain may be worth another try.
     pub(super) fn learned(&mut self) {
         (self.patrols, self.patrols_rest) = (0, None);
     }

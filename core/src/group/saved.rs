@@ -38,7 +38,7 @@ struct Saved {
     /// With their versions.
     #[n(9)]
     hidden: Option<Vec<(RecordId, u64)>>,
-    /// Whose addresses `known` are; no id where that is not known.
+    /// The peers whose addresses `known` are; no id where that is not known.
     #[n(10)]
     known_of: Option<Vec<PeerId>>,
     #[n(16)]
@@ -51,7 +51,7 @@ struct Saved {
     /// See [`FORMAT`].
     #[n(19)]
     format: u32,
-    /// What nobody else may know, see `sealed.rs`.
+    /// Secrets that nobody else may know, see `sealed.rs`.
     #[cbor(n(20), with = "minicbor::bytes")]
     secrets: Option<Vec<u8>>,
     /// How often passwords were tried in vain: invitation, source, failures.
@@ -76,7 +76,7 @@ struct Form {
     format: Option<u32>,
 }
 
-/// What is kept of a group, read and written again.
+/// The saved form of a group, read and written again.
 #[cfg(test)]
 pub(crate) fn saved_again(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(wire::encode(&minicbor::decode::<Saved>(bytes).ok()?))

@@ -7,10 +7,10 @@
 //! ```
 //!
 //! A signal goes to a node by the way on which that node was heard of: the link over which its presence, or an earlier
-//! signal of its, came last. Whose signal it is shows its signature, and who passes on a forged one is to blame. Where no way
-//! is known the origin asks for one: only searches go to everybody, and they carry nothing. If the last signals to a node came
-//! to nothing, something on the way may have swallowed them: they go to every neighbour then, each of which knows a way of its
-//! own, and a search beside them. Whoever knows no way carries no content.
+//! signal of its, came last. The signature of a signal shows whose it is, and who passes on a forged one is to blame. Where no
+//! way is known the origin asks for one: only searches go to everybody, and they carry nothing. If the last signals to a node
+//! came to nothing, something on the way may have swallowed them: they go to every neighbour then, each of which knows a way of
+//! its own, and a search beside them. A node that knows no way carries no content.
 //!
 //! Newcomers that have proved an invitation, and members that were refused for lack of room, may send signals too; that is
 //! how they find others. How much of whom is carried is the matter of `carriage.rs`.
@@ -36,7 +36,7 @@ const SWALLOWED_MAX: usize = 16_384;
 /// A link with so many bytes waiting carries no signals for others. Guess.
 const BACKLOG_BYTES: usize = 1024 * 1024;
 
-/// What a signal asks of the node.
+/// The task that a signal leaves to the node.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// It was for another, and has been sent on or dropped.
@@ -72,7 +72,7 @@ impl Group {
         let Some(bringer) = self.slots.get(&link).map(|slot| slot.peer) else {
             return Ok(Verdict::Carried);
         };
-        // Whoever asks after us may have kept its question back since others brought it.
+        // A node that asks after us may have kept its question back since others brought it.
         let asks_after_us = signal.is_loss() && signal.to == ctx.node;
         if self.signals_seen.knows(&name) && !asks_after_us || !self.may_be_news(ctx, &signal) {
             return Ok(Verdict::Carried);
@@ -108,7 +108,7 @@ impl Group {
         signal.hops = signal.hops.saturating_add(1);
         if signal.hops <= limits::SIGNAL_HOPS_MAX {
             let ways = self.ways(ctx.now.wall, &signal, Some(link));
-            // What finds no way here may come again, and find one.
+            // A signal that finds no way here may come again, and find one.
             if !ways.is_empty() {
                 self.signals_seen.note(name);
             }
@@ -220,7 +220,7 @@ impl Group {
         }
     }
 
-    /// What became of a link for which our signals went to a node.
+    /// Notes what became of a link for which our signals went to a node.
     pub(crate) fn signalled(&mut self, to: NodeId, opened: bool) {
         for attempt in self.attempts_at(to) {
             self.sought.remove(&attempt);

@@ -39,7 +39,7 @@ const BACK_OFF: Duration = Duration::from_millis(29_900);
 /// The same where a higher id holds it. Guess: of a burst of newcomers the lowest is heard by the others in time.
 const LOWER_BACK_OFF: Duration = Duration::from_millis(4_900);
 
-/// What this node knows of the signature of its graph.
+/// All that this node knows of the signature of its graph.
 #[derive(Default)]
 pub(super) struct Signature {
     /// The lowest id that showed a sign of life; the last one, while another is looked for.
@@ -138,7 +138,7 @@ impl Group {
 
     /// Something that bears on the signature changed.
     pub(super) fn review_signature(&mut self, ctx: &mut Ctx<'_>) {
-        // Who has just come knows too little, and who is alone has nobody to tell.
+        // A node that has just come knows too little, and one that is alone has nobody to tell.
         if !self.ready || !self.neighbours().any(|(_, slot)| slot.synced) {
             return;
         }

@@ -20,7 +20,7 @@
 //! 4. A member has a budget for questions, see [`limits::LOSSES_SPARE`], and a share of what is doubted at one time.
 //!
 //! So one who lies about a loss gains a question and an answer; one who swallows questions or answers is passed by, if the
-//! node has another neighbour. Who comes later is told which nodes nobody hears of, when it has learnt who is present.
+//! node has another neighbour. A node that comes later is told which nodes nobody hears of, when it has learnt who is present.
 use super::{Group, Present, Timer};
 use crate::budget::Accounts;
 use crate::group::Ctx;
@@ -48,7 +48,7 @@ const ANSWER_EVERY: Duration = Duration::from_secs(5);
 /// that crashed is silent within 41 s.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
-/// Who is doubted.
+/// The nodes that are doubted.
 pub(super) struct Silence {
     doubts: BTreeMap<NodeId, Doubt>,
     /// Of whose questions how many are open.

@@ -54,7 +54,7 @@ impl Group {
             self.roll.best_of(peer, self.clock(ctx.now.wall)).ok_or(Error::UnknownMember)?.clone();
         let mut beyond = self.standing_of(ctx, peer);
         beyond.retain(|chain| !grant.includes(chain.grant()));
-        // What it has beyond that must go, or it would go on using it. Nothing is given that cannot be taken.
+        // The memberships that it has beyond that must go, or it would go on using them. Nothing is given that cannot be taken.
         let (reason, keep) = (Reason::Superseded, Keep::ALL);
         let acts: Result<Vec<Revocation>, Error> =
             beyond.iter().map(|chain| self.prepare(ctx, chain, false, reason, keep)).collect();
@@ -138,8 +138,8 @@ impl Group {
     ) -> Result<Revocation, Error> {
         self.check_senior(ctx, chain)?;
         let own = ctx.identity.peer_id() == chain.peer();
-        // Whoever has the group's own key acts as the group, but leaves as itself. Who leaves relies on what it leaves: so
-        // the act lasts as long as that.
+        // A member that has the group's own key acts as the group, but leaves as itself. A member that leaves relies on what it
+        // leaves: so the act lasts as long as that.
         let signer = match (own, self.key.is_some()) {
             (true, _) => chain,
             (false, true) => self.roll.owner(),
@@ -254,7 +254,7 @@ impl Group {
             let Ok(act) = self.prepare(ctx, &held, false, Reason::Left, Keep::ALL) else {
                 continue;
             };
-            // What does not hold by our own rules is of no use to others.
+            // An act that does not hold by our own rules is of no use to others.
             let Ok(signed) = self.publish_revocation(ctx, act, None) else { continue };
             // To every neighbour at once: nobody could ask us for it later.
             for &link in &neighbours {
@@ -415,7 +415,7 @@ impl Group {
             reason: wire::Reason::NotStanding,
             referrals: Vec::new(),
             proof: best.map_or_else(Vec::new, |chain| self.proof(ctx, chain)),
-            // What it showed may be older than what we know of it.
+            // The membership that it showed may be older than what we know of it.
             renewed: best.filter(stands).map(|chain| cert::encode_chain(chain.certificates())),
             why: None,
             chain: None,

@@ -1,4 +1,4 @@
-//! What a member may answer, and what costs it the link.
+//! Answers that a member may give, and those that cost it the link.
 use super::*;
 use crate::cert::tests::{issue_first, issue_member, issue_root};
 use crate::cert::{Role, verify_chain};
@@ -138,7 +138,7 @@ fn another_root_of_the_same_key_is_refused() {
     assert_eq!(newcomer.check_root(&[again]), Err(Misbehaved::Membership));
     assert_eq!(newcomer.check_root(&[]), Err(Misbehaved::Membership));
     assert_eq!(newcomer.check_root(story.bob_chain.certificates()), Ok(()));
-    // Who knows the root compares all of it.
+    // A node that knows the root compares all of it.
     let again = issue_root(&story.key, "Chess", [1; 16], NOW, NOW.after(DAY));
     let mut member = story.newcomer();
     member.know_line(VerifiedChain::owner(story.ada_chain.root(), verify).unwrap());
