@@ -110,7 +110,7 @@ pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) name: String,
     comment: String,
-    /// What the certificate of the group's own key hashed to when we were invited. Known before it.
+    /// The hash of the certificate of the group's own key when we were invited. Known before it.
     pin: RootPin,
     /// Nothing while a newcomer has not seen it.
     root: Option<Certificate>,
@@ -120,7 +120,7 @@ pub(crate) struct Group {
     spare: Vec<GroupKey>,
     /// Whether an act by which we hand over is on its way to the disk.
     handing_over: bool,
-    /// What members offer who would be the next owner. As many as there are records of it.
+    /// The offers of members who would be the next owner. As many as there are records of it.
     heirs: BTreeMap<PeerId, heir::HeirOffer>,
     /// Own keys that handed over to two, as the application was told. As many as the line has.
     contested: BTreeSet<CertificateId>,
@@ -136,7 +136,7 @@ pub(crate) struct Group {
     plausible: Plausible,
     /// How far our clock is ahead, as the application was told.
     clock_told: i64,
-    /// What became of our membership, as the application was told.
+    /// The standing of our membership, as the application was told.
     own_standing: Standing,
     /// Addresses of neighbours that worked, newest last: where to begin after a restart.
     known: known::Places,
@@ -165,7 +165,7 @@ pub(crate) struct Group {
     /// Our records that are renewed before they end, and how long each lives.
     refreshed: BTreeMap<RecordId, Duration>,
     own_presence: Option<RecordId>,
-    /// What our presence says of us, and whether we are present whatever the group's properties say.
+    /// The attributes that our presence says of us, and whether we are present whatever the group's properties say.
     own_attributes: Vec<Attribute>,
     presence_forced: bool,
     own_contact: Option<RecordId>,
@@ -179,7 +179,7 @@ pub(crate) struct Group {
     slots: BTreeMap<LinkId, graph::Slot>,
     /// Links that we are opening for this graph.
     attempts: BTreeMap<LinkId, Attempt>,
-    /// What we did to find somebody since we had a neighbour last.
+    /// All that we did to find somebody since we had a neighbour last.
     pub(crate) trace: Trace,
     /// Links on which a member asked for this graph while we did, before we have a membership.
     asked_back: BTreeSet<LinkId>,
@@ -208,7 +208,7 @@ pub(crate) struct Group {
     put_off: bool,
     /// Versions of records that are deleted here only.
     hidden: BTreeMap<RecordId, u64>,
-    /// What tombstones hide that end before it, and until when it would have lived.
+    /// The records hidden by tombstones that end before them, and until when each would have lived.
     outlived: BTreeMap<RecordId, WallTime>,
     signature: signature::Signature,
     silence: silence::Silence,
@@ -238,14 +238,14 @@ struct Joining {
 struct Wanted {
     request: RequestId,
     proof: Proof,
-    /// Who made the invitation, and the role that it gives, as it says itself.
+    /// The maker of the invitation, and the role that it gives, as it says itself.
     inviter: PeerPrefix,
     role: Role,
-    /// What ends it if nobody lets us in, as somebody said whom we cannot judge, or as our clock says.
+    /// The error that ends it if nobody lets us in, as somebody said whom we cannot judge, or as our clock says.
     may_be_why: Option<Error>,
 }
 
-/// What a newcomer has to prove.
+/// The proof that a newcomer has to give.
 enum Proof {
     /// That it holds the link.
     Link(BearerSecret),
@@ -484,7 +484,7 @@ impl Group {
         self.root.as_ref().map_or(default, |root| root.policy().payload_bytes_max as usize)
     }
 
-    /// What the graph calls now.
+    /// The peer time now.
     fn peer_time(&self, wall: WallTime) -> WallTime {
         self.peer_time.at(wall)
     }

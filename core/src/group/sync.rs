@@ -14,14 +14,14 @@
 //! `GIVEN` travels behind the records that answer a `WANT`. A side says `SYNC_END` when the comparison is over, all its
 //! `WANT`s are answered, and all that it owes is on its way; a class is done when both have said so. At the end of the last
 //! class, what came in any of them is durable: no other class waits for a disk. Records come as ordinary floods and travel
-//! on as such. While a neighbour reads slowly, what it is owed stays on disk. Whatever arrived before a link was lost
-//! stays, so that the next sync costs what is left.
+//! on as such. While a neighbour reads slowly, what it is owed stays on disk. All that arrived before a link was lost stays, so
+//! that the next sync costs what is left.
 //!
 //! The end also tells who holds the other's own records: those that were not given, since they were there before, unless
 //! it says that a disk refused some. Those that are given are acknowledged one by one, when they are durable.
 //!
-//! What a neighbour is owed is bounded (`sync/owed.rs`), and so is what a peer may have us do (`sync/budget.rs`): past
-//! that, answers and records come later. Who lacks much takes it from one neighbour at a time (`sync/turns.rs`).
+//! The debt to a neighbour is bounded (`sync/owed.rs`), and so is what a peer may have us do (`sync/budget.rs`): past
+//! that, answers and records come later. A node that lacks much takes it from one neighbour at a time (`sync/turns.rs`).
 use super::flood::FLOOD_BYTES;
 use super::graph::Slot;
 use super::waste::units;
@@ -51,9 +51,9 @@ const PRESENCE_CROWDED: Duration = Duration::from_secs(6);
 const GIVE_AT_ONCE: usize = limits::FLOOD_RECORDS_MAX;
 /// No more is read while so many bytes wait for the neighbour. Guess.
 const GIVE_BACKLOG_BYTES: usize = 512 * 1024;
-/// What a peer's budget pays for a step besides its parts: comparing fingerprints of all records.
+/// The work that a peer's budget pays for a step besides its parts: comparing fingerprints of all records.
 const STEP_WORK: u64 = 1_000;
-/// What was put off is compared for so long after the disk has caught up. Guess: one sync brings all of it.
+/// Stores are compared for what was put off so long after the disk has caught up. Guess: one sync brings all of it.
 const PUT_OFF_FOR: Duration = Duration::from_secs(1);
 
 mod budget;
@@ -67,7 +67,7 @@ use owed::{Debts, Due, WANTS_MAX};
 pub(super) struct Syncing {
     /// Whether it waits for its turn.
     queued: bool,
-    /// What the neighbour began with, which waits for its turn.
+    /// The message that the neighbour began with, which waits for its turn.
     begun: Option<Sync>,
     /// Bytes that brought news since that was looked at; none in what was left of that time when its turn began.
     came: Option<usize>,
@@ -98,7 +98,7 @@ pub(super) struct Syncing {
     priorities: Vec<RecordType>,
     /// Whether the disk is being read for this neighbour.
     reading: bool,
-    /// What must be durable before we say that we have everything.
+    /// The last write that must be durable before we say that we have everything.
     barrier: Option<StoreId>,
     end_sent: bool,
     end_received: bool,
@@ -197,13 +197,13 @@ impl Group {
         let Answer { reply, mut need, give, mut differ } =
             slot.sync.comparison.respond(index, step)?;
         if refuses {
-            // What the disk would not take is not asked for: the next sync brings it.
+            // Records that the disk would not take are not asked for: the next sync brings them.
             slot.sync.lacks = true;
             need.clear();
             differ.theirs.clear();
         }
         slot.sync.owe_all(index, give);
-        // What nobody has is not ours alone.
+        // A record that nobody has is not ours alone.
         slot.sync
             .later
             .extend(differ.ours.iter().filter(|&&it| index.by_short(it).next().is_some()));
@@ -339,7 +339,7 @@ impl Group {
         }
         slot.sync.end_received = true;
         self.give(ctx, links, link);
-        // What the neighbour asked for since may still be read from disk: the next class does not wait for it.
+        // Records that the neighbour asked for since may still be read from disk: the next class does not wait for them.
         self.end_class(ctx, links, link);
         Ok(())
     }
@@ -463,7 +463,7 @@ impl Group {
             self.maintain(ctx, links, false);
         }
         self.review_signature(ctx);
-        // What ended while nobody was there goes.
+        // Records that ended while nobody was there go.
         self.arm_expiry(ctx);
     }
 
@@ -623,7 +623,7 @@ impl Syncing {
         }
     }
 
-    /// What we want first, where we have not said so.
+    /// The types that we want first, where we have not said so.
     fn tell_priorities(&mut self, ctx: &Ctx<'_>) -> Option<Vec<String>> {
         let wanted = &ctx.config.priorities;
         let tell = std::mem::take(&mut self.untold) && !wanted.is_empty();

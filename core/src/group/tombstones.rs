@@ -23,7 +23,7 @@ use std::time::Duration;
 /// Guess: far apart, and longer than a flood takes, so that one of them does it.
 const CREATOR_WAIT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 const OTHERS_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
-/// Who cannot confirm to the end looks again so often, as its membership may be renewed. Guess.
+/// A member that cannot confirm to the end looks again so often, as its membership may be renewed. Guess.
 const AGAIN_AFTER: Duration = Duration::from_secs(600);
 
 impl Group {
@@ -105,7 +105,7 @@ impl Group {
             refresh: false,
             if_version: None,
         };
-        // What may not be published at this moment is tried again.
+        // A deletion that may not be published at this moment is tried again.
         let _ = self.publish_over(ctx, draft, Some(meta), None);
     }
 }

@@ -13,7 +13,7 @@ use crate::time::Time;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Publishers whose trees are remembered, per group. Guess: 100 KB. Whoever published longest ago is forgotten, and
+/// Publishers whose trees are remembered, per group. Guess: 100 KB. The publisher that published longest ago is forgotten, and
 /// begins again: its next record is asked for at every hop.
 const PUBLISHERS_MAX: usize = 1_024;
 
@@ -52,7 +52,8 @@ pub(super) struct Tree {
     pub(super) parent: Option<LinkId>,
     /// Where they are sent unasked.
     pub(super) children: Vec<LinkId>,
-    /// Who was told that its records come by another way, and was not asked since: what it sends was on its way then.
+    /// The neighbours that were told that their records come by another way, and were not asked since: what they send was on
+    /// its way then.
     declined: Vec<LinkId>,
     used: u64,
     began: Time,
@@ -188,7 +189,7 @@ mod tests {
             |trees: &mut Trees, link| trees.touch(publisher(1), Time::from_micros(0)).0.came(link);
         came(&mut trees, a);
         assert!(!trees.keeps(publisher(1), b), "its records come by the first");
-        // What the second had sent by then is ahead of the first one's.
+        // The records that the second had sent by then are ahead of the first one's.
         came(&mut trees, b);
         assert!(trees.keeps(publisher(1), a));
         assert!(!trees.keeps(publisher(1), b));

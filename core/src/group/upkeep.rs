@@ -2,7 +2,7 @@
 //!
 //! Below the minimum we look for neighbours at once, below the ideal now and then; above the ideal the least useful one
 //! goes, one at a time, once it is old enough. A node joins with one link, and looks for more when its first sync is
-//! complete. Who does not answer is not counted. Source: reference 3.3–3.6; numbers in
+//! complete. A neighbour that does not answer is not counted. Source: reference 3.3–3.6; numbers in
 //! [`Neighbours`](crate::config::Neighbours).
 use super::graph::{Slot, SlotState};
 use super::{Group, Present, Timer};
@@ -52,16 +52,16 @@ const OFFERS_MAX: usize = 2;
 pub(crate) enum Attempt {
     /// This node.
     Node(NodeId),
-    /// Whoever has a seat at a rendezvous node.
+    /// Any node that has a seat at a rendezvous node.
     Seat,
     /// The same in another part of the graph, as this rendezvous node says.
     Apart(LinkId),
-    /// Whoever is at an address.
+    /// Any node that is at an address.
     Place,
 }
 
 impl Group {
-    /// Whoever has nobody asks those again who refused it when it had others: for one who is alone there is room. They
+    /// A node that has nobody asks those again who refused it when it had others: for one who is alone there is room. They
     /// are there, while of those whom one was referred to many may be gone.
     fn ask_idle(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         let may_let_in = |link: LinkId, slot: &Slot| {
@@ -90,8 +90,8 @@ impl Group {
         }
     }
 
-    /// One neighbour is gone: are the others still there? What cut it off may have cut off more, and who counts on the
-    /// dead is alone without knowing.
+    /// One neighbour is gone: are the others still there? The cause that cut it off may have cut off more, and who counts on
+    /// the dead is alone without knowing.
     pub(super) fn ask_neighbours(&self, ctx: &mut Ctx<'_>, links: &mut Links) {
         for (link, _) in self.neighbours() {
             links.ask(ctx.now, link, ctx.out);
@@ -103,7 +103,7 @@ impl Group {
         self.neighbours().map(|(link, _)| link).filter(move |link| !links.is_doubted(now, *link))
     }
 
-    /// Who may become a neighbour: links under way that are not doubted, those to one node once, and nodes that are about
+    /// How many may become neighbours: links under way that are not doubted, those to one node once, and nodes that are about
     /// to be dialled. `places`: also those to addresses of earlier times, where nobody knows who is there.
     fn promising(&self, ctx: &Ctx<'_>, links: &Links, places: bool) -> usize {
         let hopeful = self.attempts.iter().filter(|(link, _)| !links.is_doubted(ctx.now, **link));
@@ -140,7 +140,7 @@ impl Group {
         self.slots.values().any(|slot| slot.state == SlotState::Guest)
     }
 
-    /// A newcomer waits here. Whoever has nobody to send it to looks for others at once, not when its own turn comes.
+    /// A newcomer waits here. A node that has nobody to send it to looks for others at once, not when its own turn comes.
     pub(super) fn hurry_for_guest(&mut self, ctx: &Ctx<'_>, links: &Links) {
         if self.is_lonely(ctx.now, links) {
             self.timers.set_earlier(Timer::Maintain, ctx.now.mono.after(NEWCOMER_ROUND));
@@ -191,7 +191,7 @@ impl Group {
             wanted -= 1;
         }
         if on_timer {
-            // Who is not there is not found by asking again and again.
+            // A node that is not there is not found by asking again and again.
             let fruitless = wanted > 0 && have < minimum;
             self.fruitless_rounds =
                 if fruitless { self.fruitless_rounds.saturating_add(1) } else { 0 };
@@ -210,7 +210,7 @@ impl Group {
         }
         if (wanted > 0 && have < minimum) || (on_timer && have == 0) {
             ctx.asks.sit.insert(self.id);
-            // Whoever has nobody tries all ways at once: who is said to be present may be gone. With few neighbours each
+            // A node that has nobody tries all ways at once: who is said to be present may be gone. With few neighbours each
             // address of earlier times has its turn once: who has come back in order is missed by nobody.
             if on_timer && have == 0 && (promising == 0 || self.lonely_rounds <= 1) {
                 self.dial_known(ctx);
@@ -247,7 +247,7 @@ impl Group {
         }
     }
 
-    /// Whether an offer to somebody at a rendezvous would help. Whoever has nobody does not wait for what else it tries.
+    /// Whether an offer to somebody at a rendezvous would help. A node that has nobody does not wait for what else it tries.
     pub(crate) fn wants_more(&self, ctx: &Ctx<'_>, links: &Links) -> bool {
         if self.is_abandoned() || self.has_seen_enough() {
             return false;
@@ -274,14 +274,14 @@ impl Group {
         self.attempts.insert(link, attempt);
     }
 
-    /// Notes where somebody is looked for, for people who wait. Whoever has a neighbour does not wait.
+    /// Notes where somebody is looked for, for people who wait. A person whose node has a neighbour does not wait.
     pub(crate) fn dialled(&mut self, link: LinkId, address: &Address, from: PlaceSource) {
         if self.neighbours().next().is_none() {
             self.trace.dialled(link, Some(address), from);
         }
     }
 
-    /// What was tried to find somebody since we had a neighbour last.
+    /// All that was tried to find somebody since we had a neighbour last.
     pub(crate) fn tell_tried(&self, dialer: &Dialer) -> Tried {
         let nodes = dialer.states().map(|(url, _, state)| (url.clone(), state.clone()));
         let neighbours = u32::try_from(self.neighbours().count()).unwrap_or(u32::MAX);
@@ -330,7 +330,7 @@ impl Group {
         let present = self.present.iter().map(|(&node, present)| (node, tells(present)));
         let says = |node: &NodeId| self.present.get(node).is_some_and(tells);
         let referred = self.referrals.nodes().map(|(node, said)| (node, said || says(&node)));
-        // Who says that it is here is known to all, and soon full; whom one is referred to is not.
+        // A node that says that it is here is known to all, and soon full; one that we are referred to is not.
         let (mut first, mut second): (Vec<_>, Vec<_>) = (referred.collect(), present.collect());
         if ctx.rng.next_u64().is_multiple_of(4) {
             std::mem::swap(&mut first, &mut second);
@@ -437,7 +437,7 @@ impl Group {
         self.neighbour_down(ctx, link);
     }
 
-    /// Whom another node may turn to: our neighbours, then some of who is present, at random.
+    /// The nodes that another node may turn to: our neighbours, then some of who is present, at random.
     pub(super) fn referrals(&self, ctx: &mut Ctx<'_>, except: NodeId) -> Vec<Referral> {
         let neighbours = self.neighbours().map(|(_, slot)| Referral {
             node: slot.node,

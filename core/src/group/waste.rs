@@ -4,8 +4,8 @@
 //! The graph, and any number of syncs at one time, bring a record over a link about once in vain, or ask for it there.
 //! So a link may do so twice with each record that we take while it lasts, whoever brings it.
 //!
-//! What goes beyond that is on the account of the peer at its other end: some of it at once, and a little all the time.
-//! Whoever uses that up does it on purpose. A closed link changes nothing in that.
+//! Everything beyond that is on the account of the peer at its other end: some of it at once, and a little all the time.
+//! A peer that uses that up does it on purpose. A closed link changes nothing in that.
 use super::Group;
 use super::batch::Taken;
 use super::records::fault;
@@ -18,18 +18,18 @@ use crate::limits::{WASTE_PER_SECOND, WASTE_SPARE};
 use crate::time::Time;
 use bytes::Bytes;
 
-/// What was of use, and what was not. In units, see [`units`].
+/// The account of what was of use, and what was not. In units, see [`units`].
 pub(super) struct Waste {
     /// Records that we took since the start.
     taken: u64,
-    /// What peers did in vain beyond what their links may.
+    /// The units of work that peers had us do in vain beyond what their links may.
     beyond: Accounts,
 }
 
-/// What a link did in vain.
+/// The account of what a link did in vain.
 #[derive(Default)]
 pub(super) struct InVain {
-    /// What we had taken when it began.
+    /// The units that we had taken when it began.
     from: u64,
     units: u64,
 }
@@ -77,8 +77,8 @@ impl Waste {
 
 impl Group {
     /// Takes records that came over a link, and bills the peer at its other end for those that came in vain: the one way in
-    /// for what others send. They are passed on as `from` that link, if it is a neighbour's. What became of each; and the
-    /// peer's fault, if there is one.
+    /// for what others send. They are passed on as `from` that link, if it is a neighbour's. Returns the outcome of each; and
+    /// the peer's fault, if there is one.
     pub(super) fn take_all(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -130,7 +130,7 @@ mod tests {
             }
         }
         assert_eq!(waste.beyond.len(), 0);
-        // What was taken before a link began is nothing to it.
+        // Records that were taken before a link began are nothing to it.
         assert!(!waste.is_excess(NOW, peer(2), &mut waste.link(), WASTE_SPARE));
         assert!(waste.is_excess(NOW, peer(2), &mut waste.link(), 1));
     }

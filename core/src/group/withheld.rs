@@ -1,4 +1,4 @@
-//! What this node's security provider does not let in, see [`provider`](crate::provider).
+//! The records and peers that this node's security provider does not let in, see [`provider`](crate::provider).
 //!
 //! A record that is not let in is in no index, so the graph does not find it here. It is remembered which one it was, so
 //! that the provider is asked once; a deferred one is kept whole. Its sender hears of it, and does not give it over this
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Who was turned away comes again after this, who was put off after that. Guesses: a person decides meanwhile.
+/// A peer that was turned away comes again after this, one that was put off after that. Guesses: a person decides meanwhile.
 const TURNED_AWAY_FOR: Duration = Duration::from_secs(300);
 const PUT_OFF_FOR: Duration = Duration::from_secs(30);
 
@@ -77,7 +77,7 @@ struct Entry {
     edition: Edition,
     digest: Digest,
     expires: WallTime,
-    /// Who sent it last.
+    /// The link over which it came last.
     from: Option<LinkId>,
     /// All of it, where it was deferred and there was room.
     bytes: Option<Bytes>,
@@ -214,7 +214,7 @@ impl Group {
         for entry in self.withheld.remove_where(asked) {
             let from = entry.from.filter(|&link| self.is_neighbour(link));
             match (entry.bytes, from) {
-                // What would be wrong with it by our own rules is nobody's fault by now.
+                // Anything wrong with it by our own rules is nobody's fault by now.
                 (Some(bytes), from) => drop(self.accept_all(ctx, vec![bytes], from)),
                 (None, Some(link)) => self.outgoing.entry(link).or_default().wanted.push(entry.id),
                 // The next sync with anybody brings it.

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! A record goes **ahead** of the disk: it is passed on and shown as soon as it is accepted, or
-//! every hop would take as long as a disk does. What says that the record is held (acknowledgement,
-//! answer to its publisher, `Stored`, the end of a sync) waits for the disk. Until then its bytes
-//! stay here, for neighbours that ask.
+//! every hop would take as long as a disk does. Everything that says that the record is held
+//! (acknowledgement, answer to its publisher, `Stored`, the end of a sync) waits for the disk.
+//! Until then its bytes stay here, for neighbours that ask.
 //!
 //! | what happens | what follows |
 //! |---|---|
@@ -51,7 +51,7 @@ pub(super) struct Writing {
 struct Underway {
     /// Writes that were not answered.
     unanswered: u32,
-    /// What the disk holds, to go back to.
+    /// The version that the disk holds, to go back to.
     stands: Option<Meta>,
     edition: Edition,
     /// Of that version.

@@ -1,7 +1,7 @@
-//! What a peer may have us do for its syncs.
+//! The work that a peer may have us do for its syncs.
 //!
 //! Every peer may have what a comparison of everything and two copies of our records take, at once; after that it
-//! is served at a steady pace. What is over that is not refused but answered later: a peer has one step of a
+//! is served at a steady pace. A request over that is not refused but answered later: a peer has one step of a
 //! comparison under way, so that no more than one answer waits. A peer's links share its budget, and a closed one
 //! gives nothing back.
 use crate::budget::Accounts;

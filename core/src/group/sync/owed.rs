@@ -1,4 +1,4 @@
-//! What a neighbour is owed: records and answers in their order, and before them what it wants
+//! The debt to a neighbour: records and answers in their order, and before them what it wants
 //! first.
 //!
 //! Each record is owed once, and only one that we have. How many there are is bounded, and nobody
@@ -29,7 +29,7 @@ const REQUESTED_MAX: usize = 4_096;
 /// `WANT`s of ours that are not answered yet. Guess: the next is on its way while the first is
 /// answered.
 pub(super) const WANTS_MAX: usize = 4;
-// Whatever an honest neighbour has under way finds room.
+// All that an honest neighbour has under way finds room.
 const _: () = assert!(FEW_OWED <= REQUESTED_MAX);
 const _: () = assert!(
     REQUESTED_MAX + GIVE_MAX + RANGE_ITEMS_MAX + WANTS_MAX * (limits::PAGE_MAX + 1) <= OWED_MAX
@@ -41,11 +41,11 @@ pub(super) enum Due {
     Record(RecordId),
     /// A `WANT` is answered by what stood before.
     Answer(Class),
-    /// What the neighbour wanted first stood before.
+    /// All that the neighbour wanted first stood before.
     First,
 }
 
-/// What one neighbour is owed.
+/// The records and answers that one neighbour is owed.
 #[derive(Debug, Default)]
 pub(super) struct Debts {
     due: VecDeque<Due>,
@@ -78,8 +78,8 @@ impl Debts {
         }
     }
 
-    /// What was wanted so far is to be answered. An answer that finds no room is a fault: nobody
-    /// has so many open.
+    /// All that was wanted so far is to be answered. An answer that finds no room is a fault:
+    /// nobody has so many open.
     pub(super) fn answer(&mut self, class: Class) -> Result<(), Misbehaved> {
         if self.len() >= OWED_MAX {
             return Err(Misbehaved::TooMuch);
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(sync.owed.len(), 100);
         let due: Vec<Due> = sync.owed.due.iter().copied().collect();
         assert_eq!(due, ids().take(100).map(Due::Record).collect::<Vec<_>>());
-        // What was given may be asked for again: that is on the account of who asks.
+        // A record that was given may be asked for again: that is on the account of who asks.
         sync.owed.pay();
         sync.owe_all(&index, ids());
         assert_eq!(sync.owed.due.back(), ids().next().map(Due::Record).as_ref());

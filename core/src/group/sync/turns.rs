@@ -1,8 +1,8 @@
 //! Turns: who lacks much takes it from one neighbour at a time.
 //!
-//! Who joins or comes back finds several neighbours at once, and each would give it all that it lacks. So it begins to
+//! A node that joins or comes back finds several neighbours at once, and each would give it all that it lacks. So it begins to
 //! compare with one of them, or answers one that began; the next one's turn comes when that one is done, lost, or brings
-//! little. Whatever came stays, so that the next one gives the rest only. Who is done with one goes on with all others:
+//! little. All that came stays, so that the next one gives the rest only. A node that is done with one goes on with all others:
 //! little differs then.
 use super::super::graph::Slot;
 use super::super::{Group, Timer};
@@ -13,8 +13,8 @@ use crate::storage::Class;
 use crate::wire::Sync;
 use std::time::Duration;
 
-/// Who brings less than so many bytes in that time is slow: the next one's turn comes, too. Guess: a megabit a second
-/// for the time of some round trips.
+/// A neighbour that brings less than so many bytes in that time is slow: the next one's turn comes, too. Guess: a megabit a
+/// second for the time of some round trips.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const SLOW_BYTES: usize = 256 * 1024;
 
@@ -53,7 +53,7 @@ impl Group {
                 continue;
             };
             self.start_class(link, Class::Membership);
-            // Whoever began with what makes no sense is not heard again: it waits for our answer.
+            // A neighbour that began with what makes no sense is not heard again: it waits for our answer.
             let _ = self.follow(ctx, links, link, Class::Membership, begun);
         }
     }
