@@ -110,9 +110,8 @@ export function invitationWords({ role, uses, used, expires, inviter, state }, n
 }
 
 /**
- * Words about what an invitation is for: title, fields and a sentence. `details` is what the link says; `preview` what a member
- * says of it, once it has; `asking`: whether that may still come; `failed`: whether joining failed, and the reason stands
- * below.
+ * An invitation in words: title, fields and a sentence. `details` is what the link says; `preview` what a member says of
+ * it, once it has; `asking`: whether that may still come; `failed`: whether joining failed, and the reason stands below.
  */
 export function invitedWords({ kind, group, name, inviterName, role, roles, invitee, expires }, preview, { again, asking, failed, now }) {
   const open = preview?.open;

@@ -246,7 +246,7 @@ export class Peer extends Speaker {
     return "";
   }
 
-  /** News from the module. News that come while the peer opens wait for the groups, and for those who listen. */
+  /** News from the module. News that comes while the peer opens waits for the groups, and for those who listen. */
   #hear(news) {
     this.#early?.push(news);
     if (!this.#early) this.#tell(news);

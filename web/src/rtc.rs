@@ -65,7 +65,7 @@ struct Shared {
 }
 
 impl RtcLink {
-    /// Starts a connection. Its progress and its end are told to `report`.
+    /// Starts a connection. Everything that becomes of it is told to `report`.
     ///
     /// # Errors
     /// The browser refuses (too many connections, WebRTC switched off), or the address is of another kind.

@@ -250,7 +250,7 @@ impl Worker {
                     report(Input::Stored { op, result });
                 }
                 StoreTask::Write { batch } => {
-                    // News that came with it are shown first, and a message is on its way before the disk takes a core.
+                    // News that came with it is shown first, and a message is on its way before the disk takes a core.
                     if !self.at_once.get() {
                         browser::next_task().await;
                     }
