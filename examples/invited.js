@@ -1,7 +1,7 @@
 // Hands an invitation on to the chat: links that programs print open this page, `http://NODE/#pgi…`. The invitation is in
 // the fragment of the address, which no browser sends anywhere, and stays in it.
 
-/** What the text of an invitation begins with. Other fragments are places of this page. */
+/** The beginning of an invitation's text. Other fragments are places of this page. */
 const INVITATION = /pgi\d/;
 
 function handOn() {

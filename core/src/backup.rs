@@ -9,8 +9,8 @@
 //! content CBOR map (0 private form of the identity, 1 list of keys and values of the store, as they were written)
 //! ```
 //!
-//! Who restores it is the same peer with the same groups, wherever it is. A restored group goes on as any that was away:
-//! the first neighbour brings what it lacks.
+//! A host that restores it is the same peer with the same groups, wherever it is. A restored group goes on as any that was
+//! away: the first neighbour brings what it lacks.
 use crate::cbor;
 use crate::id::PeerId;
 use crate::identity::{Identity, IdentityError, PasswordKey};
@@ -29,7 +29,7 @@ mod making;
 
 pub use making::Making;
 
-/// What a file begins with.
+/// The bytes with which a file begins.
 const MAGIC: &[u8; 17] = b"peergraph backup\n";
 const VERSION: u32 = 1;
 /// Longest content. Bytes. Guess: it is in memory as a whole, twice, and a browser has no more.
@@ -51,7 +51,7 @@ pub enum BackupError {
     /// Its password would take too long to try.
     #[error("this backup asks for too much memory or time")]
     TooCostly,
-    /// What is known of a group is damaged in the store, so that the backup would lack its key.
+    /// The store's entry of a group is damaged, so that the backup would lack its key.
     #[error("what is kept of a group is damaged; restore it from an earlier backup first")]
     Damaged,
     /// Longer than [`BACKUP_BYTES_MAX`].
@@ -191,12 +191,12 @@ impl Backup {
         Some(Self { identity, entries: entries.collect::<Option<_>>()?, bytes: content.len() })
     }
 
-    /// Whose it is.
+    /// The identity whose backup it is.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// Whose it is, by id.
+    /// The id of that identity.
     pub fn peer_id(&self) -> PeerId {
         self.identity.peer_id()
     }
@@ -214,7 +214,7 @@ impl Backup {
         self.entries.keys().filter(|key| !is_info(key)).count()
     }
 
-    /// What is to be written into a store. A store that holds something whole under a key keeps it: that is newer.
+    /// The entries that are to be written into a store. A store that holds something whole under a key keeps it: that is newer.
     pub fn entries(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
         self.entries.iter().map(|(key, value)| (key.clone(), storage::checked(key, value)))
     }

@@ -43,7 +43,7 @@
 //!     digest of the issuer's certificate is the digest of the one before. So the digest of a membership
 //!     ([`Certificate::id`]) names its whole chain, the root and its policy included.
 //! 15. The signature is by the key of the one before.
-//! 16. Who holds the one before may issue this one ([`Policy::may_issue`]): administrators issue any role, inviting
+//! 16. The holder of the one before may issue this one ([`Policy::may_issue`]): administrators issue any role, inviting
 //!     members issue inviting and plain members with application roles of their own, plain members none, unless the
 //!     policy allows less; and for no longer than the policy says. The root and heirs issue any.
 //! 17. Path lengths fall: a CA below another has a smaller one, and below a path length of 0 there are no CAs. An heir
@@ -288,7 +288,7 @@ impl Certificate {
         self.parsed.lists
     }
 
-    /// What it is for.
+    /// The purpose of the certificate.
     pub fn kind(&self) -> Kind {
         self.parsed.kind
     }
@@ -298,12 +298,12 @@ impl Certificate {
         self.parsed.path_len
     }
 
-    /// What the creator of a group decided; the default but for roots.
+    /// The rules that the creator of a group set; the default but for roots.
     pub fn policy(&self) -> &Policy {
         &self.parsed.policy
     }
 
-    /// What a membership grants; nothing for others.
+    /// The rights that a membership grants; nothing for others.
     pub fn grant(&self) -> Option<Grant> {
         let app_roles = self.parsed.app_roles.clone();
         self.role().map(|role| Grant { role, app_roles })
@@ -374,7 +374,7 @@ pub fn read_certificate(der: &[u8]) -> Result<Certificate, CertError> {
     Certificate::from_der(der)
 }
 
-/// Whose identity certificate this is, if it is a genuine one (rule 11). Validity is not judged: identities do
+/// The owner of this identity certificate, if it is a genuine one (rule 11). Validity is not judged: identities do
 /// not expire, memberships do.
 pub fn verify_identity(certificate: &Certificate, verify: Verify) -> Result<PeerId, CertError> {
     if certificate.parsed.kind != Kind::Identity {

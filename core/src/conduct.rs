@@ -1,15 +1,15 @@
 //! How peers behave towards this node: how often they speak, and how often they broke the protocol.
 //!
-//! What a peer brings and asks for has budgets where it is handled (`group/waste.rs`, `group/sync/budget.rs`). Here is what is
-//! left: messages that are small, and cost more than they weigh.
+//! Data that a peer brings and asks for have budgets where they are handled (`group/waste.rs`, `group/sync/budget.rs`). Here is
+//! what is left: messages that are small, and cost more than they weigh.
 //!
 //! * **Signals** may come from anybody of the graph, carried by whoever is between; what counts is what is new
-//!   (`group/carriage.rs`), and here the copies with it. What is over a budget is dropped: it is nobody's fault, and whoever
+//!   (`group/carriage.rs`), and here the copies with it. A signal over a budget is dropped: it is nobody's fault, and whoever
 //!   wants a link tries again. The same with those that go by way of a rendezvous node.
 //! * **Words** are the neighbour's own. An honest one never uses its budget up, so whoever does has broken the protocol.
-//! * **Penance.** Who breaks the protocol loses its link, and may come back at once: it may be a mistake of a moment. Each
-//!   fault takes a while to be forgiven; who has too many to be forgiven is not let near until some are. What somebody on
-//!   the way could have done is nobody's fault.
+//! * **Penance.** A peer that breaks the protocol loses its link, and may come back at once: it may be a mistake of a moment.
+//!   Each fault takes a while to be forgiven; who has too many to be forgiven is not let near until some are. An act that
+//!   somebody on the way could have done is nobody's fault.
 //!
 //! A closed link changes nothing in it: what counts is who is at the other end.
 use crate::budget::Accounts;
@@ -68,7 +68,7 @@ impl Conduct {
 
     /// A peer broke the protocol.
     pub(crate) fn blame(&mut self, now: Time, peer: PeerId, fault: Misbehaved) {
-        // Whoever is on the way can forge what is not authenticated.
+        // Anybody on the way can forge what is not authenticated.
         if fault == Misbehaved::Handshake {
             return;
         }

@@ -1,4 +1,4 @@
-//! What a peer can do wrong.
+//! The faults that a peer can commit.
 use crate::record::BadRecord;
 
 /// How a peer broke the protocol. Costs that peer its link and nobody else anything.

@@ -1,4 +1,4 @@
-//! What releases wrote, read by today's code.
+//! Data that releases wrote, read by today's code.
 //!
 //! Each release leaves one of everything that it writes in a folder of its own, `tests/fixtures/1` and so on: messages of
 //! every kind, records, certificates, invitations, identities, a store as entries of keys and values (as the browser keeps

@@ -45,7 +45,7 @@ mod tests;
 pub(crate) use secret::proof_message;
 pub use secret::{BearerSecret, Proof};
 
-/// What lets somebody join. Whoever sees a bearer one can use it: `Debug` does not show the secret,
+/// An invitation, which lets somebody join. Anybody who sees a bearer one can use it: `Debug` does not show the secret,
 /// [`to_text`](Self::to_text) and [`to_link`](Self::to_link) do.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -114,7 +114,7 @@ pub enum InvitationState {
     Withdrawn,
     /// Its time has not begun: or a clock is wrong.
     NotYetValid,
-    /// Whoever was asked does not know it.
+    /// The member that was asked does not know it.
     Unknown,
 }
 
@@ -154,8 +154,8 @@ impl fmt::Display for InvitationState {
     }
 }
 
-/// What an invitation says by itself, without secrets. Nothing of a short one is verified: the group is asked for the rest,
-/// see [`Preview`](crate::io::Preview).
+/// The content of an invitation by itself, without secrets. Nothing of a short one is verified: the group is asked for the
+/// rest, see [`Preview`](crate::io::Preview).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The group.
@@ -302,7 +302,7 @@ impl Invitation {
         verify_chain(chain, self.group, verify)
     }
 
-    /// What the creator of the group decided; of a bound invitation only.
+    /// The rules that the creator of the group set; of a bound invitation only.
     pub fn policy(&self) -> Option<&Policy> {
         match &self.kind {
             InvitationKind::Bound { chain, .. } => chain.first().map(Certificate::policy),
@@ -319,7 +319,7 @@ impl Invitation {
         }
     }
 
-    /// What it says by itself.
+    /// The content of the invitation by itself.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary {
             group: self.group,

@@ -19,8 +19,8 @@ pub const STRANGER_BYTES_MAX: usize = CHAIN_MAX * CERTIFICATE_BYTES_MAX + HANDSH
 /// [source](crate::source::Source), or of one link of ours. Guess: a hundred newcomers with the longest chains, or some
 /// thousand with usual ones. The oldest message of the holder that has most gives way, with its link.
 pub const PARTIAL_BYTES: Pool = Pool::of(16 * 1024 * 1024, 2 * 1024 * 1024);
-/// Bytes handed to a transport and not yet reported as gone, per link. Guess: 4 ms at 60 MB/s. What is
-/// over it waits in the link's queue.
+/// Bytes handed to a transport and not yet reported as gone, per link. Guess: 4 ms at 60 MB/s. Bytes
+/// over it wait in the link's queue.
 pub const IN_TRANSPORT_BYTES_MAX: usize = 256 * 1024;
 /// A host reports [`Input::Buffered`](crate::io::Input::Buffered) when a transport's buffer falls to this. Bytes.
 pub const BUFFERED_LOW_BYTES: usize = 64 * 1024;
@@ -28,7 +28,7 @@ pub const BUFFERED_LOW_BYTES: usize = 64 * 1024;
 /// sync brings it what it missed.
 pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of records that the application published and that are not durable yet, per group. Guess: some batches of a
-/// disk. What is over it waits, see `group/publishing.rs`.
+/// disk. A record over it waits, see `group/publishing.rs`.
 pub const PUBLISH_WRITING_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of records that are passed on and shown before they are durable, per group. Guess: what a disk takes in one go, so
 /// that only bursts reach it. At the bound a record waits for the disk, in its order, before it is shown, and before it
@@ -74,7 +74,7 @@ pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 /// A link that says nothing for this long after it was asked is dead. Guess: two keep-alives; it is asked after one
 /// without a word, so a dead link is found within a minute, or at the second wake of a throttled timer.
 pub const UNANSWERED_AFTER: Duration = Duration::from_secs(30);
-/// Who says nothing for this long after being asked is not counted on until it does. Guess: many round trips.
+/// A neighbour that says nothing for this long after being asked is not counted on until it does. Guess: many round trips.
 pub const DOUBTED_AFTER: Duration = Duration::from_secs(3);
 /// The same for a link that is not open yet. Guess: what ICE may take.
 pub const ATTEMPT_DOUBTED_AFTER: Duration = Duration::from_secs(5);
@@ -117,7 +117,7 @@ pub const MISSING_MAX: usize = 64;
 /// Nodes that nobody hears of, as members said, per graph, and as one member said. Guess: twice as many as a group has
 /// present by default; twice as many as a node has neighbours. A further one is present until its presence ends.
 pub const SILENT: Pool = Pool::of(128, 16);
-/// Losses that one member may tell at once. Guess: as above. What is over it is not passed on.
+/// Losses that one member may tell at once. Guess: as above. A loss over it is not passed on.
 pub const LOSSES_SPARE: u64 = SILENT.each() * LOSS_COSTS;
 /// Units that one costs, of which one is given back each second. Guess: it has one node answer, to everybody.
 pub const LOSS_COSTS: u64 = 10;
@@ -210,21 +210,21 @@ pub const LOAD_PAGE_MAX: usize = 256;
 /// refused.
 pub const SYMBOLS_MESSAGE_MAX: usize = 16_000;
 /// Work for the syncs of one peer, besides two copies of all records. Units: a symbol, a range, a listed or wanted
-/// record, a KB of records given. Guess: a thousand comparisons. What is over it is done later.
+/// record, a KB of records given. Guess: a thousand comparisons. Work over it is done later.
 pub const SYNC_WORK_SPARE: u64 = 1_000_000;
 /// The same, per second, for a peer that has used that up. Guess: 10 MB of records, or ten comparisons.
 pub const SYNC_WORK_PER_SECOND: u64 = 10_000;
 
 // --- announcements -------------------------------------------------------------------------------------
 
-/// Announced versions of records that have not come, per graph, and those that one peer was first to announce. Guess. What is
-/// over it comes with the next sync.
+/// Announced versions of records that have not come, per graph, and those that one peer was first to announce. Guess. Those
+/// over it come with the next sync.
 pub const PROMISED: Pool = Pool::of(16_384, 4_096);
-/// Those of them that are passed on before they came. Guess: the records of some seconds of many who write. What is over it
+/// Those of them that are passed on before they came. Guess: the records of some seconds of many who write. A version over it
 /// is passed on once it came.
 pub const PASSED_ON: Pool = Pool::of(2_048, 256);
-/// Units that announced records may cost a peer that do not come: one for each. Guess: all that it may have open. What it
-/// announces beyond is not asked for.
+/// Units that announced records may cost a peer that do not come: one for each. Guess: all that it may have open. Records that
+/// it announces beyond are not asked for.
 pub const UNDELIVERED: u64 = PROMISED.each();
 /// The same, beyond which what it announces is passed on only once it came. Guess: a quarter, which is what its honest
 /// neighbours have to spare at the next hop.
@@ -237,7 +237,7 @@ pub const UNDELIVERED_PER_SECOND: u64 = 10;
 // --- conduct -----------------------------------------------------------------------------------------
 
 /// Signals that a peer may bring at once in one graph, or to a rendezvous node; and those of one member, whoever brings them.
-/// Measured: 700 to 1,000 where 600 browsers that were cut in two find each other again. What is over it is not carried on.
+/// Measured: 700 to 1,000 where 600 browsers that were cut in two find each other again. A signal over it is not carried on.
 pub const SIGNALS: Pool = Pool::of(4_000, 1_000);
 /// The same, per second, for who has used that up. Guess. As above.
 pub const SIGNALS_PER_SECOND: Pool = Pool::of(200, 50);
@@ -247,7 +247,7 @@ pub const GUEST_SIGNALS: Pool = Pool::of(1_000, 250);
 /// The same, per second. Guess. As above.
 pub const GUEST_SIGNALS_PER_SECOND: Pool = Pool::of(50, 12);
 /// How many times as many signals a peer may send if copies of what others have brought are counted too. Guess: the ten
-/// most talkative neighbours that it may have. What is over it is dropped unread.
+/// most talkative neighbours that it may have. A signal over it is dropped unread.
 pub const SIGNAL_COPIES_TIMES: u64 = 10;
 /// Messages besides signals, records and syncs that a peer may send at once; of the latter, those that name no record.
 /// Guess: what opens as many graphs as a link carries, ten times over. More costs the link.
@@ -264,9 +264,10 @@ pub const PENANCE: Duration = Duration::from_secs(30);
 /// The same for a peer that used up a budget. Guess: longer than all that a peer may have open, so that it is not let near
 /// for some minutes.
 pub const PENANCE_OF_EXCESS: Duration = Duration::from_secs(600);
-/// Penance that a peer may have open. Guess: eight faults. Who has more is not let near until it has less.
+/// Penance that a peer may have open. Guess: eight faults. A peer with more is not let near until it has less.
 pub const PENANCE_MAX: Duration = Duration::from_secs(240);
-/// Peers whose use of one budget is known. Guess: half a MB; more than there are links. Who owes least is forgotten first.
+/// Peers whose use of one budget is known. Guess: half a MB; more than there are links. The peer that owes least is forgotten
+/// first.
 pub const PEERS_REMEMBERED_MAX: usize = 8_192;
 
 // --- certificates, invitations, names ------------------------------------------------------------------

@@ -6,13 +6,13 @@
 //!     └─ LINK_SETUP_TIMEOUT, HANDSHAKE_TIMEOUT, UNANSWERED_AFTER: closed ─┘
 //! ```
 //!
-//! The end that dialled, or offered, is the initiator of the handshake. What a peer may cost us before it has proved
-//! an identity: one handshake and [`HANDSHAKE_BYTES_MAX`](limits::HANDSHAKE_BYTES_MAX) bytes.
+//! The end that dialled, or offered, is the initiator of the handshake. A peer may cost us, before it has proved
+//! an identity, one handshake and [`HANDSHAKE_BYTES_MAX`](limits::HANDSHAKE_BYTES_MAX) bytes.
 //! Messages of which only a part has come wait on one account, see `link/partial.rs`.
 //!
 //! **Silence** is counted from our own question, never from what was last heard: a hidden tab's timers run once a minute,
 //! so it may find that nothing was heard for a minute because it asked nothing. A question wakes the other end, whose
-//! answer does not wait for its timers. Who has not answered after [`DOUBTED_AFTER`](limits::DOUBTED_AFTER) is not
+//! answer does not wait for its timers. A neighbour that has not answered after [`DOUBTED_AFTER`](limits::DOUBTED_AFTER) is not
 //! counted on until it does, and others are looked for; a link is closed much later. Where one neighbour is lost, all
 //! others that were quiet are asked at once.
 //!
@@ -56,7 +56,7 @@ pub(crate) struct Links {
     partials: Partials,
     /// Links that have given way to others, and are to be closed.
     crowded_out: Vec<LinkId>,
-    /// What frames are sealed with besides their keys, until the host wakes again.
+    /// The salt with which frames are sealed besides their keys, until the host wakes again.
     salt: u64,
 }
 
@@ -153,7 +153,7 @@ pub(crate) enum Received {
     Nothing,
     /// The end of the handshake.
     Ready,
-    /// The other end speaks no version that we speak. Whatever is to tell it so is sent.
+    /// The other end speaks no version that we speak. Everything that is to tell it so is sent.
     NoCommonVersion(CloseReason),
     /// A whole message.
     Message(Bytes),
@@ -227,7 +227,7 @@ impl Links {
         std::mem::take(&mut self.crowded_out)
     }
 
-    /// What the handshake of `link` proved, if it is complete.
+    /// The proven result of the handshake of `link`, if it is complete.
     pub(crate) fn ready(&self, link: LinkId) -> Option<&Ready> {
         match &self.links.get(&link)?.state {
             State::Ready(ready) => Some(ready),

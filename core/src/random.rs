@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 /// A stream of random bytes. Its key changes with every secret and every stir.
 pub(crate) struct Random {
     stream: ChaCha12Rng,
-    /// What was mixed in since the last draw: hashing waits until somebody draws.
+    /// The bytes that were mixed in since the last draw: hashing waits until somebody draws.
     fresh: Option<Zeroizing<[u8; 32]>>,
 }
 

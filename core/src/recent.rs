@@ -1,4 +1,4 @@
-//! What happened lately: a set that forgets its oldest entries.
+//! A memory of what happened lately: a set that forgets its oldest entries.
 use std::collections::{BTreeSet, VecDeque};
 
 /// At most `MAX` entries, each once. The oldest goes when another comes.

@@ -16,7 +16,7 @@
 //!    is not an administrator. Everybody revokes its own memberships: that is leaving. An act changes nothing for a
 //!    membership over which its signer has no such power, wherever that stands (`authority.rs`).
 //! 2. By its digest, one certificate is revoked. By peer, all that a peer has or will be issued, until the revocation is
-//!    deleted by who made it. Who leaves does so by certificate, and touches nothing that hangs on it.
+//!    deleted by who made it. A member that leaves does so by certificate, and touches nothing that hangs on it.
 //! 3. Revocations take effect in the order of seniority of their signers' certificates; of one signer, that of itself
 //!    first, then the lower version, then the lower digest. One that relies on a certificate which is revoked by those
 //!    before it has effect only if they kept it. In this order each signer has a share of acts, and all together have;
@@ -25,8 +25,8 @@
 //! 5. A membership *stands* if none of the certificates of its chain is revoked; but a certificate issued under a
 //!    revoked one is not touched if the revocation lets it stand.
 //! 6. A record that relies on a membership which does not stand *holds* only if each revocation that hits its chain
-//!    kept it. What a revoked member signs later, however it dates it, was not kept. Who leaves keeps what it said before,
-//!    by version, and all by which others would lose.
+//!    kept it. A record that a revoked member signs later, however it dates it, was not kept. A member that leaves keeps what
+//!    it said before, by version, and all by which others would lose.
 //!
 //! Two administrators who revoke each other: the senior's act is effective, the junior's is not even valid (rule 1).
 //! There are no circles: who is revoked by an effective act is junior to its signer, or is that signer. A revocation is a
@@ -44,9 +44,9 @@
 //!
 //! 9. It can hand over to another key, its heir; the first handover by it that this node has seen counts, and no other
 //!    (`line.rs`). The heir is the group's own key from then on, and what stands above does so for it.
-//! 10. What hangs on the certificate of an earlier key stands only if it hangs on the heir, or if the handover lets it
-//!     stand. Records of an earlier key, and of those who do not stand by this, hold only if the handover kept them. What
-//!     the earlier key signs later, however it dates it, was not kept.
+//! 10. A membership that hangs on the certificate of an earlier key stands only if it hangs on the heir, or if the handover
+//!     lets it stand. Records of an earlier key, and of those who do not stand by this, hold only if the handover kept them.
+//!     Records that the earlier key signs later, however it dates them, were not kept.
 //!
 //! # Choice
 //!
@@ -171,7 +171,7 @@ pub(crate) struct Roll {
     /// The first revocation beyond the bound of all, if there is one, and beyond the share of each signer. Derived.
     beyond: Option<Order>,
     beyond_share: BTreeMap<PeerId, Order>,
-    /// What of the revocations has effect, by what it hits, in the order of rule 3. Derived.
+    /// The revocations that have effect, by what they hit, in the order of rule 3. Derived.
     by_certificate: BTreeMap<CertificateId, BTreeMap<Order, RecordId>>,
     by_peer: BTreeMap<PeerId, BTreeMap<Order, RecordId>>,
     /// Whether what is derived has to be found anew.
@@ -282,7 +282,7 @@ impl Roll {
         self.add(chain)
     }
 
-    /// A record by which somebody offered a membership is gone. What its subject has not signed with is, too.
+    /// A record by which somebody offered a membership is gone. So is the membership, if its subject has not signed with it.
     fn withdraw(&mut self, by: RecordId) {
         let Some(id) = self.offered.remove(&by).filter(|id| !self.chosen.contains_key(id)) else {
             return;
@@ -468,7 +468,7 @@ impl Roll {
         self.revocations.iter().map(|(&id, held)| (id, &held.act))
     }
 
-    /// Notes a revocation, in the place of an earlier one of this record. What follows for others is found by
+    /// Notes a revocation, in the place of an earlier one of this record. The consequences for others are found by
     /// [`settle`](Self::settle), once for all that an input brings.
     pub(crate) fn revoke(&mut self, id: RecordId, revocation: Revocation) {
         for chain in [&revocation.signer, &revocation.target_chain] {
@@ -629,7 +629,7 @@ impl Roll {
         self.beyond = None;
         self.beyond_share.clear();
         let ordered: Vec<RecordId> = self.ordered.values().copied().collect();
-        // What each signer has used of its share, and all together.
+        // The acts that each signer has used of its share, and all together.
         let mut used: BTreeMap<PeerId, (usize, usize)> = BTreeMap::new();
         let mut all = 0;
         for id in ordered {
@@ -684,7 +684,7 @@ impl Roll {
         }
     }
 
-    /// What hits a chain, from the root down, of the acts `before` one: rules 4, 5 and 10.
+    /// The hits on a chain, from the root down, by the acts `before` one: rules 4, 5 and 10.
     fn hits<'a>(
         &'a self,
         chain: &'a VerifiedChain,

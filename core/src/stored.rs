@@ -1,4 +1,4 @@
-//! What a store says of its groups, read without a node: for hosts that list or delete identities.
+//! The groups of a store, read without a node: for hosts that list or delete identities.
 //!
 //! A host begins with [`first_range`] and reads the first entry of that range; each [`StoredGroup`] says where the
 //! next one may be. So it looks at one entry for each group, however many records there are.
@@ -24,13 +24,13 @@ pub struct StoredGroup {
 
 /// A secret that a store holds, opened. Wiped on drop, and not shown by `Debug`.
 pub struct Secret {
-    /// What it is.
+    /// The kind of secret that it is.
     pub kind: SecretKind,
     /// As it is used: 32 bytes of a key or of what a password became.
     pub bytes: Zeroizing<[u8; 32]>,
 }
 
-/// What is secret in a store. There is nothing else.
+/// The kinds of secrets in a store. There is nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecretKind {
@@ -39,7 +39,7 @@ pub enum SecretKind {
     /// A key that its holder has offered as the group's next own, or that was the group's own until the handover is
     /// durable.
     SpareKey,
-    /// What an invitation's password became: who has it can join by that invitation, and try passwords against it.
+    /// The bytes that an invitation's password became: who has it can join by that invitation, and try passwords against it.
     Password,
 }
 
@@ -71,12 +71,12 @@ pub fn range_after(key: &[u8]) -> (Bytes, Bytes) {
     ([key, &[0]].concat().into(), first_range().1)
 }
 
-/// What a store holds of `bytes` under a key.
+/// The value that a store holds of `bytes` under a key.
 pub fn checked(key: &[u8], bytes: &[u8]) -> Bytes {
     storage::checked(key, bytes)
 }
 
-/// What was written as this entry of a store. `None` if it is damaged.
+/// The content that was written as this entry of a store. `None` if it is damaged.
 pub fn whole(key: &[u8], value: &Bytes) -> Option<Bytes> {
     storage::whole(key, value)
 }
@@ -156,7 +156,7 @@ pub(crate) mod tests {
 
     pub(crate) type Entries = BTreeMap<Bytes, Bytes>;
 
-    /// What a node told meanwhile.
+    /// The news that a node told meanwhile.
     #[derive(Default)]
     pub(crate) struct Told {
         pub(crate) faults: Vec<StoreFault>,

@@ -1,4 +1,4 @@
-//! What travels on a link: frames, and the messages inside them.
+//! The wire format of a link: frames, and the messages inside them.
 //!
 //! ```text
 //! frame     1 byte  0 = whole message, 1 = first or middle part, 2 = last part
@@ -12,7 +12,7 @@
 //! Before the handshake is complete a message is one of Noise's, without kind. On a link that a third party carries,
 //! each frame is sealed after it.
 //!
-//! **What later versions may add** without being asked: kinds of message, fields, bytes behind a body, reasons of a
+//! **Later versions may add** these without being asked: kinds of message, fields, bytes behind a body, reasons of a
 //! refusal or a revocation, kinds of address. All of these are skipped, and nobody is blamed. A *known* kind that the
 //! state of its link or graph does not allow is [`Misbehaved::Unexpected`].
 //!
@@ -63,7 +63,7 @@ impl Message {
         &self.0
     }
 
-    /// What the other end takes it for.
+    /// The bytes that the other end reads.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0[1..]
     }

@@ -133,7 +133,7 @@ async function enter() {
 }
 
 /**
- * What an invitation says by itself; throws where it is of no use to us. Genuine or not: joining finds out, and whether it
+ * The content of an invitation by itself; throws where it is of no use to us. Genuine or not: joining finds out, and whether it
  * has ended, since the clock of this device may be wrong.
  */
 async function read(link) {
@@ -158,7 +158,7 @@ async function showInvitation(failed) {
     // Names come from a member: they are shown when they arrive, and joining does not wait for them.
     const stop = new AbortController();
     const told = peer.preview(invitation, { signal: stop.signal });
-    // Whoever is out comes back as a newcomer.
+    // A member who is out comes back as a newcomer.
     const accept = async (password) => {
       stop.abort();
       if (mine) await mine.leave();
@@ -289,7 +289,7 @@ function draw() {
   setText($("can"), canWords({ reachable: node.reachable, state: now.state }));
   const out = now.state === "out";
   drawPeople(members, neighbours, { out, show: showPerson });
-  // Who is out does not hear any more who is here.
+  // A member who is out no longer hears who is here.
   const inside = out ? [] : members.filter((member) => member.standing === "member");
   graph.update({ members: inside, neighbours, hub: node.reachable ? hub : null, out });
   const words = clockNotice(view.group.clockAheadMs) || nodeNotice({ reachable: node.reachable, state: now.state });

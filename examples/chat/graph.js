@@ -6,7 +6,7 @@ import { graphWords, hue, initials } from "./words.js";
 const WIDTH = 300;
 const HEIGHT = 220;
 const CENTRE = { x: WIDTH / 2, y: HEIGHT / 2 - 6 };
-/** Circles drawn besides ours. What is over it is told in the words below. */
+/** Circles drawn besides ours. Nodes beyond that are told in the words below. */
 const CIRCLES_MAX = 16;
 /** How far a circle drifts, in units of the picture, and how long one sway takes. */
 const DRIFT = 3.5;

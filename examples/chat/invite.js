@@ -1,4 +1,4 @@
-// The dialog that makes an invitation: a link, also as a QR code. Whoever has the link can join.
+// The dialog that makes an invitation: a link, also as a QR code. Anybody who has the link can join.
 import { $, el, setText, toast } from "./dom.js";
 import { errorWords, invitationWords, untilWords } from "./words.js";
 

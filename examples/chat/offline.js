@@ -64,7 +64,7 @@ export function watchNode(changed) {
   return { look };
 }
 
-/** What the node says of itself, `{}` from a server that is no node, `null` from nobody. */
+/** The node's description of itself, `{}` from a server that is no node, `null` from nobody. */
 async function ask() {
   try {
     const response = await fetch(new URL("../.well-known/peergraph", import.meta.url),

@@ -1,4 +1,4 @@
-// Who is in the group, who is here, and how we are connected; and who was in it.
+// The people: who is in the group, who is here, and how we are connected; and who was in it.
 import { $, el, setText } from "./dom.js";
 import { hue, initials, roleMark, standingWords } from "./words.js";
 
@@ -28,8 +28,8 @@ export function drawPeople(members, neighbours, { out, show }) {
 const isMember = (member) => member.standing === "member";
 
 /**
- * Puts rows in the place of others. Who has the keyboard keeps it, and a row that looks the same stays where it is: one
- * that is replaced while somebody presses its button is not clicked.
+ * Puts rows in the place of others. The row that has the keyboard keeps it, and a row that looks the same stays where it is:
+ * one that is replaced while somebody presses its button is not clicked.
  */
 function replace(list, made) {
   const held = list.contains(document.activeElement) && document.activeElement.closest("li")?.dataset.peer;

@@ -1,6 +1,6 @@
 // Keeps the page and the package, so that both open when their server is gone.
 //
-// What is kept is a *generation*: all files as they were at one moment, in one cache. Every answer comes from the
+// The worker keeps a *generation*: all files as they were at one moment, in one cache. Every answer comes from the
 // generation in use, at once. After each opening of the page the server is asked for newer files (by ETag, through the
 // browser's own HTTP cache): those that the page names today, and those that were kept and are still there. If one
 // differs or is gone, all of them become a new generation, and the next opening of the page uses it. So a page never runs
@@ -14,7 +14,7 @@ const CURRENT = new URL("./current-generation", self.location).href;
 const FILES_MAX = 100;
 /** The folder of all pages, at the top of the site or below a path. */
 const ROOT = new URL("../", self.location).pathname;
-/** What belongs to the page. */
+/** Whether a path belongs to the page. */
 const isOurs = (path) => path.startsWith(ROOT) && /^(chat\/|peergraph\/|style\.css$)/.test(path.slice(ROOT.length));
 /** The page itself. */
 const INDEX = new URL("./", self.location).pathname;
@@ -24,7 +24,7 @@ const NAMES = {
   "text/javascript": [/\b(?:from|import)\s*\(?\s*["'](\.[^"']+)["']/g, /\bnew URL\(\s*["']([^"':]+)["'],\s*import\.meta\.url/g],
   "text/css": [/@import\s+["']([^"':]+)["']/g, /\burl\(["']?([^"':)]+)["']?\)/g],
 };
-/** What `load` answers if the server has no such file. */
+/** The answer of `load` if the server has no such file. */
 const GONE = Symbol("gone");
 /** A server that takes longer is as good as gone. */
 const ANSWER_MS_MAX = 15_000;

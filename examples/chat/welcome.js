@@ -6,7 +6,7 @@ import { errorWords, invitedWords } from "./words.js";
 /** Longest text that is worth looking at for an invitation. Characters. The core's bound. */
 const LINK_CHARS_MAX = 140_000;
 
-/** What a member said of the invitation on the screen. */
+/** A member's description of the invitation on the screen. */
 let lastTold = null;
 
 /**

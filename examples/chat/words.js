@@ -1,4 +1,4 @@
-// What the page says. Pure functions: tests/web/words.test.mjs reads them without a browser.
+// The words of the page. Pure functions: tests/web/words.test.mjs reads them without a browser.
 
 const roles = { member: "Read and write", inviting: "Read, write and invite others", administrator: "Everything" };
 /** A role in words, with those of the application. */
@@ -6,7 +6,7 @@ export const roleWords = (role, ofApplication = []) =>
   (roles[role] ?? role) + (ofApplication.length ? ` (${ofApplication.join(", ")})` : "");
 
 const marks = { inviting: "can invite", administrator: "administrator" };
-/** What stands beside a member's name. Empty for ordinary members. */
+/** The mark beside a member's name. Empty for ordinary members. */
 export const roleMark = (role) => marks[role] ?? "";
 
 const reasons = {
@@ -18,7 +18,7 @@ const reasons = {
 /** Why a membership was revoked. Empty where nothing was said, or where somebody left. */
 export const reasonWords = (reason) => reasons[reason] ?? "";
 
-/** Who signed something. */
+/** The signer of something. */
 export function signerWords({ name, me, owner }) {
   if (me) return "you";
   return owner ? "the owner of the group" : name || "an administrator";
@@ -32,7 +32,7 @@ export function standingWords(standing, revoked) {
   return `revoked by ${revoked ? signerWords(revoked.by) : "somebody"}`;
 }
 
-/** What stands in the place of the field to write in, for who is no member any more. Empty for members. */
+/** The notice in the place of the field to write in, for somebody who is no longer a member. Empty for members. */
 export function standingNotice({ standing, revoked }) {
   if (standing === "expired") {
     return "Your membership has expired. You can read what is here; what you write reaches nobody. Ask for a new invitation.";
@@ -82,7 +82,7 @@ export function connection({ neighbours, others, settling, standing = "member" }
   return { state: "direct", words: `Direct to ${direct}, via node to ${through}` };
 }
 
-/** What works at the moment, and what does not. `reachable`: whether the node that served the page answers. */
+/** Words about what works at the moment, and what does not. `reachable`: whether the node that served the page answers. */
 export function canWords({ reachable, state }) {
   if (state === "out") return "The members keep no connection to you. Whoever takes you back finds you while this page is open.";
   if (reachable && state === "relayed") {
@@ -110,7 +110,7 @@ export function invitationWords({ role, uses, used, expires, inviter, state }, n
 }
 
 /**
- * What an invitation is for: title, fields and a sentence. `details` is what the link says; `preview` what a member says of
+ * An invitation in words: title, fields and a sentence. `details` is what the link says; `preview` what a member says of
  * it, once it has; `asking`: whether that may still come; `failed`: whether joining failed, and the reason stands below.
  */
 export function invitedWords({ kind, group, name, inviterName, role, roles, invitee, expires }, preview, { again, asking, failed, now }) {
@@ -158,7 +158,7 @@ export function clockNotice(aheadMs) {
   return `The clock of this device is ${by} ${aheadMs > 0 ? "ahead" : "behind"}. Set it; the chat goes on meanwhile.`;
 }
 
-/** Who is here, under the picture. */
+/** Words about who is here, under the picture. */
 export function graphWords({ here, links, others, out }) {
   if (out) return "You are not in the group any more.";
   if (others === 0) return "Only you so far. Invite somebody.";
@@ -257,7 +257,7 @@ const problems = {
   },
 };
 
-/** What to show instead of the chat, for an error that stands in the way. */
+/** The text to show instead of the chat, for an error that stands in the way. */
 export function problem(error) {
   const known = problems[error?.code];
   if (known) return { action: "Try again", ...known, code: error.code };
@@ -277,7 +277,7 @@ export function errorWords(error) {
     if (!trimmed) return "";
     return `${trimmed[0].toLocaleUpperCase()}${trimmed.slice(1)}${/[.!?…]$/u.test(trimmed) ? "" : "."}`;
   };
-  // What was tried stands apart: here is what came of it, and what to do.
+  // The list of attempts stands apart: here is what came of it, and what to do.
   const said = error?.tried ? error.message.split(": ")[0] : error?.message ?? String(error);
   const [words, hint] = [sentence(said), sentence(error?.hint)];
   // Some messages say already what to do.

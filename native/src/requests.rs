@@ -1,4 +1,4 @@
-//! What handles ask of the loop of a host, and why they get no answer.
+//! The requests of handles to the loop of a host, and why they get no answer.
 
 use std::sync::Arc;
 

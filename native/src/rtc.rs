@@ -90,7 +90,7 @@ const ADDRESSES_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RtcId(u64);
 
-/// What an engine needs to know.
+/// The configuration of an engine.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {

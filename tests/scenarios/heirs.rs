@@ -86,7 +86,7 @@ fn revoke(world: &mut World, at: HostId, group: GroupId, who: PeerId) -> Result<
     world.ask(at, Command::Revoke { group, target, reason, keep: Keep::ALL })
 }
 
-/// Who stands, as a member sees it.
+/// The peers that stand, as a member sees it.
 fn standing(world: &mut World, at: HostId, group: GroupId) -> BTreeSet<PeerId> {
     let members = world.members(at, group).into_iter();
     members.filter(|it| it.standing == Standing::Member).map(|it| it.peer).collect()

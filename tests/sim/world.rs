@@ -417,7 +417,7 @@ impl World {
         violations
     }
 
-    /// What somebody made up about the making of records of members that do not lie, and that a running one held.
+    /// Everything that somebody made up about the making of records of members that do not lie, and that a running one held.
     ///
     /// # Panics
     /// If there is no model.

@@ -47,7 +47,7 @@ export async function openProfile(t, name, { viewport = { width: 1180, height: 7
   const close = async () => {
     if (closed) return;
     closed = true;
-    // What a failed test last saw.
+    // Pictures of what a failed test last saw.
     for (const page of context.pages()) await picture(page, `${name}-end`).catch(() => {});
     await context.close();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
@@ -73,7 +73,7 @@ function kill(folder) {
   }
 }
 
-/** What a page logs when its server is gone. The browser writes these lines itself. */
+/** Lines that a page logs when its server is gone. The browser writes these lines itself. */
 export const SERVER_GONE = [
   /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED/,
   /WebSocket connection to .* failed/,

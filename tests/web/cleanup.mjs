@@ -1,4 +1,4 @@
-// What a test started is ended in the opposite order, so that no page sees its server go first.
+// Things that a test started are ended in the opposite order, so that no page sees its server go first.
 const stacks = new WeakMap();
 
 /** Runs `work` after the test, before everything that was begun earlier is ended. The first failure is told. */

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { followInvitation, invite, openProfile, picture, say, sees, startGroup } from "./browser.mjs";
 import { Member, startNode } from "./native.mjs";
 
-/** What the project promises, and what a busy machine may take beside it. */
+/** The time that the project promises, and the time that a busy machine may take beside it. */
 const GONE_WITHIN_MS = 45_000;
 const BUSY_MS = 15_000;
 

@@ -45,7 +45,7 @@ test("nothing damaged is shown or sent, and all of it comes back", { timeout: 1_
   assert.deepEqual([quiet.told, quiet.count], [0, RECORDS], "nothing is damaged any longer");
   console.log(JSON.stringify({ test: "damage in a browser", rounds: ROUNDS, cases, told }));
 
-  // What the page holds now goes to a newcomer whom nobody else can tell.
+  // The records that the page holds now go to a newcomer whom nobody else can tell.
   const invitation = await page.evaluate(host);
   await watch.kill();
   const newcomer = await openPage(t, "newcomer", node);
@@ -66,7 +66,7 @@ async function openPage(t, name, node) {
 
 /** Runs in the page: what the others need. */
 function define() {
-  /** Waits until `look` gives something. What is found damaged is requested from neighbours at once; a browser may be slow. */
+  /** Waits until `look` gives something. A record found damaged is requested from neighbours at once; a browser may be slow. */
   globalThis.until = async (look) => {
     const end = performance.now() + 60_000;
     for (;;) {
@@ -188,7 +188,7 @@ async function live({ type, count, seed, running }) {
     wrong.push(...last.wrong);
     return last.count === count;
   });
-  // What came back is on the disk, not only in memory.
+  // The records that came back are on the disk, not only in memory.
   await peer.close();
   return { ...done, told, wrong, count: last.count };
 }

@@ -9,8 +9,8 @@ import { mostMemory } from "./spent.mjs";
 const RECORDS = 5_000;
 const TEXT = "x".repeat(2_000);
 /**
- * What the page may need beyond what it had as a fresh member. Measured: 105 to 153 in five runs, since records are plain
- * data as soon as they come, and how much of that is garbage is the browser's choice. Twice the middle of it.
+ * Megabytes that the page may need beyond what it had as a fresh member. Measured: 105 to 153 in five runs, since records are
+ * plain data as soon as they come, and how much of that is garbage is the browser's choice. Twice the middle of it.
  */
 const MEGABYTES_MAX = 250;
 const TYPE = "flow.note";

@@ -43,7 +43,7 @@ test("a graph is cut with the mouse into two parts, and heals into one", { timeo
   const sizes = cut.match(/\d+/g).slice(1).map(Number);
   assert.equal(sizes[0] + sizes[1], NODES, cut);
   assert.match(await text(page, "state"), /Cut into 2 parts/);
-  // What is published in one part stays there.
+  // A record published in one part stays there.
   const published = Number(await text(page, "records"));
   await page.waitForFunction((before) => Number(document.getElementById("records").textContent) > before + 3, published);
   const reached = Number((await text(page, "reached")).split(" ")[0]);

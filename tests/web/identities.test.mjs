@@ -140,7 +140,7 @@ test("the public document is enough to be invited and to check signatures, and n
     const joined = (await peer.join(link)).name;
     await Promise.all([peer.close(), bob.close()]);
 
-    // What lies in the database: a key that cannot be taken out, and no other secret.
+    // The content of the database: a key that cannot be taken out, and no other secret.
     const database = await new Promise((resolve, reject) => {
       const request = indexedDB.open("ids-signer");
       request.onsuccess = () => resolve(request.result);

@@ -28,7 +28,7 @@ test("bad invitations are told and cost nothing", { timeout: 600_000 }, async (t
     await a.locator(where, { hasText: words }).waitFor();
     assert.equal(new URL(a.url()).hash, "");
     await picture(a, `invitation-${name}`);
-    // What was there is still there.
+    // Everything that was there is still there.
     await a.goto("about:blank");
     await a.goto(chat);
     await sees(a, "Kept whatever comes");

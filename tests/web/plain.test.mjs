@@ -306,7 +306,7 @@ test("an aborted wait ends at once, and what is tried again goes through", async
     return joining;
   }, link);
   assert.equal(joins, "AbortError");
-  // What is tried meanwhile is plain data: every place, and what came of it.
+  // The list of attempts meanwhile is plain data: every place, and what came of it.
   const tried = await page.evaluate(async (link) => {
     const reached = (tried) => tried.places.find((place) => place.outcome === "not-in-group");
     for (;;) {

@@ -1,4 +1,4 @@
-// Who is here: a browser and a native member see each other's nodes, what these say of themselves, and that they go.
+// Presence: a browser and a native member see each other's nodes, what these say of themselves, and that they go.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openProfile } from "./browser.mjs";

@@ -117,7 +117,7 @@ test("databases of a browser hold no secret that can be read", { timeout: 120_00
   assert.equal(seen.keys, 1, "one wrapping key, which cannot be exported");
 });
 
-// What README and the head of `web/src/identity.rs` say of theft: should Chromium ever keep these keys otherwise, say so
+// A check of README and the head of `web/src/identity.rs` on theft: should Chromium ever keep these keys otherwise, say so
 // there.
 test("Chromium keeps keys that cannot be exported readable in the profile folder", async (t) => {
   const { page, profile } = await openPage(t, "profile");

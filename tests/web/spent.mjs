@@ -1,4 +1,4 @@
-// What Chromium spends, as the kernel counts it.
+// The time that Chromium spends, as the kernel counts it.
 import { readFileSync } from "node:fs";
 
 /** Clock ticks a second in /proc, on every Linux that there is. */

@@ -92,7 +92,7 @@ test("two browsers and a native member chat, and go on without the node", { time
     await inGroup(b, GROUP);
     for (const text of ["The node is gone", "And we are not"]) await sees(b, text);
     await connected(b, "Direct to 2 members", UNHURRIED);
-    // What others confirmed before looks no worse.
+    // A message that others confirmed before looks no worse.
     await message(b, "And we are not").locator(".status", { hasText: /sent|held by/ }).waitFor();
     assert.equal(await b.locator(".status", { hasText: "saved" }).count(), 0);
     await say(b, "Back again");

@@ -1,6 +1,6 @@
 // How long a page stands still: the tasks of its main thread, as Chromium records them.
 
-/** What a page that is to stay alive takes for one task at most. Milliseconds. Source: the W3C's "long task". */
+/** The longest task of a page that is to stay alive. Milliseconds. Source: the W3C's "long task". */
 const LONG_MS = 50;
 
 /**

@@ -1,4 +1,4 @@
-// What the chat page says, without a browser.
+// The words of the chat page, without a browser.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as words from "../../examples/chat/words.js";
@@ -67,7 +67,7 @@ test("a node that is gone is told together with what still works", () => {
     assert.match(words.nodeNotice({ reachable: false, state }), /out of reach/);
     assert.match(words.canWords({ reachable: false, state }), /out of reach/);
   }
-  // Who is out is not told to wait for anybody.
+  // A member who is out is not told to wait for anybody.
   assert.match(words.canWords({ reachable: true, state: "out" }), /keep no connection/);
   assert.equal(words.nodeNotice({ reachable: false, state: "out" }), "");
   assert.match(words.graphWords({ here: 2, links: 0, others: 2, out: true }), /not in the group/);

@@ -24,7 +24,7 @@ export function errorOf(thrown) {
     hint: "reload the page, and report this", cause: thrown });
 }
 
-/** What was tried, as plain data that nobody changes. */
+/** The attempts to find members, as plain data that nobody changes. */
 export function triedOf(raw) {
   const frozen = (list) => Object.freeze(list.map((it) => Object.freeze(it)));
   return Object.freeze({ ...raw, nodes: frozen(raw.nodes), places: frozen(raw.places) });
@@ -74,7 +74,7 @@ const isNumber = (value) => typeof value === "number" && !Number.isNaN(value);
 const isWhole = (value) => Number.isSafeInteger(value) && value >= 0;
 const isList = (value) => typeof value === "object" && typeof value[Symbol.iterator] === "function";
 
-/** What options of a name are, whichever call takes them. */
+/** The types of options, by their names, whichever call takes them. */
 const TYPES = Object.entries({
   "text": [isText, "name", "storage", "classifier", "comment", "password", "role", "for", "reason", "type", "types", "creator",
     "order", "after", "mediaType", "ifVersion", "file", "records", "members"],
@@ -93,7 +93,7 @@ const TYPES = Object.entries({
   return types;
 }, new Map());
 
-/** What a value is, in an error. */
+/** The kind of a value, in an error. */
 function kindOf(value) {
   if (isText(value)) return "text";
   if (isList(value)) return "a list";

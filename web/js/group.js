@@ -21,7 +21,7 @@ const HELD_MAX = 10_000;
 const NAMES_MS_MIN = 1_000;
 /** How often one update is merged with what others wrote meanwhile. Guess: more is a quarrel of programs. */
 const MERGES_MAX = 10;
-/** What all that waits takes. */
+/** The options of all calls that wait. */
 const WAITS = ["signal"];
 const CONTENT = ["attributes", "expiresIn", "refresh", "mediaType"];
 const INVITATION_LIFETIME = "7d";
@@ -111,7 +111,7 @@ export class Group extends Speaker {
     }
   }
 
-  /** What is not given stays as it stands. */
+  /** Replaces a record's content. Attributes and lifetime that are not given stay as they stand. */
   async #replace(id, { bytes, mediaType }, ifVersion, { attributes, expiresIn, refresh, signal }) {
     const held = await this.#held(id, signal);
     const kept = attributes ? encodeAttributes(attributes) : held.attributes;
@@ -367,7 +367,7 @@ export class Group extends Speaker {
     return waitFor(begin(), signal);
   }
 
-  // What follows is for the other modules of this package, and not in its types.
+  // The methods below are for the other modules of this package, and not in its types.
 
   /** The id, and what is known of its owner. */
   person(id) {
@@ -451,7 +451,7 @@ export class Group extends Speaker {
     return by ? Object.freeze({ by: this.#signer(by), reason }) : null;
   }
 
-  /** Who signed: a person, or the group's own key, which has the group's id. */
+  /** The signer: a person, or the group's own key, which has the group's id. */
   #signer(id) {
     return id === this.id
       ? Object.freeze({ id, name: "", me: this.owner, owner: true })

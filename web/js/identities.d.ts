@@ -7,13 +7,13 @@ export interface IdentityInfo {
   readonly id: string;
   /** Friendly name: 1 to 255 characters, at least one of them visible, none that controls or turns the text around it. */
   readonly name: string;
-  /** What its peer name ends with; empty where it has none. */
+  /** The last part of its peer name; empty if it has none. */
   readonly classifier: string;
   /** Whether it is opened when none is named. */
   readonly default: boolean;
 }
 
-/** What a backup brought back. */
+/** The identity that a backup restored. */
 export interface RestoredIdentity extends IdentityInfo {
   /** How many groups and records were in it. */
   readonly groups: number;
@@ -26,12 +26,12 @@ export interface PeerName {
   readonly name: string;
   /** The same as a host name, lossless; `null` where it would be longer than host names are. */
   readonly host: string | null;
-  /** Whose name it is; `null` if anybody's. */
+  /** Id of the one identity whose name it is; `null` if it is anybody's. */
   readonly id: string | null;
   readonly classifier: string;
 }
 
-/** What all functions of {@link identities} accept. */
+/** The options that all functions of {@link identities} accept. */
 export interface IdentityOptions extends Waits {
   /** As in {@link OpenOptions}. */
   storage?: string;
@@ -61,8 +61,8 @@ export const identities: {
   import(file: string, password: string, options?: IdentityOptions): Promise<IdentityInfo>;
   /**
    * Restores what {@link Peer.backup}, or the native program, made: the identity, if it is not here, and what is lacking or
-   * damaged of its groups and records. What stands here stays, since it is newer. Open it then: it is the same peer with the
-   * same groups. Fails with `"wrong-password"`, `"bad-backup"`, and `"locked"` while it is open.
+   * damaged of its groups and records. Data that stand here stay, since they are newer. Open it then: it is the same peer with
+   * the same groups. Fails with `"wrong-password"`, `"bad-backup"`, and `"locked"` while it is open.
    */
   restore(file: BufferSource | Blob, password: string, options?: IdentityOptions): Promise<RestoredIdentity>;
   /** The public certificate (PEM): what inviters, and {@link verify}, need. Holds no secret. */
@@ -73,7 +73,7 @@ export const identities: {
   sign(who: string, message: BufferSource | string, options?: IdentityOptions): Promise<Uint8Array>;
 };
 
-/** Who signed `message`, if it was the identity of the public document; otherwise `null`. */
+/** The signer of `message`, if it was the identity of the public document; otherwise `null`. */
 export function verify(document: string, message: BufferSource | string, signature: BufferSource):
   Promise<Omit<IdentityInfo, "default"> | null>;
 

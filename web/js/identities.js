@@ -7,7 +7,7 @@ import { readBlob } from "./record.js";
 export const STORAGE = "peergraph";
 const NOTHING = new Uint8Array();
 
-/** What every function takes, beside what it names. */
+/** Options that every function takes, beside those that it names. */
 const COMMON = ["storage", "signal"];
 
 /** Does something with the list of identities. `action` makes of the options what is to be done. */
@@ -82,7 +82,7 @@ export const identities = Object.freeze({
   },
 });
 
-/** Who signed `message`, if it is the identity of `document`; else null. */
+/** The signer of `message`, if it is the identity of `document`; else null. */
 export async function verify(document, message, signature) {
   const [text, bytes, signed] = [String(document), bytesOf(message), bytesOf(signature)];
   const found = await waitFor(load().then((module) => module.verify(text, bytes, signed)));

@@ -23,7 +23,7 @@ export function init(options?: { wasm?: WasmSource } & Waits): Promise<void>;
 export type Span = number | `${number}${"s" | "m" | "h" | "d" | "w" | "y"}`;
 
 /**
- * What a member may do. `"inviting"` also lets members in; `"administrator"` lets anybody in, and changes and deletes
+ * The rights of a member. `"inviting"` also lets members in; `"administrator"` lets anybody in, and changes and deletes
  * records of others. The {@link Policy} of a group can allow less.
  */
 export type Role = "member" | "inviting" | "administrator";
@@ -43,7 +43,7 @@ export interface Revoked {
   readonly reason: Reason;
 }
 
-/** Who signed something: a member, or the group's own key (`owner`), which has the group's id and no name. */
+/** The signer of something: a member, or the group's own key (`owner`), which has the group's id and no name. */
 export interface Signer {
   readonly id: string;
   /** Chosen by its owner: show it as text. Empty while unknown. */
@@ -52,7 +52,7 @@ export interface Signer {
   readonly owner: boolean;
 }
 
-/** What the creator of a group decides, once and for all. */
+/** The rules that the creator of a group sets, once and for all. */
 export interface Policy {
   /** The lowest role that lets members in. Default: `"inviting"`. */
   readonly invite?: "inviting" | "administrator";
@@ -70,7 +70,7 @@ export interface Policy {
   readonly memberBytes?: number;
   /** Whether records that have ended stay while nobody else is met. Default: `false`. */
   readonly deferExpiry?: boolean;
-  /** Who may do what with records of which types. Types that are not named are open to all. */
+  /** Rights over records, by type and role. Types that are not named are open to all. */
   readonly rights?: readonly Right[];
 }
 
@@ -78,7 +78,7 @@ export interface Policy {
 export interface Right {
   /** A record type, or the beginning of some with `*` at the end: `"chat.*"`. */
   readonly types: string;
-  /** Who has these rights: roles of the application, `"member"`, or `"inviting"`. */
+  /** The roles that have these rights: those of the application, `"member"`, or `"inviting"`. */
   readonly roles: readonly string[];
   /**
    * Publish (and change one's own), change those of others, delete those of others. A change leaves those of
@@ -229,7 +229,7 @@ export class PeergraphError extends Error {
   readonly name: "PeergraphError" | "AbortError";
   /** For programs. */
   readonly code: ErrorCode;
-  /** What to do, for people. Empty where there is nothing to do. */
+  /** Advice on what to do, for people. Empty where there is nothing to do. */
   readonly hint: string;
   readonly cause?: unknown;
   /** With `"nobody-found"` and `"nobody-to-ask"`: where members were looked for, and what came of it. */
@@ -238,7 +238,7 @@ export class PeergraphError extends Error {
   readonly record?: GroupRecord<any> | null;
 }
 
-/** What a group did to find members since it had a neighbour last. Plain data. */
+/** The steps that a group took to find members since it had a neighbour last. Plain data. */
 export interface Tried {
   /** The nodes that the application or the invitation named, and how far each is; `message` says why one is not reached. */
   readonly nodes: readonly {
@@ -262,7 +262,7 @@ export interface Tried {
   readonly members: number;
   /** All of it in one line, for people. */
   readonly message: string;
-  /** What to do, for people. */
+  /** Advice on what to do, for people. */
   readonly hint: string;
 }
 
@@ -283,9 +283,9 @@ export interface TriedPlace {
   readonly message: string;
 }
 
-/** What everything that waits accepts. */
+/** The options of every call that waits. */
 export interface Waits {
-  /** Ends the wait at once, with the code `"aborted"`. What was begun may still happen. */
+  /** Ends the wait at once, with the code `"aborted"`. The operation that was begun may still happen. */
   signal?: AbortSignal;
 }
 
@@ -298,7 +298,7 @@ export interface OpenOptions extends Waits {
   name?: string;
   /**
    * Where to find others: URLs of nodes (`location.origin`, `"https://node.example"`), or addresses
-   * (`"rtc://…"`, `"ws://…"`, `"wss://…"`). What cannot be reached is tried again; opening never waits for it.
+   * (`"rtc://…"`, `"ws://…"`, `"wss://…"`). Nodes that cannot be reached are tried again; opening never waits for them.
    */
   nodes?: Iterable<string | URL>;
   /** Name of the database that holds the identities, and begins the names of those with their records. Default: `"peergraph"`. */
@@ -378,7 +378,7 @@ export class Peer<T = Payloads> extends EventTarget {
    */
   preview(link: string | URL, options?: Waits): Promise<InvitationPreview>;
   /**
-   * What was done so far to find somebody by an invitation, while a join or preview of it is under way; later, what
+   * The steps taken so far to find somebody by an invitation, while a join or preview of it is under way; later, what
    * {@link Group.explain} says. Fails with `"unknown-group"` if neither is.
    */
   explain(link: string | URL, options?: Waits): Promise<Tried>;
@@ -407,7 +407,7 @@ export class Peer<T = Payloads> extends EventTarget {
 
   /**
    * A backup under a password: the identity and all that is kept of its groups, their own keys among it. With `withRecords`
-   * also the records, which other members hold too. Whoever has it and the password is this identity.
+   * also the records, which other members hold too. Anybody with the backup and its password is this identity.
    * {@link identities}`.restore` takes it, and so does the native program. Fails with `"storage-damaged"` if what is kept of
    * a group is, and with `"backup-too-long"`.
    */
@@ -483,7 +483,7 @@ export class Group<T = Payloads> extends EventTarget {
   readonly name: string;
   /** Shown to people. May be empty. */
   readonly comment: string;
-  /** What its creator decided. Can be given to {@link Peer.createGroup} again. */
+  /** The rules that its creator set. Can be given to {@link Peer.createGroup} again. */
   readonly policy: Required<Policy>;
   /** Nodes present up to which everybody says that it is here. */
   readonly presence: number;
@@ -519,7 +519,7 @@ export class Group<T = Payloads> extends EventTarget {
    * Publishes a record. It goes to the neighbours and to {@link watch} at once; done when it is durable here. If it
    * fails because of the storage, the record is not here, but neighbours that got it meanwhile have it. While the storage
    * or every neighbour is behind, it waits for its turn: await it, and a program publishes as fast as it is taken.
-   * `data` is a value that JSON can say in full, or bytes. What JSON would lose (`undefined`, `NaN`, functions, a
+   * `data` is a value that JSON can say in full, or bytes. Anything that JSON would lose (`undefined`, `NaN`, functions, a
    * `Map`, bytes within an object, …) is refused with `"bad-argument"`.
    */
   publish<K extends keyof T & string>(
@@ -576,7 +576,7 @@ export class Group<T = Payloads> extends EventTarget {
   members(options?: Waits): Promise<Member[]>;
   /**
    * Issues another membership to a member, or to a peer id: with another role or other application roles, or for
-   * longer. What is not given stays as the member has it; of a peer id, that is `"member"` without other roles.
+   * longer. A role that is not given stays as the member has it; for a peer id, it is `"member"` without other roles.
    */
   promote(member: Member | string, grant?: { role?: Role; roles?: readonly string[] } & Waits): Promise<void>;
   /** Takes away all memberships of a member or peer id, or one by its certificate. */
@@ -597,7 +597,7 @@ export class Group<T = Payloads> extends EventTarget {
   /** The nodes that say that they are here: ours, and those that {@link Group.presence} lets speak. */
   nodes(options?: Waits): Promise<PresentNode[]>;
   /**
-   * What this node says of itself, for all members to see, until it closes. `forced`: it says that it is here where
+   * Sets what this node says of itself, for all members to see, until it closes. `forced`: it says that it is here where
    * {@link Group.presence} would have it silent.
    */
   present(options?: { attributes?: Attributes; forced?: boolean } & Waits): Promise<void>;
@@ -605,7 +605,7 @@ export class Group<T = Payloads> extends EventTarget {
   /** Figures of the group, as this node sees it now. */
   info(options?: Waits): Promise<GroupFigures>;
 
-  /** What was done to find members since the group had a neighbour last, and what to do about it. */
+  /** Tells what was done to find members since the group had a neighbour last, and what to do about it. */
   explain(options?: Waits): Promise<Tried>;
 
   /** The links on which this group's records flow. */
@@ -638,7 +638,7 @@ export interface GroupFigures {
   readonly nodes: number;
   /** The lowest node id in our part of the graph: the same at all nodes of one part. `null` before one is found. */
   readonly signature: string | null;
-  /** What to add to this device's clock to have the time that the group keeps, by which its records are dated. */
+  /** Milliseconds to add to this device's clock to have the time that the group keeps, by which its records are dated. */
   readonly clockShiftMs: number;
 }
 
@@ -653,7 +653,7 @@ export interface PublishOptions extends Waits {
    */
   refresh?: boolean;
   /**
-   * What bytes are, such as `"image/png"`: kept with the record, for those who read it. Bytes called
+   * The media type of bytes, such as `"image/png"`: kept with the record, for those who read it. Bytes called
    * `"application/json"` are read as JSON. Default: the type of a `Blob`; at updates, that of the record.
    */
   mediaType?: string;
@@ -674,7 +674,7 @@ export interface UpdateOptions<D = any> extends PublishOptions {
 }
 
 export interface WatchOptions extends Waits {
-  /** Which of the stored ones come first. What arrives comes as it arrives. Default: `"oldest"`. */
+  /** Which of the stored ones come first. Records that arrive come as they arrive. Default: `"oldest"`. */
   order?: "oldest" | "newest";
   /** At most so many of the stored ones. Default: all. */
   limit?: number;
@@ -724,19 +724,19 @@ export interface InviteOptions extends Waits {
 export interface RevokeOptions extends Waits {
   /** For everybody to read. Default: `"unspecified"`. */
   reason?: "unspecified" | "key-lost" | "misconduct" | "left";
-  /** What becomes of what they published, as far as this device knows of it. Default: `"keep"`. */
+  /** Whether to keep what they published, as far as this device knows of it. Default: `"keep"`. */
   records?: "keep" | "drop";
-  /** What becomes of those that they let in. Default: `"keep"`. */
+  /** Whether to keep those that they let in. Default: `"keep"`. */
   members?: "keep" | "drop";
 }
 
-/** Whoever reads a bearer invitation can join. Links are short, but for bound ones, which carry certificates. */
+/** Anybody who reads a bearer invitation can join. Links are short, but for bound ones, which carry certificates. */
 export interface Invitation {
   /** For {@link Group.withdraw}; `null` for bound ones, which are memberships already. */
   readonly id: string | null;
   /** Page and fragment. */
   readonly link: string;
-  /** What can be used without the page: it names the node that a link leaves to its page. */
+  /** The form that can be used without the page: it names the node that a link leaves to its page. */
   readonly text: string;
   /** When it ends. */
   readonly expires: Date;
@@ -762,7 +762,7 @@ export interface OpenInvitation {
 }
 
 /**
- * What an invitation says by itself, to be shown at once. Nothing of it is verified yet. Links are short: names, roles of
+ * The content of an invitation by itself, to be shown at once. Nothing of it is verified yet. Links are short: names, roles of
  * the application and the policy are in a bound invitation only; {@link Peer.preview} asks a member for those of others.
  */
 export interface InvitationSummary {
@@ -786,12 +786,12 @@ export interface InvitationSummary {
   readonly nodes: readonly string[];
   /** Where the inviter can be dialled. */
   readonly addresses: readonly string[];
-  /** What the creator of the group decided; `null` if it does not say. */
+  /** The rules that the creator of the group set; `null` if the invitation does not say. */
   readonly policy: Required<Policy> | null;
 }
 
 /**
- * What an invitation is about, as a member tells it. Names, policy and roles are as signed by the owner and the inviter;
+ * An invitation as a member describes it. Names, policy and roles are as signed by the owner and the inviter;
  * whether it is open, and what is left of it, is that member's word.
  */
 export interface InvitationPreview {
@@ -799,7 +799,7 @@ export interface InvitationPreview {
   readonly group: string;
   /** Name of the group: show it as text, like the inviter's. */
   readonly name: string;
-  /** What the creator of the group decided. */
+  /** The rules that the creator of the group set. */
   readonly policy: Required<Policy>;
   /** The member who told it. */
   readonly toldBy: string;
@@ -821,7 +821,7 @@ export interface InvitationPreview {
 export type InvitationState = "usable" | "used-up" | "expired" | "withdrawn" | "not-yet-valid" | "unknown";
 
 /**
- * What an invitation says: a link, its text, or anything that holds one, such as a whole mail. Needs no {@link Peer}, and
+ * Reads an invitation: a link, its text, or anything that holds one, such as a whole mail. Needs no {@link Peer}, and
  * tells nobody. Fails with `"bad-invitation"`.
  */
 export function readInvitation(link: string | URL): Promise<InvitationSummary>;
@@ -829,8 +829,8 @@ export function readInvitation(link: string | URL): Promise<InvitationSummary>;
 /**
  * A signed record, as it was when it was read: plain data, for `structuredClone`, JSON, spreads and proxies.
  *
- * **Content.** What is published as a JavaScript value is stored as JSON, under the media type `application/json`, and
- * comes back as that value. Everything else is bytes and comes back as `Uint8Array`, even if it looks like JSON: what
+ * **Content.** Data published as a JavaScript value are stored as JSON, under the media type `application/json`, and
+ * come back as that value. Everything else is bytes and comes back as `Uint8Array`, even if it looks like JSON: what
  * was published as bytes, and what a program wrote in Rust or on the command line. Such a program says JSON by the
  * attribute `mediaType` with the text `application/json`.
  */
@@ -845,9 +845,9 @@ export interface GroupRecord<D = any, K extends string = string> {
    * first, then what its creator wrote last and what others made of that, then the higher version.
    */
   readonly edition: string;
-  /** Who made it. */
+  /** The person who made it. */
   readonly creator: Person;
-  /** Who changed it last; `null` if nobody did. */
+  /** The person who changed it last; `null` if nobody did. */
   readonly modifier: Person | null;
   readonly created: Date;
   readonly modified: Date;
@@ -855,7 +855,7 @@ export interface GroupRecord<D = any, K extends string = string> {
   /** Whether it was deleted; `data` is `undefined` then. */
   readonly deleted: boolean;
   readonly attributes: { readonly [name: string]: ReadAttributeValue | ReadAttributeValue[] };
-  /** What `data` is: `"application/json"`, what the publisher of bytes called them, or `null`. */
+  /** The media type of `data`: `"application/json"`, what the publisher of bytes called them, or `null`. */
   readonly mediaType: string | null;
   readonly data: D;
   /** How far it had got. {@link Group.statusOf} tells how far it is now. */
@@ -900,13 +900,13 @@ export interface PresentNode {
   readonly peer: Person;
   /** Where it can be dialled. Browsers cannot. */
   readonly addresses: readonly string[];
-  /** What it says of itself. Chosen by its owner: show it as text. */
+  /** The node's description of itself. Chosen by its owner: show it as text. */
   readonly attributes: { readonly [name: string]: ReadAttributeValue | ReadAttributeValue[] };
 }
 
 export interface Link {
   readonly id: number;
-  /** Who is at the other end; `null` until proved. */
+  /** Id of the peer at the other end; `null` until proved. */
   readonly peer: string | null;
   /** Its name, where it is a known member of a group of ours. Empty otherwise. */
   readonly name: string;

@@ -1,4 +1,4 @@
-// The npm package `peergraph`. What it offers is described in index.d.ts.
+// The npm package `peergraph`. Its interface is described in index.d.ts.
 //
 // Importing does nothing; the WebAssembly module is loaded by the first call that needs it, or by `init`.
 import {
@@ -20,7 +20,7 @@ const OPEN = [
 ];
 const INSIDE = Symbol("made by Peer.open");
 
-/** What an invitation says. Needs no peer. */
+/** Reads an invitation. Needs no peer. */
 export async function readInvitation(link) {
   const module = await load();
   try {
@@ -127,7 +127,7 @@ export class Peer extends Speaker {
     addEventListener("pagehide", this.#goodbye);
     const groups = (await handle.groups()).map((info) => this.#group(info));
     await Promise.all(groups.map((group) => group.learnNames()));
-    // Whoever opens it listens in this task, and hears what the opening found.
+    // The application that opens the peer listens in this task, and hears what the opening found.
     setTimeout(() => this.#tellEarly());
   }
 
@@ -246,7 +246,7 @@ export class Peer extends Speaker {
     return "";
   }
 
-  /** News from the module. What comes while it opens waits for the groups, and for those who listen. */
+  /** News from the module. News that comes while the peer opens waits for the groups, and for those who listen. */
   #hear(news) {
     this.#early?.push(news);
     if (!this.#early) this.#tell(news);
@@ -303,7 +303,7 @@ export class Peer extends Speaker {
     this.tell("closed", { error });
   }
 
-  // What follows is for the other modules of this package, and not in its types.
+  // The methods below are for the other modules of this package, and not in its types.
 
   /** Somebody listens: the module tells records whole from now on, which it leaves while nobody would hear. */
   listened(type) {

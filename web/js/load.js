@@ -1,11 +1,11 @@
 // Loads the module, and finds out what the browser lacks.
 import { PeergraphError, badArgument, optionsOf, waitFor } from "./errors.js";
 
-/** What every module begins with. */
+/** The bytes with which every module begins. */
 const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 
 let loading = null;
-/** What `peergraph/inline` brings. */
+/** The module that `peergraph/inline` brings. */
 let offered = null;
 
 /** Loads the module once; a failure can be tried again. */
@@ -79,7 +79,7 @@ async function fromFile(url) {
   }
 }
 
-/** What is at a URL, if it is a module. A development server may answer with its page, and a bundle with nothing. */
+/** The module at a URL, if there is one. A development server may answer with its page, and a bundle with nothing. */
 async function fetched(url) {
   try {
     const answer = await fetch(url);
@@ -106,7 +106,7 @@ export function askToPersist() {
   const storage = globalThis.navigator?.storage;
   if (asked || !storage?.persist) return;
   asked = true;
-  // What it answers changes nothing here, and some browsers throw in frames.
+  // The answer changes nothing here, and some browsers throw in frames.
   storage.persisted().then((kept) => kept || storage.persist()).catch(() => {});
 }
 

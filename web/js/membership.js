@@ -7,7 +7,7 @@ const POLICY = [
   "deferExpiry", "rights",
 ];
 
-/** A policy as the module takes it. What is left out is as for any group. */
+/** A policy as the module takes it. Rules that are left out are as for any group. */
 export function encodePolicy(policy) {
   const {
     invite = null, administrators = null, passwords = null, membershipLifetime = null, payloadBytesMax = null,
@@ -46,7 +46,7 @@ export function encodeGrant(role = "member", roles = []) {
   return { role: String(role), roles: [...roles].map(String) };
 }
 
-/** Whom to revoke, and what becomes of what they did. */
+/** A revocation as the module takes it: whom to revoke, and what becomes of what they did. */
 export function encodeRevocation(target, { reason = "unspecified", records = "keep", members = "keep" }) {
   const kept = (name, value) => {
     if (value !== "keep" && value !== "drop") throw badArgument(`${name} is "keep" or "drop"`);
@@ -70,7 +70,7 @@ export function peerOf(member) {
 const dateOf = (ms) => (ms == null ? null : new Date(ms));
 const frozen = (value) => (value ? Object.freeze(value) : null);
 
-/** What an invitation says by itself. Its times and policy become those of applications. */
+/** The content of an invitation by itself. Its times and policy become those of applications. */
 export function decodeInvitation(raw) {
   return Object.freeze({
     ...raw, expires: dateOf(raw.expires), roles: frozen(raw.roles), invitee: frozen(raw.invitee),
@@ -79,7 +79,7 @@ export function decodeInvitation(raw) {
   });
 }
 
-/** What a member says that an invitation is about. */
+/** An invitation as a member describes it. */
 export function decodePreview(raw) {
   const open = raw.open && {
     ...raw.open, inviter: Object.freeze(raw.open.inviter), roles: Object.freeze(raw.open.roles),

@@ -79,7 +79,7 @@ function jsonOf(data) {
   }
 }
 
-/** What a value is, if JSON would lose it or a part of it. */
+/** The fault of a value, if JSON would lose it or a part of it. */
 function faultOf(value, needed) {
   switch (typeof value) {
     case "undefined": return needed ? "undefined" : null;
@@ -212,7 +212,7 @@ export function recordOf(raw, group) {
   return record;
 }
 
-/** What is called JSON, as it says; everything else as the bytes that it is. */
+/** A payload that is called JSON, as the value that it says; everything else as the bytes that it is. */
 function decodePayload(bytes, mediaType) {
   if (mediaType !== JSON_TYPE) return bytes;
   try {

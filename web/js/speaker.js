@@ -1,4 +1,4 @@
-// What tells applications of something.
+// Objects that tell applications of something.
 
 // On a server there may be none; nothing is made there.
 const Base = globalThis.EventTarget ?? class {};
@@ -22,7 +22,7 @@ export class Speaker extends Base {
     this.#onHeard(name);
   }
 
-  // What follows is for the other modules of this package, and not in its types.
+  // The method below is for the other modules of this package, and not in its types.
 
   tell(type, detail) {
     if (this.#heard.has(type)) this.dispatchEvent(new CustomEvent(type, { detail }));

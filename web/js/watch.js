@@ -100,7 +100,7 @@ async function* read(group, type, { order, limit = Infinity, onStored }, signal)
   }
 }
 
-/** What has arrived and waits for the reader, and what the reader has had. */
+/** The records that have arrived and wait for the reader, and those that the reader has had. */
 class Arriving {
   #type;
   #waiting = new Map();
@@ -136,7 +136,7 @@ class Arriving {
     this.#wholeBytes += change * sizeOf(record);
   }
 
-  /** A record was taken back. Whatever comes of it is news. */
+  /** A record was taken back. Anything that comes of it later is news. */
   forget(id) {
     this.take(id);
     this.#seen.delete(id);

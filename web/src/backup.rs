@@ -30,8 +30,8 @@ pub(crate) async fn make(
     Ok(making.done().seal(password, identity::random()?))
 }
 
-/// Restores a backup: the identity, if it is not here, and what is lacking or damaged in its store. What stands here stays,
-/// since it is newer. Tells whose it was, and how much was in it.
+/// Restores a backup: the identity, if it is not here, and what is lacking or damaged in its store. Data that stand here stay,
+/// since they are newer. Tells whose it was, and how much was in it.
 pub(crate) async fn restore(
     wallet: &Wallet,
     file: &[u8],

@@ -96,7 +96,7 @@ impl From<Attribute> for AttributeJs {
     }
 }
 
-/// A policy, in both directions. What an application leaves out is as by default.
+/// A policy, in both directions. Rules that an application leaves out are as by default.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PolicyJs {

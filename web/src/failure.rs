@@ -116,7 +116,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut failure = Self::new(error.code(), &error);
         if let Some(tried) = error.tried() {
-            // What was tried has many parts; one of them says what to do.
+            // The list of attempts has many parts; one of them says what to do.
             failure.hint = tried.cure().to_owned();
             failure.tried = Some(Box::new(tried.into()));
         }

@@ -55,7 +55,7 @@ pub(crate) enum News {
     Core(Box<Event>),
     /// A transport is being opened, is open, or is closed.
     Link { link: LinkId, state: LinkState, direct: bool, reason: Option<CloseReason> },
-    /// What became of a request.
+    /// The outcome of a request.
     Answer(Answer, Box<Result<Reply, Error>>),
     /// The last news.
     Closed(Option<Failure>),
@@ -64,7 +64,7 @@ pub(crate) enum News {
 /// To whom an answer goes.
 type Answer = oneshot::Sender<Result<Reply, Error>>;
 
-/// What a transport is doing.
+/// The state of a transport.
 #[derive(Clone, Copy)]
 pub(crate) enum LinkState {
     Opening,
@@ -78,7 +78,7 @@ pub(crate) struct Host {
     node: RefCell<Node>,
     /// When the node was made, by the browser's monotonic clock.
     origin_ms: f64,
-    /// What came while an input was handled, or after the slice was over. As much as the browser would keep otherwise.
+    /// Inputs that came while another was handled, or after the slice was over. As much as the browser would keep otherwise.
     inputs: RefCell<VecDeque<Input>>,
     draining: Cell<bool>,
     /// The slice in which fresh randomness was mixed in last: a page wakes for a slice.
@@ -106,7 +106,7 @@ pub(crate) struct Host {
     opened: RefCell<Option<oneshot::Sender<Result<(), StoreFault>>>>,
 }
 
-/// What carries a link.
+/// The transport that carries a link.
 enum Carrier {
     Rtc(RtcLink),
     Socket(SocketLink),
@@ -184,7 +184,7 @@ impl Host {
         host.store.start(host.report());
         host.run();
         for node in nodes {
-            // Who opens the peer connects to each again, and learns of errors then.
+            // The script that opens the peer connects to each again, and learns of errors then.
             drop(host.request(Command::Connect { node }));
         }
         match opened.await {
@@ -237,7 +237,7 @@ impl Host {
         self.shut_down(error).await;
     }
 
-    /// What the page does last: there is no time to wait for anything.
+    /// The page's last act: there is no time to wait for anything.
     pub(crate) fn goodbye(&self) {
         if !self.closing.replace(true) {
             self.hurries.set(true);
@@ -359,7 +359,7 @@ impl Host {
         }
     }
 
-    /// What the host itself learns from an input.
+    /// Notes what the host itself learns from an input.
     fn before(&self, input: &Input) {
         match input {
             Input::LinkUp { link, .. } => self.tell_link(*link, LinkState::Open, None),
@@ -432,7 +432,7 @@ impl Host {
             return;
         }
         let carrier = match dial {
-            // What a name resolves to is the browser's secret, and its matter.
+            // The address to which a name resolves is the browser's secret, and its matter.
             Dial::Address(Address::WebSocket { url }, _) => {
                 SocketLink::open(link, &url.to_string(), self.report()).map(Carrier::Socket)
             }
@@ -464,7 +464,7 @@ impl Host {
     }
 
     fn tell(&self, event: Event) {
-        // A store that is not this identity's, or not of this version, is not opened. What is damaged in one is told.
+        // A store that is not this identity's, or not of this version, is not opened. Damage within one is told.
         let refused = if let Event::StoreFailed { fault } = &event
             && matches!(fault, StoreFault::OtherIdentity | StoreFault::OtherVersion)
         {
@@ -534,7 +534,7 @@ async fn tell(
         if let News::Answer(answer, result) = news {
             // Nobody waits: the application gave up.
             if answer.send(*result).is_ok() {
-                // What the application does with it is a part of the slice.
+                // The application's work with it is a part of the slice.
                 slices::pass().await;
             }
             continue;

@@ -11,7 +11,7 @@
 //! * **A thief of the profile folder has everything.** Chromium writes the bytes of keys that cannot be exported into the
 //!   IndexedDB folder as they are, beside what they encrypt (seen with Chromium 156; the same test). Against that help an
 //!   encrypted disk, and the revocation of the stolen membership.
-//! * While a peer is open its key is in the memory of the page. What Rust held is wiped when it is dropped; copies that
+//! * While a peer is open its key is in the memory of the page. Memory that Rust held is wiped when it is dropped; copies that
 //!   the browser made of JavaScript's buffers are not ours to wipe.
 //!
 //! Stored as `{ version: 1, key: CryptoKey, nonce: 12 bytes, sealed: ArrayBuffer }`, and what `wallet.rs` adds.
@@ -55,7 +55,7 @@ pub(crate) fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {
     Ok(bytes)
 }
 
-/// What is stored of an identity.
+/// The stored form of an identity.
 pub(crate) async fn seal(identity: &Identity) -> Result<JsValue, JsValue> {
     let nonce: [u8; NONCE_BYTES] = random()?;
     let algorithm = Object::new();

@@ -152,7 +152,7 @@ impl PeerHandle {
         self.ask(parse(group).map(|group| Command::Nodes { group }))
     }
 
-    /// What this node says of itself.
+    /// Sets what this node says of itself.
     pub fn present(&self, group: &str, present: JsValue) -> Promise {
         self.ask(parse(group).and_then(|group| {
             let (attributes, forced) = from_js::<convert::PresentJs>(present)?.into_parts();
@@ -264,7 +264,7 @@ impl PeerHandle {
         self.ask(parse(group).map(|group| Command::Leave { group }))
     }
 
-    /// What a group did to find members since it had a neighbour last.
+    /// The steps that a group took to find members since it had a neighbour last.
     pub fn explain(&self, group: &str) -> Promise {
         self.ask(parse(group).map(|group| Command::Explain { group }))
     }
@@ -316,7 +316,7 @@ impl PeerHandle {
 }
 
 impl PeerHandle {
-    /// What the node says to a command. One future for all commands: each kind of its own would cost kilobytes.
+    /// The node's answer to a command. One future for all commands: each kind of its own would cost kilobytes.
     fn ask(&self, command: Result<Command, Failure>) -> Promise {
         let host = self.host.clone();
         future_to_promise(async move { Ok(reply(host.ask(command?).await?)?) })
@@ -352,7 +352,7 @@ pub fn begin() {
     }));
 }
 
-/// What an invitation says, unverified.
+/// The content of an invitation, unverified.
 #[wasm_bindgen(js_name = readInvitation)]
 pub fn read_invitation(text: &str) -> Result<JsValue, JsValue> {
     Ok(convert::summary(&Invitation::from_text(text).map_err(Failure::from)?))
@@ -372,7 +372,7 @@ pub async fn identities(
     Ok(result?)
 }
 
-/// Whose signature for an application this is: the identity of the public document; nothing if it is not.
+/// The signer of this signature for an application: the identity of the public document; nothing if it is not.
 #[wasm_bindgen]
 pub fn verify(document: &str, message: &[u8], signature: &[u8]) -> Result<JsValue, JsValue> {
     let certificate = read_public_document(document).map_err(Failure::from)?;

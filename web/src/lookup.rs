@@ -36,7 +36,7 @@ impl Early {
         Self(nodes.iter().filter_map(NodeUrl::description).map(begin).collect())
     }
 
-    /// What a look-up finds: one that is under way, once, or else a new one.
+    /// The result of a look-up: one that is under way, once, or else a new one.
     pub(crate) fn take(&mut self, url: String) -> impl Future<Output = Found> + use<> {
         let early = self.0.remove(&url);
         async move {

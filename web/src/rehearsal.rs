@@ -45,7 +45,7 @@ pub(crate) fn begin() {
     if !BEGUN.replace(true) {
         spawn_local(async {
             idle().await;
-            // What it shows is for its test.
+            // The result is for its test.
             let _ = rehearse().await;
         });
     }

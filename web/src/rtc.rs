@@ -51,7 +51,7 @@ type Failed = JsValue;
 /// A function for the browser to call.
 type Callback = Closure<dyn Fn(Event)>;
 
-/// What the callbacks of one connection share. They hold it weakly, it holds them.
+/// State that the callbacks of one connection share. They hold it weakly, it holds them.
 struct Shared {
     link: LinkId,
     report: Report,
@@ -65,7 +65,7 @@ struct Shared {
 }
 
 impl RtcLink {
-    /// Starts a connection. What becomes of it is told to `report`.
+    /// Starts a connection. Everything that becomes of it is told to `report`.
     ///
     /// # Errors
     /// The browser refuses (too many connections, WebRTC switched off), or the address is of another kind.

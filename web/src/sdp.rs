@@ -1,4 +1,4 @@
-//! What we read from session descriptions, and the one that we write.
+//! The parts that we read of session descriptions, and the description that we write.
 //!
 //! A browser dials a node knowing only its address and certificate. No signalling means that nobody sends an
 //! answer, so we write it ourselves. The node learns our ICE password from the username fragment that

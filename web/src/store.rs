@@ -22,7 +22,7 @@ use web_sys::IdbDatabase;
 
 /// The node's entries.
 const ENTRIES: &str = "entries";
-/// What this host keeps for itself: identities.
+/// Entries that this host keeps for itself: identities.
 const OWN: &str = "own";
 /// Entries that are written in one go. Guess: two milliseconds.
 const CHUNK: usize = 64;
@@ -48,7 +48,7 @@ pub struct Store {
     at_once: Rc<Cell<bool>>,
 }
 
-/// What does the tasks.
+/// The loop that does the tasks.
 struct Worker {
     raw: IdbDatabase,
     database: Database,
@@ -250,7 +250,7 @@ impl Worker {
                     report(Input::Stored { op, result });
                 }
                 StoreTask::Write { batch } => {
-                    // What came with it is shown first, and a message is on its way before the disk takes a core.
+                    // News that came with it is shown first, and a message is on its way before the disk takes a core.
                     if !self.at_once.get() {
                         browser::next_task().await;
                     }
@@ -280,7 +280,7 @@ impl Worker {
     }
 }
 
-/// What stands under these keys, in their order.
+/// The values under these keys, in their order.
 async fn read(database: &Database, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, JsValue> {
     let transaction = database.transaction(&[ENTRIES], TransactionMode::ReadOnly);
     let store = transaction.map_err(cause)?.object_store(ENTRIES).map_err(cause)?;
@@ -318,7 +318,7 @@ async fn write(
             && !at_once.get()
             && let Some(first) = first.take()
         {
-            // What fails ends the transaction, which tells why.
+            // A request that fails ends the transaction, which tells why.
             first.done().await;
         }
     }
@@ -437,7 +437,7 @@ fn bytes(value: &JsValue) -> Bytes {
     Bytes::from(Uint8Array::new(value).to_vec())
 }
 
-/// What the browser said.
+/// The error as the browser gave it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "forty kinds that our calls do not cause")]
 fn cause(error: idb::Error) -> JsValue {
     use idb::Error::*;

@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 
 /// Kilobytes of publications under way. Guess; fewer than may wait in the core, which refuses what is over that.
 const ROOM: usize = 16 * 1024;
-/// What one takes at least: 512 of them at one time.
+/// Kilobytes that one takes at least: 512 of them at one time.
 const LEAST: usize = 32;
 
-/// Who may publish, in the order in which it was asked for.
+/// Turns to publish, in the order in which they were asked for.
 #[derive(Default)]
 pub(crate) struct Turns {
     taken: Cell<usize>,
@@ -17,7 +17,7 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Waits for a turn to publish `bytes`. What it gives is for [`Turns::end`].
+    /// Waits for a turn to publish `bytes`. The number that it gives is for [`Turns::end`].
     pub(crate) async fn begin(&self, bytes: usize) -> Result<usize, Failure> {
         let size = (bytes / 1024).clamp(LEAST, ROOM);
         if self.waiting.borrow().is_empty() && self.taken.get() + size <= ROOM {

@@ -1,7 +1,7 @@
 //! The identities of one origin.
 //!
 //! They stand in the database that the application named, each under `identity:PEER` with the place of its records, and
-//! beside them `default`, the peer id of the one that is used when none is named. What one identity does with
+//! beside them `default`, the peer id of the one that is used when none is named. Work that one identity does with
 //! its records is locked for itself (`lock.rs`); the list of identities is locked as a whole, for moments.
 //!
 //! ```text
@@ -41,7 +41,7 @@ pub(crate) struct Wallet {
 
 /// One identity of the list, its key still sealed.
 pub(crate) struct Entry {
-    /// What is stored.
+    /// The entry as it is stored.
     stored: JsValue,
     certificate: Certificate,
     /// Where its groups and records are.
@@ -61,13 +61,13 @@ impl Entry {
         if same { Ok(identity) } else { Err(Failure::unreadable()) }
     }
 
-    /// What applications are told.
+    /// The description that applications are told.
     pub(crate) fn about(&self) -> JsValue {
         convert::identity(&self.certificate, self.default)
     }
 }
 
-/// What an application wants with its identities.
+/// The request of an application about its identities.
 #[derive(Deserialize)]
 #[serde(tag = "action", rename_all = "camelCase")]
 pub(crate) enum Action {
@@ -280,7 +280,7 @@ impl Wallet {
 
     async fn delete(&self, entry: &Entry) -> Result<JsValue, Failure> {
         let peer = entry.peer();
-        // Whoever has it open, in this tab or another, keeps it.
+        // A peer that has it open, in this tab or another, keeps it.
         let lock = Lock::take(&entry.database, false, || {}).await?;
         let records = Store::open(&entry.database).await.map_err(|it| Failure::no_store(&it))?;
         let groups = records.groups().await;

@@ -25,7 +25,7 @@ pub struct SocketLink {
 }
 
 impl SocketLink {
-    /// Starts a connection. What becomes of it is told to `report`.
+    /// Starts a connection. Everything that becomes of it is told to `report`.
     ///
     /// # Errors
     /// The browser refuses the URL: malformed, or `ws:` from a page that came over HTTPS.

@@ -75,12 +75,12 @@ impl VerifiedChain {
         self.0.grant.role
     }
 
-    /// What the member may do.
+    /// The rights of the member.
     pub fn grant(&self) -> &Grant {
         &self.0.grant
     }
 
-    /// What the creator of the group decided.
+    /// The rules that the creator of the group set.
     pub fn policy(&self) -> &Policy {
         self.root().policy()
     }
@@ -100,7 +100,7 @@ impl VerifiedChain {
         self.leaf().not_after()
     }
 
-    /// Who issued the leaf; each of the group's own keys has the group's id. Nobody above that.
+    /// The issuer of the leaf; each of the group's own keys has the group's id. Nobody above that.
     pub fn issuer(&self) -> Option<PeerId> {
         match self.depth() {
             0 => None,

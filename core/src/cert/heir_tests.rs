@@ -6,7 +6,7 @@ use crate::id::Digest;
 use crate::identity::{GroupKey, verify};
 use crate::limits::{CHAIN_MAX, HEIRS_MAX};
 
-/// What of an earlier key's stays, whatever that is.
+/// The digest of what stays of an earlier key's, whatever that is.
 const LISTS: Digest = Digest::from_bytes([5; 32]);
 
 /// The group's own key after this many heirs.
@@ -30,7 +30,7 @@ pub(super) fn line(group: &Group, heirs: u8) -> VerifiedChain {
     (0..heirs).fold(first, |line, nth| next(&key(nth), &line, &key(nth + 1)))
 }
 
-/// Whom the last of a line lets in.
+/// A member whom the last of a line lets in.
 pub(super) fn by_heir(line: &VerifiedChain, n: u8, role: Role) -> VerifiedChain {
     let (who, end) = (identity(n, "Ada"), NOW.after(DAY * 28));
     let key = key(line.line().len() as u8 - 1);

@@ -82,7 +82,7 @@ pub fn issue_root(
     Certificate::from_der(template.to_der(|tbs| key.sign_certificate(tbs)))
 }
 
-/// Whom a membership is for.
+/// The peer that a membership is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     key: PublicKey,
@@ -101,7 +101,7 @@ impl<'a> Subject<'a> {
         Ok(Self { key: certificate.subject_key(), name: certificate.name(), held: None })
     }
 
-    /// Who has a membership already, for another one: an administrator that stays one, as near to the root as before,
+    /// The holder of a membership, for another one: an administrator that stays one, as near to the root as before,
     /// keeps its seniority.
     pub fn of_member(chain: &'a VerifiedChain) -> Self {
         Self { key: chain.key(), name: chain.name(), held: Some(chain) }
@@ -219,7 +219,7 @@ pub fn issue_member(
     order.issue_under(chain.leaf(), |tbs| issuer.sign_certificate(tbs))
 }
 
-/// What is to be issued.
+/// A certificate to be issued.
 struct Order<'a> {
     subject: Subject<'a>,
     grant: &'a Grant,

@@ -50,7 +50,7 @@ const KEY_ID_BYTES: usize = 20;
 /// The first bytes of a peer id.
 pub(super) type KeyId = [u8; KEY_ID_BYTES];
 
-/// What a certificate is for.
+/// The purpose of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Says who has a key.
@@ -138,7 +138,7 @@ struct Signed {
     signature: BitString,
 }
 
-/// What a certificate says, read from bytes that follow rules 1–10.
+/// The content of a certificate, read from bytes that follow rules 1–10.
 pub(super) struct Parsed {
     pub(super) id: CertificateId,
     pub(super) kind: Kind,
@@ -225,7 +225,7 @@ impl Parsed {
     }
 }
 
-/// What a certificate is to say.
+/// The content that a certificate is to have.
 pub(super) struct Template<'a> {
     pub(super) kind: Kind,
     pub(super) app_roles: &'a [String],

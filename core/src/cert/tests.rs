@@ -82,7 +82,7 @@ impl Group {
         self.key.group_id()
     }
 
-    /// What `verify_chain` says of Ada's chain with a certificate for Bob that `edit` has changed, signed by Ada.
+    /// The error of `verify_chain` for Ada's chain with a certificate for Bob that `edit` has changed, signed by Ada.
     fn refusal(&self, edit: impl FnOnce(&mut Template<'_>)) -> Option<CertError> {
         let forged = self.forged(&identity(2, "Bob"), edit);
         let chain = [self.ada_chain.certificates(), &[forged]].concat();
@@ -541,7 +541,7 @@ fn known_chains_spare_signatures_and_change_no_verdict() {
     assert_eq!(knowing(&bytes, &[]), Ok((bob.clone(), 3)));
     assert_eq!(knowing(&bytes, &[ada]), Ok((bob.clone(), 1)));
     assert_eq!(knowing(&bytes, &[ada, &bob]), Ok((bob.clone(), 0)));
-    // Whatever is changed, at whatever place: nobody is taken for somebody known.
+    // After any change, at any place, nobody is taken for somebody known.
     for place in (0..bytes.len()).step_by(7) {
         let mut changed = bytes.clone();
         changed[place] ^= 1;

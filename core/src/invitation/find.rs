@@ -2,7 +2,7 @@
 //!
 //! Links travel through mail, chat, documents and redirecting services, which break lines, quote, escape, encode and
 //! decorate them. So the invitation is what carries its check sum, wherever it stands: characters that cannot belong to it
-//! are skipped, and its end is the last place at which the check sum fits. What it says is not guessed.
+//! are skipped, and its end is the last place at which the check sum fits. Its content is not guessed.
 use super::short::SHORT_BYTES_MAX;
 use super::{CHECK_BYTES, InvitationError, MAGIC, VERSION, check_sum};
 use crate::node_url::NodeUrl;
@@ -18,7 +18,7 @@ const DECODED_MAX: usize = 2;
 /// Bytes of the head of a long invitation: the header, which is 0, and the length of the rest.
 pub(super) const LONG_HEAD_BYTES: usize = 4;
 
-/// What was found.
+/// The invitation that was found.
 pub(super) struct Found {
     /// The bytes without their check sum.
     pub(super) bytes: Zeroizing<Vec<u8>>,
@@ -159,7 +159,7 @@ fn decode_group(symbols: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What a character of a touched link means.
+/// The meaning of a character of a touched link.
 enum Meaning {
     Symbol(char),
     Symbols(&'static str),

@@ -91,7 +91,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Invitation> {
     })
 }
 
-/// Who issued the last certificate of a chain; of a root alone, itself.
+/// The issuer of the last certificate of a chain; of a root alone, itself.
 pub(super) fn inviter_of(chain: &[Certificate]) -> Option<PeerPrefix> {
     let above = chain.iter().rev().nth(1).or_else(|| chain.last())?;
     Some(PeerPrefix::of(above.peer_id()))

@@ -56,7 +56,7 @@ impl fmt::Debug for BearerSecret {
     }
 }
 
-/// What shows everybody in a group that a newcomer came by an invitation: its link's key and the newcomer's own have both
+/// The proof to everybody in a group that a newcomer came by an invitation: its link's key and the newcomer's own have both
 /// signed that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
@@ -78,7 +78,7 @@ impl Proof {
     }
 }
 
-/// What both keys sign under their domain.
+/// The message that both keys sign under their domain.
 pub(crate) fn proof_message(group: GroupId, key: &PublicKey, newcomer: PeerId) -> Vec<u8> {
     [&group.as_bytes()[..], key.as_bytes(), newcomer.as_bytes()].concat()
 }

@@ -30,8 +30,8 @@ use crate::time::WallTime;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// Longest short invitation. Bytes. Guess: the longest URL of a node beside everything that must be there, twice over. What
-/// is written keeps to [`LINK_CHARS_MAX`].
+/// Longest short invitation. Bytes. Guess: the longest URL of a node beside everything that must be there, twice over. An
+/// invitation that is written keeps to [`LINK_CHARS_MAX`].
 pub(super) const SHORT_BYTES_MAX: usize = 700;
 
 const KIND: u8 = 0b11;

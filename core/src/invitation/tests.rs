@@ -197,7 +197,7 @@ fn bound_invitations_that_are_not_genuine_are_refused() {
     *der.last_mut().unwrap() ^= 1;
     let mut forged = chain.clone();
     forged[0] = Certificate::from_der(der).unwrap();
-    // What it issued names it by all of its bytes.
+    // The certificate that it issued names it by all of its bytes.
     assert_eq!(check(&with(forged)), invalid(Issuer));
     assert_eq!(check(&with(chain[..1].to_vec())), invalid(ChainLength));
 }

@@ -1,5 +1,5 @@
-//! What the other end of a link claims to be, and is not. A node here is a real one; who knocks at it is made by hand, as a
-//! changed program would be.
+//! Tests of what the other end of a link claims to be, and is not. A node here is a real one; who knocks at it is made by hand,
+//! as a changed program would be.
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests look for one event among all")]
 use super::*;
 use crate::cert::{Certificate, encode_chain};
@@ -119,7 +119,7 @@ impl Ada {
         chain
     }
 
-    /// What she holds against who knocked.
+    /// The faults that she holds against who knocked.
     fn faults(&self) -> Vec<Misbehaved> {
         let faults = self.events.iter().filter_map(|event| match event {
             Event::PeerMisbehaved { fault, .. } => Some(*fault),
@@ -129,7 +129,7 @@ impl Ada {
     }
 }
 
-/// Who is at the other end of a link to her.
+/// The other end of a link to her.
 struct Stranger {
     link: LinkId,
     handshake: Option<Handshake>,
@@ -201,7 +201,7 @@ impl Stranger {
         self
     }
 
-    /// What is to be signed in this handshake by the end of this role.
+    /// The claim to be signed in this handshake by the end of this role.
     fn claim(&self, initiator: bool) -> Vec<u8> {
         let handshake = self.handshake.as_ref().expect("it is under way");
         noise::claim(initiator, &handshake.hash(), self.key.public())
@@ -242,7 +242,7 @@ fn anothers_proof_does_not_hold_on_another_channel() {
     let (mut ada, bob) = (Ada::new(), someone(2));
     let bobs = Stranger::knock(&mut ada, 2);
     let proof = bobs.proof(&bob);
-    // Whoever bob ever spoke with has his certificate and this proof. Whoever stole his node's key has the key too.
+    // Everybody bob ever spoke with has his certificate and this proof. A thief of his node's key has the key too.
     for key in [3, 2] {
         let mut stranger = Stranger::knock(&mut ada, key);
         stranger.introduce(&mut ada, bob.certificate().der().to_vec(), proof.clone());
@@ -253,7 +253,7 @@ fn anothers_proof_does_not_hold_on_another_channel() {
 
 #[test]
 fn key_of_a_node_alone_is_nobody() {
-    // What was signed before handshakes were bound to their hash: for all time, in either role.
+    // A claim that was signed before handshakes were bound to their hash: for all time, in either role.
     let (mut ada, bob) = (Ada::new(), someone(2));
     for n in 0..3 {
         let mut stranger = Stranger::knock(&mut ada, 2);
@@ -282,7 +282,7 @@ fn clocks_that_are_years_apart_cost_no_handshake() {
 
 #[test]
 fn ones_own_proof_that_comes_back_does_not_hold() {
-    // Whoever sends ada's own answer back to her on a second link is not taken for her.
+    // A stranger that sends ada's own answer back to her on a second link is not taken for her.
     let mut ada = Ada::new();
     let link = ada.node.new_link(Source::of(Ipv4Addr::LOCALHOST.into()));
     ada.handle(Input::LinkUp { link, transport: Transport::WebSocket });

@@ -114,7 +114,7 @@ impl Node {
         Ok(())
     }
 
-    /// The rendezvous node gives a seat of ours to somebody else. Whoever has nobody looks elsewhere at once.
+    /// The rendezvous node gives a seat of ours to somebody else. A group that has nobody looks elsewhere at once.
     pub(super) fn lost_seat(&mut self, via: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
         let Rise { table } = wire::decode(body)?;
         let Some(id) = self.sitting.refused(self.now.mono, via, table) else { return Ok(()) };

@@ -257,7 +257,7 @@ impl Node {
         }
     }
 
-    /// Takes what the store says of a group. What cannot be read stays as it is, and so do its records.
+    /// Takes what the store says of a group. A group that cannot be read stays as it is, and so do its records.
     fn load_group(&mut self, id: GroupId, value: Option<Bytes>) {
         let (verify, identity) = (self.checks.verify, &self.identity);
         let restored = value.ok_or(StoreFault::Damaged).and_then(|value| {

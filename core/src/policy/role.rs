@@ -2,7 +2,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What a member may do. Later ones may do all that earlier ones may.
+/// A member's role, which says what it may do. Later ones may do all that earlier ones may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Role {

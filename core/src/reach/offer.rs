@@ -1,12 +1,12 @@
 //! Whether a signal begins a link, looked at before anything is made for it.
 
-/// Whether a signal is a flat JSON object with the strings `"type":"offer"` and `"sdp"`, which is not empty. What stands in
+/// Whether a signal is a flat JSON object with the strings `"type":"offer"` and `"sdp"`, which is not empty. The content of
 /// the description is for the host.
 pub(crate) fn is_offer(signal: &[u8]) -> bool {
     Reader(signal).is_offer().unwrap_or(false)
 }
 
-/// What is left of a signal.
+/// The rest of a signal, still to be read.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

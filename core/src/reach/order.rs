@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::place::Places;
 use std::collections::VecDeque;
 
-/// What is known of an address from earlier attempts.
+/// The outcome of earlier attempts at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Past {
     /// The last attempt led to somebody.

@@ -1,9 +1,9 @@
-//! What a link is for. A link serves everything that it was opened for by either reason, and everything that a duplicate of
+//! The purpose of a link. A link serves everything that it was opened for by either reason, and everything that a duplicate of
 //! it was opened for.
 use crate::id::GroupId;
 use std::collections::BTreeSet;
 
-/// What one link is for. Named nodes are known to the dialler.
+/// The purpose of one link. Named nodes are known to the dialler.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Purpose {
     /// Groups that want it.

@@ -1,13 +1,13 @@
 //! Rendezvous: where members who have no link yet find each other, served by a node that need not be a member.
 //!
 //! Members of a group sit at common tables, whose names only they can make ([`sitting`](super::sitting)), so that the node
-//! learns that they belong together and nothing else. Who sits down is told some of the other seats, and offers to them; the
-//! node carries the signals. [`Tables`] is what a rendezvous node keeps.
+//! learns that they belong together and nothing else. A member that sits down is told some of the other seats, and offers to
+//! them; the node carries the signals. [`Tables`] is what a rendezvous node keeps.
 //!
 //! # Whose places these are
 //!
 //! 1. Identities cost nothing, so places are shared by where the links come from; a link that signals brought about has no
-//!    source, and counts for its peer. What one source has more than its part gives way to others ([`SEATS`]).
+//!    source, and counts for its peer. Places that one source has beyond its part give way to others ([`SEATS`]).
 //! 2. One peer has at most its own share, wherever it comes from ([`SEATS_OF_PEER`]). One seat more costs it its oldest.
 //! 3. The holder of a seat that gives way is told, and looks elsewhere. Nobody waits at a table where it does not sit.
 use crate::context::Ambient;
@@ -46,7 +46,7 @@ pub(crate) struct Tables {
     made: Age,
 }
 
-/// Who sits at a table, by the number of the seat, which is random.
+/// The peers at a table, by the number of the seat, which is random.
 #[derive(Default)]
 struct Table {
     seats: BTreeMap<u64, Age>,

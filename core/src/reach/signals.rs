@@ -22,7 +22,7 @@ pub(crate) struct Way {
     pub(crate) sent: u32,
 }
 
-/// Who carries them.
+/// The carrier of the signals of a link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Over {
     /// Members of a graph, to this node.
@@ -106,7 +106,7 @@ impl Ways {
         Some(*way)
     }
 
-    /// Who carries the signals of a link; nobody if it was dialled.
+    /// The carrier of the signals of a link; nobody if it was dialled.
     pub(crate) fn over(&self, link: LinkId) -> Option<Over> {
         self.by_link.get(&link).map(|way| way.over)
     }

@@ -16,7 +16,7 @@
 //!    wrong. A node that has nobody sits then at the tables of both times: others that are right, or wrong as the rendezvous
 //!    node is, are at one of them. A node that has neighbours stays at those of its own time, so that a rendezvous node
 //!    cannot keep a group at one table by telling an old time.
-//! 3. What a rendezvous node says of a table is believed on the link over which we sit there, and nowhere else. It may name
+//! 3. A rendezvous node is believed about a table on the link over which we sit there, and nowhere else. It may name
 //!    seats once for each time that we asked.
 //! 4. A rendezvous node that takes a seat back is not asked again for [`REFUSED_FOR`].
 use crate::id::{Digest, GroupId, NodeId, PeerId};
@@ -64,7 +64,7 @@ pub(crate) struct At {
     pub(crate) peer: PeerId,
 }
 
-/// What a seat is for.
+/// The purpose of a seat.
 #[derive(Clone, Copy)]
 pub(crate) struct Sitter {
     pub(crate) group: GroupId,
@@ -74,7 +74,7 @@ pub(crate) struct Sitter {
     pub(crate) signature: Option<NodeId>,
 }
 
-/// What is to be said for a seat.
+/// The messages to be sent for a seat.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     /// A table of an earlier seat that is of no use.
@@ -82,7 +82,7 @@ pub(crate) struct Asked {
     pub(crate) sit: Sit,
 }
 
-/// Whom an answer is for.
+/// The group that an answer is for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answered {
     pub(crate) group: GroupId,
@@ -148,7 +148,7 @@ impl Sitting {
         Some(Answered { group, differs: first && is_wrong(ahead) })
     }
 
-    /// Whose table it is at which we sit over a link.
+    /// The group whose table this is, at which we sit over a link.
     pub(crate) fn group_at(&self, link: LinkId, table: Digest) -> Option<GroupId> {
         self.groups.get(&(link, table)).copied()
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with a record.
+//! The faults that a record can have.
 use crate::record_type::ParseTypeError;
 
 /// A fault of a record, ours or another's.

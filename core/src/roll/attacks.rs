@@ -56,7 +56,7 @@ fn admits(roll: &Roll, chain: &VerifiedChain, record: &[u8]) -> bool {
     roll.admits(chain, &Said { digest: Digest::of(record), version: 7, for_others: false })
 }
 
-/// Whoever is revoked with its invitees kept issues itself a new membership with an invitee's serial.
+/// A member that is revoked with its invitees kept issues itself a new membership with an invitee's serial.
 #[test]
 fn revoked_inviter_does_not_come_back_by_a_serial_that_stands() {
     let w = World::new();
@@ -133,7 +133,7 @@ fn who_leaves_takes_nobody_along() {
     );
 }
 
-/// Whoever lets in may not rename members, nor take their application roles.
+/// A member that lets others in may not rename members, nor take their application roles.
 #[test]
 fn an_inviting_member_changes_nobody_elses_membership() {
     let w = World::new();
@@ -205,13 +205,13 @@ fn renewal_does_not_turn_seniority_round() {
     assert!(may_revoke(&again, &e) && !may_revoke(&e, &again));
     let and_again = renewed(&again, Role::Administrator);
     assert!(may_revoke(&and_again, &e) && !may_revoke(&e, &and_again));
-    // Who was promoted since is junior to all who were there.
+    // A member promoted since is junior to all who were there.
     let member = w.first(&bob, Role::Inviting, [4; 16], NOW);
     let promoted = renewed(&member, Role::Administrator);
     assert!(may_revoke(&e, &promoted) && !may_revoke(&promoted, &e));
 }
 
-/// What takes so many steps for a thousand takes at most fifteen times as many for ten thousand, and few are a thousand.
+/// Work that takes so many steps for a thousand takes at most fifteen times as many for ten thousand, and few are a thousand.
 fn grows_no_faster_than_n_log_n(what: &str, steps: impl Fn(u64) -> u64) {
     let (few, many) = (steps(1_000), steps(10_000));
     eprintln!("{what}: {few} steps for 1,000, {many} for 10,000");

@@ -1,6 +1,6 @@
 //! The authority law: an act changes nothing for a membership that its signer could not have revoked.
 //!
-//! [`power`] says over which memberships somebody has power, and of which kind. Whatever one member's act does to
+//! [`power`] says over which memberships somebody has power, and of which kind. Everything that one member's act does to
 //! another goes through it: what a revocation hits, what its lists let stand or keep, and whose place a redemption takes.
 use super::{Kept, Offer, Reason};
 use crate::cert::{Certificate, Role, VerifiedChain};
@@ -9,7 +9,7 @@ use crate::key::PublicKey;
 use crate::time::WallTime;
 use std::collections::BTreeSet;
 
-/// What is revoked.
+/// The target of a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Target {
@@ -27,7 +27,7 @@ impl Target {
         }
     }
 
-    /// What stands for it in the ids of records: a signer has few acts about one target.
+    /// The number that stands for it in the ids of records: a signer has few acts about one target.
     pub(crate) fn number(&self) -> u64 {
         let bytes = match self {
             Self::Certificate(id) => id.as_bytes(),
@@ -102,7 +102,7 @@ pub(crate) struct Revocation {
     pub(crate) digest: Digest,
     /// On what it relies.
     pub(crate) signer: VerifiedChain,
-    /// What shows that the signer is above the target.
+    /// The chain that shows that the signer is above the target.
     pub(crate) target_chain: VerifiedChain,
     pub(crate) target: Target,
     pub(crate) reason: Reason,
@@ -119,7 +119,7 @@ impl Revocation {
         names
             && match power(place(&self.signer), place(&self.target_chain)) {
                 Some(Power::Senior) => true,
-                // Whoever leaves needs no list, and has none to fill stores with.
+                // A member that leaves needs no list, and has none to fill stores with.
                 Some(Power::Own) => {
                     let one = matches!(self.target, Target::Certificate(_));
                     one && self.standing.is_empty() && self.kept.len() == 0
@@ -181,7 +181,7 @@ impl Revocation {
     }
 }
 
-/// What the roll has to know of a record to say whether it holds.
+/// The facts that the roll has to know of a record to say whether it holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said {
     pub(crate) digest: Digest,
@@ -195,7 +195,7 @@ pub(crate) struct Said {
 pub(crate) struct Redemption {
     /// The record of the invitation.
     pub(crate) invitation: RecordId,
-    /// Who let the newcomer in.
+    /// The signer that let the newcomer in.
     pub(crate) signer: VerifiedChain,
     /// The membership that the newcomer was issued.
     pub(crate) newcomer: VerifiedChain,

@@ -1,11 +1,11 @@
 //! The records that a revocation keeps.
 //!
 //! A revoked member can sign records with old dates for ever, so a revocation lists those that were there. A record is named
-//! by the beginning of a hash over its digest and a **salt**, which is drawn when the revocation is made. Whoever prepares two
-//! records of one name, to publish one and keep the other for later, would have to know the salt before. What is left is to
-//! find, afterwards, a record with one of the names that were listed: with 2^18 names that takes 2^78 signatures. Without the
-//! salt names of this length would be worth 2^48. They are short because all that one member may hold has to fit into one
-//! record: a member whose records cannot be listed could not be revoked without losing them.
+//! by the beginning of a hash over its digest and a **salt**, which is drawn when the revocation is made. A member that
+//! prepares two records of one name, to publish one and keep the other for later, would have to know the salt before. The only
+//! way left is to find, afterwards, a record with one of the names that were listed: with 2^18 names that takes 2^78
+//! signatures. Without the salt names of this length would be worth 2^48. They are short because all that one member may hold
+//! has to fit into one record: a member whose records cannot be listed could not be revoked without losing them.
 use crate::id::Digest;
 use crate::limits::{MEMBER_RECORDS_DEFAULT, REVOCATION_KEPT_MAX};
 

@@ -8,7 +8,7 @@
 //! the first one that a node has seen counts there for good. That is the one part of the roll which depends on the order of
 //! arrival. A newcomer gets it from its invitation, whose pin names the line as it was then.
 //!
-//! What a thief of an earlier key can do is this: it can show its own handover to nodes that have not seen the true one, and
+//! A thief of an earlier key can do this: it can show its own handover to nodes that have not seen the true one, and
 //! to newcomers by invitations from before that. Until they meet a member of the group they are in a group of the thief's.
 //! It can do nothing to a node that has seen the handover, or that was pinned to it.
 use super::{CertificateId, Kept, Revocation, Roll, Said};
@@ -31,7 +31,7 @@ pub(crate) struct Handover {
     pub(crate) kept: Kept,
 }
 
-/// What an heir's certificate says of the lists of the handover to it.
+/// The digest that an heir's certificate has of the lists of the handover to it.
 pub(crate) fn digest_of_lists(standing: &BTreeSet<CertificateId>, kept: &Kept) -> Digest {
     let count = (standing.len() as u64).to_be_bytes();
     let standing = standing.iter().flat_map(CertificateId::as_bytes).copied();
@@ -50,7 +50,7 @@ pub(super) struct Line {
     handovers: BTreeMap<CertificateId, (RecordId, Handover)>,
 }
 
-/// What a chain hits in the line.
+/// The reason why a chain is off the line.
 pub(super) enum Off<'a> {
     /// It hangs on an earlier key, and the handover does not let it stand.
     HandedOver(RecordId, &'a Handover),
@@ -164,7 +164,7 @@ impl Roll {
         news
     }
 
-    /// What the group's own key has issued itself.
+    /// The certificates that the group's own key has issued itself.
     pub(crate) fn issued_by_owner(&self) -> BTreeSet<CertificateId> {
         let owner = self.owner();
         let its = self.chains.values().filter(|chain| chain.line() == owner.certificates());

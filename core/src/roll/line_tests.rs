@@ -19,7 +19,7 @@ fn first() -> VerifiedChain {
     VerifiedChain::owner(&root, verify).unwrap()
 }
 
-/// Whom the `nth` key lets in.
+/// A member whom the `nth` key lets in.
 fn member(line: &VerifiedChain, nth: u8, n: u8) -> VerifiedChain {
     let (who, end) = (identity(n), NOW.after(DAY * 28));
     let subject = Subject::of_identity(who.certificate()).unwrap();
@@ -30,7 +30,7 @@ fn member(line: &VerifiedChain, nth: u8, n: u8) -> VerifiedChain {
     verify_chain(&[line.certificates(), &[leaf]].concat(), line.group(), verify).unwrap()
 }
 
-/// Whom a member lets in.
+/// A member whom another lets in.
 fn below(above: &VerifiedChain, by: u8, n: u8) -> VerifiedChain {
     let (by, who, end) = (identity(by), identity(n), NOW.after(DAY * 28));
     let begin = above.not_before();

@@ -1,4 +1,4 @@
-//! Who came by which invitation, and who came after its last use: rule 7.
+//! The newcomers of each invitation, and those who came after its last use: rule 7.
 use super::authority::Rank;
 use super::{Redemption, Steps, VerifiedChain};
 use crate::id::{CertificateId, PeerId, RecordId};
@@ -6,7 +6,7 @@ use crate::key::PublicKey;
 use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What an invitation's record says of its uses.
+/// The uses of an invitation, as its record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     /// By which newcomers prove that they hold its link.

@@ -107,7 +107,7 @@ fn rule_1_only_seniors_the_owner_and_oneself_revoke_an_administrator() {
     assert!(act(1, &a, &a).is_allowed());
     assert!(!act(1, &i, &a).is_allowed());
     assert!(!act(1, &a, &owner).is_allowed());
-    // Whoever is no administrator is below every administrator, wherever it stands.
+    // A member that is no administrator is below every administrator, wherever it stands.
     assert!(act(1, &b, &i).is_allowed());
     assert!(act(1, &b, &m).is_allowed());
     assert!(!act(1, &i, &m).is_allowed());
@@ -161,7 +161,7 @@ fn rule_5_who_was_let_in_falls_unless_the_revocation_lets_it_stand() {
     assert_eq!(standing, BTreeSet::from([i.id()]));
     stay.revoke(id(1), Revocation { standing, ..act(1, &cast.owner, a) });
     assert!(!stands(&stay, a) && stands(&stay, i) && stands(&stay, m));
-    // What a revoked administrator issues afterwards, however dated, was not on the list.
+    // A certificate that a revoked administrator issues afterwards, however dated, was not on the list.
     assert!(stands(&stay, &cast.inviting[1]));
 }
 
@@ -241,7 +241,7 @@ fn three_administrators_who_revoke_each_other_have_one_outcome() {
     // Some keep what their target did before: every second act keeps all acts of its target with lower numbers.
     let snapshot = acts.clone();
     for (n, act) in acts.iter_mut().enumerate().filter(|(n, _)| n % 2 == 1) {
-        // Who leaves has no list.
+        // A member that leaves has no list.
         if act.signer == act.target_chain {
             continue;
         }
@@ -255,7 +255,7 @@ fn three_administrators_who_revoke_each_other_have_one_outcome() {
         if set.len() > 4 {
             continue;
         }
-        // What may not be is refused before it comes to the roll.
+        // An act that may not be is refused before it comes to the roll.
         let set: Vec<usize> = set.into_iter().filter(|&at| acts[at].is_allowed()).collect();
         sets += 1;
         let mut first: Option<[bool; 3]> = None;
@@ -268,7 +268,7 @@ fn three_administrators_who_revoke_each_other_have_one_outcome() {
             }
             let outcome = [a, b, c].map(|chain| stands(&roll, chain));
             assert_eq!(*first.get_or_insert(outcome), outcome, "acts {set:?} in order {order:?}");
-            // Whom the owner revokes is out; whom nobody senior touches, and who did not leave, is in.
+            // A member that the owner revokes is out; one that nobody senior touches, and that did not leave, is in.
             for (at, chain) in [a, b, c].into_iter().enumerate() {
                 let by = |signer: &VerifiedChain| {
                     set.iter().any(|&n| acts[n].signer == *signer && acts[n].target_chain == *chain)

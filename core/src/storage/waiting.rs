@@ -10,7 +10,7 @@ use crate::limits::WRITES_WAITING;
 use crate::share::{Rank, Shares};
 use std::collections::BTreeMap;
 
-/// What waits, by the link that brought it; our own writes by none.
+/// Writes that wait, by the link that brought them; our own by none.
 pub(super) struct Waiting {
     shares: Shares<Option<LinkId>>,
     /// Of the batch that was not sent yet.

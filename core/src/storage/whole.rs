@@ -6,7 +6,7 @@
 //!
 //! Disks and browsers lose bits, pages and ends of files, and what holds the store does not tell. A value that does not
 //! fit its check is damaged: it is neither shown nor sent, whatever it holds. The key is part of it, since a value may
-//! turn up under another one. Who can write the store can make a check as well: it is no signature.
+//! turn up under another one. Anybody who can write the store can make a check as well: it is no signature.
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 
@@ -19,7 +19,7 @@ fn check(key: &[u8], bytes: &[u8]) -> [u8; CHECK_BYTES] {
     *hash.first_chunk().expect("16 of 32 bytes")
 }
 
-/// What is written under `key`.
+/// The value that is written under `key`.
 pub(crate) fn checked(key: &[u8], bytes: &[u8]) -> Bytes {
     let mut value = BytesMut::with_capacity(CHECK_BYTES + bytes.len());
     value.extend_from_slice(&check(key, bytes));
@@ -27,7 +27,7 @@ pub(crate) fn checked(key: &[u8], bytes: &[u8]) -> Bytes {
     value.freeze()
 }
 
-/// What was written under `key`. `None` if it is damaged. It shares the memory of `value`.
+/// The content that was written under `key`. `None` if it is damaged. It shares the memory of `value`.
 pub(crate) fn whole(key: &[u8], value: &Bytes) -> Option<Bytes> {
     let (expected, bytes) = value.split_first_chunk::<CHECK_BYTES>()?;
     (check(key, bytes) == *expected).then(|| value.slice(CHECK_BYTES..))

@@ -1,4 +1,4 @@
-//! Who is a neighbour in a graph: opening it on a link, connecting, refusing, disconnecting.
+//! Messages between neighbours of a graph: opening it on a link, connecting, refusing, disconnecting.
 use crate::address::{self, Address};
 use crate::id::{Digest, GroupId, NodeId, PeerId};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -115,7 +115,7 @@ pub(crate) enum Reason {
     NotAdmitted,
     /// It cannot say yet.
     PutOff,
-    /// What only a later version knows. It is never sent.
+    /// A reason that only a later version knows. It is never sent.
     Unknown,
 }
 
@@ -170,12 +170,13 @@ pub(crate) struct Beat {
     /// Counts from 1 in each edition of its contact record.
     #[n(1)]
     pub(crate) number: u32,
-    /// What hashes to the beat before.
+    /// The value that hashes to the beat before.
     #[n(2)]
     pub(crate) value: Digest,
 }
 
-/// What an end of a link says to show that it knows the group. Who does not know the group id learns nothing from it.
+/// The tag by which an end of a link shows that it knows the group. An end that does not know the group id learns nothing from
+/// it.
 pub(crate) fn group_tag(group: GroupId, handshake_hash: &[u8; 32], opener: bool) -> Digest {
     let mut mac = Hmac::<Sha256>::new_from_slice(group.as_bytes()).expect("any length is a key");
     mac.update(if opener { b"peergraph open" } else { b"peergraph opened" });

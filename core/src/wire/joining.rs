@@ -39,7 +39,7 @@ pub(crate) struct NotGranted {
     /// Whether the invitation is at its end; else others may know more.
     #[n(0)]
     pub(crate) over: bool,
-    /// Who could grant it, reachable through this link.
+    /// Members that could grant it, reachable through this link.
     #[n(1)]
     pub(crate) referrals: Vec<Referral>,
     /// Passwords were tried too often: how long to wait.

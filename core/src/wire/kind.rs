@@ -15,7 +15,7 @@ const RECORD_NAMED_BYTES: usize = 1 + 2 + 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind(u8);
 
-/// What the table says of one kind.
+/// One kind's row in the table.
 struct Row {
     kind: Kind,
     name: &'static str,
@@ -89,7 +89,7 @@ kinds! {
         // --- records
         /// Records.
         FLOOD = 32, "flood", bulk;
-        /// What became of them.
+        /// Tells what became of them.
         ACK = 33, "ack", bulk;
         /// Names records that can be requested.
         ANNOUNCE = 34, "announce", bulk;
@@ -115,7 +115,7 @@ kinds! {
         // --- rendezvous
         /// Takes, or keeps, a seat at a table.
         SIT = 144, "sit";
-        /// Who else sits there.
+        /// Tells who else sits there.
         SEATS = 145, "seats";
         /// A connection signal to, or from, another seat.
         CARRY = 146, "carry";
@@ -171,12 +171,12 @@ pub(crate) fn is_bulk(kind: Kind, message: &[u8]) -> bool {
     kind.is_bulk() && message.len() >= RECORD_NAMED_BYTES
 }
 
-/// What an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.
+/// Tells what an unsealed frame carries, for statistics: whether it is (the beginning of) a flood.
 pub fn carries_records(frame: &[u8]) -> bool {
     matches!(frame, [WHOLE | PART, kind, ..] if *kind == FLOOD.0)
 }
 
-/// What the kind of this number is called, for statistics.
+/// The name of the kind of this number, for statistics.
 pub fn kind_name(number: u8) -> &'static str {
     BY_NUMBER[usize::from(number)].map_or("other", |row| row.name)
 }

@@ -17,7 +17,7 @@ pub(crate) struct Hello {
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Introduction {
-    /// What the responder speaks. The initiator has said it in its [`Hello`].
+    /// The versions that the responder speaks. The initiator has said it in its [`Hello`].
     #[n(0)]
     pub(crate) versions: Option<Versions>,
     /// Identity certificate, DER.
@@ -26,7 +26,7 @@ pub(crate) struct Introduction {
     /// By the identity, over what `noise::claim` says: role, handshake hash, Noise static key.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub(crate) signature: Vec<u8>,
-    /// What the node's id is made of besides the peer id.
+    /// The nonce of which the node's id is made besides the peer id.
     #[n(3)]
     pub(crate) nonce: NodeNonce,
     /// Whether this node serves as rendezvous.
@@ -54,7 +54,7 @@ pub(crate) struct Sit {
     pub(crate) tables: Vec<Table>,
 }
 
-/// Who else sits at those tables: a random choice.
+/// Tells who else sits at those tables: a random choice.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Seats {
@@ -66,7 +66,7 @@ pub(crate) struct Seats {
     /// Seats of contacts that are in another part than the receiver said.
     #[n(2)]
     pub(crate) apart: Option<Vec<u64>>,
-    /// What the clock of the rendezvous node shows.
+    /// The time that the clock of the rendezvous node shows.
     #[n(3)]
     pub(crate) clock: u64,
 }

@@ -9,7 +9,7 @@ use crate::record::Edition;
 use bytes::Bytes;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
-/// What became of flooded records.
+/// Tells what became of flooded records.
 #[derive(Debug, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Ack {

@@ -20,7 +20,7 @@ pub(crate) struct Signal {
     pub(crate) signal: Bytes,
 }
 
-/// What shows that a signal comes from the node that it names.
+/// The proof that a signal comes from the node that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// The key of its identity.
@@ -30,7 +30,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Whose key it is.
+    /// The peer whose key it is.
     pub(crate) fn peer(&self) -> Option<PeerId> {
         PublicKey::from_bytes(&self.key).map(|key| key.peer_id())
     }
@@ -73,7 +73,7 @@ impl Signal {
         self
     }
 
-    /// What the origin signs, under its domain: everything but the hops.
+    /// The message that the origin signs, under its domain: everything but the hops.
     pub(crate) fn message(&self, group: GroupId) -> Vec<u8> {
         let Self { from, to, attempt, number, signal, .. } = self;
         let words = [from.0, to.0, *attempt].map(u64::to_be_bytes);

@@ -1,8 +1,8 @@
 //! Which versions of the protocol a node speaks, and which one two nodes speak with each other.
 //!
 //! Both ends tell their range in the handshake, the initiator in its first message, the responder in its answer. Both speak
-//! the lower of the two highest versions, and the link remembers it. What is told is in the handshake's hash, which both
-//! ends must have in common: whoever changes it on the way ends the handshake, and lowers nothing. Where the ranges do not
+//! the lower of the two highest versions, and the link remembers it. The ranges are in the handshake's hash, which both
+//! ends must have in common: whoever changes them on the way ends the handshake, and lowers nothing. Where the ranges do not
 //! meet, both ends close, each knowing which of them is older.
 use crate::io::CloseReason;
 use minicbor::{Decode, Encode};
@@ -18,7 +18,7 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// What this release speaks.
+    /// The versions that this release speaks.
     pub const OURS: Self = Self { lowest: 1, highest: 1 };
 
     /// From the lowest to the highest. Nothing if there are none in between; there is no version 0.
@@ -86,7 +86,7 @@ mod tests {
             }
         }
 
-        /// What is no range is no message, and what later versions put behind it is skipped.
+        /// A pair that is no range is no message, and what later versions put behind it is skipped.
         #[test]
         fn only_ranges_are_read(low in 0..5_u32, high in 0..5_u32, more: bool) {
             let told = if more { vec![low, high, 7] } else { vec![low, high] };

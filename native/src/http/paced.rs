@@ -58,7 +58,7 @@ impl<S> Paced<S> {
         Self { stream, pace: Pace::default(), over: Box::pin(sleep_until(Instant::now())) }
     }
 
-    /// What becomes of a write that ended so, or waits.
+    /// The outcome of a write that ended so, or waits.
     fn pace(
         &mut self,
         cx: &mut Context<'_>,

@@ -117,7 +117,7 @@ impl File {
         if self.compressing.swap(true, Ordering::AcqRel) {
             return;
         }
-        // Writing into memory does not fail. What gets no shorter is not kept, nor tried again.
+        // Writing into memory does not fail. A form that is no shorter is not kept, nor tried again.
         let encoded = coding.encode(&self.plain).ok();
         let shorter = encoded.filter(|encoded| encoded.len() < self.plain.len());
         let _ = into.set(shorter.map(Bytes::from));

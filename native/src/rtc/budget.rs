@@ -1,4 +1,4 @@
-//! What one source may ask of us: a token bucket for each.
+//! The requests that one source may make of us: a token bucket for each.
 //!
 //! A stranger's first packet makes us build a peer connection and answer a DTLS handshake (about
 //! 2 ms of CPU). The bucket bounds that per source; the number of buckets is bounded too.

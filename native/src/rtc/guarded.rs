@@ -1,8 +1,8 @@
 //! A wall around the WebRTC stack: it is young and reads what strangers send. If it fails or
 //! panics, that costs one link.
 //!
-//! What stands behind the wall is reached by [`Guarded::call`] alone, so that no call can be left
-//! out. What has panicked is dropped at once: it may contradict itself by then.
+//! The stack behind the wall is reached by [`Guarded::call`] alone, so that no call can be left
+//! out. A stack that has panicked is dropped at once: it may contradict itself by then.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -40,7 +40,7 @@ impl<T> Guarded<T> {
 
     fn drop_inner(&mut self) {
         let inner = self.inner.take();
-        // What panics as it is dropped has nothing left to lose.
+        // A stack that panics as it is dropped has nothing left to lose.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(inner)));
     }
 }

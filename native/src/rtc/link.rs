@@ -87,7 +87,7 @@ pub(super) enum Origin {
     Answerer,
 }
 
-/// What one drain of a link brought.
+/// One result of draining a link.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// The channel is open; SHA-256 of the other end's certificate.
@@ -575,7 +575,7 @@ impl Link {
         self.dead || self.stack.has_failed()
     }
 
-    /// Ends the link. What SCTP can still send goes out with the next packets; then the other end
+    /// Ends the link. Data that SCTP can still send go out with the next packets; then the other end
     /// is told.
     pub(super) fn close(&mut self) {
         self.dead = true;

@@ -140,7 +140,7 @@ impl Engine {
         Some(id)
     }
 
-    /// What a link sent to there was answered from there.
+    /// A request that a link sent to there was answered from there.
     fn prove(&mut self, id: RtcId, pair: Pair) {
         let Some(place) = self.places.get_mut(&pair) else { return };
         let (Some(owner), true) = (place.owner(), place.prove(id)) else { return };

@@ -1,4 +1,4 @@
-//! What the two ends of a link tell each other before it exists: offer, answer, candidates.
+//! The signals between the two ends of a link before it exists: offer, answer, candidates.
 //!
 //! On the wire it is the JSON that browsers use, `{"type":"offer","sdp":"…"}`,
 //! `{"type":"answer","sdp":"…"}`, `{"candidate":"…",…}`; an empty or null candidate is the end.
@@ -18,7 +18,7 @@ pub const SIGNAL_BYTES_MAX: usize = 8 * 1024;
 /// Most candidates taken from one other end; more are ignored. Each is a host that we send to.
 pub(super) const CANDIDATES_MAX: usize = 24;
 
-/// What direct dials begin with, and how long the dialler's own ICE password is that follows.
+/// The beginnings of direct dials, and how long the dialler's own ICE password is that follows.
 /// Chromium's and ours have 24 characters, Firefox' 32.
 const DIRECT: [(&str, usize); 2] = [("d1/", PASSWORD_CHARS), ("d2/", 32)];
 /// Fresh random characters that a direct fragment ends with, at least.
@@ -119,7 +119,7 @@ impl Setup {
     }
 }
 
-/// What we need to know of the other end.
+/// The facts that we need to know of the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Description {
     pub(super) ufrag: String,
@@ -134,7 +134,7 @@ pub(super) struct Description {
 }
 
 impl Description {
-    /// What a stranger's description would say who dials directly: everything is in the fragments.
+    /// The description of a stranger who dials directly: everything is in the fragments.
     /// His fingerprint is unknown before the handshake, so it is not checked in it.
     pub(super) fn of_stranger(ufrag: &str, password: &str) -> Self {
         Self {
@@ -150,7 +150,7 @@ impl Description {
         }
     }
 
-    /// What the node at `to` would answer whom we dial directly.
+    /// The answer that the node at `to`, which we dial directly, would give.
     pub(super) fn of_node(to: SocketAddr, fingerprint: [u8; 32], fragment: &str) -> Self {
         Self {
             fingerprint,

@@ -75,7 +75,7 @@ struct Batch {
     from: Option<IpAddr>,
 }
 
-/// What became of a send.
+/// The outcome of a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     /// This many datagrams went out (none, if none waited).

@@ -22,7 +22,7 @@ const BINDING_SUCCESS: [u8; 2] = [1, 1];
 const USERNAME: u16 = 6;
 const USE_CANDIDATE: u16 = 0x25;
 
-/// What names a request and its answer. Random, so whoever names it has seen it.
+/// The name of a request and its answer. Random, so whoever names it has seen it.
 pub(super) type TransactionId = [u8; 12];
 
 /// The name of a message of STUN; zeros for what is too short.

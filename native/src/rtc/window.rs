@@ -22,7 +22,7 @@ pub(super) const SMALL_WINDOW_BYTES: u32 = 256 * 1024;
 pub(super) enum Holder {
     /// Strangers from there that dialled us.
     From(Source),
-    /// Whoever offers links by signals.
+    /// Peers that offer links by signals.
     Signalled,
 }
 

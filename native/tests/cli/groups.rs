@@ -303,7 +303,7 @@ fn key_of_a_group_is_rotated_and_the_group_is_offered() {
     let already = ["owner of this group already"];
     fails(&quick(ada, &["group", "offer-ownership", "Trip"]), 1, &already);
     fails(&quick(ada, &["group", "hand-over", "Trip", "Bob"]), 1, &["Bob", "group members"]);
-    // What the old key made still lets in.
+    // Memberships that the old key made still let others in.
     let (bob, _) = bob_joins(ada, "Trip");
     fails(&quick(bob.path(), &["group", "rotate-key", "Trip"]), 1, &["only the owner"]);
     fails(&quick(bob.path(), &["group", "hand-over", "Trip", "Bob"]), 1, &["only the owner"]);

@@ -58,7 +58,7 @@ impl World {
         let foreign = other.and_then(|other| self.beginning(host, group, &other));
         let mine = self.own_record(host)?;
         let (any, bit) = (self.chance.any(), self.chance.within(0..8 * 64) as usize);
-        // What is wrong is the beginning alone: its key, version and end are those of the record.
+        // The fault is in the beginning alone: its key, version and end are those of the record.
         let foreign = match origin {
             Origin::Foreign => {
                 let Beginning { key, version, expires, .. } = genuine;

@@ -26,7 +26,7 @@ use std::time::Duration;
 const BYTES_PER_SECOND: usize = 1_000_000;
 /// Bytes of one of its new records. A record and its head fit into a frame.
 const GLUT_BYTES: usize = 15_000;
-/// What the policy allows a record, and a member. Bytes. Guess: a hundred stores fit into the memory of one machine.
+/// The sizes that the policy allows a record, and a member. Bytes. Guess: a hundred stores fit into the memory of one machine.
 const PAYLOAD_BYTES_MAX: u32 = 64 * 1024;
 const MEMBER_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of an encoded record beside its payload, at most.
@@ -168,7 +168,7 @@ impl Table {
             let held = records.filter(|it| it.creator == glutton && !it.kind.is_reserved()).count();
             assert_eq!(held, 0, "host {host} holds records of the glutton's");
         }
-        // What the others say to each other is little beside that.
+        // The talk of the others is little beside that.
         let talk = (self.crowd.published() as u64 + 4 * setup.nodes as u64) * HEAD_BYTES;
         let Most { disk_bytes, writes_waiting } = self.most;
         // A record that pushes out an older one may be written a little before that goes.

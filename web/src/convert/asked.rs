@@ -1,4 +1,4 @@
-//! What an application asks, and what a peer is to be when it is opened.
+//! The requests of an application, and the configuration of a peer that it opens.
 use super::{AttributeJs, parse, parse_cursor};
 use crate::failure::Failure;
 use peergraph_core::cert::{CertError, Certificate};
@@ -39,7 +39,7 @@ impl Options {
         self.nodes.iter().map(|node| parse(node)).collect()
     }
 
-    /// What the node is to be.
+    /// The configuration of the node.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         // Channels hand over whatever comes, and the page has one thread.
         let mut config = Config {
@@ -61,7 +61,7 @@ impl Options {
     }
 }
 
-/// What `present` gives.
+/// The arguments of `present`.
 #[derive(Deserialize)]
 pub(crate) struct PresentJs {
     attributes: Vec<AttributeJs>,
@@ -74,7 +74,7 @@ impl PresentJs {
     }
 }
 
-/// What `publish`, `update` and `delete` give.
+/// The draft that `publish`, `update` and `delete` give.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DraftJs {
@@ -104,7 +104,7 @@ impl DraftJs {
     }
 }
 
-/// What `records` and `get` give.
+/// The filter that `records` and `get` give.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FilterJs {
@@ -131,7 +131,7 @@ impl FilterJs {
     }
 }
 
-/// What a membership grants.
+/// The rights that a membership grants.
 #[derive(Deserialize)]
 pub(crate) struct GrantJs {
     role: String,
@@ -144,7 +144,7 @@ impl GrantJs {
     }
 }
 
-/// What `invite` gives.
+/// The arguments of `invite`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InviteJs {
@@ -170,7 +170,7 @@ impl InviteJs {
     }
 }
 
-/// What `revoke` gives.
+/// The arguments of `revoke`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RevokeJs {
@@ -193,7 +193,7 @@ impl RevokeJs {
     }
 }
 
-/// What may be changed of a group.
+/// The properties of a group that may be changed.
 #[derive(Deserialize)]
 pub(crate) struct PropertiesJs {
     name: String,

@@ -1,4 +1,4 @@
-//! What an application is told unasked, each an object with a `type`.
+//! News that an application is told unasked, each an object with a `type`.
 use super::{GroupJs, MemberJs, NodeJs, RecordJs, texts, to_js, version_text};
 use crate::failure::Failure;
 use crate::host::{LinkState, News};

@@ -1,4 +1,4 @@
-//! What an application is answered.
+//! The answers to an application.
 use super::{AttributeJs, PolicyJs, cursor_text, ms, texts, to_js, version_text};
 use peergraph_core::cert::Certificate;
 use peergraph_core::invitation::{Invitation, InvitationKind};
@@ -91,7 +91,7 @@ struct PersonJs {
     name: String,
 }
 
-/// What an invitation says by itself.
+/// The content of an invitation by itself.
 pub(crate) fn summary(invitation: &Invitation) -> JsValue {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -131,7 +131,7 @@ pub(crate) fn summary(invitation: &Invitation) -> JsValue {
     })
 }
 
-/// What a member says that an invitation is about.
+/// An invitation as a member describes it.
 pub(crate) fn preview(preview: Preview) -> JsValue {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -328,7 +328,7 @@ impl From<LinkInfo> for LinkJs {
     }
 }
 
-/// What was tried to find members.
+/// The attempts to find members.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct TriedJs {
     nodes: Vec<TriedNodeJs>,
@@ -400,7 +400,7 @@ impl Serialize for BytesJs {
     }
 }
 
-/// A record. What is text in it crosses as one: each text that crosses costs as much as all the rest.
+/// A record. Its texts cross as one: each text that crosses costs as much as all the rest.
 #[derive(Serialize)]
 pub(crate) struct RecordJs {
     /// Id, type, version, edition, creator, modifier or nothing, and the media type if there is one: a line each, but that

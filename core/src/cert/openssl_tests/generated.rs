@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// Chains that are judged.
 const CHAINS: u64 = 260;
 
-/// What is wrong with a chain.
+/// The fault of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     Nothing,
@@ -31,7 +31,7 @@ enum Fault {
     Signer,
     IssuerName,
     IssuerKey,
-    // What follows is forbidden by us alone; openssl adds the root that it trusts.
+    // The faults below are forbidden by us alone; openssl adds the root that it trusts.
     Rootless,
     Nesting,
     Role,
@@ -146,7 +146,7 @@ impl Case {
         chain.is_ok_and(|chain| chain.root() == &self.root && chain.covers(self.now))
     }
 
-    /// What openssl says of the chain, and of each certificate below the one before it: it takes those in between as a
+    /// The verdict of openssl on the chain, and on each certificate below the one before it: it takes those in between as a
     /// set, whatever their order.
     fn accepted_by_openssl(&self, test: &str) -> (bool, String) {
         let ders: Vec<&[u8]> = self.ders.iter().map(Vec::as_slice).collect();

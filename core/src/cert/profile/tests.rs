@@ -14,7 +14,7 @@ fn edited(who: &Identity, edit: impl FnOnce(&mut Tbs)) -> Vec<u8> {
     signed.to_der().unwrap()
 }
 
-/// What `from_der` says of Ada's identity certificate after `edit`.
+/// The error of `from_der` for Ada's identity certificate after `edit`.
 fn refusal(edit: impl FnOnce(&mut Tbs)) -> Option<CertError> {
     Certificate::from_der(edited(&identity(1, "Ada"), edit)).err()
 }

@@ -63,7 +63,7 @@ impl Copy {
         (link, handshake, answer)
     }
 
-    /// What ada says, sealed, to a question: always the same word.
+    /// Ada's answer, sealed, to a question: always the same word.
     fn answer(&mut self) -> Bytes {
         let question = [&[wire::WHOLE], Message::PING.bytes()].concat();
         let bytes = self.seal.seal(&question, 0).into();

@@ -1,4 +1,4 @@
-//! Who holds half-open links, and from whom they are taken.
+//! The holders of half-open links, and from whom they are taken.
 use super::*;
 use crate::limits::{HALF_OPEN_OFFERED, HALF_OPEN_STRANGERS, PARTIAL_BYTES, STRANGER_BYTES_MAX};
 use crate::wire::{Origin, Signal};
@@ -137,7 +137,7 @@ fn messages_that_never_end_take_a_share_and_no_more() {
     ada.handle(Input::Frame { link: bob.link, bytes: [&[wire::LAST], tail].concat().into() });
     let welcomed = |frame: &Bytes| frame.len() > 4 && frame[1] == kind::WELCOME.number();
     assert!(ada.frames.iter().any(welcomed) && ada.closed.is_empty());
-    // What is longer than all that a stranger has to say is its fault.
+    // A message longer than all that a stranger has to say is its fault.
     let eve = Stranger::knock_from(&mut ada, 151, Ipv4Addr::new(192, 0, 9, 1)).prove(&mut ada, 151);
     part(&mut ada, eve.link, STRANGER_BYTES_MAX + 1);
     assert_eq!(ada.faults(), [Misbehaved::MessageTooLong]);

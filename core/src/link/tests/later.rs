@@ -1,4 +1,4 @@
-//! What a later version says, and what no version says at this moment.
+//! Messages of a later version, and messages that no version sends at this moment.
 use super::*;
 use crate::random::Random;
 use crate::wire::kind::{FIRST_OF_NODE, Kind};
@@ -146,7 +146,7 @@ fn what_only_a_later_version_knows_costs_nothing() {
         assert!(ada.events.iter().any(up), "{seed}");
         unknown(&mut ada, &mut rng, link, 1_000);
 
-        // Whatever the reason is, it is no neighbour any longer, and may be one again.
+        // For any reason, it is no neighbour any longer, and may be one again.
         let mut refuse = member.refuse(Reason::Busy);
         let reason = wire::encode(&(7 + (rng.next_u64() >> (rng.next_u64() % 64)) / 2));
         let at = field(&refuse, 0);
@@ -179,7 +179,7 @@ fn field(body: &[u8], key: u8) -> usize {
 /// has at a node that is no rendezvous; what a state allows is written down here once more.
 #[test]
 fn known_kind_in_a_wrong_state_costs_the_link() {
-    /// What to do first, and what is allowed then.
+    /// The state: what to do first, and what is allowed then.
     type State = (&'static str, fn(&mut Ada) -> Stranger, &'static [Kind]);
     let states: [State; 4] = [
         ("no graph", |ada| Stranger::honest(ada, 2), &[kind::PING, kind::PONG]),

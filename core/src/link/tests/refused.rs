@@ -1,4 +1,4 @@
-//! What is heard of a member that was refused, and of one that refuses us.
+//! Tests of what is heard of a member that was refused, and of one that refuses us.
 use super::crowded::members;
 use super::*;
 use crate::id::RecordId;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 const OFFER: &[u8] = br#"{"type":"offer","sdp":"v=0"}"#;
 
-/// Who is at the other end of a link that ada has dialled.
+/// The other end of a link that ada has dialled.
 struct Door {
     link: LinkId,
 }

@@ -11,7 +11,7 @@ fn ada() -> (Ada, GroupId) {
     (ada, group)
 }
 
-/// What she answers to somebody that asks for a group, all of it.
+/// Everything that she answers to somebody that asks for a group.
 fn answer(ada: &mut Ada, who: &Stranger, group: GroupId) -> Vec<Bytes> {
     ada.frames.clear();
     let tag = wire::group_tag(group, &who.hash, true);

@@ -52,7 +52,7 @@ proptest! {
         prop_assert_eq!(after.rise, None);
         prop_assert_eq!(names(&after)[1], before[0]);
         prop_assert!(!before.contains(&names(&after)[0]));
-        // What was asked at the table that is gone is of no use, what was asked at the other is.
+        // The question asked at the table that is gone is of no use, the one asked at the other is.
         let heard = |table| sitting.group_at(LinkId(1), table).is_some();
         prop_assert!(heard(before[0]) && !heard(before[1]));
     }
@@ -97,7 +97,7 @@ fn clock_of_the_rendezvous_node_counts_for_who_has_nobody() {
     let both = names(&ours.sit(wrong, at(1), of(1, true)).unwrap());
     assert!(both.starts_with(&alone) && right.iter().all(|name| both.contains(name)));
     assert!(both.len() <= crate::limits::TABLES_PER_SEAT_MAX);
-    // What it tells later changes nothing, and nobody who has neighbours goes by it.
+    // A time that it tells later changes nothing, and nobody who has neighbours goes by it.
     let again = told(&mut ours, NOON + 99 * PERIOD_MS);
     assert_eq!(again, Some(Answered { group, differs: false }));
     assert_eq!(names(&ours.sit(wrong, at(1), of(1, true)).unwrap()), both);
