@@ -178,7 +178,7 @@ fn signal(
     who: &Identity,
     (group, nonce): (GroupId, NodeNonce),
     (from, to): (NodeId, NodeId),
-    (attempt, number): (u64, u32),
+    (attempt, number, hops): (u64, u32, u8),
     offer: &[u8],
 ) -> Bytes {
     let words = [from.0, to.0, attempt].map(u64::to_be_bytes).concat();
@@ -186,7 +186,7 @@ fn signal(
     let signed = [group.as_bytes(), &words[..], &number, offer].concat();
     let signature = who.sign(Domain::Signal, &signed);
     let origin = [&who.public_key().as_bytes()[..], nonce.as_bytes(), &signature].concat();
-    let body = [&words[..], &number, &[0], &origin, offer].concat();
+    let body = [&words[..], &number, &[hops], &origin, offer].concat();
     message(kind::SIGNAL, slot, &body)
 }
 
@@ -347,18 +347,26 @@ impl World {
         let who = adapt::identity(&self.hosts[host]);
         let of = (group, NodeNonce::default());
         let number = if offer.is_empty() { SEARCH } else { 1 };
-        let frame = signal(slot, &who, of, (from, target), (attempt, number), offer);
+        let frame = signal(slot, &who, of, (from, target), (attempt, number, 0), offer);
         self.inject(host, to, frame)
     }
 
-    /// `host` says to everybody to whom it has a wire that it has lost a node. Whether there is anybody.
+    /// `host` says that it has lost a node, to everybody to whom it has a wire, or to some of them, or to all but that node;
+    /// and that its word has come any way. Whether there is anybody.
     pub fn lose(&mut self, host: HostId, group: GroupId, node: NodeId) -> bool {
         let (who, nonce) = (adapt::identity(&self.hosts[host]), NodeNonce::default());
         let ends = (NodeId::of(self.hosts[host].peer_id(), nonce), node);
-        let attempt = self.chance.any();
-        let links = self.graph_links(host);
+        let (attempt, hops) = (self.chance.any(), self.chance.within(0..256) as u8);
+        let mut links = self.graph_links(host);
+        match self.chance.within(0..3) {
+            0 => {}
+            1 => links.retain(|_| self.chance.within(0..2) == 0),
+            _ => links.retain(|&(to, _)| {
+                self.hosts[to].node.as_ref().is_none_or(|there| there.id() != node)
+            }),
+        }
         for &(to, slot) in &links {
-            let frame = signal(slot, &who, (group, nonce), ends, (attempt, LOST), b"");
+            let frame = signal(slot, &who, (group, nonce), ends, (attempt, LOST, hops), b"");
             self.inject(host, to, frame);
         }
         !links.is_empty()
@@ -430,7 +438,7 @@ impl World {
                 let nonce =
                     NodeNonce::from_bytes(std::array::from_fn(|i| attempt.to_be_bytes()[i % 8]));
                 let ends = (NodeId::of(me, nonce), NodeId(nobody));
-                signal(slot, &who, (group, nonce), ends, (attempt, SEARCH), b"")
+                signal(slot, &who, (group, nonce), ends, (attempt, SEARCH, 0), b"")
             }
             Act::Pester => Bytes::from_static(const { &[0, kind::PING.number()] }),
             Act::Nag => message(kind::REQUEST, slot, &[]),

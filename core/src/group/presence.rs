@@ -126,7 +126,7 @@ impl Group {
             addresses: presence.addresses,
             attributes: record.attributes.clone(),
             record: record.id,
-            sign: record.modified.0,
+            sign: self.present.get(&node).map_or(0, |it| it.sign).max(record.modified.0),
             heard: heard.map(Time::from_micros),
         };
         let now = present.info(node);

@@ -43,6 +43,9 @@ const ASK_AFTER: Duration = limits::KEEPALIVE_EVERY;
 const FRESH_FOR: Duration = Duration::from_secs(10);
 /// A node answers one question in this time. Guess: less than [`FRESH_FOR`] by more than a question travels.
 const ANSWER_EVERY: Duration = Duration::from_secs(5);
+/// A sign of life says this much of the time at which it is seen. Guess: as slow as a group passes anything on. An older one
+/// may be repeated by anybody, long after its node is gone.
+const SIGN_AGE_MAX: Duration = Duration::from_secs(120);
 /// An answer comes within this time. Guess: some seconds for a page that is busy, and as many for the way. A neighbour asks
 /// at the latest 33 s after the last word (twice [`limits::KEEPALIVE_EVERY`] and [`limits::DOUBTED_AFTER`]), so that a node
 /// that crashed is silent within 41 s.
@@ -85,6 +88,8 @@ struct Question {
     signal: Signal,
     asker: PeerId,
     until: Time,
+    /// The latest sign of the node's life when it was asked.
+    sign: u64,
 }
 
 impl Doubt {
@@ -121,7 +126,7 @@ impl Silence {
     }
 
     /// Notes a question, unless there are too many.
-    fn ask(&mut self, now: Time, signal: Signal, asker: PeerId) -> bool {
+    fn ask(&mut self, now: Time, signal: Signal, asker: PeerId, sign: u64) -> bool {
         let over = self.asked.over(now, &asker, limits::LOSSES_SPARE - limits::LOSS_COSTS) > 0;
         if over || self.shares.fits(&asker, 1, Rank::Junior).is_err() {
             return false;
@@ -129,7 +134,7 @@ impl Silence {
         self.asked.add(now, asker, limits::LOSS_COSTS);
         self.shares.book(&asker, 1);
         let until = now.after(ANSWER_WITHIN);
-        self.doubts.insert(signal.to, Doubt::Asked(Question { signal, asker, until }));
+        self.doubts.insert(signal.to, Doubt::Asked(Question { signal, asker, until, sign }));
         true
     }
 
@@ -210,13 +215,18 @@ impl Group {
     fn ask_after(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, node: NodeId) {
         let attempt = u64::from_be_bytes(ctx.random_bytes());
         let signal = self.word(ctx, node, attempt, Signal::LOST);
-        let (now, me) = (ctx.now.mono, ctx.identity.peer_id());
-        if self.silence.ask(now, signal.clone(), me) {
+        let (now, me, sign) = (ctx.now.mono, ctx.identity.peer_id(), self.sign_of(node));
+        if self.silence.ask(now, signal.clone(), me, sign) {
             self.signals_seen.note((signal.from, signal.attempt, signal.number));
             self.spread(ctx, links, &signal, None);
         } else {
             self.silence.doubts.insert(node, Doubt::Suspected(now.after(FRESH_FOR)));
         }
+    }
+
+    /// The latest sign of a node's life.
+    fn sign_of(&self, node: NodeId) -> u64 {
+        self.present.get(&node).map_or(0, |present| present.sign)
     }
 
     /// A signal of ours that carries nothing.
@@ -243,10 +253,11 @@ impl Group {
                 && doubt.and_then(Doubt::question).is_none();
         }
         if signal.is_life() {
-            let latest = self.peer_time(ctx.now.wall).after(limits::FUTURE_MAX).0;
+            let now = self.peer_time(ctx.now.wall);
+            let earliest = now.0.saturating_sub(SIGN_AGE_MAX.as_millis() as u64);
             return signal.to == signal.from
                 && present(signal.from).is_some_and(|it| it.sign < signal.attempt)
-                && signal.attempt <= latest;
+                && (earliest..=now.after(limits::FUTURE_MAX).0).contains(&signal.attempt);
         }
         true
     }
@@ -257,13 +268,12 @@ impl Group {
         ctx: &mut Ctx<'_>,
         links: &mut Links,
         link: LinkId,
-        mut signal: Signal,
+        signal: Signal,
     ) {
         if signal.is_loss() && signal.to == ctx.node {
             return self.answer_loss(ctx, links);
         }
         let name = (signal.from, signal.attempt, signal.number);
-        signal.hops = signal.hops.saturating_add(1);
         if signal.is_life() {
             let Some(present) = self.present.get_mut(&signal.from) else { return };
             // One that says it all the time is passed on now and then.
@@ -277,17 +287,17 @@ impl Group {
             }
         } else {
             let (node, Some(asker)) = (signal.to, signal.origin.peer()) else { return };
-            if !self.silence.ask(ctx.now.mono, signal.clone(), asker) {
-                return;
+            // A question that finds no room here is passed on: else it would be one that the node does not hear.
+            let sign = self.sign_of(node);
+            if self.silence.ask(ctx.now.mono, signal.clone(), asker, sign) {
+                self.arm_silence();
             }
-            self.arm_silence();
             let beside = self.slots.iter().filter(|(_, slot)| slot.node == node);
             beside.for_each(|(&link, _)| links.ask(ctx.now, link, ctx.out));
         }
         self.signals_seen.note(name);
-        if signal.hops <= limits::SIGNAL_HOPS_MAX {
-            self.spread(ctx, links, &signal, Some(link));
-        }
+        // However many hops it says: those are not signed, and each node passes it on once.
+        self.spread(ctx, links, &signal, Some(link));
     }
 
     /// Says to everybody that we are there.
@@ -313,10 +323,9 @@ impl Group {
 
     /// The record of a node that is present has come anew. Whether the node was silent, and is shown again.
     pub(super) fn end_doubt(&mut self, ctx: &Ctx<'_>, node: NodeId) -> bool {
-        let fresh = |present: &Present| present.was_heard(ctx.now.mono, FRESH_FOR);
         let doubt = self.silence.doubts.get(&node);
         let Some(question) = doubt.and_then(Doubt::question) else { return false };
-        if !self.present.get(&node).is_some_and(fresh) {
+        if self.sign_of(node) <= question.sign {
             return false;
         }
         let ours = question.asker == ctx.identity.peer_id();
