@@ -20,8 +20,9 @@ pub struct Config {
     /// Whether it serves as rendezvous for groups that it need not be a member of.
     pub rendezvous: bool,
     /// Whether only members that this node knows are told that it is in their group. Everybody else that asks, newcomers with
-    /// an invitation too, gets the answer of a node that is not: others let them in. While this node joins it asks whom it
-    /// meets, as always.
+    /// an invitation too, gets the answer of a node that is not: others let them in. This node asks nobody else either, but
+    /// while it joins. Its seats at rendezvous nodes it takes as always: who knows the group's id can sit at the same table,
+    /// and sees who sits there.
     pub members_only: bool,
     /// Which versions of the protocol it speaks: a seam for tests, in which nodes are of other releases.
     pub versions: Versions,

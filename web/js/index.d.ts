@@ -327,7 +327,8 @@ export interface OpenOptions extends Waits {
   neighbours?: { readonly min: number; readonly ideal: number; readonly max: number };
   /**
    * Whether only members that this peer knows are told that it is in their group. Others that know the group's id, newcomers
-   * with an invitation among them, are answered as if it were not; other members let them in. Default: `false`.
+   * with an invitation among them, are answered as if it were not; other members let them in. At a rendezvous node, anybody
+   * that knows the id still sees which peers look for the group. Default: `false`.
    */
   membersOnly?: boolean;
 }

@@ -27,6 +27,7 @@ use super::withheld::Gate;
 use super::{Group, Timer};
 use crate::address::Address;
 use crate::cert::VerifiedChain;
+use crate::config::Config;
 use crate::error::Misbehaved;
 use crate::group::Ctx;
 use crate::id::{Digest, NodeId, PeerId};
@@ -36,7 +37,7 @@ use crate::link::Links;
 use crate::reach::dial::Want;
 use crate::reach::tried::Trace;
 use crate::roll::Standing;
-use crate::time::Time;
+use crate::time::{Time, WallTime};
 use crate::wire::{self, AckOf, Connect, Open, Reason, Refuse, Welcome, kind};
 use bytes::Bytes;
 use std::time::Duration;
@@ -175,6 +176,10 @@ impl Group {
         if self.slots.contains_key(&link) {
             return;
         }
+        let Some(ready) = links.ready(link) else { return };
+        if !self.tells(ctx.config, ready.peer, ctx.now.wall) {
+            return;
+        }
         let Some(number) = links.take_slot(link, self.id) else { return };
         let Some(ready) = links.ready(link) else { return };
         let tag = wire::group_tag(self.id, &ready.hash, true);
@@ -184,6 +189,12 @@ impl Group {
         if self.attempts.get(&link) == Some(&Attempt::Seat) {
             self.redeem_ahead(ctx, links, link);
         }
+    }
+
+    /// Whether a peer may learn from us that we are in this group: a known member, unless a node tells anybody. A node that
+    /// joins asks everybody.
+    pub(crate) fn tells(&self, config: &Config, peer: PeerId, wall: WallTime) -> bool {
+        !(config.members_only && self.ready) | self.knows_member(peer, wall)
     }
 
     /// Whether a tag names this group.

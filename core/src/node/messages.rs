@@ -106,7 +106,7 @@ impl Node {
         let Some(ready) = self.links.ready(link) else { return Ok(()) };
         let mut meant = None;
         for (id, group) in &self.groups {
-            let tells = !self.config.members_only | group.knows_member(ready.peer, self.now.wall);
+            let tells = group.tells(&self.config, ready.peer, self.now.wall);
             if group.is_meant(&tag, &ready.hash) & tells {
                 meant = Some(*id);
             }

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 const OFFER: &[u8] = br#"{"type":"offer","sdp":"v=0"}"#;
 
 /// The other end of a link that ada has dialled.
-struct Door {
-    link: LinkId,
+pub(super) struct Door {
+    pub(super) link: LinkId,
 }
 
 impl Door {
@@ -21,7 +21,7 @@ impl Door {
     }
 
     /// Ada's application names it, and she dials it.
-    fn named(ada: &mut Ada, n: u8, rendezvous: bool) -> Self {
+    pub(super) fn named(ada: &mut Ada, n: u8, rendezvous: bool) -> Self {
         ada.ask(Command::Connect { node: Self::address(n).into() });
         let link = ada.opened.pop().expect("she dials");
         Self::shake_hands(ada, link, n, rendezvous)

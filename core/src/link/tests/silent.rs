@@ -61,3 +61,29 @@ fn only_a_known_member_learns_that_a_node_is_in_its_group() {
         answer(&mut ada, &eve, group)
     }));
 }
+
+/// Goal: it asks no stranger for its group either. Method: ada dials a node that her application names while she has nobody:
+/// a stranger, which she asks if she tells everybody; then a member that she knows.
+#[test]
+fn only_a_known_member_is_asked_for_a_group() {
+    for members_only in [false, true] {
+        let (mut ada, group) = ada();
+        ada.node.config.members_only = false;
+        let chain = ada.membership(group, &someone(2));
+        let bob = Stranger::honest(&mut ada, 2);
+        bob.open(&mut ada, group);
+        bob.connect(&mut ada, &chain);
+        refused::put_in(&mut ada, group, (&bob, 2), &chain);
+        ada.handle(Input::LinkDown { link: bob.link });
+        ada.opened.clear();
+        ada.node.config.members_only = members_only;
+        for (n, is_asked) in [(3, !members_only), (2, true)] {
+            ada.frames.clear();
+            let door = rendezvous::Door::named(&mut ada, n, false);
+            let hash = ada.node.links.ready(door.link).expect("it is there").hash;
+            let tag = wire::group_tag(group, &hash, true);
+            let asks = |frame: &Bytes| frame.windows(32).any(|it| it == tag.as_bytes());
+            assert_eq!(ada.frames.iter().any(asks), is_asked, "{n}, members only: {members_only}");
+        }
+    }
+}
