@@ -181,10 +181,10 @@ export function rawOf({ words, deleted = false, attributes = [], ...rest }) {
   };
 }
 
-/** Bytes of the payloads of records that were made here. */
+/** Sizes of records that were made here. */
 const SIZES = new WeakMap();
 
-/** Bytes of a record's payload. */
+/** The size of what a record says, about: bytes of its payload, characters of its attributes. */
 export const sizeOf = (record) => SIZES.get(record) ?? 0;
 
 /** A record as plain data. `group` knows names and how far records of ours got. */
@@ -208,7 +208,8 @@ export function recordOf(raw, group) {
     // As `convert.rs` reads it.
     cursor: `${raw.modified}.${raw.id}`,
   };
-  SIZES.set(record, raw.bytes.length);
+  const attributes = raw.attributes.map(({ name, value }) => name.length + String(value).length);
+  SIZES.set(record, attributes.reduce((sum, size) => sum + size, raw.bytes.length + (mediaType?.length ?? 0)));
   return record;
 }
 

@@ -3,7 +3,7 @@
 import { sizeOf } from "./record.js";
 
 /**
- * Records that wait for a slow reader with their content, and bytes of their payloads. Guess: what one sync brings a page
+ * Records that wait for a slow reader with their content, and their sizes. Guess: what one sync brings a page
  * at once. Beyond it they wait as ids, and are read again when their turn comes: at most one id for each record of the
  * group, and nothing is lost but versions in between.
  */

@@ -34,6 +34,8 @@ const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 const ASK_LARGE_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// Units that we ask for again at once. Source: a neighbour gives us [`WASTE_SPARE`] of them.
 const SOUGHT_SPARE: u64 = WASTE_SPARE / 2;
+/// Units of a record that takes a while to come. Guess: as of one that is not sent unasked.
+const LARGE_UNITS: u64 = 8;
 /// Announcers and askers remembered for one record. Guess: twice the maximum of neighbours.
 pub(super) const ANNOUNCERS_MAX: usize = 16;
 
@@ -147,11 +149,13 @@ impl Awaited {
     /// so nobody is charged if it does not come. A record that would be too much comes with a sync.
     pub(super) fn seek(&mut self, now: Time, it: Announced, announcers: Vec<LinkId>, units: u64) {
         let full = self.records.len() as u64 >= PROMISED.all();
-        if full || announcers.is_empty() || self.sought.over(now, &(), SOUGHT_SPARE) > 0 {
+        let room = SOUGHT_SPARE.checked_sub(units);
+        if full || announcers.is_empty() || room.is_none_or(|it| self.sought.over(now, &(), it) > 0)
+        {
             return;
         }
         self.sought.add(now, (), units);
-        let (edition, since, large, asked) = (it.edition, now, false, 0);
+        let (edition, since, large, asked) = (it.edition, now, units > LARGE_UNITS, 0);
         let (promises, came, askers) = (Vec::new(), false, Vec::new());
         let wanted = Wanted { edition, since, large, announcers, asked, promises, came, askers };
         self.records.entry(it.id).or_insert(wanted);

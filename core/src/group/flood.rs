@@ -139,9 +139,6 @@ impl Group {
         let records: Vec<Bytes> = rest.records.by_ref().take(count).collect();
         let bytes = records.iter().map(Bytes::len).sum();
         let (taken, mut result) = self.take_all(ctx, link, records, Some(link));
-        if result.is_ok() && rest.records.len() > 0 {
-            self.rest = Some(rest);
-        }
         if taken.iter().any(|it| it.outcome == Accepted::New)
             && let Some(slot) = self.slots.get_mut(&link)
         {
@@ -178,6 +175,9 @@ impl Group {
                     self.decline(link, id, digest);
                 }
             }
+        }
+        if result.is_ok() && rest.records.len() > 0 {
+            self.rest = Some(rest);
         }
         result
     }
