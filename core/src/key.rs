@@ -51,7 +51,8 @@ impl PublicKey {
         &self.0
     }
 
-    /// Whether this key's owner made `signature` over `message` with [`Identity::sign_message`].
+    /// Whether this key's owner made `signature` over `message` with
+    /// [`Identity::sign_message`](crate::identity::Identity::sign_message).
     pub fn signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         verify(self, &Domain::Application.message(message), signature)
     }

@@ -128,7 +128,7 @@ mod signals;
 mod store;
 
 impl Node {
-    /// Creates a node and begins to read its store: [`Event::Opened`] follows. Poll it first.
+    /// Creates a node and begins to read its store: [`Event::Opened`](crate::io::Event::Opened) follows. Poll it first.
     ///
     /// `seed` is where its randomness begins: 32 bytes from the operating system, or a constant in tests. More comes by
     /// [`stir`](Self::stir).
@@ -193,7 +193,7 @@ impl Node {
     }
 
     /// Bytes of writes that the host has not answered yet. A host that can stops reading links while these are more than
-    /// [`WRITES_WAITING`](limits::WRITES_WAITING) has in all, or the memory of the node grows with what others send.
+    /// [`WRITES_WAITING`](crate::limits::WRITES_WAITING) has in all, or the memory of the node grows with what others send.
     pub fn writes_waiting(&self) -> u64 {
         self.storage.waiting_bytes()
     }
