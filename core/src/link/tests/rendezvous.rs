@@ -134,7 +134,7 @@ fn rendezvous_node_opens_no_more_links_than_are_wanted() {
 fn rendezvous_node_that_a_member_named_gets_the_seats_of_its_group_alone() {
     let mut ada = Ada::new();
     let (group, _other) = (ada.group(), ada.group());
-    let [bob] = super::crowded::members(&mut ada, group, [2]);
+    let [bob] = crowded::members(&mut ada, group, [2]);
     ada.frames.clear();
     let referral =
         Referral { node: NodeId(7), peer: someone(7).peer_id(), addresses: vec![Door::address(7)] };
