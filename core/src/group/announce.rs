@@ -58,7 +58,7 @@ const TREE_DELAY: Duration = Duration::from_millis(60);
 /// than an id takes through any graph.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 /// Records larger than this are never sent unasked. Bytes. Guess: beyond one frame a copy is dear.
-const LARGE_BYTES: usize = 8 * 1024;
+pub(super) const LARGE_BYTES: usize = 8 * 1024;
 /// Delayed announcements among which one is looked for that became needless. Guess: those of a second of chat.
 const LATER_SEARCHED: usize = 64;
 

@@ -14,6 +14,8 @@
 //!
 //! The numbers fit each other. A hostile peer has [`UNDELIVERED_PER_SECOND`] / [`PASSED_ON_COSTS`] ids a second passed on in the
 //! long run. Its honest neighbour is charged for these at the next hop, at most as many units as are given back to it.
+use super::announce::LARGE_BYTES;
+use super::waste::units;
 use crate::budget::Accounts;
 use crate::id::{PeerId, RecordId};
 use crate::io::LinkId;
@@ -34,8 +36,6 @@ const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 const ASK_LARGE_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// Units that we ask for again at once. Source: a neighbour gives us [`WASTE_SPARE`] of them.
 const SOUGHT_SPARE: u64 = WASTE_SPARE / 2;
-/// Units of a record that takes a while to come. Guess: as of one that is not sent unasked.
-const LARGE_UNITS: u64 = 8;
 /// Announcers and askers remembered for one record. Guess: twice the maximum of neighbours.
 pub(super) const ANNOUNCERS_MAX: usize = 16;
 
@@ -145,17 +145,18 @@ impl Awaited {
         Some(passed_on)
     }
 
-    /// Looks for a version of a record that was here, which costs those who are asked so many units. Nobody has promised it,
+    /// Looks for a version of a record that was here, of so many bytes, which costs those who are asked its units. Nobody has promised it,
     /// so nobody is charged if it does not come. A record that would be too much comes with a sync.
-    pub(super) fn seek(&mut self, now: Time, it: Announced, announcers: Vec<LinkId>, units: u64) {
+    pub(super) fn seek(&mut self, now: Time, it: Announced, announcers: Vec<LinkId>, bytes: usize) {
         let full = self.records.len() as u64 >= PROMISED.all();
+        let units = units(bytes);
         let room = SOUGHT_SPARE.checked_sub(units);
         if full || announcers.is_empty() || room.is_none_or(|it| self.sought.over(now, &(), it) > 0)
         {
             return;
         }
         self.sought.add(now, (), units);
-        let (edition, since, large, asked) = (it.edition, now, units > LARGE_UNITS, 0);
+        let (edition, since, large, asked) = (it.edition, now, bytes > LARGE_BYTES, 0);
         let (promises, came, askers) = (Vec::new(), false, Vec::new());
         let wanted = Wanted { edition, since, large, announcers, asked, promises, came, askers };
         self.records.entry(it.id).or_insert(wanted);

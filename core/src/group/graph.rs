@@ -180,10 +180,9 @@ impl Group {
         if !self.tells(ctx.config, ready.peer, ctx.now.wall) {
             return;
         }
-        let Some(number) = links.take_slot(link, self.id) else { return };
-        let Some(ready) = links.ready(link) else { return };
         let tag = wire::group_tag(self.id, &ready.hash, true);
         let (node, peer) = (ready.node, ready.peer);
+        let Some(number) = links.take_slot(link, self.id) else { return };
         self.slots.insert(link, Slot::new(number, true, SlotState::Opening, node, peer, ctx));
         self.send(ctx, links, link, kind::OPEN, &Open { tag });
         if self.attempts.get(&link) == Some(&Attempt::Seat) {

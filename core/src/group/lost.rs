@@ -5,7 +5,6 @@
 //! whom we opened the link follows, for what was too much at one time; with the others it comes in their own time. At the
 //! start it is the first sync that brings what is lacking. If nobody else holds it, it is gone.
 use super::awaited::ANNOUNCERS_MAX;
-use super::waste::units;
 use super::{Group, Timer};
 use crate::group::Ctx;
 use crate::id::RecordId;
@@ -25,8 +24,8 @@ impl Group {
         }
         let Some(meta) = self.take_out(class, &id) else { return false };
         let neighbours = self.neighbours().map(|(link, _)| link).take(ANNOUNCERS_MAX).collect();
-        let (it, units) = (Announced { id, edition: meta.edition() }, units(meta.size as usize));
-        self.awaited.seek(ctx.now.mono, it, neighbours, units);
+        let it = Announced { id, edition: meta.edition() };
+        self.awaited.seek(ctx.now.mono, it, neighbours, meta.size as usize);
         self.arm_graft();
         ctx.storage.write(storage::record_key(self.id, class, id), None);
         self.timers.set_earlier(Timer::SafetyNet, ctx.now.mono.after(FETCH_AFTER));
