@@ -3,7 +3,7 @@ use super::{Ctx, Group, Timer};
 use crate::cert::VerifiedChain;
 use crate::io::Event;
 use crate::limits;
-use crate::storage::{self, Class};
+use crate::storage::Class;
 use crate::time::Now;
 use std::time::Duration;
 
@@ -58,10 +58,7 @@ impl Group {
             for _ in 0..EXPIRE_MAX {
                 let index = &self.indexes[class as usize];
                 let Some((_, id)) = index.next_expiry().filter(|(at, _)| *at <= now) else { break };
-                let deleted = self.take_out(class, &id).is_some_and(|meta| meta.deleted);
-                ctx.storage.write(storage::record_key(self.id, class, id), None);
-                ctx.storage.forget(self.id, id);
-                self.hidden.remove(&id);
+                let deleted = self.remove(ctx, class, id).is_some_and(|meta| meta.deleted);
                 let group = self.id;
                 match class {
                     Class::Application if !deleted => self.event(ctx, Event::Expired { group, id }),
@@ -69,13 +66,7 @@ impl Group {
                         self.presence_expired(ctx, id);
                         self.contact_expired(ctx, id);
                     }
-                    Class::Membership => {
-                        self.close_invitation(id);
-                        if self.roll.forget(id) {
-                            self.standing_changed(ctx);
-                        }
-                    }
-                    Class::Application => {}
+                    Class::Application | Class::Membership => {}
                 }
             }
         }

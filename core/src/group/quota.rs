@@ -434,27 +434,33 @@ impl Group {
 
     /// Drops a record, here and on the disk, and all that it said.
     pub(super) fn give_up(&mut self, ctx: &mut Ctx<'_>, class: Class, id: RecordId) {
-        let Some(meta) = self.take_out(class, &id) else { return };
-        ctx.storage.write(storage::record_key(self.id, class, id), None);
-        ctx.storage.forget(self.id, id);
-        self.hidden.remove(&id);
+        let Some(meta) = self.remove(ctx, class, id) else { return };
         let group = self.id;
         match class {
             Class::Application if !meta.deleted => {
                 self.event(ctx, Event::Withdrawn { group, id });
             }
-            Class::Application => {}
             Class::Presence => {
                 self.presence_dropped(ctx, id);
                 self.contact_dropped(ctx, id);
             }
-            Class::Membership => {
-                self.close_invitation(id);
-                if self.roll.forget(id) {
-                    self.standing_changed(ctx);
-                }
+            Class::Application | Class::Membership => {}
+        }
+    }
+
+    /// Takes a record away, here and on the disk, and what it said of memberships. Returns what it was.
+    pub(super) fn remove(&mut self, ctx: &mut Ctx<'_>, class: Class, id: RecordId) -> Option<Meta> {
+        let meta = self.take_out(class, &id)?;
+        ctx.storage.write(storage::record_key(self.id, class, id), None);
+        ctx.storage.forget(self.id, id);
+        self.hidden.remove(&id);
+        if class == Class::Membership {
+            self.close_invitation(id);
+            if self.roll.forget(id) {
+                self.standing_changed(ctx);
             }
         }
+        Some(meta)
     }
 
     /// Tells a neighbour that a record that it sent is over its creator's quota. Whether it knew.
