@@ -13,8 +13,10 @@ import { watch } from "./watch.js";
 const PAGE_MAX = 1_000;
 /** Records that are read in one go. Guess: some milliseconds. */
 const PART = 100;
-/** Records of one stream that are not durable yet; a further one waits. */
-const WRITES_MAX = 64;
+/** Records of one stream that are not durable yet; a further one waits. As many as are under way at one time (`turns.rs`). */
+const WRITES_MAX = 512;
+/** Bytes of them. As many as are under way at one time. */
+const WRITES_BYTES_MAX = 16 * 1024 * 1024;
 /** Records of ours whose spread is remembered. The oldest are forgotten: they say "stored" again. */
 const HELD_MAX = 10_000;
 /** How often unknown names are looked up. */
@@ -31,6 +33,15 @@ const draftOf = (given) => ({
 
 const filterOf = ({ id = null, type = null, creator = null, after = null, newestFirst = false, limit }) =>
   ({ id, type, creator, after, newestFirst, limit });
+
+/** A draft of a new record, and its payload: bytes or a blob. */
+function newRecord(type, data, given) {
+  const { bytes, mediaType } = encodePayload(data, given.mediaType);
+  const attributes = withMediaType(encodeAttributes(given.attributes), mediaType);
+  const draft = draftOf({
+    type, attributes, expiresInMs: spanMs(given.expiresIn), refresh: Boolean(given.refresh) });
+  return { draft, bytes };
+}
 
 function pageOf(limit = PAGE_MAX) {
   if (!(limit >= 1)) throw badArgument("limit is a number from 1 to 1000");
@@ -81,10 +92,7 @@ export class Group extends Speaker {
 
   async publish(type, data, options) {
     const given = optionsOf(options, [...CONTENT, ...WAITS], "group.publish");
-    const { bytes, mediaType } = encodePayload(data, given.mediaType);
-    const attributes = withMediaType(encodeAttributes(given.attributes), mediaType);
-    const draft = draftOf({
-      type, attributes, expiresInMs: spanMs(given.expiresIn), refresh: Boolean(given.refresh) });
+    const { draft, bytes } = newRecord(type, data, given);
     return this.#put(draft, bytes, given.signal);
   }
 
@@ -191,22 +199,28 @@ export class Group extends Speaker {
   }
 
   writable(type, options) {
-    optionsOf(options, CONTENT, "group.writable");
-    const underWay = new Set();
+    const given = optionsOf(options, CONTENT, "group.writable");
+    const underWay = [];
+    let waiting = 0;
     let failure = null;
     const check = () => { if (failure) throw failure.error; };
     return new WritableStream({
       // Several at once, since the disk writes them together; in their order, since each is begun before the next.
       write: async (chunk) => {
-        while (underWay.size >= WRITES_MAX && !failure) await Promise.race(underWay);
+        const { draft, bytes } = newRecord(type, chunk, given);
+        const size = bytes.byteLength ?? bytes.size;
+        while (underWay.length >= WRITES_MAX || (underWay.length > 0 && waiting + size > WRITES_BYTES_MAX)) {
+          const oldest = underWay.shift();
+          await oldest.durable;
+          waiting -= oldest.size;
+        }
         check();
-        const one = this.publish(type, chunk, options)
-          .catch((error) => { failure ??= { error }; })
-          .finally(() => underWay.delete(one));
-        underWay.add(one);
+        const durable = this.#put(draft, bytes).catch((error) => { failure ??= { error }; });
+        underWay.push({ durable, size });
+        waiting += size;
       },
       close: async () => {
-        await Promise.all(underWay);
+        await Promise.all(underWay.map((it) => it.durable));
         check();
       },
     });
