@@ -296,6 +296,31 @@ pub(crate) fn membership_shown_by(member: PeerId, chain: &[Certificate]) -> (u64
     (membership::issued_id(member, leaf).random(), cert::encode_chain(chain))
 }
 
+/// The same of the record by which a member revokes the membership of another.
+#[cfg(test)]
+pub(crate) fn revocation_by(
+    group: GroupId,
+    by: &[Certificate],
+    of: &[Certificate],
+) -> (u64, Vec<u8>) {
+    let verified = |chain: &[Certificate]| {
+        cert::verify_chain(chain, group, crate::identity::verify).expect("a chain of the group")
+    };
+    let (signer, target_chain) = (verified(by), verified(of));
+    let act = crate::roll::Revocation {
+        version: 0,
+        digest: Digest::default(),
+        target: crate::roll::Target::Certificate(target_chain.id()),
+        reason: crate::roll::Reason::Misconduct,
+        standing: BTreeSet::new(),
+        kept: crate::roll::Kept::default(),
+        signer,
+        target_chain,
+    };
+    let id = internal::revocation_id(act.signer.peer(), act.target, 0);
+    (id.random(), internal::revocation_payload(&act, 0))
+}
+
 impl Group {
     fn new(table_secret: u64, name: String, line: VerifiedChain) -> Self {
         let pin = RootPin::of(line.root().der());

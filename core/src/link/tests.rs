@@ -5,7 +5,7 @@ use super::*;
 use crate::cert::{Certificate, encode_chain};
 use crate::id::{Fingerprint, NodeNonce};
 use crate::identity::{Domain, Identity};
-use crate::invitation::{InvitationKind, proof_message};
+use crate::invitation::{Invitation, InvitationKind, proof_message};
 use crate::io::{
     Command, Event, Input, Invite, Output, Reply, RequestId, StoreReply, StoreTask, Transport,
 };
@@ -51,8 +51,13 @@ struct Ada {
 
 impl Ada {
     fn new() -> Self {
+        Self::of(1)
+    }
+
+    /// The node of somebody else, who does what Ada does.
+    fn of(n: u8) -> Self {
         let now = Now { mono: Time::ZERO, wall: NOW };
-        let node = Node::new(Config::default(), someone(1), &[1; 32], now);
+        let node = Node::new(Config::default(), someone(n), &[n; 32], now);
         let (frames, events, replies) = (Vec::new(), Vec::new(), Vec::new());
         let (opened, closed, look_ups) = (Vec::new(), Vec::new(), Vec::new());
         let requests = 0;
@@ -110,13 +115,23 @@ impl Ada {
 
     /// The membership of somebody else.
     fn membership(&mut self, group: GroupId, of: &Identity) -> Vec<Certificate> {
-        let grant = cert::Role::Member.into();
-        let invite = Invite::Bound { identity: of.certificate().clone(), grant };
+        self.membership_as(group, of, cert::Role::Member).0
+    }
+
+    /// The same with this role, and the invitation that brings it.
+    fn membership_as(
+        &mut self,
+        group: GroupId,
+        of: &Identity,
+        role: cert::Role,
+    ) -> (Vec<Certificate>, Invitation) {
+        let invite =
+            Invite::Bound { identity: of.certificate().clone(), grant: role.into() };
         let Reply::Invitation(invitation) = self.ask(Command::Invite { group, invite }) else {
             panic!("an invitation")
         };
-        let InvitationKind::Bound { chain, .. } = invitation.kind else { panic!("a bound one") };
-        chain
+        let InvitationKind::Bound { chain, .. } = &invitation.kind else { panic!("a bound one") };
+        (chain.clone(), invitation)
     }
 
     /// The faults that she holds against who knocked.

@@ -131,23 +131,13 @@ fn record_that_is_not_about_us_does_not_come_in_by_a_refusal() {
     let mut ada = Ada::new();
     let group = ada.group();
     let bobs = someone(2);
-    let grant = cert::Role::Inviting.into();
-    let invite = Invite::Bound { identity: bobs.certificate().clone(), grant };
-    let Reply::Invitation(invitation) = ada.ask(Command::Invite { group, invite }) else {
-        panic!("an invitation")
-    };
-    let InvitationKind::Bound { chain, .. } = invitation.kind else { panic!("a bound one") };
+    let (chain, _) = ada.membership_as(group, &bobs, cert::Role::Inviting);
     let bob = Stranger::honest(&mut ada, 2);
     bob.open(&mut ada, group);
     bob.connect(&mut ada, &chain);
     let invitation = crate::group::invitation_by(bobs.peer_id(), NOW.after(YEAR / 4));
     let invitation = record(group, (&bobs, &chain), RecordType::INVITATION, invitation);
-    let refuse = Refuse {
-        proof: vec![invitation.bytes().to_vec().into()],
-        chain: Some(encode_chain(&chain)),
-        ..Refuse::because(Reason::NotStanding, Vec::new())
-    };
-    let refuse = wire::graph_message(kind::REFUSE, 2, &refuse);
+    let refuse = not_standing(&chain, &[invitation]);
     let open = |ada: &mut Ada| match ada.ask(Command::Invitations { group }) {
         Reply::Invitations(open) => open.len(),
         other => panic!("{other:?}"),
@@ -155,22 +145,79 @@ fn record_that_is_not_about_us_does_not_come_in_by_a_refusal() {
     assert_eq!(open(&mut ada), 0);
     bob.send(&mut ada, refuse.bytes());
     assert_eq!((open(&mut ada), ada.faults()), (0, Vec::new()), "unasked");
+    wait_for_connect(&mut ada, &bob);
+    bob.send(&mut ada, refuse.bytes());
+    assert_eq!((open(&mut ada), ada.faults()), (0, Vec::new()), "in answer");
+}
+
+/// R17. Goal: a proof is heard in answer to our `CONNECT`, and once a link. Method: Bob, an
+/// administrator, has really revoked Ada, and shows that unasked; then as his second answer; then
+/// over a new link.
+#[test]
+fn proof_is_heard_only_as_the_first_answer_of_a_link() {
+    let (mut owner, mut ada) = (Ada::of(9), Ada::new());
+    let group = owner.group();
+    let (bobs, role) = (someone(2), cert::Role::Administrator);
+    let (chain, _) = owner.membership_as(group, &bobs, role);
+    let (adas, invitation) = owner.membership_as(group, &someone(1), cert::Role::Member);
+    ada.ask(Command::Join { invitation, password: None });
+    let revocation = crate::group::revocation_by(group, &chain, &adas);
+    let revocation = record(group, (&bobs, &chain), RecordType::REVOCATION, revocation);
+    let (empty, proof) = (not_standing(&chain, &[]), not_standing(&chain, &[revocation]));
+    let stands = |ada: &mut Ada| match ada.ask(Command::Groups) {
+        Reply::Groups(groups) => groups[0].standing.is_member(),
+        other => panic!("{other:?}"),
+    };
+    let meet = |ada: &mut Ada| {
+        let bob = Stranger::honest(ada, 2);
+        bob.open(ada, group);
+        bob.connect(ada, &chain);
+        bob
+    };
+    let bob = meet(&mut ada);
+    let bye = Refuse::because(Reason::Leaving, Vec::new());
+    bob.send(&mut ada, wire::graph_message(kind::DISCONNECT, 2, &bye).bytes());
+    bob.send(&mut ada, proof.bytes());
+    assert!(stands(&mut ada), "unasked");
+    wait_for_connect(&mut ada, &bob);
+    bob.send(&mut ada, empty.bytes());
+    assert!(stands(&mut ada), "an answer that proves nothing");
+    wait_for_connect(&mut ada, &bob);
+    bob.send(&mut ada, proof.bytes());
+    assert!(stands(&mut ada), "the second answer");
+    ada.handle(Input::LinkDown { link: bob.link });
+    let bob = meet(&mut ada);
+    bob.send(&mut ada, proof.bytes());
+    assert!(!stands(&mut ada), "the first answer of a link");
+    assert_eq!(ada.faults(), []);
+}
+
+/// A refusal because the other end's membership does not stand, which these records prove.
+fn not_standing(by: &[Certificate], proof: &[Signed]) -> wire::Message {
+    let refuse = Refuse {
+        proof: proof.iter().map(|signed| signed.bytes().to_vec().into()).collect(),
+        chain: Some(encode_chain(by)),
+        ..Refuse::because(Reason::NotStanding, Vec::new())
+    };
+    wire::graph_message(kind::REFUSE, 2, &refuse)
+}
+
+/// Waits until ada asks to connect. `other` is the other end of her only link.
+fn wait_for_connect(ada: &mut Ada, other: &Stranger) {
     ada.frames.clear();
     let connects = |ada: &Ada| {
         ada.frames.iter().any(|frame| frame.len() > 4 && frame[1] == kind::CONNECT.number())
     };
-    for _ in 0..60 {
+    for _ in 0..120 {
         let second = Duration::from_secs(1);
         ada.now = Now { mono: ada.now.mono.after(second), wall: ada.now.wall.after(second) };
         ada.handle(Input::Timeout);
-        if connects(&ada) {
-            break;
+        if connects(ada) {
+            return;
         }
-        bob.send(&mut ada, Message::PONG.bytes());
+        other.send(ada, Message::PONG.bytes());
     }
-    assert!(connects(&ada), "she has nobody else");
-    bob.send(&mut ada, refuse.bytes());
-    assert_eq!((open(&mut ada), ada.faults()), (0, Vec::new()), "in answer");
+    panic!("she has nobody else");
 }
 
 /// R25. Goal: what is bulk from a neighbour is no way to keep a node busy for anybody else. Method:
