@@ -120,6 +120,8 @@ pub(crate) struct Group {
     spare: Vec<GroupKey>,
     /// Whether an act by which we hand over is on its way to the disk.
     handing_over: bool,
+    /// Our offers whose key is on its way to the disk. The node bounds them, as requests under way.
+    offering: usize,
     /// The offers of members who would be the next owner. As many as there are records of it.
     heirs: BTreeMap<PeerId, heir::HeirOffer>,
     /// Own keys that handed over to two, as the application was told. As many as the line has.
@@ -341,6 +343,7 @@ impl Group {
             key: None,
             spare: Vec::new(),
             handing_over: false,
+            offering: 0,
             heirs: BTreeMap::new(),
             contested: BTreeSet::new(),
             chain: None,

@@ -318,6 +318,27 @@ fn crashes_at_any_moment_lose_no_key() {
     });
 }
 
+/// Goal: a newcomer can offer itself at once. Method: the key was rotated before it came; it offers while that act, and what
+/// else the group has, arrives and is written, and the owner takes the offer.
+#[test]
+fn offer_of_a_newcomer_stands_though_an_old_handover_arrives() {
+    each_seed("offer_of_a_newcomer_stands_though_an_old_handover_arrives", 2 * SEEDS, |world| {
+        let (group, hosts) = group_of(world, &["ada", "bob"]);
+        rotate(world, hosts[0], group);
+        agree(world, group, &hosts);
+        let cleo = world.native("cleo");
+        world.host(cleo).disk.write_delay = (1_000, 300_000);
+        let link = link(world, hosts[0], group);
+        assert_eq!(world.join(cleo, link), Ok(group));
+        let pause = world.chance.within(0..1_000);
+        world.run_for(Duration::from_millis(pause));
+        hand_over(world, hosts[0], cleo, group);
+        let all = [&hosts[..], &[cleo]].concat();
+        acts_as_owner(world, cleo, group, &all, "of cleo");
+        nobody_was_blamed(world, &all);
+    });
+}
+
 #[test]
 fn disk_that_refuses_the_act_changes_nothing() {
     each_seed("disk_that_refuses_the_act_changes_nothing", SEEDS, |world| {

@@ -245,7 +245,7 @@ impl Group {
     }
 
     /// Wipes the keys that a handover, which is durable, has made useless: what was the group's own, and what was offered
-    /// to follow that.
+    /// to follow that. A key that is about to be offered stays: the handover may be an old one that we have just got.
     pub(super) fn wipe_keys(&mut self, ctx: &mut Ctx<'_>) {
         // One of them may be that of the heir.
         if self.handing_over {
@@ -253,7 +253,7 @@ impl Group {
         }
         let offered = self.heirs.get(&ctx.identity.peer_id()).cloned();
         let offered = offered.filter(|offer| offer.after == self.roll.owner().id());
-        let (roll, count) = (&self.roll, self.spare.len());
+        let (roll, count, offering) = (&self.roll, self.spare.len(), self.offering > 0);
         self.spare.retain(|key| {
             let public = key.public_key();
             match roll.nth_own_key(public.peer_id()) {
@@ -261,7 +261,7 @@ impl Group {
                     let its = roll.owner().certificates().get(nth);
                     its.is_none_or(|its| roll.handover_by(its.id()).is_none())
                 }
-                None => offered.as_ref().is_some_and(|offer| offer.key == public),
+                None => offering || offered.as_ref().is_some_and(|offer| offer.key == public),
             }
         });
         if self.spare.len() != count {
@@ -441,9 +441,16 @@ impl Group {
         if self.heirs_key().is_none() {
             self.spare.push(GroupKey::generate(ctx.rng.secret()));
         }
+        self.offering += 1;
         self.write_info(ctx);
         self.commit(ctx, Commit::Offer { group: self.id, request });
         Ok(())
+    }
+
+    /// The disk refused the key that was to be offered.
+    pub(crate) fn not_offered(&mut self, ctx: &mut Ctx<'_>) {
+        self.offering = self.offering.saturating_sub(1);
+        self.wipe_keys(ctx);
     }
 
     /// The key with which we would follow the group's own.
@@ -458,8 +465,10 @@ impl Group {
         ctx: &mut Ctx<'_>,
         request: RequestId,
     ) -> Result<(), Error> {
-        // The group may have been handed over meanwhile.
-        let key = self.heirs_key().ok_or(Error::Busy)?;
+        self.offering = self.offering.saturating_sub(1);
+        // An earlier offer of the same key may have been taken meanwhile, or the group left and joined again.
+        let gone = if self.key.is_some() { Error::AlreadyOwner } else { Error::UnknownGroup };
+        let key = self.heirs_key().ok_or(gone)?;
         let offer = HeirOffer::by(key, self.id, self.roll.owner().id());
         let id = Some(offer_id(ctx.identity.peer_id()));
         let how = Internal { id, request: Some(request), ..Internal::default() };

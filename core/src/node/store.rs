@@ -210,7 +210,12 @@ impl Node {
                 Some(group) => group.not_handed_over(&mut ctx!(self), fault, request),
                 None => self.done(request, Err(Error::UnknownGroup)),
             },
-            Commit::Offer { request, .. } => self.done(request, Err(Error::Store(fault))),
+            Commit::Offer { group, request } => {
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.not_offered(&mut ctx!(self));
+                }
+                self.done(request, Err(Error::Store(fault)));
+            }
             Commit::Invitation { request, .. } => self.done(request, Err(Error::Store(fault))),
         }
     }
