@@ -185,6 +185,19 @@ fn group_is_handed_over_and_the_earlier_owner_stays_a_member() {
             assert_eq!(standing(world, host, group), peers(world, &hosts));
         }
         acts_as_owner(world, bob, group, &hosts, "bob's");
+        // It is an administrator by its membership, too: it ends an invitation of another.
+        let role = |world: &mut World| world.info(bob, group).grant.role;
+        soon(world, "an administrator", |world| role(world) == Role::Administrator);
+        link(world, ada, group);
+        let mut open = Vec::new();
+        soon(world, "the invitation", |world| {
+            match world.ask(bob, Command::Invitations { group }) {
+                Ok(Reply::Invitations(listed)) => open = listed,
+                other => panic!("{other:?}"),
+            }
+            !open.is_empty()
+        });
+        ok(world.ask(bob, Command::Withdraw { group, invitation: open[0].id }));
         // The new owner is above the creator.
         ok(revoke(world, bob, group, adas));
         soon(world, "the revocation", |world| !standing(world, cleo, group).contains(&adas));

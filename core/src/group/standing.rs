@@ -451,6 +451,19 @@ impl Group {
         }
     }
 
+    /// As the owner: is an administrator by its membership, too, which an heir need not have been.
+    fn hold_office(&mut self, ctx: &mut Ctx<'_>) {
+        let Ok(ours) = self.valid_chain(ctx).cloned() else { return };
+        if self.key.is_none() || ours.role() == Role::Administrator {
+            return;
+        }
+        let grant = Grant { role: Role::Administrator, ..ours.grant().clone() };
+        let subject = cert::Subject::of_member(&ours);
+        let issued = self.issue(ctx, subject, &grant, Signer::Owner);
+        // It is tried again with the next renewals.
+        let _ = issued.and_then(|it| self.publish_issued(ctx, &it, Signer::Owner, None));
+    }
+
     /// Renews the memberships that we issued and that end soon, with the key that issued them; and what revokes others.
     pub(super) fn renew(&mut self, ctx: &mut Ctx<'_>) {
         let life = self.root().policy().membership_lifetime;
@@ -458,6 +471,7 @@ impl Group {
         self.timers.set(Timer::Renew, ctx.now.mono.after(wait));
         if self.valid_chain(ctx).is_ok() {
             self.keep_properties(ctx);
+            self.hold_office(ctx);
         }
         let Ok(ours) = self.valid_chain(ctx) else { return };
         let (me, group) = (ours.peer(), PeerId::from(self.id));
