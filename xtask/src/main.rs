@@ -13,10 +13,12 @@
 //! | `habits.rs` | spelling, and what the dependencies are: steps of `cargo xtask test` |
 //! | `layers.rs` | `cargo xtask layers`: which parts may use which, and how comments begin |
 //! | `shape.rs` | `cargo xtask shape`: lengths of functions and files, and fields that others use |
+//! | `compare.rs` | `cargo xtask compare`: simulated worlds with the code of a revision and with this |
 //! | `fixtures.rs` | `cargo xtask fixtures`: writes `tests/fixtures` and the seeds of the fuzz corpus anew |
 //! | `test.rs` | `cargo xtask test`: every check, with a table at the end |
 
 mod browser;
+mod compare;
 mod demo;
 mod fixtures;
 mod habits;
@@ -65,6 +67,8 @@ Usage: cargo xtask TASK [OPTION…]
   shape [REVISION]        figures of the layout: lengths of functions and files, and fields that other files use; beside
                           those of a revision
 
+  compare REVISION        run simulated worlds with the code of a revision and with the code that is here, side by side
+
   fixtures                write what this version writes into tests/fixtures, which later versions have to read
 
   sim SCENARIO [OPTION…]  run a scenario in the simulator:
@@ -94,6 +98,9 @@ enum Task {
     Layers,
     Shape {
         before: Option<String>,
+    },
+    Compare {
+        revision: String,
     },
     Fixtures,
     /// The core beside its rivals, with arguments.
@@ -125,6 +132,7 @@ fn main() -> ExitCode {
         }
         Task::Layers => layers::check().map(|()| ExitCode::SUCCESS),
         Task::Shape { before } => shape::print(before.as_deref()).map(|()| ExitCode::SUCCESS),
+        Task::Compare { revision } => compare::print(&revision).map(|()| ExitCode::SUCCESS),
         Task::Fixtures => fixtures::write().map(|()| ExitCode::SUCCESS),
         Task::Forward { program, args } => {
             let mut command = shell::tests_program(program);
@@ -161,6 +169,7 @@ impl Task {
                 Some("wasm") => Task::Wasm { profile: Profile::Web },
                 Some("layers") => Task::Layers,
                 Some("shape") => Task::Shape { before: None },
+                Some("compare") => return Task::compare(args),
                 Some("fixtures") => Task::Fixtures,
                 Some("sim") => return Task::forward("sim", args),
                 Some("bench") => return Task::bench(args),
@@ -189,6 +198,19 @@ impl Task {
             }
         }
         Ok(task)
+    }
+
+    fn compare(mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
+        let task = match args.next()? {
+            Some(Value(revision)) => Task::Compare { revision: revision.string()? },
+            Some(Short('h') | Long("help")) => return Ok(Task::Help),
+            Some(other) => return Err(other.unexpected()),
+            None => return Err("with which revision? For example: compare main".into()),
+        };
+        match args.next()? {
+            Some(other) => Err(other.unexpected()),
+            None => Ok(task),
+        }
     }
 
     /// Benchmarks beside a rival have a name; others belong to the tests package.
@@ -228,6 +250,7 @@ mod tests {
         assert_eq!(parse("test --fast"), Ok(Task::Test { fast: true }));
         assert_eq!(parse("meet --few"), Ok(Task::Meet { few: true }));
         assert_eq!(parse("wasm --profile dev"), Ok(Task::Wasm { profile: Profile::Dev }));
+        assert_eq!(parse("compare main"), Ok(Task::Compare { revision: "main".into() }));
         assert_eq!(parse("demo --help"), Ok(Task::Help));
         assert_eq!(parse("test --port 81"), Err("invalid option '--port'".into()));
     }
@@ -259,5 +282,6 @@ mod tests {
         assert!(parse("wasm --profile fast").is_err_and(|error| error.contains("web or dev")));
         assert!(parse("demo --release=yes").is_err());
         assert!(parse("test now").is_err());
+        assert!(parse("compare").is_err_and(|error| error.contains("compare main")));
     }
 }
