@@ -15,6 +15,7 @@ mod batch;
 mod beginnings;
 mod carriage;
 mod clock;
+mod commands;
 mod contacts;
 mod context;
 mod deferred;

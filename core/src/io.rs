@@ -28,14 +28,16 @@
 mod command;
 pub mod error;
 mod event;
+mod group;
 mod preview;
 mod tried;
 
-pub use command::{Command, Filter, Invite, Keep, Properties, Reply};
+pub use command::{Command, Reply};
 pub use event::{
     Event, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeChange, NodeFault, NodeInfo,
     NodeState, SyncPhase,
 };
+pub use group::{Filter, GroupCommand, Invite, Keep, Properties};
 pub use preview::{OpenPreview, Preview};
 pub use tried::{Outcome, Place, PlaceSource, Tried};
 

@@ -18,7 +18,7 @@
 //! * A record that it does not let in is not stored, not passed on and not shown here; others may
 //!   hold it. The neighbour that sent it keeps its link, unlike a neighbour that breaks our own
 //!   rules. The record comes over each link once, and the provider is asked about it once. A
-//!   deferred record is kept, within bounds, until [`Revalidate`](crate::io::Command::Revalidate).
+//!   deferred record is kept, within bounds, until [`Revalidate`](crate::io::GroupCommand::Revalidate).
 //! * A member that it does not let in is told so, and comes again after a while; it can still be a neighbour of others.
 //! * The core's own records (memberships, revocations, presence and the like) are not asked about: a revocation that a
 //!   single node refused would be a hole in the group.
@@ -45,7 +45,7 @@ pub enum Verdict {
     Valid,
     /// Not let in.
     Invalid(Why),
-    /// It cannot be said yet: asked again on [`Revalidate`](crate::io::Command::Revalidate).
+    /// It cannot be said yet: asked again on [`Revalidate`](crate::io::GroupCommand::Revalidate).
     Deferred,
 }
 
@@ -98,7 +98,7 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Whether a node may be a neighbour, or, if it has no membership yet, whether this node gives it one. Asked at every
-    /// connection, and about everybody on [`Revalidate`](crate::io::Command::Revalidate).
+    /// connection, and about everybody on [`Revalidate`](crate::io::GroupCommand::Revalidate).
     fn authenticate(&self, meeting: &Meeting<'_>) -> Verdict {
         let _ = meeting;
         Verdict::Valid

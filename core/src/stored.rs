@@ -144,7 +144,8 @@ pub(crate) mod tests {
     use crate::cert::Role;
     use crate::invitation::InvitationKind;
     use crate::io::{
-        Command, Event, Input, Invite, Output, Reply, RequestId, StoreFault, StoreReply, StoreTask,
+        Command, Event, GroupCommand, Input, Invite, Output, Reply, RequestId, StoreFault,
+        StoreReply, StoreTask,
     };
     use crate::node::{Config, Node};
     use crate::password::Password;
@@ -272,9 +273,10 @@ pub(crate) mod tests {
         let (group, password) = (info.id, Password::new(PASSWORD).unwrap());
         let grant = || Role::Member.into();
         let invite = Invite::Password { grant: grant(), password, uses, expires_in };
-        ask(&mut node, &mut entries, Command::Invite { group, invite });
+        ask(&mut node, &mut entries, Command::Group(group, GroupCommand::Invite { invite }));
         let invite = Invite::Bearer { grant: grant(), uses, expires_in };
-        let invitation = ask(&mut node, &mut entries, Command::Invite { group, invite });
+        let invitation =
+            ask(&mut node, &mut entries, Command::Group(group, GroupCommand::Invite { invite }));
         let Reply::Invitation(invitation) = invitation else { panic!("an invitation") };
         let InvitationKind::Bearer { secret, .. } = invitation.kind else { panic!("a link") };
         (entries, *secret.as_bytes())

@@ -10,8 +10,8 @@ use peergraph_core::cert::VerifiedChain;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, RecordId};
 use peergraph_core::io::{
-    Command, Cursor, Draft, Filter, GroupInfo, LinkInfo, MemberInfo, NodeInfo, Reply, StoreFault,
-    StoreReply, StoreTask, Tried,
+    Command, Cursor, Draft, Filter, GroupCommand, GroupInfo, LinkInfo, MemberInfo, NodeInfo, Reply,
+    StoreFault, StoreReply, StoreTask, Tried,
 };
 use peergraph_core::record::{Attribute, Record, RecordType, Value};
 use peergraph_core::stored::{self, StoredGroup};
@@ -63,7 +63,8 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn explain(&self) -> Result<Tried, CommandError> {
-        let Reply::Tried(tried) = self.requests.ask(Command::Explain { group: self.id }).await?
+        let Reply::Tried(tried) =
+            self.requests.ask(Command::Group(self.id, GroupCommand::Explain)).await?
         else {
             unreachable!("{WRONG_REPLY}")
         };
@@ -120,7 +121,8 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn revalidate(&self, records: &[RecordId]) -> Result<(), CommandError> {
-        let command = Command::Revalidate { group: self.id, records: records.to_vec() };
+        let command =
+            Command::Group(self.id, GroupCommand::Revalidate { records: records.to_vec() });
         self.requests.ask(command).await.map(drop)
     }
 
@@ -130,7 +132,7 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn delete_here(&self, id: RecordId) -> Result<(), CommandError> {
-        self.requests.ask(Command::DeleteHere { group: self.id, id }).await?;
+        self.requests.ask(Command::Group(self.id, GroupCommand::DeleteHere { id })).await?;
         Ok(())
     }
 
@@ -143,7 +145,7 @@ impl Group {
         filter: Filter,
     ) -> Result<(Vec<Record>, Option<Cursor>), CommandError> {
         let Reply::Records { records, next } =
-            self.requests.ask(Command::Records { group: self.id, filter }).await?
+            self.requests.ask(Command::Group(self.id, GroupCommand::Records { filter })).await?
         else {
             unreachable!("{WRONG_REPLY}")
         };
@@ -204,7 +206,7 @@ impl Group {
     /// [`CommandError`].
     pub async fn members(&self) -> Result<Vec<MemberInfo>, CommandError> {
         let Reply::Members(members) =
-            self.requests.ask(Command::Members { group: self.id }).await?
+            self.requests.ask(Command::Group(self.id, GroupCommand::Members)).await?
         else {
             unreachable!("{WRONG_REPLY}")
         };
@@ -229,7 +231,8 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn nodes(&self) -> Result<Vec<NodeInfo>, CommandError> {
-        let Reply::Nodes(nodes) = self.requests.ask(Command::Nodes { group: self.id }).await?
+        let Reply::Nodes(nodes) =
+            self.requests.ask(Command::Group(self.id, GroupCommand::Nodes)).await?
         else {
             unreachable!("{WRONG_REPLY}")
         };
@@ -247,7 +250,10 @@ impl Group {
         attributes: Vec<Attribute>,
         forced: bool,
     ) -> Result<(), CommandError> {
-        self.requests.ask(Command::Present { group: self.id, attributes, forced }).await.map(drop)
+        self.requests
+            .ask(Command::Group(self.id, GroupCommand::Present { attributes, forced }))
+            .await
+            .map(drop)
     }
 
     /// The links that carry this group.

@@ -7,7 +7,9 @@ use peergraph_core::address::Address;
 use peergraph_core::id::{GroupId, PeerId};
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::{Invitation, InvitationError};
-use peergraph_core::io::{Command, GroupInfo, LinkInfo, NodeState, Preview, Reply, Tried};
+use peergraph_core::io::{
+    Command, GroupCommand, GroupInfo, LinkInfo, NodeState, Preview, Reply, Tried,
+};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
@@ -245,7 +247,9 @@ impl Host {
     /// # Errors
     /// [`CommandError`].
     pub async fn explain(&self, group: GroupId) -> Result<Tried, CommandError> {
-        let Reply::Tried(tried) = self.requests.ask(Command::Explain { group }).await? else {
+        let Reply::Tried(tried) =
+            self.requests.ask(Command::Group(group, GroupCommand::Explain)).await?
+        else {
             unreachable!("{WRONG_REPLY}")
         };
         Ok(*tried)

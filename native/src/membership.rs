@@ -8,7 +8,7 @@ use std::time::Duration;
 use peergraph_core::cert::{Certificate, Role};
 use peergraph_core::id::{PeerId, RecordId};
 use peergraph_core::invitation::Invitation;
-use peergraph_core::io::{Command, InvitationInfo, Invite, Keep, Properties, Reply};
+use peergraph_core::io::{Command, GroupCommand, InvitationInfo, Invite, Keep, Properties, Reply};
 use peergraph_core::password::Password;
 use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::roll::{Reason, Target};
@@ -141,7 +141,7 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn invite(&self, options: InviteOptions) -> Result<Invitation, CommandError> {
-        let command = Command::Invite { group: self.id(), invite: options.0 };
+        let command = Command::Group(self.id(), GroupCommand::Invite { invite: options.0 });
         let Reply::Invitation(mut invitation) = self.requests.ask(command).await? else {
             unreachable!("{WRONG_REPLY}")
         };
@@ -157,7 +157,7 @@ impl Group {
     /// [`CommandError`].
     pub async fn invitations(&self) -> Result<Vec<InvitationInfo>, CommandError> {
         let Reply::Invitations(open) =
-            self.requests.ask(Command::Invitations { group: self.id() }).await?
+            self.requests.ask(Command::Group(self.id(), GroupCommand::Invitations)).await?
         else {
             unreachable!("{WRONG_REPLY}")
         };
@@ -170,7 +170,10 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn withdraw(&self, invitation: RecordId) -> Result<(), CommandError> {
-        self.requests.ask(Command::Withdraw { group: self.id(), invitation }).await.map(drop)
+        self.requests
+            .ask(Command::Group(self.id(), GroupCommand::Withdraw { invitation }))
+            .await
+            .map(drop)
     }
 
     /// Issues another membership to a member, with another role or other application roles, or for
@@ -188,7 +191,10 @@ impl Group {
     /// [`CommandError`].
     pub async fn promote(&self, peer: PeerId, grant: impl Into<Grant>) -> Result<(), CommandError> {
         let grant = grant.into();
-        self.requests.ask(Command::Issue { group: self.id(), peer, grant }).await.map(drop)
+        self.requests
+            .ask(Command::Group(self.id(), GroupCommand::Issue { peer, grant }))
+            .await
+            .map(drop)
     }
 
     /// Begins to take away all memberships of a peer, or one by its certificate. The records that
@@ -215,7 +221,10 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn reinstate(&self, peer: PeerId) -> Result<(), CommandError> {
-        self.requests.ask(Command::Reinstate { group: self.id(), peer }).await.map(drop)
+        self.requests
+            .ask(Command::Group(self.id(), GroupCommand::Reinstate { peer }))
+            .await
+            .map(drop)
     }
 
     /// Puts another key in the place of the group's own; only the owner can. The old key counts for nothing from then on:
@@ -224,7 +233,7 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn rotate_key(&self) -> Result<(), CommandError> {
-        self.requests.ask(Command::RotateKey { group: self.id() }).await.map(drop)
+        self.requests.ask(Command::Group(self.id(), GroupCommand::RotateKey)).await.map(drop)
     }
 
     /// Offers us as the next owner. Nothing changes before the owner [hands the group over](Self::hand_over).
@@ -232,7 +241,7 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn offer_ownership(&self) -> Result<(), CommandError> {
-        self.requests.ask(Command::OfferOwnership { group: self.id() }).await.map(drop)
+        self.requests.ask(Command::Group(self.id(), GroupCommand::OfferOwnership)).await.map(drop)
     }
 
     /// Hands the group over to a member that has [offered itself](peergraph_core::io::MemberInfo::offers_ownership): it is
@@ -241,7 +250,10 @@ impl Group {
     /// # Errors
     /// [`CommandError`].
     pub async fn hand_over(&self, peer: PeerId) -> Result<(), CommandError> {
-        self.requests.ask(Command::HandOver { group: self.id(), peer }).await.map(drop)
+        self.requests
+            .ask(Command::Group(self.id(), GroupCommand::HandOver { peer }))
+            .await
+            .map(drop)
     }
 
     /// Leaves the group: our membership is over for everybody, what we published stays with the others, and the group
@@ -297,7 +309,7 @@ impl IntoFuture for SetProperties {
                 comment: self.comment.unwrap_or(info.comment),
                 presence_max: self.presence_max.unwrap_or(info.presence_max),
             };
-            let command = Command::SetProperties { group: info.id, properties };
+            let command = Command::Group(info.id, GroupCommand::SetProperties { properties });
             self.group.requests.ask(command).await.map(drop)
         })
     }
@@ -340,7 +352,7 @@ impl IntoFuture for Revoke {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { group, target, reason, keep } = self;
-            let command = Command::Revoke { group: group.id(), target, reason, keep };
+            let command = Command::Group(group.id(), GroupCommand::Revoke { target, reason, keep });
             group.requests.ask(command).await.map(drop)
         })
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use peergraph_core::error::Error;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Draft, GroupInfo, Reply, StoreFault, StoreReply, StoreTask};
+use peergraph_core::io::{
+    Command, Draft, GroupCommand, GroupInfo, Reply, StoreFault, StoreReply, StoreTask,
+};
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::record::Record;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
@@ -179,7 +181,7 @@ impl Requests {
         let size = u32::try_from(draft.payload.len() / 1024).unwrap_or(u32::MAX);
         let size = size.clamp(PUBLISHING_KB_LEAST, PUBLISHING_KB_MAX);
         let (reply, done) = oneshot::channel();
-        let command = Box::new(Command::Publish { group, draft });
+        let command = Box::new(Command::Group(group, GroupCommand::Publish { draft }));
         let request = Request::Command { command, reply, delivery };
         // Tasks that wait for the turn get it in order; a budget that is used up must not keep any
         // of them from the queue.

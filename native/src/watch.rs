@@ -14,7 +14,7 @@ use futures::Stream;
 use futures::stream::unfold;
 use peergraph_core::address::Address;
 use peergraph_core::id::{GroupId, RecordId};
-use peergraph_core::io::{Command, Cursor, Event, Filter, NodeState, Reply};
+use peergraph_core::io::{Command, Cursor, Event, Filter, GroupCommand, NodeState, Reply};
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::record::{Record, RecordType};
 use tokio::sync::{Notify, broadcast};
@@ -432,7 +432,7 @@ impl Watcher {
     async fn read(&mut self, filter: Filter) -> Option<Option<Cursor>> {
         let filter = Filter { kind: self.feed.kind.clone(), ..filter };
         let group = self.group;
-        match self.requests.ask(Command::Records { group, filter }).await {
+        match self.requests.ask(Command::Group(group, GroupCommand::Records { filter })).await {
             Ok(Reply::Records { records, next }) => {
                 self.page = records.into();
                 Some(next)

@@ -2,7 +2,7 @@
 //! input of one member; then a fresh node of the same identity gets the same inputs, with nothing else
 //! running, and without a memo of signatures.
 use crate::{median, seconds};
-use peergraph_core::io::Command;
+use peergraph_core::io::{Command, GroupCommand};
 use peergraph_tests::World;
 use peergraph_tests::scenario::Crypto;
 use peergraph_tests::story::draft;
@@ -31,7 +31,10 @@ pub(crate) fn run(records: usize) {
     for number in 0..records {
         // Everybody publishes but the one that is measured.
         let sender = [0, 2, 3, 4, 5][number % 5];
-        let command = Command::Publish { group, draft: draft(vec![b'.'; PAYLOAD_BYTES]) };
+        let command = Command::Group(
+            group,
+            GroupCommand::Publish { draft: draft(vec![b'.'; PAYLOAD_BYTES]) },
+        );
         let _request = world.command(sender, command);
         world.run_for(Duration::from_millis(2));
     }

@@ -3,7 +3,9 @@ use super::pair::{Pair, Side, address};
 use bytes::Bytes;
 use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Draft, Filter, Input, Invite, LinkId, Reply, StoreFault};
+use peergraph_core::io::{
+    Command, Draft, Filter, GroupCommand, Input, Invite, LinkId, Reply, StoreFault,
+};
 use peergraph_core::limits::{FRAME_BYTES_MAX, SIGNAL_BYTES_MAX};
 use peergraph_core::record::RecordType;
 use std::time::Duration;
@@ -57,7 +59,7 @@ pub fn message(data: &[u8]) {
     pair.advance(Duration::from_secs(130));
     // The node goes on after every input.
     pair.hosts[0].replies.clear();
-    pair.command(0, Command::Publish { group, draft: draft(b"still here") });
+    pair.command(0, Command::Group(group, GroupCommand::Publish { draft: draft(b"still here") }));
     pair.settle();
     let published = pair.hosts[0].replies.iter().any(|reply| matches!(reply, Reply::Record(_)));
     assert!(published || !in_group(&mut pair, group));
@@ -153,18 +155,24 @@ fn operate(pair: &mut Pair, group: GroupId, choice: u8, side: Side, reader: &mut
         16 => {
             let length = usize::from(reader.byte());
             let bytes = reader.take(length);
-            pair.command(side, Command::Publish { group, draft: draft(&bytes) });
+            pair.command(
+                side,
+                Command::Group(group, GroupCommand::Publish { draft: draft(&bytes) }),
+            );
         }
         17 => change(pair, group, side, reader.byte() & 1 == 0),
         18 => {
             let (uses, expires_in) =
                 (reader.byte().into(), Duration::from_secs(reader.short().into()));
             let invite = Invite::Bearer { grant: Role::Member.into(), uses, expires_in };
-            pair.command(side, Command::Invite { group, invite });
+            pair.command(side, Command::Group(group, GroupCommand::Invite { invite }));
         }
-        19 => pair.command(side, Command::Records { group, filter: Filter::default() }),
+        19 => pair.command(
+            side,
+            Command::Group(group, GroupCommand::Records { filter: Filter::default() }),
+        ),
         20 => {
-            pair.command(side, Command::Members { group });
+            pair.command(side, Command::Group(group, GroupCommand::Members));
             pair.command(side, Command::Links);
         }
         21 => pair.command(side, Command::Connect { node: address(1 - side).into() }),
@@ -183,7 +191,7 @@ fn change(pair: &mut Pair, group: GroupId, side: Side, delete: bool) {
     let Some((id, kind)) = record else { return };
     let payload = if delete { Bytes::new() } else { Bytes::from_static(b"changed") };
     let draft = Draft { id: Some(id), kind, delete, payload, ..draft(b"") };
-    pair.command(side, Command::Publish { group, draft });
+    pair.command(side, Command::Group(group, GroupCommand::Publish { draft }));
 }
 
 fn draft(payload: &[u8]) -> Draft {
@@ -264,7 +272,7 @@ pub(crate) fn handshake_seeds() -> Vec<Vec<u8>> {
 /// it comes back.
 pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
     let (mut pair, group) = Pair::neighbours(true);
-    pair.command(1, Command::Publish { group, draft: draft(b"hello") });
+    pair.command(1, Command::Group(group, GroupCommand::Publish { draft: draft(b"hello") }));
     let mut seeds = Vec::new();
     let mut heard = Vec::new();
     for _ in 0..30 {

@@ -5,8 +5,8 @@ use peergraph_core::address::Address;
 use peergraph_core::cert::Role;
 use peergraph_core::id::{Fingerprint, GroupId};
 use peergraph_core::io::{
-    Command, Dial, Event, Input, Invite, LinkId, LookupFault, Output, Reply, RequestId, StoreFault,
-    StoreId, StoreReply, StoreTask, Transport,
+    Command, Dial, Event, GroupCommand, Input, Invite, LinkId, LookupFault, Output, Reply,
+    RequestId, StoreFault, StoreId, StoreReply, StoreTask, Transport,
 };
 use peergraph_core::limits::FRAME_BYTES_MAX;
 use peergraph_core::node::{Config, Node};
@@ -99,7 +99,7 @@ impl Pair {
         let group = group.expect("the group was made");
         let identity = someone(2).certificate().clone();
         let invite = Invite::Bound { identity, grant: Role::Administrator.into() };
-        pair.command(0, Command::Invite { group, invite });
+        pair.command(0, Command::Group(group, GroupCommand::Invite { invite }));
         pair.settle();
         let invitation = pair.hosts[0].replies.iter().find_map(|reply| match reply {
             Reply::Invitation(invitation) => Some(invitation.clone()),

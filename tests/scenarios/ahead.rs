@@ -2,7 +2,7 @@
 use crate::each_seed;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, RecordId};
-use peergraph_core::io::{Command, Draft, Event, Reply, StoreFault};
+use peergraph_core::io::{Command, Draft, Event, GroupCommand, Reply, StoreFault};
 use peergraph_core::limits;
 use peergraph_core::record::Record;
 use peergraph_tests::story::{deletion, draft};
@@ -50,7 +50,8 @@ fn record_is_shown_before_and_acknowledged_after_the_disk() {
             world.host(host).disk.write_delay = (1_000_000, 2_000_000);
         }
         let draft = draft("now");
-        let request = world.command(hosts[0], Command::Publish { group, draft });
+        let request =
+            world.command(hosts[0], Command::Group(group, GroupCommand::Publish { draft }));
         let all = |world: &World| hosts.iter().all(|&host| shown(world, host, "now").is_some());
         assert!(world.run_until(Duration::from_millis(900), all), "no disk is waited for");
         let record = shown(world, hosts[0], "now").expect("it is shown to its publisher too");
@@ -100,7 +101,8 @@ fn publisher_that_dies_at_any_step_uses_no_version_twice() {
             1 => deletion(&record),
             _ => draft("second"),
         };
-        let request = world.command(ada, Command::Publish { group, draft: what });
+        let request =
+            world.command(ada, Command::Group(group, GroupCommand::Publish { draft: what }));
         let mut steps = world.chance.within(0..60);
         world.run_until(Duration::from_secs(1), |_| {
             steps = steps.saturating_sub(1);
@@ -193,7 +195,8 @@ fn beyond_the_bound_records_wait_for_the_disk() {
         let payload = |n: usize| format!("{n:03}{}", ".".repeat(BYTES - 3));
         for number in 0..count {
             let draft = draft(payload(number));
-            let _request = world.command(hosts[0], Command::Publish { group, draft });
+            let _request =
+                world.command(hosts[0], Command::Group(group, GroupCommand::Publish { draft }));
         }
         world.run_for(Duration::from_secs(20));
         let ahead = told(world, hosts[1], group);

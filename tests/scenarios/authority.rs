@@ -8,7 +8,9 @@ use peergraph_core::cert::Role;
 use peergraph_core::id::{CertificateId, GroupId, NodeId, PeerId, RecordId};
 use peergraph_core::identity::PublicKey;
 use peergraph_core::invitation::BearerSecret;
-use peergraph_core::io::{Command, Event, Keep, MemberInfo, NodeInfo, Properties, Reply};
+use peergraph_core::io::{
+    Command, Event, GroupCommand, Keep, MemberInfo, NodeInfo, Properties, Reply,
+};
 use peergraph_core::policy::Policy;
 use peergraph_core::record::{Record, RecordType};
 use peergraph_core::roll::{Reason, Standing, Target};
@@ -55,7 +57,7 @@ fn member(world: &mut World, at: HostId, group: GroupId, who: HostId) -> MemberI
 
 fn promote(world: &mut World, at: HostId, group: GroupId, who: HostId, role: Role) {
     let who = peer(world, who);
-    ok(world.ask(at, Command::Issue { group, peer: who, grant: role.into() }));
+    ok(world.ask(at, Command::Group(group, GroupCommand::Issue { peer: who, grant: role.into() })));
     world.run_for(SOON);
 }
 
@@ -208,8 +210,8 @@ fn forged_redemption(
     for (what, keep) in acts {
         let (target, reason) = (Target::Peer(eves), Reason::Misconduct);
         let command = match keep {
-            Some(keep) => Command::Revoke { group, target, reason, keep },
-            None => Command::Reinstate { group, peer: eves },
+            Some(keep) => Command::Group(group, GroupCommand::Revoke { target, reason, keep }),
+            None => Command::Group(group, GroupCommand::Reinstate { peer: eves }),
         };
         let answer = world.ask(ada, command).map(|_| "done");
         world.run_for(SOON * 5);
@@ -276,7 +278,9 @@ fn b1_invitation_is_used_up_by_those_who_came_only() {
             world.bring(eve, std::slice::from_ref(&signed));
         }
         world.run_for(Duration::from_secs(10));
-        let Ok(Reply::Invitations(open)) = world.ask(bob, Command::Invitations { group }) else {
+        let Ok(Reply::Invitations(open)) =
+            world.ask(bob, Command::Group(group, GroupCommand::Invitations))
+        else {
             panic!("a list of invitations");
         };
         let used: Vec<_> = open.iter().map(|open| (open.uses, open.used)).collect();
@@ -494,7 +498,7 @@ fn b4_neighbour_is_not_dropped_for_one_who_claims_its_node() {
         // Nobody says that it is here: what follows has nothing to do with presence.
         let properties =
             Properties { name: "talk".into(), comment: String::new(), presence_max: 0 };
-        ok(world.ask(ada, Command::SetProperties { group, properties }));
+        ok(world.ask(ada, Command::Group(group, GroupCommand::SetProperties { properties })));
         world.run_for(SOON);
         world.block(bob, cem);
         world.block(bob, eve);
@@ -752,7 +756,7 @@ fn s6_who_redeems_again_is_given_what_it_has_and_nothing_once_that_is_revoked() 
         }
         let target = Target::Certificate(first);
         let (reason, keep) = (Reason::Misconduct, Keep::ALL);
-        ok(world.ask(ada, Command::Revoke { group, target, reason, keep }));
+        ok(world.ask(ada, Command::Group(group, GroupCommand::Revoke { target, reason, keep })));
         world.run_for(SOON);
         lose_disk(world);
         let joined = join(world);

@@ -1,6 +1,6 @@
 //! Small worlds in which everything goes wrong at once; larger ones in which one thing goes very wrong.
 use crate::each_seed;
-use peergraph_core::io::{Command, Event, Reply};
+use peergraph_core::io::{Command, Event, GroupCommand, Reply};
 use peergraph_core::limits;
 use peergraph_tests::campaign::Campaign;
 use peergraph_tests::liar::Act;
@@ -90,7 +90,7 @@ fn member_who_does_not_read_delays_nobody_and_catches_up_later() {
             // Short enough to be sent unasked: see `LARGE_BYTES` of the core.
             text.resize(7_900, b'.');
             let draft = draft(text);
-            asked.push(world.command(ada, Command::Publish { group, draft }));
+            asked.push(world.command(ada, Command::Group(group, GroupCommand::Publish { draft })));
             if number % 100 == 0 {
                 world.run_for(Duration::from_millis(100));
             }

@@ -3,7 +3,7 @@ use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::error::{BadRecord, Error, Misbehaved};
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Draft, Event, Invite, Reply};
+use peergraph_core::io::{Command, Draft, Event, GroupCommand, Invite, Reply};
 use peergraph_core::policy::{Policy, Right};
 use peergraph_core::record::{Record, Signed};
 use peergraph_tests::story::{deletion, draft};
@@ -57,7 +57,7 @@ fn editor_that_has_just_started_changes_anothers_record_and_all_see_it() {
         let edit = |text: &str| {
             let (id, expires_in) = (Some(made.id), Some(SOON));
             let draft = Draft { id, expires_in, ..draft(text.to_owned()) };
-            Command::Publish { group, draft }
+            Command::Group(group, GroupCommand::Publish { draft })
         };
         for text in ["cleo's first", "cleo's second"] {
             world.command(cleo, edit(text));
@@ -175,7 +175,7 @@ fn editor_takes_nothing_from_newer_versions_and_brings_nothing_back() {
         world.stop(dan);
         let (id, expires_in) = (Some(first.id), Some(HOUR * 5));
         let longer = Draft { id, expires_in, ..draft("bob's second") };
-        world.command(bob, Command::Publish { group, draft: longer });
+        world.command(bob, Command::Group(group, GroupCommand::Publish { draft: longer }));
         world.bring(cleo, &lies[..2]);
         world.run_for(Duration::from_secs(20));
         world.start(dan);
@@ -191,7 +191,7 @@ fn editor_takes_nothing_from_newer_versions_and_brings_nothing_back() {
         assert!(second.expires >= first.expires.after(HOUR * 3));
 
         let by = *world.chance.of(&[ada, bob]);
-        world.command(by, Command::Publish { group, draft: deletion(&first) });
+        world.command(by, Command::Group(group, GroupCommand::Publish { draft: deletion(&first) }));
         world.bring(cleo, &lies);
         world.run_for(SOON);
         let records = world.hosts()[cleo].disk.records(group).into_iter();
@@ -228,8 +228,10 @@ fn administrator_that_has_just_started_withdraws_anothers_invitation() {
             world.say_to(host, group, &format!("host {host} is here"), &hosts);
         }
         let peer = world.hosts()[bob].peer_id();
-        let issued =
-            world.ask(ada, Command::Issue { group, peer, grant: Role::Administrator.into() });
+        let issued = world.ask(
+            ada,
+            Command::Group(group, GroupCommand::Issue { peer, grant: Role::Administrator.into() }),
+        );
         assert!(matches!(issued, Ok(Reply::Ok)), "{issued:?}");
         let (grant, uses, expires_in) = (Role::Member.into(), 3, HOUR);
         let open = world.invite(ada, group, Invite::Bearer { grant, uses, expires_in });
@@ -238,12 +240,13 @@ fn administrator_that_has_just_started_withdraws_anothers_invitation() {
         world.stop(bob);
         world.start(bob);
         world.await_opened(bob);
-        let withdrawn = world.ask(bob, Command::Withdraw { group, invitation });
+        let withdrawn =
+            world.ask(bob, Command::Group(group, GroupCommand::Withdraw { invitation }));
         assert!(matches!(withdrawn, Ok(Reply::Ok)), "{withdrawn:?}");
         world.await_synced(bob);
         world.run_for(SOON);
         for host in [ada, bob, cleo] {
-            let open = world.ask(host, Command::Invitations { group });
+            let open = world.ask(host, Command::Group(group, GroupCommand::Invitations));
             assert!(matches!(&open, Ok(Reply::Invitations(open)) if open.is_empty()), "{open:?}");
         }
         assert_eq!((world.counts.misbehaved, world.counts.caught), (0, 0));

@@ -3,7 +3,7 @@ use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::error::Error;
 use peergraph_core::id::RecordId;
-use peergraph_core::io::{Command, Event, Reply, StoreFault, SyncPhase};
+use peergraph_core::io::{Command, Event, GroupCommand, Reply, StoreFault, SyncPhase};
 use peergraph_tests::story::draft;
 use peergraph_tests::{HostId, World};
 use std::collections::BTreeSet;
@@ -17,7 +17,9 @@ fn record_acknowledged_before_a_crash_survives_and_spreads() {
         let mut asked = Vec::new();
         for number in 0..20 {
             let draft = draft(format!("{number}"));
-            asked.push(world.command(hosts[1], Command::Publish { group, draft }));
+            asked.push(
+                world.command(hosts[1], Command::Group(group, GroupCommand::Publish { draft })),
+            );
             let pause = world.chance.within(0..60);
             world.run_for(Duration::from_millis(pause));
         }

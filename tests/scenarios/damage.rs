@@ -1,6 +1,6 @@
 //! Disks that lose bits: nothing of it is shown or sent, and it comes back.
 use crate::each_seed;
-use peergraph_core::io::{Command, Event, Filter, Reply};
+use peergraph_core::io::{Command, Event, Filter, GroupCommand, Reply};
 use peergraph_tests::{HostId, World};
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ fn record_that_is_damaged_while_the_node_runs_is_not_shown_and_comes_back() {
             let damaged = damage_some(world, hosts[0]);
             let filter = Filter::default();
             let Ok(Reply::Records { records, .. }) =
-                world.ask(hosts[0], Command::Records { group, filter })
+                world.ask(hosts[0], Command::Group(group, GroupCommand::Records { filter }))
             else {
                 panic!("a page is answered")
             };

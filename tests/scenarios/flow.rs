@@ -2,7 +2,7 @@
 use crate::each_seed;
 use peergraph_core::error::Error;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Event, Reply, RequestId};
+use peergraph_core::io::{Command, Event, GroupCommand, Reply, RequestId};
 use peergraph_core::limits;
 use peergraph_tests::story::draft;
 use peergraph_tests::{HostId, World};
@@ -17,7 +17,7 @@ fn publish_all(world: &mut World, host: HostId, group: GroupId, count: usize) ->
     let payload = |n: usize| format!("{n:06}{}", ".".repeat(PAYLOAD_BYTES - 6));
     let mut publish = |n| {
         let draft = draft(payload(n));
-        world.command(host, Command::Publish { group, draft })
+        world.command(host, Command::Group(group, GroupCommand::Publish { draft }))
     };
     (0..count).map(&mut publish).collect()
 }
@@ -155,7 +155,10 @@ fn browser_with_a_slow_disk_puts_off_what_comes_and_gets_all_of_it() {
         world.host(bob).disk.write_delay = (10_000_000, 10_000_000);
         let payload = |n: usize| format!("{n:06}{}", ".".repeat(500_000));
         for n in 0..60 {
-            world.command(ada, Command::Publish { group, draft: draft(payload(n)) });
+            world.command(
+                ada,
+                Command::Group(group, GroupCommand::Publish { draft: draft(payload(n)) }),
+            );
         }
         let (mut most, mut all) = (0, false);
         while !all {

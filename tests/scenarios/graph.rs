@@ -2,7 +2,7 @@
 use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Draft, Event, Reply};
+use peergraph_core::io::{Command, Draft, Event, GroupCommand, Reply};
 use peergraph_core::node::Neighbours;
 use peergraph_tests::check::delivery::Delivery;
 use peergraph_tests::host::{rtc_address, socket_address};
@@ -410,7 +410,10 @@ fn record_comes_to_those_whose_announcer_leaves() {
         while hosts.len() > 10 {
             world.chance.shuffle(&mut hosts);
             let text = format!("{} are here", hosts.len());
-            world.command(hosts[0], Command::Publish { group, draft: draft(text.clone()) });
+            world.command(
+                hosts[0],
+                Command::Group(group, GroupCommand::Publish { draft: draft(text.clone()) }),
+            );
             let pause = world.chance.within(20..150);
             world.run_for(Duration::from_millis(pause));
             world.stop(hosts.pop().expect("there are more"));
@@ -440,7 +443,10 @@ fn c46_words_of_a_single_publisher_come_sooner_by_its_tree() {
             let now = world.time().as_micros() as u64;
             let delivery = world.delivery.as_mut().expect("set above");
             let payload = delivery.publish(publisher, now, hosts.len(), 100);
-            world.command(publisher, Command::Publish { group, draft: draft(payload) });
+            world.command(
+                publisher,
+                Command::Group(group, GroupCommand::Publish { draft: draft(payload) }),
+            );
             world.run_for(Duration::from_secs(10));
             let delivery = world.delivery.as_ref().expect("set above");
             let reach = delivery.reach(number, number + 1, &hosts);

@@ -4,7 +4,7 @@ use peergraph_core::cert::Role;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId};
 use peergraph_core::invitation::Invitation;
-use peergraph_core::io::{Command, Event, Invite, Keep, Properties, Reply};
+use peergraph_core::io::{Command, Event, GroupCommand, Invite, Keep, Properties, Reply};
 use peergraph_core::policy::Policy;
 use peergraph_core::roll::{Reason, Standing, Target};
 use peergraph_tests::story::draft;
@@ -57,11 +57,11 @@ fn agree(world: &mut World, group: GroupId, hosts: &[HostId]) -> PeerId {
 }
 
 fn rotate(world: &mut World, at: HostId, group: GroupId) {
-    ok(world.ask(at, Command::RotateKey { group }));
+    ok(world.ask(at, Command::Group(group, GroupCommand::RotateKey)));
 }
 
 fn offer(world: &mut World, from: HostId, to: HostId, group: GroupId) {
-    ok(world.ask(to, Command::OfferOwnership { group }));
+    ok(world.ask(to, Command::Group(group, GroupCommand::OfferOwnership)));
     let heir = peer(world, to);
     soon(world, "the offer", |world| {
         world.members(from, group).iter().any(|it| it.peer == heir && it.offers_ownership)
@@ -71,19 +71,19 @@ fn offer(world: &mut World, from: HostId, to: HostId, group: GroupId) {
 fn hand_over(world: &mut World, from: HostId, to: HostId, group: GroupId) {
     offer(world, from, to, group);
     let peer = peer(world, to);
-    ok(world.ask(from, Command::HandOver { group, peer }));
+    ok(world.ask(from, Command::Group(group, GroupCommand::HandOver { peer })));
     soon(world, "the new owner", |world| world.info(to, group).owner);
 }
 
 fn rename(world: &mut World, at: HostId, group: GroupId, name: &str) -> Result<Reply, Error> {
     let (name, comment) = (name.to_owned(), String::new());
     let properties = Properties { name, comment, presence_max: 50 };
-    world.ask(at, Command::SetProperties { group, properties })
+    world.ask(at, Command::Group(group, GroupCommand::SetProperties { properties }))
 }
 
 fn revoke(world: &mut World, at: HostId, group: GroupId, who: PeerId) -> Result<Reply, Error> {
     let (target, reason) = (Target::Peer(who), Reason::Misconduct);
-    world.ask(at, Command::Revoke { group, target, reason, keep: Keep::ALL })
+    world.ask(at, Command::Group(group, GroupCommand::Revoke { target, reason, keep: Keep::ALL }))
 }
 
 /// The peers that stand, as a member sees it.
@@ -166,14 +166,14 @@ fn group_is_handed_over_and_the_earlier_owner_stays_a_member() {
         let [adas, bobs] = [ada, bob].map(|host| peer(world, host));
         // Natural errors.
         let not_owner = Err(Error::NotOwner);
-        let hand = |peer| Command::HandOver { group, peer };
+        let hand = |peer| Command::Group(group, GroupCommand::HandOver { peer });
         let said = |answer: Result<Reply, Error>| answer.map(|_| ());
-        assert_eq!(said(world.ask(bob, Command::RotateKey { group })), not_owner);
+        assert_eq!(said(world.ask(bob, Command::Group(group, GroupCommand::RotateKey))), not_owner);
         assert_eq!(said(world.ask(bob, hand(adas))), not_owner);
         assert_eq!(said(world.ask(ada, hand(bobs))), Err(Error::NotOffered));
         let nobody = PeerId::from_bytes([1; 32]);
         assert_eq!(said(world.ask(ada, hand(nobody))), Err(Error::UnknownMember));
-        let offers = Command::OfferOwnership { group };
+        let offers = Command::Group(group, GroupCommand::OfferOwnership);
         assert_eq!(said(world.ask(ada, offers.clone())), Err(Error::AlreadyOwner));
         hand_over(world, ada, bob, group);
         agree(world, group, &[bob, ada, cleo]);
@@ -191,13 +191,14 @@ fn group_is_handed_over_and_the_earlier_owner_stays_a_member() {
         link(world, ada, group);
         let mut open = Vec::new();
         soon(world, "the invitation", |world| {
-            match world.ask(bob, Command::Invitations { group }) {
+            match world.ask(bob, Command::Group(group, GroupCommand::Invitations)) {
                 Ok(Reply::Invitations(listed)) => open = listed,
                 other => panic!("{other:?}"),
             }
             !open.is_empty()
         });
-        ok(world.ask(bob, Command::Withdraw { group, invitation: open[0].id }));
+        ok(world
+            .ask(bob, Command::Group(group, GroupCommand::Withdraw { invitation: open[0].id })));
         // The new owner is above the creator.
         ok(revoke(world, bob, group, adas));
         soon(world, "the revocation", |world| !standing(world, cleo, group).contains(&adas));
@@ -224,7 +225,7 @@ fn group_hands_over_as_often_as_it_can_and_no_more() {
             agree(world, group, &[owner, hosts[0], hosts[1]]);
         }
         let owner = hosts[1];
-        let answer = world.ask(owner, Command::RotateKey { group }).map(|_| ());
+        let answer = world.ask(owner, Command::Group(group, GroupCommand::RotateKey)).map(|_| ());
         assert_eq!(answer, Err(Error::HandedOverTooOften));
         acts_as_owner(world, owner, group, &hosts, "last");
         nobody_was_blamed(world, &hosts);
@@ -247,9 +248,15 @@ fn memberships_are_renewed_ten_times_after_a_handover() {
         introduce(world, group, &hosts);
         // The heir holds its membership of the group's own key: else it would end with its issuer's.
         let (bobs, grant) = (peer(world, bob), Role::Administrator.into());
-        ok(world.ask(ada, Command::Issue { group, peer: bobs, grant }));
+        ok(world.ask(ada, Command::Group(group, GroupCommand::Issue { peer: bobs, grant })));
         let cleos = peer(world, cleo);
-        ok(world.ask(ada, Command::Issue { group, peer: cleos, grant: Role::Inviting.into() }));
+        ok(world.ask(
+            ada,
+            Command::Group(
+                group,
+                GroupCommand::Issue { peer: cleos, grant: Role::Inviting.into() },
+            ),
+        ));
         soon(world, "the other role", |world| {
             world.info(bob, group).grant.role == Role::Administrator
                 && world.info(cleo, group).grant.role == Role::Inviting
@@ -287,12 +294,12 @@ fn crashes_at_any_moment_lose_no_key() {
         let bobs = peer(world, bob);
         for _ in 0..4 {
             if handing {
-                world.command(bob, Command::OfferOwnership { group });
+                world.command(bob, Command::Group(group, GroupCommand::OfferOwnership));
                 let pause = world.chance.within(0..1_500);
                 world.run_for(Duration::from_millis(pause));
-                world.command(ada, Command::HandOver { group, peer: bobs });
+                world.command(ada, Command::Group(group, GroupCommand::HandOver { peer: bobs }));
             } else {
-                world.command(ada, Command::RotateKey { group });
+                world.command(ada, Command::Group(group, GroupCommand::RotateKey));
             }
             let pause = world.chance.within(0..300);
             world.run_for(Duration::from_millis(pause));
@@ -360,7 +367,7 @@ fn disk_that_refuses_the_act_changes_nothing() {
         let before = world.info(hosts[0], group).own_key;
         let used = world.host(hosts[0]).disk.bytes();
         world.host(hosts[0]).disk.quota = Some(used);
-        let answer = world.ask(hosts[0], Command::RotateKey { group });
+        let answer = world.ask(hosts[0], Command::Group(group, GroupCommand::RotateKey));
         assert!(matches!(answer, Err(Error::Store(_))), "{answer:?}");
         world.host(hosts[0]).disk.quota = None;
         world.run_for(Duration::from_secs(10));

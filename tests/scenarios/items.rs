@@ -1,6 +1,6 @@
 //! Items of the reference's checklist that no other story tells, by their numbers.
 use crate::each_seed;
-use peergraph_core::io::{Command, Draft, Event, Reply, StoreFault, SyncPhase};
+use peergraph_core::io::{Command, Draft, Event, GroupCommand, Reply, StoreFault, SyncPhase};
 use peergraph_core::node::Neighbours;
 use peergraph_core::record::RecordType;
 use peergraph_core::time::WallTime;
@@ -161,7 +161,8 @@ fn c69_record_that_is_deleted_here_stays_with_the_others() {
         let [ada, bob, cleo] = hosts[..] else { panic!("three hosts") };
         let record = world.say_to(ada, group, "hello", &hosts);
         world.say_to(ada, group, "world", &hosts);
-        let deleted = world.ask(bob, Command::DeleteHere { group, id: record.id });
+        let deleted =
+            world.ask(bob, Command::Group(group, GroupCommand::DeleteHere { id: record.id }));
         assert!(matches!(deleted, Ok(Reply::Ok)), "{deleted:?}");
         assert_eq!(world.texts(bob, group), ["world"]);
         world.run_for(Duration::from_secs(300));
@@ -189,7 +190,7 @@ fn c78_newcomer_gets_the_types_that_it_wants_first() {
         for number in 0..600 {
             let kind = kinds[number % 3].clone();
             let draft = Draft { kind, ..draft(format!("{number}{}", ".".repeat(200))) };
-            world.command(ada, Command::Publish { group, draft });
+            world.command(ada, Command::Group(group, GroupCommand::Publish { draft }));
         }
         world.run_for(Duration::from_secs(10));
         let bob = world.add_stopped(Kind::Native, "bob");

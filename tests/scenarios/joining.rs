@@ -5,7 +5,7 @@ use peergraph_core::cert::{CertError, Role};
 use peergraph_core::error::{Error, Misbehaved};
 use peergraph_core::id::RootPin;
 use peergraph_core::invitation::Invitation;
-use peergraph_core::io::{Command, Event, Invite, NodeState, Outcome, Place, Reply};
+use peergraph_core::io::{Command, Event, GroupCommand, Invite, NodeState, Outcome, Place, Reply};
 use peergraph_core::password::Password;
 use peergraph_core::wire::kind;
 use peergraph_tests::World;
@@ -229,7 +229,8 @@ fn withdrawn_link_is_told_from_others_at_once() {
             invitation.addresses.truncate(1);
         }
         world.run_for(Duration::from_secs(5));
-        let withdrawn = world.ask(ada, Command::Withdraw { group, invitation: id });
+        let withdrawn =
+            world.ask(ada, Command::Group(group, GroupCommand::Withdraw { invitation: id }));
         assert!(withdrawn.is_ok(), "{withdrawn:?}");
         world.run_for(Duration::from_secs(5));
         if world.chance.with(0.5) {
@@ -257,7 +258,8 @@ fn member_that_heard_of_a_withdrawal_counts_once() {
         let mut invitation = world.invite_bearer(ada, group, 1, HOUR);
         let id = invitation.id().expect("its maker knows it");
         invitation.addresses = vec![rtc_address(bob)];
-        let withdrawn = world.ask(ada, Command::Withdraw { group, invitation: id });
+        let withdrawn =
+            world.ask(ada, Command::Group(group, GroupCommand::Withdraw { invitation: id }));
         assert!(withdrawn.is_ok(), "{withdrawn:?}");
         world.run_for(Duration::from_secs(10));
         world.crash(ada);
@@ -436,7 +438,9 @@ fn preview_tells_what_the_group_is_and_spends_no_use() {
         let preview = world.preview(cleo, invitation).expect("Ada is there");
         assert_eq!(preview.state.word(), "used-up");
         assert_eq!(preview.open.and_then(|open| open.left()), Some(0));
-        let Ok(Reply::Invitations(listed)) = world.ask(ada, Command::Invitations { group }) else {
+        let Ok(Reply::Invitations(listed)) =
+            world.ask(ada, Command::Group(group, GroupCommand::Invitations))
+        else {
             panic!("they are listed")
         };
         assert_eq!(listed.iter().map(|it| it.state.word()).collect::<Vec<_>>(), ["used-up"]);
@@ -495,7 +499,8 @@ fn preview_of_a_withdrawn_invitation_says_that_it_is_not_open() {
         let group = world.create_group(ada, "talk");
         let invitation = world.invite_bearer(ada, group, 1, HOUR);
         let id = invitation.id().expect("its maker knows it");
-        let withdrawn = world.ask(ada, Command::Withdraw { group, invitation: id });
+        let withdrawn =
+            world.ask(ada, Command::Group(group, GroupCommand::Withdraw { invitation: id }));
         assert!(withdrawn.is_ok(), "{withdrawn:?}");
         let bob = world.native("bob");
         let preview = world.preview(bob, invitation).expect("Ada is there");

@@ -1,7 +1,7 @@
 //! Nodes that tell nobody but members that they are in a group: strangers learn nothing, and the group holds together.
 use crate::each_seed;
 use peergraph_core::cert::Role;
-use peergraph_core::io::Command;
+use peergraph_core::io::{Command, GroupCommand};
 use peergraph_tests::host::rtc_address;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn newcomers_are_let_in_by_members_that_tell_anybody() {
         let [ada, bob, cleo] = hosts[..] else { panic!("three hosts") };
         world.say_to(bob, group, "we begin", &hosts);
         let (peer, grant) = (world.hosts()[cleo].peer_id(), Role::Inviting.into());
-        assert!(world.ask(ada, Command::Issue { group, peer, grant }).is_ok());
+        assert!(world.ask(ada, Command::Group(group, GroupCommand::Issue { peer, grant })).is_ok());
         world.run_for(SOON);
         for host in [ada, bob] {
             world.host(host).members_only = true;

@@ -2,7 +2,7 @@
 use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::id::{GroupId, NodeId};
-use peergraph_core::io::{Command, Draft, Event, NodeChange, NodeInfo, Reply};
+use peergraph_core::io::{Command, Draft, Event, GroupCommand, NodeChange, NodeInfo, Reply};
 use peergraph_core::record::{Attribute, Value};
 use peergraph_tests::host::rtc_address;
 use peergraph_tests::story::draft;
@@ -14,7 +14,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 fn present_as(world: &mut World, host: HostId, group: GroupId, mood: &str, forced: bool) {
     let value = Value::String(mood.to_owned());
     let attributes = vec![Attribute { name: "mood".to_owned(), value }];
-    let answer = world.ask(host, Command::Present { group, attributes, forced });
+    let answer =
+        world.ask(host, Command::Group(group, GroupCommand::Present { attributes, forced }));
     assert!(matches!(answer, Ok(Reply::Ok)), "{answer:?}");
 }
 

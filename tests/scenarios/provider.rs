@@ -4,7 +4,7 @@ use bytes::Bytes;
 use peergraph_core::cert::VerifiedChain;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId, RecordId};
-use peergraph_core::io::{Command, Draft, Event, Invite};
+use peergraph_core::io::{Command, Draft, Event, GroupCommand, Invite};
 use peergraph_core::limits::DEFERRED_PER_CERTIFICATE_MAX;
 use peergraph_core::provider::{Channel, Meeting, Provider, Verdict, Why};
 use peergraph_core::record::{Attribute, Record, Value};
@@ -95,7 +95,8 @@ fn nobody_is_blamed(world: &World) {
 }
 
 fn revalidate(world: &mut World, host: HostId, group: GroupId) {
-    let answer = world.ask(host, Command::Revalidate { group, records: Vec::new() });
+    let answer =
+        world.ask(host, Command::Group(group, GroupCommand::Revalidate { records: Vec::new() }));
     assert!(answer.is_ok(), "{answer:?}");
 }
 

@@ -3,7 +3,7 @@ use crate::each_seed;
 use bytes::Bytes;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId};
-use peergraph_core::io::{Command, Keep, Reply};
+use peergraph_core::io::{Command, GroupCommand, Keep, Reply};
 use peergraph_core::policy::Policy;
 use peergraph_core::roll::{Reason, Standing, Target};
 use peergraph_tests::story::draft;
@@ -73,7 +73,8 @@ fn member_at_its_maximum_leaves_everybody_else_everything() {
         }
         let (target, reason) = (Target::Peer(dans), Reason::Misconduct);
         let keep = Keep { members: false, records: false };
-        let answer = world.ask(ada, Command::Revoke { group, target, reason, keep });
+        let answer =
+            world.ask(ada, Command::Group(group, GroupCommand::Revoke { target, reason, keep }));
         assert!(matches!(answer, Ok(Reply::Ok)), "{answer:?}");
         let everywhere =
             world.run_until(Duration::from_secs(60), |world| world.hosts()[dan].neighbours == 0);

@@ -2,7 +2,7 @@
 use crate::each_seed;
 use peergraph_core::error::Error;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Event, NodeState, Outcome, PlaceSource, Reply};
+use peergraph_core::io::{Command, Event, GroupCommand, NodeState, Outcome, PlaceSource, Reply};
 use peergraph_tests::host::{node_url, rtc_address, socket_address};
 use peergraph_tests::{HostId, Kind, World};
 use std::time::Duration;
@@ -223,7 +223,7 @@ fn join_that_finds_nobody_tells_what_was_tried() {
         name(world, bob, relay);
         let request = world.command(bob, Command::Join { invitation, password: None });
         world.run_for(Duration::from_secs(12));
-        let explained = world.ask(bob, Command::Explain { group });
+        let explained = world.ask(bob, Command::Group(group, GroupCommand::Explain));
         let Ok(Reply::Tried(so_far)) = explained else { panic!("explained {explained:?}") };
         assert!((2..=6).contains(&so_far.addresses), "{so_far:?}");
         within(world, Duration::from_secs(30), "an answer", move |world| {

@@ -2,7 +2,7 @@
 use crate::each_seed;
 use bytes::Bytes;
 use peergraph_core::error::{BadRecord, Error};
-use peergraph_core::io::{Command, Draft, Event, Filter, Reply};
+use peergraph_core::io::{Command, Draft, Event, Filter, GroupCommand, Reply};
 use peergraph_core::limits::PAYLOAD_BYTES_DEFAULT_MAX;
 use peergraph_core::record::{Attribute, Record, Value};
 use peergraph_tests::story::{deletion, draft};
@@ -116,7 +116,7 @@ fn records_are_read_newest_first_page_by_page() {
         loop {
             let filter = Filter { after, newest_first: true, limit: 10, ..Filter::default() };
             let Ok(Reply::Records { records, next }) =
-                world.ask(ada, Command::Records { group, filter })
+                world.ask(ada, Command::Group(group, GroupCommand::Records { filter }))
             else {
                 panic!("no page")
             };

@@ -3,7 +3,9 @@ use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::error::Error;
 use peergraph_core::id::{CertificateId, GroupId, PeerId};
-use peergraph_core::io::{Command, Event, Invite, Keep, MemberInfo, Properties, Reply};
+use peergraph_core::io::{
+    Command, Event, GroupCommand, Invite, Keep, MemberInfo, Properties, Reply,
+};
 use peergraph_core::policy::{Grant, Policy, Right};
 use peergraph_core::roll::{Reason, Standing, Target};
 use peergraph_tests::host::rtc_address;
@@ -29,12 +31,12 @@ fn ok(answer: Result<Reply, Error>) {
 
 fn revoke(world: &mut World, at: HostId, group: GroupId, who: PeerId, keep: Keep) {
     let (target, reason) = (Target::Peer(who), Reason::Misconduct);
-    ok(world.ask(at, Command::Revoke { group, target, reason, keep }));
+    ok(world.ask(at, Command::Group(group, GroupCommand::Revoke { target, reason, keep })));
 }
 
 fn promote(world: &mut World, at: HostId, group: GroupId, who: PeerId, grant: impl Into<Grant>) {
     let grant = grant.into();
-    ok(world.ask(at, Command::Issue { group, peer: who, grant }));
+    ok(world.ask(at, Command::Group(group, GroupCommand::Issue { peer: who, grant })));
 }
 
 /// Publishes something so that its membership is known, and waits until all have it.
@@ -100,7 +102,7 @@ fn member_that_is_taken_back_returns_in_seconds() {
             world.run_for(out);
             assert_ne!(world.info(eve, group).standing, Standing::Member);
             assert_eq!(world.host(eve).neighbours, 0);
-            ok(world.ask(ada, Command::Reinstate { group, peer: eves }));
+            ok(world.ask(ada, Command::Group(group, GroupCommand::Reinstate { peer: eves })));
             let within = Duration::from_secs(back_within);
             let back = world.run_until(within, |world| world.hosts()[eve].neighbours > 0);
             assert!(back, "{kind:?}, out for {out:?}");
@@ -222,7 +224,8 @@ fn administrators_who_revoke_each_other_end_alike_everywhere() {
         world.run_for(SOON * 2);
         revoke(world, bob, group, cleos, Keep::ALL);
         let (target, reason) = (Target::Peer(bobs), Reason::Unspecified);
-        let command = Command::Revoke { group, target, reason, keep: Keep::ALL };
+        let command =
+            Command::Group(group, GroupCommand::Revoke { target, reason, keep: Keep::ALL });
         // Bob became an administrator first: Cleo may not.
         assert_eq!(world.ask(cleo, command).err(), Some(Error::NotSenior));
         // She may revoke Dan; but she was revoked when she did, and Bob has not heard of it.
@@ -277,13 +280,15 @@ fn withdrawn_invitation_lets_nobody_in() {
         let (group, hosts) = world.group_of(&["ada", "bob"]);
         let mut invitation = world.invite_bearer(hosts[0], group, 5, HOUR);
         invitation.addresses = vec![rtc_address(hosts[1])];
-        let Ok(Reply::Invitations(open)) = world.ask(hosts[0], Command::Invitations { group })
+        let Ok(Reply::Invitations(open)) =
+            world.ask(hosts[0], Command::Group(group, GroupCommand::Invitations))
         else {
             panic!("no list of invitations");
         };
         let [only] = &open[..] else { panic!("one invitation is open") };
         assert_eq!((only.uses, only.used), (5, 0));
-        ok(world.ask(hosts[0], Command::Withdraw { group, invitation: only.id }));
+        ok(world
+            .ask(hosts[0], Command::Group(group, GroupCommand::Withdraw { invitation: only.id })));
         world.run_for(SOON);
         let cleo = world.native("cleo");
         let answer = world.join(cleo, invitation);
@@ -372,7 +377,7 @@ fn only_the_owner_changes_name_and_comment() {
         let (group, hosts) = world.group_of(&["ada", "bob", "cleo"]);
         let properties =
             Properties { name: "walks".into(), comment: "On Sundays".into(), presence_max: 10 };
-        let set = |properties| Command::SetProperties { group, properties };
+        let set = |properties| Command::Group(group, GroupCommand::SetProperties { properties });
         let refused = world.ask(hosts[1], set(properties.clone()));
         assert_eq!(refused.err(), Some(Error::NotOwner));
         ok(world.ask(hosts[0], set(properties)));

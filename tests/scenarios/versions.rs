@@ -3,7 +3,7 @@ use crate::each_seed;
 use peergraph_core::cert::Role;
 use peergraph_core::error::Error;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Reply};
+use peergraph_core::io::{Command, GroupCommand, Reply};
 use peergraph_core::wire::Versions;
 use peergraph_tests::{HostId, World};
 use std::time::Duration;
@@ -89,7 +89,7 @@ fn programs_without_a_common_version_say_which_is_older() {
             assert_eq!(world.join(bob, invitation), Ok(group));
             world.run_for(Duration::from_secs(20));
             assert_eq!((world.hosts()[ada].neighbours, world.hosts()[bob].neighbours), (0, 0));
-            let explained = world.ask(bob, Command::Explain { group });
+            let explained = world.ask(bob, Command::Group(group, GroupCommand::Explain));
             let Ok(Reply::Tried(tried)) = explained else { panic!("{explained:?}") };
             assert!(tried.places.iter().any(|place| place.outcome.word() == word), "{tried}");
             assert!(tried.cure().ends_with(cure), "{tried}");

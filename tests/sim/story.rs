@@ -9,8 +9,8 @@ use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, NodeId, RecordId};
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{
-    Command, Cursor, Draft, Event, Filter, GroupInfo, Invite, LinkInfo, MemberInfo, NodeInfo,
-    Preview, Reply, RequestId,
+    Command, Cursor, Draft, Event, Filter, GroupCommand, GroupInfo, Invite, LinkInfo, MemberInfo,
+    NodeInfo, Preview, Reply, RequestId,
 };
 use peergraph_core::policy::Policy;
 use peergraph_core::record::{Record, RecordType};
@@ -110,7 +110,7 @@ impl World {
         group: GroupId,
         invite: Invite,
     ) -> Result<Invitation, Error> {
-        match self.ask(host, Command::Invite { group, invite })? {
+        match self.ask(host, Command::Group(group, GroupCommand::Invite { invite }))? {
             Reply::Invitation(invitation) => Ok(invitation),
             other => panic!("invite answered {other:?}"),
         }
@@ -245,7 +245,7 @@ impl World {
     /// # Panics
     /// If the answer is of another kind.
     pub fn publish(&mut self, host: HostId, group: GroupId, draft: Draft) -> Result<Record, Error> {
-        match self.ask(host, Command::Publish { group, draft })? {
+        match self.ask(host, Command::Group(group, GroupCommand::Publish { draft }))? {
             Reply::Record(record) => {
                 if let Some(acknowledged) = &mut self.acknowledged {
                     acknowledged[host].add(group, &record);
@@ -274,7 +274,7 @@ impl World {
         let mut after: Option<Cursor> = None;
         loop {
             let filter = Filter { after, ..Filter::default() };
-            match self.ask(host, Command::Records { group, filter }) {
+            match self.ask(host, Command::Group(group, GroupCommand::Records { filter })) {
                 Ok(Reply::Records { records, next }) => {
                     assert!(next.is_none_or(|next| Some(next) > after), "the cursor moves on");
                     all.extend(records);
@@ -317,7 +317,7 @@ impl World {
     /// # Panics
     /// If the node refuses.
     pub fn nodes(&mut self, host: HostId, group: GroupId) -> Vec<NodeInfo> {
-        match self.ask(host, Command::Nodes { group }) {
+        match self.ask(host, Command::Group(group, GroupCommand::Nodes)) {
             Ok(Reply::Nodes(nodes)) => nodes,
             other => panic!("nodes answered {other:?}"),
         }
@@ -351,7 +351,7 @@ impl World {
     /// # Panics
     /// If the node refuses.
     pub fn members(&mut self, host: HostId, group: GroupId) -> Vec<MemberInfo> {
-        match self.ask(host, Command::Members { group }) {
+        match self.ask(host, Command::Group(group, GroupCommand::Members)) {
             Ok(Reply::Members(members)) => members,
             other => panic!("members answered {other:?}"),
         }

@@ -31,8 +31,8 @@ use peergraph_core::error::Error;
 use peergraph_core::id::GroupId;
 use peergraph_core::identity::Identity;
 use peergraph_core::io::{
-    CloseReason, Command, Dial, Draft, Event, Input, LinkId, Output, Reply, RequestId, StoreFault,
-    Wake,
+    CloseReason, Command, Dial, Draft, Event, GroupCommand, Input, LinkId, Output, Reply,
+    RequestId, StoreFault, Wake,
 };
 use peergraph_core::node::{Config, Node};
 use peergraph_core::node_url::NodeUrl;
@@ -222,7 +222,7 @@ impl Host {
     /// Publishes when its turn comes, and waits until that is durable.
     pub(crate) async fn publish(&self, group: GroupId, draft: Draft) -> Result<Reply, Failure> {
         let turn = self.turns.begin(draft.payload.len()).await?;
-        let result = self.ask(Command::Publish { group, draft }).await;
+        let result = self.ask(Command::Group(group, GroupCommand::Publish { draft })).await;
         self.turns.end(turn);
         result
     }

@@ -30,7 +30,7 @@ use lock::Lock;
 use lookup::Early;
 use peergraph_core::identity::{Identity, read_public_document};
 use peergraph_core::invitation::Invitation;
-use peergraph_core::io::{Command, Input, Reply};
+use peergraph_core::io::{Command, GroupCommand, Input, Reply};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
@@ -118,7 +118,7 @@ impl PeerHandle {
     pub fn set_properties(&self, group: &str, properties: JsValue) -> Promise {
         self.ask(parse(group).and_then(|group| {
             let properties = from_js::<convert::PropertiesJs>(properties)?.into();
-            Ok(Command::SetProperties { group, properties })
+            Ok(Command::Group(group, GroupCommand::SetProperties { properties }))
         }))
     }
 
@@ -144,19 +144,19 @@ impl PeerHandle {
 
     /// The members of a group.
     pub fn members(&self, group: &str) -> Promise {
-        self.ask(parse(group).map(|group| Command::Members { group }))
+        self.ask(parse(group).map(|group| Command::Group(group, GroupCommand::Members)))
     }
 
     /// The nodes of a group that say that they are here.
     pub fn nodes(&self, group: &str) -> Promise {
-        self.ask(parse(group).map(|group| Command::Nodes { group }))
+        self.ask(parse(group).map(|group| Command::Group(group, GroupCommand::Nodes)))
     }
 
     /// Sets what this node says of itself.
     pub fn present(&self, group: &str, present: JsValue) -> Promise {
         self.ask(parse(group).and_then(|group| {
             let (attributes, forced) = from_js::<convert::PresentJs>(present)?.into_parts();
-            Ok(Command::Present { group, attributes, forced })
+            Ok(Command::Group(group, GroupCommand::Present { attributes, forced }))
         }))
     }
 
@@ -173,14 +173,16 @@ impl PeerHandle {
     /// Deletes a record on this node only.
     #[wasm_bindgen(js_name = deleteHere)]
     pub fn delete_here(&self, group: &str, id: &str) -> Promise {
-        self.ask(parse(group).and_then(|group| Ok(Command::DeleteHere { group, id: parse(id)? })))
+        self.ask(parse(group).and_then(|group| {
+            Ok(Command::Group(group, GroupCommand::DeleteHere { id: parse(id)? }))
+        }))
     }
 
     /// Reads records.
     pub fn records(&self, group: &str, filter: JsValue) -> Promise {
         self.ask(parse(group).and_then(|group| {
             let filter = from_js::<convert::FilterJs>(filter)?.into_filter()?;
-            Ok(Command::Records { group, filter })
+            Ok(Command::Group(group, GroupCommand::Records { filter }))
         }))
     }
 
@@ -188,7 +190,7 @@ impl PeerHandle {
     pub fn invite(&self, group: &str, invite: JsValue, page: String) -> Promise {
         let command = parse(group).and_then(|group| {
             let invite = from_js::<convert::InviteJs>(invite)?.into_invite()?;
-            Ok(Command::Invite { group, invite })
+            Ok(Command::Group(group, GroupCommand::Invite { invite }))
         });
         let host = self.host.clone();
         future_to_promise(async move {
@@ -207,14 +209,14 @@ impl PeerHandle {
 
     /// The invitations that are open.
     pub fn invitations(&self, group: &str) -> Promise {
-        self.ask(parse(group).map(|group| Command::Invitations { group }))
+        self.ask(parse(group).map(|group| Command::Group(group, GroupCommand::Invitations)))
     }
 
     /// Closes an invitation.
     pub fn withdraw(&self, group: &str, invitation: &str) -> Promise {
         self.ask(parse(group).and_then(|group| {
             let invitation = parse(invitation)?;
-            Ok(Command::Withdraw { group, invitation })
+            Ok(Command::Group(group, GroupCommand::Withdraw { invitation }))
         }))
     }
 
@@ -222,7 +224,7 @@ impl PeerHandle {
     pub fn promote(&self, group: &str, peer: &str, grant: JsValue) -> Promise {
         self.ask(parse(group).and_then(|group| {
             let grant = from_js::<convert::GrantJs>(grant)?.into_grant()?;
-            Ok(Command::Issue { group, peer: parse(peer)?, grant })
+            Ok(Command::Group(group, GroupCommand::Issue { peer: parse(peer)?, grant }))
         }))
     }
 
@@ -230,33 +232,35 @@ impl PeerHandle {
     pub fn revoke(&self, group: &str, revoke: JsValue) -> Promise {
         self.ask(parse(group).and_then(|group| {
             let (target, reason, keep) = from_js::<convert::RevokeJs>(revoke)?.into_parts()?;
-            Ok(Command::Revoke { group, target, reason, keep })
+            Ok(Command::Group(group, GroupCommand::Revoke { target, reason, keep }))
         }))
     }
 
     /// Deletes our revocations of a peer.
     pub fn reinstate(&self, group: &str, peer: &str) -> Promise {
-        self.ask(
-            parse(group).and_then(|group| Ok(Command::Reinstate { group, peer: parse(peer)? })),
-        )
+        self.ask(parse(group).and_then(|group| {
+            Ok(Command::Group(group, GroupCommand::Reinstate { peer: parse(peer)? }))
+        }))
     }
 
     /// Puts another key in the place of a group's own.
     #[wasm_bindgen(js_name = rotateKey)]
     pub fn rotate_key(&self, group: &str) -> Promise {
-        self.ask(parse(group).map(|group| Command::RotateKey { group }))
+        self.ask(parse(group).map(|group| Command::Group(group, GroupCommand::RotateKey)))
     }
 
     /// Offers us as the next owner of a group.
     #[wasm_bindgen(js_name = offerOwnership)]
     pub fn offer_ownership(&self, group: &str) -> Promise {
-        self.ask(parse(group).map(|group| Command::OfferOwnership { group }))
+        self.ask(parse(group).map(|group| Command::Group(group, GroupCommand::OfferOwnership)))
     }
 
     /// Hands a group over to a member that has offered itself.
     #[wasm_bindgen(js_name = handOver)]
     pub fn hand_over(&self, group: &str, peer: &str) -> Promise {
-        self.ask(parse(group).and_then(|group| Ok(Command::HandOver { group, peer: parse(peer)? })))
+        self.ask(parse(group).and_then(|group| {
+            Ok(Command::Group(group, GroupCommand::HandOver { peer: parse(peer)? }))
+        }))
     }
 
     /// Leaves a group, and forgets it here.
@@ -266,14 +270,16 @@ impl PeerHandle {
 
     /// The steps that a group took to find members since it had a neighbour last.
     pub fn explain(&self, group: &str) -> Promise {
-        self.ask(parse(group).map(|group| Command::Explain { group }))
+        self.ask(parse(group).map(|group| Command::Group(group, GroupCommand::Explain)))
     }
 
     /// The same of a join or preview that is under way.
     #[wasm_bindgen(js_name = explainInvitation)]
     pub fn explain_invitation(&self, text: &str) -> Promise {
         let invitation = Invitation::from_text(text).map_err(Failure::from);
-        self.ask(invitation.map(|invitation| Command::Explain { group: invitation.group }))
+        self.ask(
+            invitation.map(|invitation| Command::Group(invitation.group, GroupCommand::Explain)),
+        )
     }
 
     /// Uses a node, or hurries with one that is used already. Answers its URL as events name it.

@@ -17,8 +17,8 @@ use peergraph_core::id::Fingerprint;
 use peergraph_core::identity::Identity;
 use peergraph_core::invitation::Invitation;
 use peergraph_core::io::{
-    Command, Dial, Draft, Event, Input, Invite, LinkId, Output, Reply, RequestId, StoreReply,
-    StoreTask, Transport,
+    Command, Dial, Draft, Event, GroupCommand, Input, Invite, LinkId, Output, Reply, RequestId,
+    StoreReply, StoreTask, Transport,
 };
 use peergraph_core::node::{Config, Node};
 use peergraph_core::policy::Policy;
@@ -113,12 +113,13 @@ impl Stage {
         let create = Command::CreateGroup { name: "rehearsal".into(), policy: Policy::default() };
         let Reply::Group(info) = self.ask(0, create).await? else { return None };
         let group = info.id;
-        self.ask(0, Command::Publish { group, draft: draft()? }).await?;
-        let invite = Command::Invite { group, invite: invite() };
+        self.ask(0, Command::Group(group, GroupCommand::Publish { draft: draft()? })).await?;
+        let invite = Command::Group(group, GroupCommand::Invite { invite: invite() });
         let Reply::Invitation(made) = self.ask(0, invite).await? else { return None };
         let invitation = Invitation::from_text(&made.to_text()).ok()?;
         self.ask(1, Command::Join { invitation, password: None }).await?;
-        let reply = self.ask(1, Command::Publish { group, draft: draft()? }).await?;
+        let reply =
+            self.ask(1, Command::Group(group, GroupCommand::Publish { draft: draft()? })).await?;
         drop(crate::reply(reply));
         self.actors.iter().all(|actor| actor.seen == 2).then_some(())
     }

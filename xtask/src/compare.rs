@@ -60,7 +60,8 @@ fn program_of(tree: &Path, name: &Path) -> Result<PathBuf> {
     cargo.args(["build", "--quiet", "--locked", "--release", "-p", "peergraph-tests"]);
     cargo.args(["--bin", "sim"]).current_dir(tree);
     shell::run(cargo.env("CARGO_TARGET_DIR", shell::target()?))?;
-    let built = shell::target()?.join("release/sim").with_extension(std::env::consts::EXE_EXTENSION);
+    let built =
+        shell::target()?.join("release/sim").with_extension(std::env::consts::EXE_EXTENSION);
     fs::copy(&built, name).with_context(|| format!("cannot copy {}", built.display()))?;
     Ok(name.to_path_buf())
 }

@@ -148,7 +148,7 @@ pub enum Event {
         ahead_ms: i64,
     },
     /// Our security provider does not let in a record. Told once, and again after each
-    /// [`Revalidate`](super::Command::Revalidate).
+    /// [`Revalidate`](super::GroupCommand::Revalidate).
     Withheld {
         /// The group.
         group: GroupId,
@@ -360,7 +360,7 @@ pub struct MemberInfo {
     pub issuer: PeerId,
     /// When that certificate ends.
     pub expires: WallTime,
-    /// Whether it offers itself as the next owner, see [`Command::OfferOwnership`](super::Command::OfferOwnership).
+    /// Whether it offers itself as the next owner, see [`GroupCommand::OfferOwnership`](super::GroupCommand::OfferOwnership).
     pub offers_ownership: bool,
     /// Its nodes that are present, by presence record; ours among them.
     pub nodes: Vec<NodeId>,

@@ -7,7 +7,8 @@ use crate::id::{Fingerprint, NodeNonce};
 use crate::identity::{Domain, Identity};
 use crate::invitation::{Invitation, InvitationKind, proof_message};
 use crate::io::{
-    Command, Event, Input, Invite, Output, Reply, RequestId, StoreReply, StoreTask, Transport,
+    Command, Event, GroupCommand, Input, Invite, Output, Reply, RequestId, StoreReply, StoreTask,
+    Transport,
 };
 use crate::node::{Config, Node};
 use crate::noise::{Channel, StaticKey};
@@ -125,9 +126,10 @@ impl Ada {
         of: &Identity,
         role: cert::Role,
     ) -> (Vec<Certificate>, Invitation) {
-        let invite =
-            Invite::Bound { identity: of.certificate().clone(), grant: role.into() };
-        let Reply::Invitation(invitation) = self.ask(Command::Invite { group, invite }) else {
+        let invite = Invite::Bound { identity: of.certificate().clone(), grant: role.into() };
+        let Reply::Invitation(invitation) =
+            self.ask(Command::Group(group, GroupCommand::Invite { invite }))
+        else {
             panic!("an invitation")
         };
         let InvitationKind::Bound { chain, .. } = &invitation.kind else { panic!("a bound one") };
@@ -411,7 +413,9 @@ fn anothers_redemption_does_not_hold() {
     let group = ada.group();
     let grant = cert::Role::Member.into();
     let invite = Invite::Bearer { grant, uses: 1, expires_in: YEAR / 2 };
-    let Reply::Invitation(invitation) = ada.ask(Command::Invite { group, invite }) else {
+    let Reply::Invitation(invitation) =
+        ada.ask(Command::Group(group, GroupCommand::Invite { invite }))
+    else {
         panic!("an invitation")
     };
     let InvitationKind::Bearer { secret, .. } = invitation.kind else { panic!("a bearer's") };

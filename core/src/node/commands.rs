@@ -6,7 +6,7 @@ use crate::group::{Group, preview_of_bound};
 use crate::id::GroupId;
 use crate::identity;
 use crate::invitation::{Invitation, InvitationKind};
-use crate::io::{Command, LinkId, LinkInfo, NodeState, Output, Reply, RequestId, StoreFault};
+use crate::io::{Command, LinkId, LinkInfo, Output, Reply, RequestId, StoreFault};
 use crate::limits;
 use crate::node_url::NodeUrl;
 use crate::password::Password;
@@ -54,105 +54,24 @@ impl Node {
                 return self.join(invitation, password, request);
             }
             Command::Preview { invitation } => return self.preview(&invitation, request),
-            Command::Invite { group, invite } => {
-                let nodes = self.nodes_of(group);
+            Command::Leave { group } => return self.leave(group, request),
+            Command::Group(group, command) => {
                 let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.invite(&mut ctx!(self), invite, nodes, request);
-            }
-            Command::SetProperties { group, properties } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.set_properties(&mut ctx!(self), &properties, request);
-            }
-            Command::Issue { group, peer, grant } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.issue_again(&mut ctx!(self), peer, grant, request);
-            }
-            Command::Revoke { group, target, reason, keep } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.revoke(&mut ctx!(self), target, reason, keep, request);
-            }
-            Command::Reinstate { group, peer } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.reinstate(&mut ctx!(self), peer, request);
-            }
-            Command::RotateKey { group } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.rotate_key(&mut ctx!(self), request);
-            }
-            Command::OfferOwnership { group } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.offer_ownership(&mut ctx!(self), request);
-            }
-            Command::HandOver { group, peer } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.hand_over_ownership(&mut ctx!(self), peer, request);
-            }
-            Command::Invitations { group } => {
-                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
-                Reply::Invitations(group.invitation_infos(self.now.wall))
-            }
-            Command::Withdraw { group, invitation } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.withdraw_invitation(&mut ctx!(self), invitation, request);
-            }
-            Command::Revalidate { group, records } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                group.revalidate(&mut ctx!(self), &mut self.links, &records);
-                Reply::Ok
-            }
-            Command::Publish { group, mut draft } => {
-                self.config.provider.secure(group, &mut draft).map_err(Error::NotValid)?;
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                return group.publish_in_turn(&mut ctx!(self), &self.links, draft, request);
-            }
-            Command::DeleteHere { group, id } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                group.delete_here(&mut ctx!(self), id)?;
-                Reply::Ok
-            }
-            Command::Records { group, filter } => {
-                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
-                group.read(&mut ctx!(self), &filter, request);
-                return Ok(());
+                let (ctx, links) = (&mut ctx!(self), &mut self.links);
+                match group.command(ctx, links, command, request)? {
+                    Some(reply) => reply,
+                    None => return Ok(()),
+                }
             }
             Command::Groups => {
                 let members = self.groups.values().filter(|group| group.is_member());
                 Reply::Groups(members.map(|group| group.info()).collect())
             }
-            Command::Members { group } => {
-                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
-                Reply::Members(group.member_infos(self.now.wall))
-            }
-            Command::Nodes { group } => {
-                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
-                Reply::Nodes(group.node_infos())
-            }
-            Command::Present { group, attributes, forced } => {
-                let group = self.groups.get_mut(&group).ok_or(Error::UnknownGroup)?;
-                group.present_as(&mut ctx!(self), attributes, forced)?;
-                Reply::Ok
-            }
             Command::Links => Reply::Links(self.links()),
-            Command::Explain { group } => {
-                let group = self.groups.get(&group).ok_or(Error::UnknownGroup)?;
-                Reply::Tried(Box::new(group.tell_tried(&self.dialer)))
-            }
             Command::Connect { node } => {
                 let named = self.dialer.name(self.now.mono, node, By::Application);
                 named.map_err(|_| Error::TooManyNodes)?;
                 Reply::Ok
-            }
-            Command::Leave { group } => {
-                let mut left = self.forget_group(group).ok_or(Error::UnknownGroup)?;
-                left.abandon(&mut ctx!(self), &Error::UnknownGroup);
-                left.resign(&mut ctx!(self));
-                left.leave_graph(&mut ctx!(self), &mut self.links);
-                left.refuse_waiting(&mut ctx!(self), &Error::UnknownGroup);
-                self.storage.write(storage::info_key(group), None);
-                self.storage.flush(&mut self.outbox);
-                self.rise_for(group);
-                self.clear_next(group, request);
-                return Ok(());
             }
             Command::Close => {
                 self.closing = Some(Closing { request, done: false });
@@ -168,16 +87,18 @@ impl Node {
         Ok(())
     }
 
-    /// Nodes at which members of a group look for each other: those that the application named, those by which we came
-    /// to the group, and those to which there is a link, since all groups take seats there.
-    fn nodes_of(&self, group: GroupId) -> Vec<NodeUrl> {
-        let came_by = self.groups.get(&group).map_or(&[][..], |group| group.nodes());
-        let used = |(url, by, state): &(&NodeUrl, By, &NodeState)| {
-            let linked = matches!(state, NodeState::Linked { .. });
-            *by == By::Application || linked || came_by.contains(url)
-        };
-        let used = self.dialer.states().filter(used).map(|(url, ..)| url.clone());
-        used.take(limits::INVITATION_NODES_MAX).collect()
+    /// Leaves a group, and forgets it.
+    fn leave(&mut self, group: GroupId, request: RequestId) -> Result<(), Error> {
+        let mut left = self.forget_group(group).ok_or(Error::UnknownGroup)?;
+        left.abandon(&mut ctx!(self), &Error::UnknownGroup);
+        left.resign(&mut ctx!(self));
+        left.leave_graph(&mut ctx!(self), &mut self.links);
+        left.refuse_waiting(&mut ctx!(self), &Error::UnknownGroup);
+        self.storage.write(storage::info_key(group), None);
+        self.storage.flush(&mut self.outbox);
+        self.rise_for(group);
+        self.clear_next(group, request);
+        Ok(())
     }
 
     fn join(

@@ -7,7 +7,7 @@ mod newcomers;
 
 use newcomers::Newcomer;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Draft, RequestId};
+use peergraph_core::io::{Command, Draft, GroupCommand, RequestId};
 use peergraph_tests::check::delivery::Delivery;
 use peergraph_tests::{HostId, World, story};
 use std::collections::BTreeMap;
@@ -143,7 +143,8 @@ impl Graph {
         let payload = self.delivery().publish(host, now, hosts, PAYLOAD_BYTES);
         let draft = Draft { expires_in: Some(RECORD_LIFETIME), ..story::draft(payload) };
         let group = self.group;
-        let request = self.world.command(host, Command::Publish { group, draft });
+        let request =
+            self.world.command(host, Command::Group(group, GroupCommand::Publish { draft }));
         self.publishing.push((host, request));
         self.forget_expired();
         true

@@ -2,7 +2,7 @@
 use super::Graph;
 use peergraph_core::address::Address;
 use peergraph_core::cert::Role;
-use peergraph_core::io::{Command, Invite, Reply, RequestId};
+use peergraph_core::io::{Command, GroupCommand, Invite, Reply, RequestId};
 use peergraph_tests::host::rtc_address;
 use peergraph_tests::{HostId, Kind};
 
@@ -86,7 +86,7 @@ impl Graph {
     fn ask(&mut self, by: HostId, host: HostId) -> Step {
         let identity = self.world.hosts()[host].certificate.clone();
         let invite = Invite::Bound { identity, grant: Role::Inviting.into() };
-        let command = Command::Invite { group: self.group, invite };
+        let command = Command::Group(self.group, GroupCommand::Invite { invite });
         Step::Invited { by, request: self.world.command(by, command) }
     }
 

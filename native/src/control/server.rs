@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use peergraph_core::error::Error;
-use peergraph_core::io::{Command, Event, Reply, StoreReply, StoreTask};
+use peergraph_core::io::{Command, Event, GroupCommand, Reply, StoreReply, StoreTask};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
@@ -131,16 +131,17 @@ fn begin(
             let followed = follow.then(|| followed.clone());
             async move {
                 let requests = requests.upgrade()?;
-                let result = if let Command::Publish { group, draft } = *command {
-                    // In turn with those of this program's own.
-                    let record = requests.publish(group, draft, followed).await;
-                    record.map(|record| Reply::Record(Box::new(record)))
-                } else if let Command::Close = *command {
-                    // It ends the host, which is for the program that runs it.
-                    Err(CommandError::Node(Error::Busy))
-                } else {
-                    requests.ask_tracked(*command, followed).await
-                };
+                let result =
+                    if let Command::Group(group, GroupCommand::Publish { draft }) = *command {
+                        // In turn with those of this program's own.
+                        let record = requests.publish(group, draft, followed).await;
+                        record.map(|record| Reply::Record(Box::new(record)))
+                    } else if let Command::Close = *command {
+                        // It ends the host, which is for the program that runs it.
+                        Err(CommandError::Node(Error::Busy))
+                    } else {
+                        requests.ask_tracked(*command, followed).await
+                    };
                 let result = match result {
                     Ok(reply) => Ok(reply),
                     Err(CommandError::Node(error)) => Err(error),

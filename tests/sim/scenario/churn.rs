@@ -19,7 +19,7 @@ use crate::world::World;
 use faults::Faults;
 use peergraph_core::error::{BadRecord, Error};
 use peergraph_core::id::RecordId;
-use peergraph_core::io::{Command, Draft, Reply, RequestId, StoreFault};
+use peergraph_core::io::{Command, Draft, GroupCommand, Reply, RequestId, StoreFault};
 use peergraph_core::policy::{Policy, Right};
 use peergraph_core::record::Record;
 use std::collections::BTreeMap;
@@ -228,7 +228,7 @@ impl Churn {
             }
         };
         if self.crowd.world.hosts()[sender].is_up() {
-            let command = Command::Publish { group: self.crowd.group, draft };
+            let command = Command::Group(self.crowd.group, GroupCommand::Publish { draft });
             let request = self.crowd.world.command(sender, command);
             self.asked.insert(request, sender);
         }

@@ -7,7 +7,7 @@ use crate::world::World;
 use peergraph_core::cert::Role;
 use peergraph_core::id::GroupId;
 use peergraph_core::invitation::Invitation;
-use peergraph_core::io::{Command, Reply, RequestId};
+use peergraph_core::io::{Command, GroupCommand, Reply, RequestId};
 use peergraph_core::policy::Policy;
 use std::time::Duration;
 
@@ -171,7 +171,7 @@ impl Crowd {
         let delivery = self.world.delivery.as_mut().expect("a crowd tracks its records");
         let payload = delivery.publish(host, now, hosts, bytes);
         let draft = crate::story::draft(payload);
-        self.world.command(host, Command::Publish { group: self.group, draft })
+        self.world.command(host, Command::Group(self.group, GroupCommand::Publish { draft }))
     }
 
     /// How many records were published.

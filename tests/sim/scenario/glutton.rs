@@ -15,7 +15,7 @@ use crate::report::{Meter, Report};
 use crate::world::World;
 use bytes::Bytes;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Keep, Reply};
+use peergraph_core::io::{Command, GroupCommand, Keep, Reply};
 use peergraph_core::limits::WRITES_WAITING;
 use peergraph_core::policy::Policy;
 use peergraph_core::record::Signed;
@@ -155,7 +155,8 @@ impl Table {
         let glutton = world.hosts()[GLUTTON].peer_id();
         let (target, reason) = (Target::Peer(glutton), Reason::Misconduct);
         let keep = Keep { members: true, records: false };
-        let answer = world.ask(OWNER, Command::Revoke { group, target, reason, keep });
+        let answer =
+            world.ask(OWNER, Command::Group(group, GroupCommand::Revoke { target, reason, keep }));
         assert!(matches!(answer, Ok(Reply::Ok)), "the revocation was answered {answer:?}");
         let began = world.time();
         let out = world.run_until_every(10, OUT_WITHIN, |world| is_out(world, group, &self.others));

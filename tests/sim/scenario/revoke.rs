@@ -12,7 +12,7 @@ use crate::host::HostId;
 use crate::report::Report;
 use crate::summary::percentile;
 use peergraph_core::id::RecordId;
-use peergraph_core::io::{Command, Keep, Reply};
+use peergraph_core::io::{Command, GroupCommand, Keep, Reply};
 use peergraph_core::record::Signed;
 use peergraph_core::roll::{Reason, Target};
 use std::collections::BTreeSet;
@@ -149,7 +149,7 @@ fn revoke(crowd: &mut Crowd) -> u64 {
     let victim = crowd.world.hosts()[VICTIM].peer_id();
     crowd.world.refusal = Some(Refusal::of(victim));
     let (target, reason, keep) = (Target::Peer(victim), Reason::Misconduct, Keep::ALL);
-    let command = Command::Revoke { group: crowd.group, target, reason, keep };
+    let command = Command::Group(crowd.group, GroupCommand::Revoke { target, reason, keep });
     let answer = crowd.world.ask(OWNER, command);
     assert!(matches!(answer, Ok(Reply::Ok)), "the revocation was answered {answer:?}");
     crowd.world.hosts[VICTIM].liar = true;

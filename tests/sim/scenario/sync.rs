@@ -12,7 +12,7 @@ use crate::report::{Meter, Report};
 use crate::story::draft;
 use crate::world::World;
 use bytes::Bytes;
-use peergraph_core::io::{Command, StoreId, StoreReply, StoreTask};
+use peergraph_core::io::{Command, GroupCommand, StoreId, StoreReply, StoreTask};
 use peergraph_core::record::Signed;
 use peergraph_core::stored;
 use std::time::Duration;
@@ -71,7 +71,8 @@ fn run(setup: &Setup) -> Report {
 
 fn publish(setup: &Setup, crowd: &mut Crowd) {
     for nth in 0..setup.records {
-        let command = Command::Publish { group: crowd.group, draft: draft(format!("{nth}")) };
+        let command =
+            Command::Group(crowd.group, GroupCommand::Publish { draft: draft(format!("{nth}")) });
         let _request = crowd.world.command(0, command);
         if nth % BATCH == 0 {
             crowd.world.run_for(Duration::from_millis(20));

@@ -89,7 +89,8 @@ impl Copy {
         let (uses, expires_in) = (1, Duration::from_secs(60));
         let grant = cert::Role::Member.into();
         let invite = Invite::Bearer { grant, uses, expires_in };
-        let Reply::Invitation(made) = self.ada.ask(Command::Invite { group: self.group, invite })
+        let Reply::Invitation(made) =
+            self.ada.ask(Command::Group(self.group, GroupCommand::Invite { invite }))
         else {
             panic!("an invitation")
         };

@@ -56,7 +56,7 @@ fn put_out(ada: &mut Ada, group: GroupId, (link, n): (&Stranger, u8), chain: &[C
     put_in(ada, group, (link, n), chain);
     let who = someone(n);
     let (target, reason) = (Target::Peer(who.peer_id()), Why::Misconduct);
-    ada.ask(Command::Revoke { group, target, reason, keep: Keep::ALL });
+    ada.ask(Command::Group(group, GroupCommand::Revoke { target, reason, keep: Keep::ALL }));
     ada.handle(Input::Timeout);
     assert!(ada.closed.contains(&(link.link, CloseReason::Revoked)));
 }
@@ -89,7 +89,9 @@ fn who_was_put_out_may_ask_to_connect_and_says_nothing_else() {
     let [_carol] = members(&mut ada, group, [3]);
     let grant = cert::Role::Member.into();
     let invite = Invite::Bearer { grant, uses: 9, expires_in: YEAR / 2 };
-    let Reply::Invitation(invitation) = ada.ask(Command::Invite { group, invite }) else {
+    let Reply::Invitation(invitation) =
+        ada.ask(Command::Group(group, GroupCommand::Invite { invite }))
+    else {
         panic!("an invitation")
     };
     let InvitationKind::Bearer { secret, .. } = invitation.kind else { panic!("a bearer's") };
@@ -138,7 +140,7 @@ fn record_that_is_not_about_us_does_not_come_in_by_a_refusal() {
     let invitation = crate::group::invitation_by(bobs.peer_id(), NOW.after(YEAR / 4));
     let invitation = record(group, (&bobs, &chain), RecordType::INVITATION, invitation);
     let refuse = not_standing(&chain, &[invitation]);
-    let open = |ada: &mut Ada| match ada.ask(Command::Invitations { group }) {
+    let open = |ada: &mut Ada| match ada.ask(Command::Group(group, GroupCommand::Invitations)) {
         Reply::Invitations(open) => open.len(),
         other => panic!("{other:?}"),
     };
@@ -193,7 +195,7 @@ fn proof_is_heard_only_as_the_first_answer_of_a_link() {
 }
 
 /// A refusal because the other end's membership does not stand, which these records prove.
-fn not_standing(by: &[Certificate], proof: &[Signed]) -> wire::Message {
+fn not_standing(by: &[Certificate], proof: &[Signed]) -> Message {
     let refuse = Refuse {
         proof: proof.iter().map(|signed| signed.bytes().to_vec().into()).collect(),
         chain: Some(encode_chain(by)),

@@ -52,7 +52,10 @@ fn only_a_known_member_learns_that_a_node_is_in_its_group() {
     let bob = Stranger::honest(&mut ada, 2);
     assert!(is_opened(&answer(&mut ada, &bob, group)), "now he is known");
     let target = Target::Peer(someone(2).peer_id());
-    ada.ask(Command::Revoke { group, target, reason: Why::Misconduct, keep: Keep::ALL });
+    ada.ask(Command::Group(
+        group,
+        GroupCommand::Revoke { target, reason: Why::Misconduct, keep: Keep::ALL },
+    ));
     ada.handle(Input::Timeout);
     let bob = Stranger::honest(&mut ada, 2);
     gets_no(&mut ada, &bob);

@@ -1,6 +1,6 @@
 //! Our side: whole nodes in a simulated world.
 use super::{Net, Options, Sent};
-use peergraph_core::io::Command;
+use peergraph_core::io::{Command, GroupCommand};
 use peergraph_tests::HostId;
 use peergraph_tests::check::delivery::Delivery;
 use peergraph_tests::scenario::crowd;
@@ -29,7 +29,7 @@ impl Net for Crowd {
         let (now, hosts) = (world.time().as_micros() as u64, world.hosts().len());
         let delivery = world.delivery.as_mut().expect("a crowd tracks its records");
         let payload = delivery.publish(host, now, hosts, bytes);
-        let publish = Command::Publish { group: self.0.group, draft: draft(payload) };
+        let publish = Command::Group(self.0.group, GroupCommand::Publish { draft: draft(payload) });
         self.0.world.command(host, publish);
     }
 
