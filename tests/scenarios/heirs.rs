@@ -338,6 +338,44 @@ fn crashes_at_any_moment_lose_no_key() {
     });
 }
 
+/// Goal: nobody puts the owner out. Method: Ada, who let Bob in, and Dora, an administrator since before Bob was one, revoke
+/// him as soon as he has the group, or just before; Bob still owns it, and puts both out.
+#[test]
+fn new_owner_is_senior_to_those_who_were_before() {
+    each_seed("new_owner_is_senior_to_those_who_were_before", SEEDS, |world| {
+        let (group, hosts) = group_of(world, &["ada", "bob", "cleo", "dora"]);
+        let [ada, bob, cleo, dora] = hosts[..] else { panic!("four hosts") };
+        let [adas, bobs, doras] = [ada, bob, dora].map(|host| peer(world, host));
+        let (peer, grant) = (doras, Role::Administrator.into());
+        ok(world.ask(ada, Command::Group(group, GroupCommand::Issue { peer, grant })));
+        soon(world, "the promotion", |world| {
+            world.info(dora, group).grant.role == Role::Administrator
+        });
+        offer(world, ada, bob, group);
+        ok(world.ask(ada, Command::Group(group, GroupCommand::HandOver { peer: bobs })));
+        // What they may is theirs to say until they know better.
+        for host in [dora, ada] {
+            let _ = revoke(world, host, group, bobs);
+        }
+        soon(world, "the owner stands", |world| {
+            let all = peers(world, &hosts);
+            world.info(bob, group).owner
+                && hosts.iter().all(|&host| standing(world, host, group) == all)
+        });
+        world.run_for(Duration::from_secs(30));
+        for host in [ada, dora] {
+            let answer = revoke(world, host, group, bobs).map(|_| ());
+            assert_eq!(answer, Err(Error::NotSenior), "host {host}");
+        }
+        acts_as_owner(world, bob, group, &hosts, "bob's");
+        ok(revoke(world, bob, group, adas));
+        ok(revoke(world, bob, group, doras));
+        let left = peers(world, &[bob, cleo]);
+        soon(world, "both are out", |world| standing(world, cleo, group) == left);
+        nobody_was_blamed(world, &hosts);
+    });
+}
+
 /// Goal: a newcomer can offer itself at once. Method: the key was rotated before it came; it offers while that act, and what
 /// else the group has, arrives and is written, and the owner takes the offer.
 #[test]

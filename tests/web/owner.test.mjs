@@ -101,7 +101,7 @@ test("a group passes to another owner, and an older backup does not take it back
   const again = await openPage(t, "again", node);
   const seen = await again.evaluate(restore, { type: TYPE, password: PASSWORD, file: made.file, ben: offered.id });
   assert.deepEqual(seen, {
-    claimed: true, late: ["not-owner", "not-allowed"], comment: "of Ben", standing: "member" });
+    claimed: true, late: ["not-owner", "not-senior"], comment: "of Ben", standing: "member" });
   const heard = await ben.evaluate(async (type) => {
     const { group, until } = globalThis;
     const texts = async () => (await group.records({ type })).map(({ data }) => data);

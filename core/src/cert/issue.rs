@@ -89,6 +89,8 @@ pub struct Subject<'a> {
     name: &'a str,
     /// The membership that it has.
     held: Option<&'a VerifiedChain>,
+    /// As the owner: since when its line is said to go back.
+    owner: Option<WallTime>,
 }
 
 impl<'a> Subject<'a> {
@@ -98,23 +100,39 @@ impl<'a> Subject<'a> {
     /// As [`verify_identity`].
     pub fn of_identity(certificate: &'a Certificate) -> Result<Self, CertError> {
         verify_identity(certificate, key::verify)?;
-        Ok(Self { key: certificate.subject_key(), name: certificate.name(), held: None })
+        let (key, name) = (certificate.subject_key(), certificate.name());
+        Ok(Self { key, name, held: None, owner: None })
     }
 
     /// The holder of a membership, for another one: an administrator that stays one, as near to the root as before,
     /// keeps its seniority.
     pub fn of_member(chain: &'a VerifiedChain) -> Self {
-        Self { key: chain.key(), name: chain.name(), held: Some(chain) }
+        Self { key: chain.key(), name: chain.name(), held: Some(chain), owner: None }
+    }
+
+    /// The same as the owner of the group, who holds the `nth` of its own keys, counted from one. The membership will be
+    /// senior to that of every other administrator.
+    pub fn as_owner(self, nth: usize) -> Self {
+        Self { owner: Some(owner_since(nth)), ..self }
     }
 
     /// Since when the line of a certificate that is renewed at this depth goes back.
     fn since(&self, grant: &Grant, depth: usize) -> Option<WallTime> {
+        if self.owner.is_some() {
+            return self.owner;
+        }
         let held = self.held.filter(|held| held.depth() == depth);
         let stays = |held: &&VerifiedChain| {
             held.role() == Role::Administrator && grant.role == Role::Administrator
         };
         held.filter(stays).map(|held| held.leaf().since())
     }
+}
+
+/// Since when the membership of an owner is said to go back: before any group began, so that it is senior to all others; and
+/// that of a later owner before that of an earlier one, which keeps its own.
+pub fn owner_since(nth: usize) -> WallTime {
+    WallTime((HEIRS_MAX + 1).saturating_sub(nth) as u64 * 1_000)
 }
 
 /// The certificate by which `heir` takes the place of the key that `line` ends with, as the group's own, for the rest of

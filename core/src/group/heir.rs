@@ -223,17 +223,33 @@ impl Group {
 
     /// A handover has come.
     pub(super) fn take_over(&mut self, ctx: &mut Ctx<'_>, id: RecordId, act: Handover) {
-        let before = self.roll.owner().peer();
         if self.roll.hand_over(id, act) {
-            self.settle_keys();
-            self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
-            // The new owner publishes what it has to.
-            self.timers.set(Timer::Renew, ctx.now.mono);
-            if before != self.roll.owner().peer() {
-                self.tell_group(ctx);
-            }
+            self.line_went_on(ctx);
         }
         self.standing_changed(ctx);
+    }
+
+    /// Learns of the group's own keys from a member that refuses us: a handover goes to members that stand, and one that
+    /// does not may be the heir.
+    pub(super) fn hear_own_keys(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        line: &[u8],
+    ) -> Result<(), CertError> {
+        let line = cert::decode_chain_knowing(line, |_| None, ctx.checks.certificate)?;
+        let line = cert::verify_line(&line, self.id, ctx.checks.verify)?;
+        if self.roll.know_line(line) {
+            self.line_went_on(ctx);
+        }
+        Ok(())
+    }
+
+    fn line_went_on(&mut self, ctx: &mut Ctx<'_>) {
+        self.settle_keys();
+        self.timers.set_if_unarmed(Timer::Save, ctx.now.mono);
+        // The new owner publishes what it has to.
+        self.timers.set(Timer::Renew, ctx.now.mono);
+        self.tell_group(ctx);
     }
 
     /// Takes up the key that is the group's own, if we have it. The others are spare.

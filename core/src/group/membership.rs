@@ -63,7 +63,8 @@ impl Group {
         let root = cert::issue_root(&key, &name, policy, serial, not_before, not_after)
             .map_err(Error::BadPolicy)?;
         let subject = cert::Subject::of_identity(ctx.identity.certificate())
-            .expect("our own identity certificate holds");
+            .expect("our own identity certificate holds")
+            .as_owner(1);
         let grant = Grant::from(Role::Administrator);
         let serial = ctx.random_bytes();
         let first =
@@ -290,9 +291,8 @@ impl Group {
     ) -> Result<Vec<Certificate>, Error> {
         let now = self.clock(ctx.now.wall);
         not_behind(now)?;
-        let chain = self.valid_chain(ctx)?;
         let not_before = now.before(limits::CERTIFICATE_CLOCK_SKEW);
-        let longest = now.after(chain.policy().membership_lifetime);
+        let longest = now.after(self.root().policy().membership_lifetime);
         let not_after = until.map_or(longest, |until| until.min(longest));
         let serial = ctx.random_bytes();
         let (above, certificate) = match (signer, &self.key) {
@@ -305,6 +305,7 @@ impl Group {
             }
             (Signer::Owner, None) => return Err(Error::NotOwner),
             (Signer::Member, _) => {
+                let chain = self.valid_chain(ctx)?;
                 let issued = cert::issue_member(
                     ctx.identity,
                     chain,

@@ -49,6 +49,10 @@ impl Group {
         refuse: Refuse,
     ) -> Result<(), Misbehaved> {
         if self.argued.insert(link) {
+            // The group may have been handed over to us since.
+            if let Some(line) = &refuse.line {
+                self.hear_own_keys(ctx, line).map_err(|_| Misbehaved::Membership)?;
+            }
             let argument = self.argument(ctx, refuse.proof);
             if let Some(slot) = self.slots.get_mut(&link) {
                 // No neighbour has brought anything over this slot, so its account begins here.

@@ -420,12 +420,14 @@ impl Group {
             why: None,
             chain: None,
             times: None,
+            line: best.and_then(|chain| self.line_beside(chain)),
         };
         self.refuse(ctx, links, link, refuse);
     }
 
     /// Uses the best membership that we know of ours.
     pub(super) fn choose_own_chain(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        self.hold_office(ctx);
         let now = self.clock(ctx.now.wall);
         let Some(ours) = &self.chain else { return };
         let was = self.own_standing;
@@ -451,16 +453,28 @@ impl Group {
         }
     }
 
-    /// As the owner: is an administrator by its membership, too, which an heir need not have been.
-    fn hold_office(&mut self, ctx: &mut Ctx<'_>) {
-        let Ok(ours) = self.valid_chain(ctx).cloned() else { return };
-        if self.key.is_none() || ours.role() == Role::Administrator {
+    /// As the owner: sees to it that our membership is that of an administrator, and senior to all others. An heir's need not
+    /// be, and may have been revoked by an administrator who was its senior: the group's own key issues another. One that
+    /// we, or the own key, took away ourselves stays away.
+    pub(super) fn hold_office(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(ours) = self.chain.clone().filter(|_| self.key.is_some()) else { return };
+        let (now, me) = (self.clock(ctx.now.wall), ours.peer());
+        let since = cert::owner_since(self.roll.owner().certificates().len());
+        let holds = |chain: &VerifiedChain| {
+            chain.role() == Role::Administrator && chain.leaf().since() <= since
+        };
+        if self.standing_of(ctx, me).iter().any(holds) {
             return;
         }
+        match self.roll.standing(&ours, now) {
+            Standing::Revoked { by, .. } if by == me || by == self.id.into() => return,
+            Standing::Member | Standing::Expired | Standing::Revoked { .. } => {}
+        }
         let grant = Grant { role: Role::Administrator, ..ours.grant().clone() };
-        let subject = cert::Subject::of_member(&ours);
+        let subject =
+            cert::Subject::of_member(&ours).as_owner(self.roll.owner().certificates().len());
         let issued = self.issue(ctx, subject, &grant, Signer::Owner);
-        // It is tried again with the next renewals.
+        // It is tried again with the next renewals, or when our standing changes.
         let _ = issued.and_then(|it| self.publish_issued(ctx, &it, Signer::Owner, None));
     }
 
@@ -469,9 +483,9 @@ impl Group {
         let life = self.root().policy().membership_lifetime;
         let wait = (life / RENEWALS_LOOKED_FOR).clamp(*RENEW_EVERY.start(), *RENEW_EVERY.end());
         self.timers.set(Timer::Renew, ctx.now.mono.after(wait));
+        self.hold_office(ctx);
         if self.valid_chain(ctx).is_ok() {
             self.keep_properties(ctx);
-            self.hold_office(ctx);
         }
         let Ok(ours) = self.valid_chain(ctx) else { return };
         let (me, group) = (ours.peer(), PeerId::from(self.id));

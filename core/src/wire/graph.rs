@@ -82,6 +82,10 @@ pub(crate) struct Refuse {
     /// With that membership.
     #[n(6)]
     pub(crate) times: Option<Times>,
+    /// With [`Reason::NotStanding`]: the certificates of the group's own keys, if the other end's membership does not name all
+    /// of them.
+    #[cbor(n(7), with = "minicbor::bytes")]
+    pub(crate) line: Option<Vec<u8>>,
 }
 
 impl Refuse {
@@ -95,6 +99,7 @@ impl Refuse {
             why: None,
             chain: None,
             times: None,
+            line: None,
         }
     }
 }
