@@ -1,5 +1,6 @@
 // The identities of an origin: a part of `index.d.ts`.
-import type { Waits } from "./index.js";
+import type { OpenOptions, Peer } from "./peer.js";
+import type { Waits } from "./waits.js";
 
 /** An identity of this origin. */
 export interface IdentityInfo {
