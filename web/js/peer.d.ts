@@ -121,7 +121,7 @@ export class Peer<T = Payloads> extends EventTarget {
   /** The peer name of its identity. */
   readonly peerName: PeerName;
   /** Signs for the application: 64 bytes, for {@link verify}. */
-  sign(message: BufferSource | string): Uint8Array;
+  sign(message: BufferSource | Uint8Array | string): Uint8Array;
   /** The identity as text, encrypted with a password (Argon2id, XChaCha20-Poly1305), to be kept or opened elsewhere. */
   exportIdentity(password: string): Promise<string>;
 
