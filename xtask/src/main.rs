@@ -11,6 +11,7 @@
 //! | `meet.rs` | `cargo xtask meet`: people meet on real hosts, as often and as quickly as promised |
 //! | `pages.rs` | `cargo xtask bench pages`: two browsers with each system in turn |
 //! | `habits.rs` | spelling, and what the dependencies are: steps of `cargo xtask test` |
+//! | `documents.rs` | links between documents, and the length of the README: a step of `cargo xtask test` |
 //! | `layers.rs` | `cargo xtask layers`: which parts may use which, and how comments begin |
 //! | `shape.rs` | `cargo xtask shape`: lengths of functions and files, and fields that others use |
 //! | `fixtures.rs` | `cargo xtask fixtures`: writes `tests/fixtures` and the seeds of the fuzz corpus anew |
@@ -18,6 +19,7 @@
 
 mod browser;
 mod demo;
+mod documents;
 mod fixtures;
 mod habits;
 mod imports;
