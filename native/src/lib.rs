@@ -23,6 +23,8 @@
 //! # }
 //! ```
 //!
+//! The module [`guide`] has five short chapters.
+//!
 //! The core ([`peergraph_core`]) decides everything; this crate moves its bytes:
 //!
 //! ```text
@@ -43,6 +45,8 @@ mod control;
 mod delivery;
 mod folder;
 mod group;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod host;
 mod http;
 mod lookup;
@@ -90,3 +94,8 @@ pub use peergraph_core::provider::{self, Provider, Verdict};
 pub use peergraph_core::record::{Attribute, Record, RecordType, Value};
 pub use peergraph_core::roll::{Reason, Standing, Target};
 pub use peergraph_core::time::WallTime;
+
+// The snippets of the README of the project are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -3,15 +3,16 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import { chromium } from "playwright-core";
 
+import { DOCUMENTS, programOf } from "../web/snippets.mjs";
 import { BUILDS, SERVERS, buildOneFile } from "./bundlers.js";
 import { serve } from "./server.js";
 
@@ -91,12 +92,12 @@ const PLAIN = [
 
 test("package holds what its users need, and nothing else", async () => {
   const names = await readdir(INSTALLED);
-  for (const needed of ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "index.d.ts", "index.js", "inline.d.ts",
+  for (const needed of ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "guides", "index.d.ts", "index.js", "inline.d.ts",
     "inline.js", "package.json", "peergraph_web.js", "peergraph_web_bg.wasm", "peergraph_web_inline.js"]) {
     assert.ok(names.includes(needed), `${needed} is missing`);
   }
   const surplus = names.filter((name) => !/\.(js|d\.ts)$/.test(name)
-    && !["README.md", "LICENSE-MIT", "LICENSE-APACHE", "package.json", "peergraph_web_bg.wasm"]
+    && !["README.md", "LICENSE-MIT", "LICENSE-APACHE", "guides", "package.json", "peergraph_web_bg.wasm"]
       .includes(name));
   assert.deepEqual(surplus, []);
   const { dependencies, scripts } = JSON.parse(await readFile(join(INSTALLED, "package.json")));
@@ -104,17 +105,41 @@ test("package holds what its users need, and nothing else", async () => {
   assert.equal(scripts, undefined, "installing the package must run nothing");
 });
 
+/** What the compiler has to say of these files: nothing, if the types hold. */
+async function typeFaults(files, ...options) {
+  const compiler = join(HERE, "node_modules/.bin/tsc");
+  const { stdout } = await promisify(execFile)(compiler, [
+    "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false",
+    "--target", "es2022", "--lib", "es2022,dom,dom.iterable,dom.asynciterable,esnext.disposable",
+    "--types", "", ...options, ...files,
+  ], { cwd: HERE }).catch((failed) => failed);
+  return stdout;
+}
+
 for (const [module, moduleResolution] of [["esnext", "bundler"], ["nodenext", "nodenext"]]) {
   test(`types hold for an application (${moduleResolution})`, { timeout: 60_000 }, async () => {
-    const compiler = join(HERE, "node_modules/.bin/tsc");
-    const { stdout } = await promisify(execFile)(compiler, [
-      "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false",
-      "--target", "es2022", "--lib", "es2022,dom,dom.iterable,dom.asynciterable,esnext.disposable",
-      "--types", "", "--module", module, "--moduleResolution", moduleResolution, "types.ts",
-    ], { cwd: HERE }).catch((failed) => failed);
-    assert.equal(stdout, "");
+    const options = ["--module", module, "--moduleResolution", moduleResolution];
+    assert.equal(await typeFaults(["types.ts"], ...options), "");
   });
 }
+
+test("types hold for every snippet of the documents", { timeout: 60_000 }, async () => {
+  // Each beside this file, where the package is found; the compiler names document and line.
+  const folder = join(HERE, "snippets");
+  try {
+    const files = [];
+    for (const document of DOCUMENTS) {
+      const file = join(folder, `${document}.ts`);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, programOf(document, "peergraph").code);
+      files.push(file);
+    }
+    const options = ["--module", "esnext", "--moduleResolution", "bundler", "--noImplicitAny", "false"];
+    assert.equal(await typeFaults(files, ...options), "");
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
 
 test("plain ES-module page publishes and reads a record", { timeout: 120_000 },
   () => serving(PLAIN, (address) => usePage(address)));

@@ -1,6 +1,8 @@
 // Compiled, never run: the types say what the package is promised to accept and to refuse.
 
-import { Peer, PeergraphError, init, readInvitation, type ErrorCode, type Group, type Payloads } from "peergraph";
+import {
+  Peer, PeergraphError, identities, init, readInvitation, verify, type ErrorCode, type Group, type Payloads,
+} from "peergraph";
 
 type Trip = {
   "chat.message": { text: string };
@@ -93,4 +95,10 @@ export function isLocked(error: unknown): boolean {
 export async function figures(group: Group<Trip>): Promise<string> {
   const { records, nodes, signature, clockShiftMs } = await group.info();
   return JSON.stringify([records + nodes + clockShiftMs, signature, group.statusOf("a")]);
+}
+
+/** What one function makes, another one takes. */
+export async function passesOn(peer: Peer): Promise<string | undefined> {
+  await identities.restore(await peer.backup("correct horse"), "correct horse");
+  return (await verify(peer.identityDocument(), "Olá", peer.sign("Olá")))?.name;
 }

@@ -36,3 +36,8 @@ mod world;
 
 pub use host::{HostId, Kind};
 pub use world::{Counts, World};
+
+// The chapter on testing of the guide for Rust is run.
+#[cfg(doctest)]
+#[doc = include_str!("../../native/src/guide/testing.md")]
+mod guide {}

@@ -1,5 +1,6 @@
 // The identities of an origin: a part of `index.d.ts`.
-import type { Waits } from "./index.js";
+import type { OpenOptions, Peer } from "./peer.js";
+import type { Waits } from "./waits.js";
 
 /** An identity of this origin. */
 export interface IdentityInfo {
@@ -64,17 +65,18 @@ export const identities: {
    * damaged of its groups and records. Data that stand here stay, since they are newer. Open it then: it is the same peer with
    * the same groups. Fails with `"wrong-password"`, `"bad-backup"`, and `"locked"` while it is open.
    */
-  restore(file: BufferSource | Blob, password: string, options?: IdentityOptions): Promise<RestoredIdentity>;
+  restore(file: BufferSource | Uint8Array | Blob, password: string, options?: IdentityOptions): Promise<RestoredIdentity>;
   /** The public certificate (PEM): what inviters, and {@link verify}, need. Holds no secret. */
   document(who: string, options?: IdentityOptions): Promise<string>;
   /** Its peer name, or with `classifier` another one of the same key. */
   name(who: string, options?: { classifier?: string } & IdentityOptions): Promise<PeerName>;
   /** 64 bytes, for {@link verify}. Worthless as proof of anything that this package signs. */
-  sign(who: string, message: BufferSource | string, options?: IdentityOptions): Promise<Uint8Array>;
+  sign(who: string, message: BufferSource | Uint8Array | string, options?: IdentityOptions): Promise<Uint8Array>;
 };
 
 /** The signer of `message`, if it was the identity of the public document; otherwise `null`. */
-export function verify(document: string, message: BufferSource | string, signature: BufferSource):
+export function verify(
+  document: string, message: BufferSource | Uint8Array | string, signature: BufferSource | Uint8Array):
   Promise<Omit<IdentityInfo, "default"> | null>;
 
 /** A peer name, given as such or as host name, in both forms. Fails with `"bad-name"`. */

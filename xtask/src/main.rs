@@ -11,6 +11,7 @@
 //! | `meet.rs` | `cargo xtask meet`: people meet on real hosts, as often and as quickly as promised |
 //! | `pages.rs` | `cargo xtask bench pages`: two browsers with each system in turn |
 //! | `habits.rs` | spelling, and what the dependencies are: steps of `cargo xtask test` |
+//! | `documents.rs` | links between documents, and the length of the README: a step of `cargo xtask test` |
 //! | `layers.rs` | `cargo xtask layers`: which parts may use which, and how comments begin |
 //! | `shape.rs` | `cargo xtask shape`: lengths of functions and files, and fields that others use |
 //! | `compare.rs` | `cargo xtask compare`: simulated worlds with the code of a revision and with this |
@@ -20,6 +21,7 @@
 mod browser;
 mod compare;
 mod demo;
+mod documents;
 mod fixtures;
 mod habits;
 mod imports;

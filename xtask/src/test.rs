@@ -14,7 +14,7 @@ use crate::browser::{self, Browser};
 use crate::shell::{self, say};
 use crate::toolchain::{self, TARGET, Toolchain};
 use crate::wasm::{self, Profile};
-use crate::{demo, habits, imports, layers};
+use crate::{demo, documents, habits, imports, layers};
 
 /// The packages that are built for this machine; the other one, peergraph-web, is for browsers.
 const NATIVE: [&str; 3] = ["--workspace", "--exclude", "peergraph-web"];
@@ -25,6 +25,7 @@ pub(crate) fn run(fast: bool) -> Result<ExitCode> {
     steps.run("formatting", formatting);
     steps.run("spelling", habits::spelling);
     steps.run("dependencies", habits::dependencies);
+    steps.run("documents", documents::check);
     steps.run("layers", layers::check);
     steps.run("lints", native_lints);
     steps.run("programs of the tests", browser::need_test_programs);

@@ -2,7 +2,8 @@
 //!
 //! The package is one flat folder: the module and its glue, made as by `wasm-bindgen --target web`
 //! (which a page, a bundler and a worker all load in the same way), beside the JavaScript and the
-//! types that are written by hand in `web/js`, `web/package.json`, `web/README.md` and the licences.
+//! types that are written by hand in `web/js`, `web/package.json`, `web/README.md` and the licences. The guides are in a
+//! folder below it.
 
 use std::env;
 use std::ffi::OsString;
@@ -238,29 +239,43 @@ fn assemble(glue: &Path) -> Result<PathBuf> {
     files.extend(WEB.files().map(|name| glue.join(name)));
     // For bundlers that take no files along, and for a page in one file.
     files.push(glue.join(format!("{}_inline.js", WEB.name)));
-    let written = fs::read_dir(web.join("js")).context("web/js has the hand-written part")?;
-    for file in written {
-        let path = file?.path();
-        let name = path.to_string_lossy();
-        if name.ends_with(".js") || name.ends_with(".d.ts") {
-            files.push(path);
-        }
-    }
+    files.extend(files_of(&web.join("js"), &[".js", ".d.ts"])?);
 
     empty(&package)?;
-    for file in &files {
-        let name = file.file_name().with_context(|| format!("{} is no file", file.display()))?;
-        let to = package.join(name);
-        if to.exists() {
-            bail!("two files of the package are called {}", name.to_string_lossy());
-        }
-        fs::copy(file, to).with_context(|| format!("cannot copy {}", file.display()))?;
-    }
+    copy_into(&package, &files)?;
+    let guides = package.join("guides");
+    empty(&guides)?;
+    copy_into(&guides, &files_of(&web.join("guides"), &[".md"])?)?;
     for needed in ["index.js", "index.d.ts", "inline.js", "inline.d.ts"] {
         ensure!(package.join(needed).exists(), "web/js/{needed} is missing");
     }
     say(format!("web/pkg holds the npm package: {} files", files.len()));
     Ok(package)
+}
+
+/// The files of a folder whose names end in one of these ways.
+fn files_of(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for file in fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))? {
+        let path = file?.path();
+        if endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Copies the files, none of which may have the name of another.
+fn copy_into(folder: &Path, files: &[PathBuf]) -> Result<()> {
+    for file in files {
+        let name = file.file_name().with_context(|| format!("{} is no file", file.display()))?;
+        let to = folder.join(name);
+        if to.exists() {
+            bail!("two files of the package are called {}", name.to_string_lossy());
+        }
+        fs::copy(file, to).with_context(|| format!("cannot copy {}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// Makes the folder exist with nothing in it.

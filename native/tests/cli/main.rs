@@ -2,6 +2,8 @@
 
 mod between;
 mod dead;
+#[cfg(unix)]
+mod documents;
 mod groups;
 mod identities;
 mod input;

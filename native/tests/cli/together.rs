@@ -34,6 +34,11 @@ impl Running {
         json(&lines.next().expect("it goes on").expect("text"))
     }
 
+    /// Waits for a line, and tells whether there was one.
+    pub(crate) fn prints(&mut self) -> bool {
+        self.1.as_mut().expect("it is read").next().is_some()
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
