@@ -48,8 +48,8 @@
 //! use peergraph_core::cert::Role;
 //! use peergraph_core::identity::Identity;
 //! use peergraph_core::io::{
-//!     Command, Draft, Event, Input, Invite, LinkId, Output, Reply, RequestId, StoreReply, StoreTask,
-//!     Transport,
+//!     Command, Draft, Event, GroupCommand, Input, Invite, LinkId, Output, Reply, RequestId,
+//!     StoreReply, StoreTask, Transport,
 //! };
 //! use peergraph_core::node::{Config, Node};
 //! use peergraph_core::policy::Policy;
@@ -201,9 +201,8 @@
 //! let Reply::Group(trip) = world.ask(ada, Command::CreateGroup { name, policy }) else { panic!() };
 //! let (group, expires_in) = (trip.id, Duration::from_secs(3_600));
 //! let invite = Invite::Bearer { grant: Role::Member.into(), uses: 1, expires_in };
-//! let Reply::Invitation(invitation) = world.ask(ada, Command::Invite { group, invite }) else {
-//!     panic!()
-//! };
+//! let invite = Command::Group(group, GroupCommand::Invite { invite });
+//! let Reply::Invitation(invitation) = world.ask(ada, invite) else { panic!() };
 //! world.ask(bob, Command::Join { invitation, password: None });
 //!
 //! let draft = Draft {
@@ -216,7 +215,7 @@
 //!     refresh: false,
 //!     if_version: None,
 //! };
-//! world.ask(ada, Command::Publish { group, draft });
+//! world.ask(ada, Command::Group(group, GroupCommand::Publish { draft }));
 //! let record = world.until(bob, |host| host.record.take());
 //! assert_eq!(record.payload, "Hello");
 //! ```
