@@ -2,8 +2,11 @@
 //! command's own dependencies: `wasm-glue MODULE FOLDER NAME names|bare`.
 //!
 //! `names` keeps the names of functions for stack traces, `bare` removes them and the list of
-//! compilers. Beside the module stands `NAME_inline.js`, which has it in itself: compressed with gzip
-//! and in base64, as text that any bundler takes.
+//! compilers, and puts the functions in an order that compresses better. Beside the module stands
+//! `NAME_inline.js`, which has it in itself: compressed with gzip and in base64, as text that any
+//! bundler takes.
+
+mod order;
 
 use std::env;
 use std::fs;
@@ -36,15 +39,20 @@ fn main() -> Result<()> {
         .remove_name_section(bare)
         .remove_producers_section(bare)
         .generate(folder)?;
-    inline(Path::new(folder), name)
+    let folder = Path::new(folder);
+    let path = folder.join(format!("{name}_bg.wasm"));
+    let mut module = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    if bare {
+        module = order::reorder(&module)?;
+        fs::write(&path, &module)?;
+    }
+    inline(folder, name, &module)
 }
 
 /// Writes the module as text in a script.
-fn inline(folder: &Path, name: &str) -> Result<()> {
-    let module = folder.join(format!("{name}_bg.wasm"));
-    let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+fn inline(folder: &Path, name: &str, module: &[u8]) -> Result<()> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-    gzip.write_all(&module)?;
+    gzip.write_all(module)?;
     let text = STANDARD.encode(gzip.finish()?);
     let script = format!("// {name}_bg.wasm: gzip, base64.\nexport default \"{text}\";\n");
     fs::write(folder.join(format!("{name}_inline.js")), script)?;
