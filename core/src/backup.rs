@@ -15,13 +15,13 @@ use crate::cbor;
 use crate::id::PeerId;
 use crate::identity::{Identity, IdentityError, PasswordKey};
 use crate::limits::CERTIFICATE_BYTES_MAX;
+use crate::sorted::SortedMap;
 use crate::storage::{self, Key};
 use crate::stored::StoredGroup;
 use bytes::Bytes;
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::{Aead as _, Payload};
 use minicbor::bytes::{ByteArray, ByteVec};
-use std::collections::BTreeMap;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -63,7 +63,7 @@ pub enum BackupError {
 pub struct Backup {
     identity: Identity,
     /// By key, as they were written.
-    entries: BTreeMap<Bytes, Bytes>,
+    entries: SortedMap<Bytes, Bytes>,
     bytes: usize,
 }
 
@@ -104,7 +104,7 @@ struct Content {
 impl Backup {
     /// Of an identity that is in no group yet.
     pub fn new(identity: Identity) -> Self {
-        Self { identity, entries: BTreeMap::new(), bytes: CERTIFICATE_BYTES_MAX }
+        Self { identity, entries: SortedMap::new(), bytes: CERTIFICATE_BYTES_MAX }
     }
 
     /// Takes up an entry of the store: what is known of a group, or a record. Answers whether it is whole; a damaged one is

@@ -5,21 +5,21 @@
 //! at for long may once be used twice over.
 use crate::id::PeerId;
 use crate::limits::PEERS_REMEMBERED_MAX;
+use crate::sorted::SortedMap;
 use crate::time::Time;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The usage of one kind of budget, an account for each peer or other named user. At most
 /// [`PEERS_REMEMBERED_MAX`] of them are remembered.
 pub(crate) struct Accounts<K = PeerId> {
-    used: BTreeMap<K, Used>,
+    used: SortedMap<K, Used>,
     per_second: u64,
 }
 
 impl<K: Ord + Clone> Accounts<K> {
     /// No usage yet. Each account gets `per_second` back.
     pub(crate) fn new(per_second: u64) -> Self {
-        Self { used: BTreeMap::new(), per_second }
+        Self { used: SortedMap::new(), per_second }
     }
 
     /// Adds to the usage of `user`.

@@ -84,10 +84,10 @@ use crate::reach::tried::Trace;
 use crate::recent::Recent;
 use crate::record::{Attribute, Beginning};
 use crate::roll::{Roll, Standing};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::storage::{Class, Commit};
 use crate::time::{Place as _, Time, Timers, WallTime};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use peer_time::PeerTime;
@@ -124,9 +124,9 @@ pub(crate) struct Group {
     /// Our offers whose key is on its way to the disk. The node bounds them, as requests under way.
     offering: usize,
     /// The offers of members who would be the next owner. As many as there are records of it.
-    heirs: BTreeMap<PeerId, heir::HeirOffer>,
+    heirs: SortedMap<PeerId, heir::HeirOffer>,
     /// Own keys that handed over to two, as the application was told. As many as the line has.
-    contested: BTreeSet<CertificateId>,
+    contested: SortedSet<CertificateId>,
     /// Our membership; none while joining.
     chain: Option<VerifiedChain>,
     /// Whether a sync was ever completed, or we are the creator.
@@ -149,12 +149,12 @@ pub(crate) struct Group {
     // records
     indexes: [Index; 3],
     roll: Roll,
-    present: BTreeMap<NodeId, Present>,
+    present: SortedMap<NodeId, Present>,
     /// The same by peer.
-    present_of: BTreeMap<PeerId, BTreeSet<NodeId>>,
+    present_of: SortedMap<PeerId, SortedSet<NodeId>>,
     /// Nodes by the records that say that they are here.
-    present_records: BTreeMap<RecordId, NodeId>,
-    invitations: BTreeMap<RecordId, OpenInvitation>,
+    present_records: SortedMap<RecordId, NodeId>,
+    invitations: SortedMap<RecordId, OpenInvitation>,
     passwords: password::Passwords,
     quotas: quota::Quotas,
     /// Contents that lost against another under the same version. Both are genuine, so their signer is to blame and not
@@ -166,7 +166,7 @@ pub(crate) struct Group {
     early: Vec<Bytes>,
     tracked: tracked::Tracked,
     /// Our records that are renewed before they end, and how long each lives.
-    refreshed: BTreeMap<RecordId, Duration>,
+    refreshed: SortedMap<RecordId, Duration>,
     own_presence: Option<RecordId>,
     /// The attributes that our presence says of us, and whether we are present whatever the group's properties say.
     own_attributes: Vec<Attribute>,
@@ -176,27 +176,27 @@ pub(crate) struct Group {
     last: drafts::Last,
 
     /// Links over which a newcomer is being told what its invitation is about, with whether that was taken back.
-    showing: BTreeMap<LinkId, bool>,
+    showing: SortedMap<LinkId, bool>,
 
     // graph
-    slots: BTreeMap<LinkId, graph::Slot>,
+    slots: SortedMap<LinkId, graph::Slot>,
     /// Links that we are opening for this graph.
-    attempts: BTreeMap<LinkId, Attempt>,
+    attempts: SortedMap<LinkId, Attempt>,
     /// All that we did to find somebody since we had a neighbour last.
     pub(crate) trace: Trace,
     /// Links on which a member asked for this graph while we did, before we have a membership.
-    asked_back: BTreeSet<LinkId>,
+    asked_back: SortedSet<LinkId>,
     /// Links on which somebody has shown why our membership does not stand.
-    argued: BTreeSet<LinkId>,
-    tried: BTreeMap<NodeId, Time>,
+    argued: SortedSet<LinkId>,
+    tried: SortedMap<NodeId, Time>,
     referrals: referrals::Referrals,
     routes: routes::Routes,
     signals_seen: signal::Seen,
     carriage: carriage::Carriage,
     sought: signal::Sought,
     /// Nodes to which signals came to nothing.
-    swallowed: BTreeSet<NodeId>,
-    outgoing: BTreeMap<LinkId, flood::Outgoing>,
+    swallowed: SortedSet<NodeId>,
+    outgoing: SortedMap<LinkId, flood::Outgoing>,
     /// Of the last flood, where the host wants parts.
     rest: Option<flood::Rest>,
     trees: tree::Trees,
@@ -210,17 +210,17 @@ pub(crate) struct Group {
     /// Whether records were put off since the disk had caught up last.
     put_off: bool,
     /// Versions of records that are deleted here only.
-    hidden: BTreeMap<RecordId, u64>,
+    hidden: SortedMap<RecordId, u64>,
     /// The records hidden by tombstones that end before them, and until when each would have lived.
-    outlived: BTreeMap<RecordId, WallTime>,
+    outlived: SortedMap<RecordId, WallTime>,
     signature: signature::Signature,
     silence: silence::Silence,
-    contacts: BTreeMap<RecordId, contacts::Contact>,
+    contacts: SortedMap<RecordId, contacts::Contact>,
     repair: repair::Repair,
     exiles: exile::Exiles,
     publishing: publishing::Publishing,
     /// Of records of others that are to be changed and were read for that.
-    beginnings: BTreeMap<RecordId, Beginning>,
+    beginnings: SortedMap<RecordId, Beginning>,
     timers: Timers<Timer, { Timer::ALL.len() }>,
     /// Grows while nobody is found.
     lonely_rounds: u32,
@@ -234,7 +234,7 @@ struct Joining {
     wanted: Option<Wanted>,
     preview: preview::Looking,
     /// Links on which the answer to the proof of an earlier join is awaited.
-    outdated: BTreeSet<LinkId>,
+    outdated: SortedSet<LinkId>,
 }
 
 /// A join that somebody waits for.
@@ -345,8 +345,8 @@ impl Group {
             spare: Vec::new(),
             handing_over: false,
             offering: 0,
-            heirs: BTreeMap::new(),
-            contested: BTreeSet::new(),
+            heirs: SortedMap::new(),
+            contested: SortedSet::new(),
             chain: None,
             ready: false,
             joining: None,
@@ -360,10 +360,10 @@ impl Group {
             nodes: Vec::new(),
             indexes: std::array::from_fn(|_| Index::new(table_secret)),
             roll: Roll::unknown(),
-            present: BTreeMap::new(),
-            present_of: BTreeMap::new(),
-            present_records: BTreeMap::new(),
-            invitations: BTreeMap::new(),
+            present: SortedMap::new(),
+            present_of: SortedMap::new(),
+            present_records: SortedMap::new(),
+            invitations: SortedMap::new(),
             passwords: password::Passwords::default(),
             quotas: quota::Quotas::default(),
             conflicts: Recent::default(),
@@ -371,26 +371,26 @@ impl Group {
             withheld: withheld::Withheld::default(),
             early: Vec::new(),
             tracked: tracked::Tracked::default(),
-            refreshed: BTreeMap::new(),
+            refreshed: SortedMap::new(),
             own_presence: None,
             own_attributes: Vec::new(),
             presence_forced: false,
             own_contact: None,
             last: drafts::Last::default(),
-            showing: BTreeMap::new(),
-            slots: BTreeMap::new(),
-            attempts: BTreeMap::new(),
+            showing: SortedMap::new(),
+            slots: SortedMap::new(),
+            attempts: SortedMap::new(),
             trace: Trace::default(),
-            asked_back: BTreeSet::new(),
-            argued: BTreeSet::new(),
-            tried: BTreeMap::new(),
+            asked_back: SortedSet::new(),
+            argued: SortedSet::new(),
+            tried: SortedMap::new(),
             referrals: referrals::Referrals::default(),
             routes: routes::Routes::default(),
             signals_seen: signal::Seen::default(),
             carriage: carriage::Carriage::default(),
             sought: signal::Sought::default(),
-            swallowed: BTreeSet::new(),
-            outgoing: BTreeMap::new(),
+            swallowed: SortedSet::new(),
+            outgoing: SortedMap::new(),
             rest: None,
             trees: tree::Trees::default(),
             awaited: awaited::Awaited::default(),
@@ -400,15 +400,15 @@ impl Group {
             waste: waste::Waste::default(),
             refused: refused::Refused::default(),
             put_off: false,
-            hidden: BTreeMap::new(),
-            outlived: BTreeMap::new(),
+            hidden: SortedMap::new(),
+            outlived: SortedMap::new(),
             signature: signature::Signature::default(),
             silence: silence::Silence::default(),
-            contacts: BTreeMap::new(),
+            contacts: SortedMap::new(),
             repair: repair::Repair::default(),
             exiles: exile::Exiles::default(),
             publishing: publishing::Publishing::default(),
-            beginnings: BTreeMap::new(),
+            beginnings: SortedMap::new(),
             timers: Timers::default(),
             lonely_rounds: 0,
             fruitless_rounds: 0,

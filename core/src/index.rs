@@ -12,13 +12,14 @@
 //! differs.
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::record::{Cursor, Meta, RecordType};
+use crate::sorted::SortedSet;
 use crate::symbols::{self, Symbol, Symbols};
 use crate::table::{Mixer, Table};
 use crate::time::WallTime;
 use hashbrown::HashTable;
 use sha2::{Digest as _, Sha256};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::hash::{BuildHasher as _, Hash};
 use std::ops::Range;
 use std::sync::Arc;
@@ -515,7 +516,7 @@ fn cut(hash: &[u8]) -> Fingerprint128 {
 struct Shared {
     peers: Table<PeerId, Arc<PeerId>>,
     certificates: Table<CertificateId, Arc<CertificateId>>,
-    kinds: BTreeSet<RecordType>,
+    kinds: SortedSet<RecordType>,
 }
 
 /// Names kept that no record may need, before they are looked through. Guess.

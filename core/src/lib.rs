@@ -37,7 +37,7 @@
 //!
 //! [`io`] (the whole border; its two parts are for the application), [`node`] (routing), `link.rs` and [`wire`] (what travels), `group.rs` and its parts;
 //! [`provider`] (what an application can replace); beside them the pure parts: [`cert`], [`invitation`], [`identity`], [`record`], [`index`], [`symbols`],
-//! [`reconcile`]; [`share`] (whose part of a bound is whose). Secrets: `key.rs`, [`identity`], [`sealed`] (in a store), [`password`], `random.rs`, `noise.rs`.
+//! [`reconcile`]; [`sorted`] (maps); [`share`] (whose part of a bound is whose). Secrets: `key.rs`, [`identity`], [`sealed`] (in a store), [`password`], `random.rs`, `noise.rs`.
 //!
 //! # A running example
 //!
@@ -290,6 +290,7 @@ pub mod sealed;
 #[cfg(feature = "serde")]
 mod serial;
 pub mod share;
+pub mod sorted;
 pub mod source;
 mod storage;
 pub mod stored;

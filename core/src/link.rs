@@ -27,11 +27,12 @@ use crate::io::{CloseReason, LinkId, Outbox, Output, Transport};
 use crate::key::{Domain, PublicKey};
 use crate::limits;
 use crate::noise::{self, Handshake, SEAL_BYTES, Seal};
+use crate::sorted::SortedMap;
 use crate::source::Source;
 use crate::time::{Deadlines, Now, Time};
 use crate::wire::{self, Hello, Introduction, Message};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// A node that was heard within this time need not be asked. Guess: many round trips.
@@ -49,7 +50,7 @@ use partial::{Holder, Partials};
 /// All links of a node.
 #[derive(Default)]
 pub(crate) struct Links {
-    links: BTreeMap<LinkId, Link>,
+    links: SortedMap<LinkId, Link>,
     made: u64,
     checks: Deadlines<LinkId>,
     half_open: HalfOpen,

@@ -24,12 +24,12 @@ use crate::reach::purpose::Purpose;
 use crate::reach::rendezvous::Tables;
 use crate::reach::signals::Ways;
 use crate::reach::sitting::Sitting;
+use crate::sorted::SortedMap;
 use crate::source::Source;
 use crate::storage::Storage;
 use crate::time::{Now, Time};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
-use std::collections::BTreeMap;
 
 pub use crate::config::{BadConfig, Config, Neighbours, Share, UnfitNeighbours};
 
@@ -62,12 +62,12 @@ pub struct Node {
     pub(crate) links: Links,
     conduct: Conduct,
     storage: Storage,
-    purposes: BTreeMap<LinkId, Purpose>,
+    purposes: SortedMap<LinkId, Purpose>,
     ways: Ways,
     early: Early,
     asks: Asks,
     /// Each in a box: a map makes room for eleven at once, and nearly all nodes have one.
-    groups: BTreeMap<GroupId, Box<Group>>,
+    groups: SortedMap<GroupId, Box<Group>>,
     dialer: Dialer,
     tables: Tables,
     sitting: Sitting,
@@ -158,11 +158,11 @@ impl Node {
             storage: Storage::new(table_secret),
             table_secret,
             loading: store::Loading::default(),
-            purposes: BTreeMap::new(),
+            purposes: SortedMap::new(),
             ways: Ways::default(),
             early: Early::default(),
             asks: Asks::default(),
-            groups: BTreeMap::new(),
+            groups: SortedMap::new(),
             dialer: Dialer::new(table_secret),
             tables: Tables::default(),
             sitting: Sitting::new(table_secret),

@@ -25,12 +25,12 @@
 use crate::id::{Digest, GroupId, PeerId, RecordId};
 use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_PEERS_MAX, PASSWORD_SOURCES_MAX};
 use crate::random::Random;
+use crate::sorted::SortedMap;
 use crate::stretch::Cost;
 use crate::time::Time;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use spake2::{Ed25519Group, Spake2};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
@@ -220,7 +220,7 @@ impl Origin {
 #[derive(Default)]
 pub(crate) struct Throttle {
     sources: Guards<Origin, PASSWORD_SOURCES_MAX>,
-    peers: BTreeMap<Origin, Guards<PeerId, PASSWORD_PEERS_MAX>>,
+    peers: SortedMap<Origin, Guards<PeerId, PASSWORD_PEERS_MAX>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -260,11 +260,11 @@ impl Guard {
 }
 
 /// At most `MAX` guards: rule 3.
-struct Guards<K, const MAX: usize>(BTreeMap<K, Guard>);
+struct Guards<K, const MAX: usize>(SortedMap<K, Guard>);
 
 impl<K, const MAX: usize> Default for Guards<K, MAX> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(SortedMap::new())
     }
 }
 
@@ -395,7 +395,7 @@ mod tests {
 
     /// How many tries those sources have in so long, if each comes again as soon as it may.
     fn tries(throttle: &mut Throttle, from: Time, time: Duration, sources: &[Origin]) -> usize {
-        let mut waiting: BTreeMap<Time, Vec<Origin>> = BTreeMap::from([(from, sources.to_vec())]);
+        let mut waiting: SortedMap<Time, Vec<Origin>> = SortedMap::from([(from, sources.to_vec())]);
         let (mut tries, end) = (0, from.after(time));
         while let Some((now, come)) = waiting.pop_first().filter(|(now, _)| *now < end) {
             for source in come {

@@ -1,15 +1,16 @@
 //! A memory of what happened lately: a set that forgets its oldest entries.
-use std::collections::{BTreeSet, VecDeque};
+use crate::sorted::SortedSet;
+use std::collections::VecDeque;
 
 /// At most `MAX` entries, each once. The oldest goes when another comes.
 pub(crate) struct Recent<T, const MAX: usize> {
-    entries: BTreeSet<T>,
+    entries: SortedSet<T>,
     order: VecDeque<T>,
 }
 
 impl<T, const MAX: usize> Default for Recent<T, MAX> {
     fn default() -> Self {
-        Self { entries: BTreeSet::new(), order: VecDeque::new() }
+        Self { entries: SortedSet::new(), order: VecDeque::new() }
     }
 }
 

@@ -55,8 +55,8 @@
 use crate::cert::VerifiedChain;
 use crate::id::{CertificateId, PeerId, RecordId};
 use crate::limits;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::WallTime;
-use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
 mod attacks;
@@ -151,29 +151,29 @@ impl<'b, C> minicbor::Decode<'b, C> for Reason {
 #[derive(Clone, Debug)]
 pub(crate) struct Roll {
     line: Line,
-    chains: BTreeMap<CertificateId, VerifiedChain>,
-    of_peers: BTreeMap<PeerId, BTreeSet<CertificateId>>,
+    chains: SortedMap<CertificateId, VerifiedChain>,
+    of_peers: SortedMap<PeerId, SortedSet<CertificateId>>,
     /// Memberships with which their subjects have signed, and when they chose them: the version of that record.
-    chosen: BTreeMap<CertificateId, u64>,
+    chosen: SortedMap<CertificateId, u64>,
     /// Certificates that are offered by a record of their issuer, by that record.
-    offered: BTreeMap<RecordId, CertificateId>,
-    revocations: BTreeMap<RecordId, Held>,
+    offered: SortedMap<RecordId, CertificateId>,
+    revocations: SortedMap<RecordId, Held>,
     /// All revocations in the order of rule 3. Derived.
-    ordered: BTreeMap<Order, RecordId>,
+    ordered: SortedMap<Order, RecordId>,
     /// How many revocations rely on each peer. Derived.
-    relied_on: BTreeMap<PeerId, usize>,
+    relied_on: SortedMap<PeerId, usize>,
     /// Revocations of each signer but the group's own key, in that order, with how many records each keeps. Derived.
-    by_signer: BTreeMap<PeerId, BTreeMap<Order, usize>>,
+    by_signer: SortedMap<PeerId, SortedMap<Order, usize>>,
     /// Records that all revocations of a signer keep together. Derived.
-    kept_by: BTreeMap<PeerId, usize>,
+    kept_by: SortedMap<PeerId, usize>,
     /// How many revocations there are, those by the group's own key left out. Derived.
     counted: usize,
     /// The first revocation beyond the bound of all, if there is one, and beyond the share of each signer. Derived.
     beyond: Option<Order>,
-    beyond_share: BTreeMap<PeerId, Order>,
+    beyond_share: SortedMap<PeerId, Order>,
     /// The revocations that have effect, by what they hit, in the order of rule 3. Derived.
-    by_certificate: BTreeMap<CertificateId, BTreeMap<Order, RecordId>>,
-    by_peer: BTreeMap<PeerId, BTreeMap<Order, RecordId>>,
+    by_certificate: SortedMap<CertificateId, SortedMap<Order, RecordId>>,
+    by_peer: SortedMap<PeerId, SortedMap<Order, RecordId>>,
     /// Whether what is derived has to be found anew.
     unjudged: bool,
     redemptions: Redemptions,
@@ -230,22 +230,22 @@ impl Roll {
     pub(crate) fn unknown() -> Self {
         Self {
             line: Line::default(),
-            chains: BTreeMap::new(),
-            of_peers: BTreeMap::new(),
-            chosen: BTreeMap::new(),
-            offered: BTreeMap::new(),
-            revocations: BTreeMap::new(),
-            ordered: BTreeMap::new(),
-            relied_on: BTreeMap::new(),
-            by_signer: BTreeMap::new(),
-            kept_by: BTreeMap::new(),
+            chains: SortedMap::new(),
+            of_peers: SortedMap::new(),
+            chosen: SortedMap::new(),
+            offered: SortedMap::new(),
+            revocations: SortedMap::new(),
+            ordered: SortedMap::new(),
+            relied_on: SortedMap::new(),
+            by_signer: SortedMap::new(),
+            kept_by: SortedMap::new(),
             counted: 0,
             beyond: None,
-            beyond_share: BTreeMap::new(),
+            beyond_share: SortedMap::new(),
             unjudged: false,
             steps: Steps::default(),
-            by_certificate: BTreeMap::new(),
-            by_peer: BTreeMap::new(),
+            by_certificate: SortedMap::new(),
+            by_peer: SortedMap::new(),
             redemptions: Redemptions::default(),
         }
     }
@@ -319,7 +319,7 @@ impl Roll {
         let came = |id: &CertificateId| {
             self.chosen.contains_key(id) || self.by_certificate.contains_key(id)
         };
-        let counts = move |(peer, ids): &(&PeerId, &BTreeSet<CertificateId>)| {
+        let counts = move |(peer, ids): &(&PeerId, &SortedSet<CertificateId>)| {
             self.by_peer.contains_key(peer) || ids.iter().any(came)
         };
         self.of_peers.iter().filter(counts).map(|(&peer, _)| peer)
@@ -432,8 +432,8 @@ impl Roll {
     pub(crate) fn under(
         &self,
         target: Target,
-        standing: &BTreeSet<CertificateId>,
-    ) -> BTreeSet<CertificateId> {
+        standing: &SortedSet<CertificateId>,
+    ) -> SortedSet<CertificateId> {
         let falls = |chain: &VerifiedChain| {
             let certificates = chain.certificates();
             (chain.line().len()..certificates.len()).any(|at| {
@@ -446,7 +446,7 @@ impl Roll {
     }
 
     /// The certificates that `target` issued itself.
-    pub(crate) fn issued_under(&self, target: Target) -> BTreeSet<CertificateId> {
+    pub(crate) fn issued_under(&self, target: Target) -> SortedSet<CertificateId> {
         let chains = self.chains.values();
         let pairs =
             chains.flat_map(|chain| chain.certificates().windows(2).skip(chain.line().len()));
@@ -549,7 +549,7 @@ impl Roll {
     }
 
     fn everything_fits(&self, signer: PeerId) -> bool {
-        let acts = self.by_signer.get(&signer).map_or(0, BTreeMap::len);
+        let acts = self.by_signer.get(&signer).map_or(0, SortedMap::len);
         let kept = self.kept_by.get(&signer).copied().unwrap_or(0);
         is_share(acts, kept) && self.counted <= limits::REVOCATIONS_MAX
     }
@@ -630,7 +630,7 @@ impl Roll {
         self.beyond_share.clear();
         let ordered: Vec<RecordId> = self.ordered.values().copied().collect();
         // The acts that each signer has used of its share, and all together.
-        let mut used: BTreeMap<PeerId, (usize, usize)> = BTreeMap::new();
+        let mut used: SortedMap<PeerId, (usize, usize)> = SortedMap::new();
         let mut all = 0;
         for id in ordered {
             self.steps.add();
@@ -715,7 +715,7 @@ impl Roll {
         let (over, depth) = (&chain.certificates()[at], chain.depth_at(at));
         let by_certificate = self.by_certificate.get(&over.id());
         let by_peer = self.by_peer.get(&over.peer_id());
-        let first = |acts: &BTreeMap<Order, RecordId>| {
+        let first = |acts: &SortedMap<Order, RecordId>| {
             let hits = acts.iter().map_while(|(order, id)| {
                 self.steps.add();
                 let held = self.revocations.get(id)?;

@@ -20,7 +20,7 @@
 //!
 //! Parties must cost something to make. Ids of strangers are free, so what strangers share is divided by the place that
 //! they come from, and not by id.
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{SortedMap, SortedSet};
 
 mod crowd;
 
@@ -94,17 +94,17 @@ pub enum Full {
 #[derive(Clone, Debug)]
 pub struct Shares<P> {
     pool: Pool,
-    held: BTreeMap<P, u64>,
+    held: SortedMap<P, u64>,
     /// The same by amount, so that the greatest is found at once. It is kept from the time at which half of the pool is held
     /// until less than a quarter is: somebody must give way only when a pool is full.
-    by_amount: Option<BTreeSet<(u64, P)>>,
+    by_amount: Option<SortedSet<(u64, P)>>,
     total: u64,
 }
 
 impl<P: Ord + Clone> Shares<P> {
     /// Nobody holds anything.
     pub fn new(pool: Pool) -> Self {
-        Self { pool, held: BTreeMap::new(), by_amount: None, total: 0 }
+        Self { pool, held: SortedMap::new(), by_amount: None, total: 0 }
     }
 
     /// The pool that is shared.

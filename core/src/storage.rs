@@ -16,9 +16,10 @@ use crate::invitation::Invitation;
 use crate::io::{LinkId, Outbox, Output, RequestId, StoreId, StoreTask};
 use crate::limits;
 use crate::record::{Cursor, Signed};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::table::{Mixer, Table};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 mod waiting;
 mod whole;
@@ -136,15 +137,15 @@ pub(crate) struct Page {
 #[derive(Default)]
 pub(crate) struct Storage {
     asked: u64,
-    pending: BTreeMap<StoreId, Pending>,
+    pending: SortedMap<StoreId, Pending>,
     /// The keys that are being read.
-    reading: BTreeMap<StoreId, Vec<Bytes>>,
+    reading: SortedMap<StoreId, Vec<Bytes>>,
     batch: Vec<(Bytes, Option<Bytes>)>,
     commits: Vec<Commit>,
     waiting: Waiting,
     cache: Cache,
     /// Groups that are in the store and could not be read. As many as there are in it.
-    unread: BTreeSet<GroupId>,
+    unread: SortedSet<GroupId>,
 }
 
 impl Storage {

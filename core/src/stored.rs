@@ -150,12 +150,12 @@ pub(crate) mod tests {
     use crate::node::{Config, Node};
     use crate::password::Password;
     use crate::policy::Policy;
+    use crate::sorted::SortedMap;
     use crate::time::{Now, Time, WallTime};
-    use std::collections::BTreeMap;
 
     const NOW: Now = Now { mono: Time::ZERO, wall: WallTime(1_800_000_000_000) };
 
-    pub(crate) type Entries = BTreeMap<Bytes, Bytes>;
+    pub(crate) type Entries = SortedMap<Bytes, Bytes>;
 
     /// The news that a node told meanwhile.
     #[derive(Default)]

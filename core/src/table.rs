@@ -73,7 +73,7 @@ impl Hasher for Mix {
 mod tests {
     use super::*;
     use crate::id::RecordId;
-    use std::collections::BTreeSet;
+    use crate::sorted::SortedSet;
 
     #[test]
     fn keys_that_differ_in_little_spread_and_secrets_matter() {
@@ -82,11 +82,11 @@ mod tests {
             RecordId::from_bytes(std::array::from_fn(|i| if i < 8 { a[i] } else { b[i - 8] }))
         };
         let hashes = |secret| (0..4096).map(move |n| Mixer::new(secret).hash_one(id(n)));
-        let some = hashes(1).collect::<BTreeSet<_>>();
+        let some = hashes(1).collect::<SortedSet<_>>();
         assert_eq!(some.len(), 4096);
         // The top bits and the low ones are what a table looks at.
-        assert!(some.iter().map(|hash| hash >> 57).collect::<BTreeSet<_>>().len() == 128);
-        let low = some.iter().map(|hash| hash & 4095).collect::<BTreeSet<_>>().len();
+        assert!(some.iter().map(|hash| hash >> 57).collect::<SortedSet<_>>().len() == 128);
+        let low = some.iter().map(|hash| hash & 4095).collect::<SortedSet<_>>().len();
         assert!((2_400..2_800).contains(&low), "as many as by chance, about 2,590: {low}");
         assert!(hashes(2).all(|hash| !some.contains(&hash)));
     }

@@ -2,8 +2,8 @@
 //!
 //! Three clocks, never mixed: [`Time`] drives deadlines, [`WallTime`] judges certificates, and peer time (a
 //! [`WallTime`] too, shifted by what the graph agreed on) dates records.
+use crate::sorted::{SortedMap, SortedSet};
 use der::DateTime;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -111,13 +111,13 @@ impl Now {
 /// Deadlines of one owner, earliest first. `K` breaks ties, so order is total.
 #[derive(Debug)]
 pub struct Deadlines<K> {
-    order: BTreeSet<(Time, K)>,
-    armed: BTreeMap<K, Time>,
+    order: SortedSet<(Time, K)>,
+    armed: SortedMap<K, Time>,
 }
 
 impl<K> Default for Deadlines<K> {
     fn default() -> Self {
-        Self { order: BTreeSet::new(), armed: BTreeMap::new() }
+        Self { order: SortedSet::new(), armed: SortedMap::new() }
     }
 }
 

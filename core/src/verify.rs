@@ -30,6 +30,7 @@
 //! (`tests/web/verify.test.mjs`). Many signatures at once are faster here; a single one would wait
 //! for a promise to save 40 µs, and could get another verdict.
 use crate::key::PublicKey;
+use crate::sorted::SortedMap;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::VartimeMultiscalarMul as _;
@@ -37,7 +38,6 @@ use ed25519_dalek::VerifyingKey;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256, Sha512};
-use std::collections::BTreeMap;
 
 #[cfg(test)]
 mod tests;
@@ -141,7 +141,7 @@ fn hold_together(equations: &[Equation<'_>]) -> bool {
     let mut rng = ChaCha12Rng::from_seed(seed.finalize().into());
     let mut base = Scalar::ZERO;
     let mut factors = Vec::with_capacity(equations.len());
-    let mut keys: BTreeMap<&[u8; 32], (Scalar, EdwardsPoint)> = BTreeMap::new();
+    let mut keys: SortedMap<&[u8; 32], (Scalar, EdwardsPoint)> = SortedMap::new();
     for equation in equations {
         let mut number = [0; 16];
         rng.fill_bytes(&mut number);

@@ -36,9 +36,10 @@ use peergraph_core::io::{
 };
 use peergraph_core::node::{Config, Node};
 use peergraph_core::node_url::NodeUrl;
+use peergraph_core::sorted::{SortedMap, SortedSet};
 use peergraph_core::time::{Now, Time, WallTime};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -87,11 +88,11 @@ pub(crate) struct Host {
     waits: Cell<bool>,
     /// Whether the page ends: there is no further slice.
     hurries: Cell<bool>,
-    transports: RefCell<BTreeMap<LinkId, Carrier>>,
+    transports: RefCell<SortedMap<LinkId, Carrier>>,
     /// Links on which something was sent since their buffer was last reported.
-    sent_on: RefCell<BTreeSet<LinkId>>,
+    sent_on: RefCell<SortedSet<LinkId>>,
     /// Bounded by the node, which answers `Busy`; publications by their turns.
-    requests: RefCell<BTreeMap<RequestId, Answer>>,
+    requests: RefCell<SortedMap<RequestId, Answer>>,
     requests_made: Cell<u64>,
     turns: Turns,
     timer: RefCell<Option<(Time, Timeout)>>,

@@ -6,7 +6,7 @@ use futures::channel::oneshot;
 use js_sys::{Array, JSON, Object, Reflect, Uint8Array};
 use peergraph_core::io::LookupFault;
 use peergraph_core::node_url::NodeUrl;
-use std::collections::BTreeMap;
+use peergraph_core::sorted::SortedMap;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
@@ -17,7 +17,7 @@ const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
 
 /// Look-ups that are begun before there is a node to ask for them: it reads its identity and store meanwhile. By URL.
 #[derive(Default)]
-pub(crate) struct Early(BTreeMap<String, oneshot::Receiver<Found>>);
+pub(crate) struct Early(SortedMap<String, oneshot::Receiver<Found>>);
 
 type Found = Result<Vec<String>, LookupFault>;
 

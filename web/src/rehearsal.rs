@@ -23,10 +23,11 @@ use peergraph_core::io::{
 use peergraph_core::node::{Config, Node};
 use peergraph_core::policy::Policy;
 use peergraph_core::record::RecordType;
+use peergraph_core::sorted::SortedMap;
 use peergraph_core::source::Source;
 use peergraph_core::time::{Now, Time};
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use wasm_bindgen_futures::spawn_local;
@@ -62,7 +63,7 @@ pub async fn rehearse() -> bool {
 /// One of the two nodes.
 struct Actor {
     node: Node,
-    disk: BTreeMap<Bytes, Bytes>,
+    disk: SortedMap<Bytes, Bytes>,
     inbox: VecDeque<Input>,
     /// Its end of the link.
     link: Option<LinkId>,
@@ -94,7 +95,7 @@ impl Stage {
             let addresses = if number == 0 { vec![address] } else { Vec::new() };
             Some(Actor {
                 node: Node::new(config, identity, &seed, now),
-                disk: BTreeMap::new(),
+                disk: SortedMap::new(),
                 inbox: VecDeque::from([Input::Addresses(addresses)]),
                 link: None,
                 reply: None,

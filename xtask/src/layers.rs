@@ -36,6 +36,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "record_type",
             "sealed",
             "share",
+            "sorted",
             "source",
             "stretch",
             "symbols",

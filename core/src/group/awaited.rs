@@ -25,9 +25,9 @@ use crate::limits::{
 };
 use crate::record::Edition;
 use crate::share::{Rank, Shares};
+use crate::sorted::SortedMap;
 use crate::time::{Deadlines, Time};
 use crate::wire::Announced;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long an announcer has to deliver before the next one is asked too: a few round trips. Guess.
@@ -41,7 +41,7 @@ pub(super) const ANNOUNCERS_MAX: usize = 16;
 
 /// Records that were announced and are not here.
 pub(super) struct Awaited {
-    pub(super) records: BTreeMap<RecordId, Wanted>,
+    pub(super) records: SortedMap<RecordId, Wanted>,
     pub(super) due: Deadlines<RecordId>,
     /// Each version counted.
     promised: Shares<PeerId>,
@@ -73,7 +73,7 @@ pub(super) struct Wanted {
 impl Default for Awaited {
     fn default() -> Self {
         Self {
-            records: BTreeMap::new(),
+            records: SortedMap::new(),
             due: Deadlines::default(),
             promised: Shares::new(PROMISED),
             passed_on: Shares::new(PASSED_ON),

@@ -9,10 +9,10 @@ use crate::group::Ctx;
 use crate::id::RecordId;
 use crate::io::LinkId;
 use crate::record::Signed;
+use crate::sorted::SortedSet;
 use crate::storage::Class;
 use crate::verify::Claim;
 use bytes::Bytes;
-use std::collections::BTreeSet;
 
 /// The outcome of one record that somebody sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) struct Taken {
 /// Records that wait for the check of their signatures.
 #[derive(Default)]
 struct Batch {
-    ids: BTreeSet<RecordId>,
+    ids: SortedSet<RecordId>,
     #[expect(
         clippy::vec_box,
         reason = "they are large, and stay where they are until the store has them"

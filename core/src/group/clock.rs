@@ -23,10 +23,10 @@ use crate::id::PeerId;
 use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::link::Links;
+use crate::sorted::SortedSet;
 use crate::time::{Now, WallTime};
 use crate::wire::{self, Times, kind};
 use bytes::Bytes;
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ impl Group {
         let (shift, base) = (self.peer_time.shift_ms(), self.peer_time.base_ms());
         let set_right = base != 0 && is_near(shift, by);
         let certain = set_right || !self.valid_shifts(ctx.now.wall).contains(&base);
-        let (neighbours, peers): (Vec<LinkId>, BTreeSet<PeerId>) =
+        let (neighbours, peers): (Vec<LinkId>, SortedSet<PeerId>) =
             self.neighbours().map(|(link, slot)| (link, slot.peer)).unzip();
         let moved = match (certain, peers.len()) {
             (false, 0) => Moved::With,

@@ -5,16 +5,16 @@ use crate::reach::asks::Asks;
 use crate::reach::dial::Dialer;
 use crate::reach::purpose::Purpose;
 use crate::reach::signals::Ways;
+use crate::sorted::SortedMap;
 use crate::storage::{Pending, Storage};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
 /// The ambient, and the machines below a group.
 pub(crate) struct Ctx<'a> {
     pub(crate) ambient: Ambient<'a>,
     pub(crate) storage: &'a mut Storage,
-    pub(crate) purposes: &'a mut BTreeMap<LinkId, Purpose>,
+    pub(crate) purposes: &'a mut SortedMap<LinkId, Purpose>,
     pub(crate) ways: &'a mut Ways,
     /// It knows what is being dialled.
     pub(crate) dialer: &'a Dialer,

@@ -3,8 +3,8 @@ use crate::id::CertificateId;
 use crate::io::LinkId;
 use crate::limits;
 use crate::share::{Full, Rank, Shares};
+use crate::sorted::{SortedMap, SortedSet};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The records of one group that wait, the oldest first.
 ///
@@ -12,13 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// gives way, in number or in bytes.
 pub(super) struct Deferred {
     /// By age: higher numbers came later.
-    records: BTreeMap<u64, (CertificateId, Waiting)>,
-    by_certificate: BTreeMap<CertificateId, BTreeSet<u64>>,
-    by_link: BTreeMap<Bringer, BTreeSet<u64>>,
+    records: SortedMap<u64, (CertificateId, Waiting)>,
+    by_certificate: SortedMap<CertificateId, SortedSet<u64>>,
+    by_link: SortedMap<Bringer, SortedSet<u64>>,
     /// The bringer of each.
-    brought: BTreeMap<u64, Bringer>,
+    brought: SortedMap<u64, Bringer>,
     /// The same records by what they are.
-    ages: BTreeMap<(CertificateId, Bytes), u64>,
+    ages: SortedMap<(CertificateId, Bytes), u64>,
     count: u64,
     number: Shares<Bringer>,
     bytes: Shares<Bringer>,
@@ -38,11 +38,11 @@ pub(super) struct Waiting {
 impl Default for Deferred {
     fn default() -> Self {
         Self {
-            records: BTreeMap::new(),
-            by_certificate: BTreeMap::new(),
-            by_link: BTreeMap::new(),
-            brought: BTreeMap::new(),
-            ages: BTreeMap::new(),
+            records: SortedMap::new(),
+            by_certificate: SortedMap::new(),
+            by_link: SortedMap::new(),
+            brought: SortedMap::new(),
+            ages: SortedMap::new(),
             count: 0,
             number: Shares::new(limits::DEFERRED),
             bytes: Shares::new(limits::DEFERRED_BYTES),
@@ -65,8 +65,8 @@ impl Deferred {
             return;
         }
         let of_certificate = self.by_certificate.get(&certificate);
-        if of_certificate.map_or(0, BTreeSet::len) >= limits::DEFERRED_PER_CERTIFICATE_MAX
-            && let Some(&oldest) = of_certificate.and_then(BTreeSet::first)
+        if of_certificate.map_or(0, SortedSet::len) >= limits::DEFERRED_PER_CERTIFICATE_MAX
+            && let Some(&oldest) = of_certificate.and_then(SortedSet::first)
         {
             self.remove(oldest);
         }
@@ -121,7 +121,7 @@ impl Deferred {
 }
 
 /// Takes an age out of the set of one key.
-fn take_from<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<u64>>, key: &K, age: u64) {
+fn take_from<K: Ord>(sets: &mut SortedMap<K, SortedSet<u64>>, key: &K, age: u64) {
     if let Some(set) = sets.get_mut(key) {
         set.remove(&age);
         if set.is_empty() {

@@ -26,12 +26,12 @@ use crate::io::{Event, Output, Reply, RequestId, StoreFault};
 use crate::limits;
 use crate::record::{Meta, Record, RecordType, Signed};
 use crate::roll::{Handover, Kept, digest_of_lists};
+use crate::sorted::SortedSet;
 use crate::storage::{self, Class, Commit};
 use crate::time::WallTime;
 use crate::wire;
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
-use std::collections::BTreeSet;
 
 /// Payload of a handover record.
 #[derive(Encode, Decode)]
@@ -92,7 +92,7 @@ pub(super) struct Act<'a> {
     /// The line of the key that signs it.
     pub(super) owner: &'a VerifiedChain,
     pub(super) offer: &'a HeirOffer,
-    pub(super) standing: BTreeSet<CertificateId>,
+    pub(super) standing: SortedSet<CertificateId>,
     pub(super) kept: Kept,
     pub(super) serial: [u8; 16],
     /// When the heir's certificate begins.
@@ -186,7 +186,7 @@ impl Group {
         {
             return Err(BadRecord::PayloadTooLong);
         }
-        let standing: BTreeSet<_> =
+        let standing: SortedSet<_> =
             standing.iter().map(|id| CertificateId::from_bytes(*id)).collect();
         if heir.leaf().lists() != Some(digest_of_lists(&standing, &kept)) {
             return Err(BadRecord::Encoding);

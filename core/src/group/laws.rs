@@ -17,12 +17,12 @@ use crate::reach::asks::Asks;
 use crate::reach::dial::Dialer;
 use crate::reach::signals::Ways;
 use crate::record::{Meta, Order, Record, RecordType, Signed, next_version};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::storage::{Class, Storage};
 use crate::time::{Now, Time, WallTime};
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -212,11 +212,11 @@ struct Replica {
     rng: Random,
     wall: WallTime,
     storage: Storage,
-    expired: BTreeSet<RecordId>,
+    expired: SortedSet<RecordId>,
     checks: Checks,
 }
 
-type Held = BTreeMap<RecordId, Digest>;
+type Held = SortedMap<RecordId, Digest>;
 
 /// The story's group, as who just came has it, with a clock that is right.
 fn empty(story: &Story) -> Group {
@@ -240,7 +240,7 @@ impl Replica {
             rng: Random::new(&[1; 32]),
             wall: NOW.after(Duration::from_secs(1)),
             storage: Storage::default(),
-            expired: BTreeSet::new(),
+            expired: SortedSet::new(),
             checks: Checks::default(),
         }
     }
@@ -266,7 +266,7 @@ impl Replica {
                     out: &mut out,
                 },
                 storage: &mut self.storage,
-                purposes: &mut BTreeMap::new(),
+                purposes: &mut SortedMap::new(),
                 ways: &mut Ways::default(),
                 dialer: &Dialer::default(),
                 asks: &mut Asks::default(),
@@ -315,7 +315,7 @@ impl Replica {
 
 /// The slow and obviously right answer: of every id the highest that has not ended.
 fn expected(history: &[Signed], now: WallTime) -> Held {
-    let mut highest: BTreeMap<RecordId, (Order, Digest, WallTime)> = BTreeMap::new();
+    let mut highest: SortedMap<RecordId, (Order, Digest, WallTime)> = SortedMap::new();
     for signed in history {
         let entry = (signed.order(), signed.digest(), signed.record().expires);
         let held = highest.entry(signed.record().id).or_insert(entry);
@@ -397,7 +397,7 @@ fn any_order_any_number_and_any_time_make_one_store() {
             held.take(before);
             let had = held.held();
             held.pass(passes);
-            let left: BTreeSet<RecordId> = held.held().into_keys().collect();
+            let left: SortedSet<RecordId> = held.held().into_keys().collect();
             let ended = |id: &RecordId| had.contains_key(id) && !left.contains(id);
             assert!(held.expired.iter().all(ended), "what is said to have ended has");
             held.take(after);

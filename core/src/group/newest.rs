@@ -12,8 +12,8 @@ use super::membership::membership_id;
 use crate::group::Ctx;
 use crate::id::{CertificateId, RecordId};
 use crate::io::LinkId;
+use crate::sorted::SortedSet;
 use crate::storage::Class;
-use std::collections::BTreeSet;
 
 /// Records that a newcomer is sent unasked. Guess: what a screen shows of a chat.
 const NEWEST_MAX: usize = 24;
@@ -29,7 +29,7 @@ impl Group {
         let newest: Vec<(RecordId, CertificateId)> =
             live.take(NEWEST_MAX).map(|meta| (meta.id, meta.certificate())).collect();
         let mut left = NEWEST_BYTES_MAX;
-        let mut known = BTreeSet::new();
+        let mut known = SortedSet::new();
         let mut records = Vec::new();
         for (id, certificate) in newest {
             let Some(bytes) = self.bytes_at_hand(ctx, id) else { continue };

@@ -12,10 +12,10 @@ use crate::io::{LinkId, Outcome, Output};
 use crate::link::Links;
 use crate::password::{Answered, Asked, Between, Origin, Secret, Throttle, WAIT_LONGEST};
 use crate::reach::signals::Over;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Time, WallTime};
 use crate::wire::{self, AnswerPassword, AskPassword, Ended, NotGranted, ProvePassword, kind};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -26,12 +26,12 @@ const TRIES_SAVED_AFTER: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct Passwords {
     /// Of the invitations that this node made.
-    pub(super) known: BTreeMap<RecordId, Secret>,
-    throttles: BTreeMap<RecordId, Throttle>,
+    pub(super) known: SortedMap<RecordId, Secret>,
+    throttles: SortedMap<RecordId, Throttle>,
     /// Members' runs, by the newcomer's link.
-    answered: BTreeMap<LinkId, (RecordId, Answered)>,
+    answered: SortedMap<LinkId, (RecordId, Answered)>,
     /// Newcomers' runs.
-    asked: BTreeMap<LinkId, Asked>,
+    asked: SortedMap<LinkId, Asked>,
 }
 
 impl Passwords {
@@ -285,7 +285,7 @@ impl Group {
 impl Joining {
     /// Nobody wants anything yet.
     pub(super) fn new() -> Self {
-        let (preview, outdated) = (Looking::default(), BTreeSet::new());
+        let (preview, outdated) = (Looking::default(), SortedSet::new());
         Self { wanted: None, preview, outdated }
     }
 }

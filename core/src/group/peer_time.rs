@@ -24,8 +24,9 @@
 //! clock agrees with its own. (After the reference, 3.10, with erratum 14 repaired by rule 3.)
 use crate::id::PeerId;
 use crate::limits;
+use crate::sorted::SortedMap;
 use crate::time::WallTime;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 /// Peer times further apart are not blended. Source: reference 2.1.
@@ -60,7 +61,7 @@ struct Leap {
     /// How many peers are asked for the time.
     asked: usize,
     /// Whether each that has answered says that we have slept.
-    answers: BTreeMap<PeerId, bool>,
+    answers: SortedMap<PeerId, bool>,
 }
 
 /// How peer time goes on when our clock has moved away from the monotonic one.
@@ -213,7 +214,7 @@ impl PeerTime {
             self.adopt(self.shift.saturating_sub(by));
         }
         if let Moved::Perhaps { asked } = moved {
-            self.leap = Some(Leap { slept: before, asked, answers: BTreeMap::new() });
+            self.leap = Some(Leap { slept: before, asked, answers: SortedMap::new() });
         }
     }
 

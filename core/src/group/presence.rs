@@ -17,11 +17,11 @@ use crate::id::{NodeId, NodeNonce, RecordId};
 use crate::io::{Event, LinkId, NodeChange, NodeInfo};
 use crate::limits;
 use crate::record::{self, Attribute, Record, RecordType};
+use crate::sorted::Entry;
 use crate::storage::Class;
 use crate::time::Time;
 use crate::wire;
 use minicbor::{Decode, Encode};
-use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 /// How long a presence record lives. Guess after the reference's 300 s at least: with [`PRESENCE_RENEWED`] it leaves room

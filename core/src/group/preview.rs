@@ -26,12 +26,12 @@ use crate::io::{LinkId, OpenPreview, Output, Preview, Reply, RequestId};
 use crate::link::Links;
 use crate::provider::Checks;
 use crate::record::{RecordType, Signed};
+use crate::sorted::SortedSet;
 use crate::storage::{self, Class, Pending};
 use crate::time::WallTime;
 use crate::wire::{self, Look, Shown, kind};
 use bytes::Bytes;
 use minicbor::bytes::ByteVec;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 #[cfg(test)]
@@ -53,7 +53,7 @@ pub(super) struct Looking {
     what: Option<What>,
     requests: Vec<RequestId>,
     /// Links on which we asked.
-    asked: BTreeSet<LinkId>,
+    asked: SortedSet<LinkId>,
     shown: Option<Preview>,
 }
 

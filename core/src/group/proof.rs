@@ -20,10 +20,10 @@ use crate::io::LinkId;
 use crate::limits;
 use crate::link::Links;
 use crate::record::Signed;
+use crate::sorted::SortedSet;
 use crate::wire::Refuse;
 use bytes::Bytes;
 use minicbor::bytes::ByteVec;
-use std::collections::BTreeSet;
 
 impl Group {
     /// The records by which a membership does not stand, those that are at hand and fit into a
@@ -86,7 +86,7 @@ impl Group {
         let shown = proof.into_iter().take(limits::PROOF_RECORDS_MAX);
         let shown: Vec<(Bytes, RecordId, Meaning)> = shown.filter_map(read).collect();
         let is_ours = |chain: &VerifiedChain| ours.certificates().contains(chain.leaf());
-        let mut came_by: BTreeSet<RecordId> = self.roll.redemptions().that_let_in(ours).collect();
+        let mut came_by: SortedSet<RecordId> = self.roll.redemptions().that_let_in(ours).collect();
         for (_, _, meaning) in &shown {
             if let Meaning::Redemption(used) = meaning
                 && is_ours(&used.newcomer)

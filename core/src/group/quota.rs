@@ -42,8 +42,8 @@ use crate::policy::Policy;
 use crate::recent::Recent;
 use crate::record::{Meta, RecordType, Signed};
 use crate::share::{Pool, Rank, Shares};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::storage::{self, Class};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that neighbours were told we do not take. Guess: 1 MB. A neighbour that gives an older one again is told again.
 const TOLD_MAX: usize = 16_384;
@@ -190,13 +190,13 @@ type Place = (u64, RecordId);
 struct Accounts {
     records: Shares<PeerId>,
     bytes: Shares<PeerId>,
-    places: BTreeMap<PeerId, BTreeSet<Place>>,
+    places: SortedMap<PeerId, SortedSet<Place>>,
 }
 
 impl Accounts {
     fn new(bounds: &Bounds) -> Self {
         let (records, bytes) = (Shares::new(bounds.records), Shares::new(bounds.bytes));
-        Self { records, bytes, places: BTreeMap::new() }
+        Self { records, bytes, places: SortedMap::new() }
     }
 
     /// Which record of a creator gives way.

@@ -8,15 +8,15 @@ use crate::address::Address;
 use crate::id::{NodeId, PeerId};
 use crate::limits;
 use crate::share::Crowd;
+use crate::sorted::SortedMap;
 use crate::wire::Referral;
-use std::collections::BTreeMap;
 
 /// The referrals of a group.
 pub(super) struct Referrals {
-    words: BTreeMap<NodeId, BTreeMap<PeerId, Word>>,
+    words: SortedMap<NodeId, SortedMap<PeerId, Word>>,
     crowd: Crowd<PeerId, (u64, NodeId)>,
     /// Addresses that were given out last, of nodes that there are words of.
-    given: BTreeMap<NodeId, Vec<Address>>,
+    given: SortedMap<NodeId, Vec<Address>>,
     /// How many words there were.
     said: u64,
     /// How many words have had their turn.
@@ -33,9 +33,9 @@ struct Word {
 impl Default for Referrals {
     fn default() -> Self {
         Self {
-            words: BTreeMap::new(),
+            words: SortedMap::new(),
             crowd: Crowd::new(limits::REFERRALS),
-            given: BTreeMap::new(),
+            given: SortedMap::new(),
             said: 0,
             turns: 0,
         }
@@ -113,7 +113,7 @@ impl Referrals {
     }
 
     fn forget_unsaid(&mut self, node: NodeId) {
-        if self.words.get(&node).is_some_and(BTreeMap::is_empty) {
+        if self.words.get(&node).is_some_and(SortedMap::is_empty) {
             self.words.remove(&node);
             self.given.remove(&node);
         }

@@ -12,8 +12,8 @@ use crate::id::RecordId;
 use crate::limits;
 use crate::record::Edition;
 use crate::share::{Rank, Shares};
+use crate::sorted::SortedMap;
 use crate::time::{Deadlines, Time};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a refused record is not taken. Guess: half of the time between two syncs with a neighbour.
@@ -21,7 +21,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// The refused records of one group, by version.
 pub(super) struct Refused {
-    editions: BTreeMap<RecordId, Edition>,
+    editions: SortedMap<RecordId, Edition>,
     until: Deadlines<RecordId>,
     shares: Shares<Publisher>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Refused {
 impl Default for Refused {
     fn default() -> Self {
         let shares = Shares::new(limits::REFUSED);
-        Self { editions: BTreeMap::new(), until: Deadlines::default(), shares }
+        Self { editions: SortedMap::new(), until: Deadlines::default(), shares }
     }
 }
 

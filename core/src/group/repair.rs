@@ -18,9 +18,9 @@ use crate::id::NodeId;
 use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::reach::dial::{Source, Want, Wish};
+use crate::sorted::SortedMap;
 use crate::time::Time;
 use rand_chacha::rand_core::Rng as _;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A contact that misses somebody waits so long, at least and at most, before it acts. Source: reference 2.1.
@@ -45,9 +45,9 @@ const VAIN_TRIES: u32 = 4;
 /// The nodes that are missing, and what is done about it.
 #[derive(Default)]
 pub(super) struct Repair {
-    missing: BTreeMap<NodeId, Missing>,
+    missing: SortedMap<NodeId, Missing>,
     /// Links that are being opened to them.
-    probes: BTreeMap<LinkId, NodeId>,
+    probes: SortedMap<LinkId, NodeId>,
     /// Since when somebody is missing.
     since: Option<Time>,
     vain: u32,

@@ -7,22 +7,22 @@ use crate::id::{NodeId, PeerId};
 use crate::io::LinkId;
 use crate::limits::CALLERS;
 use crate::share::Crowd;
-use std::collections::BTreeMap;
+use crate::sorted::SortedMap;
 
 /// Ways to nodes that are present. Guess. All are forgotten at the bound, and learnt again.
 pub(super) const ROUTES_MAX: usize = 16_384;
 
 /// The ways of one graph.
 pub(super) struct Routes {
-    present: BTreeMap<NodeId, LinkId>,
-    callers: BTreeMap<NodeId, (LinkId, u64)>,
+    present: SortedMap<NodeId, LinkId>,
+    callers: SortedMap<NodeId, (LinkId, u64)>,
     crowd: Crowd<PeerId, (u64, NodeId)>,
     heard: u64,
 }
 
 impl Default for Routes {
     fn default() -> Self {
-        let (present, callers) = (BTreeMap::new(), BTreeMap::new());
+        let (present, callers) = (SortedMap::new(), SortedMap::new());
         Self { present, callers, crowd: Crowd::new(CALLERS), heard: 0 }
     }
 }

@@ -24,10 +24,10 @@ use crate::limits;
 use crate::link::Links;
 use crate::recent::Recent;
 use crate::record::Record;
+use crate::sorted::SortedMap;
 use crate::time::WallTime;
 use crate::wire::{self, Signal};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 
 /// Signals remembered so that copies are dropped. Guess: some seconds of a busy graph.
 const SEEN_MAX: usize = 4_096;
@@ -53,7 +53,7 @@ type Name = (NodeId, u64, u32);
 pub(super) type Seen = Recent<Name, SEEN_MAX>;
 
 /// Signals of ours that wait until the way to their node is found, by node and attempt.
-pub(super) type Sought = BTreeMap<(NodeId, u64), Vec<Signal>>;
+pub(super) type Sought = SortedMap<(NodeId, u64), Vec<Signal>>;
 
 impl Group {
     pub(super) fn on_signal(

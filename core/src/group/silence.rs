@@ -30,10 +30,10 @@ use crate::io::{Event, LinkId, NodeChange};
 use crate::limits;
 use crate::link::Links;
 use crate::share::{Rank, Shares};
+use crate::sorted::SortedMap;
 use crate::time::Time;
 use crate::wire::{self, Origin, Signal};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A sign of life suffices for this long before we ask others. Guess: what passes between a link's last word and our
@@ -53,7 +53,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
 /// The nodes that are doubted.
 pub(super) struct Silence {
-    doubts: BTreeMap<NodeId, Doubt>,
+    doubts: SortedMap<NodeId, Doubt>,
     /// Of whose questions how many are open.
     shares: Shares<PeerId>,
     asked: Accounts,
@@ -65,7 +65,7 @@ pub(super) struct Silence {
 impl Default for Silence {
     fn default() -> Self {
         Self {
-            doubts: BTreeMap::new(),
+            doubts: SortedMap::new(),
             shares: Shares::new(limits::SILENT),
             asked: Accounts::new(1),
             said: None,

@@ -18,10 +18,10 @@ use crate::link::Links;
 use crate::policy::Grant;
 use crate::record::{Meta, RecordType, Signed};
 use crate::roll::{Kept, Reason, Revocation, Standing, Target, may_revoke};
+use crate::sorted::SortedSet;
 use crate::storage::{self, Class};
 use crate::time::WallTime;
 use crate::wire::{self, Refuse};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often memberships that we issued are looked through for those that end soon: at most so often, at least so
@@ -150,7 +150,7 @@ impl Group {
             false => Target::Certificate(chain.id()),
         };
         let members = keep.members && !own;
-        let standing = if members { self.roll.issued_under(target) } else { BTreeSet::new() };
+        let standing = if members { self.roll.issued_under(target) } else { SortedSet::new() };
         let records = keep.records && !own;
         let kept = if records { self.kept(ctx, target, &standing) } else { Kept::default() };
         if standing.len() > limits::REVOCATION_STANDING_MAX
@@ -209,7 +209,7 @@ impl Group {
 
     /// The records in the store that rely on what a revocation of `target` takes away, those by which others could
     /// still be let in left out.
-    fn kept(&self, ctx: &mut Ctx<'_>, target: Target, standing: &BTreeSet<CertificateId>) -> Kept {
+    fn kept(&self, ctx: &mut Ctx<'_>, target: Target, standing: &SortedSet<CertificateId>) -> Kept {
         let under = self.roll.under(target, standing);
         let invites = |meta: &Meta| meta.kind.as_str() == RecordType::INVITATION && !meta.deleted;
         let relies = |meta: &&Meta| under.contains(&meta.certificate()) && !invites(meta);

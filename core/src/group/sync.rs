@@ -35,10 +35,11 @@ use crate::limits;
 use crate::link::Links;
 use crate::reconcile::{Answer, Comparison, Step};
 use crate::record::RecordType;
+use crate::sorted::SortedMap;
 use crate::storage::{self, Class, Pending};
 use crate::wire::{self, OfClass, Sync, Want, kind};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Stores are compared again this often on every link, in case anything was ever missed. Guess.
@@ -105,7 +106,7 @@ pub(super) struct Syncing {
     /// Whether our disk refused anything since this sync began.
     lacks: bool,
     /// Records of ours of before this sync that were not given in it.
-    tracked_before: BTreeMap<RecordId, u64>,
+    tracked_before: SortedMap<RecordId, u64>,
 }
 
 impl Group {

@@ -2,8 +2,9 @@
 use super::Group;
 use crate::id::{NodeId, PeerId, RecordId};
 use crate::record::Meta;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::storage::Class;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// Records of ours whose status is followed. Guess. The oldest are forgotten.
 const TRACKED_MAX: usize = 1_024;
@@ -13,20 +14,20 @@ const STORED_TRACKED_MAX: usize = 256;
 /// Records of ours, published in this run or found in the store: the newest [`TRACKED_MAX`].
 #[derive(Default)]
 pub(super) struct Tracked {
-    records: BTreeMap<RecordId, Holders>,
+    records: SortedMap<RecordId, Holders>,
     order: VecDeque<RecordId>,
 }
 
 /// Nodes that hold a version.
 struct Holders {
     version: u64,
-    nodes: BTreeSet<NodeId>,
+    nodes: SortedSet<NodeId>,
 }
 
 impl Tracked {
     /// Follows how far a version gets.
     pub(super) fn follow(&mut self, id: RecordId, version: u64) {
-        let holders = Holders { version, nodes: BTreeSet::new() };
+        let holders = Holders { version, nodes: SortedSet::new() };
         if self.records.insert(id, holders).is_none() {
             self.order.push_back(id);
         }

@@ -9,8 +9,8 @@
 //! Others forget theirs when such an announcement comes.
 use crate::id::{PeerId, RecordId};
 use crate::io::LinkId;
+use crate::sorted::SortedMap;
 use crate::time::Time;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Publishers whose trees are remembered, per group. Guess: 100 KB. The publisher that published longest ago is forgotten, and
@@ -41,7 +41,7 @@ impl Publisher {
 /// The trees of all publishers, as one node sees them.
 #[derive(Default)]
 pub(super) struct Trees {
-    trees: BTreeMap<Publisher, Tree>,
+    trees: SortedMap<Publisher, Tree>,
     /// Counts uses.
     uses: u64,
 }

@@ -17,10 +17,10 @@ use crate::policy::Grant;
 use crate::reach::dial::{Dialer, Source, Want, Wish};
 use crate::reach::purpose::Purpose;
 use crate::roll::Standing;
+use crate::sorted::SortedSet;
 use crate::time::Now;
 use crate::wire::{Reason, Referral, Refuse, kind};
 use rand_chacha::rand_core::Rng as _;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A node is not tried again for this long. Guess.
@@ -107,7 +107,7 @@ impl Group {
     /// to be dialled. `places`: also those to addresses of earlier times, where nobody knows who is there.
     fn promising(&self, ctx: &Ctx<'_>, links: &Links, places: bool) -> usize {
         let hopeful = self.attempts.iter().filter(|(link, _)| !links.is_doubted(ctx.now, **link));
-        let mut nodes = BTreeSet::new();
+        let mut nodes = SortedSet::new();
         let mut others = 0;
         for (_, attempt) in hopeful {
             match *attempt {

@@ -12,10 +12,10 @@ use crate::limits;
 use crate::link::Links;
 use crate::provider::{Meeting, Verdict};
 use crate::record::{Edition, Meta, Signed};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::WallTime;
 use crate::wire::{self, Reason, Refuse};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A peer that was turned away comes again after this, one that was put off after that. Guesses: a person decides meanwhile.
@@ -26,10 +26,10 @@ const PUT_OFF_FOR: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(super) struct Withheld {
     /// By age: higher numbers came later.
-    records: BTreeMap<u64, Entry>,
-    ages: BTreeMap<(RecordId, Digest), u64>,
+    records: SortedMap<u64, Entry>,
+    ages: SortedMap<(RecordId, Digest), u64>,
     /// Those that are kept whole, by age, and the certificates that they rely on.
-    whole: BTreeMap<u64, CertificateId>,
+    whole: SortedMap<u64, CertificateId>,
     whole_bytes: usize,
     count: u64,
 }
@@ -39,9 +39,9 @@ pub(super) struct Withheld {
 #[derive(Default)]
 pub(super) struct Gate {
     /// Records that it does not let in, by short id.
-    declined: BTreeSet<u64>,
+    declined: SortedSet<u64>,
     /// Records of which it has a version that we do not let in: which.
-    refused: BTreeMap<RecordId, Edition>,
+    refused: SortedMap<RecordId, Edition>,
 }
 
 impl Gate {

@@ -130,7 +130,7 @@ fn secured_name_is_the_hash_of_the_key_and_no_two_identities_share_it() {
     let hash = Sha256::digest([&SPKI_PREFIX[..], ada.public_key().as_bytes()].concat());
     let authority = PeerId::from_bytes(hash.into());
     assert_eq!(ada.peer_name().to_string(), format!("{authority}.Book club"));
-    let mut authorities = std::collections::BTreeSet::new();
+    let mut authorities = crate::sorted::SortedSet::new();
     for n in 0..=255 {
         let identity = Identity::generate([n; 32], [2; 16], "Ada", NOW).unwrap();
         let identity = identity.reissue("Ada", "Book club", [3; 16], NOW).unwrap();

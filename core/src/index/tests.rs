@@ -1,7 +1,7 @@
 use super::*;
+use crate::sorted::SortedMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
 
 /// A record's part in memory, made of numbers. Its digest depends on all of them.
 pub(crate) fn meta(nth: u64, modified: u64, version: u64) -> Meta {
@@ -50,7 +50,7 @@ fn fingerprint(metas: &[Meta]) -> Summary {
 }
 
 /// Compares an index with the sorted list of what should be in it.
-fn compare(index: &Index, model: &BTreeMap<RecordId, Meta>, bounds: (Cursor, Option<Cursor>)) {
+fn compare(index: &Index, model: &SortedMap<RecordId, Meta>, bounds: (Cursor, Option<Cursor>)) {
     let mut all: Vec<Meta> = model.values().cloned().collect();
     all.sort_by_key(Meta::cursor);
     assert_eq!(index.len(), all.len());
@@ -101,7 +101,7 @@ proptest! {
         b in (0..2_000_u64, 0..100_u64),
         open in any::<bool>(),
     ) {
-        let (mut index, mut model) = (Index::default(), BTreeMap::new());
+        let (mut index, mut model) = (Index::default(), SortedMap::new());
         let (a, b) = (cursor(a), cursor(b));
         let bounds = (a.min(b), (!open).then_some(a.max(b)));
         let total = steps.len();

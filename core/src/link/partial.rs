@@ -9,8 +9,8 @@
 use crate::io::LinkId;
 use crate::limits::PARTIAL_BYTES;
 use crate::share::{Full, Rank, Shares};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::source::Source;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// On whose account the parts of a message wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,8 +32,8 @@ struct Partial {
 /// The unfinished messages of all links but those to neighbours.
 pub(super) struct Partials {
     shares: Shares<Holder>,
-    messages: BTreeMap<LinkId, Partial>,
-    by_age: BTreeMap<Holder, BTreeSet<(u64, LinkId)>>,
+    messages: SortedMap<LinkId, Partial>,
+    by_age: SortedMap<Holder, SortedSet<(u64, LinkId)>>,
     begun: u64,
 }
 
@@ -41,8 +41,8 @@ impl Default for Partials {
     fn default() -> Self {
         Self {
             shares: Shares::new(PARTIAL_BYTES),
-            messages: BTreeMap::new(),
-            by_age: BTreeMap::new(),
+            messages: SortedMap::new(),
+            by_age: SortedMap::new(),
             begun: 0,
         }
     }
@@ -126,7 +126,7 @@ mod tests {
         ) {
             let part = (PARTIAL_BYTES.all() / (u64::from(hostile) + 1)).min(PARTIAL_BYTES.each());
             let mut partials = Partials::default();
-            let mut honest: BTreeMap<u64, u64> = BTreeMap::new();
+            let mut honest: SortedMap<u64, u64> = SortedMap::new();
             for (who, nth, bytes) in acts {
                 let link = LinkId(u64::from(who.min(hostile)) * 100 + nth);
                 if who < hostile {

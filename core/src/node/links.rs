@@ -9,8 +9,8 @@ use crate::link::{Received, Room};
 use crate::reach::dial::Want;
 use crate::reach::purpose::Purpose;
 use crate::reach::signals::Over;
+use crate::sorted::SortedSet;
 use bytes::Bytes;
-use std::collections::BTreeSet;
 
 impl Node {
     pub(super) fn link_up(&mut self, link: LinkId, transport: Transport) {
@@ -223,7 +223,7 @@ impl Node {
     fn forget_link(&mut self, link: LinkId, end: Option<(NodeId, PeerId)>) {
         let heir = end.and_then(|(node, peer)| self.links.to(node, peer));
         let purpose = self.purposes.remove(&link).unwrap_or_default();
-        let mut moving = BTreeSet::new();
+        let mut moving = SortedSet::new();
         if let Some(heir) = heir {
             moving = self.hand_over(link, heir, &purpose);
         }
@@ -248,9 +248,9 @@ impl Node {
 
     /// Gives what a link was for, what it carried for others, and the seats over it, to another link to the same node.
     /// Answers the groups that are to be opened there.
-    fn hand_over(&mut self, from: LinkId, to: LinkId, purpose: &Purpose) -> BTreeSet<GroupId> {
+    fn hand_over(&mut self, from: LinkId, to: LinkId, purpose: &Purpose) -> SortedSet<GroupId> {
         let heir = self.purposes.entry(to).or_default();
-        heir.groups.extend(&purpose.groups);
+        heir.groups.extend(purpose.groups.iter().copied());
         self.dialer.moved(from, to);
         // Seats are taken by who dialled, on either side.
         if self.has_rendezvous(to) {
@@ -260,8 +260,9 @@ impl Node {
         }
         self.ways.moved(from, to);
         let opened = self.groups.values().filter(|group| group.opened(from)).map(|group| group.id);
-        let mut moving: BTreeSet<GroupId> = opened.collect();
-        moving.extend(purpose.groups.iter().filter(|group| self.groups.contains_key(group)));
+        let mut moving: SortedSet<GroupId> = opened.collect();
+        let named = purpose.groups.iter().filter(|group| self.groups.contains_key(group));
+        moving.extend(named.copied());
         moving
     }
 

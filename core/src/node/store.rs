@@ -6,17 +6,17 @@ use crate::id::GroupId;
 use crate::io::{Event, Output, Reply, RequestId, StoreFault, StoreId, StoreReply, StoreTask};
 use crate::limits;
 use crate::reach::named::By;
+use crate::sorted::SortedMap;
 use crate::storage::{self, Change, Commit, Key, Pending, Written};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 
 /// Findings while the store is read.
 #[derive(Default)]
 pub(super) struct Loading {
     /// Groups that cannot be opened.
-    closed: BTreeMap<GroupId, StoreFault>,
+    closed: SortedMap<GroupId, StoreFault>,
     /// Damaged entries.
-    damaged: BTreeMap<Option<GroupId>, u64>,
+    damaged: SortedMap<Option<GroupId>, u64>,
     /// Records of no group; at most a page of them.
     orphans: Vec<Bytes>,
 }
@@ -45,7 +45,7 @@ impl Node {
 
     /// Forgets what the disk was asked for and did not give as it was written, and tells of it.
     fn lost(&mut self, keys: Vec<Bytes>) {
-        let mut damaged = BTreeMap::new();
+        let mut damaged = SortedMap::new();
         for key in keys {
             if let Some(Key::Record(id, class, record)) = storage::parse_key(&key)
                 && let Some(group) = self.groups.get_mut(&id)
@@ -57,7 +57,7 @@ impl Node {
         self.tell_damaged(damaged);
     }
 
-    fn tell_damaged(&mut self, damaged: BTreeMap<Option<GroupId>, u64>) {
+    fn tell_damaged(&mut self, damaged: SortedMap<Option<GroupId>, u64>) {
         for (group, records) in damaged {
             let event = Event::Damaged { group, records, membership: false };
             self.outbox.push_back(Output::Event(event));

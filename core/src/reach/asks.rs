@@ -2,19 +2,19 @@
 use super::dial::Wish;
 use crate::id::GroupId;
 use crate::io::{CloseReason, LinkId};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{SortedMap, SortedSet};
 
 /// The asks of one input.
 #[derive(Default)]
 pub(crate) struct Asks {
     /// Groups that look for members at the rendezvous nodes.
-    pub(crate) sit: BTreeSet<GroupId>,
+    pub(crate) sit: SortedSet<GroupId>,
     /// Links to close, unless another graph needs them.
-    pub(crate) unwanted: BTreeMap<LinkId, CloseReason>,
+    pub(crate) unwanted: SortedMap<LinkId, CloseReason>,
     /// Links that groups want from now on.
     pub(crate) wishes: Vec<Wish>,
     /// Groups that have got a neighbour: they look for any member no longer.
-    pub(crate) settled: BTreeSet<GroupId>,
+    pub(crate) settled: SortedSet<GroupId>,
     /// Whether a join goes on, for which named nodes that are not reached are tried again.
     pub(crate) again: bool,
 }

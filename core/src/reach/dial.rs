@@ -24,8 +24,9 @@ use crate::id::{GroupId, NodeId, PeerId};
 use crate::io::{LinkId, LookupFault, NodeState, PlaceSource};
 use crate::node_url::{LookUp, NodeUrl};
 use crate::place::{Places, Word, judge};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::{Deadlines, Time};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Time between two attempts of a race. Source: RFC 8305, section 8, the recommended Connection Attempt Delay.
@@ -162,31 +163,31 @@ pub(crate) struct Won {
 #[derive(Default)]
 pub(crate) struct Dialer {
     named: Named,
-    races: BTreeMap<Want, Race>,
+    races: SortedMap<Want, Race>,
     due: Deadlines<Want>,
-    attempts: BTreeMap<LinkId, Attempt>,
+    attempts: SortedMap<LinkId, Attempt>,
     ends: Deadlines<LinkId>,
     /// Links that lead to an address: attempts, and usable ones.
-    links: BTreeMap<Address, LinkId>,
+    links: SortedMap<Address, LinkId>,
     /// Addresses that lead to usable links.
-    led: BTreeMap<LinkId, Led>,
+    led: SortedMap<LinkId, Led>,
     pace: Pace,
     steps: VecDeque<Step>,
     /// States of named nodes that the application was told.
-    told: BTreeMap<Name, NodeState>,
+    told: SortedMap<Name, NodeState>,
 }
 
 struct Race {
     begun: Time,
     left: VecDeque<Candidate>,
-    running: BTreeSet<LinkId>,
+    running: SortedSet<LinkId>,
 }
 
 struct Attempt {
     address: Address,
     source: Source,
     begun: Time,
-    wants: BTreeSet<Want>,
+    wants: SortedSet<Want>,
 }
 
 /// A usable link.
@@ -194,7 +195,7 @@ struct Led {
     node: NodeId,
     peer: PeerId,
     /// The addresses that led to it.
-    addresses: BTreeSet<Address>,
+    addresses: SortedSet<Address>,
 }
 
 impl Dialer {
@@ -335,7 +336,7 @@ impl Dialer {
             return;
         }
         let race = self.races.entry(want).or_insert_with(|| {
-            let (left, running) = (VecDeque::new(), BTreeSet::new());
+            let (left, running) = (VecDeque::new(), SortedSet::new());
             Race { begun: now, left, running }
         });
         let running: Vec<&Address> = race
@@ -518,7 +519,7 @@ impl Dialer {
 
     /// An address is being dialled. Answers all that want it.
     pub(crate) fn dialled(&mut self, now: Time, address: &Address, link: LinkId) -> Vec<Want> {
-        let mut wants = BTreeSet::new();
+        let mut wants = SortedSet::new();
         let mut source = Source::Told;
         for (&want, race) in &mut self.races {
             if let Some(at) = race.left.iter().position(|it| it.address == *address) {
@@ -544,7 +545,7 @@ impl Dialer {
         self.ends.clear(link);
         self.pace.note(now, &attempt.address, Past::Good);
         self.pace.spared(&attempt.address);
-        let addresses = BTreeSet::from([attempt.address.clone()]);
+        let addresses = SortedSet::from([attempt.address.clone()]);
         self.led.insert(link, Led { node, peer, addresses });
         let wants: Vec<Want> = attempt.wants.into_iter().collect();
         let losers = wants.iter().flat_map(|&want| self.serve(now, want, link)).collect();
@@ -611,7 +612,7 @@ impl Dialer {
             self.links.insert(address.clone(), to);
         }
         let (node, peer) = (led.node, led.peer);
-        let none = || Led { node, peer, addresses: BTreeSet::new() };
+        let none = || Led { node, peer, addresses: SortedSet::new() };
         self.led.entry(to).or_insert_with(none).addresses.extend(led.addresses);
     }
 }

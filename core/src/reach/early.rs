@@ -2,20 +2,20 @@
 use crate::limits::{EARLY_SIGNAL_BYTES_MAX, EARLY_SIGNALS};
 use crate::link::Offerer;
 use crate::share::Crowd;
+use crate::sorted::SortedMap;
 use bytes::Bytes;
-use std::collections::BTreeMap;
 
 /// Signals that wait for their offers: a share for each that could have sent them.
 pub(crate) struct Early {
     crowd: Crowd<Offerer, u64>,
     /// By the order in which they came: the other end and attempt, and the signal.
-    signals: BTreeMap<u64, ((u64, u64), Bytes)>,
+    signals: SortedMap<u64, ((u64, u64), Bytes)>,
     came: u64,
 }
 
 impl Default for Early {
     fn default() -> Self {
-        Self { crowd: Crowd::new(EARLY_SIGNALS), signals: BTreeMap::new(), came: 0 }
+        Self { crowd: Crowd::new(EARLY_SIGNALS), signals: SortedMap::new(), came: 0 }
     }
 }
 

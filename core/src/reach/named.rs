@@ -14,8 +14,8 @@ use crate::id::{NodeId, PeerId};
 use crate::io::{LinkId, LookupFault, NodeFault, NodeState};
 use crate::node_url::{LookUp, NodeUrl};
 use crate::place::{Places, Word};
+use crate::sorted::SortedMap;
 use crate::time::{Deadlines, Time};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Delay before the second try; doubles up to [`RETRY_MAX`]. Guess.
@@ -62,7 +62,7 @@ impl By {
 /// All named nodes.
 #[derive(Default)]
 pub(super) struct Named {
-    nodes: BTreeMap<Name, Node>,
+    nodes: SortedMap<Name, Node>,
     made: Name,
     due: Deadlines<Name>,
     /// For delays that differ from node to node.

@@ -8,10 +8,10 @@ use super::dial::Source;
 use super::order::Past;
 use crate::address::Address;
 use crate::budget::Accounts;
+use crate::sorted::SortedMap;
 use crate::source;
 use crate::time::Time;
 use crate::web_url::Host;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Addresses of which the past is known. Guess. The one touched longest ago is forgotten.
@@ -49,7 +49,7 @@ fn destination(address: &Address) -> Destination {
 
 /// The history of earlier dials.
 pub(super) struct Pace {
-    pasts: BTreeMap<Address, Known>,
+    pasts: SortedMap<Address, Known>,
     destinations: Accounts<Destination>,
 }
 
@@ -63,7 +63,7 @@ struct Known {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { pasts: BTreeMap::new(), destinations: Accounts::new(DIALS_PER_SECOND) }
+        Self { pasts: SortedMap::new(), destinations: Accounts::new(DIALS_PER_SECOND) }
     }
 }
 

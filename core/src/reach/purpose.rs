@@ -1,13 +1,13 @@
 //! The purpose of a link. A link serves everything that it was opened for by either reason, and everything that a duplicate of
 //! it was opened for.
 use crate::id::GroupId;
-use std::collections::BTreeSet;
+use crate::sorted::SortedSet;
 
 /// The purpose of one link. Named nodes are known to the dialler.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Purpose {
     /// Groups that want it.
-    pub(crate) groups: BTreeSet<GroupId>,
+    pub(crate) groups: SortedSet<GroupId>,
     /// Whether the other end began it, as a stranger or by an offer.
     pub(crate) accepted: bool,
 }

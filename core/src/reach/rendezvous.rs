@@ -18,10 +18,10 @@ use crate::limits::{self, SEATS, SEATS_OF_PEER};
 use crate::link::Links;
 use crate::random::Random;
 use crate::share::Crowd;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::source::Source;
 use crate::wire::{self, Carry, Rise, Seats, Sit, kind};
 use rand_chacha::rand_core::Rng as _;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Seats named at once. Guess: more than a newcomer offers to.
 const SEATS_NAMED_MAX: usize = 10;
@@ -37,10 +37,10 @@ type Age = u64;
 
 /// The tables of a rendezvous node.
 pub(crate) struct Tables {
-    tables: BTreeMap<Digest, Table>,
-    places: BTreeMap<Age, Place>,
+    tables: SortedMap<Digest, Table>,
+    places: SortedMap<Age, Place>,
     /// The seat of a link at each table.
-    by_link: BTreeMap<(LinkId, Digest), Age>,
+    by_link: SortedMap<(LinkId, Digest), Age>,
     parties: Crowd<Party, Age>,
     peers: Crowd<PeerId, Age>,
     made: Age,
@@ -49,9 +49,9 @@ pub(crate) struct Tables {
 /// The peers at a table, by the number of the seat, which is random.
 #[derive(Default)]
 struct Table {
-    seats: BTreeMap<u64, Age>,
+    seats: SortedMap<u64, Age>,
     /// Contacts of a broken graph, by the part in which they are.
-    parts: BTreeSet<(u64, u64)>,
+    parts: SortedSet<(u64, u64)>,
 }
 
 /// One seat, at a few tables of one group.
@@ -71,9 +71,9 @@ pub(super) enum Party {
 impl Default for Tables {
     fn default() -> Self {
         Self {
-            tables: BTreeMap::new(),
-            places: BTreeMap::new(),
-            by_link: BTreeMap::new(),
+            tables: SortedMap::new(),
+            places: SortedMap::new(),
+            by_link: SortedMap::new(),
             parties: Crowd::new(SEATS),
             peers: Crowd::new(SEATS_OF_PEER),
             made: 0,
@@ -91,7 +91,7 @@ impl Tables {
         body: &[u8],
     ) -> Result<(), Misbehaved> {
         let Sit { tables } = wire::decode(body)?;
-        let names: BTreeSet<Digest> = tables.iter().map(|table| table.name).collect();
+        let names: SortedSet<Digest> = tables.iter().map(|table| table.name).collect();
         if names.len() != tables.len() || names.is_empty() {
             return Err(Misbehaved::BadMessage);
         }
@@ -190,7 +190,7 @@ impl Tables {
         tables: Vec<wire::Table>,
     ) -> (Age, Vec<(LinkId, Digest)>) {
         let at = |table: &wire::Table| self.by_link.get(&(link, table.name)).copied();
-        let mut own = tables.iter().filter_map(at).collect::<BTreeSet<Age>>().into_iter();
+        let mut own = tables.iter().filter_map(at).collect::<SortedSet<Age>>().into_iter();
         let (kept, spare) = (own.next(), own.collect::<Vec<_>>());
         for age in spare {
             self.free(age);
@@ -299,7 +299,7 @@ impl Tables {
         seats.take_while(move |((it, _), _)| *it == link).map(|(_, &age)| age)
     }
 
-    fn of(&self, link: LinkId) -> BTreeSet<Age> {
+    fn of(&self, link: LinkId) -> SortedSet<Age> {
         self.of_link(link).collect()
     }
 }

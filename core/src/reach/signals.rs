@@ -1,16 +1,16 @@
 //! Which way the signals of a link go: over a graph, or over a rendezvous node.
 use crate::id::{GroupId, NodeId};
 use crate::io::LinkId;
-use std::collections::BTreeMap;
+use crate::sorted::SortedMap;
 
 /// Links that are opened by signals.
 #[derive(Default)]
 pub(crate) struct Ways {
-    by_link: BTreeMap<LinkId, Way>,
+    by_link: SortedMap<LinkId, Way>,
     /// By the other end (node id or seat) and attempt.
-    by_attempt: BTreeMap<(u64, u64), LinkId>,
+    by_attempt: SortedMap<(u64, u64), LinkId>,
     /// Which node sits at a seat, as far as links over it have shown.
-    by_seat: BTreeMap<u64, NodeId>,
+    by_seat: SortedMap<u64, NodeId>,
 }
 
 /// The way of one link's signals.

@@ -21,9 +21,9 @@
 //! 4. A rendezvous node that takes a seat back is not asked again for [`REFUSED_FOR`].
 use crate::id::{Digest, GroupId, NodeId, PeerId};
 use crate::io::LinkId;
+use crate::sorted::SortedMap;
 use crate::time::{Now, Time, WallTime};
 use crate::wire::{Sit, Table, part_of, table_of};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a period is. Milliseconds. Guess: a day; clocks that are wrong by a time zone are right enough.
@@ -37,8 +37,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// The seats of a node.
 pub(crate) struct Sitting {
-    places: BTreeMap<(LinkId, GroupId), Place>,
-    groups: BTreeMap<(LinkId, Digest), GroupId>,
+    places: SortedMap<(LinkId, GroupId), Place>,
+    groups: SortedMap<(LinkId, Digest), GroupId>,
     shift_ms: u64,
     /// When the tables change.
     due: Option<Time>,
@@ -93,7 +93,7 @@ pub(crate) struct Answered {
 impl Sitting {
     /// Nobody sits. `seed` tells nodes apart.
     pub(crate) fn new(seed: u64) -> Self {
-        let (places, groups) = (BTreeMap::new(), BTreeMap::new());
+        let (places, groups) = (SortedMap::new(), SortedMap::new());
         Self { places, groups, shift_ms: seed % SHIFT_MAX_MS, due: None }
     }
 

@@ -4,7 +4,8 @@ use crate::id::{NodeId, PeerId};
 use crate::io::{LinkId, NodeState, Outcome, Place, PlaceSource, Tried};
 use crate::limits::PLACES_TRIED_MAX;
 use crate::node_url::NodeUrl;
-use std::collections::{BTreeSet, VecDeque};
+use crate::sorted::SortedSet;
+use std::collections::VecDeque;
 
 /// The notes of a group.
 #[derive(Debug, Default)]
@@ -13,11 +14,11 @@ pub(crate) struct Trace {
     addresses: u32,
     unreached: u32,
     /// Nodes that are not in the group, or do not tell; at most [`COUNTED_MAX`].
-    strangers: BTreeSet<NodeId>,
+    strangers: SortedSet<NodeId>,
     seats: u32,
     offers: u32,
     /// Members that could not let us in; at most [`COUNTED_MAX`].
-    members: BTreeSet<PeerId>,
+    members: SortedSet<PeerId>,
 }
 
 /// Ends that are counted once each, however often they answer. Guess: nobody reaches more in one join.

@@ -6,8 +6,8 @@ use super::{Kept, Offer, Reason};
 use crate::cert::{Certificate, Role, VerifiedChain};
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
 use crate::key::PublicKey;
+use crate::sorted::SortedSet;
 use crate::time::WallTime;
-use std::collections::BTreeSet;
 
 /// The target of a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +107,7 @@ pub(crate) struct Revocation {
     pub(crate) target: Target,
     pub(crate) reason: Reason,
     /// Certificates issued directly under the target's that stay.
-    pub(crate) standing: BTreeSet<CertificateId>,
+    pub(crate) standing: SortedSet<CertificateId>,
     /// Beginnings of the digests of the records that stay, sorted.
     pub(crate) kept: Kept,
 }

@@ -14,7 +14,7 @@
 use super::{CertificateId, Kept, Revocation, Roll, Said};
 use crate::cert::{Certificate, VerifiedChain};
 use crate::id::{Digest, PeerId, RecordId};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{SortedMap, SortedSet};
 
 /// The act by which a key of the group's own hands over.
 #[derive(Clone, Debug)]
@@ -26,13 +26,13 @@ pub(crate) struct Handover {
     /// The same with the heir.
     pub(crate) heir: VerifiedChain,
     /// Certificates issued directly under the signer's that stay.
-    pub(crate) standing: BTreeSet<CertificateId>,
+    pub(crate) standing: SortedSet<CertificateId>,
     /// Records of the signer's, and of those whose certificates fall, that stay.
     pub(crate) kept: Kept,
 }
 
 /// The digest that an heir's certificate has of the lists of the handover to it.
-pub(crate) fn digest_of_lists(standing: &BTreeSet<CertificateId>, kept: &Kept) -> Digest {
+pub(crate) fn digest_of_lists(standing: &SortedSet<CertificateId>, kept: &Kept) -> Digest {
     let count = (standing.len() as u64).to_be_bytes();
     let standing = standing.iter().flat_map(CertificateId::as_bytes).copied();
     let bytes: Vec<u8> = count.into_iter().chain(standing).chain(kept.to_bytes()).collect();
@@ -45,9 +45,9 @@ pub(super) struct Line {
     /// The group's own key; nothing while a newcomer has not seen the root.
     owner: Option<VerifiedChain>,
     /// That and the earlier ones.
-    chains: BTreeMap<CertificateId, VerifiedChain>,
+    chains: SortedMap<CertificateId, VerifiedChain>,
     /// By the certificate of who handed over. As long as the line at most.
-    handovers: BTreeMap<CertificateId, (RecordId, Handover)>,
+    handovers: SortedMap<CertificateId, (RecordId, Handover)>,
 }
 
 /// The reason why a chain is off the line.
@@ -165,7 +165,7 @@ impl Roll {
     }
 
     /// The certificates that the group's own key has issued itself.
-    pub(crate) fn issued_by_owner(&self) -> BTreeSet<CertificateId> {
+    pub(crate) fn issued_by_owner(&self) -> SortedSet<CertificateId> {
         let owner = self.owner();
         let its = self.chains.values().filter(|chain| chain.line() == owner.certificates());
         its.filter_map(|chain| chain.memberships().next().map(|(first, _)| first.id())).collect()

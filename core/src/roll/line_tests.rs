@@ -46,7 +46,7 @@ fn handover(
     stay: &[&VerifiedChain],
     kept: &[u64],
 ) -> Handover {
-    let standing: BTreeSet<_> = stay.iter().map(|chain| chain.id()).collect();
+    let standing: SortedSet<_> = stay.iter().map(|chain| chain.id()).collect();
     let kept = Kept::new([7; 16], kept.iter().map(|&n| digest(n)));
     let lists = digest_of_lists(&standing, &kept);
     let heir = issue_heir(&key(from), line, key(to).public_key(), lists, [to; 16], NOW.after(DAY))
@@ -73,7 +73,7 @@ fn rule_10_what_hangs_on_an_earlier_key_stands_if_the_handover_says_so() {
     let all = [&stays, &falls, &below_stays, &below_falls];
     all.iter().for_each(|chain| assert!(roll.add((*chain).clone())));
     assert!(all.iter().all(|chain| stands(&roll, chain)));
-    assert_eq!(roll.issued_by_owner(), BTreeSet::from([stays.id(), falls.id()]));
+    assert_eq!(roll.issued_by_owner(), SortedSet::from([stays.id(), falls.id()]));
     let hand = handover(&root, [0, 1], &[&stays], &[5]);
     let heirs = member(&hand.heir, 1, 3);
     assert!(stands(&roll, &heirs), "before the handover its signer's heir counts like itself");

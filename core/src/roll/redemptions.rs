@@ -4,7 +4,7 @@ use super::{Redemption, Steps, VerifiedChain};
 use crate::id::{CertificateId, PeerId, RecordId};
 use crate::key::PublicKey;
 use crate::limits;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{SortedMap, SortedSet};
 
 /// The uses of an invitation, as its record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +21,14 @@ type Place = (bool, Rank, u64, RecordId);
 /// The uses of a group's invitations.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Redemptions {
-    offers: BTreeMap<RecordId, Offer>,
-    all: BTreeMap<RecordId, Redemption>,
+    offers: SortedMap<RecordId, Offer>,
+    all: SortedMap<RecordId, Redemption>,
     /// In the order of rule 7.
-    of_invitations: BTreeMap<RecordId, BTreeSet<Place>>,
+    of_invitations: SortedMap<RecordId, SortedSet<Place>>,
     /// Invitations whose uses have changed since they were counted.
-    uncounted: BTreeSet<RecordId>,
+    uncounted: SortedSet<RecordId>,
     /// Certificates for which an invitation had no use left, with the redemption. Derived.
-    surplus: BTreeSet<(CertificateId, RecordId)>,
+    surplus: SortedSet<(CertificateId, RecordId)>,
     steps: Steps,
 }
 
@@ -47,10 +47,10 @@ impl Redemptions {
         let others = self.of_invitations.get(&used.invitation);
         let most = (offer.uses as usize).saturating_add(limits::REDEMPTIONS_SPARE);
         let known = self.all.contains_key(&id);
-        if known || others.map_or(0, BTreeSet::len) < most {
+        if known || others.map_or(0, SortedSet::len) < most {
             return used.is_of(offer);
         }
-        let last = others.and_then(BTreeSet::last);
+        let last = others.and_then(SortedSet::last);
         used.is_of(offer) && last.is_some_and(|last| used.order(id) < *last)
     }
 
@@ -80,7 +80,7 @@ impl Redemptions {
     }
 
     /// The peers that came by an invitation.
-    pub(crate) fn came(&self, invitation: RecordId) -> BTreeSet<PeerId> {
+    pub(crate) fn came(&self, invitation: RecordId) -> SortedSet<PeerId> {
         self.of(invitation).map(|(_, used)| used.newcomer.peer()).collect()
     }
 
@@ -166,12 +166,12 @@ impl Redemptions {
     /// Finds anew who came after the last use of an invitation.
     fn count(&mut self, invitation: RecordId) {
         let uses = self.offers.get(&invitation).map_or(usize::MAX, |offer| offer.uses as usize);
-        let few = self.of_invitations.get(&invitation).map_or(0, BTreeSet::len) <= uses;
+        let few = self.of_invitations.get(&invitation).map_or(0, SortedSet::len) <= uses;
         let used: Vec<_> = if few { Vec::new() } else { self.of(invitation).collect() };
-        let mut surplus = BTreeSet::new();
+        let mut surplus = SortedSet::new();
         if used.len() > uses {
             // How many peers have come by then, and where each came first.
-            let mut came: BTreeMap<PeerId, usize> = BTreeMap::new();
+            let mut came: SortedMap<PeerId, usize> = SortedMap::new();
             let mut peers = vec![0];
             for (nth, (id, late)) in used.iter().enumerate() {
                 self.steps.add();

@@ -87,7 +87,7 @@ pub(super) fn act(n: u64, signer: &VerifiedChain, target: &VerifiedChain) -> Rev
         target_chain: target.clone(),
         target: Target::Certificate(target.id()),
         reason: Reason::Misconduct,
-        standing: BTreeSet::new(),
+        standing: SortedSet::new(),
         kept: Kept::default(),
     }
 }
@@ -158,7 +158,7 @@ fn rule_5_who_was_let_in_falls_unless_the_revocation_lets_it_stand() {
     assert!(!stands(&falls, a) && !stands(&falls, i) && !stands(&falls, m));
     let mut stay = cast.roll();
     let standing = stay.issued_under(Target::Certificate(a.id()));
-    assert_eq!(standing, BTreeSet::from([i.id()]));
+    assert_eq!(standing, SortedSet::from([i.id()]));
     stay.revoke(id(1), Revocation { standing, ..act(1, &cast.owner, a) });
     assert!(!stands(&stay, a) && stands(&stay, i) && stands(&stay, m));
     // A certificate that a revoked administrator issues afterwards, however dated, was not on the list.

@@ -1,7 +1,7 @@
 //! Things that are given up again: the oldest of the party that holds most gives way to a newcomer.
 use super::{Full, Pool, Rank, Shares};
+use crate::sorted::{SortedMap, SortedSet};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Things of several parties, at most a [`Pool`] of them. The order of things is their age: the least is the oldest.
 ///
@@ -11,16 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 pub struct Crowd<P, T> {
     shares: Shares<P>,
-    parties: BTreeMap<T, P>,
-    things: BTreeMap<P, BTreeSet<T>>,
+    parties: SortedMap<T, P>,
+    things: SortedMap<P, SortedSet<T>>,
     /// The parties by what they hold and by their oldest: the last one gives way.
-    order: BTreeSet<(u64, Reverse<T>, P)>,
+    order: SortedSet<(u64, Reverse<T>, P)>,
 }
 
 impl<P: Ord + Clone, T: Ord + Clone> Crowd<P, T> {
     /// Nobody is there.
     pub fn new(pool: Pool) -> Self {
-        let (parties, things, order) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let (parties, things, order) = (SortedMap::new(), SortedMap::new(), SortedSet::new());
         Self { shares: Shares::new(pool), parties, things, order }
     }
 
@@ -129,7 +129,7 @@ mod tests {
             let each = each.min(all - 1);
             let part = (all / (hostile + 1)).min(each);
             let mut crowd = Crowd::new(Pool::of(all, each));
-            let mut honest = BTreeSet::new();
+            let mut honest = SortedSet::new();
             for (thing, (who, act)) in acts.into_iter().enumerate() {
                 let leaves = act == 0;
                 if who < hostile {

@@ -8,21 +8,21 @@
 use crate::io::{LinkId, StoreId};
 use crate::limits::WRITES_WAITING;
 use crate::share::{Rank, Shares};
-use std::collections::BTreeMap;
+use crate::sorted::SortedMap;
 
 /// Writes that wait, by the link that brought them; our own by none.
 pub(super) struct Waiting {
     shares: Shares<Option<LinkId>>,
     /// Of the batch that was not sent yet.
-    batch: BTreeMap<Option<LinkId>, u64>,
+    batch: SortedMap<Option<LinkId>, u64>,
     /// Of those that were not answered yet.
-    sent: BTreeMap<StoreId, BTreeMap<Option<LinkId>, u64>>,
+    sent: SortedMap<StoreId, SortedMap<Option<LinkId>, u64>>,
 }
 
 impl Default for Waiting {
     fn default() -> Self {
         let shares = Shares::new(WRITES_WAITING);
-        Self { shares, batch: BTreeMap::new(), sent: BTreeMap::new() }
+        Self { shares, batch: SortedMap::new(), sent: SortedMap::new() }
     }
 }
 

@@ -8,9 +8,9 @@ use super::*;
 use crate::id::GroupId;
 use crate::identity::{GroupKey, Identity, verify};
 use crate::limits::CHAIN_MAX;
+use crate::sorted::SortedMap;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use std::collections::BTreeMap;
 
 /// Chains that are judged.
 const CHAINS: u64 = 260;
@@ -283,7 +283,7 @@ fn below(
 
 #[test]
 fn openssl_and_we_agree_on_generated_chains() {
-    let mut counts: BTreeMap<Fault, [usize; 3]> = BTreeMap::new();
+    let mut counts: SortedMap<Fault, [usize; 3]> = SortedMap::new();
     for seed in 0..CHAINS {
         let fault = Fault::of(seed);
         let case = Case::new(seed, fault);

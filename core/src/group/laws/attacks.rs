@@ -114,7 +114,7 @@ fn who_has_expired_revokes_nobody() {
         target_chain: story.bob.chain.clone(),
         target: Target::Peer(story.bob.chain.peer()),
         reason: Reason::Misconduct,
-        standing: BTreeSet::new(),
+        standing: SortedSet::new(),
         kept: Kept::default(),
     };
     let now = replica.wall;
@@ -171,7 +171,7 @@ fn leaving_with_nothing_kept_withdraws_nothing_of_others() {
         target_chain: mal.chain.clone(),
         target: Target::Certificate(mal.chain.id()),
         reason: Reason::Left,
-        standing: BTreeSet::new(),
+        standing: SortedSet::new(),
         kept: Kept::default(),
     };
     let leave = revocation(&story, &mal, &act, mal.chain.not_after());
@@ -210,7 +210,7 @@ fn who_leaves_takes_back_its_own_and_nothing_that_it_changed() {
         target_chain: eve.chain.clone(),
         target: Target::Certificate(eve.chain.id()),
         reason: Reason::Left,
-        standing: BTreeSet::new(),
+        standing: SortedSet::new(),
         kept: Kept::default(),
     };
     let leave = revocation(&story, eve, &leaves, eve.chain.not_after());

@@ -290,7 +290,7 @@ impl World {
             _ => Target::Peer(target_chain.peer()),
         };
         let lists = self.below(2) == 0;
-        let some: BTreeSet<_> = (0..3).map(|_| self.any_chain().id()).collect();
+        let some: SortedSet<_> = (0..3).map(|_| self.any_chain().id()).collect();
         let said: Vec<Digest> = self.said.iter().map(Signed::digest).collect();
         let digests = said.into_iter().filter(|_| self.below(2) == 0).collect::<Vec<_>>();
         let (version, times) = (self.any_version(), [self.any_time(), self.any_time()]);
@@ -303,7 +303,7 @@ impl World {
             target_chain,
             target,
             reason: Reason::Misconduct,
-            standing: if lists { some } else { BTreeSet::new() },
+            standing: if lists { some } else { SortedSet::new() },
             kept: if lists { Kept::new([0; 16], digests) } else { Kept::default() },
         };
         Saying {
@@ -436,7 +436,7 @@ impl World {
     }
 
     /// A node that takes all of this in this order. Honest members have signed `honest`: nobody is blamed for that.
-    fn takes(&self, records: &[Signed], honest: &BTreeSet<Digest>) -> Replica {
+    fn takes(&self, records: &[Signed], honest: &SortedSet<Digest>) -> Replica {
         let mut node = self.node();
         for signed in records {
             let blame = node.offer(signed);
@@ -485,7 +485,7 @@ fn what_a_member_signs_changes_nothing_for_whom_it_cannot_revoke() {
         let repeat = Repeat(format!("SEED={seed} cargo test -p peergraph-core {test}"));
         let role = [Role::Member, Role::Inviting, Role::Administrator][(seed % 3) as usize];
         let mut world = World::new(seed, role);
-        let honest: BTreeSet<Digest> = world.said.iter().map(Signed::digest).collect();
+        let honest: SortedSet<Digest> = world.said.iter().map(Signed::digest).collect();
         let lies: Vec<Signed> = (0..12).flat_map(|nth| world.lie(nth)).collect();
         let without = world.takes(&world.said, &honest);
         // An administrator may change what others publish; that is for the policy to say.
@@ -501,7 +501,7 @@ fn what_a_member_signs_changes_nothing_for_whom_it_cannot_revoke() {
                 assert_eq!(&world.seen(node, member, records), seen, "{role}");
             }
             let came = node.group.roll.redemptions().came(world.invitation);
-            assert_eq!(came, BTreeSet::new(), "nobody came by Ada's invitation");
+            assert_eq!(came, SortedSet::new(), "nobody came by Ada's invitation");
             // An administrator changes and deletes what others published, and makes nothing in their names.
             for meta in node.metas().filter(|meta| world.is_honest(meta.creator())) {
                 let made = world.said.iter().find(|signed| signed.record().id == meta.id);

@@ -126,7 +126,7 @@ fn act(by: &Signer, of: &VerifiedChain) -> Revocation {
         target_chain: of.clone(),
         target: Target::Certificate(of.id()),
         reason: Reason::Misconduct,
-        standing: BTreeSet::new(),
+        standing: SortedSet::new(),
         kept: Kept::default(),
     }
 }

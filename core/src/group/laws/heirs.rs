@@ -83,7 +83,7 @@ fn revocation(
         target_chain: of.clone(),
         target,
         reason: Reason::Misconduct,
-        standing: BTreeSet::new(),
+        standing: SortedSet::new(),
         kept: Kept::default(),
     };
     let id = revocation_id(line.peer(), target, 0);
@@ -138,7 +138,7 @@ fn stolen(story: &Story, handed: &[Signed]) -> Vec<Signed> {
 }
 
 /// The view of a node: who stands, what the group is called, whose it is, and what is held.
-type Seen = (Vec<Standing>, String, PeerId, Held, BTreeSet<RecordId>);
+type Seen = (Vec<Standing>, String, PeerId, Held, SortedSet<RecordId>);
 
 fn seen(story: &Story, replica: &mut Replica) -> Seen {
     replica.group.roll.settle();
@@ -316,7 +316,7 @@ fn handovers_that_break_a_rule_are_blamed() {
     let act = Handing {
         owner: &story.owner,
         offer: &offer,
-        standing: BTreeSet::new(),
+        standing: SortedSet::new(),
         kept: Kept::default(),
         serial: [1; 16],
         begin: NOW.before(HOUR),

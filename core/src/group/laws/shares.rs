@@ -141,7 +141,7 @@ fn revocation(
         target_chain: target.clone(),
         target: Target::Certificate(target.id()),
         reason: Reason::Misconduct,
-        standing: BTreeSet::new(),
+        standing: SortedSet::new(),
         kept: Kept::default(),
     };
     let (kind, payload) = (RecordType::REVOCATION, revocation_payload(&act, nth));
@@ -202,8 +202,8 @@ fn presences_of_one_member_are_few_and_leave_everybody_elses() {
         eprintln!("{n} presences: {events} member events with {nodes} nodes");
         assert!(nodes as u64 <= 2 * (n + 1) * most as u64);
         let of = |signer: &Signer| replica.group.present_of.get(&signer.identity.peer_id());
-        assert_eq!(of(&story.bob).map(BTreeSet::len), Some(most));
-        assert_eq!(of(&story.eve).map(BTreeSet::len), Some(1));
+        assert_eq!(of(&story.bob).map(SortedSet::len), Some(most));
+        assert_eq!(of(&story.eve).map(SortedSet::len), Some(1));
         assert_eq!(replica.used(Kind::Presence, &story.bob).0, most as u64);
         let newest = bobs.last().unwrap().record().id;
         assert!(replica.group.meta(newest).is_some(), "the newest stand");
@@ -520,7 +520,7 @@ fn of_what_one_member_publishes_the_newest_stand_in_any_order() {
             .collect();
         let eves: Vec<Signed> = (0..10).map(|n| note(&story, &story.eve, n, n, 500)).collect();
         let (mut records, mut bytes) = (0, 0);
-        let stand: BTreeSet<RecordId> = bobs
+        let stand: SortedSet<RecordId> = bobs
             .iter()
             .rev()
             .take_while(|signed| {
@@ -544,10 +544,10 @@ fn of_what_one_member_publishes_the_newest_stand_in_any_order() {
             nodes[1].take(&zero);
         }
         for node in &nodes {
-            let held: BTreeSet<RecordId> = node.held().into_keys().collect();
+            let held: SortedSet<RecordId> = node.held().into_keys().collect();
             let bob = story.bob.identity.peer_id();
             let of_bob = node.metas().filter(|meta| meta.creator() == bob).map(|meta| meta.id);
-            let of_bob: BTreeSet<RecordId> = of_bob.collect();
+            let of_bob: SortedSet<RecordId> = of_bob.collect();
             assert!(of_bob.is_superset(&stand) && of_bob.len() <= 16, "seed {seed}");
             assert!(node.used(Kind::Application, &story.bob).1 <= 16 * 1_024);
             assert!(eves.iter().all(|signed| held.contains(&signed.record().id)), "seed {seed}");
@@ -638,7 +638,7 @@ fn share_follows_rank() {
         target_chain: story.ada.chain.clone(),
         target: Target::Certificate(story.ada.chain.id()),
         reason: Reason::Superseded,
-        standing: BTreeSet::new(),
+        standing: SortedSet::new(),
         kept: Kept::new([0; 16], kept),
     };
     replica.group.roll.add(by.chain.clone());
@@ -737,7 +737,7 @@ fn changes_by_others_push_nothing_out_of_a_quota() {
     // Beyond the quota it is Bob's newest that stand, whatever others have changed since.
     let newer: Vec<Signed> =
         (0..8).map(|nth| note(&story, &story.bob, 1_000 + nth, 1_000 + nth, 10)).collect();
-    let expected: BTreeSet<RecordId> = {
+    let expected: SortedSet<RecordId> = {
         let mut replica = Replica::new(&story);
         replica.hear(&[&notes[..], &newer].concat());
         replica.held().into_keys().collect()
@@ -747,7 +747,7 @@ fn changes_by_others_push_nothing_out_of_a_quota() {
         let mut all = [&notes[..], &changes[..20], &newer].concat();
         story.shuffle(&mut all);
         replica.hear(&all);
-        assert_eq!(replica.held().into_keys().collect::<BTreeSet<_>>(), expected);
+        assert_eq!(replica.held().into_keys().collect::<SortedSet<_>>(), expected);
     }
 }
 

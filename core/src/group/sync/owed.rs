@@ -14,8 +14,9 @@ use crate::index::Index;
 use crate::limits;
 use crate::reconcile::{GIVE_MAX, RANGE_ITEMS_MAX};
 use crate::record::RecordType;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::storage::Class;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// Records and answers owed to one neighbour. Guess: less than a MB of ids, and longer than any
 /// answer under way.
@@ -50,9 +51,9 @@ pub(super) enum Due {
 pub(super) struct Debts {
     due: VecDeque<Due>,
     /// By the place of their type among those that the neighbour wants first.
-    first: BTreeMap<usize, VecDeque<RecordId>>,
+    first: SortedMap<usize, VecDeque<RecordId>>,
     /// All of those records.
-    records: BTreeSet<RecordId>,
+    records: SortedSet<RecordId>,
 }
 
 impl Debts {

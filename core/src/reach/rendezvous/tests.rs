@@ -44,10 +44,10 @@ fn is_sound(tables: &Tables) {
 #[test]
 fn seats_of_one_source_keep_no_other_from_the_tables() {
     let (mut tables, mut rng) = (Tables::default(), Random::new(&[1; 32]));
-    let (mut honest, mut made) = (BTreeSet::new(), 0);
+    let (mut honest, mut made) = (SortedSet::new(), 0);
     let mut flood = |tables: &mut Tables,
                      rng: &mut Random,
-                     honest: &BTreeSet<LinkId>,
+                     honest: &SortedSet<LinkId>,
                      count: u64| {
         for _ in 0..count {
             made += 1;
@@ -139,13 +139,13 @@ proptest! {
                     names.extend((at != other).then(|| table_in(other, part)));
                     let (age, _) = tables.seat(&mut rng, (link, source(n as u16 % 2), peer(n)), names.clone());
                     let (seats, apart) = tables.others(&mut rng, age);
-                    let common: BTreeSet<u64> = names
+                    let common: SortedSet<u64> = names
                         .iter()
                         .flat_map(|it| tables.tables[&it.name].seats.iter())
                         .filter(|(_, it)| **it != age)
                         .map(|(&seat, _)| seat)
                         .collect();
-                    let named: BTreeSet<u64> = seats.iter().copied().collect();
+                    let named: SortedSet<u64> = seats.iter().copied().collect();
                     prop_assert_eq!(named.len(), seats.len(), "each once");
                     prop_assert_eq!(named, common, "all of a small table");
                     for seat in apart {
@@ -171,7 +171,7 @@ fn everybody_at_a_large_table_is_named() {
         let who = (LinkId(n), source(n as u16), peer(n));
         age = tables.seat(&mut rng, who, vec![table_in(1, part), table_in(2, part)]).0;
     }
-    let mut named = BTreeMap::new();
+    let mut named = SortedMap::new();
     for _ in 0..5_000 {
         let (seats, _) = tables.others(&mut rng, age);
         assert_eq!(seats.len(), SEATS_NAMED_MAX);
