@@ -315,7 +315,7 @@ pub(crate) fn revocation_by(
         digest: Digest::default(),
         target: crate::roll::Target::Certificate(target_chain.id()),
         reason: crate::roll::Reason::Misconduct,
-        standing: BTreeSet::new(),
+        standing: SortedSet::new(),
         kept: crate::roll::Kept::default(),
         signer,
         target_chain,

@@ -56,43 +56,47 @@ fn texts(ids: impl IntoIterator<Item = impl Display>) -> Vec<String> {
 #[derive(Deserialize, Serialize)]
 struct AttributeJs {
     name: String,
-    #[serde(flatten)]
-    value: ValueJs,
+    kind: KindJs,
+    /// Stays as it is until its kind is known.
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    value: JsValue,
 }
 
 #[derive(Deserialize, Serialize)]
-#[serde(tag = "kind", content = "value", rename_all = "lowercase")]
-enum ValueJs {
-    String(String),
-    Integer(i64),
-    Real(f64),
-    Date(f64),
-    Boolean(bool),
+#[serde(rename_all = "lowercase")]
+enum KindJs {
+    String,
+    Integer,
+    Real,
+    Date,
+    Boolean,
 }
 
-impl From<AttributeJs> for Attribute {
-    fn from(it: AttributeJs) -> Self {
-        let value = match it.value {
-            ValueJs::String(text) => Value::String(text),
-            ValueJs::Integer(number) => Value::Integer(number),
-            ValueJs::Real(number) => Value::Real(number),
-            ValueJs::Date(ms) => Value::Date(WallTime(ms as u64)),
-            ValueJs::Boolean(truth) => Value::Boolean(truth),
+impl TryFrom<AttributeJs> for Attribute {
+    type Error = Failure;
+
+    fn try_from(it: AttributeJs) -> Result<Self, Failure> {
+        let value = match it.kind {
+            KindJs::String => Value::String(from_js(it.value)?),
+            KindJs::Integer => Value::Integer(from_js(it.value)?),
+            KindJs::Real => Value::Real(from_js(it.value)?),
+            KindJs::Date => Value::Date(WallTime(from_js::<f64>(it.value)? as u64)),
+            KindJs::Boolean => Value::Boolean(from_js(it.value)?),
         };
-        Self { name: it.name, value }
+        Ok(Self { name: it.name, value })
     }
 }
 
 impl From<Attribute> for AttributeJs {
     fn from(it: Attribute) -> Self {
-        let value = match it.value {
-            Value::String(text) => ValueJs::String(text),
-            Value::Integer(number) => ValueJs::Integer(number),
-            Value::Real(number) => ValueJs::Real(number),
-            Value::Date(time) => ValueJs::Date(ms(time)),
-            Value::Boolean(truth) => ValueJs::Boolean(truth),
+        let (kind, value) = match it.value {
+            Value::String(text) => (KindJs::String, text.into()),
+            Value::Integer(number) => (KindJs::Integer, number.into()),
+            Value::Real(number) => (KindJs::Real, number.into()),
+            Value::Date(time) => (KindJs::Date, ms(time).into()),
+            Value::Boolean(truth) => (KindJs::Boolean, truth.into()),
         };
-        Self { name: it.name, value }
+        Self { name: it.name, kind, value }
     }
 }
 

@@ -155,7 +155,7 @@ impl PeerHandle {
     /// Sets what this node says of itself.
     pub fn present(&self, group: &str, present: JsValue) -> Promise {
         self.ask(parse(group).and_then(|group| {
-            let (attributes, forced) = from_js::<convert::PresentJs>(present)?.into_parts();
+            let (attributes, forced) = from_js::<convert::PresentJs>(present)?.into_parts()?;
             Ok(Command::Group(group, GroupCommand::Present { attributes, forced }))
         }))
     }
@@ -364,16 +364,16 @@ pub fn read_invitation(text: &str) -> Result<JsValue, JsValue> {
     Ok(convert::summary(&Invitation::from_text(text).map_err(Failure::from)?))
 }
 
-/// Does something with the identities of an origin: see `wallet::Action`. `bytes` are what is to be signed, or a backup.
+/// Does something with the identities of an origin: see `wallet::Asked`. `bytes` are what is to be signed, or a backup.
 #[wasm_bindgen]
 pub async fn identities(
     storage: String,
-    action: JsValue,
+    asked: JsValue,
     bytes: Vec<u8>,
 ) -> Result<JsValue, JsValue> {
-    let action = from_js(action)?;
+    let asked = from_js(asked)?;
     let wallet = Wallet::open(&storage).await?;
-    let result = wallet.act(action, &bytes).await;
+    let result = wallet.act(asked, &bytes).await;
     wallet.close().await;
     Ok(result?)
 }

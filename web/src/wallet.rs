@@ -67,21 +67,32 @@ impl Entry {
     }
 }
 
-/// The request of an application about its identities.
+/// The request of an application about its identities: what is to be done, and what that needs. One structure for all,
+/// since a variant with fields for each action takes ten times the code to read.
 #[derive(Deserialize)]
-#[serde(tag = "action", rename_all = "camelCase")]
-pub(crate) enum Action {
+pub(crate) struct Asked {
+    action: Action,
+    who: Option<String>,
+    name: Option<String>,
+    classifier: Option<String>,
+    file: Option<String>,
+    password: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Action {
     List,
-    Create { name: String, classifier: String },
-    Rename { who: String, name: Option<String>, classifier: Option<String> },
-    Default { who: Option<String> },
-    Delete { who: String },
-    Export { who: String, password: String },
-    Import { file: String, password: String },
-    Document { who: String },
-    Name { who: String, classifier: Option<String> },
-    Sign { who: String },
-    Restore { password: String },
+    Create,
+    Rename,
+    Default,
+    Delete,
+    Export,
+    Import,
+    Document,
+    Name,
+    Sign,
+    Restore,
 }
 
 impl Wallet {
@@ -197,19 +208,21 @@ impl Wallet {
     }
 
     /// Does what an application wants. `bytes` are what is to be signed, or a backup.
-    pub(crate) async fn act(&self, action: Action, bytes: &[u8]) -> Result<JsValue, Failure> {
+    pub(crate) async fn act(&self, asked: Asked, bytes: &[u8]) -> Result<JsValue, Failure> {
+        let Asked { action, who, name, classifier, file, password } = asked;
         match action {
             Action::List => {
                 let entries = self.entries().await?;
                 Ok(entries.iter().map(Entry::about).collect::<js_sys::Array>().into())
             }
-            Action::Create { name, classifier } => {
-                let identity = identity::generate(&name, &classifier)?;
+            Action::Create => {
+                let identity =
+                    identity::generate(&given(name, "name")?, &classifier.unwrap_or_default())?;
                 self.add(&identity).await?;
                 self.about(identity.peer_id()).await
             }
-            Action::Rename { who, name, classifier } => {
-                let entry = self.must_find(&who).await?;
+            Action::Rename => {
+                let entry = self.must_find(&given(who, "who")?).await?;
                 let old = entry.identity().await?;
                 let name = name.as_deref().unwrap_or(old.name());
                 let classifier = classifier.as_deref();
@@ -218,37 +231,41 @@ impl Wallet {
                 self.put(&renamed, &entry.database, false).await?;
                 self.about(renamed.peer_id()).await
             }
-            Action::Default { who: None } => {
-                Ok(self.find(None).await?.map_or(JsValue::NULL, |entry| entry.about()))
-            }
-            Action::Default { who: Some(who) } => {
+            Action::Default => {
+                let Some(who) = who else {
+                    return Ok(self.find(None).await?.map_or(JsValue::NULL, |entry| entry.about()));
+                };
                 let peer = self.must_find(&who).await?.peer();
                 let text = JsValue::from(peer.to_string());
                 self.change(&[(DEFAULT.to_owned(), Some(text))]).await?;
                 self.about(peer).await
             }
-            Action::Delete { who } => self.delete(&self.must_find(&who).await?).await,
-            Action::Export { who, password } => {
-                let identity = self.must_find(&who).await?.identity().await?;
+            Action::Delete => self.delete(&self.must_find(&given(who, "who")?).await?).await,
+            Action::Export => {
+                let password = given(password, "password")?;
+                let identity = self.must_find(&given(who, "who")?).await?.identity().await?;
                 Ok(identity::export(&identity, &password)?.into())
             }
-            Action::Import { file, password } => {
-                let identity = Identity::import(&file, &password)?;
+            Action::Import => {
+                let password = given(password, "password")?;
+                let identity = Identity::import(&given(file, "file")?, &password)?;
                 self.add(&identity).await?;
                 self.about(identity.peer_id()).await
             }
-            Action::Document { who } => Ok(self.must_find(&who).await?.certificate.to_pem().into()),
-            Action::Name { who, classifier } => {
-                let entry = self.must_find(&who).await?;
+            Action::Document => {
+                Ok(self.must_find(&given(who, "who")?).await?.certificate.to_pem().into())
+            }
+            Action::Name => {
+                let entry = self.must_find(&given(who, "who")?).await?;
                 let own = entry.certificate.peer_name();
                 let other = classifier.map(|it| own.with_classifier(&it)).transpose()?;
                 Ok(convert::peer_name(other.as_ref().unwrap_or(own)))
             }
-            Action::Sign { who } => {
-                let identity = self.must_find(&who).await?.identity().await?;
+            Action::Sign => {
+                let identity = self.must_find(&given(who, "who")?).await?.identity().await?;
                 Ok(js_sys::Uint8Array::from(identity.sign_message(bytes).as_slice()).into())
             }
-            Action::Restore { password } => backup::restore(self, bytes, &password).await,
+            Action::Restore => backup::restore(self, bytes, &given(password, "password")?).await,
         }
     }
 
@@ -311,6 +328,11 @@ impl Wallet {
     async fn change(&self, changes: &[(String, Option<JsValue>)]) -> Result<(), Failure> {
         self.store.change_own(changes).await.map_err(|fault| Error::Store(fault).into())
     }
+}
+
+/// What an action needs, if the application gave it.
+fn given(part: Option<String>, name: &str) -> Result<String, Failure> {
+    part.ok_or_else(|| Failure::bad_argument(format!("{name} is missing")))
 }
 
 /// Adds what can be read without opening the key.

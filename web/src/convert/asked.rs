@@ -69,9 +69,13 @@ pub(crate) struct PresentJs {
 }
 
 impl PresentJs {
-    pub(crate) fn into_parts(self) -> (Vec<Attribute>, bool) {
-        (self.attributes.into_iter().map(Attribute::from).collect(), self.forced)
+    pub(crate) fn into_parts(self) -> Result<(Vec<Attribute>, bool), Failure> {
+        Ok((attributes(self.attributes)?, self.forced))
     }
+}
+
+fn attributes(given: Vec<AttributeJs>) -> Result<Vec<Attribute>, Failure> {
+    given.into_iter().map(Attribute::try_from).collect()
 }
 
 /// The draft that `publish`, `update` and `delete` give.
@@ -94,7 +98,7 @@ impl DraftJs {
         Ok(Draft {
             id: self.id.as_deref().map(parse).transpose()?,
             kind: RecordType::new(&self.kind).map_err(BadRecord::from)?,
-            attributes: self.attributes.into_iter().map(Attribute::from).collect(),
+            attributes: attributes(self.attributes)?,
             payload: payload.into(),
             expires_in: self.expires_in_ms.map(|ms| Duration::from_millis(ms as u64)),
             delete: self.delete,
