@@ -404,6 +404,13 @@ impl<'a, K, V> Iterator for Iter<'a, K, V> {
         }
         self.front.next().map(|(key, value)| (key, value))
     }
+
+    /// Exact: batches of signatures are checked only if their number is known.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let between: usize = self.chunks.as_slice().iter().map(Vec::len).sum();
+        let left = self.front.len() + between + self.back.len();
+        (left, Some(left))
+    }
 }
 
 impl<K, V> DoubleEndedIterator for Iter<'_, K, V> {
@@ -433,6 +440,12 @@ impl<'a, K, V> Iterator for IterMut<'a, K, V> {
         }
         self.chunk.next().map(|(key, value)| (&*key, value))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let between: usize = self.rest.as_slice().iter().map(Vec::len).sum();
+        let left = self.chunk.len() + between;
+        (left, Some(left))
+    }
 }
 
 /// Entries of a map that is given up, in order.
@@ -449,6 +462,12 @@ impl<K, V> Iterator for IntoIter<K, V> {
             self.chunk = self.rest.next()?.into_iter();
         }
         self.chunk.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let between: usize = self.rest.as_slice().iter().map(Vec::len).sum();
+        let left = self.chunk.len() + between;
+        (left, Some(left))
     }
 }
 
@@ -633,6 +652,10 @@ impl<'a, T> Iterator for Members<'a, T> {
     fn next(&mut self) -> Option<&'a T> {
         self.0.next().map(|(member, ())| member)
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
 }
 
 impl<T> DoubleEndedIterator for Members<'_, T> {
@@ -649,6 +672,10 @@ impl<T> Iterator for IntoMembers<T> {
 
     fn next(&mut self) -> Option<T> {
         self.0.next().map(|(member, ())| member)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
     }
 }
 

@@ -49,6 +49,7 @@ fn check<K: Ord, V>(map: &SortedMap<K, V>) {
     assert!(map.rest.iter().all(|chunk| !chunk.is_empty()));
     assert!(map.rest.iter().chain([&map.first]).all(|chunk| chunk.len() <= most));
     assert_eq!(map.len, map.iter().count());
+    assert_eq!(map.iter().size_hint(), (map.len, Some(map.len)));
     assert!(map.keys().is_sorted());
 }
 
@@ -118,9 +119,14 @@ proptest! {
             }
             // Both ends meet once.
             let mut iter = map.range(from..);
+            let count = tree.range(from..).count();
+            prop_assert_eq!(iter.size_hint(), (count, Some(count)));
             let both = std::iter::from_fn(|| Some([iter.next()?, iter.next_back()?])).count();
-            prop_assert_eq!(both, tree.range(from..).count() / 2);
+            prop_assert_eq!(both, count / 2);
+            prop_assert_eq!(iter.size_hint(), (0, Some(0)));
         }
+        prop_assert_eq!(map.iter_mut().size_hint(), (tree.len(), Some(tree.len())));
+        prop_assert_eq!(map.clone().into_iter().size_hint(), (tree.len(), Some(tree.len())));
         map.values_mut().for_each(|value| value.0 = 1);
         prop_assert!(map.values().all(|value| value.0 == 1));
         prop_assert!(map.clone().into_iter().map(|(key, _)| key).eq(tree.into_keys()));
