@@ -42,8 +42,11 @@ impl<K, V> SortedMap<K, V> {
     /// Entries of a full chunk: at least 8, for values that are large.
     const CHUNK_MAX: usize = {
         let size = size_of::<(K, V)>();
-        let most = if size == 0 { CHUNK_BYTES } else { CHUNK_BYTES / size };
-        if most < 8 { 8 } else { most }
+        match CHUNK_BYTES.checked_div(size) {
+            Some(most) if most < 8 => 8,
+            Some(most) => most,
+            None => CHUNK_BYTES,
+        }
     };
 
     /// A map of nothing, which takes no memory of the heap.
