@@ -378,8 +378,10 @@ mod releases {
         let release = folder().join("1");
         let path = release.join("store.redb");
         let _ = std::fs::remove_file(&path);
-        let mut bench = Bench::open(Place::File(path)).expect("a new store");
+        let mut bench = Bench::open(Place::File(path.clone())).expect("a new store");
         let batch = entries(&release).into_iter().map(|(key, value)| (key, Some(value))).collect();
         assert!(matches!(bench.run(StoreTask::Write { batch }), Ok(StoreReply::Written)));
+        drop(bench);
+        compact(&path).expect("nobody else has it open");
     }
 }
