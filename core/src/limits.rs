@@ -10,7 +10,7 @@ use std::time::Duration;
 pub const FRAME_BYTES_MAX: usize = 16 * 1024;
 /// Longest message before the handshake is complete. Bytes. Guess: three certificates fit. Costs the link.
 pub const HANDSHAKE_BYTES_MAX: usize = 8 * 1024;
-/// Longest message after it, besides a record's payload. Bytes. Guess. Costs the link.
+/// Longest message after it that is no flood; of a flood, what it has besides a record's payload. Bytes. Guess. Costs the link.
 pub const MESSAGE_OVERHEAD_BYTES_MAX: usize = 256 * 1024;
 /// Longest message of a peer that has shown no membership, and that was asked nothing. Bytes. Source: its longest message is
 /// a chain of [`CHAIN_MAX`] certificates, and what stands around it. Costs the link.

@@ -3,6 +3,7 @@ use super::Node;
 use crate::error::Misbehaved;
 use crate::group::{Group, Verdict};
 use crate::io::LinkId;
+use crate::limits;
 use crate::wire::kind::{self, Kind};
 use crate::wire::{self, Message};
 use bytes::Bytes;
@@ -12,6 +13,10 @@ impl Node {
         let &number = message.first().ok_or(Misbehaved::BadMessage)?;
         // A later version's: nothing is done for it, so that it costs nobody anything.
         let Some(kind) = Kind::of(number) else { return Ok(()) };
+        // A decoder may make many times as much of one that is as long as a record.
+        if kind != kind::FLOOD && message.len() > limits::MESSAGE_OVERHEAD_BYTES_MAX {
+            return Err(Misbehaved::MessageTooLong);
+        }
         if !self.takes_bulk(link, kind, message)
             && let Some(ready) = self.links.ready(link)
             && !self.conduct.hear(self.now.mono, ready.peer, kind)?

@@ -257,3 +257,34 @@ fn bulk_of_who_is_no_neighbour_costs_a_word() {
     floods(&mut ada, &bob, 2);
     assert!(blamed(&ada, &bob), "as a member that was refused");
 }
+
+/// R18. Goal: only what carries records may be as long as a record is, whatever a decoder would make of it. Method: a
+/// neighbour sends a flood that is as long as a payload, which is fine, and an acknowledgement of nothing that is.
+#[test]
+fn only_floods_are_as_long_as_records() {
+    let mut ada = Ada::new();
+    let group = ada.group();
+    let [bob, carol] = members(&mut ada, group, [2, 3]);
+    let send = |ada: &mut Ada, from: &Stranger, message: &[u8]| {
+        let mut parts = message.chunks(limits::FRAME_BYTES_MAX - 1).peekable();
+        while let Some(part) = parts.next() {
+            let first = if parts.peek().is_some() { wire::PART } else { wire::LAST };
+            let bytes = Bytes::from([&[first], part].concat());
+            ada.handle(Input::Frame { link: from.link, bytes });
+        }
+    };
+    let nothing = wire::graph_message(kind::ACK, 2, &wire::Ack { acks: Vec::new() });
+    let ack = |bytes: usize| {
+        let mut message = nothing.bytes().to_vec();
+        message.resize(bytes, 0);
+        message
+    };
+    send(&mut ada, &carol, &ack(limits::MESSAGE_OVERHEAD_BYTES_MAX));
+    assert_eq!(ada.faults(), []);
+    let long = vec![Bytes::from(vec![7; limits::PAYLOAD_BYTES_DEFAULT_MAX])];
+    send(&mut ada, &bob, wire::flood(2, &long).bytes());
+    let bad = Misbehaved::Record(crate::error::BadRecord::Encoding);
+    assert_eq!(ada.faults(), [bad], "it was read as a record");
+    send(&mut ada, &carol, &ack(limits::MESSAGE_OVERHEAD_BYTES_MAX + 1));
+    assert_eq!(ada.faults(), [bad, Misbehaved::MessageTooLong]);
+}
