@@ -123,6 +123,8 @@ pub(crate) struct Group {
     handing_over: bool,
     /// Our offers whose key is on its way to the disk. The node bounds them, as requests under way.
     offering: usize,
+    /// When all records were looked through for what does not hold.
+    judged: Option<Time>,
     /// The offers of members who would be the next owner. As many as there are records of it.
     heirs: SortedMap<PeerId, heir::HeirOffer>,
     /// Own keys that handed over to two, as the application was told. As many as the line has.
@@ -345,6 +347,7 @@ impl Group {
             spare: Vec::new(),
             handing_over: false,
             offering: 0,
+            judged: None,
             heirs: SortedMap::new(),
             contested: SortedSet::new(),
             chain: None,

@@ -12,6 +12,7 @@ use crate::cert::{self, Certificate, Role, VerifiedChain};
 use crate::error::Error;
 use crate::group::Ctx;
 use crate::id::{CertificateId, Digest, PeerId, RecordId};
+use crate::index::Index;
 use crate::io::{CloseReason, Event, Keep, LinkId, RequestId};
 use crate::limits;
 use crate::link::Links;
@@ -37,6 +38,9 @@ const TAKEN_OVER_AT: u32 = 8;
 /// A revocation is signed anew only if it then lasts longer by more than this. Guess: certificates end with whole seconds,
 /// and peer time moves.
 const EVEN_LONGER: Duration = Duration::from_secs(60);
+/// Records of the store for each millisecond from one look through all of them to the next. Guess: a fraction of a core; four
+/// seconds for as many as a group may have.
+const JUDGED_IN_A_MILLISECOND: usize = 250;
 /// Memberships renewed in one go. Guess: each is a record for everybody.
 const RENEWED_MAX: usize = 64;
 
@@ -263,13 +267,19 @@ impl Group {
         }
     }
 
-    /// Something about who stands has changed: what follows is done once for all that this input brings.
+    /// Something about who stands has changed: what follows is done once for all that this input brings. All records are
+    /// looked through for it, so in a large store it is done again only after a while: a member may have one record after
+    /// another that changes something.
     pub(super) fn standing_changed(&mut self, ctx: &Ctx<'_>) {
-        self.timers.set(Timer::Judge, ctx.now.mono);
+        let records: usize = self.indexes.iter().map(Index::len).sum();
+        let pause = Duration::from_millis((records / JUDGED_IN_A_MILLISECOND) as u64);
+        let at = self.judged.map_or(ctx.now.mono, |judged| judged.after(pause));
+        self.timers.set(Timer::Judge, at.max(ctx.now.mono));
     }
 
     /// Does what follows from who stands.
     pub(super) fn enforce(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        self.judged = Some(ctx.now.mono);
         self.roll.settle();
         self.drop_what_does_not_hold(ctx);
         self.keep_quotas(ctx);

@@ -144,3 +144,25 @@ fn nothing_is_given_that_cannot_be_taken() {
     assert_eq!(ada.said_by_owner().len(), 0);
     assert_eq!(ada.standing_of(&story.eve), Standing::Member);
 }
+
+/// Cost. Goal: a member whose every record changes who stands does not have a large store looked through for each. Method: the
+/// moment of the next look, in a small and in a large store, after one look.
+#[test]
+fn large_store_is_looked_through_now_and_then() {
+    let story = Story::new(1);
+    let due = |count: u64| {
+        let mut replica = holding(&story, count);
+        let mut change = || {
+            replica.with(|group, ctx| group.standing_changed(ctx));
+            let at = replica.group.timers.at(super::super::Timer::Judge);
+            replica.enforce();
+            at.expect("it is due").since(Time::default())
+        };
+        [change(), change()]
+    };
+    let at_once = Duration::ZERO;
+    assert_eq!(due(100), [at_once; 2]);
+    let [first, second] = due(MANY);
+    assert_eq!(first, at_once, "whoever is revoked goes at once");
+    assert!((Duration::from_millis(100)..=Duration::from_secs(1)).contains(&second), "{second:?}");
+}
