@@ -52,7 +52,7 @@
 //!
 //! 8. A membership is an offer until its subject has signed with it. Of several that stand, the one that its subject signed
 //!    for last counts.
-use crate::cert::VerifiedChain;
+use crate::cert::{Role, VerifiedChain};
 use crate::id::{CertificateId, PeerId, RecordId};
 use crate::limits;
 use crate::sorted::{SortedMap, SortedSet};
@@ -152,7 +152,8 @@ impl<'b, C> minicbor::Decode<'b, C> for Reason {
 pub(crate) struct Roll {
     line: Line,
     chains: SortedMap<CertificateId, VerifiedChain>,
-    of_peers: SortedMap<PeerId, SortedSet<CertificateId>>,
+    /// Of each peer, the one that counts before others last. Derived.
+    of_peers: SortedMap<PeerId, SortedSet<Preference>>,
     /// Memberships with which their subjects have signed, and when they chose them: the version of that record.
     chosen: SortedMap<CertificateId, u64>,
     /// Certificates that are offered by a record of their issuer, by that record.
@@ -185,6 +186,31 @@ impl Roll {
     /// Steps of what takes long, so far.
     pub(crate) fn steps(&self) -> u64 {
         self.steps.count.get() + self.redemptions.steps()
+    }
+}
+
+/// The place of a membership among those of its peer, but for whether it stands: the one that the peer chose last comes before
+/// others, and of offers the one that grants most, then the latest. Somebody may be offered as many memberships as another's
+/// quota holds, so they are not looked through for each record.
+type Preference = (Option<u64>, Role, usize, WallTime, WallTime, CertificateId);
+
+fn preference(chosen: &SortedMap<CertificateId, u64>, chain: &VerifiedChain) -> Preference {
+    let (id, grant) = (chain.id(), chain.grant());
+    let (begin, end) = (chain.not_before(), chain.not_after());
+    (chosen.get(&id).copied(), grant.role, grant.app_roles.len(), begin, end, id)
+}
+
+/// Takes a membership out of those of its peer.
+fn displace(
+    of_peers: &mut SortedMap<PeerId, SortedSet<Preference>>,
+    chosen: &SortedMap<CertificateId, u64>,
+    chain: &VerifiedChain,
+) {
+    if let Some(others) = of_peers.get_mut(&chain.peer()) {
+        others.remove(&preference(chosen, chain));
+        if others.is_empty() {
+            of_peers.remove(&chain.peer());
+        }
     }
 }
 
@@ -259,21 +285,27 @@ impl Roll {
     pub(crate) fn add(&mut self, chain: VerifiedChain) -> bool {
         let known = chain.depth() == 0 || self.chains.contains_key(&chain.id());
         if !known {
-            self.of_peers.entry(chain.peer()).or_default().insert(chain.id());
+            self.place(&chain);
             self.chains.insert(chain.id(), chain);
         }
         !known
     }
 
+    fn place(&mut self, chain: &VerifiedChain) {
+        let preference = preference(&self.chosen, chain);
+        self.of_peers.entry(chain.peer()).or_default().insert(preference);
+    }
+
     /// Notes that the subject of a membership signed with it, in a record of this version. Whether that is news.
     pub(crate) fn choose(&mut self, chain: VerifiedChain, version: u64) -> bool {
-        let id = chain.id();
-        self.add(chain);
-        let before = self.chosen.insert(id, version);
-        if let Some(before) = before.filter(|before| *before > version) {
-            self.chosen.insert(id, before);
+        self.add(chain.clone());
+        if self.chosen.get(&chain.id()).is_some_and(|before| *before >= version) {
+            return false;
         }
-        before.is_none_or(|before| before < version)
+        displace(&mut self.of_peers, &self.chosen, &chain);
+        self.chosen.insert(chain.id(), version);
+        self.place(&chain);
+        true
     }
 
     /// Notes a membership that its issuer offers by a record. Whether it was not known.
@@ -287,12 +319,8 @@ impl Roll {
         let Some(id) = self.offered.remove(&by).filter(|id| !self.chosen.contains_key(id)) else {
             return;
         };
-        let Some(chain) = self.chains.remove(&id) else { return };
-        if let Some(others) = self.of_peers.get_mut(&chain.peer()) {
-            others.remove(&id);
-            if others.is_empty() {
-                self.of_peers.remove(&chain.peer());
-            }
+        if let Some(chain) = self.chains.remove(&id) {
+            displace(&mut self.of_peers, &self.chosen, &chain);
         }
     }
 
@@ -302,12 +330,9 @@ impl Roll {
         let (of_peers, chosen) = (&mut self.of_peers, &mut self.chosen);
         self.chains.retain(|id, chain| {
             let stays = chain.not_after() >= now || Some(*id) == ours;
-            if !stays && let Some(others) = of_peers.get_mut(&chain.peer()) {
+            if !stays {
+                displace(of_peers, chosen, chain);
                 chosen.remove(id);
-                others.remove(id);
-                if others.is_empty() {
-                    of_peers.remove(&chain.peer());
-                }
             }
             stays
         });
@@ -316,38 +341,35 @@ impl Roll {
     /// Everybody who has, or had, a membership and has signed with it, and everybody who was revoked: the record in which
     /// somebody signed may be gone by then.
     pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> {
-        let came = |id: &CertificateId| {
+        let came = |(.., id): &Preference| {
             self.chosen.contains_key(id) || self.by_certificate.contains_key(id)
         };
-        let counts = move |(peer, ids): &(&PeerId, &SortedSet<CertificateId>)| {
-            self.by_peer.contains_key(peer) || ids.iter().any(came)
+        let counts = move |(peer, its): &(&PeerId, &SortedSet<Preference>)| {
+            self.by_peer.contains_key(peer) || its.iter().rev().any(came)
         };
         self.of_peers.iter().filter(counts).map(|(&peer, _)| peer)
     }
 
-    /// The memberships of one peer, offers among them.
-    pub(crate) fn of_peer(&self, peer: PeerId) -> impl Iterator<Item = &VerifiedChain> {
-        let ids = self.of_peers.get(&peer).into_iter().flatten();
-        ids.filter_map(|id| self.chains.get(id))
+    /// The memberships of one peer, offers among them: the one that counts before others last.
+    pub(crate) fn of_peer(&self, peer: PeerId) -> impl DoubleEndedIterator<Item = &VerifiedChain> {
+        let its = self.of_peers.get(&peer).into_iter().flatten();
+        its.filter_map(|(.., id)| self.chains.get(id))
     }
 
     /// The membership of a peer that counts: one that stands and is valid at `now` before others, then the one that the
     /// peer chose last; of offers only, the one that grants most, then the latest.
     pub(crate) fn best_of(&self, peer: PeerId, now: WallTime) -> Option<&VerifiedChain> {
-        let key = |chain: &&VerifiedChain| {
-            let good = self.standing(chain, now) == Standing::Member;
-            let grant = chain.grant();
-            let grants = (grant.role, grant.app_roles.len());
-            let chosen = self.chosen.get(&chain.id());
-            (good, chosen, grants, chain.not_before(), chain.not_after(), chain.id())
+        let stands = |chain: &&VerifiedChain| {
+            self.steps.add();
+            self.standing(chain, now) == Standing::Member
         };
-        self.of_peer(peer).max_by_key(key)
+        self.of_peer(peer).rev().find(stands).or_else(|| self.of_peer(peer).next_back())
     }
 
     /// The name by which a peer goes: that in the membership which it chose last.
     pub(crate) fn name_of(&self, peer: PeerId) -> Option<&str> {
-        let chosen = self.of_peer(peer).filter(|chain| self.chosen.contains_key(&chain.id()));
-        chosen.max_by_key(|chain| (self.chosen.get(&chain.id()), chain.id())).map(|it| it.name())
+        let last = self.of_peer(peer).next_back()?;
+        self.chosen.contains_key(&last.id()).then(|| last.name())
     }
 
     /// The membership that the holder of `ours` should use: rule 8. An offer in another name than the two that it goes by

@@ -140,7 +140,7 @@ impl HeirOffer {
         Self { key: key.public_key(), after, consent }
     }
 
-    fn to_payload(&self) -> Vec<u8> {
+    pub(super) fn to_payload(&self) -> Vec<u8> {
         let Self { key, after, consent } = *self;
         wire::encode(&OfferSays { key, after, consent: consent.into() })
     }
@@ -302,11 +302,8 @@ impl Group {
         ids.into_iter().find(|id| self.index(Class::Membership).get(id).is_some())
     }
 
-    /// Notes what a member offers.
+    /// Notes what a member offers, for as long as its record is in the index.
     pub(super) fn note_heir(&mut self, member: PeerId, offer: HeirOffer) {
-        let index = &self.indexes[Class::Membership as usize];
-        // No more than there are records of it.
-        self.heirs.retain(|other, _| index.get(&offer_id(*other)).is_some());
         self.heirs.insert(member, offer);
     }
 

@@ -31,6 +31,7 @@
 //! the quota wherever it comes, then the next, and so on down to the first that is not, at every node the same. Then the node
 //! that held older ones has dropped them as well, and the stores do not differ.
 use super::Group;
+use super::heir::offer_id;
 use super::records::class_of;
 use crate::cert::Role;
 use crate::error::{BadRecord, Error};
@@ -296,6 +297,9 @@ impl Group {
         let meta = self.indexes[class as usize].remove(id)?;
         if let Some(root) = &self.root {
             self.quotas.remove(root.policy(), &meta);
+        }
+        if meta.id == offer_id(meta.creator()) {
+            self.heirs.remove(&meta.creator());
         }
         Some(meta)
     }

@@ -216,6 +216,24 @@ impl Group {
             return Ok(Examined::Settled(Accepted::Later, id));
         };
         self.check_rights(record, &chain, &meaning)?;
+        // Memberships that cannot count now are not taken: one peer could have any number of them. Uses of an invitation are
+        // counted for longer.
+        let counts_later = match &meaning {
+            Meaning::Membership(issued) => !issued.covers(peer_time),
+            Meaning::Redemption(used) => {
+                used.newcomer.not_before() > peer_time.after(limits::FUTURE_MAX)
+            }
+            Meaning::Nothing
+            | Meaning::TakenBack
+            | Meaning::Properties(_)
+            | Meaning::Invitation(_)
+            | Meaning::Revocation(_)
+            | Meaning::Handover(_)
+            | Meaning::HeirOffer(_) => false,
+        };
+        if counts_later {
+            return Ok(Examined::Settled(Accepted::Later, id));
+        }
         if let Meaning::Redemption(used) = &meaning
             && self.meta(used.invitation).is_none()
         {
@@ -227,6 +245,11 @@ impl Group {
         if !self.is_vouched(record) {
             let waiting = Waiting { record: signed.bytes().clone(), from };
             self.deferred.add(of_member(record.creator), waiting, false);
+            return Ok(Examined::Settled(Accepted::Later, id));
+        }
+        if let Some(heir) = self.awaits_handover(&chain, &meaning) {
+            let waiting = Waiting { record: signed.bytes().clone(), from };
+            self.deferred.add(heir, waiting, false);
             return Ok(Examined::Settled(Accepted::Later, id));
         }
         let holds = match &meaning {
@@ -282,14 +305,30 @@ impl Group {
         Ok(Examined::Candidate(Box::new(Candidate { class, chain, meaning, signed })))
     }
 
+    /// The heir for the handover to which a record waits: one by which an earlier own key, or who hangs on it, lets somebody
+    /// in or puts somebody out. A thief of that key could else have a newcomer shut out all who know the handover.
+    fn awaits_handover(&self, chain: &VerifiedChain, meaning: &Meaning) -> Option<CertificateId> {
+        let decides = match meaning {
+            Meaning::Handover(_) => false,
+            Meaning::Revocation(_) | Meaning::Redemption(_) => true,
+            Meaning::Nothing
+            | Meaning::TakenBack
+            | Meaning::Properties(_)
+            | Meaning::Membership(_)
+            | Meaning::Invitation(_)
+            | Meaning::HeirOffer(_) => chain.depth() == 0,
+        };
+        self.roll.awaited_heir(chain).filter(|_| decides)
+    }
+
     /// Whether the creator of a record that another changed is known as a member that may have made it, for as long as it
     /// lives.
     fn is_vouched(&self, record: &Record) -> bool {
         record.kind.is_reserved()
             || record.beginning.is_none()
             || self
-                .membership_end(record.creator, &record.kind, record.deleted)
-                .is_some_and(|end| record.expires <= end)
+                .memberships_for(record.creator, &record.kind, record.deleted)
+                .any(|chain| record.expires <= chain.not_after())
     }
 
     /// When the last membership ends by which a member may publish records of this type; what is deleted, anybody may have
@@ -300,12 +339,21 @@ impl Group {
         kind: &RecordType,
         deleted: bool,
     ) -> Option<WallTime> {
+        self.memberships_for(peer, kind, deleted).map(VerifiedChain::not_after).max()
+    }
+
+    /// The memberships by which a member may publish records of this type, the one that counts first.
+    fn memberships_for(
+        &self,
+        peer: PeerId,
+        kind: &RecordType,
+        deleted: bool,
+    ) -> impl Iterator<Item = &VerifiedChain> {
         let owner = Some(self.roll.owner()).filter(|owner| owner.peer() == peer);
-        let all = self.roll.of_peer(peer).chain(owner);
-        let may = |chain: &&VerifiedChain| {
+        let may = move |chain: &&VerifiedChain| {
             deleted || chain.policy().allows(chain.grant(), kind, Act::Publish)
         };
-        all.filter(may).map(VerifiedChain::not_after).max()
+        self.roll.of_peer(peer).rev().chain(owner).filter(may)
     }
 
     /// Takes in a record that was examined and whose signature is good.

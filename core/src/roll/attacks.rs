@@ -276,6 +276,35 @@ fn revocations_of_one_peer_by_many_juniors_cost_what_they_are_many() {
     });
 }
 
+/// A member that may invite offers memberships to one peer, and each is told.
+#[test]
+fn memberships_of_one_peer_cost_what_they_are_many() {
+    let w = World::new();
+    let mallory = who(1, "Mallory");
+    let m = w.first(&mallory, Role::Inviting, [1; 16], NOW);
+    let puppet = who(2, "P");
+    let offer = |n: u64| {
+        let mut serial = [3; 16];
+        serial[..8].copy_from_slice(&n.to_be_bytes());
+        w.below(&mallory, &m, &puppet, Role::Member, serial, NOW)
+    };
+    let offers: Vec<VerifiedChain> = (0..10_000).map(offer).collect();
+    for chosen in [false, true] {
+        grows_no_faster_than_n_log_n("memberships of one peer", |n| {
+            let mut roll = Roll::new(w.owner.clone());
+            for (nth, offer) in offers.iter().take(n as usize).enumerate() {
+                match chosen {
+                    true => assert!(roll.choose(offer.clone(), nth as u64)),
+                    false => assert!(roll.offered(id(nth as u64), offer.clone())),
+                }
+                let best = roll.best_of(puppet.peer_id(), NOW.after(DAY));
+                assert!(best.is_some_and(|best| !chosen || best.id() == offer.id()));
+            }
+            roll.steps()
+        });
+    }
+}
+
 /// R4. Of one invitation with fewer uses than are made, in either order, and all at once as they are loaded.
 #[test]
 fn redemptions_cost_what_they_are_many() {

@@ -10,7 +10,9 @@
 //!
 //! A thief of an earlier key can do this: it can show its own handover to nodes that have not seen the true one, and
 //! to newcomers by invitations from before that. Until they meet a member of the group they are in a group of the thief's.
-//! It can do nothing to a node that has seen the handover, or that was pinned to it.
+//! It can do nothing to a node that has seen the handover. A node that was pinned to the heir believes memberships that
+//! hang on the earlier key until the handover comes, since it gets that from such members. What those sign to let somebody in
+//! or to put somebody out waits for it, as does all that the earlier key signs itself.
 use super::{CertificateId, Kept, Revocation, Roll, Said};
 use crate::cert::{Certificate, VerifiedChain};
 use crate::id::{Digest, PeerId, RecordId};
@@ -107,6 +109,14 @@ impl Line {
 }
 
 impl Roll {
+    /// The heir of the key on which a chain hangs, if the handover to it has not come yet: whether what that chain signs
+    /// holds is said by the handover alone. A newcomer knows heirs before, by its invitation.
+    pub(crate) fn awaited_heir(&self, chain: &VerifiedChain) -> Option<CertificateId> {
+        let own = chain.line().last()?.id();
+        let heir = self.line.heir_of(own)?.id();
+        (!self.line.handovers.contains_key(&own)).then_some(heir)
+    }
+
     /// The group's own key.
     ///
     /// # Panics

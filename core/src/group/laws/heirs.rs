@@ -243,6 +243,86 @@ fn thief_of_an_earlier_key_changes_nothing_in_any_order() {
     });
 }
 
+/// Goal: the law at a newcomer that knows the heir by its invitation before the handover itself has come. Method: it hears what
+/// a thief of the earlier key signs, as the group and as an administrator that the thief lets in, then the handover, and what
+/// the owner had said and kept before and after that.
+#[test]
+fn thief_of_an_earlier_key_changes_nothing_at_a_newcomer_that_knows_the_heir() {
+    let story = Story::new(1);
+    let own = (&story.key, &story.owner);
+    let early = NOW.before(HOUR / 4);
+    let handed = [
+        revocation(&story, own, &story.mallory.chain, true, early),
+        properties(&story, own, "honest", early),
+    ];
+    let stay = [&story.bob, &story.eve, &story.mallory, &story.ada];
+    let act = handover(&story, 1, &stay, &handed.each_ref(), NOW);
+    let mut honest = Replica::new(&story);
+    honest.take(&handed);
+    honest.take(std::slice::from_ref(&act));
+    enforce(&mut honest);
+    let (expected, line) = (seen(&story, &mut honest), heir_in(&honest));
+
+    let mut bad = stolen(&story, &handed);
+    let (let_in, chain) = membership(&story, own, 77, NOW.before(HOUR / 2));
+    let puppet = Identity::generate([77; 32], [77; 16], "who", NOW).unwrap();
+    bad.push(let_in);
+    for of in [&story.bob, &story.eve] {
+        let by_thief = revocation(&story, (&story.key, &chain), &of.chain, true, NOW);
+        bad.push(by_thief.into_record().sign(story.group(), &puppet));
+    }
+    for honest_first in [false, true] {
+        let mut newcomer = Replica::new(&story);
+        assert!(newcomer.group.roll.know_line(line.clone()));
+        if honest_first {
+            newcomer.take(&handed);
+        }
+        newcomer.take(&bad);
+        enforce(&mut newcomer);
+        let (standing, name, ..) = seen(&story, &mut newcomer);
+        assert_eq!(standing[..2], [Standing::Member; 2], "bob and eve");
+        assert_eq!((standing[3], name.as_str()), (Standing::Member, "laws"), "ada");
+        newcomer.take(std::slice::from_ref(&act));
+        enforce(&mut newcomer);
+        if !honest_first {
+            newcomer.take(&handed);
+            enforce(&mut newcomer);
+        }
+        assert_eq!(seen(&story, &mut newcomer), expected);
+    }
+}
+
+/// An offer ends with its record.
+#[test]
+fn offer_is_forgotten_with_its_record() {
+    let story = Story::new(1);
+    let mut replica = Replica::new(&story);
+    let bob = story.bob.identity.peer_id();
+    let offer = HeirOffer::by(&heirs_key(1), story.group(), story.owner.id());
+    let record = Record {
+        id: RecordId::new(bob, RecordType::HEIR, 0),
+        kind: RecordType::new(RecordType::HEIR).unwrap(),
+        version: next_version(NOW, 0, 0),
+        creator: bob,
+        modifier: None,
+        created: NOW,
+        modified: NOW,
+        expires: NOW.after(HOUR),
+        deleted: false,
+        attributes: Vec::new(),
+        payload: offer.to_payload().into(),
+        certificate: story.bob.chain.id(),
+        beginning: None,
+        signature: [0; 64],
+    };
+    replica.take(&[record.sign(story.group(), &story.bob.identity)]);
+    assert!(replica.group.offers_ownership(bob));
+    assert_eq!(replica.group.heirs.len(), 1);
+    replica.pass(HOUR * 2);
+    assert!(!replica.group.offers_ownership(bob));
+    assert_eq!(replica.group.heirs.len(), 0);
+}
+
 /// Goal: what the heir says waits for the handover, whatever comes first. Method: all orders.
 #[test]
 fn what_an_heir_says_waits_for_the_handover() {
