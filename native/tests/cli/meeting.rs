@@ -282,10 +282,11 @@ fn what_was_tried_is_told_place_by_place() {
     let mut adas = Running::start(ada, &["--json", "watch", "Trip"]);
     assert_eq!(adas.line()["payload"], "hello", "it runs");
     ok(&run(bob, &["group", "join", link.trim()]));
-    let found = ok(&run(bob, &["group", "explain", "Trip"]));
-    assert!(found.contains(": ada, direct"), "{found}");
-    let found = one(&run(bob, &["--json", "group", "explain", "Trip"]));
-    assert_eq!(found["neighbours"], 1);
+    // On a busy machine they may take longer to meet than a command waits for it.
+    let mut told = (0..10).map(|_| ok(&run(bob, &["group", "explain", "Trip"])));
+    assert!(told.any(|found| found.contains(": ada, direct")));
+    let mut told = (0..10).map(|_| one(&run(bob, &["--json", "group", "explain", "Trip"])));
+    let found = told.find(|found| found["neighbours"] == 1).expect("they meet");
     // The node may have been reached before the store was read.
     let mut others = found["places"].as_array().expect("a list").iter();
     assert!(others.all(|place| place["outcome"] == "not-in-group"), "{found}");
