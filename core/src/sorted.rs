@@ -8,7 +8,7 @@
 //!   rest   [f g k] [m p q s]    chunks with the higher ones, none of them empty
 //! ```
 //!
-//! A look is one or two binary searches. A change moves at most one chunk of [`CHUNK_BYTES`], and the list of chunks
+//! A look is one or two binary searches. A change moves at most one chunk of `CHUNK_BYTES`, and the list of chunks
 //! when one is split or emptied. A map of ten entries is one vector. Chunks that entries have left are not joined: a map
 //! keeps at most the memory of its fullest moment, until it is empty.
 //!

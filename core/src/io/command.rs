@@ -93,7 +93,7 @@ pub enum Reply {
     Nodes(Vec<NodeInfo>),
     /// Links, by id.
     Links(Vec<LinkInfo>),
-    /// To [`Command::Explain`].
+    /// To [`GroupCommand::Explain`].
     Tried(Box<Tried>),
     /// Open invitations, by record id.
     Invitations(Vec<InvitationInfo>),
