@@ -382,6 +382,13 @@ impl<'a, K, V> Vacant<'a, K, V> {
     }
 }
 
+/// How many entries an iterator has left: those at its ends, and those of whole chunks. It is told exactly, since signatures
+/// are checked together only if their number is known.
+fn exactly<T>(at_ends: usize, chunks: &[Vec<T>]) -> (usize, Option<usize>) {
+    let left = at_ends + chunks.iter().map(Vec::len).sum::<usize>();
+    (left, Some(left))
+}
+
 /// Entries of a map in order, from both ends.
 pub struct Iter<'a, K, V> {
     front: slice::Iter<'a, (K, V)>,
@@ -408,11 +415,8 @@ impl<'a, K, V> Iterator for Iter<'a, K, V> {
         self.front.next().map(|(key, value)| (key, value))
     }
 
-    /// Exact: batches of signatures are checked only if their number is known.
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let between: usize = self.chunks.as_slice().iter().map(Vec::len).sum();
-        let left = self.front.len() + between + self.back.len();
-        (left, Some(left))
+        exactly(self.front.len() + self.back.len(), self.chunks.as_slice())
     }
 }
 
@@ -445,9 +449,7 @@ impl<'a, K, V> Iterator for IterMut<'a, K, V> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let between: usize = self.rest.as_slice().iter().map(Vec::len).sum();
-        let left = self.chunk.len() + between;
-        (left, Some(left))
+        exactly(self.chunk.len(), self.rest.as_slice())
     }
 }
 
@@ -468,9 +470,7 @@ impl<K, V> Iterator for IntoIter<K, V> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let between: usize = self.rest.as_slice().iter().map(Vec::len).sum();
-        let left = self.chunk.len() + between;
-        (left, Some(left))
+        exactly(self.chunk.len(), self.rest.as_slice())
     }
 }
 

@@ -11,8 +11,8 @@
 //! A thief of an earlier key can do this: it can show its own handover to nodes that have not seen the true one, and
 //! to newcomers by invitations from before that. Until they meet a member of the group they are in a group of the thief's.
 //! It can do nothing to a node that has seen the handover. A node that was pinned to the heir believes memberships that
-//! hang on the earlier key until the handover comes, since it gets that from such members. What those sign to let somebody in
-//! or to put somebody out waits for it, as does all that the earlier key signs itself.
+//! hang on the earlier key until the handover comes, since it gets that from such members. Acts of those members that let somebody in
+//! or put somebody out wait for it, as does all that the earlier key signs itself.
 use super::{CertificateId, Kept, Revocation, Roll, Said};
 use crate::cert::{Certificate, VerifiedChain};
 use crate::id::{Digest, PeerId, RecordId};

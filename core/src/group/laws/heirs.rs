@@ -1,4 +1,5 @@
 //! The group's own key in other hands: what a thief of an earlier one signs by hand changes nothing, and blames nobody.
+use super::attacks::record;
 use super::*;
 use crate::group::heir::{Act as Handing, HeirOffer};
 use crate::group::internal::{revocation_id, revocation_payload};
@@ -299,23 +300,8 @@ fn offer_is_forgotten_with_its_record() {
     let mut replica = Replica::new(&story);
     let bob = story.bob.identity.peer_id();
     let offer = HeirOffer::by(&heirs_key(1), story.group(), story.owner.id());
-    let record = Record {
-        id: RecordId::new(bob, RecordType::HEIR, 0),
-        kind: RecordType::new(RecordType::HEIR).unwrap(),
-        version: next_version(NOW, 0, 0),
-        creator: bob,
-        modifier: None,
-        created: NOW,
-        modified: NOW,
-        expires: NOW.after(HOUR),
-        deleted: false,
-        attributes: Vec::new(),
-        payload: offer.to_payload().into(),
-        certificate: story.bob.chain.id(),
-        beginning: None,
-        signature: [0; 64],
-    };
-    replica.take(&[record.sign(story.group(), &story.bob.identity)]);
+    let until = NOW.after(HOUR);
+    replica.take(&[record(&story, &story.bob, RecordType::HEIR, 0, offer.to_payload(), until)]);
     assert!(replica.group.offers_ownership(bob));
     assert_eq!(replica.group.heirs.len(), 1);
     replica.pass(HOUR * 2);
