@@ -81,8 +81,8 @@ pub use chain::{
 };
 pub(crate) use chain::{read_chain, write_chain};
 pub use files::{chain_from_file, chain_to_der, chain_to_pem};
-pub(crate) use issue::issue_identity;
-pub use issue::{Subject, issue_by_owner, issue_heir, issue_member, issue_root, owner_since};
+pub use issue::{Subject, issue_by_owner, issue_heir, issue_member, issue_root};
+pub(crate) use issue::{issue_identity, owner_since};
 pub use profile::Kind;
 use profile::Parsed;
 

@@ -131,7 +131,7 @@ impl<'a> Subject<'a> {
 
 /// Since when the membership of an owner is said to go back: before any group began, so that it is senior to all others; and
 /// that of a later owner before that of an earlier one, which keeps its own.
-pub fn owner_since(nth: usize) -> WallTime {
+pub(crate) fn owner_since(nth: usize) -> WallTime {
     WallTime((HEIRS_MAX + 1).saturating_sub(nth) as u64 * 1_000)
 }
 

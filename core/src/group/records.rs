@@ -211,9 +211,7 @@ impl Group {
         let Some((chain, meaning)) = self.read_record(ctx, &signed)? else {
             let maker = record.modifier.unwrap_or(record.creator);
             let by_maker = from.is_some_and(|link| self.is_from(link, maker));
-            let waiting = Waiting { record: signed.bytes().clone(), from };
-            self.deferred.add(record.certificate, waiting, by_maker);
-            return Ok(Examined::Settled(Accepted::Later, id));
+            return Ok(self.defer(record.certificate, &signed, from, by_maker));
         };
         self.check_rights(record, &chain, &meaning)?;
         // Memberships that cannot count now are not taken: one peer could have any number of them. Uses of an invitation are
@@ -238,19 +236,13 @@ impl Group {
             && self.meta(used.invitation).is_none()
         {
             // Uses follow what they are uses of.
-            let waiting = Waiting { record: signed.bytes().clone(), from };
-            self.deferred.add(of_invitation(used.invitation), waiting, false);
-            return Ok(Examined::Settled(Accepted::Later, id));
+            return Ok(self.defer(of_invitation(used.invitation), &signed, from, false));
         }
         if !self.is_vouched(record) {
-            let waiting = Waiting { record: signed.bytes().clone(), from };
-            self.deferred.add(of_member(record.creator), waiting, false);
-            return Ok(Examined::Settled(Accepted::Later, id));
+            return Ok(self.defer(of_member(record.creator), &signed, from, false));
         }
         if let Some(heir) = self.awaits_handover(&chain, &meaning) {
-            let waiting = Waiting { record: signed.bytes().clone(), from };
-            self.deferred.add(heir, waiting, false);
-            return Ok(Examined::Settled(Accepted::Later, id));
+            return Ok(self.defer(heir, &signed, from, false));
         }
         let holds = match &meaning {
             Meaning::Revocation(act) => self.roll.has_effect(act),
@@ -303,6 +295,19 @@ impl Group {
             return Ok(Examined::Settled(Accepted::OverQuota { again }, id));
         }
         Ok(Examined::Candidate(Box::new(Candidate { class, chain, meaning, signed })))
+    }
+
+    /// Lets a record wait for what `certificate` stands for.
+    fn defer(
+        &mut self,
+        certificate: CertificateId,
+        signed: &Signed,
+        from: Option<LinkId>,
+        by_maker: bool,
+    ) -> Examined {
+        let waiting = Waiting { record: signed.bytes().clone(), from };
+        self.deferred.add(certificate, waiting, by_maker);
+        Examined::Settled(Accepted::Later, signed.record().id)
     }
 
     /// The heir for the handover to which a record waits: one by which an earlier own key, or who hangs on it, lets somebody

@@ -467,22 +467,24 @@ impl Group {
     /// be, and may have been revoked by an administrator who was its senior: the group's own key issues another. One that
     /// we, or the own key, took away ourselves stays away.
     pub(super) fn hold_office(&mut self, ctx: &mut Ctx<'_>) {
-        let Some(ours) = self.chain.clone().filter(|_| self.key.is_some()) else { return };
+        let Some(ours) = self.chain.as_ref().filter(|_| self.key.is_some()) else { return };
         let (now, me) = (self.clock(ctx.now.wall), ours.peer());
-        let since = cert::owner_since(self.roll.owner().certificates().len());
+        let nth = self.roll.owner().certificates().len();
+        let since = cert::owner_since(nth);
         let holds = |chain: &VerifiedChain| {
-            chain.role() == Role::Administrator && chain.leaf().since() <= since
+            chain.role() == Role::Administrator
+                && chain.leaf().since() <= since
+                && self.roll.standing(chain, now) == Standing::Member
         };
-        if self.standing_of(ctx, me).iter().any(holds) {
+        if self.roll.of_peer(me).any(holds) {
             return;
         }
-        match self.roll.standing(&ours, now) {
+        match self.roll.standing(ours, now) {
             Standing::Revoked { by, .. } if by == me || by == self.id.into() => return,
             Standing::Member | Standing::Expired | Standing::Revoked { .. } => {}
         }
         let grant = Grant { role: Role::Administrator, ..ours.grant().clone() };
-        let subject =
-            cert::Subject::of_member(&ours).as_owner(self.roll.owner().certificates().len());
+        let subject = cert::Subject::of_member(ours).as_owner(nth);
         let issued = self.issue(ctx, subject, &grant, Signer::Owner);
         // It is tried again with the next renewals, or when our standing changes.
         let _ = issued.and_then(|it| self.publish_issued(ctx, &it, Signer::Owner, None));
