@@ -125,6 +125,8 @@ pub(crate) struct Group {
     offering: usize,
     /// When all records were looked through for what does not hold.
     judged: Option<Time>,
+    /// From when on the roll is settled again.
+    settles_from: Time,
     /// The offers of members who would be the next owner. As many as there are records of it.
     heirs: SortedMap<PeerId, heir::HeirOffer>,
     /// Own keys that handed over to two, as the application was told. As many as the line has.
@@ -348,6 +350,7 @@ impl Group {
             handing_over: false,
             offering: 0,
             judged: None,
+            settles_from: Time::default(),
             heirs: SortedMap::new(),
             contested: SortedSet::new(),
             chain: None,

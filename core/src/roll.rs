@@ -530,12 +530,20 @@ impl Roll {
         self.everything_fits(act.signer.peer()) && before.is_some_and(same)
     }
 
-    /// Finds what follows from all that has come and gone since the last time.
-    pub(crate) fn settle(&mut self) {
-        self.redemptions.settle();
-        if std::mem::take(&mut self.unjudged) {
-            self.judge();
+    /// Whether nothing has come or gone from which more may follow.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.unjudged && self.redemptions.is_settled()
+    }
+
+    /// Finds what follows from all that has come and gone since the last time. Returns how many revocations and uses of
+    /// invitations it looked at.
+    pub(crate) fn settle(&mut self) -> usize {
+        let uses = self.redemptions.settle();
+        if !std::mem::take(&mut self.unjudged) {
+            return uses;
         }
+        self.judge();
+        uses + self.ordered.len()
     }
 
     /// Keeps the derived sums.

@@ -52,7 +52,7 @@ impl Group {
             }
         }
         let last = self.admit_batch(ctx, &mut batch, from, &mut accepted);
-        self.roll.settle();
+        self.settle_in_turn(ctx);
         // The records that wait in the batch stood before the record that ended it.
         (accepted, last.and(result))
     }

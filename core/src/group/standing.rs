@@ -38,11 +38,16 @@ const TAKEN_OVER_AT: u32 = 8;
 /// A revocation is signed anew only if it then lasts longer by more than this. Guess: certificates end with whole seconds,
 /// and peer time moves.
 const EVEN_LONGER: Duration = Duration::from_secs(60);
-/// Records of the store for each millisecond from one look through all of them to the next. Guess: a fraction of a core; four
-/// seconds for as many as a group may have.
+/// Records of the store, or acts of the roll, for each millisecond from one look through all of them to the next. Guess: a
+/// fraction of a core; four seconds for as many records as a group may have.
 const JUDGED_IN_A_MILLISECOND: usize = 250;
 /// Memberships renewed in one go. Guess: each is a record for everybody.
 const RENEWED_MAX: usize = 64;
+
+/// How long a look through so many records or acts is not repeated.
+fn pause_after(many: usize) -> Duration {
+    Duration::from_millis((many / JUDGED_IN_A_MILLISECOND) as u64)
+}
 
 impl Group {
     /// Issues another membership to a member.
@@ -272,15 +277,30 @@ impl Group {
     /// another that changes something.
     pub(super) fn standing_changed(&mut self, ctx: &Ctx<'_>) {
         let records: usize = self.indexes.iter().map(Index::len).sum();
-        let pause = Duration::from_millis((records / JUDGED_IN_A_MILLISECOND) as u64);
-        let at = self.judged.map_or(ctx.now.mono, |judged| judged.after(pause));
-        self.timers.set(Timer::Judge, at.max(ctx.now.mono));
+        let at = self.judged.map_or(ctx.now.mono, |judged| judged.after(pause_after(records)));
+        self.timers.set(Timer::Judge, at.max(ctx.now.mono).max(self.settles_from));
+    }
+
+    /// Settles the roll with the records of one input. All revocations may have to be looked through for it, so if there are
+    /// many, it is done again only after a while, with what follows: a member may send one message after another that changes
+    /// something.
+    pub(super) fn settle_in_turn(&mut self, ctx: &Ctx<'_>) {
+        match ctx.now.mono < self.settles_from {
+            _ if self.roll.is_settled() => {}
+            true => self.standing_changed(ctx),
+            false => self.settle_roll(ctx),
+        }
+    }
+
+    fn settle_roll(&mut self, ctx: &Ctx<'_>) {
+        let looked_at = self.roll.settle();
+        self.settles_from = ctx.now.mono.after(pause_after(looked_at));
     }
 
     /// Does what follows from who stands.
     pub(super) fn enforce(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
         self.judged = Some(ctx.now.mono);
-        self.roll.settle();
+        self.settle_roll(ctx);
         self.drop_what_does_not_hold(ctx);
         self.keep_quotas(ctx);
         self.drop_who_does_not_stand(ctx, links);

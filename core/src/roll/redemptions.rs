@@ -156,15 +156,19 @@ impl Redemptions {
         counts
     }
 
-    /// Counts what has changed.
-    pub(super) fn settle(&mut self) {
-        for invitation in std::mem::take(&mut self.uncounted) {
-            self.count(invitation);
-        }
+    /// Whether all uses have been counted.
+    pub(super) fn is_settled(&self) -> bool {
+        self.uncounted.is_empty()
     }
 
-    /// Finds anew who came after the last use of an invitation.
-    fn count(&mut self, invitation: RecordId) {
+    /// Counts what has changed. Returns how many uses it looked at.
+    pub(super) fn settle(&mut self) -> usize {
+        let invitations = std::mem::take(&mut self.uncounted);
+        invitations.into_iter().map(|invitation| self.count(invitation)).sum()
+    }
+
+    /// Finds anew who came after the last use of an invitation. Returns how many uses it has.
+    fn count(&mut self, invitation: RecordId) -> usize {
         let uses = self.offers.get(&invitation).map_or(usize::MAX, |offer| offer.uses as usize);
         let few = self.of_invitations.get(&invitation).map_or(0, SortedSet::len) <= uses;
         let used: Vec<_> = if few { Vec::new() } else { self.of(invitation).collect() };
@@ -186,9 +190,11 @@ impl Redemptions {
         }
         let ids = self.of_invitations.get(&invitation).into_iter().flatten();
         let all = ids.filter_map(|(.., id)| Some((self.all.get(id)?.newcomer.id(), *id)));
-        for entry in all.collect::<Vec<_>>() {
-            self.surplus.remove(&entry);
+        let all: Vec<_> = all.collect();
+        for entry in &all {
+            self.surplus.remove(entry);
         }
         self.surplus.extend(surplus);
+        all.len()
     }
 }

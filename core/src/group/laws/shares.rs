@@ -413,6 +413,33 @@ fn member_that_revokes_an_older_certificate_of_its_own_can_be_revoked() {
     assert!(matches!(standing, Standing::Revoked { .. }), "{standing:?}");
 }
 
+/// Goal: messages that each change one of many revocations do not have all of them looked through each. Method: an administrator
+/// with 680 revocations signs one of the acts anew, 400 times within a moment.
+#[test]
+fn revocation_that_changes_again_and_again_is_judged_in_turn() {
+    let story = Story::new(1);
+    let mut replica = Replica::new(&story);
+    let puppets = (20..190).map(|n| member(&story, n, Role::Member).chain);
+    let puppets: Vec<VerifiedChain> = puppets.collect();
+    let mut acts = Vec::new();
+    for puppet in &puppets {
+        replica.group.roll.add(puppet.clone());
+        let of = |nth| revocation(&story, &story.ada, puppet, (nth, 0));
+        acts.extend((0..limits::REVOCATIONS_PER_TARGET_MAX).map(of));
+    }
+    replica.hear(&acts);
+    let (held, before) = (replica.group.roll.acts().count() as u64, replica.group.roll.steps());
+    for step in 1..=400 {
+        replica.hear(&[revocation(&story, &story.ada, &puppets[0], (0, step))]);
+    }
+    let steps = replica.group.roll.steps() - before;
+    eprintln!("{held} revocations, {steps} steps for 400 changes of one");
+    assert!(held == 680 && steps <= 20 * held, "{held} revocations, {steps} steps");
+    replica.group.roll.settle();
+    let stands = |chain| replica.group.roll.standing(chain, NOW);
+    assert!(puppets.iter().all(|chain| matches!(stands(chain), Standing::Revoked { .. })));
+}
+
 /// R1, variant: tombstones without content take no places of others either.
 #[test]
 fn tombstones_of_the_cores_own_kinds_are_counted() {
