@@ -6,7 +6,9 @@
 //! here even if no interface has it, as behind a port forward. So data channels are told at that
 //! address, if a UDP socket takes its family.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+#[cfg(feature = "serve")]
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::RwLock;
 
 use hyper::Uri;
@@ -32,6 +34,7 @@ pub(crate) struct Addresses {
 }
 
 /// A client that asks for our addresses.
+#[cfg(feature = "serve")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<'a> {
     /// The host and port of ours by which it came, a `Host` header.
@@ -84,6 +87,7 @@ impl Addresses {
     }
 
     /// The addresses at which this asker can dial us.
+    #[cfg(feature = "serve")]
     pub(crate) fn told(&self, asker: Asker<'_>) -> Vec<Address> {
         let scheme = if asker.tls { "wss" } else { "ws" };
         let url = match &self.public_url {
@@ -98,7 +102,7 @@ impl Addresses {
         }
         let by = match host {
             "localhost" if asker.here => {
-                vec![IpAddr::from(Ipv6Addr::LOCALHOST), Ipv4Addr::LOCALHOST.into()]
+                vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]
             }
             _ => ip_of(host).into_iter().filter(|ip| asker.here || !ip.is_loopback()).collect(),
         };
@@ -152,7 +156,7 @@ pub(crate) fn link_url(url: &Uri) -> String {
     format!("{scheme}://{authority}{}{}", url.path().trim_end_matches('/'), websocket::PATH)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "serve"))]
 mod tests {
     use super::*;
 

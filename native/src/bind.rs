@@ -8,17 +8,18 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
-
 use crate::rtc::{self, Engine};
 use crate::secret;
+
+#[cfg(feature = "serve")]
+mod tcp;
+
+#[cfg(feature = "serve")]
+pub(crate) use tcp::listen;
 
 /// Addresses of each protocol that can be named. Guess; with what `[::]` adds, as many as the
 /// engine's sockets.
 pub(crate) const BINDS_MAX: usize = 4;
-/// Connections that wait to be accepted. Source: what tokio takes.
-const BACKLOG: i32 = 1_024;
 /// Ports that are tried for sockets that share one. Guess: one in four is free on the busiest
 /// machine.
 const TRIES: usize = 16;
@@ -31,57 +32,6 @@ const KEPT_PORTS: Range<u16> = 20_000..32_768;
 pub(crate) struct BindError {
     pub(crate) address: SocketAddr,
     pub(crate) error: io::Error,
-}
-
-/// Opens TCP sockets at these addresses, and at those of IPv4 that a `[::]` means.
-pub(crate) fn listen(binds: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
-    let mut listeners = Vec::new();
-    for bind in binds {
-        if !has_twin(*bind, binds) {
-            listeners.push(listen_at(*bind)?);
-            continue;
-        }
-        listeners.extend(with_retries(bind.port(), || {
-            let first = listen_at(*bind)?;
-            let port =
-                first.local_addr().map_err(|error| BindError { address: *bind, error })?.port();
-            Ok([first, listen_at(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?])
-        })?);
-    }
-    Ok(listeners)
-}
-
-/// Repeats `open` while the system chose the port, and the second socket cannot have it.
-fn with_retries<T>(
-    port: u16,
-    mut open: impl FnMut() -> Result<T, BindError>,
-) -> Result<T, BindError> {
-    let mut left = if port == 0 { TRIES } else { 1 };
-    loop {
-        left -= 1;
-        match open() {
-            Err(failed) if failed.error.kind() == ErrorKind::AddrInUse && left > 0 => {}
-            result => return result,
-        }
-    }
-}
-
-fn listen_at(address: SocketAddr) -> Result<TcpListener, BindError> {
-    let open = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        // Connections of an earlier process that are not yet forgotten do not hold the port.
-        // (Windows means something else by it.)
-        #[cfg(unix)]
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
-    };
-    open().map_err(|error| BindError { address, error })
 }
 
 /// Opens the UDP sockets of data channels: at `binds`, or at every address of both families. A port
@@ -172,9 +122,10 @@ fn has_twin(bind: SocketAddr, all: &[SocketAddr]) -> bool {
     everything && !all.iter().any(|other| other.is_ipv4() && other.port() == bind.port())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "serve"))]
 mod tests {
     use super::*;
+    use tokio::net::TcpListener;
 
     fn binds(texts: &[&str]) -> Vec<SocketAddr> {
         texts.iter().map(|it| it.parse().expect("an address")).collect()

@@ -22,6 +22,11 @@ use crate::watch::{Events, Registry};
 
 mod builder;
 mod driver;
+#[cfg(feature = "serve")]
+mod served;
+#[cfg(not(feature = "serve"))]
+#[path = "host/unserved.rs"]
+mod served;
 #[cfg(unix)]
 mod shared;
 

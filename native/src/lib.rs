@@ -25,6 +25,15 @@
 //!
 //! The module [`guide`] has five short chapters.
 //!
+//! # Features
+//!
+//! | feature | what for |
+//! |---|---|
+//! | `cli` (default) | the program `peergraph`; brings `serve` |
+//! | `serve` | the HTTP port: pages, the npm package, WebSocket links of others. Without it a host dials |
+//!
+//! A library needs neither: `peergraph = { version = "…", default-features = false }`.
+//!
 //! The core ([`peergraph_core`]) decides everything; this crate moves its bytes:
 //!
 //! ```text
@@ -48,6 +57,7 @@ mod group;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod host;
+#[cfg(feature = "serve")]
 mod http;
 mod lookup;
 mod membership;
@@ -68,6 +78,7 @@ pub use delivery::Delivery;
 pub use folder::{Folder, FolderError, IdentityEntry, Restored};
 pub use group::{Group, IntoValue, Payload, Publish, Publisher};
 pub use host::{Host, HostBuilder, JoinError, StartError, parse_invitation};
+#[cfg(feature = "serve")]
 pub use http::{Network, ParseNetworkError};
 pub use membership::{CreateGroup, InviteOptions, Revoke, SetProperties};
 pub use requests::CommandError;

@@ -38,6 +38,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A message of a socket to the host.
 pub(crate) enum Report {
     /// A stranger connected from there. The host answers with the link's name, or drops `name` to refuse.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "nobody can connect then"))]
     Accepted { socket: Socket, from: IpAddr, name: oneshot::Sender<LinkId> },
     /// Our dial succeeded.
     Up { link: LinkId },
@@ -127,6 +128,7 @@ async fn open(
 }
 
 /// Serves a stranger's socket until it ends, or `end` comes.
+#[cfg(feature = "serve")]
 pub(crate) async fn serve(
     stream: WebSocketStream<impl Stream>,
     from: IpAddr,

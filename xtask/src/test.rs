@@ -19,6 +19,13 @@ use crate::{demo, documents, habits, imports, layers};
 /// The packages that are built for this machine; the other one, peergraph-web, is for browsers.
 const NATIVE: [&str; 3] = ["--workspace", "--exclude", "peergraph-web"];
 
+/// The libraries with fewer features than the workspace has them with.
+const FEATURES: [&[&str]; 3] = [
+    &["-p", "peergraph-core", "--no-default-features"],
+    &["-p", "peergraph", "--no-default-features"],
+    &["-p", "peergraph", "--no-default-features", "--features", "serve"],
+];
+
 /// Runs the checks; `fast` leaves out what needs a browser or npm.
 pub(crate) fn run(fast: bool) -> Result<ExitCode> {
     let mut steps = Steps::default();
@@ -70,8 +77,12 @@ fn formatting() -> Result<()> {
 
 fn native_lints() -> Result<()> {
     toolchain::need("clippy", "clippy")?;
-    let clippy = ["clippy", "--locked", "--all-targets"];
-    shell::run(shell::cargo().args(clippy).args(NATIVE).args(["--", "-D", "warnings"]))
+    let clippy = |what: &[&str]| {
+        let lints = ["--", "-D", "warnings"];
+        shell::run(shell::cargo().args(["clippy", "--locked"]).args(what).args(lints))
+    };
+    clippy(&[&["--all-targets"], &NATIVE[..]].concat())?;
+    FEATURES.iter().try_for_each(|features| clippy(features))
 }
 
 /// A flood through a thousand nodes, twice: nobody may miss a record (the simulator itself fails

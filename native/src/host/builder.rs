@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
-use hyper::Uri;
 use peergraph_core::address::Address;
 use peergraph_core::id::{Fingerprint, PeerId};
 use peergraph_core::identity::Identity;
@@ -15,18 +14,17 @@ use peergraph_core::node::{BadConfig, Config, Neighbours, Node};
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::provider::Provider;
 use peergraph_core::record::RecordType;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::driver::{Driver, Parts};
+use super::served::{Listening, Served};
 use super::{About, Host, Reached};
 use crate::addresses::Addresses;
 use crate::bind::{self, BINDS_MAX, BindError};
 use crate::clock::{self, Ahead, Clock};
 #[cfg(unix)]
-use crate::control::{self, Listening};
+use crate::control;
 use crate::folder::{Folder, FolderError, Lock, Port};
-use crate::http::{self, NETWORKS_MAX, Network, Site};
 use crate::requests::{REQUESTS_QUEUED_MAX, Requests};
 use crate::rtc::{self, Engine};
 use crate::secret;
@@ -115,11 +113,7 @@ pub struct HostBuilder {
     pub(super) nodes: Vec<NodeUrl>,
     udp: Vec<SocketAddr>,
     everywhere: bool,
-    http: Vec<SocketAddr>,
-    public_url: Option<String>,
-    trusted: Vec<Network>,
-    pages: Option<PathBuf>,
-    package: Option<PathBuf>,
+    pub(super) served: Served,
     shared: bool,
     config: Config,
     clock: Ahead,
@@ -196,45 +190,6 @@ impl HostBuilder {
         self
     }
 
-    /// Where to listen for HTTP: pages, the description of this node, WebSocket links. Not at all without it. May be
-    /// called up to 4 times; `[::]` is understood as by [`udp`](HostBuilder::udp).
-    #[must_use]
-    pub fn http(mut self, address: SocketAddr) -> Self {
-        self.http.push(address);
-        self
-    }
-
-    /// How others reach the HTTP port, if that is not its own address (`https://node.example`). With a path
-    /// (`https://node.example/chat/`) everything is found below that, whether or not the proxy takes it away.
-    #[must_use]
-    pub fn public_url(mut self, url: impl Into<String>) -> Self {
-        self.public_url = Some(url.into());
-        self
-    }
-
-    /// A reverse proxy before the HTTP port whose `X-Forwarded-For` or `Forwarded` names the
-    /// client. Without it all clients behind one proxy count as one source of connections. May be
-    /// called up to 64 times.
-    #[must_use]
-    pub fn trusted_proxy(mut self, network: Network) -> Self {
-        self.trusted.push(network);
-        self
-    }
-
-    /// A folder of pages to serve at `/`.
-    #[must_use]
-    pub fn pages(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.pages = Some(folder.into());
-        self
-    }
-
-    /// The folder of the npm package, to serve at `/peergraph/`.
-    #[must_use]
-    pub fn package(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.package = Some(folder.into());
-        self
-    }
-
     /// Whether to help members of any group to find each other.
     #[must_use]
     pub fn rendezvous(mut self, serve: bool) -> Self {
@@ -303,15 +258,8 @@ impl HostBuilder {
     /// Opens everything that can fail.
     pub(super) async fn open(&self) -> Result<Opened, StartError> {
         self.config.check()?;
-        for (what, count, most) in [
-            ("addresses for HTTP", self.http.len(), BINDS_MAX),
-            ("addresses for UDP", self.udp.len(), BINDS_MAX),
-            ("trusted proxies", self.trusted.len(), NETWORKS_MAX),
-        ] {
-            if count > most {
-                return Err(StartError::TooMany { what, most });
-            }
-        }
+        check_few("addresses for UDP", self.udp.len(), BINDS_MAX)?;
+        self.served.check()?;
         let kept = self.kept()?;
         let (outcomes, outcome) = mpsc::unbounded_channel();
         let reply = move |done| drop(outcomes.send(done));
@@ -324,10 +272,9 @@ impl HostBuilder {
             };
             StartError::Store { path, error }
         })?;
-        let public_url = self.parsed_public_url()?;
-        let listeners = bind::listen(&self.http).map_err(|failed| failed.into_start("TCP"))?;
-        let http: Vec<SocketAddr> =
-            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let public_url = self.served.public_url()?;
+        let listening = self.served.listen()?;
+        let http = listening.addresses();
         let port = kept.port.as_ref().map(|port| port.number);
         let engine = bind::engine(&self.udp, &kept.certificate, port, kept.lock.is_some());
         let engine = engine.await.map_err(|failed| failed.into_start("UDP"))?;
@@ -345,14 +292,6 @@ impl HostBuilder {
             http,
             addresses: Reached::Here(addresses.clone()),
         });
-        let site = Site {
-            peer: about.identity.peer_id(),
-            addresses: addresses.clone(),
-            trusted: self.trusted.clone(),
-            pages: self.pages.clone(),
-            package: self.package.clone(),
-            shelf: Arc::default(),
-        };
         Ok(Opened {
             #[cfg(unix)]
             folder_of: kept.folder.as_ref().map(|it| it.identity_path(kept.identity.peer_id())),
@@ -362,8 +301,7 @@ impl HostBuilder {
             storage,
             outcome,
             engine,
-            listeners,
-            site,
+            listening,
             about,
             addresses,
             config: self.config.clone(),
@@ -448,16 +386,6 @@ impl HostBuilder {
         let told = port.ips.iter().copied().filter(|ip| !(elsewhere && ip.is_loopback()));
         Ok(told.map(address).collect())
     }
-
-    fn parsed_public_url(&self) -> Result<Option<Uri>, StartError> {
-        let Some(text) = &self.public_url else { return Ok(None) };
-        let wrong = || StartError::PublicUrl(text.clone());
-        let url: NodeUrl = text.parse().map_err(|_| wrong())?;
-        if !url.is_web() {
-            return Err(wrong());
-        }
-        url.to_string().parse().map(Some).map_err(|_| wrong())
-    }
 }
 
 struct Kept {
@@ -480,8 +408,7 @@ pub(super) struct Opened {
     storage: Storage,
     outcome: mpsc::UnboundedReceiver<crate::storage::Outcome>,
     engine: Engine,
-    listeners: Vec<TcpListener>,
-    site: Site,
+    listening: Listening,
     about: Arc<About>,
     addresses: Arc<Addresses>,
     config: Config,
@@ -508,8 +435,8 @@ impl Opened {
             registry: registry.clone(),
             about: self.about.clone(),
         };
-        let serving = (!self.listeners.is_empty())
-            .then(|| tokio::spawn(http::serve(self.listeners, self.site, report.clone())));
+        let site = (self.about.identity.peer_id(), self.addresses.clone());
+        let serving = self.listening.serve(site, report.clone());
         drop(ask);
         let driver = Driver::new(Parts {
             node,
@@ -569,16 +496,21 @@ impl Opened {
 
 /// Listens for other programs with this data folder.
 #[cfg(unix)]
-fn listen(folder: &std::path::Path) -> Option<Listening> {
-    let listening = Listening::open(folder);
+fn listen(folder: &std::path::Path) -> Option<control::Listening> {
+    let listening = control::Listening::open(folder);
     if let Err(error) = &listening {
         tracing::warn!(%error, "other programs cannot use this one: no socket in {}", folder.display());
     }
     listening.ok()
 }
 
+/// Refuses more of something than there can be.
+pub(super) fn check_few(what: &'static str, count: usize, most: usize) -> Result<(), StartError> {
+    if count > most { Err(StartError::TooMany { what, most }) } else { Ok(()) }
+}
+
 impl BindError {
-    fn into_start(self, protocol: &'static str) -> StartError {
+    pub(super) fn into_start(self, protocol: &'static str) -> StartError {
         StartError::Listen { protocol, address: self.address, error: self.error }
     }
 }
