@@ -1,14 +1,11 @@
-//! Backups: made of an open peer, and restored into the databases of an origin.
+//! Backups: made of an open peer, and put back into a database.
 use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::store::Store;
-use crate::wallet::Wallet;
-use crate::{browser, identity, slices};
-use js_sys::Object;
+use crate::{identity, slices};
 use peergraph_core::backup::{Backup, BackupError, Making};
 use peergraph_core::error::Error;
 use peergraph_core::identity::Identity;
-use wasm_bindgen::prelude::*;
 
 /// Entries that are written back at once. Guess.
 const PUT_BACK_MAX: usize = 256;
@@ -30,29 +27,18 @@ pub(crate) async fn make(
     Ok(making.done().seal(password, identity::random()?))
 }
 
-/// Restores a backup: the identity, if it is not here, and what is lacking or damaged in its store. Data that stand here stay,
-/// since they are newer. Tells whose it was, and how much was in it.
-pub(crate) async fn restore(
-    wallet: &Wallet,
-    file: &[u8],
-    password: &str,
-) -> Result<JsValue, Failure> {
-    let backup = Backup::open(file, password)?;
-    let entry = wallet.find_or_add(backup.identity()).await?;
-    // Held by whoever has it open, in this tab or another.
-    let lock = Lock::take(&entry.database, false, || {}).await?;
-    let store = Store::open(&entry.database).await.map_err(|it| Failure::no_store(&it))?;
-    let done = put_back(&store, &backup).await;
+/// Puts what is lacking or damaged in a database back from a backup. Data that stand there stay, since they are newer.
+pub(crate) async fn put_back(backup: &Backup, database: &str) -> Result<(), Failure> {
+    // Held by a peer that has it open, in this tab or another.
+    let lock = Lock::take(database, false, || {}).await?;
+    let store = Store::open(database).await.map_err(|it| Failure::no_store(&it))?;
+    let done = put_entries_back(&store, backup).await;
     store.close().await;
     drop(lock);
-    done?;
-    let restored: Object = entry.about().unchecked_into();
-    browser::set(&restored, "groups", &JsValue::from(backup.groups().len()));
-    browser::set(&restored, "records", &JsValue::from(backup.records()));
-    Ok(restored.into())
+    done
 }
 
-async fn put_back(store: &Store, backup: &Backup) -> Result<(), Failure> {
+async fn put_entries_back(store: &Store, backup: &Backup) -> Result<(), Failure> {
     let mut entries = backup.entries().peekable();
     while entries.peek().is_some() {
         let some = entries.by_ref().take(PUT_BACK_MAX).collect();

@@ -1,5 +1,6 @@
 //! The pieces of the browser that `web-sys` does not have, or only as unstable ones.
 use js_sys::{Function, Object, Promise, Reflect};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -128,4 +129,12 @@ pub(crate) fn set(object: &Object, key: &str, value: &JsValue) {
 /// The property `name` of an exception, such as `QuotaExceededError`.
 pub(crate) fn error_name(error: &JsValue) -> String {
     Reflect::get(error, &"name".into()).ok().and_then(|it| it.as_string()).unwrap_or_default()
+}
+
+/// Makes a JavaScript value of a plain structure.
+pub(crate) fn to_js(value: &impl Serialize) -> JsValue {
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible()
+        .serialize_large_number_types_as_bigints(true)
+        .serialize_bytes_as_arrays(false);
+    value.serialize(&serializer).expect("only plain structures are converted")
 }

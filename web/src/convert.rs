@@ -12,8 +12,8 @@ pub(crate) use asked::{
 };
 pub(crate) use news::news;
 pub(crate) use told::{
-    GroupJs, LinkJs, MemberJs, NodeJs, OpenInvitationJs, PageJs, RecordJs, TriedJs, identity,
-    invitation, peer_name, preview, summary,
+    GroupJs, LinkJs, MemberJs, NodeJs, OpenInvitationJs, PageJs, RecordJs, identity, invitation,
+    peer_name, preview, summary,
 };
 
 use crate::failure::Failure;
@@ -26,14 +26,6 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 use wasm_bindgen::prelude::*;
-
-/// Makes a JavaScript value of one of the types of this module.
-pub(crate) fn to_js(value: &impl Serialize) -> JsValue {
-    let serializer = serde_wasm_bindgen::Serializer::json_compatible()
-        .serialize_large_number_types_as_bigints(true)
-        .serialize_bytes_as_arrays(false);
-    value.serialize(&serializer).expect("only plain structures are converted")
-}
 
 /// Reads what `js/index.js` made.
 pub(crate) fn from_js<T: for<'a> Deserialize<'a>>(value: JsValue) -> Result<T, Failure> {

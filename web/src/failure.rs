@@ -1,6 +1,7 @@
 //! Why something failed, as applications see it: `{ code, message, hint }`.
-use crate::convert::{TriedJs, to_js};
+use crate::browser::to_js;
 use crate::lock::LockError;
+use crate::tried::TriedJs;
 use peergraph_core::cert::CertError;
 use peergraph_core::error::{BadRecord, Error};
 use peergraph_core::id::PeerId;

@@ -14,6 +14,7 @@ use crate::convert;
 use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::lookup::Early;
+use crate::news::{Answer, LinkState, News};
 use crate::rtc::RtcLink;
 use crate::slices;
 use crate::store::Store;
@@ -49,29 +50,6 @@ use zeroize::Zeroizing;
 const GOODBYE_MS_MAX: u32 = 2_000;
 /// Longest delay of the timer. Milliseconds. Source: `setTimeout` takes 31 bits, and fires at once beyond.
 const TIMER_MS_MAX: u64 = 24 * 3_600_000;
-
-/// News for the application, and answers to it, in the order in which they came.
-pub(crate) enum News {
-    /// From the core.
-    Core(Box<Event>),
-    /// A transport is being opened, is open, or is closed.
-    Link { link: LinkId, state: LinkState, direct: bool, reason: Option<CloseReason> },
-    /// The outcome of a request.
-    Answer(Answer, Box<Result<Reply, Error>>),
-    /// The last news.
-    Closed(Option<Failure>),
-}
-
-/// To whom an answer goes.
-type Answer = oneshot::Sender<Result<Reply, Error>>;
-
-/// The state of a transport.
-#[derive(Clone, Copy)]
-pub(crate) enum LinkState {
-    Opening,
-    Open,
-    Closed,
-}
 
 /// One node with everything around it.
 pub(crate) struct Host {

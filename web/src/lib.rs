@@ -11,17 +11,20 @@ mod host;
 mod identity;
 pub mod lock;
 mod lookup;
+mod news;
 mod qr;
 pub mod rehearsal;
 pub mod rtc;
 pub mod sdp;
 mod slices;
 pub mod store;
+mod tried;
 mod turns;
 mod wallet;
 pub mod ws;
 
-use convert::{from_js, parse, to_js};
+use browser::to_js;
+use convert::{from_js, parse};
 use failure::Failure;
 use futures::channel::oneshot;
 use host::Host;
@@ -341,7 +344,7 @@ fn reply(reply: Reply) -> Result<JsValue, Failure> {
         Reply::Links(links) => list::<convert::LinkJs, _>(links),
         Reply::Invitations(open) => list::<convert::OpenInvitationJs, _>(open),
         Reply::Nodes(nodes) => list::<convert::NodeJs, _>(nodes),
-        Reply::Tried(tried) => to_js(&convert::TriedJs::from(&*tried)),
+        Reply::Tried(tried) => to_js(&tried::TriedJs::from(&*tried)),
         Reply::Invitation(_) | _ => return Err(Failure::internal("unknown reply")),
     })
 }

@@ -7,7 +7,8 @@
 //! does most of that time. Its nodes have keys, records and disks of their own, and are dropped.
 use crate::browser;
 use crate::convert;
-use crate::host::{News, wall};
+use crate::host::wall;
+use crate::news::News;
 use bytes::Bytes;
 use gloo_timers::future::TimeoutFuture;
 use peergraph_core::address::Address;

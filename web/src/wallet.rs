@@ -17,7 +17,8 @@ use crate::identity;
 use crate::lock::{self, Held, Lock};
 use crate::store::Store;
 use crate::{backup, browser};
-use js_sys::Reflect;
+use js_sys::{Object, Reflect};
+use peergraph_core::backup::Backup;
 use peergraph_core::cert::Certificate;
 use peergraph_core::error::Error;
 use peergraph_core::id::PeerId;
@@ -199,7 +200,7 @@ impl Wallet {
     }
 
     /// The entry of an identity, which is kept from now on if it is not here.
-    pub(crate) async fn find_or_add(&self, identity: &Identity) -> Result<Entry, Failure> {
+    async fn find_or_add(&self, identity: &Identity) -> Result<Entry, Failure> {
         let peer = identity.peer_id();
         if !self.entries().await?.into_iter().any(|entry| entry.peer() == peer) {
             self.add(identity).await?;
@@ -265,8 +266,19 @@ impl Wallet {
                 let identity = self.must_find(&given(who, "who")?).await?.identity().await?;
                 Ok(js_sys::Uint8Array::from(identity.sign_message(bytes).as_slice()).into())
             }
-            Action::Restore => backup::restore(self, bytes, &given(password, "password")?).await,
+            Action::Restore => self.restore(bytes, &given(password, "password")?).await,
         }
+    }
+
+    /// Restores a backup: the identity, if it is not here, and what its store lacks. Tells whose it was, and how much was in it.
+    async fn restore(&self, file: &[u8], password: &str) -> Result<JsValue, Failure> {
+        let backup = Backup::open(file, password)?;
+        let entry = self.find_or_add(backup.identity()).await?;
+        backup::put_back(&backup, &entry.database).await?;
+        let restored: Object = entry.about().unchecked_into();
+        browser::set(&restored, "groups", &JsValue::from(backup.groups().len()));
+        browser::set(&restored, "records", &JsValue::from(backup.records()));
+        Ok(restored.into())
     }
 
     async fn about(&self, peer: PeerId) -> Result<JsValue, Failure> {
@@ -337,7 +349,7 @@ fn given(part: Option<String>, name: &str) -> Result<String, Failure> {
 
 /// Adds what can be read without opening the key.
 fn fill_in(stored: &JsValue, identity: &Identity, database: &str) {
-    let stored: &js_sys::Object = stored.unchecked_ref();
+    let stored: &Object = stored.unchecked_ref();
     browser::set(stored, "document", &identity.public_document().into());
     browser::set(stored, "database", &database.into());
 }

@@ -1,4 +1,4 @@
-//! What a host serves over HTTP: its settings, and the port once it is open.
+//! The pages and links that a host serves over HTTP: settings, and the port once it is open.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
 //! News that an application is told unasked, each an object with a `type`.
-use super::{GroupJs, MemberJs, NodeJs, RecordJs, texts, to_js, version_text};
+use super::{GroupJs, MemberJs, NodeJs, RecordJs, texts, version_text};
+use crate::browser::to_js;
 use crate::failure::Failure;
-use crate::host::{LinkState, News};
+use crate::news::{LinkState, News};
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId, RecordId};
 use peergraph_core::io::{CloseReason, Event, NodeChange, NodeState, SyncPhase};

@@ -1,13 +1,12 @@
 //! The answers to an application.
-use super::{AttributeJs, PolicyJs, cursor_text, ms, texts, to_js, version_text};
+use super::{AttributeJs, PolicyJs, cursor_text, ms, texts, version_text};
+use crate::browser::to_js;
 use peergraph_core::cert::Certificate;
 use peergraph_core::invitation::{Invitation, InvitationKind};
 use peergraph_core::io::{
-    Cursor, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, NodeState, Place, Preview,
-    Tried,
+    Cursor, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview,
 };
 use peergraph_core::name::PeerName;
-use peergraph_core::node_url::NodeUrl;
 use peergraph_core::record::{Attribute, MEDIA_TYPE, Record, Value};
 use peergraph_core::roll::Standing;
 use serde::{Serialize, Serializer};
@@ -324,69 +323,6 @@ impl From<LinkInfo> for LinkJs {
             version: info.version,
             direct: info.direct,
             groups: texts(info.graphs),
-        }
-    }
-}
-
-/// The attempts to find members.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct TriedJs {
-    nodes: Vec<TriedNodeJs>,
-    neighbours: u32,
-    places: Vec<PlaceJs>,
-    addresses: u32,
-    unreached: u32,
-    strangers: u32,
-    seats: u32,
-    offers: u32,
-    members: u32,
-    message: String,
-    hint: &'static str,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct TriedNodeJs {
-    url: String,
-    state: &'static str,
-    message: Option<String>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct PlaceJs {
-    address: Option<String>,
-    from: &'static str,
-    outcome: &'static str,
-    message: String,
-}
-
-impl From<&Tried> for TriedJs {
-    fn from(tried: &Tried) -> Self {
-        let node = |(url, state): &(NodeUrl, NodeState)| {
-            let message = match state {
-                NodeState::Failed { fault } => Some(fault.to_string()),
-                NodeState::Trying | NodeState::Known { .. } | NodeState::Linked { .. } => None,
-                NodeState::Forgotten => None,
-            };
-            TriedNodeJs { url: url.to_string(), state: state.word(), message }
-        };
-        let place = |place: &Place| PlaceJs {
-            address: place.address.as_ref().map(ToString::to_string),
-            from: place.from.word(),
-            outcome: place.outcome.word(),
-            message: place.to_string(),
-        };
-        Self {
-            nodes: tried.nodes.iter().map(node).collect(),
-            neighbours: tried.neighbours,
-            places: tried.places.iter().map(place).collect(),
-            addresses: tried.addresses,
-            unreached: tried.unreached,
-            strangers: tried.strangers,
-            seats: tried.seats,
-            offers: tried.offers,
-            members: tried.members,
-            message: tried.to_string(),
-            hint: tried.cure(),
         }
     }
 }
