@@ -24,6 +24,8 @@ pub enum Misbehaved {
     Membership,
     /// A connection signal that the node which it comes from did not sign.
     Signal,
+    /// A broadcast that the member which it names did not sign.
+    Broadcast,
     /// A record that breaks a rule.
     Record(BadRecord),
     /// More or larger items than a message may carry.

@@ -13,6 +13,7 @@ mod announce;
 mod awaited;
 mod batch;
 mod beginnings;
+mod broadcast;
 mod carriage;
 mod clock;
 mod commands;
@@ -204,6 +205,7 @@ pub(crate) struct Group {
     /// Of the last flood, where the host wants parts.
     rest: Option<flood::Rest>,
     trees: tree::Trees,
+    broadcasts: broadcast::Broadcasts,
     awaited: awaited::Awaited,
     /// When we asked all neighbours for nothing.
     hurried: Option<Time>,
@@ -399,6 +401,7 @@ impl Group {
             outgoing: SortedMap::new(),
             rest: None,
             trees: tree::Trees::default(),
+            broadcasts: broadcast::Broadcasts::default(),
             awaited: awaited::Awaited::default(),
             hurried: None,
             budgets: sync::Budgets::default(),

@@ -109,18 +109,21 @@ pub enum Domain {
     Signal,
     /// The consent to be the next owner of a group.
     Heir,
+    /// A message of an application that nobody stores, to all members who are here.
+    Broadcast,
     /// A message of an application.
     Application,
 }
 
 impl Domain {
     /// Every purpose that there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Handshake,
         Self::Record,
         Self::Redemption,
         Self::Signal,
         Self::Heir,
+        Self::Broadcast,
         Self::Application,
     ];
 
@@ -132,6 +135,7 @@ impl Domain {
             Self::Redemption => b"peergraph redemption",
             Self::Signal => b"peergraph signal",
             Self::Heir => b"peergraph heir",
+            Self::Broadcast => b"peergraph broadcast",
             Self::Application => b"peergraph application",
         }
     }

@@ -234,6 +234,30 @@ pub const PASSED_ON_COSTS: u64 = 4;
 /// Units that are given back in a second. Guess.
 pub const UNDELIVERED_PER_SECOND: u64 = 10;
 
+// --- broadcasts ----------------------------------------------------------------------------------------
+
+/// Payload of a broadcast. Bytes. Guess: a cursor, or a sentence that is being typed. A longer one is an error for its sender,
+/// and costs the link of whoever brings it.
+pub const BROADCAST_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of the media type of its payload. Guess. A longer one as above.
+pub const MEDIA_TYPE_MAX: usize = 128;
+/// All else of it but its signature. Bytes. Guess: 100, and the names of type and media type; later versions may say more.
+pub const BROADCAST_HEAD_BYTES_MAX: usize = 512;
+/// How old a broadcast may be, and how far ahead of peer time. Guess: as slow as a group passes anything on, and clocks
+/// differ. One beyond is not passed on.
+pub const BROADCAST_LIVES: Duration = Duration::from_secs(60);
+/// Broadcasts that a neighbour may bring at once in one graph, copies left out; and those of one member, whoever brings them.
+/// Units: a broadcast, and a KB of it. Guess: three seconds of what follows. One over it is not passed on; its sender, who
+/// knows, is told that it is busy.
+pub const BROADCASTS: Pool = Pool::of(1_200, 120);
+/// The same, per second, for who has used that up. Guess: 20 small ones a second of each, as a hand moves, and 10 such hands.
+pub const BROADCASTS_PER_SECOND: Pool = Pool::of(400, 40);
+/// Nodes whose broadcasts were heard lately, per graph, and those of one member. Guess: 1 MB. Others are not heard.
+pub const BROADCASTERS: Pool = Pool::of(8_192, NODES_PER_PEER_MAX as u64);
+/// Bytes that may wait for a neighbour: a broadcast beyond them is dropped on that link. Guess: a moment's, since one that comes
+/// late is of no use.
+pub const BROADCAST_BACKLOG_BYTES_MAX: usize = 256 * 1024;
+
 // --- conduct -----------------------------------------------------------------------------------------
 
 /// Signals that a peer may bring at once in one graph, or to a rendezvous node; and those of one member, whoever brings them.

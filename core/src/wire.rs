@@ -23,6 +23,7 @@ use crate::fault::Misbehaved;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
+mod broadcast;
 mod graph;
 mod joining;
 pub mod kind;
@@ -31,6 +32,7 @@ mod records;
 mod signal;
 mod version;
 
+pub(crate) use broadcast::*;
 pub(crate) use graph::*;
 pub(crate) use joining::*;
 use kind::Kind;

@@ -23,6 +23,7 @@ pub(crate) use note;
 
 pub(crate) use found::places_of;
 
+mod broadcast;
 mod cert;
 mod found;
 mod group;
@@ -109,6 +110,10 @@ enum Command {
     Records(records::RecordsArguments),
     /// Print the records of a group, and go on as they arrive
     Watch(records::WatchArguments),
+    /// Send a message to all who are here, which nobody stores
+    Broadcast(broadcast::BroadcastArguments),
+    /// Print the messages that others send to all who are here
+    Listen(broadcast::ListenArguments),
     /// Write everything of an identity that cannot be had again into one file, under a password
     Backup(store::BackupArguments),
     /// Take an identity and its groups from a backup; what stands here stays
@@ -131,6 +136,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Delete(arguments) => records::delete(&global, arguments).await,
         Command::Records(arguments) => records::records(&global, arguments).await,
         Command::Watch(arguments) => records::watch(&global, arguments).await,
+        Command::Broadcast(arguments) => broadcast::broadcast(&global, arguments).await,
+        Command::Listen(arguments) => broadcast::listen(&global, arguments).await,
         Command::Backup(arguments) => store::backup(&global, arguments).await,
         Command::Restore(arguments) => store::restore(&global, &arguments),
         Command::Store(command) => store::run(&global, command).await,

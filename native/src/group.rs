@@ -20,8 +20,10 @@ use crate::delivery::Delivery;
 use crate::requests::{CommandError, Requests, WRONG_REPLY};
 use crate::watch::{Registry, Watch};
 
+mod broadcast;
 mod sink;
 
+pub use broadcast::{Broadcast, Broadcasts, SendBroadcast};
 pub use sink::Publisher;
 
 /// A group of a [`Host`](crate::Host). Cheap to clone.

@@ -76,7 +76,9 @@ pub use clock::Ahead;
 pub use control::AttachError;
 pub use delivery::Delivery;
 pub use folder::{Folder, FolderError, IdentityEntry, Restored};
-pub use group::{Group, IntoValue, Payload, Publish, Publisher};
+pub use group::{
+    Broadcast, Broadcasts, Group, IntoValue, Payload, Publish, Publisher, SendBroadcast,
+};
 pub use host::{Host, HostBuilder, JoinError, StartError, parse_invitation};
 #[cfg(feature = "serve")]
 pub use http::{Network, ParseNetworkError};

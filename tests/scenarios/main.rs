@@ -6,6 +6,7 @@
 mod adversary;
 mod ahead;
 mod authority;
+mod broadcast;
 mod campaign;
 mod changes;
 mod chat;

@@ -97,7 +97,7 @@ export type ErrorCode =
   | "default-identity"
   /** The stored identity cannot be read. Nothing was overwritten. */
   | "identity-unreadable"
-  /** The link is too long for a QR code. */
+  /** The link is too long for a QR code, or the message to all for what it is. */
   | "too-long"
   /** A fault of this package. */
   | "internal"

@@ -19,6 +19,8 @@ export interface GroupEvents<T = Payloads> {
   record: CustomEvent<{ group: Group<T>; record: AnyRecord<T> }>;
   /** A record is durable here, or one of ours reached further. */
   status: CustomEvent<{ group: Group<T>; id: string; status: Status }>;
+  /** Another node has sent a message to all who are here, see {@link Group.broadcast}. */
+  broadcast: CustomEvent<BroadcastMessage<T>>;
   /** A record is gone: its time has come. */
   expired: CustomEvent<{ group: Group<T>; id: string }>;
   /**
@@ -140,6 +142,18 @@ export class Group<T = Payloads> extends EventTarget {
   writable<K extends keyof T & string>(
     type: K, options?: Omit<PublishOptions, "signal">): WritableStream<T[K] | Bytes>;
 
+  /**
+   * Sends a message to all members who are here, and stores it nowhere: a cursor, or that somebody is typing. It comes at most
+   * once, in any order, and may get lost; publish a record if it must not. `data` is as in {@link publish}, of at most 4,096
+   * bytes. Members who may publish records of a type may send messages of it. Fails with `"busy"` beyond 40 small ones a second.
+   */
+  broadcast(type: string, data: unknown, options?: { mediaType?: string } & Waits): Promise<void>;
+  /**
+   * Calls `listener` with each message of this type that others send to all who are here, until `signal` is aborted or the
+   * returned function is called.
+   */
+  on(type: string, listener: (message: BroadcastMessage<T>) => void, options?: Waits): () => void;
+
   /** Changes name, comment or presence. Only the owner can. */
   set(properties: { name?: string; comment?: string; presence?: number } & Waits): Promise<void>;
 
@@ -207,6 +221,20 @@ export class Group<T = Payloads> extends EventTarget {
     options?: boolean | EventListenerOptions): void;
   removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null,
     options?: boolean | EventListenerOptions): void;
+}
+
+/** A message to all who are here. */
+export interface BroadcastMessage<T = Payloads> {
+  readonly group: Group<T>;
+  /** The member who sent it. Its signature is checked. */
+  readonly from: Person;
+  /** Its node: a tab, or a program. */
+  readonly node: string;
+  readonly type: string;
+  /** The value that was sent, or its bytes. Chosen by its sender: never trust it. */
+  readonly data: any;
+  /** The form of `data` if it is bytes; `"application/json"` for values. */
+  readonly mediaType: string | null;
 }
 
 /** A node that says that it is here. */

@@ -4,7 +4,7 @@ import {
 } from "./errors.js";
 import { decodePolicy, encodeGrant, encodeRevocation, peerOf } from "./membership.js";
 import {
-  decodeAttributes, encodeAttributes, encodePayload, encodeVersion, idOf, keptMediaType, rawOf, readBlob, recordOf,
+  decodeAttributes, decodePayload, encodeAttributes, encodePayload, encodeVersion, idOf, keptMediaType, rawOf, readBlob, recordOf,
   spanMs, withMediaType,
 } from "./record.js";
 import { Speaker } from "./speaker.js";
@@ -224,6 +224,21 @@ export class Group extends Speaker {
         check();
       },
     });
+  }
+
+  async broadcast(type, data, options) {
+    const { mediaType: wanted, signal } = optionsOf(options, ["mediaType", ...WAITS], "group.broadcast");
+    const { bytes, mediaType } = encodePayload(data, wanted);
+    const send = (bytes) => this.#handle.broadcast(this.id, String(type), bytes, mediaType ?? undefined);
+    await this.#ask(bytes instanceof Uint8Array ? () => send(bytes) : () => readBlob(bytes).then(send), signal);
+  }
+
+  on(type, listener, options) {
+    const { signal } = optionsOf(options, WAITS, "group.on");
+    if (typeof listener !== "function") throw badArgument("listener is a function");
+    const hear = ({ detail }) => { if (detail.type === type) listener(detail); };
+    this.addEventListener("broadcast", hear, { signal });
+    return () => this.removeEventListener("broadcast", hear);
   }
 
   async set(options) {
@@ -493,6 +508,15 @@ export class Group extends Speaker {
         this.#spread.set(news.id, news.held);
         if (this.#spread.size > HELD_MAX) this.#spread.delete(this.#spread.keys().next().value);
         return { group, id: news.id, status: this.statusOf(news.id) };
+      }
+      case "broadcast": {
+        const { peer, node, kind, bytes, mediaType } = news;
+        // For the next one; this one has no name yet.
+        if (!this.#people.has(peer)) this.#nameAll([{ creator: peer }]);
+        return {
+          group, from: this.person(peer), node, type: kind, data: decodePayload(bytes, mediaType),
+          mediaType: mediaType ?? null,
+        };
       }
       case "member": return { group, member: this.#member(news.member) };
       case "presence": return { group, node: this.#node(news.node), change: news.change };

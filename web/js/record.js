@@ -214,7 +214,7 @@ export function recordOf(raw, group) {
 }
 
 /** A payload that is called JSON, as the value that it says; everything else as the bytes that it is. */
-function decodePayload(bytes, mediaType) {
+export function decodePayload(bytes, mediaType) {
   if (mediaType !== JSON_TYPE) return bytes;
   try {
     return JSON.parse(DECODER.decode(bytes));

@@ -37,6 +37,7 @@ use peergraph_core::io::{Command, GroupCommand, Input, Reply};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
+use peergraph_core::record::RecordType;
 use std::rc::Rc;
 use store::Store;
 use wallet::Wallet;
@@ -171,6 +172,21 @@ impl PeerHandle {
             let draft = from_js::<convert::DraftJs>(draft)?.into_draft(payload)?;
             Ok(reply(host.publish(group?, draft).await?)?)
         })
+    }
+
+    /// Sends a message to all who are here.
+    pub fn broadcast(
+        &self,
+        group: &str,
+        kind: &str,
+        payload: Vec<u8>,
+        media_type: Option<String>,
+    ) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let kind = RecordType::new(kind).map_err(Failure::bad_argument)?;
+            let payload = payload.into();
+            Ok(Command::Group(group, GroupCommand::Broadcast { kind, payload, media_type }))
+        }))
     }
 
     /// Deletes a record on this node only.

@@ -32,6 +32,10 @@ impl Group {
                 self.present_as(ctx, attributes, forced)?;
                 return Ok(Some(Reply::Ok));
             }
+            GroupCommand::Broadcast { kind, payload, media_type } => {
+                self.broadcast(ctx, links, &kind, &payload, media_type)?;
+                return Ok(Some(Reply::Ok));
+            }
             GroupCommand::DeleteHere { id } => {
                 self.delete_here(ctx, id)?;
                 return Ok(Some(Reply::Ok));

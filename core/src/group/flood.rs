@@ -17,12 +17,12 @@ use super::waste::units;
 use super::{Group, Timer};
 use crate::error::Misbehaved;
 use crate::group::Ctx;
-use crate::id::RecordId;
+use crate::id::{NodeId, RecordId};
 use crate::io::{Event, LinkId};
 use crate::limits;
 use crate::link::Links;
 use crate::record::Edition;
-use crate::wire::{self, Ack, AckOf, Announced, kind};
+use crate::wire::{self, Ack, AckOf, Announced, Wish, Wishes, kind};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub(super) struct Outgoing {
     pub(super) records: Vec<Bytes>,
     /// Records that were not let in, by short id.
     pub(super) declined: Vec<u64>,
+    /// Whether the broadcasts of these nodes are wanted.
+    pub(super) wishes: Vec<(NodeId, bool)>,
 }
 
 /// The records of one flood that are not taken yet.
@@ -95,6 +97,12 @@ impl Group {
             }
             for shorts in outgoing.declined.chunks(limits::PAGE_MAX) {
                 links.send(ctx.now, link, &wire::decline(slot.number, shorts), ctx.out);
+            }
+            for some in outgoing.wishes.chunks(limits::PAGE_MAX) {
+                let of = some.iter().map(|&(node, wanted)| Wish { node, wanted }).collect();
+                let message =
+                    wire::graph_message(kind::BROADCAST_WISHES, slot.number, &Wishes { of });
+                links.send(ctx.now, link, &message, ctx.out);
             }
             let mut rest = &outgoing.records[..];
             while !rest.is_empty() {

@@ -589,6 +589,7 @@ impl Group {
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         self.outgoing.remove(&link);
         self.trees.forget(link);
+        self.mend_broadcasts(link);
         self.awaited.lost(link, ctx.now.mono);
         self.hurry(ctx.now.mono);
         self.arm_graft();

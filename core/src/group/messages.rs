@@ -77,6 +77,10 @@ impl Group {
             (kind::GIVEN, _) if neighbour => self.on_given(ctx, links, link, body)?,
             (kind::SYNC_END, _) if neighbour => self.on_sync_end(ctx, links, link, body)?,
             (kind::DECLINE, _) if neighbour => self.on_decline(link, body)?,
+            (kind::BROADCAST, _) if neighbour => self.on_broadcast(ctx, links, link, body)?,
+            (kind::BROADCAST_WISHES, _) if neighbour => {
+                self.on_broadcast_wishes(ctx, link, body)?
+            }
             (kind::BEAT, _) if neighbour => self.on_beat(ctx, links, link, body)?,
             (kind::ASK_TIME, _) if neighbour => self.on_ask_time(ctx, links, link, body)?,
             (kind::TIME, _) if neighbour => self.on_time(ctx, link, body)?,

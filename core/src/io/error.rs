@@ -143,6 +143,10 @@ pub enum Error {
     /// The group holds [as many records](crate::limits::RECORDS) as it can, or this node as many of another kind.
     #[error("the group holds as many records as it can; delete some, or wait until some expire")]
     TooManyRecords,
+    /// The message to all is longer than [`BROADCAST_BYTES_MAX`](crate::limits::BROADCAST_BYTES_MAX), or its media type than
+    /// [`MEDIA_TYPE_MAX`](crate::limits::MEDIA_TYPE_MAX).
+    #[error("a message to all who are here has at most 4,096 bytes; publish a record instead")]
+    BroadcastTooLong,
     /// The store failed; nothing was published.
     #[error("{0}")]
     Store(StoreFault),
@@ -233,6 +237,7 @@ impl Error {
             Self::Store(StoreFault::OtherIdentity) => "storage-of-another",
             Self::Store(StoreFault::OtherVersion) => "storage-of-another-version",
             Self::Closing => "closing",
+            Self::BroadcastTooLong => "too-long",
             Self::Busy => "busy",
         }
     }

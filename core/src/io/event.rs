@@ -9,9 +9,10 @@ use crate::invitation::InvitationState;
 use crate::node_url::{BadDescription, NodeUrl};
 use crate::policy::{Grant, Policy};
 use crate::provider::Verdict;
-use crate::record::{Attribute, Record};
+use crate::record::{Attribute, Record, RecordType};
 use crate::roll::Standing;
 use crate::time::WallTime;
+use bytes::Bytes;
 
 /// News for the application.
 #[derive(Clone, Debug)]
@@ -45,6 +46,22 @@ pub enum Event {
         id: RecordId,
         /// Neighbours that hold it durably.
         held_by: u32,
+    },
+    /// A member has sent a message to all who are here, see [`Broadcast`](super::GroupCommand::Broadcast). Its signature and its
+    /// sender's rights are checked. Our own are not told.
+    Broadcast {
+        /// The group.
+        group: GroupId,
+        /// The sender.
+        peer: PeerId,
+        /// Its node; ours has another, also if the sender is us elsewhere.
+        node: NodeId,
+        /// The type.
+        kind: RecordType,
+        /// The content. Chosen by its sender: never trust it.
+        payload: Bytes,
+        /// The form of the content, if its sender says so.
+        media_type: Option<String>,
     },
     /// A record is gone: its time has come.
     Expired {
@@ -210,6 +227,38 @@ pub enum Event {
         /// How.
         fault: StoreFault,
     },
+}
+
+impl Event {
+    /// Its name, for logs: what it carries may be private.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Record { .. } => "record",
+            Self::Stored { .. } => "stored",
+            Self::Status { .. } => "status",
+            Self::Broadcast { .. } => "broadcast",
+            Self::Expired { .. } => "expired",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Member { .. } => "member",
+            Self::Neighbour { .. } => "neighbour",
+            Self::Sync { .. } => "sync",
+            Self::Group(_) => "group",
+            Self::ConnectionRequired { .. } => "connection required",
+            Self::PeerMisbehaved { .. } => "peer misbehaved",
+            Self::Conflict { .. } => "conflict",
+            Self::HandoverContested { .. } => "handover contested",
+            Self::StoreFailed { .. } => "store failed",
+            Self::Damaged { .. } => "damaged",
+            Self::Node { .. } => "node",
+            Self::NamedNode { .. } => "named node",
+            Self::Withheld { .. } => "withheld",
+            Self::TurnedAway { .. } => "turned away",
+            Self::CouldNotLetIn { .. } => "could not let in",
+            Self::NotAdmitted { .. } => "not admitted",
+            Self::Clock { .. } => "clock",
+        }
+    }
 }
 
 /// How far a named node is.

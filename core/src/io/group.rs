@@ -6,6 +6,7 @@ use crate::password::Password;
 use crate::policy::Grant;
 use crate::record::{Attribute, RecordType};
 use crate::roll::{Reason, Target};
+use bytes::Bytes;
 use std::time::Duration;
 
 /// What an application asks of a group, see [`Command::Group`](super::Command::Group). If this node is not in the group, the
@@ -73,6 +74,18 @@ pub enum GroupCommand {
     Publish {
         /// The record, its change or its deletion.
         draft: Draft,
+    },
+    /// Send a message to all members who are here, which nobody stores: a cursor, or that somebody is typing. It comes at most
+    /// once and may get lost; who may publish records of its type may send it. → [`Reply::Ok`](super::Reply::Ok) once it is on
+    /// its way, [`Error::Busy`](super::Error::Busy) beyond [`BROADCASTS`](crate::limits::BROADCASTS)
+    Broadcast {
+        /// The type, such as `cursor`.
+        kind: RecordType,
+        /// At most [`BROADCAST_BYTES_MAX`](crate::limits::BROADCAST_BYTES_MAX).
+        payload: Bytes,
+        /// The form of the payload, such as `application/json`, of at most
+        /// [`MEDIA_TYPE_MAX`](crate::limits::MEDIA_TYPE_MAX) bytes.
+        media_type: Option<String>,
     },
     /// Stop showing this version of a record here; a later version is shown again. The record stays
     /// with everybody else, and the group's replica of it on this node stays as well, for others.

@@ -105,6 +105,12 @@ kinds! {
         GIVEN = 39, "given", bulk;
         /// The comparison is over.
         SYNC_END = 40, "sync end", bulk;
+
+        // --- what nobody stores
+        /// A message of an application to all who are here.
+        BROADCAST = 48, "broadcast", bulk;
+        /// Asks for the broadcasts of some nodes, or not to be sent them.
+        BROADCAST_WISHES = 49, "broadcast wishes", bulk;
     }
     node {
         /// Asks for a sign of life.

@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use peergraph::{
-    Attribute, Grant, GroupInfo, MemberInfo, NodeInfo, PeerId, Record, Standing, Value, WallTime,
+    Attribute, Broadcast, Grant, GroupInfo, MemberInfo, NodeInfo, PeerId, Record, Standing, Value,
+    WallTime,
 };
 use serde_json::json;
 
@@ -121,13 +122,36 @@ pub(super) fn record_json(record: &Record, creator_name: Option<&str>) -> serde_
         "deleted": record.deleted,
         "attributes": record.attributes.iter().map(attribute_json).collect::<Vec<_>>(),
     });
-    match std::str::from_utf8(&record.payload) {
-        Ok(text) => object["payload"] = text.into(),
-        Err(_) => {
-            object["payload_base64"] = data_encoding::BASE64.encode(&record.payload).into();
-        }
-    }
+    put_payload(&mut object, &record.payload);
     object
+}
+
+/// Adds bytes: as text, if they are some.
+fn put_payload(object: &mut serde_json::Value, payload: &[u8]) {
+    match std::str::from_utf8(payload) {
+        Ok(text) => object["payload"] = text.into(),
+        Err(_) => object["payload_base64"] = data_encoding::BASE64.encode(payload).into(),
+    }
+}
+
+/// A message that nobody stores, as one JSON object.
+pub(super) fn broadcast_json(message: &Broadcast, name: Option<&str>) -> serde_json::Value {
+    let mut object = json!({
+        "type": message.kind.as_str(),
+        "peer": message.peer.to_string(),
+        "name": name,
+        "node": message.node.to_string(),
+        "media_type": message.media_type,
+    });
+    put_payload(&mut object, &message.payload);
+    object
+}
+
+/// A message that nobody stores, as a line for people.
+pub(super) fn broadcast_text(message: &Broadcast, name: Option<&str>) -> String {
+    let peer = message.peer.to_string();
+    let who = name.map_or_else(|| peer[..8].to_owned(), plain);
+    format!("{who}  {}  {}", message.kind, payload_text(&message.payload))
 }
 
 fn attribute_json(attribute: &Attribute) -> serde_json::Value {
@@ -151,12 +175,16 @@ pub(super) fn record_text(record: &Record, creator_name: Option<&str>) -> String
     if record.deleted {
         return format!("{when}  {who}  {kind}  (deleted)");
     }
-    let what = match std::str::from_utf8(&record.payload) {
-        Ok(text) => plain(text.trim_end_matches(['\n', '\r'])),
-        Err(_) => format!("({} bytes)", record.payload.len()),
-    };
+    let what = payload_text(&record.payload);
     let attributes: String = record.attributes.iter().map(attribute_text).collect();
     format!("{when}  {who}  {kind}{attributes}  {what}")
+}
+
+fn payload_text(payload: &[u8]) -> String {
+    match std::str::from_utf8(payload) {
+        Ok(text) => plain(text.trim_end_matches(['\n', '\r'])),
+        Err(_) => format!("({} bytes)", payload.len()),
+    }
 }
 
 fn attribute_text(attribute: &Attribute) -> String {

@@ -355,17 +355,17 @@ fn print(global: &Global, record: &Record, name: Option<&str>) -> Result<()> {
 }
 
 /// Names of members, asked for once, and again when somebody unknown has written.
-struct Names<'a> {
+pub(super) struct Names<'a> {
     group: &'a Group,
     known: BTreeMap<PeerId, String>,
 }
 
 impl<'a> Names<'a> {
-    fn new(group: &'a Group) -> Self {
+    pub(super) fn new(group: &'a Group) -> Self {
         Self { group, known: BTreeMap::new() }
     }
 
-    async fn of(&mut self, peer: PeerId) -> Option<&str> {
+    pub(super) async fn of(&mut self, peer: PeerId) -> Option<&str> {
         if !self.known.contains_key(&peer)
             && let Ok(members) = self.group.members().await
         {

@@ -649,7 +649,7 @@ impl Driver {
             | Event::Group(_)
             | Event::ConnectionRequired { .. }
             | Event::Conflict { .. }
-            | _ => tracing::trace!(event = name(&event), "event"),
+            | _ => tracing::trace!(event = event.name(), "event"),
         }
         self.registry.tell(event);
     }
@@ -700,35 +700,5 @@ impl Drop for Driver {
     /// However the loop ends, nobody waits for it any longer.
     fn drop(&mut self) {
         self.registry.close();
-    }
-}
-
-/// The name of an event, for logs: what it carries may be private.
-fn name(event: &Event) -> &'static str {
-    match event {
-        Event::Opened => "opened",
-        Event::Record { .. } => "record",
-        Event::Stored { .. } => "stored",
-        Event::Status { .. } => "status",
-        Event::Expired { .. } => "expired",
-        Event::Withdrawn { .. } => "withdrawn",
-        Event::Member { .. } => "member",
-        Event::Neighbour { .. } => "neighbour",
-        Event::Sync { .. } => "sync",
-        Event::Group(_) => "group",
-        Event::ConnectionRequired { .. } => "connection required",
-        Event::PeerMisbehaved { .. } => "peer misbehaved",
-        Event::Conflict { .. } => "conflict",
-        Event::HandoverContested { .. } => "handover contested",
-        Event::StoreFailed { .. } => "store failed",
-        Event::Damaged { .. } => "damaged",
-        Event::Node { .. } => "node",
-        Event::NamedNode { .. } => "named node",
-        Event::Withheld { .. } => "withheld",
-        Event::TurnedAway { .. } => "turned away",
-        Event::CouldNotLetIn { .. } => "could not let in",
-        Event::NotAdmitted { .. } => "not admitted",
-        Event::Clock { .. } => "clock",
-        _ => "other",
     }
 }

@@ -1,4 +1,5 @@
 //! News that an application is told unasked, each an object with a `type`.
+use super::told::BytesJs;
 use super::{GroupJs, MemberJs, NodeJs, RecordJs, texts, version_text};
 use crate::browser::to_js;
 use crate::failure::Failure;
@@ -30,6 +31,15 @@ enum NewsJs {
         group: String,
         id: String,
         held: u32,
+    },
+    Broadcast {
+        group: String,
+        peer: String,
+        node: String,
+        kind: String,
+        bytes: BytesJs,
+        #[serde(rename = "mediaType")]
+        media_type: Option<String>,
     },
     Expired {
         group: String,
@@ -150,6 +160,16 @@ fn core_news(event: Event) -> Option<NewsJs> {
         }
         Event::Status { group: in_group, id, held_by } => {
             NewsJs::Status { group: group(in_group), id: record_id(id), held: held_by }
+        }
+        Event::Broadcast { group: in_group, peer, node, kind, payload, media_type } => {
+            NewsJs::Broadcast {
+                group: group(in_group),
+                peer: peer_id(peer),
+                node: node.to_string(),
+                kind: kind.to_string(),
+                bytes: BytesJs(payload),
+                media_type,
+            }
         }
         Event::Expired { group: in_group, id } => {
             NewsJs::Expired { group: group(in_group), id: record_id(id) }

@@ -328,7 +328,7 @@ impl From<LinkInfo> for LinkJs {
 }
 
 /// Bytes that cross as `Uint8Array`.
-struct BytesJs(bytes::Bytes);
+pub(super) struct BytesJs(pub(super) bytes::Bytes);
 
 impl Serialize for BytesJs {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
