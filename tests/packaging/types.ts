@@ -102,3 +102,13 @@ export async function passesOn(peer: Peer): Promise<string | undefined> {
   await identities.restore(await peer.backup("correct horse"), "correct horse");
   return (await verify(peer.identityDocument(), "Olá", peer.sign("Olá")))?.name;
 }
+
+export async function broadcast(group: Group<Trip>, signal: AbortSignal): Promise<void> {
+  const stop: () => void = group.on("cursor", ({ from, node, data }) => console.log(from.name, node, data.x), { signal });
+  await group.broadcast("cursor", { x: 3 }, { signal });
+  await group.broadcast("frame", new Uint8Array(3), { mediaType: "image/png" });
+  // @ts-expect-error: it has no life.
+  await group.broadcast("cursor", 1, { expiresIn: "1h" });
+  group.addEventListener("broadcast", ({ detail }) => console.log(detail.type, detail.mediaType));
+  stop();
+}
