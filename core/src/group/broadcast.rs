@@ -41,6 +41,9 @@ const REMEMBERED_FOR: Duration = limits::BROADCAST_LIVES.saturating_mul(2);
 /// Wishes of neighbours that are kept, per graph. Guess: 600 KB. Beyond it copies are sent.
 const WISHES_MAX: usize = 16_384;
 
+/// Between two looks for what can be forgotten, however often there is no room. Guess: a moment.
+const SWEPT_EVERY: Duration = Duration::from_secs(1);
+
 /// What passes through this node.
 pub(super) struct Broadcasts {
     /// The number of our last one.
@@ -52,6 +55,7 @@ pub(super) struct Broadcasts {
     unwanted: SortedMap<(LinkId, NodeId), Time>,
     members: Accounts,
     bringers: Accounts,
+    swept: Option<Time>,
 }
 
 /// The broadcasts of one node.
@@ -76,6 +80,7 @@ impl Default for Broadcasts {
             unwanted: SortedMap::new(),
             members: Accounts::new(limits::BROADCASTS_PER_SECOND.each()),
             bringers: Accounts::new(limits::BROADCASTS_PER_SECOND.all()),
+            swept: None,
         }
     }
 }
@@ -163,6 +168,10 @@ impl Broadcasts {
 
     /// Forgets the nodes of which nothing that comes can be heard, and the wishes that have ended.
     fn forget_old(&mut self, now: Time) {
+        if self.swept.is_some_and(|swept| now.since(swept) < SWEPT_EVERY) {
+            return;
+        }
+        self.swept = Some(now);
         let Self { heard, nodes, .. } = self;
         heard.retain(|_, it| {
             let stays = it.until > now;
@@ -415,6 +424,8 @@ mod tests {
             assert_eq!(heard.count() as u64, limits::BROADCASTS.each(), "{honest}");
         }
         assert!(all.heard.len() as u64 <= 3 * 2 + limits::BROADCASTERS.each());
+        // Its further nodes found no room, and all were looked through for that once a second.
+        assert_eq!(all.swept, Some(second(59)));
         all.forget_old(second(60).after(REMEMBERED_FOR));
         assert_eq!((all.heard.len(), all.bringers.len() <= 1), (0, true));
     }
