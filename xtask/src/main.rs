@@ -9,6 +9,7 @@
 //! | `browser.rs` | Chromium and its driver |
 //! | `demo.rs` | `cargo xtask demo`: a node on loopback with the demo pages |
 //! | `meet.rs` | `cargo xtask meet`: people meet on real hosts, as often and as quickly as promised |
+//! | `reach.rs` | `cargo xtask reach`: which members connect, behind routers of every kind |
 //! | `pages.rs` | `cargo xtask bench pages`: two browsers with each system in turn |
 //! | `habits.rs` | spelling, and what the dependencies are: steps of `cargo xtask test` |
 //! | `documents.rs` | links between documents, and the length of the README: a step of `cargo xtask test` |
@@ -28,6 +29,7 @@ mod imports;
 mod layers;
 mod meet;
 mod pages;
+mod reach;
 mod shape;
 mod shell;
 mod test;
@@ -60,6 +62,15 @@ Usage: cargo xtask TASK [OPTION…]
   meet                    the bars of meeting, on real hosts in a network of their own: dead addresses, a far node,
                           restarts, busy processors; exit code 1 when one of them is missed
       --few               a tenth of the repetitions
+
+  reach                   which two members connect, each behind a router of its kind, in network namespaces (Linux)
+      --cells A:B,…       these pairs of kinds, instead of all: public, full, addr, port, symmetric, cgnat, v6only, noudp,
+                          only443
+      --json              one object with the cells and the sums, instead of a table
+      --jobs N            cells at a time; times are of use with one only [1]
+      --logs DIR          keep what the programs log
+      --program FILE      run this `peergraph` instead of building it
+      --release           build it with optimisations
 
   wasm                    build the npm package into web/pkg, and the module of examples/graph
       --profile web|dev   of the package: small and optimised, or quick to build and with function names [web]
@@ -94,6 +105,9 @@ enum Task {
     Meet {
         few: bool,
     },
+    Reach(reach::Options),
+    /// One cell, within its namespaces.
+    ReachInside(Vec<String>),
     Wasm {
         profile: Profile,
     },
@@ -129,6 +143,8 @@ fn main() -> ExitCode {
         Task::Demo { port, data, release } => demo::run(port, data, release),
         Task::Test { fast } => test::run(fast),
         Task::Meet { few } => meet::run(few),
+        Task::Reach(options) => reach::run(options),
+        Task::ReachInside(arguments) => reach::run_inside(&arguments),
         Task::Wasm { profile } => {
             wasm::package(profile).and_then(|_| wasm::graph()).map(|()| ExitCode::SUCCESS)
         }
@@ -168,6 +184,7 @@ impl Task {
                 Some("demo") => Task::Demo { port: 8080, data: None, release: false },
                 Some("test") => Task::Test { fast: false },
                 Some("meet") => Task::Meet { few: false },
+                Some("reach") => return Task::reach(args),
                 Some("wasm") => Task::Wasm { profile: Profile::Web },
                 Some("layers") => Task::Layers,
                 Some("shape") => Task::Shape { before: None },
@@ -200,6 +217,29 @@ impl Task {
             }
         }
         Ok(task)
+    }
+
+    fn reach(mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
+        let mut options = reach::Options::default();
+        while let Some(option) = args.next()? {
+            match option {
+                Short('h') | Long("help") => return Ok(Task::Help),
+                Long("cells") => {
+                    options.cells = Some(args.value()?.parse_with(reach::parse_cells)?)
+                }
+                Long("json") => options.json = true,
+                Long("jobs") => options.jobs = args.value()?.parse()?,
+                Long("logs") => options.logs = Some(args.value()?.into()),
+                Long("program") => options.program = Some(args.value()?.into()),
+                Long("release") => options.release = true,
+                Long("inside") => {
+                    let rest = args.raw_args()?.map(|it| it.to_string_lossy().into_owned());
+                    return Ok(Task::ReachInside(rest.collect()));
+                }
+                other => return Err(other.unexpected()),
+            }
+        }
+        Ok(Task::Reach(options))
     }
 
     fn compare(mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
@@ -252,6 +292,12 @@ mod tests {
         assert_eq!(parse("test --fast"), Ok(Task::Test { fast: true }));
         assert_eq!(parse("meet --few"), Ok(Task::Meet { few: true }));
         assert_eq!(parse("wasm --profile dev"), Ok(Task::Wasm { profile: Profile::Dev }));
+        let cells = Some(reach::parse_cells("port:full").expect("a cell"));
+        assert_eq!(
+            parse("reach --cells port:full --json"),
+            Ok(Task::Reach(reach::Options { cells, json: true, ..reach::Options::default() }))
+        );
+        assert!(parse("reach --cells port:none").is_err_and(|error| error.contains("only443")));
         assert_eq!(parse("compare main"), Ok(Task::Compare { revision: "main".into() }));
         assert_eq!(parse("demo --help"), Ok(Task::Help));
         assert_eq!(parse("test --port 81"), Err("invalid option '--port'".into()));
