@@ -22,7 +22,8 @@
 //!   (`budget.rs`) before it allocates anything. Dialler pins node; node learns who dialled from
 //!   the layer above, which binds both fingerprints of [`Happened::Open`];
 //! * **signalled**: offer and answer travel by other means, as the JSON that browsers use
-//!   (`signal.rs`). Our candidates are inside our descriptions.
+//!   (`signal.rs`). The addresses of our interfaces are in our descriptions; those that STUN servers see follow as
+//!   candidates (`reflexive.rs`), so that two ends behind routers meet.
 //!
 //! Links are told apart by remote address. So there is **one open link per pair of local socket and
 //! remote address** (`place.rs`): another one replaces it once it is open itself, which takes the
@@ -42,6 +43,7 @@ mod hello;
 mod link;
 mod local;
 mod place;
+mod reflexive;
 mod signal;
 mod socket;
 mod stun;
@@ -68,6 +70,7 @@ use self::budget::Budget;
 use self::certificate::crypto;
 use self::link::{Credentials, Link, Origin};
 use self::place::{Pair, Place};
+use self::reflexive::Reflexive;
 use self::signal::{Description, PASSWORD_CHARS, Signal};
 use self::socket::{Inbox, Port};
 use self::window::{Holder, Windows};
@@ -105,6 +108,8 @@ pub struct Config {
     pub half_open: Pool,
     /// Whether strangers may dial us directly.
     pub accept_direct: bool,
+    /// Whether whoever asks by STUN is told its address.
+    pub answers_stun: bool,
     /// How often one source may dial us directly.
     pub allowance: Allowance,
     /// SCTP's receive window of a link. Bytes.
@@ -125,6 +130,7 @@ impl Config {
             links_max: 4096,
             half_open: HALF_OPEN_STRANGERS,
             accept_direct: true,
+            answers_stun: true,
             allowance: Allowance::default(),
             receive_window_bytes: 4 * 1024 * 1024,
             large_windows: Pool::of(256 * 1024 * 1024, 32 * 1024 * 1024),
@@ -222,6 +228,8 @@ pub struct Stats {
     pub unknown: u64,
     /// Requests with a wrong or without integrity.
     pub forged: u64,
+    /// Strangers who were told their addresses.
+    pub reflected: u64,
     /// Requests ignored: caps, budget, or an address that another link has.
     pub refused: u64,
     /// Receive calls that the system failed.
@@ -245,6 +253,9 @@ pub struct Engine {
     half_open: Crowd<Source, RtcId>,
     windows: Windows,
     budget: Budget,
+    reflexive: Reflexive,
+    /// Of those who ask for their addresses.
+    asks: Budget,
     /// The socket whose buffer is full.
     full: Option<usize>,
     happened: VecDeque<Happened>,
@@ -279,6 +290,8 @@ impl Engine {
             half_open: Crowd::new(config.half_open),
             windows: Windows::new(config.receive_window_bytes, config.large_windows),
             budget: Budget::new(config.allowance),
+            reflexive: Reflexive::default(),
+            asks: Budget::new(reflexive::ASKED),
             full: None,
             happened: VecDeque::new(),
             stats: Stats::default(),
@@ -366,6 +379,7 @@ impl Engine {
         };
         let json = signal::description_json("offer", &sdp);
         self.happened.push_back(Happened::Signal { link: id, json });
+        self.spoken(id, now);
         Ok(id)
     }
 
@@ -376,7 +390,20 @@ impl Engine {
     pub fn answer(&mut self) -> Result<RtcId, DialError> {
         let locals = self.local_addrs();
         let holder = Some(Holder::Signalled);
-        self.begin(Origin::Answerer, holder, credentials(), &locals, Instant::now())
+        let now = Instant::now();
+        let id = self.begin(Origin::Answerer, holder, credentials(), &locals, now)?;
+        // Until the offer is read, the servers may have answered.
+        self.gather(now);
+        Ok(id)
+    }
+
+    /// Our description of a link was told: addresses that servers see follow.
+    fn spoken(&mut self, id: RtcId, now: Instant) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.has_spoken = true;
+            self.gather(now);
+            self.tell_reflexive(id, now);
+        }
     }
 
     /// Takes a signal of the other end, which may be anything.
@@ -393,6 +420,7 @@ impl Engine {
             Signal::Offer(offer) => found.take_offer(&offer, now).map(|sdp| {
                 let json = signal::description_json("answer", &sdp);
                 self.happened.push_back(Happened::Signal { link, json });
+                self.spoken(link, now);
             }),
             Signal::Candidate(candidate) => {
                 candidate.into_iter().for_each(|address| found.take_candidate(address));

@@ -2,7 +2,7 @@
 //!
 //! Requests name the link by username fragment, answers by the request that they answer; DTLS is
 //! told apart by remote address, see `place.rs`. A link that has not got an address enters there by
-//! a request with integrity.
+//! a request with integrity. Questions for addresses, and answers to ours, are of no link: see `reflexive.rs`.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -33,6 +33,10 @@ impl Engine {
             return;
         }
         let pair = (port, from);
+        if !is_dtls && (self.learn(pair, datagram, now) || self.reflect(pair, local, datagram, now))
+        {
+            return;
+        }
         let request = if is_dtls { None } else { stun::username(datagram) };
         let found = match request {
             None if is_dtls => self.owner(pair),

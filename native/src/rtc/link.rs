@@ -38,6 +38,9 @@ pub(super) const CHANNEL: &str = "peergraph";
 /// links that opened at once failed; with 5 s, 3,000 of 3,000 opened.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 const CHECKS_MAX: u16 = 250;
+/// How long a pair is not taken of which the other end's address was unknown before it asked. Guess: until the pairs of
+/// known addresses, which may be shorter ways, had their turn.
+const REFLEXIVE_WAIT: Duration = Duration::from_millis(100);
 /// A silent other end is suspected after the first and given up after both. Ours: five missed
 /// keep-alives, then five more.
 const SILENCE_SUSPECT: Duration = Duration::from_secs(5);
@@ -136,6 +139,11 @@ pub(super) struct Link {
     check_deadline: Option<Instant>,
     heard: Option<Instant>,
     described: bool,
+    /// Our description was told to the other end.
+    pub(super) has_spoken: bool,
+    /// Addresses of ours that the other end was told; the first ones are those in our description.
+    pub(super) told: Vec<SocketAddr>,
+    pub(super) locals: usize,
     candidates: usize,
     /// Candidates that came before the description.
     early: Vec<SocketAddr>,
@@ -159,6 +167,7 @@ impl Link {
             .with_sctp_max_receive_buffer_size(receive_window_bytes)
             .with_ice_credentials(credentials.ufrag.clone(), credentials.password.clone())
             .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS_MAX))
+            .with_prflx_acceptance_min_wait(Some(REFLEXIVE_WAIT))
             .with_ice_timeouts(Some(SILENCE_SUSPECT), Some(SILENCE_FAIL), Some(KEEPALIVE));
         if origin == Origin::Stranger {
             // His certificate is unknown before the handshake; the layer above binds it.
@@ -210,6 +219,9 @@ impl Link {
             check_deadline: (origin == Origin::Stranger).then(|| now + STRANGER_CHECKED_WITHIN),
             heard: None,
             described: false,
+            has_spoken: false,
+            told: locals.to_vec(),
+            locals: locals.len(),
             candidates: 0,
             early: Vec::new(),
             held: None,

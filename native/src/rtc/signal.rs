@@ -242,6 +242,22 @@ pub(super) fn candidate_text(address: SocketAddr) -> String {
     format!("candidate:1 1 udp 2130706431 {} {} typ host", address.ip(), address.port())
 }
 
+/// The JSON of a candidate of ours that a server sees (RFC 8839, section 5.1). What is behind it is not told.
+pub(super) fn reflexive_json(seen: SocketAddr) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Outgoing {
+        candidate: String,
+        sdp_m_line_index: u16,
+    }
+    let base = if seen.is_ipv4() { "0.0.0.0" } else { "::" };
+    let (ip, port) = (seen.ip(), seen.port());
+    let candidate =
+        format!("candidate:2 1 udp 1694498815 {ip} {port} typ srflx raddr {base} rport 0");
+    let outgoing = Outgoing { candidate, sdp_m_line_index: 0 };
+    serde_json::to_string(&outgoing).expect("strings always serialize")
+}
+
 /// The address of a UDP candidate, if it is an address: browsers hide theirs behind names, and
 /// become known when their checks arrive.
 fn candidate(text: &str) -> Option<SocketAddr> {
@@ -412,6 +428,15 @@ mod tests {
         assert_eq!(read, Ok(Signal::Candidate("[::1]:9".parse().ok())));
         assert_eq!(Signal::parse(r#"{"candidate":null}"#), Ok(Signal::Candidate(None)));
         assert_eq!(Signal::parse(r#"{"candidate":""}"#), Ok(Signal::Candidate(None)));
+    }
+
+    #[test]
+    fn addresses_that_servers_see_are_candidates() {
+        for address in ["192.0.2.7:51000", "[2001:db8::7]:9"] {
+            let address: SocketAddr = address.parse().expect("an address");
+            let read = Signal::parse(&reflexive_json(address));
+            assert_eq!(read, Ok(Signal::Candidate(Some(address))));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The little of STUN that decides which link a datagram is for.
+//! The little of STUN that decides which link a datagram is for, and tells addresses.
 //!
 //! ```text
 //! 0   type (2) ‖ length of attributes (2) ‖ magic cookie 2112A442 ‖ transaction id (12)
@@ -13,7 +13,11 @@ use rtc::crypto::RTCCrypto;
 use rtc::stun::error_code::{CODE_FORBIDDEN, ErrorCodeAttribute};
 use rtc::stun::fingerprint::FINGERPRINT;
 use rtc::stun::integrity::MessageIntegrity;
-use rtc::stun::message::{self, BINDING_ERROR, Getter as _, Message, Setter};
+use rtc::stun::message::{
+    self, BINDING_ERROR, BINDING_SUCCESS as BINDING_SUCCESS_TYPE, Getter as _, Message, Setter,
+};
+use rtc::stun::xoraddr::XorMappedAddress;
+use std::net::SocketAddr;
 
 const HEADER_BYTES: usize = 20;
 const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
@@ -21,6 +25,8 @@ const BINDING_REQUEST: [u8; 2] = [0, 1];
 const BINDING_SUCCESS: [u8; 2] = [1, 1];
 const USERNAME: u16 = 6;
 const USE_CANDIDATE: u16 = 0x25;
+/// Attributes from this number on need not be understood.
+const OPTIONAL_FROM: u16 = 0x8000;
 
 /// The name of a request and its answer. Random, so whoever names it has seen it.
 pub(super) type TransactionId = [u8; 12];
@@ -59,24 +65,73 @@ pub(super) fn is_success(datagram: &[u8]) -> bool {
 
 /// The value of an attribute of a well-formed binding request.
 fn attribute(datagram: &[u8], wanted: u16) -> Option<&[u8]> {
+    let mut found = attributes(datagram)?.map_while(|it| it);
+    found.find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
+}
+
+/// The attributes of a binding request, by number; the last one is `None` if they are not well-formed. `None` for what is no
+/// binding request.
+fn attributes(datagram: &[u8]) -> Option<impl Iterator<Item = Option<(u16, &[u8])>>> {
     let header = datagram.get(..HEADER_BYTES)?;
     if header[..2] != BINDING_REQUEST || header[4..8] != COOKIE {
         return None;
     }
-    let mut rest = &datagram[HEADER_BYTES..];
-    if usize::from(u16::from_be_bytes([header[2], header[3]])) != rest.len() {
+    let mut rest = Some(&datagram[HEADER_BYTES..]);
+    if usize::from(u16::from_be_bytes([header[2], header[3]])) != datagram.len() - HEADER_BYTES {
         return None;
     }
-    while let Some(head) = rest.get(..4) {
-        let kind = u16::from_be_bytes([head[0], head[1]]);
-        let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
-        let value = rest.get(4..4 + length)?;
-        if kind == wanted {
-            return Some(value);
-        }
-        rest = rest.get(4 + length.next_multiple_of(4)..)?;
+    Some(std::iter::from_fn(move || {
+        let head = rest.take().filter(|rest| !rest.is_empty())?;
+        let read = || {
+            let kind = u16::from_be_bytes([*head.first()?, *head.get(1)?]);
+            let length = usize::from(u16::from_be_bytes([*head.get(2)?, *head.get(3)?]));
+            let value = head.get(4..4 + length)?;
+            Some((kind, value, head.get(4 + length.next_multiple_of(4)..)?))
+        };
+        let Some((kind, value, behind)) = read() else { return Some(None) };
+        rest = Some(behind);
+        Some(Some((kind, value)))
+    }))
+}
+
+/// The name of a request that asks for nothing but its own address, as STUN's servers are asked. One with an attribute
+/// that has to be understood (those below 8000 hexadecimal) is another.
+pub(super) fn plain_request(datagram: &[u8]) -> Option<TransactionId> {
+    let plain = |it: Option<(u16, &[u8])>| it.is_some_and(|(kind, _)| kind >= OPTIONAL_FROM);
+    attributes(datagram)?.all(plain).then(|| id(datagram))
+}
+
+/// Asks a server for the address from which it gets this.
+pub(super) fn question(id: TransactionId) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
+    bytes.extend(BINDING_REQUEST);
+    bytes.extend([0, 0]);
+    bytes.extend(COOKIE);
+    bytes.extend(id);
+    bytes
+}
+
+/// The answer to such a question that came from there.
+pub(super) fn reflection(id: TransactionId, from: SocketAddr) -> Option<Vec<u8>> {
+    let seen = XorMappedAddress { ip: from.ip(), port: from.port() };
+    let mut answer = Message::new();
+    let setters: [Box<dyn Setter>; 3] =
+        [Box::new(BINDING_SUCCESS_TYPE), Box::new(message::TransactionId(id)), Box::new(seen)];
+    answer.build(&setters).ok()?;
+    Some(answer.raw)
+}
+
+/// The address that an answer tells.
+pub(super) fn reflected(answer: &[u8]) -> Option<SocketAddr> {
+    if !is_success(answer) {
+        return None;
     }
-    None
+    let mut message = Message::new();
+    message.raw = answer.to_vec();
+    message.decode().ok()?;
+    let mut seen = XorMappedAddress::default();
+    seen.get_from(&message).ok()?;
+    Some(SocketAddr::new(seen.ip, seen.port))
 }
 
 /// Says whether the request was made by somebody who knows `password`.
@@ -170,6 +225,37 @@ mod tests {
         assert!(has_integrity(&answer, "secret", crypto) && !has_integrity(&answer, "s", crypto));
         assert!(answer.len() <= 100, "{} bytes", answer.len());
         assert!(!is_refusal(&asked) && refusal(&answer, "secret", crypto).is_none());
+    }
+
+    #[test]
+    fn asker_is_told_its_address_in_few_bytes() {
+        for (from, bytes) in [("192.0.2.7:51000", 32), ("[2001:db8::7]:9", 44)] {
+            let from: SocketAddr = from.parse().expect("an address");
+            let asked = question([7; 12]);
+            let id = plain_request(&asked).expect("a plain request");
+            let answer = reflection(id, from).expect("an answer");
+            assert_eq!((answer.len(), id, asked.len()), (bytes, [7; 12], 20));
+            assert_eq!(reflected(&answer), Some(from));
+            assert_eq!(super::id(&answer), [7; 12]);
+            for end in 0..answer.len() {
+                assert_eq!(reflected(&answer[..end]), None, "cut at {end}");
+            }
+            assert_eq!(plain_request(&answer), None, "answers are not answered");
+        }
+    }
+
+    #[test]
+    fn requests_with_more_than_the_question_are_not_plain() {
+        let software = request(b"\x80\x22\0\x01x\0\0\0");
+        assert_eq!(plain_request(&software), Some([7; 12]));
+        // A username; a change of the server's address, RFC 5780.
+        for attribute in [&b"\0\x06\0\x05ab:cd\0\0\0"[..], b"\0\x03\0\x04\0\0\0\x06"] {
+            assert_eq!(plain_request(&request(attribute)), None);
+        }
+        for end in 0..software.len() {
+            assert_eq!(plain_request(&software[..end]), None, "cut at {end}");
+        }
+        assert_eq!(plain_request(&request(b"\x80\x22\0\x05x\0\0\0")), None, "beyond the end");
     }
 
     #[test]

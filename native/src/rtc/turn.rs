@@ -1,6 +1,7 @@
 //! One turn of the engine: what arrives, timers that are due, and what every link has to say.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -30,10 +31,15 @@ impl Engine {
             let writable = poll_fn(|context| port.poll_writable(context));
             let _ = tokio::time::timeout(SEND_WAIT, writable).await;
             self.unblock(index);
-        } else if wait(&self.ports, self.timers.first().map(|(at, _)| *at)).await {
+        } else if wait(&self.ports, self.deadline()).await {
             self.receive();
         }
         self.run();
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        timer.into_iter().chain(self.reflexive.deadline()).min()
     }
 
     fn receive(&mut self) {
@@ -72,6 +78,9 @@ impl Engine {
                 link.timeout(now);
                 self.touch(id);
             }
+        }
+        if self.reflexive.deadline().is_some_and(|at| at <= now) {
+            self.ask_servers(now);
         }
         let mut reads = READS_PER_TURN.saturating_sub(self.happened.len());
         for _ in 0..self.dirty.len() {
@@ -176,6 +185,17 @@ impl Engine {
         }
         self.ports[index].push(local, to, &packet.message);
         true
+    }
+
+    /// Puts a datagram that is of no link into its socket's batch. It is dropped if the socket is full: whoever waits for it
+    /// asks again.
+    pub(super) fn push_to(&mut self, port: usize, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        let joins = self.ports[port].joins(from, to, bytes.len());
+        if self.full == Some(port) || (!joins && !self.flush(port)) {
+            self.stats.dropped += 1;
+            return;
+        }
+        self.ports[port].push(from, to, bytes);
     }
 
     /// Sends what waits at a socket; `false` when it is full.
