@@ -9,6 +9,7 @@
 //! | output | the host | then |
 //! |---|---|---|
 //! | [`Output::LookUp`] | fetches the description of a node | [`Input::LookedUp`] |
+//! | [`Output::StunServers`] | asks them for our addresses | [`Input::Signal`] with candidates, if a transport is under way |
 //! | [`Output::Open`] | starts a transport | [`Input::Signal`] as its description and candidates appear, [`Input::LinkUp`], or [`Input::LinkDown`] or [`Input::LinkFailed`] |
 //! | [`Output::Signal`] | gives it to that transport | |
 //! | [`Output::Send`] | puts one message into the transport | [`Input::Buffered`] |
@@ -52,6 +53,7 @@ use crate::time::Time;
 use bytes::Bytes;
 use error::Error;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 /// Outputs of one input, in order. Shared by all modules of a node.
 pub type Outbox = VecDeque<Output>;
@@ -208,6 +210,9 @@ pub enum Output {
     /// a JSON object with `"version": 1` and a list `addresses`. The host tries once and answers with
     /// [`Input::LookedUp`]; the node asks again if that is of use.
     LookUp(LookUp),
+    /// From here on, ask these by STUN (RFC 8489) for our own addresses, best first; the host adds those of its application.
+    /// What they tell becomes candidates of the transports that are offered and answered. At most four.
+    StunServers(Vec<SocketAddr>),
     /// Start a transport for `link`.
     Open {
         /// The link.

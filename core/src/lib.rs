@@ -149,7 +149,8 @@
 //!                 Output::Event(Event::Record { record, .. }) => {
 //!                     self.hosts[at].record = Some(*record);
 //!                 }
-//!                 Output::Event(_) | Output::Signal { .. } | Output::LookUp(_) => {}
+//!                 Output::Event(_) | Output::Signal { .. } => {}
+//!                 Output::LookUp(_) | Output::StunServers(_) => {}
 //!                 Output::Idle { wake } => {
 //!                     self.hosts[at].wake = wake.map(|wake| wake.at);
 //!                     return;

@@ -30,6 +30,7 @@ use crate::storage::Storage;
 use crate::time::{Now, Time};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
+use std::net::SocketAddr;
 
 pub use crate::config::{BadConfig, Config, Neighbours, Share, UnfitNeighbours};
 
@@ -69,6 +70,8 @@ pub struct Node {
     /// Each in a box: a map makes room for eleven at once, and nearly all nodes have one.
     groups: SortedMap<GroupId, Box<Group>>,
     dialer: Dialer,
+    /// Who is asked for our addresses, as the host was told, and whether that may have changed.
+    stun_servers: (Vec<SocketAddr>, bool),
     tables: Tables,
     sitting: Sitting,
     /// Commands that came before the store was read.
@@ -164,6 +167,7 @@ impl Node {
             asks: Asks::default(),
             groups: SortedMap::new(),
             dialer: Dialer::new(table_secret),
+            stun_servers: (Vec::new(), false),
             tables: Tables::default(),
             sitting: Sitting::new(table_secret),
             waiting: Some(Vec::new()),
@@ -246,7 +250,10 @@ impl Node {
             Input::Stored { op, result } => self.stored(op, result),
             Input::Command { request, command } => self.command(request, command),
             Input::Addresses(addresses) => self.set_addresses(addresses),
-            Input::LookedUp { url, found } => self.dialer.looked_up(now.mono, &url, found),
+            Input::LookedUp { url, found } => {
+                self.dialer.looked_up(now.mono, &url, found);
+                self.stun_servers.1 = true;
+            }
         }
         self.timeouts();
         self.finish();
@@ -324,6 +331,7 @@ impl Node {
     /// Sends what this input left to be sent.
     fn finish(&mut self) {
         self.dial();
+        self.choose_stun_servers();
         for link in self.links.crowded_out() {
             self.close(link, CloseReason::Full);
         }

@@ -2,7 +2,8 @@
 //!
 //! `dial` tries addresses, `named` knows the nodes that were written down, `order` says which address comes first,
 //! `pace` how often one is dialled,
-//! `rendezvous` and `signals` carry the offers of nodes that cannot be dialled, and `sitting` has our seats there. `asks` is
+//! `rendezvous` and `signals` carry the offers of nodes that cannot be dialled, and `sitting` has our seats there. `stun` chooses
+//! who tells us our own addresses. `asks` is
 //! the word of groups to all of them. Each is a machine that returns plain values; only the node holds two of them.
 pub(crate) mod asks;
 pub(crate) mod dial;
@@ -15,4 +16,5 @@ pub(crate) mod purpose;
 pub(crate) mod rendezvous;
 pub(crate) mod signals;
 pub(crate) mod sitting;
+pub(crate) mod stun;
 pub(crate) mod tried;

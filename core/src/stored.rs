@@ -207,6 +207,7 @@ pub(crate) mod tests {
                 | Output::Send { .. }
                 | Output::Close { .. }
                 | Output::LookUp(_)
+                | Output::StunServers(_)
                 | Output::Event(_) => {}
             }
         }

@@ -66,6 +66,9 @@ pub(crate) struct Global {
     /// it is kept for later commands, see `peergraph node list`
     #[arg(long = "node", global = true, value_name = "URL")]
     nodes: Vec<NodeUrl>,
+    /// A STUN server to ask for our own addresses (stun:HOST:PORT), besides the nodes that are reached; repeatable
+    #[arg(long = "stun", global = true, value_name = "URL")]
+    stun: Vec<peergraph::StunUrl>,
     /// Record type that a sync brings before the rest, such as chat.message; repeatable, the first one first
     #[arg(long, global = true, value_name = "TYPE", value_parser = record_type)]
     first: Vec<RecordType>,
@@ -241,6 +244,9 @@ impl Global {
         let mut builder = Host::builder().data(folder.path()).identity(peer);
         for url in self.all_nodes(folder)? {
             builder = builder.node(url);
+        }
+        for url in &self.stun {
+            builder = builder.stun_server(url.clone());
         }
         for kind in &self.first {
             builder = builder.priority(kind.clone());

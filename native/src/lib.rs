@@ -65,6 +65,7 @@ mod requests;
 pub mod rtc;
 mod secret;
 mod storage;
+mod stun_url;
 mod warned;
 mod watch;
 mod websocket;
@@ -85,6 +86,7 @@ pub use http::{Network, ParseNetworkError};
 pub use membership::{CreateGroup, InviteOptions, Revoke, SetProperties};
 pub use requests::CommandError;
 pub use storage::{OpenError, StoreCheck};
+pub use stun_url::{BadStunUrl, StunUrl};
 pub use watch::{Events, Watch};
 
 pub use peergraph_core;

@@ -4,7 +4,7 @@
 //! it. Each socket is one task with a reading and a writing half; all report to the host through one bounded
 //! channel, so that a socket which floods waits for its turn like the others.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -52,6 +52,8 @@ pub(crate) enum Report {
     Failed { link: LinkId, fault: LinkFault },
     /// No socket's: a node was looked up.
     LookedUp { url: String, found: Result<Vec<String>, Failure> },
+    /// No socket's: the addresses of the application's STUN servers.
+    StunServers(Vec<SocketAddr>),
 }
 
 /// The host's end of a socket. Dropping it closes the socket after what was sent.

@@ -177,7 +177,7 @@ impl Pair {
                 host.neighbours = if up { host.neighbours + 1 } else { host.neighbours - 1 };
             }
             Output::Event(Event::PeerMisbehaved { .. }) => host.faults += 1,
-            Output::Event(_) | Output::Signal { .. } => {}
+            Output::Event(_) | Output::Signal { .. } | Output::StunServers(_) => {}
             Output::Idle { .. } => unreachable!("the caller takes it"),
         }
     }

@@ -16,7 +16,8 @@ export { Group, PeergraphError, identities, init, peerName, verify };
 
 const NAME = "Unnamed";
 const OPEN = [
-  "name", "nodes", "storage", "takeOver", "identity", "priorities", "neighbours", "membersOnly", "persist", "signal",
+  "name", "nodes", "storage", "takeOver", "identity", "priorities", "neighbours", "membersOnly", "persist", "iceServers",
+  "signal",
 ];
 const INSIDE = Symbol("made by Peer.open");
 
@@ -55,6 +56,14 @@ function wantedNeighbours(neighbours) {
   throw badArgument("neighbours is { min, ideal, max }: three whole numbers");
 }
 
+/** Whom to ask for our addresses besides the nodes, or to relay by: copied, so that the module has what was checked. */
+function wantedServers(iceServers) {
+  if (iceServers === undefined) return [];
+  const isServer = (it) => it !== null && typeof it === "object" && [it.urls].flat().every((url) => typeof url === "string");
+  if (Array.isArray(iceServers) && iceServers.every(isServer)) return iceServers.map((it) => ({ ...it }));
+  throw badArgument("iceServers is an array, as RTCPeerConnection takes it");
+}
+
 /** One identity in this browser, with its groups. */
 export class Peer extends Speaker {
   #module;
@@ -87,12 +96,12 @@ export class Peer extends Speaker {
   static async open(options) {
     const {
       name = NAME, nodes = [], storage = STORAGE, takeOver = false, identity, priorities = [], neighbours,
-      membersOnly = false, persist = true, signal,
+      membersOnly = false, persist = true, iceServers, signal,
     } = optionsOf(options, OPEN, "Peer.open");
     const wanted = {
       name, storage, takeOver, ...wantedIdentity(identity),
       priorities: wantedTypes(priorities), neighbours: wantedNeighbours(neighbours),
-      membersOnly,
+      membersOnly, iceServers: wantedServers(iceServers),
       // Dialled while the rest is opened.
       nodes: [...nodes].map(String),
     };

@@ -20,6 +20,11 @@ export interface OpenOptions extends Waits {
    * (`"rtc://…"`, `"ws://…"`, `"wss://…"`). Nodes that cannot be reached are tried again; opening never waits for them.
    */
   nodes?: Iterable<string | URL>;
+  /**
+   * STUN and TURN servers, as `RTCPeerConnection` takes them; at most 8. None is needed: the nodes answer STUN. A TURN
+   * server relays to peers that no direct path leads to.
+   */
+  iceServers?: readonly RTCIceServer[];
   /** Name of the database that holds the identities, and begins the names of those with their records. Default: `"peergraph"`. */
   storage?: string;
   /** Whether to close the tab's peer that has this identity open, and open it here. */

@@ -12,6 +12,7 @@
 //! ```
 use crate::convert;
 use crate::failure::Failure;
+use crate::ice::IceServers;
 use crate::lock::Lock;
 use crate::lookup::Early;
 use crate::news::{Answer, LinkState, News};
@@ -66,6 +67,8 @@ pub(crate) struct Host {
     waits: Cell<bool>,
     /// Whether the page ends: there is no further slice.
     hurries: Cell<bool>,
+    /// Who tells us our addresses.
+    ice: RefCell<IceServers>,
     transports: RefCell<SortedMap<LinkId, Carrier>>,
     /// Links on which something was sent since their buffer was last reported.
     sent_on: RefCell<SortedSet<LinkId>>,
@@ -126,7 +129,7 @@ impl Host {
         identity: Identity,
         store: Store,
         lock: Lock,
-        (nodes, early): (Vec<NodeUrl>, Early),
+        (nodes, early, ice): (Vec<NodeUrl>, Early, IceServers),
         listener: Function,
     ) -> Result<Rc<Self>, Failure> {
         let mut seed = Zeroizing::new([0; 32]);
@@ -145,6 +148,7 @@ impl Host {
             stirred: Cell::new(0),
             waits: Cell::new(false),
             hurries: Cell::new(false),
+            ice: RefCell::new(ice),
             transports: RefCell::default(),
             sent_on: RefCell::default(),
             requests: RefCell::default(),
@@ -370,6 +374,7 @@ impl Host {
             let output = self.node.borrow_mut().poll();
             match output {
                 Output::LookUp(look_up) => self.look_up(look_up.url),
+                Output::StunServers(servers) => self.ice.borrow_mut().know(&servers),
                 Output::Open { link, dial } => self.open(link, dial),
                 Output::Signal { link, signal } => {
                     if let Some(Carrier::Rtc(carrier)) = self.transports.borrow().get(&link) {
@@ -416,7 +421,7 @@ impl Host {
                 SocketLink::open(link, &url.to_string(), self.report()).map(Carrier::Socket)
             }
             dial @ (Dial::Address(Address::Rtc { .. }, _) | Dial::Offer | Dial::Answer) => {
-                RtcLink::open(link, dial, self.report()).map(Carrier::Rtc)
+                RtcLink::open(link, dial, &self.ice.borrow(), self.report()).map(Carrier::Rtc)
             }
         };
         match carrier {

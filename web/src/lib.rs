@@ -8,6 +8,7 @@ mod browser;
 mod convert;
 mod failure;
 mod host;
+mod ice;
 mod identity;
 pub mod lock;
 mod lookup;
@@ -422,6 +423,7 @@ pub fn qr(text: &str) -> Result<String, JsValue> {
 async fn open(options: convert::Options, listener: Function) -> Result<PeerHandle, Failure> {
     let config = options.config()?;
     let nodes = options.nodes()?;
+    let ice = options.ice_servers()?;
     let early = Early::begin(&nodes);
     rehearsal::begin();
     // Held until the identity is locked, so that nobody deletes it meanwhile.
@@ -431,7 +433,7 @@ async fn open(options: convert::Options, listener: Function) -> Result<PeerHandl
     let (identity, database, lock, lost) = chosen?;
     let store = Store::open(&database).await.map_err(|it| Failure::no_store(&it))?;
     let (kept, gone) = (identity.clone(), store.gone());
-    let host = Host::start(config, identity, store, lock, (nodes, early), listener).await?;
+    let host = Host::start(config, identity, store, lock, (nodes, early, ice), listener).await?;
     close_when(&host, lost, Failure::taken_over());
     close_when(&host, gone, Failure::storage_gone());
     Ok(PeerHandle { host, identity: kept })

@@ -190,7 +190,8 @@ impl Stage {
                     here.seen += usize::from(matches!(event, Event::Record { .. }));
                     drop(convert::news(News::Core(Box::new(event)), true));
                 }
-                Output::LookUp(_) | Output::Signal { .. } | Output::Close { .. } => {}
+                Output::LookUp(_) | Output::StunServers(_) => {}
+                Output::Signal { .. } | Output::Close { .. } => {}
             }
         }
     }

@@ -7,6 +7,7 @@
 //! ```
 //!
 //! Everything that happens is reported as an [`Input`]. After [`RtcLink::close`] or a drop nothing is.
+use crate::ice::IceServers;
 use crate::sdp;
 use crate::{Report, browser};
 use bytes::Bytes;
@@ -65,17 +66,26 @@ struct Shared {
 }
 
 impl RtcLink {
-    /// Starts a connection. Everything that becomes of it is told to `report`.
+    /// Starts a connection, which asks `servers` for our addresses if it is signalled. Everything that becomes of it is told to `report`.
     ///
     /// # Errors
     /// The browser refuses (too many connections, WebRTC switched off), or the address is of another kind.
-    pub fn open(link: LinkId, dial: Dial, report: Report) -> Result<Self, JsValue> {
+    pub fn open(
+        link: LinkId,
+        dial: Dial,
+        servers: &IceServers,
+        report: Report,
+    ) -> Result<Self, JsValue> {
         let target = match dial {
             Dial::Address(Address::Rtc { socket, fingerprint }, _) => Some((socket, fingerprint)),
             Dial::Address(Address::WebSocket { .. }, _) => return Err("not an rtc address".into()),
             Dial::Offer | Dial::Answer => None,
         };
-        let connection = RtcPeerConnection::new()?;
+        // A node that is dialled at its address has no use for ours.
+        let connection = match target {
+            Some(_) => RtcPeerConnection::new()?,
+            None => servers.connection()?,
+        };
         let shared = Rc::new(Shared {
             link,
             report,

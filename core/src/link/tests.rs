@@ -86,6 +86,7 @@ impl Ada {
                 }
                 Output::Open { link, .. } => self.opened.push(link),
                 Output::LookUp(look_up) => self.look_ups.push(look_up.url),
+                Output::StunServers(_) => {}
                 Output::Close { link, reason } => self.closed.push((link, reason)),
                 Output::Signal { .. } => {}
             }

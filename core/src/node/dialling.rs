@@ -6,9 +6,10 @@ use crate::id::GroupId;
 use crate::io::{CloseReason, Dial, Event, LinkId, NodeState, Output, PlaceSource};
 use crate::link::Begun;
 use crate::node_url::NodeUrl;
-use crate::place::Places;
+use crate::place::{Places, Word};
 use crate::reach::dial::{Step, Want};
 use crate::reach::purpose::Purpose;
+use crate::reach::stun;
 
 impl Node {
     /// Does what the dialling plan says, until it says nothing more.
@@ -37,6 +38,21 @@ impl Node {
         }
         for (url, state) in self.dialer.news() {
             self.outbox.push_back(Output::Event(Event::NamedNode { url, state }));
+        }
+    }
+
+    /// Tells the host who is to be asked for our addresses, if that has changed.
+    pub(super) fn choose_stun_servers(&mut self) {
+        if !std::mem::take(&mut self.stun_servers.1) || self.closing.is_some() {
+            return;
+        }
+        // Those that were reached have been judged before they were dialled.
+        let reached = self.dialer.reached().map(|address| (address, Word::Own));
+        let known = reached.chain(self.dialer.addresses_named());
+        let servers = stun::servers(known.filter(|(address, _)| !self.addresses.contains(address)));
+        if servers != self.stun_servers.0 {
+            self.stun_servers.0.clone_from(&servers);
+            self.outbox.push_back(Output::StunServers(servers));
         }
     }
 

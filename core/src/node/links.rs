@@ -83,6 +83,7 @@ impl Node {
             return;
         }
         self.ways.arrived(link, node);
+        self.stun_servers.1 = true;
         for group in self.groups.values_mut() {
             group.trace.reached(link);
         }
@@ -222,6 +223,7 @@ impl Node {
     /// A link is no more. If another one leads to the same node, that one takes over everything.
     fn forget_link(&mut self, link: LinkId, end: Option<(NodeId, PeerId)>) {
         let heir = end.and_then(|(node, peer)| self.links.to(node, peer));
+        self.stun_servers.1 |= end.is_some();
         let purpose = self.purposes.remove(&link).unwrap_or_default();
         let mut moving = SortedSet::new();
         if let Some(heir) = heir {

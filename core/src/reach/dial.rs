@@ -263,9 +263,23 @@ impl Dialer {
         self.named.addresses()
     }
 
+    /// The addresses that led to usable links, those to named nodes first.
+    pub(crate) fn reached(&self) -> impl Iterator<Item = &Address> {
+        let of = |named: bool| {
+            let led = self.led.iter().filter(move |(link, _)| self.is_named(**link) == named);
+            led.flat_map(|(_, led)| &led.addresses)
+        };
+        of(true).chain(of(false))
+    }
+
     /// Whether an address is one of a named node.
     pub(crate) fn names(&self, address: &Address) -> bool {
         self.addresses().any(|named| named == address)
+    }
+
+    /// The addresses of all named nodes, each with the party on whose word we have it.
+    pub(crate) fn addresses_named(&self) -> impl Iterator<Item = (&Address, Word)> {
+        self.named.addresses_with_words()
     }
 
     /// The named nodes, each with the party that named it and how far it is; the oldest first.

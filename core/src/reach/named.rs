@@ -344,6 +344,14 @@ impl Named {
         self.nodes.get(&name).map_or(Word::Given, word)
     }
 
+    /// The addresses of all with the party on whose word we have each, the oldest node first.
+    pub(super) fn addresses_with_words(&self) -> impl Iterator<Item = (&Address, Word)> {
+        self.nodes.values().flat_map(|node| {
+            let word = |address| node.url.word_of(address, node.by.word());
+            node.addresses.iter().map(move |address| (address, word(address)))
+        })
+    }
+
     /// Where the application says that nodes are, as far as their URLs show it.
     pub(super) fn places(&self) -> Places {
         let own = self.nodes.values().filter(|node| node.by == By::Application);

@@ -29,6 +29,7 @@ use crate::requests::{REQUESTS_QUEUED_MAX, Requests};
 use crate::rtc::{self, Engine};
 use crate::secret;
 use crate::storage::{OpenError, Place, Storage};
+use crate::stun_url::StunUrl;
 use crate::watch::Registry;
 use crate::websocket;
 
@@ -115,6 +116,7 @@ pub struct HostBuilder {
     everywhere: bool,
     pub(super) served: Served,
     shared: bool,
+    stun: Vec<StunUrl>,
     config: Config,
     clock: Ahead,
 }
@@ -154,6 +156,14 @@ impl HostBuilder {
     #[must_use]
     pub fn node(mut self, url: NodeUrl) -> Self {
         self.nodes.push(url);
+        self
+    }
+
+    /// A STUN server to ask for our addresses, besides the nodes that we reach, which are asked anyway. May be called several
+    /// times; as many as the first two, in each family, are asked.
+    #[must_use]
+    pub fn stun_server(mut self, url: StunUrl) -> Self {
+        self.stun.push(url);
         self
     }
 
@@ -307,6 +317,7 @@ impl HostBuilder {
             config: self.config.clone(),
             clock: self.clock.clone(),
             nodes: self.nodes.clone(),
+            stun: self.stun.clone(),
             stays_at,
         })
     }
@@ -414,6 +425,7 @@ pub(super) struct Opened {
     config: Config,
     clock: Ahead,
     nodes: Vec<NodeUrl>,
+    stun: Vec<StunUrl>,
     /// See [`HostBuilder::keep_port`].
     stays_at: Vec<Address>,
 }
@@ -450,6 +462,7 @@ impl Opened {
             registry,
             addresses: self.addresses.clone(),
             folder: self.folder,
+            stun: self.stun,
             opened,
         });
         #[cfg(unix)]

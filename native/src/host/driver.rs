@@ -13,7 +13,7 @@
 //! are bounded, so senders wait, and in the end so does the network.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +43,7 @@ use crate::requests::{REQUESTS_MAX, Request};
 use crate::rtc::{DialError, Engine, Happened, RtcId};
 use crate::secret;
 use crate::storage::{Outcome, Storage};
+use crate::stun_url::{self, StunUrl};
 use crate::warned::Warned;
 use crate::watch::Registry;
 use crate::websocket::{self, Report, Socket};
@@ -105,6 +106,11 @@ pub(super) struct Driver {
     /// Sockets that we closed and that still empty themselves.
     closing: BTreeSet<LinkId>,
     opened: Option<oneshot::Sender<Result<(), StoreFault>>>,
+    /// The STUN servers of the application, until their names are resolved.
+    stun_urls: Vec<StunUrl>,
+    stun: Vec<SocketAddr>,
+    /// Those that the node names.
+    known_stun: Vec<SocketAddr>,
     /// Where the links of strangers come from.
     sources: BTreeMap<LinkId, IpAddr>,
     warned: Warned,
@@ -130,6 +136,8 @@ pub(super) struct Parts {
     pub(super) registry: Arc<Registry>,
     /// Where we are reached.
     pub(super) addresses: Arc<Addresses>,
+    /// The STUN servers of the application.
+    pub(super) stun: Vec<StunUrl>,
     /// Where nodes are kept.
     pub(super) folder: Option<Folder>,
     /// Told once: the store is read, or cannot be.
@@ -174,6 +182,9 @@ impl Driver {
             fed: BTreeSet::new(),
             closing: BTreeSet::new(),
             opened: Some(parts.opened),
+            stun_urls: parts.stun,
+            stun: Vec::new(),
+            known_stun: Vec::new(),
             sources: BTreeMap::new(),
             warned: Warned::default(),
             counts: Counts::default(),
@@ -184,6 +195,7 @@ impl Driver {
     pub(super) async fn run(mut self, nodes: Vec<NodeUrl>) {
         self.drain();
         self.feed(Input::Addresses(self.addresses.own()));
+        self.resolve_stun();
         for node in nodes {
             // Nobody waits for it: how it goes is told as an event.
             let (reply, _) = oneshot::channel();
@@ -364,6 +376,10 @@ impl Driver {
                 }
             }
             Report::LookedUp { url, found } => self.looked_up(url, found),
+            Report::StunServers(servers) => {
+                self.stun = servers;
+                self.ask_for_addresses();
+            }
             // Of a socket that the node has closed.
             Report::Up { .. } | Report::Frame { .. } | Report::Buffered { .. } => {}
         }
@@ -403,6 +419,10 @@ impl Driver {
             match self.node.poll() {
                 Output::Open { link, dial } => self.open(link, dial),
                 Output::LookUp(look_up) => self.look_up(look_up),
+                Output::StunServers(servers) => {
+                    self.known_stun = servers;
+                    self.ask_for_addresses();
+                }
                 Output::Signal { link, signal } => self.signal(link, &signal),
                 Output::Send { link, bytes } => self.send(link, bytes),
                 Output::Close { link, reason } => self.close_link(link, reason),
@@ -481,6 +501,26 @@ impl Driver {
             self.causes.remove(&url);
         }
         self.feed(Input::LookedUp { url, found });
+    }
+
+    /// Has the names of the application's STUN servers resolved.
+    fn resolve_stun(&mut self) {
+        let urls = std::mem::take(&mut self.stun_urls);
+        if !urls.is_empty() {
+            let report = self.report.clone();
+            tokio::spawn(async move {
+                let servers = stun_url::resolve(urls).await;
+                let _ = report.send(Report::StunServers(servers)).await;
+            });
+        }
+    }
+
+    /// Has the engine ask for our addresses: the servers of the application, then those of the node.
+    fn ask_for_addresses(&mut self) {
+        let mut servers = self.stun.clone();
+        servers.extend(self.known_stun.iter().filter(|it| !self.stun.contains(it)));
+        tracing::debug!(?servers, "STUN servers");
+        self.engine.stun_servers(servers);
     }
 
     fn open(&mut self, link: LinkId, dial: Dial) {

@@ -99,7 +99,8 @@ impl Bench {
                 Report::Buffered { .. }
                 | Report::Down { .. }
                 | Report::Failed { .. }
-                | Report::LookedUp { .. } => {
+                | Report::LookedUp { .. }
+                | Report::StunServers(_) => {
                     panic!("something else first")
                 }
             }
@@ -111,7 +112,7 @@ impl Bench {
         loop {
             match self.report().await {
                 Report::Frame { link, bytes } => return (link, bytes),
-                Report::Buffered { .. } | Report::LookedUp { .. } => {}
+                Report::Buffered { .. } | Report::LookedUp { .. } | Report::StunServers(_) => {}
                 Report::Down { link } | Report::Failed { link, .. } => panic!("{link:?} is down"),
                 Report::Accepted { .. } | Report::Up { .. } => panic!("something else first"),
             }

@@ -1,6 +1,7 @@
 //! The requests of an application, and the configuration of a peer that it opens.
 use super::{AttributeJs, parse, parse_cursor};
 use crate::failure::Failure;
+use crate::ice::IceServers;
 use peergraph_core::cert::{CertError, Certificate};
 use peergraph_core::io::{Draft, Filter, Invite, Keep, Properties};
 use peergraph_core::limits::RECORDS_IN_A_SLICE;
@@ -12,6 +13,7 @@ use peergraph_core::record::{Attribute, BadRecord, RecordType};
 use peergraph_core::roll::{Reason, Target};
 use serde::Deserialize;
 use std::time::Duration;
+use wasm_bindgen::JsValue;
 
 /// Reads the options of an opening.
 #[derive(Deserialize)]
@@ -31,12 +33,20 @@ pub(crate) struct Options {
     /// Minimum, ideal and maximum.
     neighbours: Option<(u32, u32, u32)>,
     members_only: bool,
+    /// As `RTCPeerConnection` takes them, or nothing.
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    ice_servers: JsValue,
 }
 
 impl Options {
     /// The nodes to use from the start.
     pub(crate) fn nodes(&self) -> Result<Vec<NodeUrl>, Failure> {
         self.nodes.iter().map(|node| parse(node)).collect()
+    }
+
+    /// Who tells the peer its addresses, besides its nodes.
+    pub(crate) fn ice_servers(&self) -> Result<IceServers, Failure> {
+        IceServers::new(&self.ice_servers).map_err(Failure::bad_argument)
     }
 
     /// The configuration of the node.
