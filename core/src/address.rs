@@ -37,6 +37,8 @@ pub enum Transport {
     },
     /// A WebSocket. A relay or proxy on its way must not read it: frames stay sealed.
     WebSocket,
+    /// Another node carries the frames, which stay sealed. Only the node itself makes such links.
+    Relay,
 }
 
 /// Text that is not an address.

@@ -19,6 +19,8 @@ pub struct Config {
     pub priorities: Vec<RecordType>,
     /// Whether it serves as rendezvous for groups that it need not be a member of.
     pub rendezvous: bool,
+    /// Whether it relays for two that no direct path joins: as rendezvous for anybody, else for members of its groups.
+    pub relay: bool,
     /// Whether only members that this node knows are told that it is in their group. Everybody else that asks, newcomers with
     /// an invitation too, gets the answer of a node that is not: others let them in. This node asks nobody else either, but
     /// while it joins. Its seats at rendezvous nodes it takes as always: who knows the group's id can sit at the same table,
@@ -45,6 +47,7 @@ impl Default for Config {
             neighbours: Neighbours::default(),
             priorities: Vec::new(),
             rendezvous: false,
+            relay: true,
             members_only: false,
             versions: Versions::OURS,
             provider: Arc::new(Membership),

@@ -83,6 +83,31 @@ pub const UNUSED_LINK_AFTER: Duration = Duration::from_secs(20);
 /// Graphs carried by one link. Guess. A further one is refused.
 pub const GRAPHS_PER_LINK_MAX: usize = 64;
 
+// --- relay -------------------------------------------------------------------------------------------
+
+/// Circuits that a node carries for others, asks for them included, and those that one party asked for: a
+/// [source](crate::source::Source), or a peer. Guess: a class behind one router, each with a few. The oldest of the party
+/// that has most gives way.
+pub const RELAY_CIRCUITS: Pool = Pool::of(1_024, 64);
+/// Time that an ask waits for the other end. Guess: a signal over a slow network, several times. It is forgotten then.
+pub const RELAY_WAITS_MAX: Duration = Duration::from_secs(10);
+/// Bytes on their way to one end of a circuit, besides a frame. Guess: 640 KB/s at a round trip of 50 ms, more
+/// than what is given for long, and 100 MB if all circuits are full both ways. More costs the link.
+pub const RELAY_WINDOW_BYTES: usize = 32 * 1024;
+/// Bytes after which an end tells that it has taken them. Source: a quarter of the window, so that the other end rarely
+/// waits.
+pub const RELAY_TAKEN_BYTES: u64 = RELAY_WINDOW_BYTES as u64 / 4;
+/// Bytes that one party may have relayed at once. Guess: joining a small group. Over it, it gets credit at the rate below.
+pub const RELAY_SPARE_BYTES: u64 = 16 * 1024 * 1024;
+/// The same, per second. Guess: a few who work together, or one film in poor quality.
+pub const RELAY_BYTES_PER_SECOND: u64 = 256 * 1024;
+/// Links of ours that others relay, those under way included. Guess: as many neighbours as one group has at most. No more
+/// are begun.
+pub const RELAYED_LINKS_MAX: usize = NEIGHBOURS_MAX;
+/// A link that was offered through a rendezvous node has so long before the node is asked to relay as well. Guess: a few
+/// round trips of ICE; a direct link that comes later replaces the relayed one.
+pub const RELAY_AFTER: Duration = Duration::from_millis(500);
+
 // --- groups and the graph ----------------------------------------------------------------------------
 
 /// Groups of one node. Guess. A further one is an error for the application.

@@ -73,6 +73,8 @@ pub(crate) struct Link {
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
     in_transport_bytes: usize,
+    /// Bytes that may be with its transport, and those that each frame counts for besides its own.
+    window: (usize, usize),
     heard: Time,
     said: Time,
     /// When we first asked for a sign of life, of which none came since.
@@ -96,6 +98,7 @@ enum State {
 struct Shaking {
     handshake: Handshake,
     direct: bool,
+    relayed: bool,
     /// Which version both ends speak, once the other end has told what it speaks. Else why not.
     version: Option<Result<u32, CloseReason>>,
     their_introduction: Option<Box<Ready>>,
@@ -109,8 +112,12 @@ pub(crate) struct Ready {
     pub(crate) rendezvous: bool,
     /// Names the handshake; the same at both ends.
     pub(crate) hash: [u8; 32],
-    /// Whether a data channel joins us, rather than a WebSocket.
+    /// Whether the other end relays for us.
+    pub(crate) relay: bool,
+    /// Whether a data channel joins us, rather than a WebSocket or a relay.
     pub(crate) direct: bool,
+    /// Whether a relay joins us.
+    pub(crate) relayed: bool,
     /// Identity certificate of the other end.
     pub(crate) certificate: Certificate,
     version: u32,
@@ -182,6 +189,7 @@ impl Links {
             queue: VecDeque::new(),
             queued_bytes: 0,
             in_transport_bytes: 0,
+            window: (limits::IN_TRANSPORT_BYTES_MAX, 0),
             heard: now.mono,
             said: now.mono,
             asked: None,
@@ -279,8 +287,13 @@ impl Links {
         let handshake =
             Handshake::new(link.initiator, transport, ctx.noise, ephemeral, ctx.channel);
         let direct = matches!(transport, Transport::Rtc { .. });
+        let relayed = transport == Transport::Relay;
+        if relayed {
+            link.window = (limits::RELAY_WINDOW_BYTES, wire::RELAYED_BYTES);
+        }
         link.heard = ctx.now.mono;
-        let shaking = Shaking { handshake, direct, version: None, their_introduction: None };
+        let shaking =
+            Shaking { handshake, direct, relayed, version: None, their_introduction: None };
         link.state = State::Shaking(Box::new(shaking));
         self.checks.set(id, ctx.now.mono.after(limits::HANDSHAKE_TIMEOUT));
         if link.initiator {
@@ -536,7 +549,8 @@ impl Link {
             State::Ready(ready) => ready.seal.as_mut(),
             State::Opening | State::Shaking(_) => None,
         };
-        let room = limits::FRAME_BYTES_MAX - 1 - if seal.is_some() { SEAL_BYTES } else { 0 };
+        let seal_bytes = if seal.is_some() { SEAL_BYTES } else { 0 };
+        let room = limits::FRAME_BYTES_MAX - 1 - seal_bytes - self.window.1;
         let bytes = message.bytes();
         let parts = bytes.len().div_ceil(room).max(1);
         if parts == 1 && seal.is_none() {
@@ -568,10 +582,11 @@ impl Link {
     }
 
     fn pump(&mut self, id: LinkId, out: &mut Outbox) {
-        while self.in_transport_bytes < limits::IN_TRANSPORT_BYTES_MAX {
+        let (most, each) = self.window;
+        while self.in_transport_bytes < most {
             let Some(bytes) = self.queue.pop_front() else { return };
             self.queued_bytes -= bytes.len();
-            self.in_transport_bytes += bytes.len();
+            self.in_transport_bytes += bytes.len() + each;
             out.push_back(Output::Send { link: id, bytes });
         }
     }
@@ -605,7 +620,8 @@ impl Link {
                     let theirs = introduction.versions.ok_or(Misbehaved::BadMessage)?;
                     shaking.version = Some(ours.common(theirs));
                 }
-                let introduced = introduced(ctx, &claim, introduction, shaking.direct)?;
+                let introduced =
+                    introduced(ctx, &claim, introduction, (shaking.direct, shaking.relayed))?;
                 shaking.their_introduction = Some(Box::new(introduced));
             }
         }
@@ -634,6 +650,7 @@ impl Link {
                     signature: signature.to_vec(),
                     nonce: ctx.nonce,
                     rendezvous: ctx.config.rendezvous.then_some(true),
+                    relay: ctx.config.relay.then_some(true),
                 })
             };
             let message = Bytes::from(handshake.write(&payload));
@@ -663,7 +680,7 @@ fn introduced(
     ctx: &Ambient<'_>,
     claim: &[u8],
     introduction: Introduction,
-    direct: bool,
+    (direct, relayed): (bool, bool),
 ) -> Result<Ready, Misbehaved> {
     let certificate = (ctx.checks.certificate)(&introduction.certificate)
         .map_err(|_| Misbehaved::IdentityCertificate)?;
@@ -680,8 +697,10 @@ fn introduced(
         peer,
         node: NodeId::of(peer, introduction.nonce),
         rendezvous: introduction.rendezvous.unwrap_or(false),
+        relay: introduction.relay.unwrap_or(false),
         hash: [0; 32],
         direct,
+        relayed,
         certificate,
         version: 0,
         seal: None,

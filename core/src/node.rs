@@ -3,7 +3,7 @@
 //! Reading order: [`Node::handle`], then `link.rs` (what a frame is), `group.rs` (what a message of a graph does),
 //! `rendezvous.rs`, `dial.rs`. Beside this file: `commands` (the application), `links` (how they
 //! begin and end), `messages` (whose they are), `dialling`, `store` (the disk), `signals` (links that are opened through
-//! others).
+//! others), `relay` (links that others carry).
 use crate::address::Address;
 use crate::conduct::Conduct;
 use crate::error::Error;
@@ -18,16 +18,18 @@ use crate::noise::StaticKey;
 use crate::provider::{Channel, Checks};
 use crate::random::Random;
 use crate::reach::asks::Asks;
+use crate::reach::circuits::Circuits;
 use crate::reach::dial::Dialer;
 use crate::reach::early::Early;
 use crate::reach::purpose::Purpose;
+use crate::reach::relay::Relays;
 use crate::reach::rendezvous::Tables;
 use crate::reach::signals::Ways;
 use crate::reach::sitting::Sitting;
 use crate::sorted::SortedMap;
 use crate::source::Source;
 use crate::storage::Storage;
-use crate::time::{Now, Time};
+use crate::time::{Deadlines, Now, Time};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::net::SocketAddr;
@@ -73,6 +75,14 @@ pub struct Node {
     /// Who is asked for our addresses, as the host was told, and whether that may have changed.
     stun_servers: (Vec<SocketAddr>, bool),
     tables: Tables,
+    /// What we carry for others, and what others carry for us.
+    relays: Relays,
+    circuits: Circuits,
+    /// Offered links that are to be relayed unless they open, and when.
+    plans: SortedMap<LinkId, relay::Plan>,
+    plans_due: Deadlines<LinkId>,
+    /// Relayed links that are to give way to direct ones.
+    retries: relay::Retries,
     sitting: Sitting,
     /// Commands that came before the store was read.
     waiting: Option<Vec<(RequestId, Command)>>,
@@ -127,6 +137,7 @@ mod commands;
 mod dialling;
 mod links;
 mod messages;
+mod relay;
 mod signals;
 mod store;
 
@@ -169,6 +180,11 @@ impl Node {
             dialer: Dialer::new(table_secret),
             stun_servers: (Vec::new(), false),
             tables: Tables::default(),
+            relays: Relays::default(),
+            circuits: Circuits::default(),
+            plans: SortedMap::new(),
+            plans_due: Deadlines::default(),
+            retries: relay::Retries::default(),
             sitting: Sitting::new(table_secret),
             waiting: Some(Vec::new()),
             closing: None,
@@ -257,6 +273,7 @@ impl Node {
         }
         self.timeouts();
         self.finish();
+        self.carry_over();
     }
 
     /// Takes the next thing to do. Call until [`Output::Idle`].
@@ -282,7 +299,12 @@ impl Node {
         let dial = self.dialer.deadline().map(|at| (at, "dial node"));
         let groups = self.groups.values().filter_map(|group| group.deadline());
         let tables = self.sitting.deadline().map(|at| (at, "change tables"));
-        let first = groups.chain(link).chain(dial).chain(tables).min_by_key(|(at, _)| *at);
+        let plans = self.plans_due.next().map(|(at, _)| at);
+        let retries = self.retries.deadline();
+        let relays = self.relays.deadline().into_iter().chain(plans).chain(retries).min();
+        let relays = relays.map(|at| (at, "relay"));
+        let first =
+            groups.chain(link).chain(dial).chain(tables).chain(relays).min_by_key(|(at, _)| *at);
         first.map(|(at, why)| Wake { at, why })
     }
 
@@ -304,6 +326,7 @@ impl Node {
             return;
         }
         self.change_tables();
+        self.relays_due();
         let due = |group: &Group, now: Time| group.deadline().is_some_and(|(at, _)| at <= now);
         let groups: Vec<GroupId> = self
             .groups

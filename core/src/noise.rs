@@ -145,6 +145,7 @@ impl Handshake {
                 prologue.extend_from_slice(second.as_bytes());
             }
             Transport::WebSocket => prologue.push(2),
+            Transport::Relay => prologue.push(3),
         }
         let resolver = Resolver { ephemeral, static_key: key.clone(), curve: channel.curve };
         let pattern = if channel.secret.is_some() { PATTERN_WITH_SECRET } else { PATTERN };

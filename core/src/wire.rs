@@ -17,7 +17,7 @@
 //! state of its link or graph does not allow is [`Misbehaved::Unexpected`].
 //!
 //! The kinds of message stand in `kind.rs`, what is in them in `link.rs` (outside any graph), `graph.rs` (neighbours),
-//! `joining.rs` (newcomers), `records.rs` and `signal.rs`. Which version two ends speak is the matter of `version.rs`.
+//! `joining.rs` (newcomers), `records.rs`, `relay.rs` and `signal.rs`. Which version two ends speak is the matter of `version.rs`.
 pub(crate) use crate::cbor::encode;
 use crate::fault::Misbehaved;
 use bytes::Bytes;
@@ -29,6 +29,7 @@ mod joining;
 pub mod kind;
 mod link;
 mod records;
+mod relay;
 mod signal;
 mod version;
 
@@ -39,6 +40,7 @@ use kind::Kind;
 pub use kind::{carries_records, kind_name};
 pub(crate) use link::*;
 pub(crate) use records::*;
+pub(crate) use relay::*;
 pub(crate) use signal::*;
 pub use version::Versions;
 

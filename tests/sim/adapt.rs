@@ -27,6 +27,7 @@ pub(crate) fn config(host: &Host, crypto: Crypto) -> Config {
     let share = if crypto == Crypto::Full { Share::default() } else { memo::SHARE };
     let is_browser = host.kind == Kind::Browser;
     Config {
+        relay: true,
         neighbours: host.wants,
         priorities: host.priorities.clone(),
         rendezvous: host.rendezvous,

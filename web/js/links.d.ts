@@ -57,8 +57,10 @@ export interface Link {
   readonly node: string | null;
   /** Which version of the protocol both ends speak; `null` until proved. */
   readonly version: number | null;
-  /** `true`: a data channel straight to the other end. `false`: a WebSocket. */
+  /** `true`: a data channel straight to the other end. `false`: a WebSocket, or a relay. */
   readonly direct: boolean;
+  /** Whether another node carries it: sealed, so that it sees sizes and times alone. */
+  readonly relayed: boolean;
   /** Groups whose records flow on it. */
   readonly groups: readonly string[];
 }

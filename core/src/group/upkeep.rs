@@ -261,6 +261,13 @@ impl Group {
         promising < limits::ATTEMPTS_MAX && have + promising < minimum
     }
 
+    /// Whether there are fewer neighbours than there have to be.
+    pub(crate) fn has_too_few(&self, ctx: &Ctx<'_>, links: &Links) -> bool {
+        let minimum = if self.ready { ctx.config.neighbours.minimum } else { 1 };
+        let have = self.living(ctx.now, links).count();
+        !self.is_abandoned() && !self.has_seen_enough() && have < minimum
+    }
+
     /// Notes a link that is being dialled for this graph.
     pub(crate) fn attempt(&mut self, link: LinkId, want: Want) {
         let attempt = match want {

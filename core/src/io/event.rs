@@ -453,8 +453,10 @@ pub struct LinkInfo {
     pub node: Option<NodeId>,
     /// Which version of the protocol both ends speak, once the handshake has settled it.
     pub version: Option<u32>,
-    /// Whether it is a data channel rather than a WebSocket.
+    /// Whether it is a data channel rather than a WebSocket or a relayed link.
     pub direct: bool,
+    /// Whether another node carries it, which sees sizes and times alone.
+    pub relayed: bool,
     /// The graphs for which it is a neighbour link.
     pub graphs: Vec<GroupId>,
     /// How useful it is to the graph that it serves best: 0, to 4,096 if every record over it was

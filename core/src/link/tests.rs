@@ -200,6 +200,7 @@ impl Stranger {
             signature,
             nonce: NodeNonce::default(),
             rendezvous: None,
+            relay: None,
         }));
         self.hash = handshake.finish().0;
         self.send(ada, &message);

@@ -218,6 +218,7 @@ impl Node {
                 node: ready.map(|ready| ready.node),
                 version: self.links.version(link),
                 direct: ready.is_some_and(|ready| ready.direct),
+                relayed: ready.is_some_and(|ready| ready.relayed),
                 graphs: self
                     .groups
                     .values()
@@ -241,6 +242,7 @@ impl Node {
             return;
         }
         self.addresses = addresses;
+        self.try_all_direct();
         for group in self.groups.values_mut() {
             group.addresses_changed(&mut ctx!(self));
         }

@@ -83,6 +83,7 @@ impl Node {
             return;
         }
         self.ways.arrived(link, node);
+        self.settle_plan(link, false);
         self.stun_servers.1 = true;
         for group in self.groups.values_mut() {
             group.trace.reached(link);
@@ -97,6 +98,7 @@ impl Node {
             self.close(loser, CloseReason::Unused);
         }
         let kept = self.keep_one(link);
+        self.try_direct(kept);
         self.serve(kept, won.wants.iter().any(|want| matches!(want, Want::Named(_))));
         if self.waiting.is_none() {
             self.sit_on(kept);
@@ -147,14 +149,15 @@ impl Node {
         }
     }
 
-    /// Of two links to one node both ends close the same one: the WebSocket rather than the data channel, then the one
+    /// Of two links to one node both ends close the same one: the relayed one first, then the
+    /// WebSocket rather than the data channel, then the one
     /// whose initiator has the higher node id. Of two with one initiator, that one closes the newer; the other end
     /// lets it decide.
     fn loser(&self, a: LinkId, b: LinkId) -> Option<LinkId> {
         let rank = |id: LinkId| {
             let (link, ready) = (self.links.get(id)?, self.links.ready(id)?);
             let initiator = if link.initiator { self.id } else { ready.node };
-            Some((!ready.direct, initiator, link.initiator))
+            Some(((!ready.direct, ready.relayed), initiator, link.initiator))
         };
         let (rank_a, rank_b) = (rank(a)?, rank(b)?);
         match (rank_a.0, rank_a.1).cmp(&(rank_b.0, rank_b.1)) {
@@ -205,7 +208,7 @@ impl Node {
         };
         if self.links.remove(link).is_some() {
             self.note_end(link, outcome);
-            self.outbox.push_back(Output::Close { link, reason });
+            self.close_transport(link, reason);
             self.forget_link(link, end);
         }
     }
@@ -224,6 +227,7 @@ impl Node {
     fn forget_link(&mut self, link: LinkId, end: Option<(NodeId, PeerId)>) {
         let heir = end.and_then(|(node, peer)| self.links.to(node, peer));
         self.stun_servers.1 |= end.is_some();
+        self.settle_plan(link, end.is_none());
         let purpose = self.purposes.remove(&link).unwrap_or_default();
         let mut moving = SortedSet::new();
         if let Some(heir) = heir {
@@ -236,6 +240,7 @@ impl Node {
             group.signalled(to, end.is_some());
         }
         self.tables.link_down(link);
+        self.relay_down(link);
         self.sitting.link_down(link);
         for group in self.groups.values_mut() {
             group.link_down(&mut ctx!(self), &mut self.links, link, heir.is_some());
@@ -261,6 +266,11 @@ impl Node {
             self.tables.moved(from, to);
         }
         self.ways.moved(from, to);
+        self.circuits.moved(from, to);
+        self.relays.moved(from, to);
+        for plan in self.plans.values_mut().filter(|plan| plan.via == from) {
+            plan.via = to;
+        }
         let opened = self.groups.values().filter(|group| group.opened(from)).map(|group| group.id);
         let mut moving: SortedSet<GroupId> = opened.collect();
         let named = purpose.groups.iter().filter(|group| self.groups.contains_key(group));
@@ -272,6 +282,8 @@ impl Node {
     pub(super) fn needs(&self, link: LinkId) -> bool {
         let rendezvous = self.links.ready(link).is_some_and(|ready| ready.rendezvous);
         self.tables.needs(link)
+            || self.relays.needs(link)
+            || !self.circuits.over(link).is_empty()
             || (rendezvous && self.dialer.is_named(link))
             || self.groups.values().any(|group| group.needs(link))
     }

@@ -17,6 +17,9 @@ impl Node {
         if kind != kind::FLOOD && message.len() > limits::MESSAGE_OVERHEAD_BYTES_MAX {
             return Err(Misbehaved::MessageTooLong);
         }
+        if self.relay_message(link, kind, message)? {
+            return Ok(());
+        }
         if !self.takes_bulk(link, kind, message)
             && let Some(ready) = self.links.ready(link)
             && !self.conduct.hear(self.now.mono, ready.peer, kind)?
@@ -55,6 +58,13 @@ impl Node {
             kind::SIT | kind::CARRY | kind::RISE if self.config.rendezvous => {}
             kind::SEATS | kind::CARRY | kind::RISE
                 if self.links.ready(link).is_some_and(|ready| ready.rendezvous) => {}
+            kind::RELAY_ASK => self.relay_asked(link, body)?,
+            kind::RELAYED => self.relayed(link, body)?,
+            kind::RELAY_END => self.relay_left(link, body)?,
+            kind::RELAY_ENDED => self.relay_ended(link, body)?,
+            // Of circuits that have ended meanwhile.
+            kind::RELAY_DATA | kind::RELAYED_DATA => {}
+            kind::RELAY_TAKEN | kind::RELAY_CREDIT => {}
             // It has done its work by arriving.
             kind::PONG => {}
             _ => return Err(Misbehaved::Unexpected),

@@ -1,5 +1,6 @@
 //! Rendezvous and signals: how links come to be between nodes that have none.
 use super::Node;
+use super::relay::Plan;
 use crate::fault::Misbehaved;
 use crate::group::Attempt;
 use crate::id::{Digest, GroupId, NodeId};
@@ -12,7 +13,7 @@ use crate::reach::purpose::Purpose;
 use crate::reach::signals::Over;
 use crate::reach::sitting::{Answered, At, Sitter};
 use crate::time::WallTime;
-use crate::wire::{self, Carry, Origin, Rise, Seats, Signal, kind};
+use crate::wire::{self, Carry, Origin, Rise, Seats, Signal, Token, kind};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 
@@ -142,6 +143,7 @@ impl Node {
             group.offered(link, attempt);
         }
         self.outbox.push_back(Output::Open { link, dial: Dial::Offer });
+        self.plan_relay(link, Plan { group: id, via, seat });
     }
 
     /// The rendezvous node carried a signal to us. It is for who sits there; anybody else does not answer, so that nobody
@@ -172,6 +174,12 @@ impl Node {
     }
 
     fn signal_from(&mut self, over: Over, offerer: Offerer, attempt: (u64, u64), signal: Bytes) {
+        if Token::is_signal(&signal) {
+            if let Over::Table { via, .. } = over {
+                self.relay_offered(via, offerer, &signal);
+            }
+            return;
+        }
         if let Some(link) = self.ways.link(attempt.0, attempt.1) {
             self.outbox.push_back(Output::Signal { link, signal });
             return;

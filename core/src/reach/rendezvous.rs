@@ -63,7 +63,7 @@ struct Place {
 
 /// On whose account a place is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Party {
+pub(crate) enum Party {
     Source(Source),
     Peer(PeerId),
 }

@@ -127,6 +127,24 @@ kinds! {
         CARRY = 146, "carry";
         /// Frees a seat.
         RISE = 147, "rise";
+
+        // --- relay
+        /// Asks for a circuit to whoever shows the same token.
+        RELAY_ASK = 160, "relay ask";
+        /// Names the circuit to both.
+        RELAYED = 161, "relayed";
+        /// A frame of a circuit, to the relay.
+        RELAY_DATA = 162, "relay data";
+        /// The same, from the relay.
+        RELAYED_DATA = 163, "relayed data";
+        /// Tells the relay how much of them was taken.
+        RELAY_TAKEN = 164, "relay taken";
+        /// Tells the other end, from the relay.
+        RELAY_CREDIT = 165, "relay credit";
+        /// Leaves a circuit.
+        RELAY_END = 166, "relay end";
+        /// A circuit is no more, from the relay.
+        RELAY_ENDED = 167, "relay ended";
     }
 }
 

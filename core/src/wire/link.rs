@@ -32,6 +32,9 @@ pub(crate) struct Introduction {
     /// Whether this node serves as rendezvous.
     #[n(4)]
     pub(crate) rendezvous: Option<bool>,
+    /// Whether this node relays for the other end.
+    #[n(5)]
+    pub(crate) relay: Option<bool>,
 }
 
 /// A table of a rendezvous node, as one that sits there names it.

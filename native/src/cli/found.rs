@@ -179,7 +179,11 @@ pub(super) async fn explain(global: &Global, wanted: &str) -> Result<()> {
             let members = members::list(&group).await?;
             for link in neighbours {
                 let Some(peer) = link.peer else { continue };
-                let way = if link.direct { "direct" } else { "over a WebSocket" };
+                let way = match link {
+                    LinkInfo { direct: true, .. } => "direct",
+                    LinkInfo { relayed: true, .. } => "relayed",
+                    LinkInfo { .. } => "over a WebSocket",
+                };
                 let name = members::name_of(&members, peer);
                 output::line(format!("neighbour {}: {name}, {way}", &peer.to_string()[..8]))?;
             }

@@ -311,6 +311,7 @@ pub(crate) struct LinkJs {
     node: Option<String>,
     version: Option<u32>,
     direct: bool,
+    relayed: bool,
     groups: Vec<String>,
 }
 
@@ -322,6 +323,7 @@ impl From<LinkInfo> for LinkJs {
             node: info.node.map(|it| it.to_string()),
             version: info.version,
             direct: info.direct,
+            relayed: info.relayed,
             groups: texts(info.graphs),
         }
     }

@@ -41,6 +41,7 @@ impl Copy {
             signature: bob.sign(Domain::Handshake, &claim).to_vec(),
             nonce: NodeNonce::default(),
             rendezvous: None,
+            relay: None,
         };
         let last = handshake.write(&wire::encode(&introduction));
         let (_, seal) = handshake.finish();

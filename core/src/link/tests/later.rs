@@ -237,7 +237,9 @@ fn known_kind_in_a_wrong_state_costs_the_link() {
             let body = graph(kind.number(), &[0xa0; 16]);
             let message = if kind.is_of_graph() { body } else { vec![kind.number(), 0xa0] };
             stranger.send(&mut ada, &message);
-            let node_wide = matches!(kind, kind::PING | kind::PONG);
+            let relay =
+                (kind::RELAY_ASK.number()..=kind::RELAY_ENDED.number()).contains(&kind.number());
+            let node_wide = relay || matches!(kind, kind::PING | kind::PONG);
             let bulk = kind.is_bulk() && has_neighbour;
             let unexpected = ada.faults() == [Misbehaved::Unexpected];
             let expected = allowed.contains(&kind) || node_wide || bulk;

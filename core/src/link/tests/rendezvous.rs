@@ -45,6 +45,7 @@ impl Door {
             signature: identity.sign(Domain::Handshake, &claim).to_vec(),
             nonce: NodeNonce::default(),
             rendezvous: Some(rendezvous),
+            relay: None,
         }));
         ada.frames.clear();
         let door = Self { link };
