@@ -30,6 +30,7 @@ mod provider;
 mod quota;
 mod reach;
 mod records;
+mod relay;
 mod rendezvous;
 mod replay;
 mod skew;

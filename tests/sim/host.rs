@@ -1,6 +1,8 @@
 //! The surroundings of one simulated node: its identity, clocks, disk, addresses, and the view of
 //! its application.
 use crate::clock::Clock;
+use crate::nat::Nat;
+use crate::relay_lie::RelayLie;
 use crate::store::Disk;
 use peergraph_core::address::Address;
 use peergraph_core::cert::Certificate;
@@ -77,6 +79,12 @@ pub struct Host {
     pub liar: bool,
     /// The host with which it shares the address that others see.
     pub behind: Option<HostId>,
+    /// The router before it: nobody dials it then.
+    pub nat: Option<Nat>,
+    /// What becomes of the frames that its node relays.
+    pub relay_lie: Option<RelayLie>,
+    /// Who tells its node its outside address, as the node has named them.
+    pub(crate) stun_servers: Vec<SocketAddr>,
     /// Whether it does not heed it when others refuse it.
     pub heedless: bool,
     /// Whether it keeps signals to itself that it should carry on, or heed.
@@ -139,6 +147,9 @@ impl Host {
             rate_max: u64::MAX,
             liar: false,
             behind: None,
+            nat: None,
+            relay_lie: None,
+            stun_servers: Vec::new(),
             heedless: false,
             swallows_signals: false,
             seed: [0; 32],
@@ -195,6 +206,13 @@ pub fn rtc_address(host: HostId) -> Address {
 pub fn socket_address(host: HostId) -> Address {
     let url = format!("wss://n{host}.world.example/link");
     Address::WebSocket { url: url.parse().expect("a URL") }
+}
+
+/// The host that has a socket.
+pub(crate) fn host_at(socket: &SocketAddr) -> Option<HostId> {
+    let SocketAddr::V4(socket) = socket else { return None };
+    let [net, a, b, c] = socket.ip().octets();
+    (net == NET && socket.port() == PORT).then(|| u32::from_be_bytes([0, a, b, c]) as HostId)
 }
 
 /// The URL of `host`, where it describes itself while it is up.

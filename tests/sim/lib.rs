@@ -24,8 +24,10 @@ pub mod host;
 pub mod kinds;
 pub mod liar;
 pub mod memo;
+pub mod nat;
 pub mod network;
 pub mod queue;
+pub mod relay_lie;
 pub mod replay;
 pub mod report;
 pub mod scenario;
@@ -35,6 +37,7 @@ pub mod summary;
 mod world;
 
 pub use host::{HostId, Kind};
+pub use relay_lie::RelayLie;
 pub use world::{Counts, World};
 
 // The chapter on testing of the guide for Rust is run.

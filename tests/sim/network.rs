@@ -5,9 +5,10 @@
 //! never.
 use crate::chance::Chance;
 use crate::host::{
-    HostId, Kind, Slot, described_host, fingerprint, owner, rtc_address, socket_address,
+    HostId, Kind, Slot, described_host, fingerprint, host_at, owner, rtc_address, socket_address,
 };
 use crate::kinds::Saying;
+use crate::nat::{Side, meet};
 use crate::world::{Pending, World};
 use bytes::Bytes;
 use peergraph_core::address::Address;
@@ -15,6 +16,7 @@ use peergraph_core::id::GroupId;
 use peergraph_core::io::{Dial, Input, LinkId, LinkInfo, LookupFault, Transport};
 use peergraph_core::limits::BUFFERED_LOW_BYTES;
 use peergraph_core::wire::kind;
+use std::net::SocketAddr;
 
 /// Bytes on a wire beside each frame: IP, UDP, DTLS, SCTP headers.
 pub const OVERHEAD_BYTES: u64 = 90;
@@ -76,6 +78,8 @@ pub(crate) struct Wire {
     latency: u64,
     rate: u64,
     web_socket: bool,
+    /// When something passed last. World time.
+    used: u64,
     /// The wire carries nothing any longer.
     dead: bool,
     /// The side that compared stores last, and how often that was another one than before.
@@ -283,6 +287,11 @@ impl World {
         hosts.iter().all(|&host| reached[host])
     }
 
+    /// The links of the node of `host`, at this moment.
+    pub fn links_of(&self, host: HostId) -> Vec<LinkInfo> {
+        self.hosts[host].node.as_ref().map(|node| node.links()).unwrap_or_default()
+    }
+
     /// The neighbours of `host` in any graph over live wires, and how useful its links to them are.
     pub fn neighbours(&self, host: HostId) -> Vec<(HostId, u32)> {
         let this = &self.hosts[host];
@@ -347,6 +356,7 @@ impl World {
             genuine
                 && callee != host
                 && self.hosts.get(callee).is_some_and(|h| h.is_up() && h.kind == Kind::Native)
+                && self.hosts[callee].nat.is_none()
                 && self.reachable(host, callee)
         });
         let Some((callee, _)) = callee else {
@@ -396,7 +406,8 @@ impl World {
         let ends = [end(0, a, a_up), end(1, b, b_up)];
         let rate = self.rate_between(a.0, b.0);
         let (comparing, turns) = (None, 0);
-        self.wires.push(Wire { ends, latency, rate, web_socket, dead: false, comparing, turns });
+        let (used, dead) = (first, false);
+        self.wires.push(Wire { ends, latency, rate, web_socket, used, dead, comparing, turns });
         for (side, (host, link)) in [a, b].into_iter().enumerate() {
             if let Some(link) = link {
                 self.hosts[host].links.insert(link, Slot::Wire(wire, side));
@@ -425,7 +436,8 @@ impl World {
                         u64::from(other.incarnation) == both[4]
                             && other.links.get(&theirs.1) == Some(&Slot::Signalling)
                     });
-                if fits && theirs.0 != host && self.reachable(host, theirs.0) {
+                let meet = fits && meet(self.side(host), self.side(theirs.0));
+                if meet && theirs.0 != host && self.reachable(host, theirs.0) {
                     self.connect((host, Some(link)), (theirs.0, Some(theirs.1)), false);
                 } else {
                     self.give_up(host, link, DIAL_TIMEOUT);
@@ -434,6 +446,30 @@ impl World {
             // A real host gives up on a description that it cannot read.
             _ => self.give_up(host, link, 1_000),
         }
+    }
+
+    /// A host as one end of a link that is signalled.
+    fn side(&self, host: HostId) -> Side {
+        let answers = |socket: &SocketAddr| {
+            let server = host_at(socket).and_then(|it| Some((it, self.hosts.get(it)?)));
+            server.is_some_and(|(it, server)| {
+                server.is_up() && server.nat.is_none() && self.reachable(host, it)
+            })
+        };
+        let knows_address = self.hosts[host].stun_servers.iter().any(answers);
+        Side { nat: self.hosts[host].nat, knows_address }
+    }
+
+    /// A router forgets a wire on which nothing has passed for long: it dies.
+    fn forget_idle(&mut self, wire: u32) {
+        let w = &self.wires[wire as usize];
+        let idle = self.now.saturating_sub(w.used);
+        let routers = w.hosts().into_iter().filter_map(|host| self.hosts[host].nat);
+        let forgets = routers.map(|nat| nat.expires).min().is_some_and(|least| idle > least);
+        if forgets && !w.web_socket && !w.dead {
+            self.cut(wire);
+        }
+        self.wires[wire as usize].used = self.now;
     }
 
     /// One end of a wire is up.
@@ -497,6 +533,7 @@ impl World {
     /// Puts a frame on its way. Nothing happens if the link is gone: its node will hear of that.
     pub(crate) fn send(&mut self, host: HostId, link: LinkId, bytes: Bytes) {
         let Some(&Slot::Wire(wire, side)) = self.hosts[host].links.get(&link) else { return };
+        self.forget_idle(wire);
         let length = bytes.len() as u64;
         let now = self.now;
         let index = wire as usize;
@@ -541,7 +578,17 @@ impl World {
         let heard = said != kind::REFUSE.number() || !self.hosts[to].heedless;
         if !dead && heard {
             let bytes = self.adversary.tamper(&mut self.chance, bytes);
-            self.at(arrival, Pending::Frame { wire, side: 1 - side, bytes });
+            for bytes in self.relayed(host, bytes) {
+                self.at(arrival, Pending::Frame { wire, side: 1 - side, bytes });
+            }
+        }
+    }
+
+    /// What a host that lies makes of a frame that it relays.
+    fn relayed(&mut self, host: HostId, bytes: Bytes) -> Vec<Bytes> {
+        match self.hosts[host].relay_lie {
+            Some(lie) => lie.tell(&mut self.chance, bytes),
+            None => vec![bytes],
         }
     }
 

@@ -671,7 +671,7 @@ impl World {
                 }
                 Output::Open { link, dial } => self.open(host, link, dial),
                 Output::LookUp(look_up) => self.look_up(host, look_up.url),
-                Output::StunServers(_) => {}
+                Output::StunServers(servers) => self.hosts[host].stun_servers = servers,
                 Output::Signal { link, signal } => {
                     let incarnation = self.hosts[host].incarnation;
                     self.at(
