@@ -211,7 +211,7 @@ pub enum Output {
     /// [`Input::LookedUp`]; the node asks again if that is of use.
     LookUp(LookUp),
     /// From here on, ask these by STUN (RFC 8489) for our own addresses, best first; the host adds those of its application.
-    /// What they tell becomes candidates of the transports that are offered and answered. At most four.
+    /// Their answers become candidates of the transports that are offered and answered. At most four.
     StunServers(Vec<SocketAddr>),
     /// Start a transport for `link`.
     Open {

@@ -72,10 +72,10 @@ pub struct Node {
     /// Each in a box: a map makes room for eleven at once, and nearly all nodes have one.
     groups: SortedMap<GroupId, Box<Group>>,
     dialer: Dialer,
-    /// Who is asked for our addresses, as the host was told, and whether that may have changed.
+    /// The servers that are asked for our addresses, as the host was told, and whether they may have changed.
     stun_servers: (Vec<SocketAddr>, bool),
     tables: Tables,
-    /// What we carry for others, and what others carry for us.
+    /// The circuits that we carry for others, and our ends of those that others carry.
     relays: Relays,
     circuits: Circuits,
     /// Offered links that are to be relayed unless they open, and when.

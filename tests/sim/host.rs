@@ -81,9 +81,9 @@ pub struct Host {
     pub behind: Option<HostId>,
     /// The router before it: nobody dials it then.
     pub nat: Option<Nat>,
-    /// What becomes of the frames that its node relays.
+    /// How its node lies about the frames that it relays.
     pub relay_lie: Option<RelayLie>,
-    /// Who tells its node its outside address, as the node has named them.
+    /// The servers that tell its node its outside address, as the node has named them.
     pub(crate) stun_servers: Vec<SocketAddr>,
     /// Whether it does not heed it when others refuse it.
     pub heedless: bool,

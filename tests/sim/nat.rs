@@ -1,6 +1,6 @@
 //! Routers with NAT, by RFC 4787: how they map and filter, and for how long.
 //!
-//! Two hosts that signal a link send to each other's addresses at the same time. What comes of it follows from both
+//! Two hosts that signal a link send to each other's addresses at the same time. The outcome follows from both
 //! routers alone ([`meet`]); the packets of the checks are not simulated. A host learns its outside address from a STUN
 //! server that its node has named, if one is up and has no router before it.
 use crate::chance::Chance;
@@ -10,11 +10,11 @@ use crate::chance::Chance;
 pub enum Mapping {
     /// To one, whoever is sent to.
     Same,
-    /// To another for each destination: a symmetric NAT. What a STUN server sees is of no use to others.
+    /// To another for each destination: a symmetric NAT. The address that a STUN server sees is of no use to others.
     Another,
 }
 
-/// Whom a router lets in (RFC 4787, section 5).
+/// The senders that a router lets in (RFC 4787, section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filtering {
     /// Everybody.
@@ -30,7 +30,7 @@ pub enum Filtering {
 pub struct Nat {
     /// How it maps.
     pub mapping: Mapping,
-    /// Whom it lets in.
+    /// The senders that it lets in.
     pub filtering: Filtering,
     /// How long it keeps a mapping that nothing uses. Microseconds of world time.
     pub expires: u64,

@@ -584,7 +584,7 @@ impl World {
         }
     }
 
-    /// What a host that lies makes of a frame that it relays.
+    /// The frames that a host sends in the place of one that it relays.
     fn relayed(&mut self, host: HostId, bytes: Bytes) -> Vec<Bytes> {
         match self.hosts[host].relay_lie {
             Some(lie) => lie.tell(&mut self.chance, bytes),

@@ -8,7 +8,7 @@ const HONEST: f64 = 0.8;
 /// Bytes before the frame of a circuit: that of the link, the kind, the number of the circuit.
 const BEFORE: usize = 1 + 1 + 8;
 
-/// What a relay does to some of the frames that it carries.
+/// A lie about some of the frames that a relay carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelayLie {
     /// It keeps them to itself.
@@ -22,7 +22,7 @@ pub enum RelayLie {
 }
 
 impl RelayLie {
-    /// What is sent in the place of a frame. Only those of circuits are touched.
+    /// The frames that are sent in the place of one. Only those of circuits are touched.
     pub(crate) fn tell(self, chance: &mut Chance, frame: Bytes) -> Vec<Bytes> {
         let relayed = frame.starts_with(&[0, kind::RELAYED_DATA.number()]) && frame.len() > BEFORE;
         if !relayed || chance.with(HONEST) {

@@ -56,7 +56,7 @@ function wantedNeighbours(neighbours) {
   throw badArgument("neighbours is { min, ideal, max }: three whole numbers");
 }
 
-/** Whom to ask for our addresses besides the nodes, or to relay by: copied, so that the module has what was checked. */
+/** The ICE servers, copied, so that the module has those that were checked. */
 function wantedServers(iceServers) {
   if (iceServers === undefined) return [];
   const isServer = (it) => it !== null && typeof it === "object" && [it.urls].flat().every((url) => typeof url === "string");

@@ -67,7 +67,7 @@ pub(crate) struct Host {
     waits: Cell<bool>,
     /// Whether the page ends: there is no further slice.
     hurries: Cell<bool>,
-    /// Who tells us our addresses.
+    /// The servers that tell us our addresses.
     ice: RefCell<IceServers>,
     transports: RefCell<SortedMap<LinkId, Carrier>>,
     /// Links on which something was sent since their buffer was last reported.

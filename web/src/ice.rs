@@ -1,4 +1,4 @@
-//! Who tells a page its addresses, and perhaps relays for it: the ICE servers of its connections.
+//! ICE servers: they tell a page its addresses, and perhaps relay for it.
 use crate::browser;
 use js_sys::{Array, Object};
 use std::net::SocketAddr;

@@ -182,7 +182,7 @@ fn pop<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {
     queue.lock().expect("no panic under this lock").pop_front()
 }
 
-/// What is missing for the laboratory, in words.
+/// Fails with the name of the thing that the laboratory needs and this machine lacks.
 fn can_run(lab: &Path) -> Result<()> {
     if !cfg!(target_os = "linux") {
         bail!("the laboratory is made of Linux network namespaces");

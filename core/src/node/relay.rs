@@ -260,7 +260,7 @@ impl Node {
         }
     }
 
-    /// Somebody asks us to relay. Who may not be answered hears nothing.
+    /// Somebody asks us to relay. A peer for which we do not relay gets no answer.
     pub(super) fn relay_asked(&mut self, link: LinkId, body: &[u8]) -> Result<(), Misbehaved> {
         let AskRelay { token } = wire::decode(body)?;
         let member = |group: &Group| group.is_neighbour(link);

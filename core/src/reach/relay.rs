@@ -11,11 +11,11 @@
 //! sealed under its keys. The relay sees two links of its own, sizes and times. It can drop and delay; what it changes,
 //! invents or repeats does not open, and costs the relayed link.
 //!
-//! # What it may cost
+//! # Its cost
 //!
 //! 1. **Memory.** At most [`RELAY_WINDOW_BYTES`] of a circuit are on their way to one end, and a frame. An end that sends more
 //!    has broken the protocol.
-//! 2. **Traffic.** What is relayed counts for the party that sends it: the place that its link comes from, or its peer. A party
+//! 2. **Traffic.** Each frame counts for the party that sends it: the place that its link comes from, or its peer. A party
 //!    that has used up [`RELAY_SPARE_BYTES`] gets its credit back at [`RELAY_BYTES_PER_SECOND`], so it sends no faster.
 //! 3. **Circuits**, and asks that wait, are [`RELAY_CIRCUITS`]. The oldest of the party that has most gives way.
 //!
@@ -71,7 +71,7 @@ struct End {
     kept: u64,
 }
 
-/// What a message leads to.
+/// The consequences of a message.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// Two links that are the ends of a new circuit, with their token.
@@ -80,7 +80,7 @@ pub(crate) struct Outcome {
     pub(crate) closed: Vec<(LinkId, Circuit)>,
 }
 
-/// What becomes of the word that an end has taken bytes.
+/// The consequences of the word that an end has taken bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TakenBytes {
     /// Whether any were on their way to that end.
@@ -170,7 +170,7 @@ impl Relays {
         bytes: u64,
     ) -> TakenBytes {
         let Some((pair, at)) = self.pair_at(link, circuit) else { return TakenBytes::default() };
-        // Who says that it has taken more than came has no more for it.
+        // An end that says that it has taken more than came has no more for it.
         let bytes = bytes.min(pair.ends[at].coming);
         pair.ends[at].coming -= bytes;
         pair.ends[1 - at].kept += bytes;

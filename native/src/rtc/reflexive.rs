@@ -11,8 +11,8 @@
 //! A server may lie. The address that it tells goes to the other end of a link and nowhere else, as any address that we
 //! could have made up, so nobody gains by it: the other end bounds what it checks.
 //!
-//! Our answer holds the address and nothing else: 32 bytes for IPv4, 44 for IPv6, to a question of at least 20. What one
-//! source may ask is bounded ([`ASKED`]); beyond, it is not answered.
+//! Our answer holds the address and nothing else: 32 bytes for IPv4, 44 for IPv6, to a question of at least 20. The
+//! questions of one source are bounded ([`ASKED`]); beyond, they are not answered.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

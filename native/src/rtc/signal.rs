@@ -242,7 +242,7 @@ pub(super) fn candidate_text(address: SocketAddr) -> String {
     format!("candidate:1 1 udp 2130706431 {} {} typ host", address.ip(), address.port())
 }
 
-/// The JSON of a candidate of ours that a server sees (RFC 8839, section 5.1). What is behind it is not told.
+/// The JSON of a candidate of ours that a server sees (RFC 8839, section 5.1). The address behind it is not told.
 pub(super) fn reflexive_json(seen: SocketAddr) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]

@@ -44,7 +44,7 @@ impl Options {
         self.nodes.iter().map(|node| parse(node)).collect()
     }
 
-    /// Who tells the peer its addresses, besides its nodes.
+    /// The servers that tell the peer its addresses, besides its nodes.
     pub(crate) fn ice_servers(&self) -> Result<IceServers, Failure> {
         IceServers::new(&self.ice_servers).map_err(Failure::bad_argument)
     }

@@ -33,7 +33,7 @@ const DIRECT_MAX: Duration = Duration::from_secs(12);
 /// A member has its seat at the node by then.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// What came of a cell.
+/// The outcome of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
     pub(crate) pair: (Kind, Kind),
