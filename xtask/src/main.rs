@@ -236,7 +236,7 @@ impl Task {
                     let rest = args.raw_args()?.map(|it| it.to_string_lossy().into_owned());
                     return Ok(Task::ReachInside(rest.collect()));
                 }
-                other => return Err(other.unexpected()),
+                other @ (Short(_) | Long(_) | Value(_)) => return Err(other.unexpected()),
             }
         }
         Ok(Task::Reach(options))

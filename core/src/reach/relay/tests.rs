@@ -94,7 +94,7 @@ fn lost_link_ends_its_circuits_and_its_asks() {
     let circuit = paired(&mut relays);
     relays.ask(Time::ZERO, A, party(1), Token([9; 16]));
     assert_eq!(relays.link_down(A), [(B, circuit)]);
-    assert!(relays.waiting.is_empty() && relays.crowd.len() == 0 && relays.by_link.is_empty());
+    assert!(relays.waiting.is_empty() && relays.crowd.is_empty() && relays.by_link.is_empty());
     assert_eq!(relays.deadline(), None);
 }
 
