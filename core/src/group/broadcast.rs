@@ -8,8 +8,8 @@
 //!
 //! 1. A broadcast is signed under a membership that stands, whose role may publish records of its type, for one group. A
 //!    node passes on what it has verified; so a wrong signature is the fault of who brought it.
-//! 2. The nodes count their broadcasts. Each number is heard once, in any order within [`WINDOW`] of the latest. What is older
-//!    than [`limits::BROADCAST_LIVES`] is not heard, and a node is remembered for longer than that.
+//! 2. The nodes count their broadcasts. Each number is heard once, in any order within [`WINDOW`] of the latest. One that
+//!    is older than [`limits::BROADCAST_LIVES`] is not heard, and a node is remembered for longer than that.
 //! 3. A broadcast comes at most once, and may get lost: with a link, a slow neighbour, or over a budget. Nothing is repeated.
 //! 4. A member has a budget at each hop, whoever brings what it sent, and a neighbour has one for all that it brings.
 use super::{Ctx, Group};
@@ -44,7 +44,7 @@ const WISHES_MAX: usize = 16_384;
 /// Between two looks for what can be forgotten, however often there is no room. Guess: a moment.
 const SWEPT_EVERY: Duration = Duration::from_secs(1);
 
-/// What passes through this node.
+/// The broadcasts that pass through this node.
 pub(super) struct Broadcasts {
     /// The number of our last one.
     last: u64,

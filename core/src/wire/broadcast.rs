@@ -53,7 +53,7 @@ impl Broadcast {
 }
 
 impl Carried {
-    /// What it says, if nothing in it is too long.
+    /// Reads its content, if nothing in that is too long.
     pub(crate) fn read(&self) -> Result<Broadcast, Misbehaved> {
         let read: Broadcast = super::decode(&self.content)?;
         let form = read.media_type.as_ref().map_or(0, String::len);
