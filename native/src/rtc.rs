@@ -463,7 +463,8 @@ impl Engine {
         let Some(found) = self.links.get_mut(&link) else { return };
         found.close();
         // At most what the windows held: a few packets, and the two that say goodbye.
-        while let Some(packet) = self.links.get_mut(&link).and_then(|link| link.poll_packet()) {
+        let now = Instant::now();
+        while let Some(packet) = self.links.get_mut(&link).and_then(|link| link.poll_packet(now)) {
             if !self.push(link, &packet) {
                 break;
             }

@@ -128,6 +128,8 @@ pub(super) struct Link {
     /// Send progress must be reported.
     pub(super) report: bool,
     checked: bool,
+    /// ICE has just found a pair.
+    paired: bool,
     /// Of a stranger's link that is not open.
     hello: Option<Hello>,
     /// Requests that nominated a pair before our check of it was answered, and where they came from.
@@ -210,6 +212,7 @@ impl Link {
             open: false,
             report: false,
             checked: false,
+            paired: false,
             hello: (origin == Origin::Stranger).then_some(Hello::Awaited(now)),
             nominations: VecDeque::new(),
             early_by: Duration::ZERO,
@@ -489,9 +492,21 @@ impl Link {
     }
 
     /// The next packet to send.
-    pub(super) fn poll_packet(&mut self) -> Option<TaggedBytesMut> {
-        let held = self.held.take();
-        held.or_else(|| self.stack.call(|stack| Ok(stack.poll_write())).flatten())
+    ///
+    /// The stack (as of `rtc` 0.21.1) keeps the first message of a DTLS client until its next timeout, up to 200 ms after ICE
+    /// has found a pair. So it has one as soon as there is a pair, but behind its last answer to a check: until that has
+    /// come, the other end has no pair, and drops the message.
+    pub(super) fn poll_packet(&mut self, now: Instant) -> Option<TaggedBytesMut> {
+        if let Some(held) = self.held.take() {
+            return Some(held);
+        }
+        loop {
+            let packet = self.stack.call(|stack| Ok(stack.poll_write())).flatten();
+            if packet.is_some() || !std::mem::take(&mut self.paired) {
+                return packet;
+            }
+            let _ = self.stack.call(|stack| stack.handle_timeout(now));
+        }
     }
 
     /// Whether the other end has answered a check.
@@ -517,6 +532,7 @@ impl Link {
             }
             RTCPeerConnectionEvent::OnIceConnectionStateChangeEvent(state) => {
                 self.checked |= state == RTCIceConnectionState::Connected;
+                self.paired |= state == RTCIceConnectionState::Connected && !self.open;
                 self.dead |= state == RTCIceConnectionState::Failed;
                 if self.open && state == RTCIceConnectionState::Disconnected {
                     return Some(Step::Quiet);

@@ -107,7 +107,7 @@ impl Engine {
                 moved = true;
                 self.report(id, step);
             }
-            while let Some(packet) = self.links.get_mut(&id).and_then(|it| it.poll_packet()) {
+            while let Some(packet) = self.links.get_mut(&id).and_then(|it| it.poll_packet(now)) {
                 moved = true;
                 if !self.push(id, &packet) {
                     if let Some(link) = self.links.get_mut(&id) {
