@@ -28,6 +28,9 @@ pub(crate) struct NodeArguments {
     /// A reverse proxy that says in X-Forwarded-For or Forwarded who asks, such as 127.0.0.1 or 10.0.0.0/8; repeatable
     #[arg(long, value_name = "ADDR|NET")]
     trusted_proxy: Vec<Network>,
+    /// Do not relay for two that no direct path joins; what is relayed is sealed
+    #[arg(long)]
+    no_relay: bool,
     /// Folder of pages to serve
     #[arg(long, value_name = "DIR")]
     pages: Option<PathBuf>,
@@ -110,7 +113,7 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
     let serves_pages = arguments.pages.is_some();
     let folder = global.folder()?;
     let udp = if arguments.udp.is_empty() { &arguments.http } else { &arguments.udp };
-    let mut builder = global.host(&folder)?.rendezvous(true);
+    let mut builder = global.host(&folder)?.rendezvous(true).relay(!arguments.no_relay);
     for address in &arguments.http {
         builder = builder.http(*address);
     }

@@ -207,6 +207,14 @@ impl HostBuilder {
         self
     }
 
+    /// Whether to carry sealed frames for two that no direct path joins, as by default: a rendezvous node for anybody, within
+    /// a budget for each source, another for members of its groups.
+    #[must_use]
+    pub fn relay(mut self, serve: bool) -> Self {
+        self.config.relay = serve;
+        self
+    }
+
     /// Whether only members that this node knows are told that it is in their group, and strangers that know the group's id,
     /// newcomers with an invitation among them, are not. At least one member of a group that newcomers reach must do without.
     #[must_use]

@@ -4,6 +4,7 @@ mod garbage;
 mod links;
 mod network;
 mod nomination;
+mod reflexive;
 mod restart;
 
 use std::collections::BTreeMap;
