@@ -24,7 +24,7 @@ async function bundle(t) {
     nodePaths: [join(import.meta.dirname, "node_modules")],
     bundle: true, format: "esm", outfile: join(pages, "page.js"), logLevel: "error",
   });
-  writeFileSync(join(pages, "index.html"), '<!doctype html><title>Yjs</title><script type="module" src="page.js"></script>');
+  writeFileSync(join(pages, "index.html"), '<!doctype html><title>Yjs</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>');
   return pages;
 }
 
