@@ -91,9 +91,9 @@ pub const GRAPHS_PER_LINK_MAX: usize = 64;
 pub const RELAY_CIRCUITS: Pool = Pool::of(1_024, 64);
 /// Time that an ask waits for the other end. Guess: a signal over a slow network, several times. It is forgotten then.
 pub const RELAY_WAITS_MAX: Duration = Duration::from_secs(10);
-/// Bytes on their way to one end of a circuit, besides a frame. Guess: 640 KB/s at a round trip of 50 ms, more
-/// than what is given for long, and 100 MB if all circuits are full both ways. More costs the link.
-pub const RELAY_WINDOW_BYTES: usize = 32 * 1024;
+/// Bytes on their way to one end of a circuit, besides a frame. Guess: 640 KB/s at a round trip of 100 ms, more
+/// than is given for long, and 160 MB if all circuits are full both ways. More costs the link.
+pub const RELAY_WINDOW_BYTES: usize = 64 * 1024;
 /// Bytes after which an end tells that it has taken them. Source: a quarter of the window, so that the other end rarely
 /// waits.
 pub const RELAY_TAKEN_BYTES: u64 = RELAY_WINDOW_BYTES as u64 / 4;
@@ -104,9 +104,9 @@ pub const RELAY_BYTES_PER_SECOND: u64 = 256 * 1024;
 /// Links of ours that others relay, those under way included. Guess: as many neighbours as one group has at most. No more
 /// are begun.
 pub const RELAYED_LINKS_MAX: usize = NEIGHBOURS_MAX;
-/// A link that was offered through a rendezvous node has so long before the node is asked to relay as well. Guess: a few
-/// round trips of ICE; a direct link that comes later replaces the relayed one.
-pub const RELAY_AFTER: Duration = Duration::from_millis(500);
+/// A link that was offered through a rendezvous node has so long before the node is asked to relay as well. Source: the head
+/// start of the better way, as RFC 8305 has it; a direct link that comes later replaces the relayed one.
+pub const RELAY_AFTER: Duration = Duration::from_millis(300);
 
 // --- groups and the graph ----------------------------------------------------------------------------
 

@@ -182,10 +182,12 @@ fn relay_that_lies_changes_nothing() {
     }
 }
 
-/// Goal: what is relayed for one party has a rate, and what is over it waits and is not lost.
+/// Goal: traffic that is relayed for one party has a rate; whatever is over it waits, and is not lost. Method: everybody is
+/// near, so that nothing else keeps it back.
 #[test]
 fn relayed_traffic_keeps_to_its_rate() {
     each_seed("relayed_traffic_keeps_to_its_rate", 3, |world| {
+        world.network.latency = (500, 1_000);
         let (node, two) = node_and_two(world);
         world.block(two[0], two[1]);
         let group = join(world, node, two);

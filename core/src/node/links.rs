@@ -83,6 +83,9 @@ impl Node {
             return;
         }
         self.ways.arrived(link, node);
+        if let Some(seat) = self.circuits.seat(link) {
+            self.ways.sits(seat, node);
+        }
         self.settle_plan(link, false);
         self.stun_servers.1 = true;
         for group in self.groups.values_mut() {

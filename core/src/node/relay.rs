@@ -150,7 +150,7 @@ impl Node {
         let token = Token(token);
         let link = self.links.create(self.now, Begun::Ours(Some(id)));
         self.purposes.insert(link, Purpose::of([id]));
-        self.circuits.want(link, via, token);
+        self.circuits.want(link, (via, seat), token);
         let attempt = self.rng.next_u64();
         let carry = Carry { table, seat, attempt, signal: token.to_signal().to_vec() };
         self.say(via, &wire::message(kind::CARRY, &carry));
@@ -158,7 +158,12 @@ impl Node {
     }
 
     /// Somebody at a table offers a link that the rendezvous node relays.
-    pub(super) fn relay_offered(&mut self, via: LinkId, offerer: Offerer, signal: &[u8]) {
+    pub(super) fn relay_offered(
+        &mut self,
+        (via, seat): (LinkId, u64),
+        offerer: Offerer,
+        signal: &[u8],
+    ) {
         let room = self.circuits.len() < limits::RELAYED_LINKS_MAX
             && self.links.len() < limits::LINKS_MAX
             && self.closing.is_none()
@@ -166,7 +171,7 @@ impl Node {
         let Some(token) = Token::of_signal(signal).filter(|_| room) else { return };
         let link = self.links.create(self.now, Begun::Offered(offerer));
         self.purposes.insert(link, Purpose::accepted());
-        self.circuits.want(link, via, token);
+        self.circuits.want(link, (via, seat), token);
         self.say(via, &wire::message(kind::RELAY_ASK, &AskRelay { token }));
     }
 

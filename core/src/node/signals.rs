@@ -175,8 +175,8 @@ impl Node {
 
     fn signal_from(&mut self, over: Over, offerer: Offerer, attempt: (u64, u64), signal: Bytes) {
         if Token::is_signal(&signal) {
-            if let Over::Table { via, .. } = over {
-                self.relay_offered(via, offerer, &signal);
+            if let Over::Table { via, seat, .. } = over {
+                self.relay_offered((via, seat), offerer, &signal);
             }
             return;
         }

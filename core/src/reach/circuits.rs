@@ -23,11 +23,13 @@ pub(crate) struct Circuits {
 struct Wanted {
     via: LinkId,
     token: Token,
+    seat: u64,
 }
 
 struct Carried {
     via: LinkId,
     circuit: Circuit,
+    seat: u64,
     /// Bytes sent that the other end has not taken.
     sent: u64,
     /// Bytes that came, of which the other end was not told.
@@ -45,17 +47,17 @@ impl Circuits {
         self.len() == 0
     }
 
-    /// A link is to go by way of the other end of `via`.
-    pub(crate) fn want(&mut self, link: LinkId, via: LinkId, token: Token) {
-        self.wanted.insert(link, Wanted { via, token });
+    /// A link is to go by way of the other end of `via`, to who sits at this seat there.
+    pub(crate) fn want(&mut self, link: LinkId, (via, seat): (LinkId, u64), token: Token) {
+        self.wanted.insert(link, Wanted { via, token, seat });
     }
 
     /// The relay has joined us to whoever showed the token. Answers the link that is open now.
     pub(crate) fn joined(&mut self, via: LinkId, token: Token, circuit: Circuit) -> Option<LinkId> {
         let found = self.wanted.iter().find(|(_, it)| it.via == via && it.token == token);
-        let link = found.map(|(&link, _)| link)?;
+        let (link, seat) = found.map(|(&link, it)| (link, it.seat))?;
         self.wanted.remove(&link);
-        self.carried.insert(link, Carried { via, circuit, sent: 0, came: 0 });
+        self.carried.insert(link, Carried { via, circuit, seat, sent: 0, came: 0 });
         self.by_circuit.insert((via, circuit), link);
         Some(link)
     }
@@ -68,6 +70,11 @@ impl Circuits {
     /// The way of a link that is relayed.
     pub(crate) fn way(&self, link: LinkId) -> Option<(LinkId, Circuit)> {
         self.carried.get(&link).map(|it| (it.via, it.circuit))
+    }
+
+    /// The seat to which a relayed link leads.
+    pub(crate) fn seat(&self, link: LinkId) -> Option<u64> {
+        self.carried.get(&link).map(|it| it.seat)
     }
 
     /// The link of a circuit.
@@ -137,7 +144,7 @@ mod tests {
     #[test]
     fn link_opens_at_the_word_of_its_relay_alone() {
         let mut circuits = Circuits::default();
-        circuits.want(LINK, RELAY, TOKEN);
+        circuits.want(LINK, (RELAY, 3), TOKEN);
         assert_eq!(circuits.joined(OTHER, TOKEN, 7), None);
         assert_eq!(circuits.joined(RELAY, Token([6; 16]), 7), None);
         assert_eq!(circuits.way(LINK), None);
@@ -145,7 +152,7 @@ mod tests {
         assert_eq!(circuits.joined(RELAY, TOKEN, 8), None, "once");
         assert_eq!((circuits.way(LINK), circuits.link(RELAY, 7)), (Some((RELAY, 7)), Some(LINK)));
         assert_eq!(circuits.link(OTHER, 7), None, "another relay's number");
-        assert_eq!(circuits.over(RELAY), [LINK]);
+        assert_eq!((circuits.over(RELAY), circuits.seat(LINK)), (vec![LINK], Some(3)));
         assert_eq!(circuits.remove(LINK), Some((RELAY, 7)));
         assert!(circuits.is_empty() && circuits.link(RELAY, 7).is_none());
     }
@@ -153,7 +160,7 @@ mod tests {
     #[test]
     fn credit_is_told_now_and_then_and_never_more_than_was_sent() {
         let mut circuits = Circuits::default();
-        circuits.want(LINK, RELAY, TOKEN);
+        circuits.want(LINK, (RELAY, 3), TOKEN);
         circuits.joined(RELAY, TOKEN, 7);
         let part = RELAY_TAKEN_BYTES as usize / 2;
         assert_eq!(circuits.came(LINK, part), None);
@@ -167,9 +174,9 @@ mod tests {
     #[test]
     fn another_link_to_the_relay_takes_over() {
         let mut circuits = Circuits::default();
-        circuits.want(LINK, RELAY, TOKEN);
+        circuits.want(LINK, (RELAY, 3), TOKEN);
         circuits.joined(RELAY, TOKEN, 7);
-        circuits.want(LinkId(9), RELAY, Token([8; 16]));
+        circuits.want(LinkId(9), (RELAY, 4), Token([8; 16]));
         circuits.moved(RELAY, OTHER);
         assert_eq!((circuits.link(RELAY, 7), circuits.link(OTHER, 7)), (None, Some(LINK)));
         assert_eq!(circuits.joined(OTHER, Token([8; 16]), 8), Some(LinkId(9)));

@@ -72,11 +72,16 @@ impl Ways {
 
     /// The handshake of `link` showed who is at its other end.
     pub(crate) fn arrived(&mut self, link: LinkId, node: NodeId) {
-        if let Some(Way { over: Over::Table { seat, .. }, .. }) = self.by_link.get(&link) {
-            self.by_seat.insert(*seat, node);
-            if self.by_seat.len() > SEATS_KNOWN_MAX {
-                self.by_seat.pop_first();
-            }
+        if let Some(&Way { over: Over::Table { seat, .. }, .. }) = self.by_link.get(&link) {
+            self.sits(seat, node);
+        }
+    }
+
+    /// A node sits at this seat.
+    pub(crate) fn sits(&mut self, seat: u64, node: NodeId) {
+        self.by_seat.insert(seat, node);
+        if self.by_seat.len() > SEATS_KNOWN_MAX {
+            self.by_seat.pop_first();
         }
     }
 
