@@ -9,7 +9,7 @@ use web_sys::{RtcConfiguration, RtcPeerConnection};
 const SERVERS_MAX: u32 = 8;
 
 /// The servers of the application, and those that the node knows.
-pub(crate) struct IceServers {
+pub struct IceServers {
     /// As `RTCPeerConnection` takes them.
     own: Array,
     known: Vec<SocketAddr>,
@@ -20,7 +20,7 @@ impl IceServers {
     ///
     /// # Errors
     /// No list, or one of more than 8.
-    pub(crate) fn new(own: &JsValue) -> Result<Self, &'static str> {
+    pub fn new(own: &JsValue) -> Result<Self, &'static str> {
         let own = match own {
             own if own.is_undefined() || own.is_null() => Array::new(),
             own if Array::is_array(own) => Array::from(own),
@@ -33,7 +33,7 @@ impl IceServers {
     }
 
     /// The node names those that it knows.
-    pub(crate) fn know(&mut self, servers: &[SocketAddr]) {
+    pub fn know(&mut self, servers: &[SocketAddr]) {
         self.known = servers.to_vec();
     }
 
@@ -41,7 +41,7 @@ impl IceServers {
     ///
     /// # Errors
     /// The browser refuses any connection.
-    pub(crate) fn connection(&self) -> Result<RtcPeerConnection, JsValue> {
+    pub fn connection(&self) -> Result<RtcPeerConnection, JsValue> {
         let all = self.own.slice(0, self.own.length());
         for server in &self.known {
             let entry = Object::new();

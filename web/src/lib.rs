@@ -8,7 +8,7 @@ mod browser;
 mod convert;
 mod failure;
 mod host;
-mod ice;
+pub mod ice;
 mod identity;
 pub mod lock;
 mod lookup;

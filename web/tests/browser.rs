@@ -10,12 +10,14 @@ use peergraph_core::io::{
 };
 use peergraph_core::limits::{BUFFERED_LOW_BYTES, FRAME_BYTES_MAX};
 use peergraph_web::Report;
+use peergraph_web::ice::IceServers;
 use peergraph_web::lock::{Lock, LockError};
 use peergraph_web::rtc::RtcLink;
 use peergraph_web::sdp;
 use peergraph_web::store::Store;
 use std::cell::Cell;
 use std::rc::Rc;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_test::*;
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -145,8 +147,9 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let ((report_a, heard_by_a), (report_b, heard_by_b)) = (listen(), listen());
-        let a = RtcLink::open(LinkId(1), Dial::Offer, report_a).unwrap();
-        let b = RtcLink::open(LinkId(2), Dial::Answer, report_b).unwrap();
+        let servers = IceServers::new(&JsValue::NULL).unwrap();
+        let a = RtcLink::open(LinkId(1), Dial::Offer, &servers, report_a).unwrap();
+        let b = RtcLink::open(LinkId(2), Dial::Answer, &servers, report_b).unwrap();
         Self { a, b, heard_by_a, heard_by_b }
     }
 
@@ -253,7 +256,8 @@ async fn garbage_as_a_signal_costs_the_link() {
     ];
     for signal in garbage {
         let (report, mut inputs) = listen();
-        let link = RtcLink::open(LinkId(9), Dial::Answer, report).unwrap();
+        let servers = IceServers::new(&JsValue::NULL).unwrap();
+        let link = RtcLink::open(LinkId(9), Dial::Answer, &servers, report).unwrap();
         link.signal(signal.as_bytes());
         let input = inputs.next().await.unwrap();
         assert!(matches!(input, Input::LinkDown { link: LinkId(9) }), "{signal}: {input:?}");
