@@ -288,6 +288,7 @@ pub mod roll;
     reason = "encoding into a vector cannot fail, and keys and nonces have their lengths"
 )]
 pub mod sealed;
+pub mod search;
 #[cfg(feature = "serde")]
 mod serial;
 pub mod share;

@@ -240,6 +240,23 @@ pub const SYNC_WORK_SPARE: u64 = 1_000_000;
 /// The same, per second, for a peer that has used that up. Guess: 10 MB of records, or ten comparisons.
 pub const SYNC_WORK_PER_SECOND: u64 = 10_000;
 
+// --- search ------------------------------------------------------------------------------------------
+
+/// Bytes of a query, in either notation. Guess: many times what people type. A longer one is an error for the application.
+pub const QUERY_BYTES_MAX: usize = 16 * 1024;
+/// Operators of a query that are inside each other, parentheses included. Guess. As above.
+pub const QUERY_DEPTH_MAX: usize = 32;
+/// Clauses of a query. Guess. As above.
+pub const QUERY_CLAUSES_MAX: usize = 256;
+/// Words of one phrase of a query. Guess. As above.
+pub const PHRASE_WORDS_MAX: usize = 32;
+/// Characters of a word. Guess: longer ones are names of bytes. Those beyond are cut off, in records and in queries.
+pub const WORD_CHARS_MAX: usize = 40;
+/// Words of one payload that can be found. Guess: a chapter. Those beyond are not.
+pub const SEARCHED_WORDS_MAX: usize = 4_096;
+/// Bytes of one payload that are looked through for words. Guess: as above, in any script. Those beyond are not.
+pub const SEARCHED_BYTES_MAX: usize = 256 * 1024;
+
 // --- announcements -------------------------------------------------------------------------------------
 
 /// Announced versions of records that have not come, per graph, and those that one peer was first to announce. Guess. Those

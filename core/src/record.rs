@@ -148,7 +148,7 @@ impl Record {
     }
 
     /// How many bytes it takes, all told.
-    fn size(&self) -> u32 {
+    pub(crate) fn size(&self) -> u32 {
         codec::size(codec::header(self).len(), self.payload.len())
     }
 

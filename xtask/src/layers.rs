@@ -60,7 +60,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "verify",
         ],
     ),
-    ("record", &["fault", "index", "reconcile", "record"]),
+    ("record", &["fault", "index", "reconcile", "record", "search"]),
     ("border", &["io", "provider"]),
     ("link", &["conduct", "config", "context", "link", "wire"]),
     ("reach", &["reach"]),
