@@ -130,9 +130,19 @@ impl Index {
 
     /// The record with this id.
     pub fn get(&self, id: &RecordId) -> Option<&Meta> {
+        Some(self.slots.get(self.slot(id)?))
+    }
+
+    /// The slot of the record with this id: a number below the most records that there ever were, which stays the same until
+    /// the record is changed or taken out.
+    pub(crate) fn slot(&self, id: &RecordId) -> Option<u32> {
         let hash = self.mixer.hash_one(id);
-        let slot = self.by_id.find(hash, |&slot| self.slots.get(slot).id == *id)?;
-        Some(self.slots.get(*slot))
+        self.by_id.find(hash, |&slot| self.slots.get(slot).id == *id).copied()
+    }
+
+    /// The record in a slot, which must have one.
+    pub(crate) fn at(&self, slot: u32) -> &Meta {
+        self.slots.get(slot)
     }
 
     /// How many records.

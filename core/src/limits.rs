@@ -254,6 +254,9 @@ pub const PHRASE_WORDS_MAX: usize = 32;
 pub const WORD_CHARS_MAX: usize = 40;
 /// Words of one payload that can be found. Guess: a chapter. Those beyond are not.
 pub const SEARCHED_WORDS_MAX: usize = 4_096;
+/// Steps that one question to the index of a group may take: a comparison, or some bytes that are read. Guess: tenths of
+/// a second. A question that takes more is an error for the application.
+pub const SEARCH_STEPS_MAX: u64 = 50_000_000;
 /// Bytes of one payload that are looked through for words. Guess: as above, in any script. Those beyond are not.
 pub const SEARCHED_BYTES_MAX: usize = 256 * 1024;
 

@@ -14,6 +14,7 @@
 mod compare;
 mod document;
 mod fold;
+pub mod inverted;
 mod json;
 mod moment;
 mod naive;

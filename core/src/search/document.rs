@@ -107,9 +107,10 @@ impl Kind {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::id::{CertificateId, PeerId, RecordId};
-    use crate::record::RecordType;
+    use crate::id::{CertificateId, Digest, PeerId, RecordId};
+    use crate::record::{Meta, RecordType};
     use crate::time::WallTime;
+    use std::sync::Arc;
 
     /// A record of a type by a peer, with nothing in it.
     pub(crate) fn record(kind: &str, creator: u8, random: u64, modified: u64) -> Record {
@@ -129,6 +130,27 @@ pub(crate) mod tests {
             certificate: CertificateId::default(),
             beginning: None,
             signature: [0; 64],
+        }
+    }
+
+    /// What an index of records holds of one.
+    pub(crate) fn meta(record: &Record) -> Meta {
+        let digest = [record.id.as_bytes(), &record.version.to_be_bytes()[..]].concat();
+        Meta {
+            id: record.id,
+            version: record.version,
+            base: record.version,
+            created: record.created,
+            modified: record.modified,
+            expires: record.expires,
+            digest: Digest::of(&digest),
+            size: record.size(),
+            charged: record.size(),
+            deleted: record.deleted,
+            kind: record.kind.clone(),
+            certificate: Arc::new(record.certificate),
+            creator: Arc::new(record.creator),
+            modifier: record.modifier.map(Arc::new),
         }
     }
 

@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pattern {
     parts: Vec<Part>,
+    /// The same, one by one.
+    symbols: Vec<Symbol>,
 }
 
 /// A piece of a pattern.
@@ -70,6 +72,7 @@ impl Pattern {
     }
 
     pub(crate) fn push(&mut self, char: char) {
+        self.symbols.push(Symbol::Char(char));
         match self.parts.last_mut() {
             Some(Part::Text(text)) => text.push(char),
             _ => self.parts.push(Part::Text(char.into())),
@@ -79,55 +82,49 @@ impl Pattern {
     pub(crate) fn push_any(&mut self) {
         if self.parts.last() != Some(&Part::Any) {
             self.parts.push(Part::Any);
+            self.symbols.push(Symbol::Any);
         }
     }
 
     pub(crate) fn push_one(&mut self) {
         self.parts.push(Part::One);
+        self.symbols.push(Symbol::One);
     }
 
     /// Whether the whole of `text` is as the pattern says. Takes at most as many steps as both have characters, multiplied.
     pub fn matches(&self, text: &str) -> bool {
-        let pattern: Vec<Symbol> = self.symbols().collect();
-        let text: Vec<char> = text.chars().collect();
-        let (mut at, mut next) = (0, 0);
+        let (mut rest, mut next) = (text.chars(), 0);
         // Where to go on if the last `*` has to take one character more.
         let mut again = None;
-        while at < text.len() {
-            match pattern.get(next) {
-                Some(Symbol::Any) => {
-                    again = Some((at, next + 1));
+        loop {
+            let mut after = rest.clone();
+            let char = after.next();
+            match (self.symbols.get(next), char) {
+                (Some(Symbol::Any), _) => {
                     next += 1;
+                    again = Some((rest.clone(), next));
                 }
-                Some(Symbol::One) => (at, next) = (at + 1, next + 1),
-                Some(Symbol::Char(char)) if *char == text[at] => (at, next) = (at + 1, next + 1),
-                Some(Symbol::Char(_)) | None => {
-                    let Some((from, after)) = again else { return false };
-                    again = Some((from + 1, after));
-                    (at, next) = (from + 1, after);
+                (None, None) => return true,
+                (Some(Symbol::One), Some(_)) => (rest, next) = (after, next + 1),
+                (Some(Symbol::Char(wanted)), Some(char)) if *wanted == char => {
+                    (rest, next) = (after, next + 1);
+                }
+                (_, None) => return false,
+                (_, Some(_)) => {
+                    let Some((from, behind)) = &mut again else { return false };
+                    from.next();
+                    (rest, next) = (from.clone(), *behind);
                 }
             }
         }
-        pattern[next..].iter().all(|symbol| *symbol == Symbol::Any)
-    }
-
-    fn symbols(&self) -> impl Iterator<Item = Symbol> {
-        self.parts.iter().flat_map(|part| {
-            let (text, wildcard) = match part {
-                Part::Text(text) => (text.as_str(), None),
-                Part::Any => ("", Some(Symbol::Any)),
-                Part::One => ("", Some(Symbol::One)),
-            };
-            text.chars().map(Symbol::Char).chain(wildcard)
-        })
     }
 
     /// The pattern as [`parse`](Self::parse) reads it; a backslash also stands before each of `also`.
     pub(crate) fn written(&self, also: &[char]) -> String {
         let mut text = String::new();
-        for symbol in self.symbols() {
+        for symbol in &self.symbols {
             // Writing into a string cannot fail.
-            let _ = match symbol {
+            let _ = match *symbol {
                 Symbol::Any => text.write_char('*'),
                 Symbol::One => text.write_char('?'),
                 Symbol::Char(char) if ['*', '?', '\\'].contains(&char) || also.contains(&char) => {
@@ -140,7 +137,7 @@ impl Pattern {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Symbol {
     Char(char),
     Any,
