@@ -2,7 +2,7 @@
 //!
 //! Each file below is one part of it, all working on [`Group`]:
 //! `membership` (joining, issuing), `invitations` (inviting, redeeming), `preview` (what an invitation is about), `standing` (revoking, and what follows), `proof` (telling who does not know), `exile` (coming back), `heir` (the group's own key in other hands), `internal`
-//! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting), `drafts` (publishing), `tracked` (who holds ours), `reading`, `expiry`, `writing` (what is not durable yet), `withheld` (what the
+//! (what the core's own records say, and who may say it), `quota` (how much of it there is of whom), `records` (accepting), `drafts` (publishing), `tracked` (who holds ours), `reading`, `search` (finding, and following what is found), `expiry`, `writing` (what is not durable yet), `withheld` (what the
 //! security provider does not let in), `refresh` (keeping own records alive), `clock` (whether our clock is right), `peer_time` (what the graph calls now), `plausible` (whether it may end anything), `again` (signing again what was dated wrongly), `publishing` (back-pressure), `beginnings` (changes of others' records), `presence` (who is here), `silence` (who is so no longer), `graph`, `upkeep` and `referrals` (neighbours), `flood`, `announce` and `tree` (sending on, acknowledging),
 //! `newest` (what a newcomer sees first), `sync` (making two stores equal), `waste` (what a neighbour has us do in vain), `signal` (carrying connection signals), `signature` (seeing that the graph has
 //! broken), `contacts` (who may be asked then), `repair` (mending it).
@@ -52,6 +52,7 @@ mod refused;
 mod repair;
 mod routes;
 mod saved;
+mod search;
 mod signal;
 mod signature;
 mod silence;
@@ -225,6 +226,7 @@ pub(crate) struct Group {
     repair: repair::Repair,
     exiles: exile::Exiles,
     publishing: publishing::Publishing,
+    searching: search::Searching,
     /// Of records of others that are to be changed and were read for that.
     beginnings: SortedMap<RecordId, Beginning>,
     timers: Timers<Timer, { Timer::ALL.len() }>,
@@ -417,6 +419,7 @@ impl Group {
             repair: repair::Repair::default(),
             exiles: exile::Exiles::default(),
             publishing: publishing::Publishing::default(),
+            searching: search::Searching::default(),
             beginnings: SortedMap::new(),
             timers: Timers::default(),
             lonely_rounds: 0,
@@ -562,6 +565,7 @@ impl Group {
                 Timer::Turn => self.look_at_turns(ctx, links),
                 Timer::Preview => self.stop_looking(ctx),
                 Timer::Silence => self.review_silence(ctx, links),
+                Timer::Search => self.go_on_searching(ctx),
             }
         }
     }

@@ -31,6 +31,7 @@ pub mod error;
 mod event;
 mod group;
 mod preview;
+mod search;
 mod tried;
 
 pub use command::{Command, Reply};
@@ -40,6 +41,7 @@ pub use event::{
 };
 pub use group::{Filter, GroupCommand, Invite, Keep, Properties};
 pub use preview::{OpenPreview, Preview};
+pub use search::{Changes, Found, Placed, QueryId, Search};
 pub use tried::{Outcome, Place, PlaceSource, Tried};
 
 pub use crate::address::Transport;

@@ -254,6 +254,17 @@ pub const PHRASE_WORDS_MAX: usize = 32;
 pub const WORD_CHARS_MAX: usize = 40;
 /// Words of one payload that can be found. Guess: a chapter. Those beyond are not.
 pub const SEARCHED_WORDS_MAX: usize = 4_096;
+/// Bytes of records of one group that its index for searches holds, and those of one creator: of each record at most
+/// [`SEARCHED_BYTES_MAX`], without its envelope. Guess: a million short messages; the index of as much text takes a third to
+/// three times as much. A record over it is found by no search, and answers say how many there are.
+pub const SEARCHABLE_BYTES: Pool = Pool::of(256 * 1024 * 1024, 128 * 1024 * 1024);
+/// Searches that wait until the index of a group is made. Guess. A further one is refused as busy.
+pub const SEARCHES_WAITING_MAX: usize = 64;
+/// Live queries of one group. Guess: the lists of an application. A further one is refused as busy.
+pub const LIVE_QUERIES_MAX: usize = 64;
+/// Live queries are answered again no sooner than this. Guess: people see no difference, and a sync brings thousands of
+/// records in that time.
+pub const LIVE_EVERY: Duration = Duration::from_millis(50);
 /// Steps that one question to the index of a group may take: a comparison, or some bytes that are read. Guess: tenths of
 /// a second. A question that takes more is an error for the application.
 pub const SEARCH_STEPS_MAX: u64 = 50_000_000;

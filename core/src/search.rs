@@ -30,6 +30,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use inverted::{Order, SearchCursor, SearchIndex};
 pub use moment::Moment;
 pub use naive::Names;
 pub use pattern::Pattern;

@@ -13,7 +13,7 @@
 //! rest.
 use crate::id::{GroupId, RecordId};
 use crate::invitation::Invitation;
-use crate::io::{LinkId, Outbox, Output, RequestId, StoreId, StoreTask};
+use crate::io::{Changes, Found, LinkId, Outbox, Output, RequestId, StoreId, StoreTask};
 use crate::limits;
 use crate::record::{Cursor, Signed};
 use crate::sorted::{SortedMap, SortedSet};
@@ -100,6 +100,8 @@ pub(crate) enum Pending {
     Again { group: GroupId },
     /// Records of others that are to be changed.
     Change { group: GroupId, change: Change },
+    /// Records for the index of searches.
+    Index { group: GroupId, ids: Vec<RecordId> },
     /// Deleting the records of a group that was left.
     Clear { group: GroupId, request: RequestId },
 }
@@ -130,7 +132,17 @@ pub(crate) struct Page {
     pub(crate) request: RequestId,
     /// In order; `None` if the disk must be asked.
     pub(crate) records: Vec<(RecordId, Option<Bytes>)>,
-    pub(crate) next: Option<Cursor>,
+    pub(crate) answer: Answer,
+}
+
+/// What is answered with a page, besides the records.
+pub(crate) enum Answer {
+    /// Where the next page of all records begins.
+    Records(Option<Cursor>),
+    /// What a search has found.
+    Found(Found),
+    /// Changes of what a query finds; for each record its place, and whether it is new.
+    Changes(Changes, Vec<(usize, bool)>),
 }
 
 /// The node's side of its store.

@@ -33,6 +33,7 @@ mod records;
 mod relay;
 mod rendezvous;
 mod replay;
+mod search;
 mod skew;
 mod standing;
 mod sync;

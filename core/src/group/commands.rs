@@ -49,6 +49,16 @@ impl Group {
                 self.publish_in_turn(ctx, links, draft, request)?;
             }
             GroupCommand::Records { filter } => self.read(ctx, &filter, request),
+            GroupCommand::Search { search } => self.search_records(ctx, search, request)?,
+            GroupCommand::Query { query, order, limit } => {
+                let query = self.follow_query(ctx, query, order, limit)?;
+                return Ok(Some(Reply::Query(query)));
+            }
+            GroupCommand::Changes { query } => self.await_changes(ctx, query, request)?,
+            GroupCommand::EndQuery { query } => {
+                self.end_query(ctx, query)?;
+                return Ok(Some(Reply::Ok));
+            }
             GroupCommand::Invite { invite } => {
                 let nodes = self.meeting_nodes(ctx);
                 self.invite(ctx, invite, nodes, request)?;

@@ -7,6 +7,8 @@ use crate::time::WallTime;
 
 impl Group {
     pub(super) fn tell_of_member(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        // Names of members can be searched for.
+        self.found_may_change();
         if let Some(member) = self.member_info(peer, self.clock(ctx.now.wall)) {
             let group = self.id;
             self.event(ctx, Event::Member { group, member });

@@ -147,9 +147,12 @@ impl Group {
         }
     }
 
-    /// The group ends here: what waits is not published.
+    /// The group ends here: what waits is neither published nor found.
     pub(crate) fn refuse_waiting(&mut self, ctx: &mut Ctx<'_>, error: &Error) {
         while let Some((request, _)) = self.publishing.take() {
+            ctx.out.push_back(Output::Done { request, result: Err(error.clone()) });
+        }
+        for request in self.searching.requests() {
             ctx.out.push_back(Output::Done { request, result: Err(error.clone()) });
         }
     }

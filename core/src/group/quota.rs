@@ -281,7 +281,13 @@ impl Group {
     /// Puts a record into the index, in the place of the one with its id, which is returned.
     pub(super) fn put(&mut self, class: Class, meta: Meta) -> Option<Meta> {
         let copy = meta.clone();
+        if class == Class::Application {
+            self.record_leaves(&copy.id);
+        }
         let before = self.indexes[class as usize].insert(meta);
+        if class == Class::Application {
+            self.record_lacks_content(&copy);
+        }
         if let Some(root) = &self.root {
             let policy = root.policy();
             if let Some(before) = &before {
@@ -294,6 +300,9 @@ impl Group {
 
     /// Takes a record out of the index.
     pub(super) fn take_out(&mut self, class: Class, id: &RecordId) -> Option<Meta> {
+        if class == Class::Application {
+            self.record_leaves(id);
+        }
         let meta = self.indexes[class as usize].remove(id)?;
         if let Some(root) = &self.root {
             self.quotas.remove(root.policy(), &meta);

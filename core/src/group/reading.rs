@@ -2,10 +2,11 @@
 use super::{Ctx, Group};
 use crate::error::Error;
 use crate::id::RecordId;
-use crate::io::{Cursor, Filter, Output, Reply, RequestId};
+use crate::io::{Changes, Cursor, Filter, Found, Output, Placed, Reply, RequestId};
 use crate::limits;
 use crate::record::{Meta, Signed};
-use crate::storage::{self, Class, Page, Pending};
+use crate::storage::{self, Answer, Class, Page, Pending};
+use crate::time::Now;
 use bytes::Bytes;
 
 impl Group {
@@ -21,6 +22,7 @@ impl Group {
             return Err(Error::TooManyRecords);
         }
         self.hidden.insert(id, meta.version);
+        self.found_may_change();
         self.save(ctx);
         Ok(())
     }
@@ -32,12 +34,9 @@ impl Group {
             limit => limit.min(limits::PAGE_MAX),
         };
         let index = self.index(Class::Application);
-        let hidden = |meta: &Meta| self.hidden.get(&meta.id) == Some(&meta.version);
-        let (now, plausible) = (self.peer_time(ctx.now.wall), self.is_plausible(ctx.now));
-        // Records that are kept since the time is not plausible have ended all the same.
-        let ended = |meta: &Meta| !plausible && meta.expires <= now;
+        let shown = self.shown(ctx.now);
         let wanted = |meta: &&Meta| {
-            !(meta.deleted || hidden(meta) || ended(meta))
+            shown(meta)
                 && filter.kind.as_ref().is_none_or(|kind| meta.kind == *kind)
                 && filter.creator.is_none_or(|creator| meta.creator() == creator)
         };
@@ -54,14 +53,34 @@ impl Group {
         let more = ids.len() > limit;
         ids.truncate(limit);
         let next = more.then(|| ids.last().copied()).flatten();
-        let records: Vec<_> =
-            ids.iter().map(|at| (at.id, self.bytes_at_hand(ctx, at.id))).collect();
+        let ids = ids.into_iter().map(|at| at.id);
+        self.read_page(ctx, request, ids, Answer::Records(next));
+    }
+
+    /// Whether the application may see a record of its own, as things are at this moment.
+    pub(super) fn shown(&self, now: Now) -> impl Fn(&Meta) -> bool + '_ {
+        let hidden = |meta: &Meta| self.hidden.get(&meta.id) == Some(&meta.version);
+        let (time, plausible) = (self.peer_time(now.wall), self.is_plausible(now));
+        // Records that are kept since the time is not plausible have ended all the same.
+        let ended = move |meta: &Meta| !plausible && meta.expires <= time;
+        move |meta| !(meta.deleted || hidden(meta) || ended(meta))
+    }
+
+    /// Answers with these records, once the disk has given what is not in memory.
+    pub(super) fn read_page(
+        &self,
+        ctx: &mut Ctx<'_>,
+        request: RequestId,
+        ids: impl Iterator<Item = RecordId>,
+        answer: Answer,
+    ) {
+        let records: Vec<_> = ids.map(|id| (id, self.bytes_at_hand(ctx, id))).collect();
         let missing: Vec<Bytes> = records
             .iter()
             .filter(|(_, bytes)| bytes.is_none())
             .map(|(id, _)| storage::record_key(self.id, Class::Application, *id))
             .collect();
-        let page = Page { request, records, next };
+        let page = Page { request, records, answer };
         if missing.is_empty() {
             answer_page(ctx, page, Vec::new());
         } else {
@@ -73,12 +92,21 @@ impl Group {
 /// Answers a page once the disk has given what the cache lacked.
 pub(crate) fn answer_page(ctx: &mut Ctx<'_>, page: Page, read: Vec<Option<Bytes>>) {
     let mut read = read.into_iter();
-    let records = page
-        .records
-        .into_iter()
-        .filter_map(|(_, bytes)| bytes.or_else(|| read.next().flatten()))
-        .filter_map(|bytes| Some(Signed::decode(bytes).ok()?.into_record()))
-        .collect();
-    let result = Ok(Reply::Records { records, next: page.next });
-    ctx.out.push_back(Output::Done { request: page.request, result });
+    let records = page.records.into_iter().map(|(_, bytes)| {
+        let bytes = bytes.or_else(|| read.next().flatten())?;
+        Some(Signed::decode(bytes).ok()?.into_record())
+    });
+    let reply = match page.answer {
+        Answer::Records(next) => Reply::Records { records: records.flatten().collect(), next },
+        Answer::Found(found) => {
+            Reply::Found(Found { records: records.flatten().collect(), ..found })
+        }
+        Answer::Changes(changes, places) => {
+            let placed = records
+                .zip(places)
+                .filter_map(|(record, (at, is_new))| Some(Placed { at, is_new, record: record? }));
+            Reply::Changes(Changes { placed: placed.collect(), ..changes })
+        }
+    };
+    ctx.out.push_back(Output::Done { request: page.request, result: Ok(reply) });
 }

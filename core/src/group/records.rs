@@ -455,6 +455,9 @@ impl Group {
         let meta = Meta::from(&signed);
         let tombstone = record.deleted.then(|| meta.clone());
         let before = self.put(class, meta);
+        if class == Class::Application {
+            self.record_came(record);
+        }
         if let (Some(tombstone), Some(hidden)) = (&tombstone, &before) {
             self.hides(ctx, tombstone, hidden.expires);
         }

@@ -53,4 +53,5 @@ timers! {
     Turn "compare stores with the next neighbour",
     Preview "give up looking at an invitation",
     Silence "ask who hears of the lost",
+    Search "answer searches",
 }

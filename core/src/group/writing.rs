@@ -25,7 +25,7 @@
 //! A record of others that waits is passed on at once all the same: its bytes are in memory, and no
 //! tree breaks at a slow disk. A comparison of stores counts records that are on their way, or
 //! neighbours would send them again; what became of them says the end of the sync.
-use super::Group;
+use super::{Group, Timer};
 use crate::error::Error;
 use crate::group::Ctx;
 use crate::id::RecordId;
@@ -211,6 +211,8 @@ impl Group {
             self.take_out(class, &id);
             if let Some(stands) = stands {
                 self.put(class, stands);
+                // Its content is on the disk.
+                self.timers.set_earlier(Timer::Search, ctx.now.mono);
             }
             if ahead && class == Class::Application {
                 let group = self.id;

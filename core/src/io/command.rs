@@ -1,6 +1,7 @@
 //! The commands of an application, and the replies to them.
 use super::{
-    Cursor, GroupCommand, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview, Tried,
+    Changes, Cursor, Found, GroupCommand, GroupInfo, InvitationInfo, LinkInfo, MemberInfo,
+    NodeInfo, Preview, QueryId, Tried,
 };
 use crate::id::GroupId;
 use crate::invitation::Invitation;
@@ -87,6 +88,12 @@ pub enum Reply {
         /// Where to go on, if there are more.
         next: Option<Cursor>,
     },
+    /// What a search has found.
+    Found(Found),
+    /// A query that is followed from here on.
+    Query(QueryId),
+    /// Changes of what a query finds.
+    Changes(Changes),
     /// Members, by peer id.
     Members(Vec<MemberInfo>),
     /// Nodes that are present, by node id.

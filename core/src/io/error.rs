@@ -123,6 +123,12 @@ pub enum Error {
     /// The record to replace or delete is not in the store.
     #[error("there is no such record")]
     UnknownRecord,
+    /// The query is followed no longer, or never was.
+    #[error("that query is followed no longer; ask again")]
+    UnknownQuery,
+    /// The search takes more than [`SEARCH_STEPS_MAX`](crate::limits::SEARCH_STEPS_MAX) steps.
+    #[error("too much has to be looked at; begin words with letters instead of *, or ask for less")]
+    TooBroad,
     /// Another version of the record stands than the change was made for.
     #[error("the record was changed meanwhile; look at the other change, and try again")]
     ChangedMeanwhile,
@@ -224,6 +230,8 @@ impl Error {
             Self::TooManyTries(_) => "too-many-tries",
             Self::PasswordNeeded => "password-needed",
             Self::UnknownRecord => "unknown-record",
+            Self::UnknownQuery => "unknown-query",
+            Self::TooBroad => "too-broad",
             Self::ChangedMeanwhile => "changed-meanwhile",
             Self::NotYourRecord => "not-your-record",
             Self::BadRecord(_) => "bad-record",

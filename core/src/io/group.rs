@@ -1,5 +1,5 @@
 //! The commands in and about a group, and what they are given.
-use super::{Cursor, Draft};
+use super::{Cursor, Draft, QueryId, Search};
 use crate::cert::Certificate;
 use crate::id::{PeerId, RecordId};
 use crate::password::Password;
@@ -7,6 +7,7 @@ use crate::policy::Grant;
 use crate::record::{Attribute, RecordType};
 use crate::roll::{Reason, Target};
 use bytes::Bytes;
+use crate::search::{Order, Query};
 use std::time::Duration;
 
 /// What an application asks of a group, see [`Command::Group`](super::Command::Group). If this node is not in the group, the
@@ -98,6 +99,34 @@ pub enum GroupCommand {
     Records {
         /// Which.
         filter: Filter,
+    },
+    /// Find records. The first search of a group makes its index, which reads all of its records; those that come meanwhile
+    /// wait for it. → [`Reply::Found`](super::Reply::Found)
+    Search {
+        /// What.
+        search: Search,
+    },
+    /// Follow what a query finds. → [`Reply::Query`](super::Reply::Query)
+    Query {
+        /// Which records.
+        query: Query,
+        /// In which order.
+        order: Order,
+        /// The first ones, at most [`PAGE_MAX`](crate::limits::PAGE_MAX). 0 means as many as that.
+        limit: usize,
+    },
+    /// Wait until there are changes of what a query finds since they were told last; at first all of it is new. Of two who
+    /// wait for one query, the later gets the answer, and the other fails with
+    /// [`Error::Busy`](crate::error::Error::Busy). → [`Reply::Changes`](super::Reply::Changes)
+    Changes {
+        /// As it was answered.
+        query: QueryId,
+    },
+    /// Follow a query no longer. Whoever waits for its changes gets
+    /// [`Error::UnknownQuery`](crate::error::Error::UnknownQuery). → [`Reply::Ok`](super::Reply::Ok)
+    EndQuery {
+        /// As it was answered.
+        query: QueryId,
     },
     /// The members of a group and their nodes. → [`Reply::Members`](super::Reply::Members)
     Members,

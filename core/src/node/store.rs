@@ -126,6 +126,16 @@ impl Node {
                     group.again_read(&mut ctx!(self), values);
                 }
             }
+            (Pending::Index { group, ids }, result) => {
+                let values = match result {
+                    Ok(StoreReply::Values(values)) => values,
+                    // A record that cannot be read is not found.
+                    Ok(_) | Err(_) => Vec::new(),
+                };
+                if let Some(group) = self.groups.get_mut(&group) {
+                    group.index_read(&mut ctx!(self), &ids, values);
+                }
+            }
             (Pending::Change { group, change }, result) => self.change_read(group, change, result),
             (Pending::Clear { group, request }, result) => self.clear(group, request, result),
         }

@@ -28,13 +28,6 @@ pub(crate) fn fold(char: char, folded: &mut String) {
     }
 }
 
-/// A whole text, folded.
-pub(crate) fn folded(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    text.chars().for_each(|char| fold(char, &mut folded));
-    folded
-}
-
 /// Full-width forms are those of ASCII, in a block of their own.
 fn full_width(char: char) -> char {
     match char {
@@ -132,6 +125,12 @@ const BARE: &[(char, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn folded(text: &str) -> String {
+        let mut folded = String::new();
+        text.chars().for_each(|char| fold(char, &mut folded));
+        folded
+    }
 
     #[test]
     fn case_accents_and_widths_are_folded() {

@@ -90,11 +90,6 @@ impl Buffer {
         self.documents.is_empty()
     }
 
-    /// How many documents were not taken out.
-    pub(crate) fn living(&self) -> usize {
-        self.documents.iter().filter(|document| !document.dead).count()
-    }
-
     /// Bytes in memory.
     pub(crate) fn memory(&self) -> usize {
         self.keys.bytes.capacity()
