@@ -37,6 +37,7 @@ mod password;
 mod policy;
 mod qr;
 mod records;
+mod search;
 mod store;
 mod warning;
 
@@ -111,6 +112,8 @@ enum Command {
     Delete(records::DeleteArguments),
     /// List the records of a group
     Records(records::RecordsArguments),
+    /// Find records of a group
+    Search(search::SearchArguments),
     /// Print the records of a group, and go on as they arrive
     Watch(records::WatchArguments),
     /// Send a message to all who are here, which nobody stores
@@ -138,6 +141,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Publish(arguments) => records::publish(&global, arguments).await,
         Command::Delete(arguments) => records::delete(&global, arguments).await,
         Command::Records(arguments) => records::records(&global, arguments).await,
+        Command::Search(arguments) => search::search(&global, arguments).await,
         Command::Watch(arguments) => records::watch(&global, arguments).await,
         Command::Broadcast(arguments) => broadcast::broadcast(&global, arguments).await,
         Command::Listen(arguments) => broadcast::listen(&global, arguments).await,

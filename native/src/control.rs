@@ -32,7 +32,7 @@ use bytes::Bytes;
 use peergraph_core::address::Address;
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, RecordId};
-use peergraph_core::io::{Command, Event, NodeState, Reply, StoreFault};
+use peergraph_core::io::{Command, Event, NodeState, Placed, Reply, StoreFault};
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::record::Record;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ pub(crate) use socket::Listening;
 /// The beginning of both directions.
 const MAGIC: &[u8; 9] = b"peergraph";
 /// Of the frames.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Longest frame. Bytes. Guess: the longest record is 60 MiB, and a list of 100,000 members takes 30.
 const FRAME_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Programs that use one running one at a time. Guess.
@@ -86,6 +86,8 @@ enum Tell {
     },
     /// A record of the page that a call asked for.
     Row { call: u64, record: Box<Record> },
+    /// A record of the changes that a call asked for.
+    Placed { call: u64, placed: Box<Placed> },
     /// The answer to a call. The records of a page came before it.
     Done { call: u64, result: Result<Reply, Error> },
     /// An entry of the store.

@@ -21,9 +21,11 @@ use crate::requests::{CommandError, Requests, WRONG_REPLY};
 use crate::watch::{Registry, Watch};
 
 mod broadcast;
+mod search;
 mod sink;
 
 pub use broadcast::{Broadcast, Broadcasts, SendBroadcast};
+pub use search::{IntoQuery, LiveQuery, Search};
 pub use sink::Publisher;
 
 /// A group of a [`Host`](crate::Host). Cheap to clone.

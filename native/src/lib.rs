@@ -78,7 +78,8 @@ pub use control::AttachError;
 pub use delivery::Delivery;
 pub use folder::{Folder, FolderError, IdentityEntry, Restored};
 pub use group::{
-    Broadcast, Broadcasts, Group, IntoValue, Payload, Publish, Publisher, SendBroadcast,
+    Broadcast, Broadcasts, Group, IntoQuery, IntoValue, LiveQuery, Payload, Publish, Publisher,
+    Search, SendBroadcast,
 };
 pub use host::{Host, HostBuilder, JoinError, StartError, parse_invitation};
 #[cfg(feature = "serve")]
@@ -97,8 +98,9 @@ pub use peergraph_core::id::{CertificateId, GroupId, PeerId, RecordId};
 pub use peergraph_core::identity::{Identity, read_public_document};
 pub use peergraph_core::invitation::{Invitation, InvitationState};
 pub use peergraph_core::io::{
-    Event, Filter, GroupInfo, InvitationInfo, LinkFault, LinkInfo, LookupFault, MemberInfo,
-    NodeFault, NodeInfo, NodeState, OpenPreview, Outcome, Place, PlaceSource, Preview, Tried,
+    Changes, Event, Filter, Found, GroupInfo, InvitationInfo, LinkFault, LinkInfo, LookupFault,
+    MemberInfo, NodeFault, NodeInfo, NodeState, OpenPreview, Outcome, Place, PlaceSource, Placed,
+    Preview, Tried,
 };
 pub use peergraph_core::name::{NameError, PeerName};
 pub use peergraph_core::node::{BadConfig, Neighbours, UnfitNeighbours};
@@ -108,6 +110,7 @@ pub use peergraph_core::policy::{Grant, Policy, Right};
 pub use peergraph_core::provider::{self, Provider, Verdict};
 pub use peergraph_core::record::{Attribute, Record, RecordType, Value};
 pub use peergraph_core::roll::{Reason, Standing, Target};
+pub use peergraph_core::search::{self, Order, Query, QueryError, SearchCursor};
 pub use peergraph_core::time::WallTime;
 
 // The snippets of the README of the project are compiled.

@@ -9,7 +9,7 @@ use peergraph_core::io::{
 };
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::record::Record;
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::delivery::Delivery;
 
@@ -17,6 +17,12 @@ use crate::delivery::Delivery;
 pub(crate) const REQUESTS_MAX: usize = 1_024;
 /// Requests in the channel. Guess: they wait there while the loop is busy.
 pub(crate) const REQUESTS_QUEUED_MAX: usize = 64;
+
+/// Queries that are followed at one time: each waits for an answer all the time. Guess: a part of the requests above.
+const FOLLOWED_MAX: usize = REQUESTS_MAX / 4;
+/// The same where the loop is in another program, which takes fewer calls. Guess: a half of those.
+#[cfg(unix)]
+const FOLLOWED_ELSEWHERE_MAX: usize = 32;
 
 /// Why a reply is never of another kind.
 pub(crate) const WRONG_REPLY: &str = "the node answers a command with the reply that it names";
@@ -68,6 +74,8 @@ pub(crate) struct Requests {
     room: Arc<Semaphore>,
     /// Held by the one that takes its place.
     turn: Arc<Mutex<()>>,
+    /// Queries that may be followed.
+    followed: Arc<Semaphore>,
     /// Whether the loop is in another program.
     elsewhere: bool,
 }
@@ -80,14 +88,22 @@ pub(crate) struct WeakRequests {
     stopped: watch::Receiver<()>,
     room: Arc<Semaphore>,
     turn: Arc<Mutex<()>>,
+    followed: Arc<Semaphore>,
 }
 
 #[cfg(unix)]
 impl WeakRequests {
     /// Nothing once the host has no handles left.
     pub(crate) fn upgrade(&self) -> Option<Requests> {
-        let Self { sender, stopped, room, turn } = self.clone();
-        Some(Requests { sender: sender.upgrade()?, stopped, room, turn, elsewhere: false })
+        let Self { sender, stopped, room, turn, followed } = self.clone();
+        Some(Requests {
+            sender: sender.upgrade()?,
+            stopped,
+            room,
+            turn,
+            followed,
+            elsewhere: false,
+        })
     }
 }
 
@@ -101,18 +117,20 @@ const _: () = assert!((PUBLISHING_KB_MAX / PUBLISHING_KB_LEAST) as usize <= REQU
 impl Requests {
     pub(crate) fn new(sender: mpsc::Sender<Request>, stopped: watch::Receiver<()>) -> Self {
         let room = Arc::new(Semaphore::new(PUBLISHING_KB_MAX as usize));
-        Self { sender, stopped, room, turn: Arc::default(), elsewhere: false }
+        let followed = Arc::new(Semaphore::new(FOLLOWED_MAX));
+        Self { sender, stopped, room, turn: Arc::default(), followed, elsewhere: false }
     }
 
     #[cfg(unix)]
     pub(crate) fn elsewhere(self) -> Self {
-        Self { elsewhere: true, ..self }
+        let followed = Arc::new(Semaphore::new(FOLLOWED_ELSEWHERE_MAX));
+        Self { elsewhere: true, followed, ..self }
     }
 
     #[cfg(unix)]
     pub(crate) fn weak(&self) -> WeakRequests {
-        let Self { sender, stopped, room, turn, .. } = self.clone();
-        WeakRequests { sender: sender.downgrade(), stopped, room, turn }
+        let Self { sender, stopped, room, turn, followed, .. } = self.clone();
+        WeakRequests { sender: sender.downgrade(), stopped, room, turn, followed }
     }
 
     /// Why nothing is answered.
@@ -146,6 +164,24 @@ impl Requests {
         let request = Request::Command { command: Box::new(command), reply, delivery };
         self.send(request).await?;
         Ok(done.await.map_err(|_| self.gone())??)
+    }
+
+    /// A place for one more query that is followed.
+    pub(crate) fn place_to_follow(&self) -> Result<OwnedSemaphorePermit, CommandError> {
+        self.followed.clone().try_acquire_owned().map_err(|_| CommandError::Node(Error::Busy))
+    }
+
+    /// Gives a command whose answer nobody waits for.
+    pub(crate) fn tell(&self, command: Command) {
+        let (reply, _) = oneshot::channel();
+        let request = Request::Command { command: Box::new(command), reply, delivery: None };
+        // The loop may be busy, or have ended.
+        if let Err(mpsc::error::TrySendError::Full(request)) = self.sender.try_send(request)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let sender = self.sender.clone();
+            drop(runtime.spawn(async move { sender.send(request).await }));
+        }
     }
 
     /// Keeps a node for later starts, once it is known that it is one.

@@ -167,11 +167,14 @@ struct Follower {
 
 impl Follower {
     fn new(world: &mut World, host: HostId, group: GroupId, text: &str, limit: usize) -> Self {
-        let follow = GroupCommand::Query { query: query(text), order: Order::Newest, limit };
-        let Ok(Reply::Query(query)) = world.ask(host, Command::Group(group, follow)) else {
-            panic!("a query can be followed")
+        let id = QueryId(7);
+        let follow = || {
+            let (query, order) = (query(text), Order::Newest);
+            Command::Group(group, GroupCommand::Query { id, query, order, limit })
         };
-        Self { host, group, query, list: Vec::new(), waits: None }
+        assert!(matches!(world.ask(host, follow()), Ok(Reply::Ok)));
+        assert!(matches!(world.ask(host, follow()), Err(Error::Busy)), "it is followed already");
+        Self { host, group, query: id, list: Vec::new(), waits: None }
     }
 
     /// Waits for changes, and brings the list up to date.

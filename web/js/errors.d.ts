@@ -37,6 +37,11 @@ export type ErrorCode =
   | "password-needed"
   | "too-many-tries"
   | "unknown-record"
+  /** A text or a JSON value is no query; the message says at which character, and why. */
+  | "bad-query"
+  | "unknown-query"
+  /** The search has to look at too much: begin words with letters instead of `*`. */
+  | "too-broad"
   /** Another version stands than `ifVersion` said: see {@link PeergraphError.record}. */
   | "changed-meanwhile"
   | "not-your-record"

@@ -2,7 +2,7 @@
 use super::Group;
 use crate::error::Error;
 use crate::group::Ctx;
-use crate::io::{GroupCommand, NodeState, Reply, RequestId};
+use crate::io::{GroupCommand, NodeState, Reply, RequestId, Search};
 use crate::limits;
 use crate::link::Links;
 use crate::node_url::NodeUrl;
@@ -50,9 +50,10 @@ impl Group {
             }
             GroupCommand::Records { filter } => self.read(ctx, &filter, request),
             GroupCommand::Search { search } => self.search_records(ctx, search, request)?,
-            GroupCommand::Query { query, order, limit } => {
-                let query = self.follow_query(ctx, query, order, limit)?;
-                return Ok(Some(Reply::Query(query)));
+            GroupCommand::Query { id, query, order, limit } => {
+                let search = Search { query, order, after: None, limit, count: false };
+                self.follow_query(ctx, id, search)?;
+                return Ok(Some(Reply::Ok));
             }
             GroupCommand::Changes { query } => self.await_changes(ctx, query, request)?,
             GroupCommand::EndQuery { query } => {

@@ -43,8 +43,6 @@ pub(super) struct Searching {
     /// Searches that wait for it.
     waiting: Vec<(RequestId, Search)>,
     live: SortedMap<QueryId, Live>,
-    /// Queries that were followed so far.
-    followed: u64,
     /// When live queries may be answered again.
     next: Time,
     /// Bytes of the records that are in the index, by creator.

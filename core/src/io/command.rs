@@ -1,7 +1,7 @@
 //! The commands of an application, and the replies to them.
 use super::{
     Changes, Cursor, Found, GroupCommand, GroupInfo, InvitationInfo, LinkInfo, MemberInfo,
-    NodeInfo, Preview, QueryId, Tried,
+    NodeInfo, Preview, Tried,
 };
 use crate::id::GroupId;
 use crate::invitation::Invitation;
@@ -90,8 +90,6 @@ pub enum Reply {
     },
     /// What a search has found.
     Found(Found),
-    /// A query that is followed from here on.
-    Query(QueryId),
     /// Changes of what a query finds.
     Changes(Changes),
     /// Members, by peer id.

@@ -2,6 +2,7 @@
 use super::{StoreFault, Tried};
 use crate::cert::CertError;
 use crate::invitation::Unusable;
+use crate::search::QueryError;
 use crate::time::WallTime;
 use std::fmt;
 
@@ -123,6 +124,9 @@ pub enum Error {
     /// The record to replace or delete is not in the store.
     #[error("there is no such record")]
     UnknownRecord,
+    /// A text or a JSON value is no query: where, and why.
+    #[error("this is no query: {0}")]
+    BadQuery(QueryError),
     /// The query is followed no longer, or never was.
     #[error("that query is followed no longer; ask again")]
     UnknownQuery,
@@ -168,6 +172,13 @@ pub enum Error {
 impl From<BadRecord> for Error {
     fn from(bad: BadRecord) -> Self {
         Self::BadRecord(bad)
+    }
+}
+
+/// No source: as above.
+impl From<QueryError> for Error {
+    fn from(why: QueryError) -> Self {
+        Self::BadQuery(why)
     }
 }
 
@@ -230,6 +241,7 @@ impl Error {
             Self::TooManyTries(_) => "too-many-tries",
             Self::PasswordNeeded => "password-needed",
             Self::UnknownRecord => "unknown-record",
+            Self::BadQuery(_) => "bad-query",
             Self::UnknownQuery => "unknown-query",
             Self::TooBroad => "too-broad",
             Self::ChangedMeanwhile => "changed-meanwhile",

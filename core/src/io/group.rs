@@ -106,8 +106,10 @@ pub enum GroupCommand {
         /// What.
         search: Search,
     },
-    /// Follow what a query finds. → [`Reply::Query`](super::Reply::Query)
+    /// Follow what a query finds. → [`Reply::Ok`](super::Reply::Ok)
     Query {
+        /// A name for it, that no other query of the group has.
+        id: QueryId,
         /// Which records.
         query: Query,
         /// In which order.
@@ -119,13 +121,13 @@ pub enum GroupCommand {
     /// wait for one query, the later gets the answer, and the other fails with
     /// [`Error::Busy`](crate::error::Error::Busy). → [`Reply::Changes`](super::Reply::Changes)
     Changes {
-        /// As it was answered.
+        /// As it was named.
         query: QueryId,
     },
     /// Follow a query no longer. Whoever waits for its changes gets
     /// [`Error::UnknownQuery`](crate::error::Error::UnknownQuery). → [`Reply::Ok`](super::Reply::Ok)
     EndQuery {
-        /// As it was answered.
+        /// As it was named.
         query: QueryId,
     },
     /// The members of a group and their nodes. → [`Reply::Members`](super::Reply::Members)

@@ -34,7 +34,8 @@ pub struct Found {
     pub unsearched: u64,
 }
 
-/// A query that is followed, named by the node. Never reused while the node is up.
+/// A query that is followed, named by the host: so that a host which is not told any more that a query is followed can
+/// end it all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct QueryId(pub u64);

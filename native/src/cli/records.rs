@@ -346,7 +346,7 @@ async fn tell_if_alone(host: &Host, group: &Group) -> Result<()> {
     std::future::pending().await
 }
 
-fn print(global: &Global, record: &Record, name: Option<&str>) -> Result<()> {
+pub(super) fn print(global: &Global, record: &Record, name: Option<&str>) -> Result<()> {
     if global.json {
         output::line(output::record_json(record, name))
     } else {

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use peergraph_core::address::Address;
 use peergraph_core::error::Error;
-use peergraph_core::io::{Command, Event, NodeState, Reply, StoreFault, StoreReply, StoreTask};
+use peergraph_core::io::{
+    Command, Event, NodeState, Placed, Reply, StoreFault, StoreReply, StoreTask,
+};
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::record::Record;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -65,6 +67,7 @@ enum Waiting {
         reply: oneshot::Sender<Result<Reply, Error>>,
         delivery: Option<Delivery>,
         rows: Vec<Record>,
+        placed: Vec<Placed>,
     },
     Entries {
         reply: oneshot::Sender<Result<StoreReply, StoreFault>>,
@@ -115,7 +118,8 @@ fn ask(call: u64, request: Request, calls: &Calls, registry: &Registry) -> Optio
                 registry.trying(node);
             }
             let follow = delivery.is_some();
-            let waiting = Waiting::Reply { reply, delivery, rows: Vec::new() };
+            let (rows, placed) = (Vec::new(), Vec::new());
+            let waiting = Waiting::Reply { reply, delivery, rows, placed };
             (waiting, Ask::Call { call, command, follow })
         }
         Request::Scan { task: StoreTask::Scan { from, to, limit }, reply } => {
@@ -142,17 +146,27 @@ fn tell_on(tell: Tell, calls: &Calls, registry: &Registry) {
                 rows.push(*record);
             }
         }
+        Tell::Placed { call, placed: one } => {
+            if let Some(Waiting::Reply { placed, .. }) = calls.get_mut(&call) {
+                placed.push(*one);
+            }
+        }
         Tell::Entry { call, key, value } => {
             if let Some(Waiting::Entries { rows, .. }) = calls.get_mut(&call) {
                 rows.push((key, value));
             }
         }
         Tell::Done { call, mut result } => {
-            let Some(Waiting::Reply { reply, delivery, rows }) = calls.remove(&call) else {
+            let Some(Waiting::Reply { reply, delivery, rows, placed }) = calls.remove(&call) else {
                 return;
             };
-            if let Ok(Reply::Records { records, .. }) = &mut result {
-                *records = rows;
+            if let Ok(reply) = &mut result {
+                match reply {
+                    Reply::Records { records, .. } => *records = rows,
+                    Reply::Found(found) => found.records = rows,
+                    Reply::Changes(changes) => changes.placed = placed,
+                    _ => {}
+                }
             }
             if let (Some(delivery), Ok(Reply::Record(record))) = (delivery, &result) {
                 registry.track(&delivery, record.id);

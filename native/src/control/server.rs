@@ -1,5 +1,6 @@
 //! The end of the program that runs the host.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use peergraph_core::error::Error;
-use peergraph_core::io::{Command, Event, GroupCommand, Reply, StoreReply, StoreTask};
+use peergraph_core::id::GroupId;
+use peergraph_core::io::{Command, Event, GroupCommand, QueryId, Reply, StoreReply, StoreTask};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
@@ -78,6 +80,7 @@ async fn connection(stream: UnixStream, port: Port, guest: Guest) -> io::Result<
     let feed = port.registry.feed_of_many();
     let mut events = port.registry.events();
     let (followed, mut answers) = (Delivery::telling(), Answers::new());
+    let mut queries = Queries { requests: port.requests.clone(), open: BTreeSet::new() };
     let addresses = port.addresses.own();
     let (http, nodes) = (port.addresses.http.clone(), port.registry.nodes());
     frames::write(&mut write, &Tell::About { addresses, http, nodes }).await?;
@@ -97,6 +100,7 @@ async fn connection(stream: UnixStream, port: Port, guest: Guest) -> io::Result<
                         // It goes on by itself when this program ends.
                         drop(guest.take());
                     }
+                    queries.note(&ask);
                     begin(ask, &port, &feed, &followed, &answers)
                 }
                 None => return Ok(()),
@@ -113,6 +117,36 @@ async fn connection(stream: UnixStream, port: Port, guest: Guest) -> io::Result<
         };
         if let Some(tell) = tell {
             frames::write(&mut write, &tell).await?;
+        }
+    }
+}
+
+/// The queries that the other program follows. They end with it.
+struct Queries {
+    requests: WeakRequests,
+    open: BTreeSet<(GroupId, QueryId)>,
+}
+
+impl Queries {
+    fn note(&mut self, ask: &Ask) {
+        let Ask::Call { command, .. } = ask else { return };
+        match &**command {
+            Command::Group(group, GroupCommand::Query { id, .. }) => {
+                self.open.insert((*group, *id));
+            }
+            Command::Group(group, GroupCommand::EndQuery { query }) => {
+                self.open.remove(&(*group, *query));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Queries {
+    fn drop(&mut self) {
+        let Some(requests) = self.requests.upgrade() else { return };
+        for &(group, query) in &self.open {
+            requests.tell(Command::Group(group, GroupCommand::EndQuery { query }));
         }
     }
 }
@@ -179,11 +213,20 @@ async fn told(
 ) -> io::Result<Option<Tell>> {
     Ok(Some(match answer {
         Answer::Reply(mut result) => {
-            if let Ok(Reply::Records { records, .. }) = &mut *result {
-                for record in std::mem::take(records) {
-                    let record = Box::new(record);
-                    frames::write(write, &Tell::Row { call, record }).await?;
+            let (mut rows, mut placed) = (Vec::new(), Vec::new());
+            if let Ok(reply) = &mut *result {
+                match reply {
+                    Reply::Records { records, .. } => rows = std::mem::take(records),
+                    Reply::Found(found) => rows = std::mem::take(&mut found.records),
+                    Reply::Changes(changes) => placed = std::mem::take(&mut changes.placed),
+                    _ => {}
                 }
+            }
+            for record in rows.into_iter().map(Box::new) {
+                frames::write(write, &Tell::Row { call, record }).await?;
+            }
+            for placed in placed.into_iter().map(Box::new) {
+                frames::write(write, &Tell::Placed { call, placed }).await?;
             }
             Tell::Done { call, result: *result }
         }

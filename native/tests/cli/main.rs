@@ -11,6 +11,7 @@ mod meeting;
 mod qr;
 #[cfg(unix)]
 mod running;
+mod search;
 #[cfg(unix)]
 mod stores;
 mod together;

@@ -8,7 +8,6 @@ use crate::group::{Ctx, Group, Timer};
 use crate::id::RecordId;
 use crate::io::{Changes, Output, QueryId, RequestId, Search};
 use crate::limits;
-use crate::search::{Order, Query};
 use crate::sorted::SortedMap;
 use crate::storage::{Answer, Class};
 
@@ -58,20 +57,17 @@ impl Group {
     pub(in crate::group) fn follow_query(
         &mut self,
         ctx: &mut Ctx<'_>,
-        query: Query,
-        order: Order,
-        limit: usize,
-    ) -> Result<QueryId, Error> {
-        if self.searching.live.len() >= limits::LIVE_QUERIES_MAX {
+        id: QueryId,
+        search: Search,
+    ) -> Result<(), Error> {
+        let live = &self.searching.live;
+        if live.len() >= limits::LIVE_QUERIES_MAX || live.contains_key(&id) {
             return Err(Error::Busy);
         }
         self.begin_searching(ctx);
-        self.searching.followed += 1;
-        let id = QueryId(self.searching.followed);
-        let search = Search { query, order, after: None, limit, count: false };
         let live = Live { search, told: Vec::new(), begun: false, stale: true, waiting: None };
         self.searching.live.insert(id, live);
-        Ok(id)
+        Ok(())
     }
 
     /// Answers this request when there are changes.
@@ -163,6 +159,7 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::{Order, Query};
     use proptest::prelude::*;
 
     fn live(told: Vec<(RecordId, u64)>) -> Live {
