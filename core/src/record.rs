@@ -76,6 +76,16 @@ pub enum Value {
     Boolean(bool),
 }
 
+impl Value {
+    /// The text, if it is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            Self::Integer(_) | Self::Real(_) | Self::Date(_) | Self::Boolean(_) => None,
+        }
+    }
+}
+
 /// A record.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

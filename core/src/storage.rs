@@ -135,11 +135,11 @@ pub(crate) struct Page {
     pub(crate) answer: Answer,
 }
 
-/// What is answered with a page, besides the records.
+/// The answer that a page belongs to, besides the records.
 pub(crate) enum Answer {
     /// Where the next page of all records begins.
     Records(Option<Cursor>),
-    /// What a search has found.
+    /// The page of a search.
     Found(Found),
     /// Changes of what a query finds; for each record its place, and whether it is new.
     Changes(Changes, Vec<(usize, bool)>),

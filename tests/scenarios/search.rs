@@ -30,7 +30,7 @@ fn ask(world: &mut World, at: HostId, group: GroupId, search: Search) -> Found {
 }
 
 fn text(record: &Record) -> String {
-    String::from_utf8(record.payload.to_vec()).unwrap()
+    String::from_utf8_lossy(&record.payload).into_owned()
 }
 
 /// The texts that a query finds, newest first.
@@ -103,7 +103,7 @@ fn the_first_search_after_a_restart_waits_until_all_records_are_read() {
         world.await_opened(ada);
         let command = |search| Command::Group(group, GroupCommand::Search { search });
         let first = world.command(ada, command(search("seven")));
-        // What comes meanwhile is found as well.
+        // A record that comes meanwhile is found as well.
         let late = world.say(ada, group, "seven, late");
         let changed = Draft { id: Some(late.id), ..draft("seven, changed") };
         world.publish(ada, group, changed).expect("it is Ada's");

@@ -38,7 +38,7 @@ const SOON: Duration = Duration::from_micros(1);
 pub(super) struct Searching {
     /// Nothing before it was needed first.
     index: Option<Box<SearchIndex>>,
-    /// What the index lacks.
+    /// The records that the index lacks.
     lacking: Lacking,
     /// Searches that wait for it.
     waiting: Vec<(RequestId, Search)>,

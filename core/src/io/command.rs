@@ -88,7 +88,7 @@ pub enum Reply {
         /// Where to go on, if there are more.
         next: Option<Cursor>,
     },
-    /// What a search has found.
+    /// The records that a search has found.
     Found(Found),
     /// Changes of what a query finds.
     Changes(Changes),

@@ -6,8 +6,8 @@ use crate::password::Password;
 use crate::policy::Grant;
 use crate::record::{Attribute, RecordType};
 use crate::roll::{Reason, Target};
-use bytes::Bytes;
 use crate::search::{Order, Query};
+use bytes::Bytes;
 use std::time::Duration;
 
 /// What an application asks of a group, see [`Command::Group`](super::Command::Group). If this node is not in the group, the
@@ -124,7 +124,7 @@ pub enum GroupCommand {
         /// As it was named.
         query: QueryId,
     },
-    /// Follow a query no longer. Whoever waits for its changes gets
+    /// Follow a query no longer. A request that waits for its changes gets
     /// [`Error::UnknownQuery`](crate::error::Error::UnknownQuery). → [`Reply::Ok`](super::Reply::Ok)
     EndQuery {
         /// As it was named.

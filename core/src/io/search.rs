@@ -40,7 +40,7 @@ pub struct Found {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct QueryId(pub u64);
 
-/// Changes of what a query finds. Who takes the removed and the placed records out of its list, and then puts in each placed
+/// Changes of what a query finds. A reader that takes the removed and the placed records out of its list, and then puts in each placed
 /// record, has the list as it is now: see [`apply`](Self::apply).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -2,7 +2,7 @@
 use super::json;
 use super::words;
 use crate::limits::{SEARCHED_BYTES_MAX, SEARCHED_WORDS_MAX};
-use crate::record::{Attribute, MEDIA_TYPE, Record, Value};
+use crate::record::{MEDIA_TYPE, Record};
 use std::ops::ControlFlow;
 
 /// Places between two texts of one field: more than a phrase is long, so that none reaches from one into the next.
@@ -51,7 +51,7 @@ pub(crate) fn payload_words(record: &Record, mut each: impl FnMut(&str, u32)) {
         }
     };
     if is_json {
-        // What comes after a fault, or after the cut, cannot be found.
+        // The rest after a fault, or after the cut, cannot be found.
         let _ = json::strings(text, take);
     } else {
         take(text);
@@ -75,7 +75,7 @@ pub(crate) fn attribute_words<'a>(
     }
 }
 
-/// What a payload is.
+/// The form of a payload.
 enum Kind {
     Json,
     Text,
@@ -87,11 +87,11 @@ enum Kind {
 
 impl Kind {
     fn of(record: &Record) -> Self {
-        let media_type =
-            record.attributes.iter().find_map(|Attribute { name, value }| match value {
-                Value::String(text) if name == MEDIA_TYPE => Some(text),
-                _ => None,
-            });
+        let media_type = record
+            .attributes
+            .iter()
+            .filter(|it| it.name == MEDIA_TYPE)
+            .find_map(|it| it.value.text());
         let Some(media_type) = media_type else { return Self::Unknown };
         let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if essence == "application/json" || essence.ends_with("+json") {
@@ -108,7 +108,7 @@ impl Kind {
 pub(crate) mod tests {
     use super::*;
     use crate::id::{CertificateId, Digest, PeerId, RecordId};
-    use crate::record::{Meta, RecordType};
+    use crate::record::{Attribute, Meta, RecordType, Value};
     use crate::time::WallTime;
     use std::sync::Arc;
 
@@ -133,7 +133,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// What an index of records holds of one.
+    /// The part of a record that an index of records holds.
     pub(crate) fn meta(record: &Record) -> Meta {
         let digest = [record.id.as_bytes(), &record.version.to_be_bytes()[..]].concat();
         Meta {

@@ -153,7 +153,7 @@ fn number(text: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-/// What is expected next.
+/// The token that is expected next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expected {
     Value,
@@ -167,7 +167,7 @@ enum Expected {
     Comma,
 }
 
-/// Gives all strings of a JSON text in order, those that are names in objects left out. What is deeper than 128 arrays and
+/// Gives all strings of a JSON text in order, those that are names in objects left out. Strings that are deeper than 128 arrays and
 /// objects is no JSON here.
 ///
 /// # Errors

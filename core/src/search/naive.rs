@@ -1,4 +1,4 @@
-//! What a query means: whether it finds a record, and how well. This is the definition that an index has to agree with, and
+//! The meaning of a query: whether it finds a record, and how well. This is the definition that an index has to agree with, and
 //! looks at one record after the other.
 use super::compare::{is_within, satisfies};
 use super::document::{attribute_words, payload_words};
@@ -147,16 +147,13 @@ fn of_attribute<'a>(name: &AttributeName, record: &'a Record) -> impl Iterator<I
 fn count(field: &Field, phrase: &Phrase, record: &Record) -> u32 {
     let mut found = Vec::new();
     let take = |word: &str, place| found.push((word.to_owned(), place));
-    match field {
-        Field::Text => payload_words(record, take),
-        Field::Attribute(name) => {
-            let texts = of_attribute(name, record).filter_map(|value| match value {
-                Value::String(text) => Some(text.as_str()),
-                _ => None,
-            });
+    match field.attribute_name() {
+        None if *field == Field::Text => payload_words(record, take),
+        Some(name) => {
+            let texts = of_attribute(name, record).filter_map(Value::text);
             attribute_words(texts, take);
         }
-        _ => {}
+        None => {}
     }
     count_in(phrase, &found)
 }

@@ -345,10 +345,10 @@ fn write_clause(clause: &Clause, json: &mut String) {
 
 /// Writes which field, and the name of what is asked about it.
 fn write_key(field: &Field, key: &str, json: &mut String) {
-    let (which, name) = match field {
-        Field::Attribute(name) => ("attribute", name.as_str()),
-        field => ("field", field.name().unwrap_or_default()),
-    };
+    let (which, name) = field.attribute_name().map_or_else(
+        || ("field", field.name().unwrap_or_default()),
+        |name| ("attribute", name.as_str()),
+    );
     json.extend(["\"", which, "\":\"", name, "\",\"", key, "\":"]);
 }
 

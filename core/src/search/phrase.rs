@@ -58,7 +58,7 @@ impl WordPattern {
         }
     }
 
-    /// What every word of this form begins with.
+    /// The beginning of every word of this form.
     pub(crate) fn prefix(&self) -> &str {
         match self {
             Self::Exact(text) | Self::Prefix(text) | Self::Glob(text, _) => text,

@@ -44,7 +44,7 @@ pub(crate) enum Clause {
     Exists(Field),
 }
 
-/// What a clause can ask for.
+/// A thing that a clause can ask for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Field {
@@ -97,7 +97,7 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
-/// What a value is compared with.
+/// A value to compare with.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Operand {
@@ -268,6 +268,11 @@ impl Field {
         ("peerlastmodificationtime", Self::Modified),
     ];
 
+    /// The attribute, if it is one.
+    pub(crate) fn attribute_name(&self) -> Option<&AttributeName> {
+        if let Self::Attribute(name) = self { Some(name) } else { None }
+    }
+
     /// The field of this name, attributes left out; in whatever case.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let mut names = Self::NAMES.iter();
@@ -309,7 +314,7 @@ impl Field {
         if fits { Ok(()) } else { Err(self.wants()) }
     }
 
-    /// What is wrong with an operand of another kind.
+    /// The fault of an operand of another kind.
     pub(crate) fn wants(&self) -> QueryFault {
         match self {
             Self::Text => QueryFault::WordsHaveNoOrder,
@@ -392,7 +397,8 @@ impl Operand {
             Self::Real(number) if !number.is_finite() => Err(QueryFault::NotANumber),
             // One form each.
             Self::Like(pattern) if pattern.as_literal().is_some() => Err(QueryFault::NotAText),
-            _ => Ok(()),
+            Self::Text(_) | Self::Like(_) | Self::Integer(_) | Self::Real(_) => Ok(()),
+            Self::Date(_) | Self::Boolean(_) => Ok(()),
         }
     }
 }

@@ -146,7 +146,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// What is between parentheses, of which the first is read.
+    /// The part between parentheses, of which the first is read.
     fn group(&mut self, begin: usize, field: Option<&Field>, depth: usize) -> Read<Tree> {
         let depth = deeper(depth, begin)?;
         self.skip_space();
@@ -172,7 +172,7 @@ impl<'a> Parser<'a> {
         has(&Field::Text, word)
     }
 
-    /// What follows the colon of a field.
+    /// The part behind the colon of a field.
     fn asked(&mut self, field: &Field, begin: usize, depth: usize) -> Read<Tree> {
         self.skip_space();
         if self.take("(") {
@@ -208,7 +208,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// What follows the sign of a field.
+    /// The part behind the sign of a field.
     fn compared(&mut self, field: &Field, comparison: Comparison) -> Read<Tree> {
         self.skip_space();
         if comparison == Comparison::Equal

@@ -12,7 +12,7 @@ use super::{Global, find_group, output, with_host};
 pub(crate) struct SearchArguments {
     /// Id, beginning of the id, or name
     group: String,
-    /// What to look for, in one argument: words, "phrases", hel*, type:NAME, author:NAME, created:>2026-11-01,
+    /// The query, in one argument: words, "phrases", hel*, type:NAME, author:NAME, created:>2026-11-01,
     /// ATTRIBUTE:VALUE, OR, -, parentheses; * for everything. Or a query in JSON
     #[arg(value_name = "TEXT", value_parser = query, allow_hyphen_values = true)]
     query: Query,

@@ -160,13 +160,12 @@ fn tell_on(tell: Tell, calls: &Calls, registry: &Registry) {
             let Some(Waiting::Reply { reply, delivery, rows, placed }) = calls.remove(&call) else {
                 return;
             };
-            if let Ok(reply) = &mut result {
-                match reply {
-                    Reply::Records { records, .. } => *records = rows,
-                    Reply::Found(found) => found.records = rows,
-                    Reply::Changes(changes) => changes.placed = placed,
-                    _ => {}
-                }
+            if let Ok(Reply::Records { records, .. }) = &mut result {
+                *records = rows;
+            } else if let Ok(Reply::Found(found)) = &mut result {
+                found.records = rows;
+            } else if let Ok(Reply::Changes(changes)) = &mut result {
+                changes.placed = placed;
             }
             if let (Some(delivery), Ok(Reply::Record(record))) = (delivery, &result) {
                 registry.track(&delivery, record.id);

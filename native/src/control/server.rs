@@ -130,14 +130,10 @@ struct Queries {
 impl Queries {
     fn note(&mut self, ask: &Ask) {
         let Ask::Call { command, .. } = ask else { return };
-        match &**command {
-            Command::Group(group, GroupCommand::Query { id, .. }) => {
-                self.open.insert((*group, *id));
-            }
-            Command::Group(group, GroupCommand::EndQuery { query }) => {
-                self.open.remove(&(*group, *query));
-            }
-            _ => {}
+        if let Command::Group(group, GroupCommand::Query { id, .. }) = &**command {
+            self.open.insert((*group, *id));
+        } else if let Command::Group(group, GroupCommand::EndQuery { query }) = &**command {
+            self.open.remove(&(*group, *query));
         }
     }
 }
@@ -214,13 +210,12 @@ async fn told(
     Ok(Some(match answer {
         Answer::Reply(mut result) => {
             let (mut rows, mut placed) = (Vec::new(), Vec::new());
-            if let Ok(reply) = &mut *result {
-                match reply {
-                    Reply::Records { records, .. } => rows = std::mem::take(records),
-                    Reply::Found(found) => rows = std::mem::take(&mut found.records),
-                    Reply::Changes(changes) => placed = std::mem::take(&mut changes.placed),
-                    _ => {}
-                }
+            if let Ok(Reply::Records { records, .. }) = &mut *result {
+                rows = std::mem::take(records);
+            } else if let Ok(Reply::Found(found)) = &mut *result {
+                rows = std::mem::take(&mut found.records);
+            } else if let Ok(Reply::Changes(changes)) = &mut *result {
+                placed = std::mem::take(&mut changes.placed);
             }
             for record in rows.into_iter().map(Box::new) {
                 frames::write(write, &Tell::Row { call, record }).await?;

@@ -156,7 +156,7 @@ impl IntoFuture for Search {
     }
 }
 
-/// What a query finds: at first all of it, then each change. [`Changes::apply`] keeps a list up to date. The query is
+/// The records that a query finds: at first all of them, then each change. [`Changes::apply`] keeps a list up to date. The query is
 /// followed until this is dropped.
 pub struct LiveQuery(Pin<Box<dyn Stream<Item = Result<Changes, CommandError>> + Send>>);
 
@@ -175,7 +175,6 @@ impl std::fmt::Debug for LiveQuery {
 }
 
 /// How far a live query is.
-#[expect(clippy::large_enum_variant, reason = "one at a time, moved once")]
 enum Following {
     Asked(Search),
     Open(Open),

@@ -20,7 +20,7 @@ pub(super) struct Live {
     begun: bool,
     /// Whether what it finds may have changed since.
     stale: bool,
-    /// Who waits for changes.
+    /// The request that waits for changes.
     pub(super) waiting: Option<RequestId>,
 }
 
@@ -36,7 +36,7 @@ impl Live {
         let mut before: SortedMap<RecordId, (usize, u64)> =
             numbered.map(|(at, (id, digest))| (*id, (at, *digest))).collect();
         let mut placed = Vec::new();
-        // Where the last one was that stays. What was before it and comes behind it has moved.
+        // Where the last one was that stays. A record that was before it and comes behind it has moved.
         let mut last = None;
         for (at, (id, digest)) in now.iter().enumerate() {
             let was = before.remove(id);
@@ -101,7 +101,7 @@ impl Group {
         Ok(())
     }
 
-    /// What queries find may have changed.
+    /// The records that queries find may have changed.
     pub(in crate::group) fn found_may_change(&mut self) {
         let Searching { live, next, .. } = &mut self.searching;
         live.values_mut().for_each(|live| live.stale = true);

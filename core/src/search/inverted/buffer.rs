@@ -2,7 +2,7 @@
 use super::segment::{Builder, Segment};
 use super::term::{self, Kind};
 use crate::index::Index;
-use crate::record::{Record, Value};
+use crate::record::Record;
 use crate::search::document::{attribute_words, payload_words};
 use crate::table::Mixer;
 use hashbrown::HashTable;
@@ -121,10 +121,7 @@ impl Buffer {
                 continue;
             }
             let named = record.attributes[n..].iter().filter(|other| same(&other.name));
-            let texts = named.filter_map(|other| match &other.value {
-                Value::String(text) => Some(text.as_str()),
-                _ => None,
-            });
+            let texts = named.filter_map(|other| other.value.text());
             let mut key = term::begun(Kind::AttributeWord, Some(&attribute.name));
             let begun = key.len();
             attribute_words(texts, |word, place| {

@@ -22,7 +22,7 @@ pub(crate) struct Dictionary {
     last: Vec<u8>,
 }
 
-/// What a dictionary says of a key.
+/// The entry of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// How many documents have it.
@@ -73,7 +73,7 @@ impl Dictionary {
         self.bytes.get(at..at.saturating_add(length)).unwrap_or_default()
     }
 
-    /// What is said of a key.
+    /// The entry of a key.
     pub(crate) fn find(&self, key: &[u8]) -> Option<Entry> {
         let mut reader = self.from(key);
         reader.next(self).filter(|_| reader.key() == key)

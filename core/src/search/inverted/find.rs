@@ -35,7 +35,7 @@ pub struct SearchCursor {
     pub at: Cursor,
 }
 
-/// What is to be found.
+/// A question to the index.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     /// Which records.
@@ -52,7 +52,7 @@ pub struct Wanted<'a> {
     pub steps: u64,
 }
 
-/// What was found.
+/// The answer of the index.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// The records, in order.
@@ -242,7 +242,7 @@ impl<'a, V: Fn(&Meta) -> bool> Search<'a, V> {
         let rarities: Vec<f64> = phrases.iter().map(|it| self.rarity(it, &places, steps)).collect();
         let words = places.iter().map(|place| place.segment.words()).sum();
         let mean = rank::mean(words, self.at.len as u64);
-        // What is found has been counted already if nothing else is asked for.
+        // A document that is found has been counted already if nothing else is asked for.
         let only = matches!((self.plan, phrases), (Plan::Keys(Keys::One(key)), [PhrasePlan { words }])
             if matches!(&words[..], [(_, Keys::One(word))] if word == key));
         let mut kept = Kept::new(self.wanted.limit);
@@ -255,14 +255,13 @@ impl<'a, V: Fn(&Meta) -> bool> Search<'a, V> {
                 from = u32::from(document) + 1;
                 let length = place.segment.length(document);
                 let rarity = rarities.iter().copied();
-                let score = match &open.matcher {
-                    Matcher::List(list) if only => {
-                        rank::score([list.count()].into_iter().zip(rarity), length, mean)
-                    }
-                    _ => {
-                        let counts = raters.iter_mut().map(|it| it.count(document, place, steps));
-                        rank::score(counts.zip(rarity), length, mean)
-                    }
+                let score = if let Matcher::List(list) = &open.matcher
+                    && only
+                {
+                    rank::score([list.count()].into_iter().zip(rarity), length, mean)
+                } else {
+                    let counts = raters.iter_mut().map(|it| it.count(document, place, steps));
+                    rank::score(counts.zip(rarity), length, mean)
                 };
                 if kept.lowest().is_some_and(|lowest: Rated| {
                     let at = Cursor { modified: lowest.modified, id: lowest.id };
@@ -339,7 +338,7 @@ fn count_in<V: Fn(&Meta) -> bool>(
     count
 }
 
-/// What counts a phrase in the documents of a segment.
+/// Counts a phrase in the documents of a segment.
 fn rater<'a>(phrase: &'a PhrasePlan, segment: &'a Segment, steps: &mut Steps) -> Matcher<'a> {
     if let [(_, Keys::One(key))] = &phrase.words[..] {
         steps.take(16);
@@ -363,7 +362,7 @@ impl<T: Ord + Copy> Kept<T> {
         Self { heap: BinaryHeap::new(), limit, more: false }
     }
 
-    /// What one has to be above, once there are as many as wanted.
+    /// The score that one has to exceed, once there are as many as wanted.
     fn lowest(&self) -> Option<T> {
         (self.heap.len() >= self.limit).then(|| self.heap.peek().map(|Reverse(it)| *it)).flatten()
     }

@@ -193,7 +193,7 @@ impl<'a> Matcher<'a> {
             Self::All => true,
             Self::Test(test) => {
                 steps.take(1);
-                // What was taken out has left its slot, perhaps to another.
+                // A record that was taken out has left its slot, perhaps to another.
                 steps.are_over()
                     || !place.segment.is_dead(document)
                         && test.passes(place.index.at(place.segment.slot(document)))
@@ -223,7 +223,8 @@ impl<'a> Matcher<'a> {
         match self {
             Self::List(list) => list.count(),
             Self::Phrase(phrase) => phrase.count,
-            _ => 1,
+            Self::Nothing | Self::All | Self::Bits(..) | Self::Document(..) | Self::Range(..) => 1,
+            Self::Test(..) | Self::And(..) | Self::Or(..) | Self::Not(..) => 1,
         }
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn peer_of(key: &[u8]) -> Option<PeerId> {
     Some(PeerId::from_bytes(key.get(1..)?.try_into().ok()?))
 }
 
-/// What is seen without a key.
+/// A test that needs no key.
 #[derive(Debug)]
 pub(crate) enum Test {
     Compare(Field, Comparison, Operand),
@@ -156,21 +156,22 @@ impl<N: Names> Planner<'_, N> {
             }
             Clause::Compare(Field::Id, comparison, Operand::Text(text)) => {
                 let slot = self.slot(text).map_or(Plan::Nothing, Plan::Slot);
-                match comparison {
-                    Comparison::Equal => slot,
-                    _ => Plan::Not(Box::new(slot)),
-                }
+                if *comparison == Comparison::Equal { slot } else { Plan::Not(Box::new(slot)) }
             }
             Clause::Compare(field, comparison, operand) => {
                 let test = Test::Compare(field.clone(), *comparison, operand.clone());
                 let Operand::Date(moment) = operand else { return Plan::Test(test) };
                 let from = match comparison {
                     Comparison::Less | Comparison::LessOrEqual | Comparison::NotEqual => None,
-                    _ => Some(moment.from()),
+                    Comparison::Greater | Comparison::GreaterOrEqual | Comparison::Equal => {
+                        Some(moment.from())
+                    }
                 };
                 let to = match comparison {
                     Comparison::Greater | Comparison::GreaterOrEqual | Comparison::NotEqual => None,
-                    _ => Some(moment.to()),
+                    Comparison::Less | Comparison::LessOrEqual | Comparison::Equal => {
+                        Some(moment.to())
+                    }
                 };
                 of_time(field, from, to, test)
             }
@@ -229,10 +230,12 @@ impl<N: Names> Planner<'_, N> {
 /// Documents that pass, of which those of a time are looked at. A record is changed last when it is made, or later.
 fn of_time(field: &Field, from: Option<WallTime>, to: Option<WallTime>, test: Test) -> Plan {
     let (first, last) = (WallTime(0), WallTime(u64::MAX));
-    let about = match field {
-        Field::Modified => Plan::About(from.unwrap_or(first), to.unwrap_or(last)),
-        Field::Created => Plan::About(from.unwrap_or(first), last),
-        _ => return Plan::Test(test),
+    let about = if *field == Field::Modified {
+        Plan::About(from.unwrap_or(first), to.unwrap_or(last))
+    } else if *field == Field::Created {
+        Plan::About(from.unwrap_or(first), last)
+    } else {
+        return Plan::Test(test);
     };
     Plan::And(vec![about, Plan::Test(test)])
 }
@@ -252,10 +255,10 @@ pub(crate) fn has(field: &Field, phrase: &Phrase) -> Plan {
 
 /// The words of a phrase, as keys.
 pub(crate) fn of_phrase(field: &Field, phrase: &Phrase) -> PhrasePlan {
-    let begun = match field {
-        Field::Attribute(name) => term::begun(Kind::AttributeWord, Some(name.as_str())),
-        _ => term::begun(Kind::Word, None),
-    };
+    let begun = field.attribute_name().map_or_else(
+        || term::begun(Kind::Word, None),
+        |name| term::begun(Kind::AttributeWord, Some(name.as_str())),
+    );
     let keys = |pattern: &WordPattern| {
         let key = [&begun, pattern.prefix().as_bytes()].concat();
         match pattern {
