@@ -3,7 +3,7 @@
 //! 1. Core is a house of [`FLOORS`]: a module uses modules on its own floor and on lower ones. [`EXCEPTIONS`] lists the uses
 //!    upwards that there still are; one that is not listed fails with its file and line, and so does one that is listed
 //!    and no longer there.
-//! 2. Circles of modules in a crate do not grow beyond [`CIRCLES`].
+//! 2. No module of [`CRATES`] uses itself by way of others.
 //! 3. Headless sentences ("Who asks is told", for "A peer that asks is told") do not become more than [`HEADLESS_MAX`] in
 //!    a thousand lines of comments.
 //!
