@@ -157,6 +157,8 @@ export class PeergraphProvider extends ObservableV2 {
       else this.#neighbours.delete(link);
       this.#tellNeighbours();
     });
+    // A newcomer gets much at once, of which the watch has been seen to leave some out: the records are looked through again.
+    this.#listen("sync", signal, ({ phase }) => { if (phase === "complete") this.#catchUp(signal); });
     this.#listen("presence", signal, (detail) => this.#onPresence(detail));
     this.#listen("withdrawn", signal, ({ id }) => this.emit("withdrawn", [{ id }]));
     this.#listen("closed", signal, () => this.disconnect());
@@ -215,6 +217,15 @@ export class PeergraphProvider extends ObservableV2 {
     for await (const record of this.group.watch(UPDATE, { signal, onStored })) {
       const ours = record.attributes.doc === this.name && record.data instanceof Uint8Array;
       if (ours && this.#doc) this.#apply(record);
+    }
+  }
+
+  /** Takes all that is stored into the document. */
+  async #catchUp(signal) {
+    try {
+      for (const record of await recordsOf(this.group, this.name, signal)) if (this.#doc) this.#apply(record);
+    } catch (error) {
+      if (!signal.aborted) this.emit("error", [error]);
     }
   }
 
