@@ -157,7 +157,7 @@ export class PeergraphProvider extends ObservableV2 {
       else this.#neighbours.delete(link);
       this.#tellNeighbours();
     });
-    // A newcomer gets much at once, of which the watch has been seen to leave some out: the records are looked through again.
+    // Updates of a log overlap; in some orders Yjs keeps them waiting for each other. As one update they do not.
     this.#listen("sync", signal, ({ phase }) => { if (phase === "complete") this.#catchUp(signal); });
     this.#listen("presence", signal, (detail) => this.#onPresence(detail));
     this.#listen("withdrawn", signal, ({ id }) => this.emit("withdrawn", [{ id }]));
@@ -223,7 +223,11 @@ export class PeergraphProvider extends ObservableV2 {
   /** Takes all that is stored into the document. */
   async #catchUp(signal) {
     try {
-      for (const record of await recordsOf(this.group, this.name, signal)) if (this.#doc) this.#apply(record);
+      const known = new Y.Doc();
+      const records = await recordsOf(this.group, this.name, signal);
+      const good = records.filter(({ data }) => !faultOf(known, data)).map(({ data }) => data);
+      known.destroy();
+      if (this.#doc && good.length > 0) Y.applyUpdate(this.#doc, Y.mergeUpdates(good), this);
     } catch (error) {
       if (!signal.aborted) this.emit("error", [error]);
     }
