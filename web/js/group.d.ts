@@ -8,6 +8,7 @@ import type {
   AnyRecord, Attributes, Bytes, GroupRecord, Page, Payloads, PublishOptions, ReadAttributeValue,
   RecordsOptions, Status, UpdateOptions, WatchOptions,
 } from "./record.js";
+import type { LiveQuery, Query, QueryOptions, Search, SearchOptions } from "./search.js";
 import type { Waits } from "./waits.js";
 
 /** Types of the events of a {@link Group}. */
@@ -124,6 +125,14 @@ export class Group<T = Payloads> extends EventTarget {
   /** Stored records, oldest change first (or `order: "newest"`), at most 1,000; go on with `after: page.next`. */
   records<K extends keyof T & string>(options: RecordsOptions & { type: K }): Promise<Page<GroupRecord<T[K], K>>>;
   records(options?: RecordsOptions): Promise<Page<AnyRecord<T>>>;
+  /**
+   * Begins to search the stored records: `await` brings a page, `for await` all pages. The first search of a group makes
+   * its index, which reads all records once; after that one takes milliseconds. Fails with `"bad-query"` and the place of
+   * the fault.
+   */
+  search<R = AnyRecord<T>>(query: Query, options?: SearchOptions): Search<R>;
+  /** Follows a query: what it finds now, and what is added, changed and removed from now on, in order. */
+  query<R = AnyRecord<T>>(query: Query, options?: QueryOptions): LiveQuery<R>;
   /** One record, or `null`. */
   get(id: string, options?: Waits): Promise<AnyRecord<T> | null>;
   /**

@@ -7,6 +7,7 @@ import {
   decodeAttributes, decodePayload, encodeAttributes, encodePayload, encodeVersion, idOf, keptMediaType, rawOf, readBlob, recordOf,
   spanMs, withMediaType,
 } from "./record.js";
+import { LiveQuery, Search, encodeSearch } from "./search.js";
 import { Speaker } from "./speaker.js";
 import { watch } from "./watch.js";
 
@@ -63,6 +64,8 @@ export class Group extends Speaker {
   /** Records that were shown and are not durable yet, with their versions. Bounded by the module. */
   #storing = new Map();
   #people = new Map();
+  /** The number of the last live query. */
+  #queries = 0;
   #namesAt = 0;
   #naming = null;
 
@@ -161,12 +164,45 @@ export class Group extends Speaker {
       await this.pause();
       const filter = filterOf({ type, creator, after: next, newestFirst, limit: Math.min(PART, most - page.length) });
       const found = await this.#ask(() => this.#handle.records(this.id, filter), signal);
-      const raw = found.records.map(rawOf);
-      await waitFor(this.#nameAll(raw), signal);
-      page.push(...raw.map((it) => recordOf(it, this)));
+      page.push(...await this.#named(found.records, signal));
       next = found.next ?? null;
     } while (next !== null && page.length < most);
     return Object.assign(page, { next });
+  }
+
+  /** Records that the module has told, with the names of their creators. */
+  async #named(told, signal) {
+    const raw = told.map(rawOf);
+    await waitFor(this.#nameAll(raw), signal);
+    return raw.map((it) => recordOf(it, this));
+  }
+
+  search(query, options) {
+    const given = optionsOf(options, ["order", "limit", "after", "count", ...WAITS], "group.search");
+    const { signal } = given;
+    const ask = async (part) => {
+      await this.pause();
+      const found = await this.#ask(() => this.#handle.search(this.id, part), signal);
+      return { ...found, records: await this.#named(found.records, signal) };
+    };
+    return new Search(ask, encodeSearch(query, given), pageOf(given.limit));
+  }
+
+  query(query, options) {
+    const { order, limit, signal } = optionsOf(options, ["order", "limit", ...WAITS], "group.query");
+    const wanted = { ...encodeSearch(query, { order }), limit: pageOf(limit) };
+    const number = this.#queries += 1;
+    const follow = {
+      begin: () => this.#ask(() => this.#handle.query(this.id, number, wanted)),
+      next: async () => {
+        const changes = await this.#ask(() => this.#handle.changes(this.id, number));
+        const records = await this.#named(changes.placed.map(({ record }) => record));
+        return { ...changes, placed: changes.placed.map((it, index) => ({ ...it, record: records[index] })) };
+      },
+      // It can only fail where there is nothing to end.
+      end: () => { if (!this.#closed) this.#handle.endQuery(this.id, number).catch(() => {}); },
+    };
+    return new LiveQuery(follow, signal);
   }
 
   async get(id, options) {

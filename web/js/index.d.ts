@@ -16,6 +16,7 @@ export * from "./links.js";
 export * from "./membership.js";
 export * from "./peer.js";
 export * from "./record.js";
+export * from "./search.js";
 export * from "./waits.js";
 
 /** Where the bytes of the WebAssembly module are: the bytes, an answer that brings them, an address, or compiled. */

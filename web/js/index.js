@@ -10,9 +10,10 @@ import { askToPersist, checkBrowser, init, load } from "./load.js";
 import { decodeInvitation, decodePreview, encodePolicy } from "./membership.js";
 import { Nodes } from "./nodes.js";
 import { closing, inTurn } from "./openings.js";
+import { LiveQuery, Search } from "./search.js";
 import { Speaker } from "./speaker.js";
 
-export { Group, PeergraphError, identities, init, peerName, verify };
+export { Group, LiveQuery, PeergraphError, Search, identities, init, peerName, verify };
 
 const NAME = "Unnamed";
 const OPEN = [

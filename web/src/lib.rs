@@ -34,7 +34,7 @@ use lock::Lock;
 use lookup::Early;
 use peergraph_core::identity::{Identity, read_public_document};
 use peergraph_core::invitation::Invitation;
-use peergraph_core::io::{Command, GroupCommand, Input, Reply};
+use peergraph_core::io::{Command, GroupCommand, Input, QueryId, Reply, Search};
 use peergraph_core::name::PeerName;
 use peergraph_core::node_url::NodeUrl;
 use peergraph_core::password::Password;
@@ -206,6 +206,37 @@ impl PeerHandle {
         }))
     }
 
+    /// Finds records.
+    pub fn search(&self, group: &str, search: JsValue) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let search = from_js::<convert::SearchJs>(search)?.into_search()?;
+            Ok(Command::Group(group, GroupCommand::Search { search }))
+        }))
+    }
+
+    /// Follows what a query finds, under a number that no other query of the group has.
+    pub fn query(&self, group: &str, id: f64, search: JsValue) -> Promise {
+        self.ask(parse(group).and_then(|group| {
+            let Search { query, order, limit, .. } =
+                from_js::<convert::SearchJs>(search)?.into_search()?;
+            let id = QueryId(id as u64);
+            Ok(Command::Group(group, GroupCommand::Query { id, query, order, limit }))
+        }))
+    }
+
+    /// Waits until what a query finds has changed.
+    pub fn changes(&self, group: &str, query: f64) -> Promise {
+        let query = QueryId(query as u64);
+        self.ask(parse(group).map(|group| Command::Group(group, GroupCommand::Changes { query })))
+    }
+
+    /// Follows a query no longer.
+    #[wasm_bindgen(js_name = endQuery)]
+    pub fn end_query(&self, group: &str, query: f64) -> Promise {
+        let query = QueryId(query as u64);
+        self.ask(parse(group).map(|group| Command::Group(group, GroupCommand::EndQuery { query })))
+    }
+
     /// Makes an invitation, whose link opens a page.
     pub fn invite(&self, group: &str, invite: JsValue, page: String) -> Promise {
         let command = parse(group).and_then(|group| {
@@ -357,6 +388,8 @@ fn reply(reply: Reply) -> Result<JsValue, Failure> {
         Reply::Preview(preview) => convert::preview(*preview),
         Reply::Record(record) => to_js(&convert::RecordJs::from(*record)),
         Reply::Records { records, next } => to_js(&convert::PageJs::new(records, next)),
+        Reply::Found(found) => to_js(&convert::FoundJs::from(found)),
+        Reply::Changes(changes) => to_js(&convert::ChangesJs::from(changes)),
         Reply::Members(members) => list::<convert::MemberJs, _>(members),
         Reply::Links(links) => list::<convert::LinkJs, _>(links),
         Reply::Invitations(open) => list::<convert::OpenInvitationJs, _>(open),
