@@ -7,6 +7,7 @@ import { setUpComposer, showMessages } from "./messages.js";
 import { keepLoaded, keepOffline, watchNode } from "./offline.js";
 import { drawPeople } from "./people.js";
 import { setUpPerson } from "./person.js";
+import { setUpSearch } from "./search.js";
 import { askName, begin, showBadInvitation, showInvited } from "./welcome.js";
 import { canWords, clockNotice, connection, errorWords, nodeNotice, problem, standingNotice } from "./words.js";
 
@@ -232,7 +233,7 @@ function showGroup(group) {
   document.title = `${group.name} – Peergraph Chat`;
   show("chat");
   view.messages = showMessages(group, {
-    nameOf: (id) => view?.members.find((member) => member.id === id)?.name ?? "",
+    nameOf,
     signal: ended.signal,
     failed: (error) => toast(errorWords(error)),
   });
@@ -243,11 +244,16 @@ function showGroup(group) {
   refresh();
 }
 
+/** The name of a member of the group on the screen, or "". */
+function nameOf(id) {
+  return view?.members.find((member) => member.id === id)?.name ?? "";
+}
+
 function leaveView() {
   view?.ended.abort();
   view = null;
   document.title = "Peergraph Chat";
-  for (const dialog of ["invite", "person", "backup"]) if ($(dialog).open) $(dialog).close();
+  for (const dialog of ["invite", "person", "backup", "search"]) if ($(dialog).open) $(dialog).close();
 }
 
 /** Reads what the peer knows about people and links, and draws it. */
@@ -368,6 +374,7 @@ function remember(key, value) {
 
 setUpInvite(() => view.group);
 const showPerson = setUpPerson(() => view.group);
+setUpSearch({ current: () => view?.group, nameOf, show: (id) => view?.messages.show(id) });
 setUpBackup({ current: () => peer, restore: restoreHere });
 setUpComposer(async (text) => {
   const seen = view;

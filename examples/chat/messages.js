@@ -7,6 +7,10 @@ import { hue, initials, messageText, statusHelp, statusWords } from "./words.js"
 
 /** Messages drawn at first, and added by each "Show earlier". Guess: quick on a phone. */
 const DRAWN_STEP = 150;
+/** Messages drawn before one that was looked for. Guess: more than a screen. */
+const DRAWN_AROUND = 30;
+/** How long a message that was looked for is framed: as the animation in `style.css`. */
+const SHOWN_MS = 2_400;
 /** Messages of one author within this time share a heading. One that is older when it comes says when it came. */
 const TOGETHER_MS = 5 * 60_000;
 /** Characters of a message that are drawn before "Show all". Guess: some pages. */
@@ -137,6 +141,23 @@ export function showMessages(group, { nameOf, signal, failed }) {
     refresh: draw,
     /** Goes to the newest message, since we have just written one. */
     follow: () => { stick = true; unread = false; draw(); },
+    /** Goes to a message. */
+    show: (id) => {
+      const at = all.findIndex((record) => record.id === id);
+      if (at < 0) return;
+      drawnMax = Math.max(drawnMax, all.length - at + DRAWN_AROUND);
+      stick = false;
+      draw();
+      // When it is drawn.
+      requestAnimationFrame(() => requestAnimationFrame(() => {
+        const row = list.querySelector(`[data-id="${id}"]`);
+        if (!row) return;
+        row.scrollIntoView({ block: "center" });
+        row.classList.add("shown");
+        setTimeout(() => row.classList.remove("shown"), SHOWN_MS);
+        scroller.focus({ preventScroll: true });
+      }));
+    },
   };
 }
 
