@@ -27,6 +27,8 @@ const MERGED_MAX = 512 * 1024;
 const FLUSH_MS = 40;
 /** The same of awareness: at most ten a second. */
 const AWARENESS_MS = 100;
+/** How long Yjs may keep updates waiting for others before all that are stored are given to it at once. Guess: a sync is over by then. */
+const CATCH_UP_MS = 500;
 /** Clients of the awareness that one node may have: tabs that share a peer. Guess. */
 const CLIENTS_MAX = 8;
 /** How long a failed write waits, at first and at most. */
@@ -126,6 +128,7 @@ export class PeergraphProvider extends ObservableV2 {
   /** The clients of the awareness, each with its node. */
   #clients = new Map();
   #telling = null;
+  #catching = null;
   #status = "disconnected";
 
   constructor(group, name, doc, { awareness = new Awareness(doc), connect = true } = {}) {
@@ -157,8 +160,7 @@ export class PeergraphProvider extends ObservableV2 {
       else this.#neighbours.delete(link);
       this.#tellNeighbours();
     });
-    // Updates of a log overlap; in some orders Yjs keeps them waiting for each other. As one update they do not.
-    this.#listen("sync", signal, ({ phase }) => { if (phase === "complete") this.#catchUp(signal); });
+    this.#listen("sync", signal, ({ phase }) => { if (phase === "complete") this.#catchUpSoon(); });
     this.#listen("presence", signal, (detail) => this.#onPresence(detail));
     this.#listen("withdrawn", signal, ({ id }) => this.emit("withdrawn", [{ id }]));
     this.#listen("closed", signal, () => this.disconnect());
@@ -220,8 +222,17 @@ export class PeergraphProvider extends ObservableV2 {
     }
   }
 
-  /** Takes all that is stored into the document. */
-  async #catchUp(signal) {
+  /**
+   * Takes all that is stored into the document as one update, a little later. Updates of a log overlap, and in some orders
+   * Yjs keeps them waiting for each other; as one update they do not.
+   */
+  #catchUpSoon() {
+    this.#catching ??= setTimeout(() => this.#catchUp().finally(() => { this.#catching = null; }), CATCH_UP_MS);
+  }
+
+  async #catchUp() {
+    const signal = this.#ends?.signal;
+    if (!signal) return;
     try {
       const known = new Y.Doc();
       const records = await recordsOf(this.group, this.name, signal);
@@ -236,6 +247,8 @@ export class PeergraphProvider extends ObservableV2 {
   #apply(record) {
     const cause = faultOf(this.#doc, record.data, this);
     if (cause) this.emit("error", [Object.assign(new Error(`the record ${record.id} is no update`), { cause, record })]);
+    const { pendingStructs, pendingDs } = this.#doc.store;
+    if (pendingStructs || pendingDs) this.#catchUpSoon();
   }
 
   /** All that was stored is in the document: what only the document has is written, and the log goes on. */
