@@ -123,6 +123,12 @@ for (const [module, moduleResolution] of [["esnext", "bundler"], ["nodenext", "n
   });
 }
 
+test("types hold for components of frameworks", { timeout: 60_000 }, async () => {
+  // The types of the frameworks themselves are not ours to check.
+  const options = ["--module", "esnext", "--moduleResolution", "bundler", "--skipLibCheck", "true"];
+  assert.equal(await typeFaults(["adapters.ts"], ...options), "");
+});
+
 test("types hold for every snippet of the documents", { timeout: 60_000 }, async () => {
   // Each beside this file, where the package is found; the compiler names document and line.
   const folder = join(HERE, "snippets");
