@@ -215,6 +215,7 @@
 //!     delete: false,
 //!     refresh: false,
 //!     if_version: None,
+//!     nonce: None,
 //! };
 //! world.ask(ada, Command::Group(group, GroupCommand::Publish { draft }));
 //! let record = world.until(bob, |host| host.record.take());

@@ -90,6 +90,7 @@ impl Group {
             expires_in: None,
             refresh: false,
             if_version: None,
+            nonce: None,
             delivery: None,
         }
     }
@@ -114,6 +115,7 @@ impl Group {
             delete: true,
             refresh: false,
             if_version: None,
+            nonce: None,
         };
         self.requests.publish(self.id, draft, None).await
     }
@@ -359,6 +361,7 @@ impl IntoFuture for Publish {
                 delete: false,
                 refresh: self.refresh,
                 if_version: self.if_version,
+                nonce: None,
             };
             self.group.requests.publish(self.group.id, draft, self.delivery).await
         })

@@ -204,6 +204,7 @@ fn draft(payload: &[u8]) -> Draft {
         delete: false,
         refresh: false,
         if_version: None,
+        nonce: None,
     }
 }
 

@@ -105,6 +105,30 @@ fn change_of_a_version_that_no_longer_stands_is_refused() {
 }
 
 #[test]
+fn record_of_a_nonce_is_published_once() {
+    each_seed("record_of_a_nonce_is_published_once", 20, |world| {
+        let (group, hosts) = world.group_of(&["ada", "bob"]);
+        let [ada, bob] = hosts[..] else { unreachable!("two") };
+        let named = |text: &str| Draft { nonce: Some(7), ..draft(text.to_owned()) };
+        let first = world.publish(ada, group, named("once")).expect("it is new");
+        // It does not know whether the answer was lost, even over a restart.
+        world.crash(ada);
+        world.start(ada);
+        let again = world.publish(ada, group, named("once")).expect("it stands");
+        assert_eq!((again.id, again.created), (first.id, first.created));
+        assert!(again.version > first.version);
+        let theirs = world.publish(bob, group, named("of bob")).expect("another member's");
+        assert_ne!(theirs.id, first.id);
+        world.run_for(Duration::from_secs(600));
+        for &host in &hosts {
+            assert_eq!(world.texts(host, group), ["of bob", "once"]);
+        }
+        world.publish(ada, group, deletion(&again)).expect("it stands");
+        assert_eq!(world.publish(ada, group, named("once")), Err(Error::UnknownRecord));
+    });
+}
+
+#[test]
 fn records_are_read_newest_first_page_by_page() {
     each_seed("records_are_read_newest_first_page_by_page", 5, |world| {
         let ada = world.native("ada");

@@ -40,6 +40,7 @@ pub fn draft(payload: impl Into<Bytes>) -> Draft {
         delete: false,
         refresh: false,
         if_version: None,
+        nonce: None,
     }
 }
 

@@ -290,7 +290,7 @@ test("an aborted wait ends at once, and what is tried again goes through", async
     const closed = (await second).close();
     const third = await Peer.open({ storage });
     await closed;
-    const code = await Peer.open({ storage }).catch((error) => error.code);
+    const code = await Peer.open({ storage, shared: false }).catch((error) => error.code);
     window.peer = third;
     return { aborted, code, states: [(await first).closed, (await second).closed, third.closed] };
   });

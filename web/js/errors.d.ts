@@ -60,8 +60,10 @@ export type ErrorCode =
   | "closing"
   | "busy"
   // this package
-  /** Another tab has this identity open: use that tab, or open with `takeOver: true`. */
+  /** Another tab has this identity open alone: use that tab, or open with `takeOver: true`. */
   | "locked"
+  /** The tab that had the node was closed while it did this: it may be done or not. */
+  | "tab-closed"
   /** Another tab took this identity over. */
   | "taken-over"
   /** The data of this site were deleted while it was open. The next opening makes a new identity. */

@@ -78,7 +78,7 @@ const isList = (value) => typeof value === "object" && typeof value[Symbol.itera
 const TYPES = Object.entries({
   "text": [isText, "name", "storage", "classifier", "comment", "password", "role", "for", "reason", "type", "types", "creator",
     "order", "after", "mediaType", "ifVersion", "file", "records", "members"],
-  "true or false": [isTruth, "withRecords", "takeOver", "membersOnly", "persist", "count", "refresh", "forced", "here", "administrators", "passwords", "deferExpiry"],
+  "true or false": [isTruth, "withRecords", "shared", "takeOver", "membersOnly", "persist", "count", "refresh", "forced", "here", "administrators", "passwords", "deferExpiry"],
   "a whole number": [isWhole, "uses", "presence", "payloadBytesMax", "memberRecords", "memberBytes"],
   "a number": [isNumber, "limit"],
   "a span of time: milliseconds, or text such as \"15m\", \"7d\"": [(value) => isNumber(value) || isText(value),

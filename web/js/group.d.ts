@@ -237,7 +237,7 @@ export interface BroadcastMessage<T = Payloads> {
   readonly group: Group<T>;
   /** The member who sent it. Its signature is checked. */
   readonly from: Person;
-  /** Its node: a tab, or a program. */
+  /** Its node: a browser, or a program. Of another tab of this browser that shares our identity, the name of that tab. */
   readonly node: string;
   readonly type: string;
   /** The value that was sent, or its bytes. Chosen by its sender: never trust it. */

@@ -9,6 +9,7 @@ import {
 } from "./record.js";
 import { LiveQuery, Search, encodeSearch } from "./search.js";
 import { Speaker } from "./speaker.js";
+import { draw } from "./tabs.js";
 import { watch } from "./watch.js";
 
 const PAGE_MAX = 1_000;
@@ -64,8 +65,6 @@ export class Group extends Speaker {
   /** Records that were shown and are not durable yet, with their versions. Bounded by the module. */
   #storing = new Map();
   #people = new Map();
-  /** The number of the last live query. */
-  #queries = 0;
   #namesAt = 0;
   #naming = null;
 
@@ -191,7 +190,7 @@ export class Group extends Speaker {
   query(query, options) {
     const { order, limit, signal } = optionsOf(options, ["order", "limit", ...WAITS], "group.query");
     const wanted = { ...encodeSearch(query, { order }), limit: pageOf(limit) };
-    const number = this.#queries += 1;
+    const number = draw();
     const follow = {
       begin: () => this.#ask(() => this.#handle.query(this.id, number, wanted)),
       next: async () => {
@@ -567,6 +566,12 @@ export class Group extends Speaker {
         return { group, ...rest };
       }
     }
+  }
+
+  /** Another node has taken the place of ours: what we knew of its writes counts no more, and news may have been lost. */
+  renewed() {
+    this.#storing.clear();
+    this.tell("renewed", { group: this });
   }
 
   end(error) {

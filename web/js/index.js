@@ -12,12 +12,13 @@ import { Nodes } from "./nodes.js";
 import { closing, inTurn } from "./openings.js";
 import { LiveQuery, Search } from "./search.js";
 import { Speaker } from "./speaker.js";
+import { Tab } from "./tabs.js";
 
 export { Group, LiveQuery, PeergraphError, Search, identities, init, peerName, verify };
 
 const NAME = "Unnamed";
 const OPEN = [
-  "name", "nodes", "storage", "takeOver", "identity", "priorities", "neighbours", "membersOnly", "persist", "iceServers",
+  "name", "nodes", "storage", "shared", "takeOver", "identity", "priorities", "neighbours", "membersOnly", "persist", "iceServers",
   "signal",
 ];
 const INSIDE = Symbol("made by Peer.open");
@@ -96,7 +97,7 @@ export class Peer extends Speaker {
 
   static async open(options) {
     const {
-      name = NAME, nodes = [], storage = STORAGE, takeOver = false, identity, priorities = [], neighbours,
+      name = NAME, nodes = [], storage = STORAGE, takeOver = false, shared = !takeOver, identity, priorities = [], neighbours,
       membersOnly = false, persist = true, iceServers, signal,
     } = optionsOf(options, OPEN, "Peer.open");
     const wanted = {
@@ -106,9 +107,10 @@ export class Peer extends Speaker {
       // Dialled while the rest is opened.
       nodes: [...nodes].map(String),
     };
+    if (shared && takeOver) throw badArgument("an identity is shared with the other tabs, or taken over from them");
     checkSignal(signal);
     checkBrowser();
-    const peer = await waitFor(inTurn(storage, () => Peer.#open(wanted, signal)), signal);
+    const peer = await waitFor(inTurn(storage, () => Peer.#open(wanted, shared, signal)), signal);
     try {
       for (const node of wanted.nodes) peer.connect(node);
     } catch (error) {
@@ -119,13 +121,12 @@ export class Peer extends Speaker {
     return peer;
   }
 
-  static async #open(wanted, signal) {
+  static async #open(wanted, shared, signal) {
     checkSignal(signal);
     const module = await load();
     checkSignal(signal);
     const peer = new Peer(INSIDE, module, wanted.storage);
-    const handle = await module.PeerHandle.open(wanted, (news) => peer.#hear(news));
-    await peer.#begin(handle);
+    await peer.#begin(await Tab.open(module, wanted, shared, (news) => peer.#hear(news)));
     // Nobody waits for it any longer.
     if (signal?.aborted) await peer.close();
     return peer;
@@ -133,7 +134,7 @@ export class Peer extends Speaker {
 
   async #begin(handle) {
     this.#handle = handle;
-    [this.#id, this.#name] = [handle.id, handle.name];
+    [this.#id, this.#name] = [handle.me.id, handle.me.name];
     addEventListener("pagehide", this.#goodbye);
     const groups = (await handle.groups()).map((info) => this.#group(info));
     await Promise.all(groups.map((group) => group.learnNames()));
@@ -151,6 +152,7 @@ export class Peer extends Speaker {
   get id() { return this.#id; }
   get name() { return this.#name; }
   get closed() { return this.#closed; }
+  get leads() { return this.#handle?.leads ?? false; }
   get nodes() { return this.#nodes.states; }
 
   async createGroup(options) {
@@ -201,17 +203,17 @@ export class Peer extends Speaker {
   }
 
   identityDocument() {
-    return this.#handle.document;
+    return this.#handle.me.document;
   }
 
-  get peerName() { return Object.freeze(this.#handle.peerName); }
+  get peerName() { return Object.freeze(this.#handle.me.peerName); }
 
   sign(message) {
-    return this.#handle.sign(bytesOf(message));
+    return this.#handle.me.sign(bytesOf(message));
   }
 
   async exportIdentity(password) {
-    return this.#ask(async () => this.#handle.export(String(password)));
+    return this.#ask(async () => this.#handle.me.export(String(password)));
   }
 
   async backup(password, options) {
@@ -280,6 +282,11 @@ export class Peer extends Speaker {
         group.tell("group", { group, left: false });
         return this.tell("group", { group, left: false });
       }
+      case "left": {
+        const group = this.#groups.get(news.group);
+        return group && this.forget(group);
+      }
+      case "renewed": return this.#renew();
       case "node": return this.#nodes.tell(news);
       case "link": {
         const { type: _, ...detail } = news;
@@ -296,6 +303,19 @@ export class Peer extends Speaker {
       for (const detail of group.stored(news.records)) this.#dispatchIn(group, "status", detail);
     } else {
       this.#dispatchIn(group, news.type, group.details(news));
+    }
+  }
+
+  /** Another tab has the node now: it told us nothing of what came meanwhile. */
+  async #renew() {
+    try {
+      const infos = await this.#handle.groups();
+      const left = [...this.#groups.values()].filter(({ id }) => !infos.some((info) => info.id === id));
+      left.forEach((group) => this.forget(group));
+      for (const info of infos) this.#group(info).renewed();
+      this.#nodes.hurry();
+    } catch {
+      // Closed.
     }
   }
 

@@ -8,7 +8,8 @@ export class Nodes {
   #connect;
   #changed;
   #states = new Map();
-  #hurry = () => {
+  /** Tries all of them now. */
+  hurry = () => {
     for (const url of this.#states.keys()) this.#connect(url);
   };
 
@@ -16,7 +17,7 @@ export class Nodes {
   constructor(connect, changed) {
     this.#connect = connect;
     this.#changed = changed;
-    globalThis.addEventListener?.("online", this.#hurry);
+    globalThis.addEventListener?.("online", this.hurry);
   }
 
   get states() {
@@ -46,6 +47,6 @@ export class Nodes {
   }
 
   close() {
-    globalThis.removeEventListener?.("online", this.#hurry);
+    globalThis.removeEventListener?.("online", this.hurry);
   }
 }

@@ -27,7 +27,13 @@ export interface OpenOptions extends Waits {
   iceServers?: readonly RTCIceServer[];
   /** Name of the database that holds the identities, and begins the names of those with their records. Default: `"peergraph"`. */
   storage?: string;
-  /** Whether to close the tab's peer that has this identity open, and open it here. */
+  /**
+   * Whether all tabs of this browser that open this identity have it together: one of them has the node, and the others work
+   * through it; if it is closed or crashes, another goes on. `false`: this tab alone, or it fails with `"locked"`. Default:
+   * `true`, without `takeOver`.
+   */
+  shared?: boolean;
+  /** Whether to close the peers of other tabs that have this identity open, and open it here alone. */
   takeOver?: boolean;
   /**
    * Which identity: id, beginning of the id, or name of one that is here; or one exported elsewhere, which is kept here
@@ -92,6 +98,8 @@ export class Peer<T = Payloads> extends EventTarget {
   readonly name: string;
   /** Whether it is closed. */
   readonly closed: boolean;
+  /** Whether the node is in this tab, see {@link OpenOptions.shared}. */
+  readonly leads: boolean;
   /** The nodes of the options, as they are now. */
   readonly nodes: readonly NodeState[];
 

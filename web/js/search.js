@@ -6,7 +6,7 @@ import { Speaker } from "./speaker.js";
 const PART = 100;
 const ORDERS = ["newest", "oldest", "best"];
 /** Failures that are the end of a group, or of what was asked, and no fault. */
-const ENDS = new Set(["aborted", "closed", "closing", "unknown-group", "unknown-query"]);
+const ENDS = new Set(["aborted", "closed", "closing", "unknown-group"]);
 
 /** A question as the module takes it: a query as people type it, or as JSON says it. */
 export function encodeSearch(query, { order = "newest", after = null, limit, count = false }) {
@@ -92,13 +92,36 @@ export class LiveQuery extends Speaker {
 
   async #run(follow) {
     try {
-      await follow.begin();
-      while (!this.#closed) this.#apply(await follow.next());
+      while (!this.#closed) await this.#followOnce(follow);
     } catch (thrown) {
       const error = errorOf(thrown);
       this.#error = ENDS.has(error.code) ? null : error;
       this.close();
     }
+  }
+
+  /** Follows the query as long as the node knows it: another node may take its place. */
+  async #followOnce(follow) {
+    try {
+      await follow.begin();
+      this.#begin(await follow.next());
+      while (!this.#closed) this.#apply(await follow.next());
+    } catch (error) {
+      if (error.code !== "unknown-query") throw error;
+    }
+  }
+
+  /** Takes the first list of a node. */
+  #begin({ placed, ...rest }) {
+    const had = new Map(this.#value.map((record) => [record.id, record]));
+    const news = placed.filter(({ record }) => had.get(record.id)?.edition !== record.edition);
+    const all = placed.map(({ at, record }) => {
+      const same = had.get(record.id);
+      return { at, isNew: !same, record: same?.edition === record.edition ? same : record };
+    });
+    for (const { record } of placed) had.delete(record.id);
+    if (this.#loaded && news.length === 0 && had.size === 0) return;
+    this.#apply({ ...rest, removed: [...had.keys()], placed: all });
   }
 
   #apply({ removed, placed, unsearched }) {

@@ -11,6 +11,8 @@ const WHOLE_MAX = 4_096;
 const WHOLE_BYTES_MAX = 1024 * 1024;
 /** Records read at once from the store. */
 const PAGE = 200;
+/** So long before another tab takes the node over, news of records may have been lost with the tab that had it. Guess. */
+const LOST_MS = 2 * 60_000;
 /** Records of which we remember that the reader has had them: those of about the last second. */
 const SEEN_MAX = 2_000;
 
@@ -57,10 +59,12 @@ async function* read(group, type, { order, limit = Infinity, onStored }, signal)
   const onRecord = ({ detail }) => arriving.add(detail.record);
   // The version that follows may be an earlier one: see the events of a group.
   const onWithdrawn = ({ detail }) => arriving.forget(detail.id);
+  const onRenewed = () => arriving.renew();
   const onEnd = () => arriving.wake();
 
   group.addEventListener("record", onRecord);
   group.addEventListener("withdrawn", onWithdrawn);
+  group.addEventListener("renewed", onRenewed);
   group.addEventListener("closed", onEnd);
   signal.addEventListener("abort", onEnd);
   try {
@@ -79,6 +83,10 @@ async function* read(group, type, { order, limit = Infinity, onStored }, signal)
     onStored?.();
 
     while (!ends()) {
+      if (arriving.takeRenewed()) {
+        for (const record of await lately(group, type, signal)) if (arriving.isNews(record)) yield record;
+        if (ends()) return;
+      }
       const id = arriving.first();
       if (id === undefined) {
         await arriving.next();
@@ -95,9 +103,24 @@ async function* read(group, type, { order, limit = Infinity, onStored }, signal)
   } finally {
     group.removeEventListener("record", onRecord);
     group.removeEventListener("withdrawn", onWithdrawn);
+    group.removeEventListener("renewed", onRenewed);
     group.removeEventListener("closed", onEnd);
     signal.removeEventListener("abort", onEnd);
   }
+}
+
+/** The stored records that were changed lately, by the clock of whoever changed them, oldest first. */
+async function lately(group, type, signal) {
+  const since = Date.now() - LOST_MS;
+  const found = [];
+  let after = null;
+  do {
+    const page = await group.records({ type, order: "newest", after, limit: PAGE, signal });
+    const recent = page.filter(({ modified }) => modified.getTime() >= since);
+    found.push(...recent);
+    after = recent.length < page.length ? null : page.next;
+  } while (after !== null);
+  return found.reverse();
 }
 
 /** The records that have arrived and wait for the reader, and those that the reader has had. */
@@ -107,6 +130,7 @@ class Arriving {
   #seen = new Map();
   #whole = 0;
   #wholeBytes = 0;
+  #renewed = false;
   #wake = () => {};
 
   constructor(type) {
@@ -156,6 +180,18 @@ class Arriving {
     this.#seen.set(record.id, record.edition);
     if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.keys().next().value);
     return true;
+  }
+
+  /** News may have been lost. */
+  renew() {
+    this.#renewed = true;
+    this.wake();
+  }
+
+  takeRenewed() {
+    const renewed = this.#renewed;
+    this.#renewed = false;
+    return renewed;
   }
 
   wake() {

@@ -52,19 +52,23 @@ wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 /// Where a part of the host reports what happened.
 pub type Report = Rc<dyn Fn(Input)>;
 
-/// One open identity. `js/index.js` has exactly one of them for each `Peer`.
+/// An identity of this browser, open or not: what it can do without its node.
 #[wasm_bindgen]
-pub struct PeerHandle {
-    host: Rc<Host>,
-    /// For exports and signatures. The node has a copy of its own.
+pub struct Me {
     identity: Identity,
+    database: String,
 }
 
 #[wasm_bindgen]
-impl PeerHandle {
-    /// Opens store and identity and starts the node. `listener` gets all news, one object each.
-    pub async fn open(options: JsValue, listener: Function) -> Result<PeerHandle, JsValue> {
-        Ok(open(from_js(options)?, listener).await?)
+impl Me {
+    /// Finds the identity that these options of an opening mean, or makes it.
+    pub async fn find(options: JsValue) -> Result<Me, JsValue> {
+        let options: convert::Options = from_js(options)?;
+        let wallet = Wallet::open(&options.storage).await?;
+        let found = find(&wallet, &options).await;
+        wallet.close().await;
+        let (identity, database) = found?;
+        Ok(Self { identity, database })
     }
 
     /// The peer id.
@@ -79,10 +83,22 @@ impl PeerHandle {
         self.identity.name().to_owned()
     }
 
+    /// The name of the database that has its records.
+    #[wasm_bindgen(getter)]
+    pub fn database(&self) -> String {
+        self.database.clone()
+    }
+
     /// The public certificate in PEM.
     #[wasm_bindgen(getter)]
     pub fn document(&self) -> String {
         self.identity.public_document()
+    }
+
+    /// The peer name that it goes by, in both forms.
+    #[wasm_bindgen(getter, js_name = peerName)]
+    pub fn peer_name(&self) -> JsValue {
+        convert::peer_name(self.identity.peer_name())
     }
 
     /// The identity, encrypted.
@@ -90,10 +106,25 @@ impl PeerHandle {
         Ok(identity::export(&self.identity, password)?)
     }
 
-    /// The peer name that it goes by, in both forms.
-    #[wasm_bindgen(getter, js_name = peerName)]
-    pub fn peer_name(&self) -> JsValue {
-        convert::peer_name(self.identity.peer_name())
+    /// Signs for the application.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.identity.sign_message(message).to_vec()
+    }
+}
+
+/// The node of one identity. Of all tabs that have an identity open, one has its node: see `js/tabs.js`.
+#[wasm_bindgen]
+pub struct PeerHandle {
+    host: Rc<Host>,
+    /// For backups. The node has a copy of its own.
+    identity: Identity,
+}
+
+#[wasm_bindgen]
+impl PeerHandle {
+    /// Opens store and identity and starts the node. `listener` gets all news, one object each.
+    pub async fn open(options: JsValue, listener: Function) -> Result<PeerHandle, JsValue> {
+        Ok(open(from_js(options)?, listener).await?)
     }
 
     /// A backup of the identity and its groups, with their records if these are wanted: a file as `Uint8Array`.
@@ -104,11 +135,6 @@ impl PeerHandle {
             let file = backup::make(host.store(), identity, &password, records).await?;
             Ok(js_sys::Uint8Array::from(&file[..]).into())
         })
-    }
-
-    /// Signs for the application.
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.identity.sign_message(message).to_vec()
     }
 
     /// Makes a group.
@@ -333,32 +359,15 @@ impl PeerHandle {
         )
     }
 
-    /// Uses a node, or hurries with one that is used already. Answers its URL as events name it.
-    pub fn connect(&self, node: &str) -> Result<String, JsValue> {
-        let node: NodeUrl = parse(node)?;
-        let url = node.to_string();
-        let host = self.host.clone();
-        spawn_local(async move {
-            // It can only fail where the peer is closed.
-            let _ = host.ask(Command::Connect { node }).await;
-        });
-        Ok(url)
+    /// Uses a node, or hurries with one that is used already.
+    pub fn connect(&self, node: &str) -> Promise {
+        self.ask(parse(node).map(|node| Command::Connect { node }))
     }
 
     /// Whether anybody listens for records. While nobody does, they are not told whole.
     #[wasm_bindgen(js_name = hearRecords)]
     pub fn hear_records(&self, hears: bool) {
         self.host.hear_records(hears);
-    }
-
-    /// A promise of time, if whoever has more to do should wait for it; see `slices.rs`.
-    pub fn pause(&self) -> Option<Promise> {
-        slices::is_over().then(|| {
-            future_to_promise(async {
-                slices::next().await;
-                Ok(JsValue::UNDEFINED)
-            })
-        })
     }
 
     /// Leaves every graph and closes the store.
@@ -447,6 +456,23 @@ pub fn peer_name(text: &str) -> Result<JsValue, JsValue> {
     Ok(convert::peer_name(&name))
 }
 
+/// The URL of a node as events name it.
+#[wasm_bindgen(js_name = nodeUrl)]
+pub fn node_url(text: &str) -> Result<String, JsValue> {
+    Ok(parse::<NodeUrl>(text)?.to_string())
+}
+
+/// A promise of time, if whoever has more to do should wait for it; see `slices.rs`.
+#[wasm_bindgen]
+pub fn pause() -> Option<Promise> {
+    slices::is_over().then(|| {
+        future_to_promise(async {
+            slices::next().await;
+            Ok(JsValue::UNDEFINED)
+        })
+    })
+}
+
 /// A link as an SVG image of a QR code.
 #[wasm_bindgen]
 pub fn qr(text: &str) -> Result<String, JsValue> {
@@ -489,13 +515,18 @@ async fn choose(
     wallet: &Wallet,
     options: &convert::Options,
 ) -> Result<(Identity, String, Lock, oneshot::Receiver<()>), Failure> {
-    let entry = wallet.choose(options).await?;
-    let identity = entry.identity().await?;
+    let (identity, database) = find(wallet, options).await?;
     let (lose, lost) = oneshot::channel();
     // Where the receiver is gone, so is the peer.
     let on_lost = move || {
         let _ = lose.send(());
     };
-    let lock = Lock::take(&entry.database, options.take_over, on_lost).await?;
-    Ok((identity, entry.database, lock, lost))
+    let lock = Lock::take(&database, options.take_over, on_lost).await?;
+    Ok((identity, database, lock, lost))
+}
+
+/// Finds or makes the identity, and the name of its database.
+async fn find(wallet: &Wallet, options: &convert::Options) -> Result<(Identity, String), Failure> {
+    let entry = wallet.choose(options).await?;
+    Ok((entry.identity().await?, entry.database))
 }

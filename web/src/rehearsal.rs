@@ -230,6 +230,7 @@ fn draft() -> Option<Draft> {
         delete: false,
         refresh: false,
         if_version: None,
+        nonce: None,
     })
 }
 

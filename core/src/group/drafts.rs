@@ -60,14 +60,17 @@ impl Group {
         draft: Draft,
         request: Option<RequestId>,
     ) -> Result<(), Error> {
-        let held = match draft.id {
-            None if draft.delete => return Err(Error::UnknownRecord),
-            None => None,
-            Some(id) => {
-                let meta = self.index(Class::Application).get(&id).filter(|meta| !meta.deleted);
-                Some(meta.ok_or(Error::UnknownRecord)?.clone())
-            }
+        let named = |nonce| RecordId::new(ctx.identity.peer_id(), draft.kind.as_str(), nonce);
+        let stored = |id| self.index(Class::Application).get(&id);
+        let held = match (draft.id, draft.nonce.map(named)) {
+            (None, _) if draft.delete => return Err(Error::UnknownRecord),
+            (None, None) => None,
+            (None, Some(id)) => stored(id).cloned(),
+            (Some(id), _) => Some(stored(id).ok_or(Error::UnknownRecord)?.clone()),
         };
+        if held.as_ref().is_some_and(|meta| meta.deleted) {
+            return Err(Error::UnknownRecord);
+        }
         let stands = held.as_ref().map(|meta| meta.version);
         if draft.if_version.is_some() && draft.if_version != stands {
             return Err(Error::ChangedMeanwhile);
@@ -127,8 +130,13 @@ impl Group {
             }
         }
         let random = self.last.next_random(now, ctx.rng);
+        let id = match (held, draft.nonce) {
+            (Some(meta), _) => meta.id,
+            (None, Some(nonce)) => RecordId::new(me, draft.kind.as_str(), nonce),
+            (None, None) => self.free_id(me, &draft.kind, random),
+        };
         let record = Record {
-            id: held.map_or_else(|| self.free_id(me, &draft.kind, random), |meta| meta.id),
+            id,
             kind: draft.kind,
             version: self.last.next_version(
                 now,
@@ -149,7 +157,6 @@ impl Group {
         record.check(self.payload_bytes_max())?;
         self.last = Last { made: now, random, version: record.version };
         let refresh = (draft.refresh && !draft.delete).then_some(lifetime);
-        let id = record.id;
         let signed = ctx.sign(self.id, record);
         Self::check_growth(&signed)?;
         if !signed.record().deleted {

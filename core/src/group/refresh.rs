@@ -106,6 +106,7 @@ impl Group {
                 delete: false,
                 refresh: true,
                 if_version: None,
+                nonce: None,
             };
             // A record that may not be published at this moment is tried again.
             let _ = self.publish(ctx, draft, None);

@@ -104,6 +104,7 @@ impl Group {
             delete: true,
             refresh: false,
             if_version: None,
+            nonce: None,
         };
         // A deletion that may not be published at this moment is tried again.
         let _ = self.publish_over(ctx, draft, Some(meta), None);

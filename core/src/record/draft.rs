@@ -37,4 +37,8 @@ pub struct Draft {
     /// two members change one version at the same time, apart from each other: then the creator's
     /// change stands, else the higher version.
     pub if_version: Option<u64>,
+    /// Names a new record: its id is made of its creator, its type and this number instead of a random one. If such a record
+    /// of ours stands, it is replaced; so a program that does not know whether a record was published can publish it again.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub nonce: Option<u64>,
 }

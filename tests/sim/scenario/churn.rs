@@ -216,6 +216,7 @@ impl Churn {
                     delete,
                     refresh: false,
                     if_version: None,
+                    nonce: None,
                 };
                 (sender, draft)
             }

@@ -101,6 +101,8 @@ pub(crate) struct DraftJs {
     refresh: bool,
     #[serde(default)]
     if_version: Option<String>,
+    #[serde(default)]
+    nonce: Option<f64>,
 }
 
 impl DraftJs {
@@ -114,6 +116,7 @@ impl DraftJs {
             delete: self.delete,
             refresh: self.refresh,
             if_version: self.if_version.as_deref().map(parse).transpose()?,
+            nonce: self.nonce.map(|nonce| nonce as u64),
         })
     }
 }

@@ -297,6 +297,7 @@ pub(super) fn draft(id: RecordId, text: &str) -> Draft {
         delete: false,
         refresh: false,
         if_version: None,
+        nonce: None,
     }
 }
 

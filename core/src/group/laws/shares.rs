@@ -515,6 +515,7 @@ fn member_whose_time_is_over_by_peer_time_publishes_nothing_and_stays() {
             delete: false,
             refresh: false,
             if_version: None,
+            nonce: None,
         };
         let published = replica.with(|group, ctx| group.publish(ctx, draft, None));
         assert_eq!(published.is_ok(), hours == 23, "{published:?}");
@@ -631,6 +632,7 @@ fn publisher_at_its_quota_is_told_and_may_still_delete() {
         delete,
         refresh: false,
         if_version: None,
+        nonce: None,
     };
     let mut publish = |draft| replica.with(|group, ctx| group.publish(ctx, draft, None));
     for _ in 0..16 {

@@ -1,0 +1,339 @@
+// One node for all tabs. Of the tabs of a browser that have one identity open, one leads: it has the node, and the others work
+// through it. If it is closed, or crashes, the tab that waits longest goes on.
+//
+//   the tab that leads                     another tab
+//   node ── Tab ◄──────── calls ────────── Tab        one `BroadcastChannel` for each identity, which only scripts of
+//     └──────────── answers, news ───────►            this origin hear
+//
+// The lock `peergraph-tabs:DATABASE` is held by the one that leads; the others wait for it. Each other one holds a lock of its
+// own, by which the first notices that it is gone. A call whose answer was lost with a tab is made again; one that would do
+// something twice fails instead. Records are named by the tab that publishes them, so they can be published again.
+import { errorOf } from "./errors.js";
+
+/** Calls that can be made again if their answer is lost. */
+const AGAIN = [
+  "setProperties", "join", "groups", "links", "members", "nodes", "present", "publish", "broadcast", "deleteHere", "records",
+  "search", "query", "changes", "endQuery", "preview", "invitations", "withdraw", "promote", "revoke", "reinstate",
+  "offerOwnership", "handOver", "leave", "explain", "explainInvitation", "connect", "backup",
+];
+/** Calls that would do something a second time. */
+const ONCE = ["createGroup", "invite", "rotateKey"];
+/** How long a node waits for the lock of one that is closing. Guess: its last writes are durable by then. */
+const PATIENCE_MS = 1_000;
+const RETRY_MS = 20;
+
+/** A number that nobody else draws, for what a tab names. */
+export const draw = () => Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
+
+const failure = (code, message) => ({ code, message, hint: message.split("; ")[1] ?? "" });
+const lost = () => failure("tab-closed", "the tab that was to do this was closed; look whether it is done, and try again");
+const closed = () => failure("closed", "this peer is closed; open it again");
+
+/** The node of an identity, wherever it is: has the methods of `PeerHandle`. */
+export class Tab {
+  #module;
+  #wanted;
+  #listener;
+  #name = "";
+  #id = crypto.randomUUID();
+  #channel = null;
+  /** The node, if this tab leads. */
+  #node = null;
+  /** Whether calls can be sent: another tab leads, and knows us. */
+  #follows = false;
+  #calls = new Map();
+  #number = 0;
+  /** The other tabs, each with the live queries that it has open. */
+  #others = new Map();
+  /** Whether anybody listens for records in this tab. A node tells them at first, so that nothing is missed. */
+  #hears = true;
+  /** What is up, of what was told: neighbours, links and nodes, each with the news of it. */
+  #up = new Map();
+  #ends = new AbortController();
+  #release = () => {};
+  #opened;
+  #opening = new Promise((done, failed) => { this.#opened = { done, failed }; });
+
+  /** Opens an identity. Alone, if `shared` is false: then it fails where another tab has it, unless it is to be taken over. */
+  static async open(module, wanted, shared, listener) {
+    const me = await module.Me.find(wanted);
+    const tab = new Tab(module, { ...wanted, who: me.id, identity: null }, listener);
+    tab.me = me;
+    if (shared && globalThis.BroadcastChannel && globalThis.navigator?.locks) await tab.#share(`peergraph-tabs:${me.database}`);
+    else tab.#node = await module.PeerHandle.open(tab.#wanted, listener);
+    return tab;
+  }
+
+  constructor(module, wanted, listener) {
+    this.#module = module;
+    this.#wanted = wanted;
+    this.#listener = listener;
+  }
+
+  static {
+    for (const name of [...AGAIN, ...ONCE]) {
+      Tab.prototype[name] ??= function call(...given) { return this.#call(name, given); };
+    }
+  }
+
+  /** Whether this tab has the node. */
+  get leads() { return this.#node !== null; }
+
+  pause() { return this.#module.pause(); }
+
+  connect(url) {
+    const node = this.#module.nodeUrl(url);
+    // It can only fail where the peer is closed.
+    this.#call("connect", [node]).catch(() => {});
+    return node;
+  }
+
+  hearRecords(hears) {
+    this.#hears = hears;
+    this.#applyHears();
+    if (hears && this.#follows) this.#post({ kind: "hears" });
+  }
+
+  async close() {
+    const node = this.#node;
+    this.#end(closed());
+    if (node) await node.close();
+    else this.#tell({ type: "closed", error: null });
+    this.#release();
+  }
+
+  goodbye() {
+    this.#node?.goodbye();
+    this.#end(closed());
+  }
+
+  // Finding one's place.
+
+  async #share(name) {
+    this.#name = name;
+    this.#channel = new BroadcastChannel(name);
+    this.#channel.onmessage = ({ data }) => this.#hear(data);
+    const { signal } = this.#ends;
+    const until = new Promise((release) => { this.#release = release; });
+    const hold = (lock, options, granted) => navigator.locks.request(lock, options, () => { granted(); return until; }).catch(() => {});
+    await new Promise((granted) => { hold(`${name}:${this.#id}`, {}, granted); });
+    hold(name, { signal }, () => { this.#lead(); });
+    this.#post({ kind: "hello", from: this.#id, hears: false });
+    await this.#opening;
+  }
+
+  /** Nobody leads: goes on as the one that does. */
+  async #lead() {
+    const renews = this.#follows;
+    this.#follows = false;
+    try {
+      this.#node = await this.#openNode();
+    } catch (thrown) {
+      const error = errorOf(thrown);
+      this.#opened.failed(thrown);
+      if (renews) this.#tell({ type: "closed", error: failure(error.code, error.message) });
+      this.#end(thrown);
+      this.#release();
+      return;
+    }
+    if (this.#ends.signal.aborted) {
+      this.#node.close();
+      return;
+    }
+    if (renews) {
+      this.#renew();
+      this.#applyHears();
+    }
+    for (const [number, call] of this.#calls) {
+      this.#calls.delete(number);
+      if (ONCE.includes(call.name)) call.failed(lost());
+      else this.#node[call.name](...call.given).then(call.done, call.failed);
+    }
+    this.#opened.done();
+    this.#post({ kind: "leads" });
+  }
+
+  async #openNode() {
+    for (let waited = 0; ; waited += RETRY_MS) {
+      try {
+        return await this.#module.PeerHandle.open(this.#wanted, (news) => this.#onNews(news));
+      } catch (thrown) {
+        if (thrown.code !== "locked" || waited >= PATIENCE_MS) throw thrown;
+        await new Promise((done) => setTimeout(done, RETRY_MS));
+      }
+    }
+  }
+
+  /** The tab that led is gone, and another node has taken the place of its. */
+  #renew() {
+    for (const news of [...this.#up.values()]) {
+      if (news.type === "neighbour") this.#tell({ ...news, up: false });
+      if (news.type === "link") this.#tell({ ...news, state: "closed", reason: null });
+    }
+    this.#tell({ type: "renewed" });
+  }
+
+  #end(error) {
+    this.#ends.abort();
+    this.#node = null;
+    this.#follows = false;
+    for (const call of this.#calls.values()) call.failed(error);
+    this.#calls.clear();
+    this.#post({ kind: "bye", from: this.#id });
+    this.#channel?.close();
+    this.#channel = null;
+  }
+
+  // What is said on the channel.
+
+  #post(message) {
+    this.#channel?.postMessage(message);
+  }
+
+  #hear(message) {
+    if (this.#node) this.#hearOther(message);
+    else this.#hearLeader(message);
+  }
+
+  #hearOther({ kind, from, hears, number, name, given }) {
+    switch (kind) {
+      case "hello": {
+        this.#meet(from);
+        this.#others.get(from).hears = hears;
+        this.#applyHears();
+        return this.#post({ kind: "welcome", to: from, up: [...this.#up.values()] });
+      }
+      case "hears": {
+        for (const other of this.#others.values()) other.hears = true;
+        return this.#applyHears();
+      }
+      case "bye": return this.#part(from);
+      case "call": return this.#do(from, number, name, given);
+    }
+  }
+
+  /** Another tab works through this one, until its lock is free. */
+  #meet(from) {
+    if (this.#others.has(from)) return;
+    this.#others.set(from, { hears: false, queries: new Map() });
+    navigator.locks.request(`${this.#name}:${from}`, { signal: this.#ends.signal }, () => this.#part(from)).catch(() => {});
+  }
+
+  #part(from) {
+    const other = this.#others.get(from);
+    if (!other) return;
+    this.#others.delete(from);
+    for (const [query, group] of other.queries) this.#node?.endQuery(group, query).catch(() => {});
+    this.#applyHears();
+  }
+
+  async #do(from, number, name, given) {
+    const queries = this.#others.get(from)?.queries;
+    // One of a tab that nobody knows, or that is gone.
+    if (!queries || ![...AGAIN, ...ONCE].includes(name)) return;
+    if (name === "query") queries.set(given[1], given[0]);
+    if (name === "endQuery") queries.delete(given[1]);
+    try {
+      const value = await this.#node[name](...given);
+      this.#done(from, name, given);
+      this.#post({ kind: "answer", to: from, number, value });
+    } catch (thrown) {
+      const { code, message, hint, tried } = errorOf(thrown);
+      this.#post({ kind: "answer", to: from, number, error: { code, message, hint, tried } });
+    }
+  }
+
+  /** A tab has done what the node tells nobody of: the other tabs hear of it. */
+  #done(from, name, [group, kind, bytes, mediaType]) {
+    if (name !== "leave" && name !== "broadcast") return;
+    const news = name === "leave" ? { type: "left", group }
+      : { type: "broadcast", group, peer: this.me.id, node: from, kind, bytes, mediaType };
+    this.#post({ kind: "news", news, except: from });
+    if (from !== this.#id) this.#tell(news);
+  }
+
+  #hearLeader({ kind, to, except, number, value, error, news, up }) {
+    if (to !== undefined && to !== this.#id) return;
+    switch (kind) {
+      case "leads": return this.#post({ kind: "hello", from: this.#id, hears: this.#follows && this.#hears });
+      case "welcome": return this.#follow(up);
+      case "answer": {
+        const call = this.#calls.get(number);
+        this.#calls.delete(number);
+        return error ? call?.failed(error) : call?.done(value);
+      }
+      case "news": if (this.#follows && except !== this.#id) this.#tell(news);
+    }
+  }
+
+  /** Another tab leads, and knows us. */
+  #follow(up) {
+    const renews = this.#follows;
+    if (renews) this.#renew();
+    this.#follows = true;
+    if (renews) for (const news of up) this.#tell(news);
+    else for (const news of up) this.#note(news);
+    for (const [number, call] of this.#calls) {
+      if (renews && ONCE.includes(call.name)) {
+        this.#calls.delete(number);
+        call.failed(lost());
+      } else {
+        this.#post({ kind: "call", from: this.#id, number, name: call.name, given: call.given });
+      }
+    }
+    this.#opened.done();
+    // Of nodes, whoever comes late hears only if it is told.
+    if (!renews) for (const news of up) if (news.type === "node") this.#listener(news);
+  }
+
+  #call(name, given) {
+    if (this.#node) {
+      const answer = this.#node[name](...given);
+      answer.then(() => this.#done(this.#id, name, given), () => {});
+      return answer;
+    }
+    if (this.#ends.signal.aborted) return Promise.reject(closed());
+    if (name === "publish" && given[1].id === null) given[1] = { ...given[1], nonce: draw() };
+    const number = this.#number += 1;
+    return new Promise((done, failed) => {
+      this.#calls.set(number, { name, given, done, failed });
+      if (this.#follows) this.#post({ kind: "call", from: this.#id, number, name, given });
+    });
+  }
+
+  // News.
+
+  #applyHears() {
+    this.#node?.hearRecords(this.#hears || [...this.#others.values()].some(({ hears }) => hears));
+  }
+
+  /** News of the node of this tab. */
+  #onNews(news) {
+    // If it closes because it was asked to, another tab goes on; if it fails, all do.
+    const forAll = news.type === "closed" ? news.error : this.#others.size > 0;
+    if (forAll) this.#post({ kind: "news", news });
+    this.#tell(news);
+  }
+
+  #tell(news) {
+    this.#note(news);
+    if (news.type === "closed" && news.error) {
+      this.#end(closed());
+      this.#release();
+    }
+    this.#listener(news);
+  }
+
+  #note(news) {
+    switch (news.type) {
+      case "neighbour": return this.#keep(`neighbour ${news.group} ${news.link}`, news, news.up);
+      case "link": return this.#keep(`link ${news.id}`, news, news.state !== "closed");
+      case "node": return this.#keep(`node ${news.url}`, news, news.state !== "forgotten");
+    }
+  }
+
+  #keep(key, news, up) {
+    if (up) this.#up.set(key, news);
+    else this.#up.delete(key);
+  }
+}
