@@ -135,7 +135,7 @@ impl Index {
 
     /// The slot of the record with this id: a number below the most records that there ever were, which stays the same until
     /// the record is changed or taken out.
-    pub(crate) fn slot(&self, id: &RecordId) -> Option<u32> {
+    pub fn slot(&self, id: &RecordId) -> Option<u32> {
         let hash = self.mixer.hash_one(id);
         self.by_id.find(hash, |&slot| self.slots.get(slot).id == *id).copied()
     }

@@ -287,6 +287,7 @@ pub struct Publish {
     expires_in: Option<Duration>,
     refresh: bool,
     if_version: Option<u64>,
+    nonce: Option<u64>,
     delivery: Option<Delivery>,
 }
 
@@ -321,6 +322,13 @@ impl Publish {
     /// [`Draft::if_version`](peergraph_core::io::Draft::if_version).
     pub fn if_version(mut self, version: u64) -> Self {
         self.if_version = Some(version);
+        self
+    }
+
+    /// Names a new record: its id is made of this number, its creator and its type instead of a random one. Publishing it again
+    /// makes no second record but replaces the first: for a program that does not know whether it was published.
+    pub fn nonce(mut self, nonce: u64) -> Self {
+        self.nonce = Some(nonce);
         self
     }
 
@@ -361,7 +369,7 @@ impl IntoFuture for Publish {
                 delete: false,
                 refresh: self.refresh,
                 if_version: self.if_version,
-                nonce: None,
+                nonce: self.nonce,
             };
             self.group.requests.publish(self.group.id, draft, self.delivery).await
         })
