@@ -26,6 +26,8 @@ pub enum Misbehaved {
     Signal,
     /// A broadcast that the member which it names did not sign.
     Broadcast,
+    /// More of a direct link than its other end has room for, or frames out of their order.
+    Credit,
     /// A record that breaks a rule.
     Record(BadRecord),
     /// More or larger items than a message may carry.

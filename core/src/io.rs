@@ -27,6 +27,7 @@
 //! This module holds what a host has to know. The questions of an application and their answers are
 //! in `io/command.rs`, the news for it in `io/event.rs`.
 mod command;
+mod direct;
 pub mod error;
 mod event;
 mod group;
@@ -35,6 +36,10 @@ mod search;
 mod tried;
 
 pub use command::{Command, Reply};
+pub use direct::{
+    ChannelId, DirectAdmit, DirectCall, DirectChange, DirectCommand, DirectError, DirectId,
+    DirectInfo, DirectMessage, DirectState, DirectTo,
+};
 pub use event::{
     Event, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeChange, NodeFault, NodeInfo,
     NodeState, SyncPhase,

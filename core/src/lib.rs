@@ -236,6 +236,7 @@ pub mod cert;
 mod conduct;
 pub mod config;
 mod context;
+mod direct;
 pub mod fault;
 #[cfg(test)]
 mod fixtures;

@@ -314,6 +314,66 @@ pub const BROADCASTERS: Pool = Pool::of(8_192, NODES_PER_PEER_MAX as u64);
 /// late is of no use.
 pub const BROADCAST_BACKLOG_BYTES_MAX: usize = 256 * 1024;
 
+// --- direct links --------------------------------------------------------------------------------------
+
+/// Direct links of a node, those that are being opened included, and those with one peer. Guess: a service for some hundred
+/// members. A further one is refused.
+pub const DIRECT_LINKS: Pool = Pool::of(512, 8);
+/// The same, and those of one group. Guess: one group leaves room for others. As above.
+pub const DIRECT_LINKS_OF_GROUP: Pool = Pool::of(512, 384);
+/// Direct links that a peer may ask for at once. Guess: all that it may have, four times over. A further one is refused.
+pub const DIRECT_ASKS_SPARE: u64 = 32;
+/// The same in milliseconds for each, for a peer that has used that up. Guess: some people are asked by this.
+pub const DIRECT_ASK_COSTS_MS: u64 = 2_000;
+/// How long the application has to answer to a request for a direct link. Guess: a person looks up, reads and decides. A
+/// request that is not answered is refused.
+pub const DIRECT_ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// How long a link to the other node is looked for. Guess: all ways, one after the other. Then the request has failed.
+pub const DIRECT_REACHED_WITHIN: Duration = Duration::from_secs(30);
+/// How long a direct link waits for another link if the one that it used is gone. Guess: a change of networks. Then it ends.
+pub const DIRECT_APART_MAX: Duration = Duration::from_secs(20);
+/// Bytes of the purpose of a direct link, and of the words of an application that ends something. Guess: a sentence. Longer
+/// ones are errors for the application, and cost the link of whoever sends them.
+pub const DIRECT_WORDS_BYTES_MAX: usize = 256;
+/// Bytes of the name of a call or stream. Guess. As above.
+pub const DIRECT_NAME_BYTES_MAX: usize = 64;
+/// Payload of a message, request or response. Bytes. Guess: four frames. Longer content goes by a stream; as above.
+pub const DIRECT_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// All else in it. Bytes. Guess: names, and what later versions say. As above.
+pub const DIRECT_HEAD_BYTES_MAX: usize = 1024;
+/// Bytes of a stream in one frame. Source: one frame of a link, with what stands around.
+pub const DIRECT_CHUNK_BYTES_MAX: usize = 15 * 1024;
+/// Bytes that are written to a stream at once. Guess: as a channel may bring at first. More is an error for the application.
+pub const DIRECT_WRITE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes written to a stream that are not sent; a write that comes while there are as many waits. Guess: keeps it busy.
+pub const DIRECT_WRITING_MAX: u64 = 256 * 1024;
+/// Cost of a frame besides its bytes, at both ends. Bytes. Guess: its place in a list.
+pub const DIRECT_FRAME_COSTS: u64 = 64;
+/// Calls and streams of one direct link that each end has begun and that are not over. Guess. A further one of ours is
+/// refused as busy; one of the other end costs its link.
+pub const DIRECT_CHANNELS_MAX: usize = 32;
+/// Bytes that a channel may bring before the application has taken any, messages first, then a call or a stream. Guess: half a
+/// round trip of 50 ms at 10 MB/s, and little enough for all channels. More costs the link.
+pub const DIRECT_CREDIT_FIRST: (u64, u64) = (256 * 1024, 64 * 1024);
+/// The same for a channel whose application reads as fast as it comes. Guess: a round trip of 100 ms at 10 MB/s.
+pub const DIRECT_CREDIT_MAX: u64 = 1024 * 1024;
+/// All that channels of one direct link may have beyond their first credit. Guess: two fast ones.
+pub const DIRECT_CREDIT_SPARE: u64 = 2 * 1024 * 1024;
+/// Bytes sent and not acknowledged, per direct link. Guess: as a channel may bring. Nothing is sent until they are.
+pub const DIRECT_UNACKNOWLEDGED_MAX: u64 = 1024 * 1024;
+/// Bytes of messages, requests and responses that wait to be sent, per direct link. Guess: 16 of the longest. A further one is
+/// refused as busy.
+pub const DIRECT_WAITING_MAX: u64 = 1024 * 1024;
+/// Bytes that wait for a link beyond which a stream sends nothing on it: the small goes before the large. Guess: a little more
+/// than [`BUFFERED_LOW_BYTES`], of which the host tells us.
+pub const DIRECT_BULK_BACKLOG: usize = 96 * 1024;
+/// The same for messages and calls. Guess: as much as a transport holds.
+pub const DIRECT_BACKLOG: usize = 512 * 1024;
+/// Names that a group serves on this node. Guess. A further one is refused as busy.
+pub const DIRECT_SERVED_MAX: usize = 64;
+/// Calls that wait for whoever serves them, of one name. Guess. A further one is answered as busy.
+pub const DIRECT_CALLS_WAITING_MAX: usize = 256;
+
 // --- conduct -----------------------------------------------------------------------------------------
 
 /// Signals that a peer may bring at once in one graph, or to a rendezvous node; and those of one member, whoever brings them.
@@ -465,4 +525,8 @@ const _: () = assert!(IN_TRANSPORT_BYTES_MAX < PUBLISH_BACKLOG_BYTES_MAX);
 const _: () = assert!(PUBLISH_BACKLOG_BYTES_MAX + PUBLISH_WRITING_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_DEFAULT_MAX <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(DEFERRED_PER_CERTIFICATE_MAX as u64 <= DEFERRED.each());
+const _: () = assert!(DIRECT_BULK_BACKLOG > BUFFERED_LOW_BYTES);
+const _: () = assert!(
+    DIRECT_MESSAGE_BYTES_MAX + DIRECT_HEAD_BYTES_MAX + HANDSHAKE_BYTES_MAX < STRANGER_BYTES_MAX
+);
 const _: () = assert!(SYMBOLS_MESSAGE_MAX * 16 < MESSAGE_OVERHEAD_BYTES_MAX);

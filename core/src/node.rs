@@ -3,9 +3,10 @@
 //! Reading order: [`Node::handle`], then `link.rs` (what a frame is), `group.rs` (what a message of a graph does),
 //! `rendezvous.rs`, `dial.rs`. Beside this file: `commands` (the application), `links` (how they
 //! begin and end), `messages` (whose they are), `dialling`, `store` (the disk), `signals` (links that are opened through
-//! others), `relay` (links that others carry).
+//! others), `relay` (links that others carry), `direct` (direct links).
 use crate::address::Address;
 use crate::conduct::Conduct;
+use crate::direct::Direct;
 use crate::error::Error;
 use crate::group::Group;
 use crate::id::{GroupId, NodeId, NodeNonce};
@@ -69,6 +70,7 @@ pub struct Node {
     ways: Ways,
     early: Early,
     asks: Asks,
+    direct: Direct,
     /// Each in a box: a map makes room for eleven at once, and nearly all nodes have one.
     groups: SortedMap<GroupId, Box<Group>>,
     dialer: Dialer,
@@ -135,6 +137,7 @@ macro_rules! ctx {
 
 mod commands;
 mod dialling;
+mod direct;
 mod links;
 mod messages;
 mod relay;
@@ -176,6 +179,7 @@ impl Node {
             ways: Ways::default(),
             early: Early::default(),
             asks: Asks::default(),
+            direct: Direct::default(),
             groups: SortedMap::new(),
             dialer: Dialer::new(table_secret),
             stun_servers: (Vec::new(), false),
@@ -303,8 +307,9 @@ impl Node {
         let retries = self.retries.deadline();
         let relays = self.relays.deadline().into_iter().chain(plans).chain(retries).min();
         let relays = relays.map(|at| (at, "relay"));
-        let first =
-            groups.chain(link).chain(dial).chain(tables).chain(relays).min_by_key(|(at, _)| *at);
+        let direct = self.direct.deadline();
+        let first = groups.chain(link).chain(dial).chain(tables).chain(relays).chain(direct);
+        let first = first.min_by_key(|(at, _)| *at);
         first.map(|(at, why)| Wake { at, why })
     }
 
@@ -327,6 +332,7 @@ impl Node {
         }
         self.change_tables();
         self.relays_due();
+        self.direct_due();
         let due = |group: &Group, now: Time| group.deadline().is_some_and(|(at, _)| at <= now);
         let groups: Vec<GroupId> = self
             .groups
@@ -368,6 +374,7 @@ impl Node {
             // Records that were sent count: they may be too much already.
             group.publish_waiting(&mut ctx!(self), &self.links);
         }
+        self.finish_direct();
         for (link, reason) in std::mem::take(&mut self.asks.unwanted) {
             if !self.needs(link) {
                 self.close(link, reason);

@@ -16,7 +16,7 @@
 //! refusal or a revocation, kinds of address. All of these are skipped, and nobody is blamed. A *known* kind that the
 //! state of its link or graph does not allow is [`Misbehaved::Unexpected`].
 //!
-//! The kinds of message stand in `kind.rs`, what is in them in `link.rs` (outside any graph), `graph.rs` (neighbours),
+//! The kinds of message stand in `kind.rs`, what is in them in `link.rs` (outside any graph), `direct.rs` (between two nodes), `graph.rs` (neighbours),
 //! `joining.rs` (newcomers), `records.rs`, `relay.rs` and `signal.rs`. Which version two ends speak is the matter of `version.rs`.
 pub(crate) use crate::cbor::encode;
 use crate::fault::Misbehaved;
@@ -24,6 +24,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 mod broadcast;
+mod direct;
 mod graph;
 mod joining;
 pub mod kind;
@@ -34,6 +35,7 @@ mod signal;
 mod version;
 
 pub(crate) use broadcast::*;
+pub(crate) use direct::*;
 pub(crate) use graph::*;
 pub(crate) use joining::*;
 use kind::Kind;

@@ -13,6 +13,7 @@ mod chat;
 mod clocks;
 mod crash;
 mod damage;
+mod direct;
 mod excess;
 mod flow;
 mod graph;

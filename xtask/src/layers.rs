@@ -65,6 +65,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("link", &["conduct", "config", "context", "link", "wire"]),
     ("reach", &["reach"]),
     ("group", &["group", "storage"]),
+    ("capabilities", &["direct"]),
     ("node", &["node"]),
     ("files of hosts", &["backup", "stored"]),
 ];

@@ -364,6 +364,7 @@ impl Group {
     }
 
     pub(super) fn drop_who_does_not_stand(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        ctx.asks.fallen.insert(self.id);
         let now = self.clock(ctx.now.wall);
         let out: Vec<LinkId> = self
             .slots
@@ -424,6 +425,7 @@ impl Group {
 
     /// Leaves the neighbours, as who has no place among them.
     fn quit_graph(&mut self, ctx: &mut Ctx<'_>, links: &mut Links) {
+        ctx.asks.fallen.insert(self.id);
         self.own_presence = None;
         self.timers.clear(Timer::Presence);
         let neighbours: Vec<LinkId> = self.neighbours().map(|(link, _)| link).collect();

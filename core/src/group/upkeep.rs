@@ -119,7 +119,7 @@ impl Group {
         nodes.extend(ctx.asks.wishes.iter().filter_map(|wish| match wish.want {
             Want::Member(group, node) if group == self.id => Some(node),
             Want::Member(..) | Want::Named(_) | Want::Any(_) => None,
-            Want::Patrol(_) | Want::Missing(..) => None,
+            Want::Patrol(_) | Want::Missing(..) | Want::Direct(..) => None,
         }));
         nodes.len() + others
     }
@@ -276,7 +276,7 @@ impl Group {
                 self.repair.probe_begun(link, node);
                 Attempt::Place
             }
-            Want::Any(_) | Want::Patrol(_) | Want::Named(_) => Attempt::Place,
+            Want::Any(_) | Want::Patrol(_) | Want::Named(_) | Want::Direct(..) => Attempt::Place,
         };
         self.attempts.insert(link, attempt);
     }

@@ -1,7 +1,7 @@
 //! The commands of an application, and the replies to them.
 use super::{
-    Changes, Cursor, Found, GroupCommand, GroupInfo, InvitationInfo, LinkInfo, MemberInfo,
-    NodeInfo, Preview, Tried,
+    Changes, ChannelId, Cursor, DirectCall, DirectCommand, DirectInfo, DirectMessage, Found,
+    GroupCommand, GroupInfo, InvitationInfo, LinkInfo, MemberInfo, NodeInfo, Preview, Tried,
 };
 use crate::id::GroupId;
 use crate::invitation::Invitation;
@@ -9,6 +9,7 @@ use crate::node_url::NodeUrl;
 use crate::password::Password;
 use crate::policy::Policy;
 use crate::record::Record;
+use bytes::Bytes;
 
 /// A command of the application.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub enum Command {
     },
     /// Do something in or about a group that this node is in, or joins.
     Group(GroupId, GroupCommand),
+    /// Do something about direct links.
+    Direct(DirectCommand),
     /// Leave a group: our membership is revoked for everybody, what we published stays with the others, and the group
     /// and its records are forgotten on this device. → [`Reply::Ok`]
     Leave {
@@ -100,6 +103,27 @@ pub enum Reply {
     Links(Vec<LinkInfo>),
     /// To [`GroupCommand::Explain`].
     Tried(Box<Tried>),
+    /// A direct link.
+    Direct(DirectInfo),
+    /// Direct links, by name.
+    Directs(Vec<DirectInfo>),
+    /// A message that came.
+    Message(DirectMessage),
+    /// A call that came.
+    Call(DirectCall),
+    /// A response to a call, nothing after the last one.
+    Response(Option<DirectMessage>),
+    /// A call or a stream that was begun.
+    Channel(ChannelId),
+    /// A stream that came.
+    Stream {
+        /// To read and to write.
+        stream: ChannelId,
+        /// As the other end names it.
+        name: String,
+    },
+    /// Bytes of a stream.
+    Bytes(Bytes),
     /// Open invitations, by record id.
     Invitations(Vec<InvitationInfo>),
 }

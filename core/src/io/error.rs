@@ -1,5 +1,5 @@
 //! Errors: what the application sees.
-use super::{StoreFault, Tried};
+use super::{DirectError, StoreFault, Tried};
 use crate::cert::CertError;
 use crate::invitation::Unusable;
 use crate::search::QueryError;
@@ -157,6 +157,9 @@ pub enum Error {
     /// [`MEDIA_TYPE_MAX`](crate::limits::MEDIA_TYPE_MAX).
     #[error("a message to all who are here has at most 4,096 bytes; publish a record instead")]
     BroadcastTooLong,
+    /// A direct link, or something that goes over it, has failed.
+    #[error("{0}")]
+    Direct(DirectError),
     /// The store failed; nothing was published.
     #[error("{0}")]
     Store(StoreFault),
@@ -172,6 +175,13 @@ pub enum Error {
 impl From<BadRecord> for Error {
     fn from(bad: BadRecord) -> Self {
         Self::BadRecord(bad)
+    }
+}
+
+/// No source: as above.
+impl From<DirectError> for Error {
+    fn from(why: DirectError) -> Self {
+        Self::Direct(why)
     }
 }
 
@@ -258,6 +268,7 @@ impl Error {
             Self::Store(StoreFault::OtherVersion) => "storage-of-another-version",
             Self::Closing => "closing",
             Self::BroadcastTooLong => "too-long",
+            Self::Direct(why) => why.code(),
             Self::Busy => "busy",
         }
     }

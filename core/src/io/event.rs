@@ -1,7 +1,7 @@
 //! News for the application, and groups, members, nodes, links and invitations as this node sees
 //! them.
 use super::error::Error;
-use super::{LinkId, LookupFault, StoreFault};
+use super::{DirectChange, DirectInfo, LinkId, LookupFault, StoreFault};
 use crate::address::Address;
 use crate::fault::Misbehaved;
 use crate::id::{CertificateId, GroupId, NodeId, PeerId, RecordId};
@@ -62,6 +62,13 @@ pub enum Event {
         payload: Bytes,
         /// The form of the content, if its sender says so.
         media_type: Option<String>,
+    },
+    /// Somebody asks for a direct link, it can be used, or it is over.
+    Direct {
+        /// As it is after the change.
+        direct: DirectInfo,
+        /// The change.
+        change: DirectChange,
     },
     /// A record is gone: its time has come.
     Expired {
@@ -238,6 +245,7 @@ impl Event {
             Self::Stored { .. } => "stored",
             Self::Status { .. } => "status",
             Self::Broadcast { .. } => "broadcast",
+            Self::Direct { .. } => "direct",
             Self::Expired { .. } => "expired",
             Self::Withdrawn { .. } => "withdrawn",
             Self::Member { .. } => "member",

@@ -6,7 +6,7 @@ use crate::group::{Group, preview_of_bound};
 use crate::id::GroupId;
 use crate::identity;
 use crate::invitation::{Invitation, InvitationKind};
-use crate::io::{Command, LinkId, LinkInfo, Output, Reply, RequestId, StoreFault};
+use crate::io::{Command, DirectError, LinkId, LinkInfo, Output, Reply, RequestId, StoreFault};
 use crate::limits;
 use crate::node_url::NodeUrl;
 use crate::password::Password;
@@ -63,6 +63,10 @@ impl Node {
                     None => return Ok(()),
                 }
             }
+            Command::Direct(command) => match self.direct_command(command, request)? {
+                Some(reply) => reply,
+                None => return Ok(()),
+            },
             Command::Groups => {
                 let members = self.groups.values().filter(|group| group.is_member());
                 Reply::Groups(members.map(|group| group.info()).collect())
@@ -75,6 +79,9 @@ impl Node {
             }
             Command::Close => {
                 self.closing = Some(Closing { request, done: false });
+                for group in self.groups.keys().copied().collect::<Vec<_>>() {
+                    self.leave_direct(group, &DirectError::Closed);
+                }
                 for group in self.groups.values_mut() {
                     group.abandon(&mut ctx!(self), &Error::Closing);
                     group.leave_graph(&mut ctx!(self), &mut self.links);

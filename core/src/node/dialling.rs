@@ -3,7 +3,7 @@ use super::Node;
 use crate::address::Address;
 use crate::group::Group;
 use crate::id::GroupId;
-use crate::io::{CloseReason, Dial, Event, LinkId, NodeState, Output, PlaceSource};
+use crate::io::{CloseReason, Dial, DirectError, Event, LinkId, NodeState, Output, PlaceSource};
 use crate::link::Begun;
 use crate::node_url::NodeUrl;
 use crate::place::{Places, Word};
@@ -79,6 +79,9 @@ impl Node {
     /// A link is being dialled for this want.
     fn note_attempt(&mut self, want: Want, link: LinkId) {
         let Some(id) = want.group() else { return };
+        if matches!(want, Want::Direct(..)) {
+            return;
+        }
         self.purposes.entry(link).or_default().groups.insert(id);
         let Some(group) = self.groups.get_mut(&id) else { return };
         group.attempt(link, want);
@@ -91,6 +94,15 @@ impl Node {
 
     /// A link that is there is what somebody waits for.
     fn serve_want(&mut self, want: Want, link: LinkId) {
+        if let Want::Direct(group, node) = want {
+            // Another node may be there by now.
+            let ready = self.links.ready(link).map(|ready| (ready.node, ready.peer));
+            match ready.filter(|(it, _)| *it == node) {
+                Some((node, peer)) => self.direct_reached(link, node, peer),
+                None => self.direct_in_vain(group, node),
+            }
+            return;
+        }
         match want.group() {
             Some(group) => {
                 self.purposes.entry(link).or_default().groups.insert(group);
@@ -103,6 +115,9 @@ impl Node {
 
     /// No address of a want answers. A member is offered a link over the graph then.
     fn in_vain(&mut self, want: Want) {
+        if let Want::Direct(group, node) = want {
+            self.direct_in_vain(group, node);
+        }
         if let Want::Member(group, node) = want
             && let Some(group) = self.groups.get_mut(&group)
         {
@@ -113,6 +128,7 @@ impl Node {
     /// A group is no longer one of ours: nothing is dialled for it.
     pub(super) fn forget_group(&mut self, id: GroupId) -> Option<Box<Group>> {
         let group = self.groups.remove(&id);
+        self.leave_direct(id, &DirectError::Closed);
         for link in self.dialer.leave(id) {
             self.close(link, CloseReason::Unused);
         }

@@ -102,6 +102,7 @@ impl Node {
         }
         let kept = self.keep_one(link);
         self.try_direct(kept);
+        self.direct_reached(kept, node, peer);
         self.serve(kept, won.wants.iter().any(|want| matches!(want, Want::Named(_))));
         if self.waiting.is_none() {
             self.sit_on(kept);
@@ -172,6 +173,7 @@ impl Node {
 
     pub(super) fn buffered(&mut self, link: LinkId, bytes: usize) {
         self.links.buffered(link, bytes, &mut self.outbox);
+        self.direct.drained(link);
         if bytes <= limits::BUFFERED_LOW_BYTES {
             for group in self.groups.values_mut().filter(|group| group.is_neighbour(link)) {
                 group.give(&mut ctx!(self), &mut self.links, link);
@@ -242,6 +244,7 @@ impl Node {
         {
             group.signalled(to, end.is_some());
         }
+        self.direct_lost(link, heir);
         self.tables.link_down(link);
         self.relay_down(link);
         self.sitting.link_down(link);
@@ -287,6 +290,7 @@ impl Node {
         self.tables.needs(link)
             || self.relays.needs(link)
             || !self.circuits.over(link).is_empty()
+            || self.direct.needs(link)
             || (rendezvous && self.dialer.is_named(link))
             || self.groups.values().any(|group| group.needs(link))
     }

@@ -17,7 +17,7 @@ impl Node {
         if kind != kind::FLOOD && message.len() > limits::MESSAGE_OVERHEAD_BYTES_MAX {
             return Err(Misbehaved::MessageTooLong);
         }
-        if self.relay_message(link, kind, message)? {
+        if self.relay_message(link, kind, message)? || self.direct_paid(link, kind, message)? {
             return Ok(());
         }
         if !self.takes_bulk(link, kind, message)
@@ -65,6 +65,7 @@ impl Node {
             // Of circuits that have ended meanwhile.
             kind::RELAY_DATA | kind::RELAYED_DATA => {}
             kind::RELAY_TAKEN | kind::RELAY_CREDIT => {}
+            _ if wire::is_direct(kind) => self.direct_message(link, kind, body)?,
             // It has done its work by arriving.
             kind::PONG => {}
             _ => return Err(Misbehaved::Unexpected),

@@ -82,7 +82,7 @@ impl Node {
     }
 
     /// Whether the other end of a link relays for us. One that is relayed itself carries no further link.
-    fn may_carry(&self, via: LinkId) -> bool {
+    pub(super) fn may_carry(&self, via: LinkId) -> bool {
         self.links.ready(via).is_some_and(|ready| ready.relay && !ready.relayed)
     }
 
@@ -124,12 +124,16 @@ impl Node {
         }
     }
 
-    /// Offers direct links in the place of relayed ones; the signals go over these.
+    /// Offers direct links in the place of relayed ones; the signals go over these, or over a graph.
     fn retry_direct(&mut self) {
         while let Some(link) = self.retries.pop_due(self.now.mono) {
             let Some(node) = self.links.ready(link).map(|ready| ready.node) else { continue };
             if let Some(group) = self.groups.values_mut().find(|group| group.is_neighbour(link)) {
                 group.offer_to(&mut ctx!(self), &mut self.links, node);
+            } else if let Some(id) = self.direct.group_over(link)
+                && let Some(group) = self.groups.get(&id)
+            {
+                group.offer_direct(&mut ctx!(self), &mut self.links, node);
             }
         }
     }
@@ -150,25 +154,27 @@ impl Node {
         let token = Token(token);
         let link = self.links.create(self.now, Begun::Ours(Some(id)));
         self.purposes.insert(link, Purpose::of([id]));
-        self.circuits.want(link, (via, seat), token);
+        self.circuits.want(link, (via, Some(seat)), token);
         let attempt = self.rng.next_u64();
         let carry = Carry { table, seat, attempt, signal: token.to_signal().to_vec() };
         self.say(via, &wire::message(kind::CARRY, &carry));
         self.say(via, &wire::message(kind::RELAY_ASK, &AskRelay { token }));
     }
 
-    /// Somebody at a table offers a link that the rendezvous node relays.
+    /// Somebody offers a link that a relay carries: a rendezvous node at one of its tables, or one that is named.
     pub(super) fn relay_offered(
         &mut self,
-        (via, seat): (LinkId, u64),
+        (via, seat): (LinkId, Option<u64>),
         offerer: Offerer,
-        signal: &[u8],
+        token: Token,
     ) {
         let room = self.circuits.len() < limits::RELAYED_LINKS_MAX
             && self.links.len() < limits::LINKS_MAX
             && self.closing.is_none()
             && self.may_carry(via);
-        let Some(token) = Token::of_signal(signal).filter(|_| room) else { return };
+        if !room {
+            return;
+        }
         let link = self.links.create(self.now, Begun::Offered(offerer));
         self.purposes.insert(link, Purpose::accepted());
         self.circuits.want(link, (via, seat), token);

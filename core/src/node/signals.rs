@@ -175,8 +175,19 @@ impl Node {
 
     fn signal_from(&mut self, over: Over, offerer: Offerer, attempt: (u64, u64), signal: Bytes) {
         if Token::is_signal(&signal) {
-            if let Over::Table { via, seat, .. } = over {
-                self.relay_offered((via, seat), offerer, &signal);
+            match over {
+                Over::Table { via, seat, .. } => {
+                    if let Some(token) = Token::of_signal(&signal) {
+                        self.relay_offered((via, Some(seat)), offerer, token);
+                    }
+                }
+                Over::Graph { .. } => {
+                    if let Some((token, relay)) = Token::of_signal_by(&signal)
+                        && let Some(via) = self.links.to_node(relay)
+                    {
+                        self.relay_offered((via, None), offerer, token);
+                    }
+                }
             }
             return;
         }
@@ -227,18 +238,38 @@ impl Node {
                 let message = wire::message(kind::CARRY, &carry);
                 self.links.send(self.now, via, &message, &mut self.outbox);
             }
-            Over::Graph { group: id, to } => {
-                let signal = self.signal(id, to, attempt, way.sent, signal);
-                let Some(group) = self.groups.get_mut(&id) else { return };
-                if !group.send_signal(&mut ctx!(self), &mut self.links, signal) {
-                    return;
-                }
-                let search = Signal::SEARCH | way.sent;
-                let search = self.signal(id, to, attempt, search, Bytes::new());
-                if let Some(group) = self.groups.get_mut(&id) {
-                    group.search(&mut ctx!(self), &mut self.links, &search);
-                }
+            Over::Graph { group, to } => {
+                self.send_over_graph(group, to, (attempt, way.sent), signal);
             }
+        }
+    }
+
+    /// Sends the only signal of an attempt over a graph.
+    pub(super) fn signal_over_graph(
+        &mut self,
+        group: GroupId,
+        to: NodeId,
+        attempt: u64,
+        signal: Bytes,
+    ) {
+        self.send_over_graph(group, to, (attempt, 1), signal);
+    }
+
+    fn send_over_graph(
+        &mut self,
+        id: GroupId,
+        to: NodeId,
+        (attempt, number): (u64, u32),
+        signal: Bytes,
+    ) {
+        let signal = self.signal(id, to, attempt, number, signal);
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if !group.send_signal(&mut ctx!(self), &mut self.links, signal) {
+            return;
+        }
+        let search = self.signal(id, to, attempt, Signal::SEARCH | number, Bytes::new());
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.search(&mut ctx!(self), &mut self.links, &search);
         }
     }
 

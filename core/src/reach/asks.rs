@@ -1,7 +1,7 @@
 //! Asks of groups, about links and dialling. The node does as they say at the end of the input.
 use super::dial::Wish;
-use crate::id::GroupId;
-use crate::io::{CloseReason, LinkId};
+use crate::id::{GroupId, NodeId};
+use crate::io::{CloseReason, DirectId, LinkId};
 use crate::sorted::{SortedMap, SortedSet};
 
 /// The asks of one input.
@@ -15,6 +15,10 @@ pub(crate) struct Asks {
     pub(crate) wishes: Vec<Wish>,
     /// Groups that have got a neighbour: they look for any member no longer.
     pub(crate) settled: SortedSet<GroupId>,
+    /// Groups in which memberships may have come to their end.
+    pub(crate) fallen: SortedSet<GroupId>,
+    /// Direct links for which relays are asked for a link to a node.
+    pub(crate) relays: Vec<(DirectId, GroupId, NodeId)>,
     /// Whether a join goes on, for which named nodes that are not reached are tried again.
     pub(crate) again: bool,
 }

@@ -23,13 +23,14 @@ pub(crate) struct Circuits {
 struct Wanted {
     via: LinkId,
     token: Token,
-    seat: u64,
+    /// Nothing if the other end is known without one.
+    seat: Option<u64>,
 }
 
 struct Carried {
     via: LinkId,
     circuit: Circuit,
-    seat: u64,
+    seat: Option<u64>,
     /// Bytes sent that the other end has not taken.
     sent: u64,
     /// Bytes that came, of which the other end was not told.
@@ -47,8 +48,8 @@ impl Circuits {
         self.len() == 0
     }
 
-    /// A link is to go by way of the other end of `via`, to who sits at this seat there.
-    pub(crate) fn want(&mut self, link: LinkId, (via, seat): (LinkId, u64), token: Token) {
+    /// A link is to go by way of the other end of `via`, to who sits at this seat there, if it sits at one.
+    pub(crate) fn want(&mut self, link: LinkId, (via, seat): (LinkId, Option<u64>), token: Token) {
         self.wanted.insert(link, Wanted { via, token, seat });
     }
 
@@ -74,7 +75,7 @@ impl Circuits {
 
     /// The seat to which a relayed link leads.
     pub(crate) fn seat(&self, link: LinkId) -> Option<u64> {
-        self.carried.get(&link).map(|it| it.seat)
+        self.carried.get(&link)?.seat
     }
 
     /// The link of a circuit.
@@ -144,7 +145,7 @@ mod tests {
     #[test]
     fn link_opens_at_the_word_of_its_relay_alone() {
         let mut circuits = Circuits::default();
-        circuits.want(LINK, (RELAY, 3), TOKEN);
+        circuits.want(LINK, (RELAY, Some(3)), TOKEN);
         assert_eq!(circuits.joined(OTHER, TOKEN, 7), None);
         assert_eq!(circuits.joined(RELAY, Token([6; 16]), 7), None);
         assert_eq!(circuits.way(LINK), None);
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn credit_is_told_now_and_then_and_never_more_than_was_sent() {
         let mut circuits = Circuits::default();
-        circuits.want(LINK, (RELAY, 3), TOKEN);
+        circuits.want(LINK, (RELAY, Some(3)), TOKEN);
         circuits.joined(RELAY, TOKEN, 7);
         let part = RELAY_TAKEN_BYTES as usize / 2;
         assert_eq!(circuits.came(LINK, part), None);
@@ -174,9 +175,9 @@ mod tests {
     #[test]
     fn another_link_to_the_relay_takes_over() {
         let mut circuits = Circuits::default();
-        circuits.want(LINK, (RELAY, 3), TOKEN);
+        circuits.want(LINK, (RELAY, Some(3)), TOKEN);
         circuits.joined(RELAY, TOKEN, 7);
-        circuits.want(LinkId(9), (RELAY, 4), Token([8; 16]));
+        circuits.want(LinkId(9), (RELAY, Some(4)), Token([8; 16]));
         circuits.moved(RELAY, OTHER);
         assert_eq!((circuits.link(RELAY, 7), circuits.link(OTHER, 7)), (None, Some(LINK)));
         assert_eq!(circuits.joined(OTHER, Token([8; 16]), 8), Some(LinkId(9)));

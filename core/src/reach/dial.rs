@@ -64,6 +64,8 @@ pub(crate) enum Want {
     Patrol(GroupId),
     /// A node that is missing.
     Missing(GroupId, NodeId),
+    /// One node, for a direct link.
+    Direct(GroupId, NodeId),
 }
 
 impl Want {
@@ -74,7 +76,8 @@ impl Want {
             Self::Any(group)
             | Self::Member(group, _)
             | Self::Patrol(group)
-            | Self::Missing(group, _) => Some(group),
+            | Self::Missing(group, _)
+            | Self::Direct(group, _) => Some(group),
         }
     }
 }
@@ -583,7 +586,8 @@ impl Dialer {
                 }
                 self.end_race(want)
             }
-            Want::Member(..) | Want::Patrol(_) | Want::Missing(..) => self.end_race(want),
+            Want::Member(..) | Want::Direct(..) => self.end_race(want),
+            Want::Patrol(_) | Want::Missing(..) => self.end_race(want),
         }
     }
 

@@ -145,6 +145,18 @@ kinds! {
         RELAY_END = 166, "relay end";
         /// A circuit is no more, from the relay.
         RELAY_ENDED = 167, "relay ended";
+
+        // --- direct links
+        /// Asks for a direct link.
+        DIRECT_ASK = 176, "direct ask";
+        /// Agrees to it.
+        DIRECT_AGREED = 177, "direct agreed";
+        /// Refuses it, or ends it.
+        DIRECT_END = 178, "direct end";
+        /// A frame of it.
+        DIRECT_FRAME = 179, "direct frame";
+        /// Tells how much has come, and how much more may.
+        DIRECT_ACK = 180, "direct ack";
     }
 }
 

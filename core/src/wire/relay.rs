@@ -2,6 +2,7 @@
 use super::kind::Kind;
 use super::{Message, WHOLE};
 use crate::fault::Misbehaved;
+use crate::id::NodeId;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
@@ -20,6 +21,25 @@ impl Token {
         let hex = |byte: u8| [byte >> 4, byte & 15].map(|it| b"0123456789abcdef"[usize::from(it)]);
         let digits: Vec<u8> = self.0.into_iter().flat_map(hex).collect();
         [Self::SIGNAL, &digits, b"\"}"].concat().into()
+    }
+
+    /// The signal that brings it to the other end over a graph, and names the relay.
+    pub(crate) fn to_signal_by(self, relay: NodeId) -> Bytes {
+        let signal = self.to_signal();
+        let open = signal.strip_suffix(b"}").unwrap_or_default();
+        [open, format!(",\"by\":\"{:016x}\"}}", relay.0).as_bytes()].concat().into()
+    }
+
+    /// The token that such a signal brings, and the relay.
+    pub(crate) fn of_signal_by(signal: &[u8]) -> Option<(Self, NodeId)> {
+        let (open, by) = signal.split_at_checked(Self::SIGNAL.len() + 2 * Self::BYTES + 1)?;
+        let token = Self::of_signal(&[open, b"}"].concat())?;
+        let by = by.strip_prefix(b",\"by\":\"")?.strip_suffix(b"\"}")?;
+        if by.len() != 16 || !by.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        let by = u64::from_str_radix(std::str::from_utf8(by).ok()?, 16).ok()?;
+        Some((token, NodeId(by)))
     }
 
     /// Whether a signal is for the core: one that a host is not given.
@@ -112,6 +132,13 @@ mod tests {
         assert_eq!(Token::of_signal(&signal), Some(token));
         for end in 0..signal.len() {
             assert_eq!(Token::of_signal(&signal[..end]), None);
+        }
+        let named = token.to_signal_by(NodeId(0x1234));
+        assert!(Token::is_signal(&named));
+        assert_eq!(Token::of_signal(&named), None, "an older node ignores it");
+        assert_eq!(Token::of_signal_by(&named), Some((token, NodeId(0x1234))));
+        for end in 0..named.len() {
+            assert_eq!(Token::of_signal_by(&named[..end]), None);
         }
         for digits in ["+0112233445566778899aabbccddeeff", "g0112233445566778899aabbccddeeff"] {
             let garbled = format!("{{\"relay\":\"{digits}\"}}");
