@@ -25,6 +25,7 @@ pub(crate) use found::places_of;
 
 mod broadcast;
 mod cert;
+mod direct;
 mod found;
 mod group;
 mod identity;
@@ -120,6 +121,14 @@ enum Command {
     Broadcast(broadcast::BroadcastArguments),
     /// Print the messages that others send to all who are here
     Listen(broadcast::ListenArguments),
+    /// Call what another member serves, and print its responses
+    Call(direct::CallArguments),
+    /// Serve calls of other members: a command is run for each
+    Serve(direct::ServeArguments),
+    /// Join standard input and output to those of another member
+    Pipe(direct::PipeArguments),
+    /// Reach a TCP port of another member, or offer one to members of a role
+    Forward(direct::ForwardArguments),
     /// Write everything of an identity that cannot be had again into one file, under a password
     Backup(store::BackupArguments),
     /// Take an identity and its groups from a backup; what stands here stays
@@ -145,6 +154,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Command::Watch(arguments) => records::watch(&global, arguments).await,
         Command::Broadcast(arguments) => broadcast::broadcast(&global, arguments).await,
         Command::Listen(arguments) => broadcast::listen(&global, arguments).await,
+        Command::Call(arguments) => direct::call(&global, arguments).await,
+        Command::Serve(arguments) => direct::serve(&global, arguments).await,
+        Command::Pipe(arguments) => direct::pipe(&global, arguments).await,
+        Command::Forward(arguments) => direct::forward(&global, arguments).await,
         Command::Backup(arguments) => store::backup(&global, arguments).await,
         Command::Restore(arguments) => store::restore(&global, &arguments),
         Command::Store(command) => store::run(&global, command).await,

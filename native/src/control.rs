@@ -50,7 +50,7 @@ pub(crate) use socket::Listening;
 /// The beginning of both directions.
 const MAGIC: &[u8; 9] = b"peergraph";
 /// Of the frames.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Longest frame. Bytes. Guess: the longest record is 60 MiB, and a list of 100,000 members takes 30.
 const FRAME_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Programs that use one running one at a time. Guess.

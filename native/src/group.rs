@@ -21,10 +21,15 @@ use crate::requests::{CommandError, Requests, WRONG_REPLY};
 use crate::watch::{Registry, Watch};
 
 mod broadcast;
+mod direct;
 mod search;
 mod sink;
 
 pub use broadcast::{Broadcast, Broadcasts, SendBroadcast};
+pub use direct::{
+    Call, CallRequest, Calls, Direct, DirectMessages, DirectRequest, DirectRequests, DirectStream,
+    IncomingCall, IncomingDirects, IncomingStreams, IntoDirectTo, Responses, SendDirect, Serving,
+};
 pub use search::{IntoQuery, LiveQuery, Search};
 pub use sink::Publisher;
 

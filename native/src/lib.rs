@@ -78,8 +78,10 @@ pub use control::AttachError;
 pub use delivery::Delivery;
 pub use folder::{Folder, FolderError, IdentityEntry, Restored};
 pub use group::{
-    Broadcast, Broadcasts, Group, IntoQuery, IntoValue, LiveQuery, Payload, Publish, Publisher,
-    Search, SendBroadcast,
+    Broadcast, Broadcasts, Call, CallRequest, Calls, Direct, DirectMessages, DirectRequest,
+    DirectRequests, DirectStream, Group, IncomingCall, IncomingDirects, IncomingStreams,
+    IntoDirectTo, IntoQuery, IntoValue, LiveQuery, Payload, Publish, Publisher, Responses, Search,
+    SendBroadcast, SendDirect, Serving,
 };
 pub use host::{Host, HostBuilder, JoinError, StartError, parse_invitation};
 #[cfg(feature = "serve")]
@@ -94,13 +96,14 @@ pub use peergraph_core;
 pub use peergraph_core::address::Address;
 pub use peergraph_core::cert::{Certificate, Role};
 pub use peergraph_core::error::Error;
-pub use peergraph_core::id::{CertificateId, GroupId, PeerId, RecordId};
+pub use peergraph_core::id::{CertificateId, GroupId, NodeId, PeerId, RecordId};
 pub use peergraph_core::identity::{Identity, read_public_document};
 pub use peergraph_core::invitation::{Invitation, InvitationState};
 pub use peergraph_core::io::{
-    Changes, Event, Filter, Found, GroupInfo, InvitationInfo, LinkFault, LinkInfo, LookupFault,
-    MemberInfo, NodeFault, NodeInfo, NodeState, OpenPreview, Outcome, Place, PlaceSource, Placed,
-    Preview, Tried,
+    Changes, DirectAdmit, DirectError, DirectInfo, DirectMessage, DirectState, DirectTo, Event,
+    Filter, Found, GroupInfo, InvitationInfo, LinkFault, LinkInfo, LookupFault, MemberInfo,
+    NodeFault, NodeInfo, NodeState, OpenPreview, Outcome, Place, PlaceSource, Placed, Preview,
+    Tried,
 };
 pub use peergraph_core::name::{NameError, PeerName};
 pub use peergraph_core::node::{BadConfig, Neighbours, UnfitNeighbours};

@@ -74,8 +74,10 @@ pub(crate) struct Requests {
     room: Arc<Semaphore>,
     /// Held by the one that takes its place.
     turn: Arc<Mutex<()>>,
-    /// Queries that may be followed.
+    /// Queries that may be followed, and what may be waited for on direct links.
     followed: Arc<Semaphore>,
+    /// Places for messages of direct links that wait until the other end has them.
+    sent: Arc<Semaphore>,
     /// Whether the loop is in another program.
     elsewhere: bool,
 }
@@ -89,19 +91,21 @@ pub(crate) struct WeakRequests {
     room: Arc<Semaphore>,
     turn: Arc<Mutex<()>>,
     followed: Arc<Semaphore>,
+    sent: Arc<Semaphore>,
 }
 
 #[cfg(unix)]
 impl WeakRequests {
     /// Nothing once the host has no handles left.
     pub(crate) fn upgrade(&self) -> Option<Requests> {
-        let Self { sender, stopped, room, turn, followed } = self.clone();
+        let Self { sender, stopped, room, turn, followed, sent } = self.clone();
         Some(Requests {
             sender: sender.upgrade()?,
             stopped,
             room,
             turn,
             followed,
+            sent,
             elsewhere: false,
         })
     }
@@ -118,19 +122,21 @@ impl Requests {
     pub(crate) fn new(sender: mpsc::Sender<Request>, stopped: watch::Receiver<()>) -> Self {
         let room = Arc::new(Semaphore::new(PUBLISHING_KB_MAX as usize));
         let followed = Arc::new(Semaphore::new(FOLLOWED_MAX));
-        Self { sender, stopped, room, turn: Arc::default(), followed, elsewhere: false }
+        let sent = Arc::new(Semaphore::new(FOLLOWED_MAX / 2));
+        Self { sender, stopped, room, turn: Arc::default(), followed, sent, elsewhere: false }
     }
 
     #[cfg(unix)]
     pub(crate) fn elsewhere(self) -> Self {
         let followed = Arc::new(Semaphore::new(FOLLOWED_ELSEWHERE_MAX));
-        Self { elsewhere: true, followed, ..self }
+        let sent = Arc::new(Semaphore::new(FOLLOWED_ELSEWHERE_MAX / 2));
+        Self { elsewhere: true, followed, sent, ..self }
     }
 
     #[cfg(unix)]
     pub(crate) fn weak(&self) -> WeakRequests {
-        let Self { sender, stopped, room, turn, followed, .. } = self.clone();
-        WeakRequests { sender: sender.downgrade(), stopped, room, turn, followed }
+        let Self { sender, stopped, room, turn, followed, sent, .. } = self.clone();
+        WeakRequests { sender: sender.downgrade(), stopped, room, turn, followed, sent }
     }
 
     /// Why nothing is answered.
@@ -166,7 +172,12 @@ impl Requests {
         Ok(done.await.map_err(|_| self.gone())??)
     }
 
-    /// A place for one more query that is followed.
+    /// A place for one more message, response or piece of a stream that waits until the other end has it.
+    pub(crate) async fn place_to_send(&self) -> OwnedSemaphorePermit {
+        self.sent.clone().acquire_owned().await.expect("it is never closed")
+    }
+
+    /// A place for one more query that is followed, or wait on a direct link.
     pub(crate) fn place_to_follow(&self) -> Result<OwnedSemaphorePermit, CommandError> {
         self.followed.clone().try_acquire_owned().map_err(|_| CommandError::Node(Error::Busy))
     }

@@ -89,6 +89,26 @@ impl Source {
     }
 }
 
+/// Standard input in pieces, as they come; read on a thread of its own, as above.
+pub(super) fn pieces(most: usize) -> mpsc::Receiver<std::io::Result<Vec<u8>>> {
+    let (sender, pieces) = mpsc::channel(2);
+    std::thread::spawn(move || {
+        let mut input = std::io::stdin().lock();
+        loop {
+            let mut piece = vec![0; most];
+            let read = input.read(&mut piece).map(|many| {
+                piece.truncate(many);
+                piece
+            });
+            let ends = read.as_ref().map_or(true, Vec::is_empty);
+            if sender.blocking_send(read).is_err() || ends {
+                return;
+            }
+        }
+    });
+    pieces
+}
+
 /// The next line, without its end.
 fn line(reader: &mut impl BufRead, most: usize) -> std::io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();

@@ -318,7 +318,7 @@ pub(super) fn name_of(members: &[MemberInfo], peer: PeerId) -> String {
 }
 
 /// The member that `wanted` names: by name, by id, or by the beginning of its id.
-fn find_member<'a>(members: &'a [MemberInfo], wanted: &str) -> Result<&'a MemberInfo> {
+pub(super) fn find_member<'a>(members: &'a [MemberInfo], wanted: &str) -> Result<&'a MemberInfo> {
     let mut found: Vec<_> = members.iter().filter(|member| member.name == wanted).collect();
     if found.is_empty() && !wanted.is_empty() {
         let start = wanted.to_lowercase();

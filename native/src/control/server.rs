@@ -9,7 +9,9 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use peergraph_core::error::Error;
 use peergraph_core::id::GroupId;
-use peergraph_core::io::{Command, Event, GroupCommand, QueryId, Reply, StoreReply, StoreTask};
+use peergraph_core::io::{
+    Command, DirectCommand, DirectId, Event, GroupCommand, QueryId, Reply, StoreReply, StoreTask,
+};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
@@ -80,7 +82,7 @@ async fn connection(stream: UnixStream, port: Port, guest: Guest) -> io::Result<
     let feed = port.registry.feed_of_many();
     let mut events = port.registry.events();
     let (followed, mut answers) = (Delivery::telling(), Answers::new());
-    let mut queries = Queries { requests: port.requests.clone(), open: BTreeSet::new() };
+    let mut opened = Opened::by(port.requests.clone());
     let addresses = port.addresses.own();
     let (http, nodes) = (port.addresses.http.clone(), port.registry.nodes());
     frames::write(&mut write, &Tell::About { addresses, http, nodes }).await?;
@@ -100,7 +102,7 @@ async fn connection(stream: UnixStream, port: Port, guest: Guest) -> io::Result<
                         // It goes on by itself when this program ends.
                         drop(guest.take());
                     }
-                    queries.note(&ask);
+                    opened.note(&ask);
                     begin(ask, &port, &feed, &followed, &answers)
                 }
                 None => return Ok(()),
@@ -121,28 +123,55 @@ async fn connection(stream: UnixStream, port: Port, guest: Guest) -> io::Result<
     }
 }
 
-/// The queries that the other program follows. They end with it.
-struct Queries {
+/// The queries, direct links and served names of the other program. All of these end with it.
+struct Opened {
     requests: WeakRequests,
-    open: BTreeSet<(GroupId, QueryId)>,
+    queries: BTreeSet<(GroupId, QueryId)>,
+    directs: BTreeSet<DirectId>,
+    served: BTreeSet<(GroupId, String)>,
 }
 
-impl Queries {
+impl Opened {
+    fn by(requests: WeakRequests) -> Self {
+        let (queries, directs, served) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { requests, queries, directs, served }
+    }
+
     fn note(&mut self, ask: &Ask) {
         let Ask::Call { command, .. } = ask else { return };
         if let Command::Group(group, GroupCommand::Query { id, .. }) = &**command {
-            self.open.insert((*group, *id));
+            self.queries.insert((*group, *id));
         } else if let Command::Group(group, GroupCommand::EndQuery { query }) = &**command {
-            self.open.remove(&(*group, *query));
+            self.queries.remove(&(*group, *query));
+        } else if let Command::Direct(command) = &**command {
+            self.note_direct(command);
+        }
+    }
+
+    fn note_direct(&mut self, command: &DirectCommand) {
+        if let DirectCommand::Open { id, .. } | DirectCommand::Accept { id } = command {
+            self.directs.insert(*id);
+        } else if let DirectCommand::Close { id } = command {
+            self.directs.remove(id);
+        } else if let DirectCommand::Serve { group, name } = command {
+            self.served.insert((*group, name.clone()));
+        } else if let DirectCommand::StopServing { group, name } = command {
+            self.served.remove(&(*group, name.clone()));
         }
     }
 }
 
-impl Drop for Queries {
+impl Drop for Opened {
     fn drop(&mut self) {
         let Some(requests) = self.requests.upgrade() else { return };
-        for &(group, query) in &self.open {
+        for &(group, query) in &self.queries {
             requests.tell(Command::Group(group, GroupCommand::EndQuery { query }));
+        }
+        for &id in &self.directs {
+            requests.tell(Command::Direct(DirectCommand::Close { id }));
+        }
+        for (group, name) in std::mem::take(&mut self.served) {
+            requests.tell(Command::Direct(DirectCommand::StopServing { group, name }));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod between;
 mod dead;
+mod direct;
 #[cfg(unix)]
 mod documents;
 mod groups;
