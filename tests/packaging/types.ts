@@ -112,3 +112,27 @@ export async function broadcast(group: Group<Trip>, signal: AbortSignal): Promis
   group.addEventListener("broadcast", ({ detail }) => console.log(detail.type, detail.mediaType));
   stop();
 }
+
+export async function direct(group: Group<Trip>, signal: AbortSignal): Promise<void> {
+  group.addEventListener("direct", async ({ detail: { change, request, direct, error } }) => {
+    if (change === "asked") console.log((await request?.accept({ signal }))?.purpose);
+    console.log(direct?.peer.name, error?.code === "lost");
+    // @ts-expect-error: it is asked, connected or closed.
+    if (change === "open") await request?.refuse("no");
+  });
+  await group.admitDirects({ role: "player" }, { signal });
+  const [member] = await group.members();
+  const direct = await group.direct(member!, { purpose: "chess", signal });
+  const stop: () => void = direct.on("move", ({ data, type }) => console.log(type, data.x), { signal });
+  await direct.send("move", { x: 3 }, { latest: true });
+  const score: number = await direct.call("score", { round: 3 }, { within: "5s", signal });
+  for await (const part of direct.responses("log", null)) console.log(part, score);
+  const { readable, writable } = await direct.stream("log");
+  await readable.pipeTo(writable);
+  const end: () => Promise<void> = await group.serve("score", async ({ data, from, signal }) => [data, from.name, signal.aborted]);
+  await end();
+  stop();
+  // @ts-expect-error: options that there are not are refused.
+  await group.direct("a peer id", { reason: "chess" });
+  await direct.close();
+}

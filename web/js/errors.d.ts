@@ -59,6 +59,35 @@ export type ErrorCode =
   | "storage-of-another-version"
   | "closing"
   | "busy"
+  // direct links
+  /** No node of that member is here. */
+  | "not-here"
+  /** The other end admits no direct links of ours. */
+  | "not-admitted"
+  /** The other end refuses, with its words in the message. */
+  | "declined"
+  /** Nobody answered there. */
+  | "no-answer"
+  /** There are too many direct links, there or here. */
+  | "too-many-directs"
+  /** A membership has ended. */
+  | "not-standing"
+  /** The other end has closed it. */
+  | "closed-there"
+  /** The other node is gone. */
+  | "lost"
+  /** The other end broke the protocol. */
+  | "broken"
+  /** There is no such direct link, call or stream, or it is over. */
+  | "unknown-direct"
+  /** Nobody serves calls of that name there. */
+  | "not-served"
+  /** The deadline of the call has passed. */
+  | "timed-out"
+  /** The other end has given up the call or stream, with its words in the message. */
+  | "reset"
+  /** Somebody else waits for the same. */
+  | "another-waits"
   // this package
   /** Another tab has this identity open alone: use that tab, or open with `takeOver: true`. */
   | "locked"
@@ -68,7 +97,7 @@ export type ErrorCode =
   | "taken-over"
   /** The data of this site were deleted while it was open. The next opening makes a new identity. */
   | "storage-gone"
-  /** The peer, or the group, was closed or left. */
+  /** The peer or the direct link was closed, or the group was left. */
   | "closed"
   /** An `AbortSignal` ended the wait. */
   | "aborted"
@@ -104,11 +133,11 @@ export type ErrorCode =
   | "default-identity"
   /** The stored identity cannot be read. Nothing was overwritten. */
   | "identity-unreadable"
-  /** The link is too long for a QR code, or the message to all for what it is. */
+  /** The link is too long for a QR code, or the message, request, response or words for what they are. */
   | "too-long"
   /** A fault of this package. */
   | "internal"
-  /** A node of the options does not answer. Only in {@link NodeState}. */
+  /** A node of the options does not answer, see {@link NodeState}; or there is no way to a member for a direct link. */
   | "unreachable";
 
 /** Every error of this package. */

@@ -77,12 +77,13 @@ const isList = (value) => typeof value === "object" && typeof value[Symbol.itera
 /** The types of options, by their names, whichever call takes them. */
 const TYPES = Object.entries({
   "text": [isText, "name", "storage", "classifier", "comment", "password", "role", "for", "reason", "type", "types", "creator",
-    "order", "after", "mediaType", "ifVersion", "file", "records", "members"],
-  "true or false": [isTruth, "withRecords", "shared", "takeOver", "membersOnly", "persist", "count", "refresh", "forced", "here", "administrators", "passwords", "deferExpiry"],
+    "order", "after", "mediaType", "ifVersion", "file", "records", "members", "purpose", "node"],
+  "true or false": [isTruth, "withRecords", "shared", "takeOver", "membersOnly", "persist", "count", "refresh", "forced", "here",
+    "administrators", "passwords", "deferExpiry", "latest"],
   "a whole number": [isWhole, "uses", "presence", "payloadBytesMax", "memberRecords", "memberBytes"],
   "a number": [isNumber, "limit"],
   "a span of time: milliseconds, or text such as \"15m\", \"7d\"": [(value) => isNumber(value) || isText(value),
-    "expiresIn", "membershipLifetime"],
+    "expiresIn", "membershipLifetime", "within"],
   "a list": [isList, "nodes", "priorities", "roles", "rights", "may"],
   "an object": [(value) => typeof value === "object", "attributes", "policy"],
   "a function": [isFunction, "merge", "onStored"],

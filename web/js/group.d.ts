@@ -1,4 +1,5 @@
 // A group, its events, and who is here. A part of `index.d.ts`.
+import type { Admitted, CallRequest, Direct, DirectNews, DirectTo } from "./direct.js";
 import type { PeergraphError } from "./errors.js";
 import type { Invitation, InviteOptions, OpenInvitation } from "./invitation.js";
 import type { Link, Tried } from "./links.js";
@@ -22,6 +23,8 @@ export interface GroupEvents<T = Payloads> {
   status: CustomEvent<{ group: Group<T>; id: string; status: Status }>;
   /** Another node has sent a message to all who are here, see {@link Group.broadcast}. */
   broadcast: CustomEvent<BroadcastMessage<T>>;
+  /** Somebody asks for a direct link, one can be used, or one is over; see {@link Group.direct}. */
+  direct: CustomEvent<DirectNews>;
   /** A record is gone: its time has come. */
   expired: CustomEvent<{ group: Group<T>; id: string }>;
   /**
@@ -162,6 +165,24 @@ export class Group<T = Payloads> extends EventTarget {
    * returned function is called.
    */
   on(type: string, listener: (message: BroadcastMessage<T>) => void, options?: Waits): () => void;
+
+  /**
+   * Opens a direct link to another member, whichever of its nodes is here, or to one `node` of it. The other end is asked: by
+   * a `direct` event whose `change` is `"asked"`, unless it has decided with {@link admitDirects}. `purpose`, of at most 256
+   * bytes, tells it what for. Fails with the code that says why not: `"not-here"`, `"unreachable"`, `"not-admitted"`,
+   * `"declined"`, `"no-answer"`.
+   */
+  direct(member: DirectTo, options?: { purpose?: string; node?: string } & Waits): Promise<Direct>;
+  /** The direct links that are open. */
+  readonly directs: readonly Direct[];
+  /** Decides who may open direct links to this node in this group, until the peer closes. At first each asks. */
+  admitDirects(who: Admitted, options?: Waits): Promise<void>;
+  /**
+   * Serves calls of a name on all direct links of this group. `handler` answers with the response, or with an async iterable
+   * of many; the words of an error that it throws go to the caller. Served until `signal` is aborted or the returned function
+   * is called.
+   */
+  serve(name: string, handler: (request: CallRequest) => unknown, options?: Waits): Promise<() => Promise<void>>;
 
   /** Changes name, comment or presence. Only the owner can. */
   set(properties: { name?: string; comment?: string; presence?: number } & Waits): Promise<void>;

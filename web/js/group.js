@@ -2,6 +2,7 @@
 import {
   PeergraphError, badArgument, checkSignal, closedError, errorOf, optionsOf, triedOf, waitFor,
 } from "./errors.js";
+import { Directs } from "./direct.js";
 import { decodePolicy, encodeGrant, encodeRevocation, peerOf } from "./membership.js";
 import {
   decodeAttributes, decodePayload, encodeAttributes, encodePayload, encodeVersion, idOf, keptMediaType, rawOf, readBlob, recordOf,
@@ -67,12 +68,14 @@ export class Group extends Speaker {
   #people = new Map();
   #namesAt = 0;
   #naming = null;
+  #directs;
 
   constructor(peer, handle, info) {
     super((type) => peer.listened(type));
     this.#peer = peer;
     this.#handle = handle;
     this.#info = info;
+    this.#directs = new Directs(this, handle);
   }
 
   get id() { return this.#info.id; }
@@ -274,6 +277,23 @@ export class Group extends Speaker {
     const hear = ({ detail }) => { if (detail.type === type) listener(detail); };
     this.addEventListener("broadcast", hear, { signal });
     return () => this.removeEventListener("broadcast", hear);
+  }
+
+  async direct(member, options) {
+    if (this.#closed) throw closedError();
+    return this.#directs.open(member, options);
+  }
+
+  get directs() { return this.#directs.list; }
+
+  async admitDirects(who, options) {
+    if (this.#closed) throw closedError();
+    await this.#directs.admit(who, options);
+  }
+
+  async serve(name, handler, options) {
+    if (this.#closed) throw closedError();
+    return this.#directs.serve(name, handler, options);
   }
 
   async set(options) {
@@ -553,6 +573,7 @@ export class Group extends Speaker {
           mediaType: mediaType ?? null,
         };
       }
+      case "direct": return this.#directs.details(news);
       case "member": return { group, member: this.#member(news.member) };
       case "presence": return { group, node: this.#node(news.node), change: news.change };
       case "clock": {
@@ -577,6 +598,7 @@ export class Group extends Speaker {
   end(error) {
     if (this.#closed) return;
     this.#closed = true;
+    this.#directs.end();
     this.tell("closed", { group: this, error });
   }
 }

@@ -8,6 +8,7 @@
 import type { Peer } from "./peer.js";
 import type { Waits } from "./waits.js";
 
+export * from "./direct.js";
 export * from "./errors.js";
 export * from "./group.js";
 export * from "./identities.js";

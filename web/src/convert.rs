@@ -2,9 +2,10 @@
 //!
 //! Ids cross as text, bytes as `Uint8Array`, times as milliseconds, 64-bit numbers as `bigint`. `js/index.js` makes
 //! the classes that applications see of them. Here is what crosses in both directions; what an application asks is
-//! in `asked.rs`, what it is answered in `told.rs`, what it is told unasked in `news.rs`; both sides of searches are in
-//! `search.rs`.
+//! in `asked.rs`, what it is answered in `told.rs`, what it is told unasked in `news.rs`; all of direct links is in `direct.rs`,
+//! and of searches in `search.rs`.
 mod asked;
+mod direct;
 mod news;
 mod search;
 mod told;
@@ -12,6 +13,7 @@ mod told;
 pub(crate) use asked::{
     DraftJs, FilterJs, GrantJs, InviteJs, Options, PresentJs, PropertiesJs, RevokeJs,
 };
+pub(crate) use direct::{Asked, direct_reply};
 pub(crate) use news::news;
 pub(crate) use search::{ChangesJs, FoundJs, SearchJs};
 pub(crate) use told::{

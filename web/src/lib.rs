@@ -216,6 +216,23 @@ impl PeerHandle {
         }))
     }
 
+    /// Does something about direct links; see `convert/direct.rs`.
+    #[expect(clippy::too_many_arguments, reason = "one call for all operations")]
+    pub fn direct(
+        &self,
+        op: &str,
+        at: String,
+        channel: u32,
+        text: String,
+        to: String,
+        bytes: Option<Vec<u8>>,
+        media_type: Option<String>,
+        number: f64,
+    ) -> Promise {
+        let asked = convert::Asked { at, channel, text, to, bytes, media_type, number };
+        self.ask(asked.command(op).map(Command::Direct))
+    }
+
     /// Deletes a record on this node only.
     #[wasm_bindgen(js_name = deleteHere)]
     pub fn delete_here(&self, group: &str, id: &str) -> Promise {
@@ -391,6 +408,15 @@ impl PeerHandle {
 
 fn reply(reply: Reply) -> Result<JsValue, Failure> {
     Ok(match reply {
+        Reply::Direct(_)
+        | Reply::Message(_)
+        | Reply::Call(_)
+        | Reply::Response(_)
+        | Reply::Channel(_)
+        | Reply::Stream { .. }
+        | Reply::Bytes(_) => {
+            return convert::direct_reply(reply).ok_or_else(|| Failure::internal("unknown reply"));
+        }
         Reply::Ok => JsValue::UNDEFINED,
         Reply::Group(info) => to_js(&convert::GroupJs::from(info)),
         Reply::Groups(groups) => list::<convert::GroupJs, _>(groups),

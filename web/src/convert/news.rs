@@ -1,4 +1,5 @@
 //! News that an application is told unasked, each an object with a `type`.
+use super::direct::DirectJs;
 use super::told::BytesJs;
 use super::{GroupJs, MemberJs, NodeJs, RecordJs, texts, version_text};
 use crate::browser::to_js;
@@ -6,7 +7,7 @@ use crate::failure::Failure;
 use crate::news::{LinkState, News};
 use peergraph_core::error::Error;
 use peergraph_core::id::{GroupId, PeerId, RecordId};
-use peergraph_core::io::{CloseReason, Event, NodeChange, NodeState, SyncPhase};
+use peergraph_core::io::{CloseReason, DirectChange, Event, NodeChange, NodeState, SyncPhase};
 use peergraph_core::node_url::NodeUrl;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -40,6 +41,12 @@ enum NewsJs {
         bytes: BytesJs,
         #[serde(rename = "mediaType")]
         media_type: Option<String>,
+    },
+    Direct {
+        group: String,
+        direct: DirectJs,
+        change: &'static str,
+        error: Option<Failure>,
     },
     Expired {
         group: String,
@@ -170,6 +177,15 @@ fn core_news(event: Event) -> Option<NewsJs> {
                 bytes: BytesJs(payload),
                 media_type,
             }
+        }
+        Event::Direct { direct, change } => {
+            let in_group = group(direct.group);
+            let (change, error) = match change {
+                DirectChange::Asked => ("asked", None),
+                DirectChange::Connected => ("connected", None),
+                DirectChange::Closed(why) => ("closed", Some(Error::Direct(why).into())),
+            };
+            NewsJs::Direct { group: in_group, direct: direct.into(), change, error }
         }
         Event::Expired { group: in_group, id } => {
             NewsJs::Expired { group: group(in_group), id: record_id(id) }
