@@ -22,7 +22,8 @@
 //! 5. **Channels** (`direct/channel.rs`): number 0 for messages, then one for each call and stream; even numbers are of
 //!    the asker, odd ones of the other. A channel is over when both ends have said so. Each has credit, which the
 //!    application's taking renews: a slow application stops its peer, and nobody else.
-//! 6. **Small before large.** Messages and calls go first, and streams only while little waits for their link, in turn.
+//! 6. **Small before large.** Messages and calls go first, and streams only while little waits for their link, in turn, and
+//!    no faster than their path carries them without a queue (`direct/pace.rs`).
 //! 7. The application takes what comes (messages, calls, streams, bytes) when it wants it; nothing is pushed but the news that
 //!    somebody asks, and that a direct link is open or over. So all that waits is bounded here, once for all hosts.
 //! 8. **Bounds** stand in [`limits`]: direct links by peer and by group, questions by peer and time, channels, bytes that wait
@@ -45,6 +46,7 @@ mod asking;
 mod channel;
 mod commands;
 mod end;
+mod pace;
 mod served;
 
 use end::{Came, End, Hand, MESSAGES, State};
@@ -356,7 +358,7 @@ impl Direct {
         let Some(end) = self.ends.get_mut(&id) else { return Ok(false) };
         self.dirty.insert(id);
         let hand = &mut Hand { now, links, out };
-        match end.on_ack(&ack, hand.out) {
+        match end.on_ack(now.mono, &ack, hand.out) {
             Ok(news) => {
                 if ack.moved == Some(true) && end.state == State::Open {
                     if end.link != Some(link) {

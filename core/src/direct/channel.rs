@@ -475,3 +475,71 @@ pub(super) fn read_item(body: &[u8]) -> Result<DirectItem, Misbehaved> {
 pub(super) fn item_part(number: u32, item: &DirectItem) -> DirectPart {
     DirectPart::of(number, ACT_ITEM, item)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        /// Goal: an honest sender is never blamed, all that it sends comes in order, and what waits at the other end is bounded.
+        /// Method: two ends of a stream; writes, sending, reading and credit in any order.
+        #[test]
+        fn bytes_come_in_order_within_the_credit(
+            acts in prop::collection::vec((0..4u8, 1..70_000usize), 0..300),
+        ) {
+            let (mut here, mut there) =
+                (Channel::new(Kind::Stream, true), Channel::new(Kind::Stream, false));
+            let (mut out, mut spare) = (Outbox::new(), limits::DIRECT_CREDIT_SPARE);
+            let (mut written, mut read, mut waiting) = (0_u64, 0_u64, 0_u64);
+            for (n, (act, many)) in acts.into_iter().enumerate() {
+                let request = RequestId(n as u64);
+                match act {
+                    0 if here.writer.is_none() => {
+                        let many = many.min(limits::DIRECT_WRITE_BYTES_MAX) as u64;
+                        let bytes: Vec<u8> = (written..written + many).map(|it| it as u8).collect();
+                        here.write(2, request, bytes.into(), &mut out);
+                        written += many;
+                    }
+                    0 | 1 => {
+                        while let Some(Queued { part, .. }) = here.next(2, &mut out) {
+                            prop_assert_eq!(there.charge(part.cost()), Ok(()));
+                            waiting += part.body.len() as u64;
+                            let cost = part.cost();
+                            there.came_bytes(part.body, cost);
+                        }
+                    }
+                    _ => {
+                        out.clear();
+                        there.wait(Reader { request, most: many }, &mut out);
+                        there.deliver(&mut out);
+                        if let Some(Output::Done { result: Ok(Reply::Bytes(bytes)), .. }) =
+                            out.pop_back()
+                        {
+                            let expected = (read..read + bytes.len() as u64).map(|it| it as u8);
+                            prop_assert!(bytes.iter().copied().eq(expected));
+                            read += bytes.len() as u64;
+                            waiting -= bytes.len() as u64;
+                        }
+                        there.reader = None;
+                        if there.grant(&mut spare) {
+                            here.allow(there.told());
+                        }
+                    }
+                }
+                prop_assert!(
+                    waiting <= there.window + limits::DIRECT_CHUNK_BYTES_MAX as u64,
+                    "{waiting} bytes wait"
+                );
+                prop_assert!(here.queued <= limits::DIRECT_WRITING_MAX + 2 * 65_536);
+            }
+            // More than that is a fault.
+            while there.came < there.told {
+                prop_assert_eq!(there.charge(15_000), Ok(()));
+            }
+            prop_assert_eq!(there.charge(1), Err(Misbehaved::Credit));
+        }
+    }
+}

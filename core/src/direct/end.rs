@@ -3,6 +3,7 @@
 //! Frames are numbered and acknowledged, and kept until they are. A link between the two nodes may be replaced by a better one,
 //! or come back: then each end tells over the new one how many frames it has, and the other sends the rest again.
 use super::channel::{Channel, Kind, Queued, Reader, done, failed, item_part, read_item};
+use super::pace::Pace;
 use crate::cert::VerifiedChain;
 use crate::fault::Misbehaved;
 use crate::id::{GroupId, NodeId, PeerId};
@@ -113,6 +114,7 @@ pub(super) struct End {
     stream_reader: Option<RequestId>,
     /// The stream that sent last.
     turn: u32,
+    pace: Pace,
 }
 
 /// The outcome of a frame, for those above.
@@ -165,6 +167,7 @@ impl End {
             streams: VecDeque::new(),
             stream_reader: None,
             turn: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -441,6 +444,7 @@ impl End {
             return false;
         };
         if self.unacked_cost >= limits::DIRECT_UNACKNOWLEDGED_MAX
+            || !self.pace.has_room()
             || hand.links.backlog(link) >= limits::DIRECT_BULK_BACKLOG
         {
             return false;
@@ -460,6 +464,10 @@ impl End {
     fn send_next(&mut self, number: u32, hand: &mut Hand<'_>) -> bool {
         let Some(channel) = self.channels.get_mut(&number) else { return false };
         let Some(Queued { part, request }) = channel.next(number, hand.out) else { return false };
+        if part.act == ACT_BYTES {
+            let at = self.acked + self.unacked.len() as u64;
+            self.pace.sent(hand.now.mono, at, part.cost());
+        }
         self.append(part, request);
         self.flush(hand);
         self.deliver(number, hand.out);
@@ -491,13 +499,19 @@ impl End {
         self.sent = 0;
         self.holds = first;
         self.repeats = limits::DIRECT_UNACKNOWLEDGED_MAX;
+        self.pace.moved();
         self.send_ack(hand, true);
     }
 
     // --- frames that come ----------------------------------------------------------------------------
 
     /// The other end tells how far frames have come. Whether that was news.
-    pub(super) fn on_ack(&mut self, ack: &DirectAck, out: &mut Outbox) -> Result<bool, Misbehaved> {
+    pub(super) fn on_ack(
+        &mut self,
+        now: Time,
+        ack: &DirectAck,
+        out: &mut Outbox,
+    ) -> Result<bool, Misbehaved> {
         if ack.credits.len() > 2 * limits::DIRECT_CHANNELS_MAX + 1 {
             return Err(Misbehaved::TooMuch);
         }
@@ -509,11 +523,15 @@ impl End {
         };
         for queued in self.unacked.drain(..many) {
             self.unacked_cost -= queued.part.cost();
+            if queued.part.act == ACT_BYTES {
+                self.pace.acknowledged(queued.part.cost());
+            }
             if let Some(request) = queued.request {
                 done(out, request, Ok(Reply::Ok));
             }
         }
         self.acked += many as u64;
+        self.pace.measure(now, self.acked);
         self.sent = self.sent.saturating_sub(many);
         let mut news = many > 0;
         for &DirectCredit { channel, allowed } in &ack.credits {
@@ -524,10 +542,12 @@ impl End {
         Ok(news)
     }
 
-    /// The other end says over a new link from where it goes on.
+    /// The other end says over a new link from where it goes on. Said again it changes nothing: nobody has us send all anew
+    /// as often as it likes.
     pub(super) fn go_on(&mut self) {
-        self.holds = false;
-        self.sent = 0;
+        if std::mem::take(&mut self.holds) {
+            self.sent = 0;
+        }
     }
 
     /// A frame has come. Whether it was paid for, and what came of it.
