@@ -206,6 +206,8 @@ export class Directs {
   #group;
   #handle;
   #open = new Map();
+  /** Who may open direct links, if the application has said so. */
+  #admitted = null;
 
   constructor(group, handle) {
     this.#group = group;
@@ -246,6 +248,7 @@ export class Directs {
     }
     const given = role === undefined ? { text: who } : { text: "role", to: role };
     await waitFor(tell(this.#handle, "admit", this.#group.id, given), signal);
+    this.#admitted = given;
   }
 
   async serve(name, handler, options) {
@@ -271,9 +274,11 @@ export class Directs {
       let call;
       try {
         call = await tell(this.#handle, "next-call", this.#group.id, { text });
-      } catch {
-        // It is served no longer, or the peer is closed.
-        return;
+      } catch (error) {
+        // It is served no longer, or the peer is closed; or another tab has the node now.
+        if (error.code !== "tab-closed") return;
+        await tell(this.#handle, "serve", this.#group.id, { text }).catch(() => {});
+        continue;
       }
       this.#answer(call, handler);
     }
@@ -336,6 +341,11 @@ export class Directs {
       },
       refuse: (why = "", options) => answer("refuse", { text: String(why) }, options, "request.refuse"),
     });
+  }
+
+  /** Another node has taken the place of ours. */
+  renewed() {
+    if (this.#admitted) tell(this.#handle, "admit", this.#group.id, this.#admitted).catch(() => {});
   }
 
   end() {

@@ -592,6 +592,7 @@ export class Group extends Speaker {
   /** Another node has taken the place of ours: what we knew of its writes counts no more, and news may have been lost. */
   renewed() {
     this.#storing.clear();
+    this.#directs.renewed();
     this.tell("renewed", { group: this });
   }
 

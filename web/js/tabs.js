@@ -17,7 +17,7 @@ const AGAIN = [
   "offerOwnership", "handOver", "leave", "explain", "explainInvitation", "connect", "backup",
 ];
 /** Calls that would do something a second time. */
-const ONCE = ["createGroup", "invite", "rotateKey"];
+const ONCE = ["createGroup", "invite", "rotateKey", "direct"];
 /** How long a node waits for the lock of one that is closing. Guess: its last writes are durable by then. */
 const PATIENCE_MS = 1_000;
 const RETRY_MS = 20;
@@ -43,8 +43,10 @@ export class Tab {
   #follows = false;
   #calls = new Map();
   #number = 0;
-  /** The other tabs, each with the live queries that it has open. */
+  /** The other tabs, each with what it has open: live queries, and names that it serves, each with its group. */
   #others = new Map();
+  /** Direct links, each with the tab that opened or accepted it. */
+  #directs = new Map();
   /** Whether anybody listens for records in this tab. A node tells them at first, so that nothing is missed. */
   #hears = true;
   /** What is up, of what was told: neighbours, links and nodes, each with the news of it. */
@@ -169,6 +171,7 @@ export class Tab {
     for (const news of [...this.#up.values()]) {
       if (news.type === "neighbour") this.#tell({ ...news, up: false });
       if (news.type === "link") this.#tell({ ...news, state: "closed", reason: null });
+      if (news.type === "direct") this.#tell({ ...news, change: "closed", error: lost() });
     }
     this.#tell({ type: "renewed" });
   }
@@ -215,7 +218,7 @@ export class Tab {
   /** Another tab works through this one, until its lock is free. */
   #meet(from) {
     if (this.#others.has(from)) return;
-    this.#others.set(from, { hears: false, queries: new Map() });
+    this.#others.set(from, { hears: false, queries: new Map(), serves: new Map() });
     navigator.locks.request(`${this.#name}:${from}`, { signal: this.#ends.signal }, () => this.#part(from)).catch(() => {});
   }
 
@@ -224,15 +227,19 @@ export class Tab {
     if (!other) return;
     this.#others.delete(from);
     for (const [query, group] of other.queries) this.#node?.endQuery(group, query).catch(() => {});
+    const direct = (...given) => this.#node?.direct(...given, undefined, undefined, 0).catch(() => {});
+    for (const [name, group] of other.serves) direct("stop-serving", group, 0, name, "");
+    for (const [id, owner] of this.#directs) if (owner === from) direct("close", id, 0, "", "");
     this.#applyHears();
   }
 
   async #do(from, number, name, given) {
-    const queries = this.#others.get(from)?.queries;
+    const other = this.#others.get(from);
     // One of a tab that nobody knows, or that is gone.
-    if (!queries || ![...AGAIN, ...ONCE].includes(name)) return;
-    if (name === "query") queries.set(given[1], given[0]);
-    if (name === "endQuery") queries.delete(given[1]);
+    if (!other || ![...AGAIN, ...ONCE].includes(name)) return;
+    if (name === "query") other.queries.set(given[1], given[0]);
+    if (name === "endQuery") other.queries.delete(given[1]);
+    if (name === "direct") this.#own(from, given, other.serves);
     try {
       const value = await this.#node[name](...given);
       this.#done(from, name, given);
@@ -241,6 +248,14 @@ export class Tab {
       const { code, message, hint, tried } = errorOf(thrown);
       this.#post({ kind: "answer", to: from, number, error: { code, message, hint, tried } });
     }
+  }
+
+  /** Notes which tab a direct link belongs to, and which names it serves. */
+  #own(from, [op, at, , text, to], serves) {
+    if (op === "open") this.#directs.set(to.split(" ").at(-1), from);
+    if (op === "accept") this.#directs.set(at, from);
+    if (op === "serve") serves?.set(text, at);
+    if (op === "stop-serving") serves?.delete(text);
   }
 
   /** A tab has done what the node tells nobody of: the other tabs hear of it. */
@@ -288,6 +303,7 @@ export class Tab {
 
   #call(name, given) {
     if (this.#node) {
+      if (name === "direct") this.#own(this.#id, given);
       const answer = this.#node[name](...given);
       answer.then(() => this.#done(this.#id, name, given), () => {});
       return answer;
@@ -309,6 +325,16 @@ export class Tab {
 
   /** News of the node of this tab. */
   #onNews(news) {
+    if (news.type === "direct" && news.change !== "asked") {
+      const { id } = news.direct;
+      // One that nobody was asked about is this tab's.
+      const owner = this.#directs.get(id) ?? this.#id;
+      if (news.change === "connected") this.#directs.set(id, owner);
+      else this.#directs.delete(id);
+      if (owner === this.#id) this.#tell(news);
+      else this.#post({ kind: "news", news, to: owner });
+      return;
+    }
     // If it closes because it was asked to, another tab goes on; if it fails, all do.
     const forAll = news.type === "closed" ? news.error : this.#others.size > 0;
     if (forAll) this.#post({ kind: "news", news });
@@ -328,6 +354,7 @@ export class Tab {
     switch (news.type) {
       case "neighbour": return this.#keep(`neighbour ${news.group} ${news.link}`, news, news.up);
       case "link": return this.#keep(`link ${news.id}`, news, news.state !== "closed");
+      case "direct": return this.#keep(`direct ${news.direct.id}`, news, news.change === "connected");
       case "node": return this.#keep(`node ${news.url}`, news, news.state !== "forgotten");
     }
   }
