@@ -101,9 +101,15 @@ pub const RELAY_TAKEN_BYTES: u64 = RELAY_WINDOW_BYTES as u64 / 4;
 pub const RELAY_SPARE_BYTES: u64 = 16 * 1024 * 1024;
 /// The same, per second. Guess: a few who work together, or one film in poor quality.
 pub const RELAY_BYTES_PER_SECOND: u64 = 256 * 1024;
-/// Links of ours that others relay, those under way included. Guess: as many neighbours as one group has at most. No more
-/// are begun.
-pub const RELAYED_LINKS_MAX: usize = NEIGHBOURS_MAX;
+/// Links of ours that others relay and that lead to no neighbour yet, those under way included, for which we have asked, and
+/// those of one group. Guess: as many as are offered at once to the seats that a few rendezvous nodes name. No more are begun.
+pub const RELAYED_ASKED: Pool = Pool::of(64, 16);
+/// The same that were offered to us, and those that one rendezvous node brought. Guess: a class that joins at once over one node,
+/// and another one over others. The oldest of the node that has most gives way.
+pub const RELAYED_OFFERED: Pool = Pool::of(128, 64);
+/// The same that one rendezvous node brought, and those of one seat there. Guess: one whose first link is dead tries a second
+/// one. The oldest of the seat that has most gives way.
+pub const RELAYED_OF_SEAT: Pool = Pool::of(RELAYED_OFFERED.each(), 2);
 /// A link that was offered through a rendezvous node has so long before the node is asked to relay as well. Source: the head
 /// start of the better way, as RFC 8305 has it; a direct link that comes later replaces the relayed one.
 pub const RELAY_AFTER: Duration = Duration::from_millis(300);

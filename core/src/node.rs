@@ -24,6 +24,7 @@ use crate::reach::dial::Dialer;
 use crate::reach::early::Early;
 use crate::reach::purpose::Purpose;
 use crate::reach::relay::Relays;
+use crate::reach::relayed::Places;
 use crate::reach::rendezvous::Tables;
 use crate::reach::signals::Ways;
 use crate::reach::sitting::Sitting;
@@ -80,6 +81,8 @@ pub struct Node {
     /// The circuits that we carry for others, and our ends of those that others carry.
     relays: Relays,
     circuits: Circuits,
+    /// Whose part of our ends is whose.
+    relayed: Places,
     /// Offered links that are to be relayed unless they open, and when.
     plans: SortedMap<LinkId, relay::Plan>,
     plans_due: Deadlines<LinkId>,
@@ -186,6 +189,7 @@ impl Node {
             tables: Tables::default(),
             relays: Relays::default(),
             circuits: Circuits::default(),
+            relayed: Places::default(),
             plans: SortedMap::new(),
             plans_due: Deadlines::default(),
             retries: relay::Retries::default(),
@@ -361,6 +365,7 @@ impl Node {
     fn finish(&mut self) {
         self.dial();
         self.choose_stun_servers();
+        self.note_turned();
         for link in self.links.crowded_out() {
             self.close(link, CloseReason::Full);
         }

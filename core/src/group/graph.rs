@@ -570,6 +570,7 @@ impl Group {
         let (group, peer, node) = (self.id, slot.peer, slot.node);
         self.repair.probed(link, true);
         self.repair.found(node);
+        ctx.asks.turned.insert(link);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: true });
         if self.ready {
             self.maintain(ctx, links, false);
@@ -596,6 +597,7 @@ impl Group {
         self.fruitless_rounds = 0;
         self.routes.forget(link);
         self.lost_turn(ctx);
+        ctx.asks.turned.insert(link);
         self.event(ctx, Event::Neighbour { group, link, peer, node, up: false });
     }
 

@@ -3,9 +3,9 @@ use super::Node;
 use crate::error::{Error, Misbehaved};
 use crate::id::{GroupId, NodeId, PeerId};
 use crate::io::{DirectCommand, DirectError, DirectId, LinkId, Reply, RequestId};
-use crate::limits;
 use crate::link::Begun;
 use crate::reach::purpose::Purpose;
+use crate::reach::relayed::Origin;
 use crate::wire::kind::{self, Kind};
 use crate::wire::{self, AskRelay, DirectAsk, Token};
 use bytes::Bytes;
@@ -167,8 +167,7 @@ impl Node {
             .collect();
         relays.sort_unstable();
         for (_, via, relay) in relays.into_iter().take(RELAYS_ASKED_MAX) {
-            let room = self.circuits.len() < limits::RELAYED_LINKS_MAX;
-            if !room || !self.links.may_begin(Some(group)) {
+            if !self.relayed.may_ask(group) || !self.links.may_begin(Some(group)) {
                 return;
             }
             let mut token = [0; Token::BYTES];
@@ -177,6 +176,7 @@ impl Node {
             let link = self.links.create(self.now, Begun::Ours(Some(group)));
             self.purposes.insert(link, Purpose::default());
             self.circuits.want(link, (via, None), token);
+            self.begin_relayed(link, Origin::Asked(group));
             let attempt = self.rng.next_u64();
             self.signal_over_graph(group, node, attempt, token.to_signal_by(relay));
             self.links.send(

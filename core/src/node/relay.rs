@@ -12,6 +12,7 @@ use crate::limits;
 use crate::link::{Begun, Offerer};
 use crate::reach::purpose::Purpose;
 use crate::reach::relay::{Circuit, Credit, Outcome};
+use crate::reach::relayed::Origin;
 use crate::reach::rendezvous::Party;
 use crate::sorted::SortedMap;
 use crate::time::{Deadlines, Time};
@@ -143,8 +144,7 @@ impl Node {
         let Some(group) = self.groups.get(&id) else { return };
         // A node that is a neighbour in the group itself brings everything anyway.
         let wanted = group.has_too_few(&ctx!(self), &self.links) && !group.is_neighbour(via);
-        let room =
-            self.circuits.len() < limits::RELAYED_LINKS_MAX && self.links.may_begin(Some(id));
+        let room = self.relayed.may_ask(id) && self.links.may_begin(Some(id));
         let Some(table) = self.sitting.table(via, id) else { return };
         if linked || !wanted || !room {
             return;
@@ -155,6 +155,7 @@ impl Node {
         let link = self.links.create(self.now, Begun::Ours(Some(id)));
         self.purposes.insert(link, Purpose::of([id]));
         self.circuits.want(link, (via, Some(seat)), token);
+        self.begin_relayed(link, Origin::Asked(id));
         let attempt = self.rng.next_u64();
         let carry = Carry { table, seat, attempt, signal: token.to_signal().to_vec() };
         self.say(via, &wire::message(kind::CARRY, &carry));
@@ -168,17 +169,40 @@ impl Node {
         offerer: Offerer,
         token: Token,
     ) {
-        let room = self.circuits.len() < limits::RELAYED_LINKS_MAX
-            && self.links.len() < limits::LINKS_MAX
+        let room = self.links.len() < limits::LINKS_MAX
             && self.closing.is_none()
             && self.may_carry(via);
-        if !room {
-            return;
-        }
+        let carrier = self.links.ready(via).map(|ready| ready.peer).filter(|_| room);
+        let Some(carrier) = carrier else { return };
+        let origin = match (seat, offerer) {
+            (Some(seat), _) => Origin::Offered { bringer: carrier, seat },
+            // Over a graph a member answers for its offers, and a neighbour for those of others that it brings.
+            (None, Offerer::Member(bringer) | Offerer::Bringer(bringer)) => {
+                Origin::Offered { bringer, seat: 0 }
+            }
+        };
         let link = self.links.create(self.now, Begun::Offered(offerer));
         self.purposes.insert(link, Purpose::accepted());
         self.circuits.want(link, (via, seat), token);
+        self.begin_relayed(link, origin);
         self.say(via, &wire::message(kind::RELAY_ASK, &AskRelay { token }));
+    }
+
+    /// A relayed link is begun: others may have to give way to it.
+    pub(super) fn begin_relayed(&mut self, link: LinkId, origin: Origin) {
+        for gone in self.relayed.begin(link, origin) {
+            self.close(gone, CloseReason::Full);
+        }
+    }
+
+    /// Relayed links that lead to neighbours need no place among those that do not.
+    pub(super) fn note_turned(&mut self) {
+        for link in std::mem::take(&mut self.asks.turned) {
+            let neighbour = self.groups.values().any(|group| group.is_neighbour(link));
+            for gone in self.relayed.turned(link, neighbour) {
+                self.close(gone, CloseReason::Full);
+            }
+        }
     }
 
     /// Sends what goes over relayed links: the host knows nothing of them. It goes after everything else, since what is sealed
@@ -214,6 +238,7 @@ impl Node {
     /// A link is gone: so is what it carried, for us or for others.
     pub(super) fn relay_down(&mut self, link: LinkId) {
         self.circuits.remove(link);
+        self.relayed.end(link);
         self.retries.end(link);
         for relayed in self.circuits.over(link) {
             self.circuits.remove(relayed);

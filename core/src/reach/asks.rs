@@ -19,6 +19,8 @@ pub(crate) struct Asks {
     pub(crate) fallen: SortedSet<GroupId>,
     /// Direct links for which relays are asked for a link to a node.
     pub(crate) relays: Vec<(DirectId, GroupId, NodeId)>,
+    /// Links that have come to lead to a neighbour, or do so no longer.
+    pub(crate) turned: SortedSet<LinkId>,
     /// Whether a join goes on, for which named nodes that are not reached are tried again.
     pub(crate) again: bool,
 }

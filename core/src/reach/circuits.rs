@@ -38,14 +38,9 @@ struct Carried {
 }
 
 impl Circuits {
-    /// How many links there are, those under way included.
-    pub(crate) fn len(&self) -> usize {
-        self.wanted.len() + self.carried.len()
-    }
-
     /// Whether no link of ours goes through others.
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.wanted.is_empty() && self.carried.is_empty()
     }
 
     /// A link is to go by way of the other end of `via`, to who sits at this seat there, if it sits at one.

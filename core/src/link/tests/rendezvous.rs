@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::id::Digest;
 use crate::limits::UNUSED_LINK_AFTER;
 use crate::wire::kind::Kind;
-use crate::wire::{Carry, Referral, Rise, Seats, Sit};
+use crate::wire::{Carry, EndRelay, Referral, Relayed, Rise, Seats, Sit, Token};
 use std::collections::BTreeSet;
 
 const OFFER: &[u8] = br#"{"type":"offer","sdp":"v=0"}"#;
@@ -29,6 +29,16 @@ impl Door {
 
     /// It answers a link that Ada has dialled.
     fn shake_hands(ada: &mut Ada, link: LinkId, n: u8, rendezvous: bool) -> Self {
+        Self::shake_hands_as(ada, link, n, (rendezvous, false))
+    }
+
+    /// The same, as a node that serves as rendezvous, and that relays, or does not.
+    fn shake_hands_as(
+        ada: &mut Ada,
+        link: LinkId,
+        n: u8,
+        (rendezvous, relay): (bool, bool),
+    ) -> Self {
         let (channel, identity) = (Channel::default(), someone(n));
         let key = StaticKey::new(Zeroizing::new([n; 32]), channel.curve);
         let (hers, ours) = (Fingerprint::from_bytes([1; 32]), Fingerprint::from_bytes([n; 32]));
@@ -45,13 +55,20 @@ impl Door {
             signature: identity.sign(Domain::Handshake, &claim).to_vec(),
             nonce: NodeNonce::default(),
             rendezvous: Some(rendezvous),
-            relay: None,
+            relay: Some(relay),
         }));
         ada.frames.clear();
         let door = Self { link };
         door.send(ada, &answer);
         assert!(ada.node.links.ready(link).is_some(), "{:?}", ada.faults());
         door
+    }
+
+    /// Ada's application names it, and it serves as rendezvous and relays.
+    fn relaying(ada: &mut Ada, n: u8) -> Self {
+        ada.ask(Command::Connect { node: Self::address(n).into() });
+        let link = ada.opened.pop().expect("she dials");
+        Self::shake_hands_as(ada, link, n, (true, true))
     }
 
     fn send(&self, ada: &mut Ada, message: &[u8]) {
@@ -72,6 +89,50 @@ impl Door {
     fn offer(&self, ada: &mut Ada, table: Digest, seat: u64) {
         self.say(ada, kind::CARRY, &Carry { table, seat, attempt: 1, signal: OFFER.to_vec() });
     }
+}
+
+/// Somebody at a seat offers a link that the rendezvous node relays; and the node joins the two.
+fn offer_relayed(ada: &mut Ada, door: &Door, (table, seat): (Digest, u64), token: Token) {
+    let signal = token.to_signal().to_vec();
+    door.say(ada, kind::CARRY, &Carry { table, seat, attempt: 1, signal });
+    let circuit = u64::from_be_bytes(*token.0.first_chunk().expect("it is longer"));
+    door.say(ada, kind::RELAYED, &Relayed { token, circuit });
+}
+
+/// Goal: nobody at a table, and no rendezvous node, takes the places of relayed links that others need. Method: one seat
+/// offers a thousand links and opens them all; then the node invents a seat for each of a thousand. A link of somebody else, at
+/// that node and then at another one, is opened before.
+#[test]
+fn relayed_links_of_others_stay_whoever_offers() {
+    let mut ada = Ada::new();
+    ada.group();
+    let first = Door::relaying(&mut ada, 2);
+    let table = asked(&mut ada)[0];
+    let second = Door::relaying(&mut ada, 3);
+    let elsewhere = asked(&mut ada)[0];
+    let token = |n: u64| Token(*(u128::from(n) << 64).to_be_bytes().first_chunk().unwrap());
+    let ended = |ada: &mut Ada, door: &Door| {
+        let ends = ada.frames.drain(..).filter(|frame| frame[1] == kind::RELAY_END.number());
+        let ends: Vec<Bytes> = ends.collect();
+        let circuit = |frame: &Bytes| wire::decode::<EndRelay>(&frame[2..]).unwrap().circuit;
+        assert!(ada.node.links.ready(door.link).is_some());
+        ends.iter().map(circuit).collect::<Vec<_>>()
+    };
+    offer_relayed(&mut ada, &first, (table, 1), token(1));
+    offer_relayed(&mut ada, &second, (elsewhere, 1), token(2));
+    for n in 1_000..2_000 {
+        offer_relayed(&mut ada, &first, (table, 2), token(n));
+    }
+    let gone = ended(&mut ada, &first);
+    assert!(gone.len() >= 990 && !gone.contains(&1) && !gone.contains(&2), "{gone:?}");
+    for n in 2_000..3_000 {
+        offer_relayed(&mut ada, &first, (table, n), token(n));
+    }
+    let gone = ended(&mut ada, &first);
+    assert!(gone.len() >= 900 && !gone.contains(&2), "the other node's stays");
+    offer_relayed(&mut ada, &second, (elsewhere, 3), token(3));
+    assert!(ended(&mut ada, &second).is_empty(), "and there is room for more of its");
+    assert_eq!(ada.faults(), []);
 }
 
 /// The tables at which ada has asked for a seat since this was asked last.
