@@ -106,6 +106,13 @@ pub enum Input {
         /// The link.
         link: LinkId,
     },
+    /// The network of this machine has changed, as far as the host can tell: an interface, an address or a route has come or
+    /// gone, it is online again, or the machine or the page has slept. All links are asked whether their other end is still
+    /// there, and those that do not answer soon are replaced. A host that is not sure reports it: the price is a question a link.
+    PathsChanged {
+        /// Whether links may have gone over an address that is no longer ours: others are begun at once, not after a moment.
+        gone: bool,
+    },
     /// One whole message of the transport arrived on `link`.
     Frame {
         /// The link.

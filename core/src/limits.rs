@@ -76,6 +76,11 @@ pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 pub const UNANSWERED_AFTER: Duration = Duration::from_secs(30);
 /// A neighbour that says nothing for this long after being asked is not counted on until it does. Guess: many round trips.
 pub const DOUBTED_AFTER: Duration = Duration::from_secs(3);
+/// The same where the network has just changed, or the transport hears nothing: another link to the same node is begun then.
+/// Source: the head start that the better way has, as RFC 8305 has it; if the first one answers after all, nothing is lost.
+pub const PATH_DOUBTED_AFTER: Duration = Duration::from_millis(300);
+/// A link that says nothing for this long after it was asked because the network has changed is dead. Guess: many round trips.
+pub const PATH_SILENT_AFTER: Duration = Duration::from_secs(2);
 /// The same for a link that is not open yet. Guess: what ICE may take.
 pub const ATTEMPT_DOUBTED_AFTER: Duration = Duration::from_secs(5);
 /// A link that serves no graph and no rendezvous is closed after this. Guess.

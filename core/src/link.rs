@@ -16,6 +16,11 @@
 //! counted on until it does, and others are looked for; a link is closed much later. Where one neighbour is lost, all
 //! others that were quiet are asked at once.
 //!
+//! **Where the network has changed**, all links are asked, and an answer is waited for less long. A link without an answer
+//! after [`PATH_DOUBTED_AFTER`](limits::PATH_DOUBTED_AFTER) is replaced: another one to the same node is begun beside it, whose
+//! initiator names the handshake of the one in doubt, so that both ends close that one. After
+//! [`PATH_SILENT_AFTER`](limits::PATH_SILENT_AFTER) it is closed in any case.
+//!
 //! **When the neighbour is slow.** At most [`IN_TRANSPORT_BYTES_MAX`](limits::IN_TRANSPORT_BYTES_MAX) are with the
 //! transport, the rest waits in the link's own queue; a queue over
 //! [`LINK_QUEUE_BYTES_MAX`](limits::LINK_QUEUE_BYTES_MAX) closes the link. No link ever waits for another.
@@ -38,11 +43,13 @@ use std::time::Duration;
 /// A node that was heard within this time need not be asked. Guess: many round trips.
 const ASKED_AFTER: Duration = Duration::from_secs(1);
 
+mod asked;
 mod half_open;
 mod partial;
 #[cfg(test)]
 mod tests;
 
+use asked::{Asked, Ended};
 use half_open::HalfOpen;
 pub(crate) use half_open::{Begun, Offerer};
 use partial::{Holder, Partials};
@@ -57,6 +64,8 @@ pub(crate) struct Links {
     partials: Partials,
     /// Links that have given way to others, and are to be closed.
     crowded_out: Vec<LinkId>,
+    /// Links that were lost without a word.
+    ended: Ended,
     /// The salt with which frames are sealed besides their keys, until the host wakes again.
     salt: u64,
 }
@@ -77,8 +86,8 @@ pub(crate) struct Link {
     window: (usize, usize),
     heard: Time,
     said: Time,
-    /// When we first asked for a sign of life, of which none came since.
-    asked: Option<Time>,
+    /// Our question for a sign of life, of which none came since.
+    asked: Option<Asked>,
     /// Since when nothing needs this link.
     unused_since: Option<Time>,
     /// Whether the queue overflowed.
@@ -101,6 +110,8 @@ struct Shaking {
     relayed: bool,
     /// Which version both ends speak, once the other end has told what it speaks. Else why not.
     version: Option<Result<u32, CloseReason>>,
+    /// The handshake of the link of which this one takes the place, as its initiator says.
+    instead: Option<[u8; 32]>,
     their_introduction: Option<Box<Ready>>,
 }
 
@@ -112,6 +123,8 @@ pub(crate) struct Ready {
     pub(crate) rendezvous: bool,
     /// Names the handshake; the same at both ends.
     pub(crate) hash: [u8; 32],
+    /// The same of an earlier link to the same node, of which this one takes the place.
+    pub(crate) instead: Option<[u8; 32]>,
     /// Whether the other end relays for us.
     pub(crate) relay: bool,
     /// Whether a data channel joins us, rather than a WebSocket or a relay.
@@ -257,6 +270,36 @@ impl Links {
         })
     }
 
+    /// The handshake of an earlier link to the node that is at the other end of one that we began: of one that does not answer,
+    /// or was lost.
+    fn in_place_of(&self, now: Now, id: LinkId) -> Option<[u8; 32]> {
+        let State::Shaking(shaking) = &self.links.get(&id).filter(|it| it.initiator)?.state else {
+            return None;
+        };
+        let theirs = shaking.their_introduction.as_deref()?;
+        let doubted = self.links.values().filter(|link| link.is_doubted(now));
+        let mut doubted = doubted.filter_map(|link| match &link.state {
+            State::Ready(ready) => Some(ready),
+            State::Opening | State::Shaking(_) => None,
+        });
+        let found = doubted.find(|it| it.node == theirs.node && it.peer == theirs.peer);
+        found.map(|it| it.hash).or_else(|| self.ended.of(theirs.node))
+    }
+
+    /// A link was lost without a word: its other end may not know yet.
+    pub(crate) fn note_lost(&mut self, link: LinkId) {
+        if let Some((node, hash)) = self.ready(link).map(|ready| (ready.node, ready.hash)) {
+            self.ended.note(node, hash);
+        }
+    }
+
+    /// A ready link to a node that answers, as far as we know.
+    pub(crate) fn to_node_alive(&self, now: Now, node: NodeId) -> Option<LinkId> {
+        let leads = |id: &LinkId| self.ready(*id).is_some_and(|ready| ready.node == node);
+        let mut links = self.links.keys().copied().filter(leads);
+        links.find(|&id| !self.is_doubted(now, id))
+    }
+
     /// The ready link to a node.
     pub(crate) fn to_node(&self, node: NodeId) -> Option<LinkId> {
         self.links.keys().copied().find(|&id| self.ready(id).is_some_and(|r| r.node == node))
@@ -292,8 +335,8 @@ impl Links {
             link.window = (limits::RELAY_WINDOW_BYTES, wire::RELAYED_BYTES);
         }
         link.heard = ctx.now.mono;
-        let shaking =
-            Shaking { handshake, direct, relayed, version: None, their_introduction: None };
+        let (version, instead, their_introduction) = (None, None, None);
+        let shaking = Shaking { handshake, direct, relayed, version, instead, their_introduction };
         link.state = State::Shaking(Box::new(shaking));
         self.checks.set(id, ctx.now.mono.after(limits::HANDSHAKE_TIMEOUT));
         if link.initiator {
@@ -330,7 +373,14 @@ impl Links {
         if matches!(link.state, State::Ready(_)) {
             return Ok(Received::Message(message));
         }
-        link.handshake_message(ctx, id, &message)?;
+        let goes_on = link.handshake_message(ctx, &message)?;
+        if goes_on {
+            let instead = self.in_place_of(ctx.now, id);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.shake_instead(ctx, id, instead);
+            }
+        }
+        let Some(link) = self.links.get(&id) else { return Ok(Received::Nothing) };
         match &link.state {
             State::Opening => return Ok(Received::Nothing),
             State::Shaking(shaking) => {
@@ -387,14 +437,43 @@ impl Links {
         }
     }
 
-    /// Asks on all links whether the other end is still there: we may have slept.
-    pub(crate) fn ask_all(&mut self, now: Now, out: &mut Outbox) {
+    /// Asks on a link of which the transport hears nothing, or whose other end looks for another way to us (`doubted`).
+    pub(crate) fn ask_quiet(&mut self, now: Now, id: LinkId, doubted: bool, out: &mut Outbox) {
+        if let Some(link) = self.links.get_mut(&id)
+            && matches!(link.state, State::Ready(_))
+            && !link.asked.is_some_and(|asked| asked.is_hurried())
+        {
+            let asked = if doubted { Asked::sought(now.mono) } else { Asked::quiet(now.mono) };
+            link.asked = Some(asked);
+            link.ask(now, id, self.salt, out);
+            self.checks.set_earlier(id, asked.first());
+        }
+    }
+
+    /// Asks on all links whether the other end is still there: the network has changed. With `gone` an address of ours is no
+    /// longer there, so that others are begun at once.
+    pub(crate) fn ask_all(&mut self, now: Now, gone: bool, out: &mut Outbox) {
         for (&id, link) in &mut self.links {
-            if matches!(link.state, State::Ready(_)) && link.asked.is_none() {
+            if matches!(link.state, State::Ready(_)) {
+                let asked = Asked::changed(now.mono, gone);
+                link.asked = Some(asked);
                 link.ask(now, id, self.salt, out);
-                self.checks.set_earlier(id, now.mono.after(limits::DOUBTED_AFTER));
+                self.checks.set_earlier(id, asked.first());
             }
         }
+    }
+
+    /// Links of ours whose handshake is not complete.
+    pub(crate) fn under_way(&self) -> Vec<LinkId> {
+        let ours = self.links.iter().filter(|(_, link)| link.initiator);
+        let ours = ours.filter(|(_, link)| !matches!(link.state, State::Ready(_)));
+        ours.map(|(&id, _)| id).collect()
+    }
+
+    /// Whether a link is to be replaced: it does not answer since the network has changed, or its transport hears nothing.
+    pub(crate) fn is_to_be_replaced(&self, now: Now, id: LinkId) -> bool {
+        let link = self.links.get(&id);
+        link.and_then(|link| link.asked).is_some_and(|asked| asked.replaces(now.mono))
     }
 
     /// Whether nobody answers for too long: to a question, or to our attempt to open the link.
@@ -405,7 +484,7 @@ impl Links {
     /// Pings a quiet link, keeps one alive, or says why it must be closed. `used` is whether anything needs it.
     pub(crate) fn check(&mut self, now: Now, id: LinkId, used: bool, out: &mut Outbox) -> Checked {
         let Some(link) = self.links.get_mut(&id) else { return Checked::Fine };
-        let unanswered = |asked: Time| now.mono.since(asked) >= limits::UNANSWERED_AFTER;
+        let unanswered = |asked: Asked| asked.is_over(now.mono);
         if !matches!(link.state, State::Ready(_)) || link.asked.is_some_and(unanswered) {
             return Checked::Over(CloseReason::Silent);
         }
@@ -435,6 +514,9 @@ impl Links {
             _ => limits::UNUSED_LINK_AFTER / 4,
         };
         self.checks.set(id, now.mono.after(next));
+        if let Some(at) = link.asked.and_then(|asked| asked.next(now.mono)) {
+            self.checks.set_earlier(id, at);
+        }
         if doubted { Checked::Doubted } else { Checked::Fine }
     }
 
@@ -495,7 +577,7 @@ impl Link {
     }
 
     fn ask(&mut self, now: Now, id: LinkId, salt: u64, out: &mut Outbox) {
-        self.asked.get_or_insert(now.mono);
+        self.asked.get_or_insert(Asked::usual(now.mono));
         self.said = now.mono;
         self.send(id, &Message::PING, salt, out);
     }
@@ -505,9 +587,7 @@ impl Link {
             State::Opening | State::Shaking(_) => {
                 now.mono.since(self.heard) >= limits::ATTEMPT_DOUBTED_AFTER
             }
-            State::Ready(_) => {
-                self.asked.is_some_and(|asked| now.mono.since(asked) >= limits::DOUBTED_AFTER)
-            }
+            State::Ready(_) => self.asked.is_some_and(|asked| asked.is_doubted(now.mono)),
         }
     }
 
@@ -591,13 +671,12 @@ impl Link {
         }
     }
 
-    /// Reads one handshake message, and writes the next where it is our turn.
+    /// Reads one handshake message. Whether the next one is to be written.
     fn handshake_message(
         &mut self,
         ctx: &mut Ambient<'_>,
-        id: LinkId,
         message: &Bytes,
-    ) -> Result<(), Misbehaved> {
+    ) -> Result<bool, Misbehaved> {
         let State::Shaking(shaking) = &mut self.state else {
             return Err(Misbehaved::Unexpected);
         };
@@ -616,6 +695,9 @@ impl Link {
             Some(public) => {
                 let claim = noise::claim(!self.initiator, &hash, public);
                 let introduction: Introduction = wire::decode(&payload)?;
+                if !self.initiator {
+                    shaking.instead = introduction.instead;
+                }
                 if self.initiator {
                     let theirs = introduction.versions.ok_or(Misbehaved::BadMessage)?;
                     shaking.version = Some(ours.common(theirs));
@@ -626,15 +708,23 @@ impl Link {
             }
         }
         // Only an answer tells the initiator what we speak.
-        if !self.initiator || matches!(shaking.version, Some(Ok(_))) {
-            self.shake(ctx, id);
+        Ok(!self.initiator || matches!(shaking.version, Some(Ok(_))))
+    }
+
+    /// Goes on with the handshake. If we began it, the link takes the place of the one of that handshake.
+    fn shake_instead(&mut self, ctx: &mut Ambient<'_>, id: LinkId, instead: Option<[u8; 32]>) {
+        if self.initiator
+            && let State::Shaking(shaking) = &mut self.state
+        {
+            shaking.instead = instead;
         }
-        Ok(())
+        self.shake(ctx, id);
     }
 
     /// Writes the next handshake message where it is our turn, and ends the handshake where it is complete.
     fn shake(&mut self, ctx: &mut Ambient<'_>, id: LinkId) {
         let State::Shaking(shaking) = &mut self.state else { return };
+        let instead = shaking.instead.filter(|_| self.initiator);
         let handshake = &mut shaking.handshake;
         if handshake.is_my_turn() {
             let first = self.initiator && handshake.their_public().is_none();
@@ -651,6 +741,7 @@ impl Link {
                     nonce: ctx.nonce,
                     rendezvous: ctx.config.rendezvous.then_some(true),
                     relay: ctx.config.relay.then_some(true),
+                    instead,
                 })
             };
             let message = Bytes::from(handshake.write(&payload));
@@ -670,6 +761,7 @@ impl Link {
             shaking.their_introduction.expect("both introductions passed before the end");
         ready.version = version.expect("without a version the handshake does not go on");
         ready.hash = hash;
+        ready.instead = shaking.instead;
         ready.seal = (!shaking.direct).then_some(seal);
         self.state = State::Ready(ready);
     }
@@ -699,6 +791,7 @@ fn introduced(
         rendezvous: introduction.rendezvous.unwrap_or(false),
         relay: introduction.relay.unwrap_or(false),
         hash: [0; 32],
+        instead: None,
         direct,
         relayed,
         certificate,

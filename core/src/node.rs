@@ -35,6 +35,7 @@ use crate::time::{Deadlines, Now, Time};
 use bytes::Bytes;
 use rand_chacha::rand_core::Rng as _;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use crate::config::{BadConfig, Config, Neighbours, Share, UnfitNeighbours};
 
@@ -47,6 +48,10 @@ const OUTBOX_KEPT: usize = 32;
 /// A clock that has moved away from the monotonic one by more between two inputs was set. Guess: more than a time server
 /// corrects at once, less than records may differ.
 const CLOCK_SET_MS: u64 = 5_000;
+
+/// A node that is not called for so long after the moment at which it asked to be has slept, or was kept from running. Guess:
+/// longer than a busy machine takes. A hidden page whose timers run once a minute asks as often, and is answered.
+const SLEPT_AFTER: Duration = Duration::from_secs(20);
 
 /// One running instance of an identity.
 pub struct Node {
@@ -78,6 +83,8 @@ pub struct Node {
     /// The servers that are asked for our addresses, as the host was told, and whether they may have changed.
     stun_servers: (Vec<SocketAddr>, bool),
     tables: Tables,
+    /// When we asked to be called at the latest.
+    promised: Option<Time>,
     /// The circuits that we carry for others, and our ends of those that others carry.
     relays: Relays,
     circuits: Circuits,
@@ -143,6 +150,7 @@ mod dialling;
 mod direct;
 mod links;
 mod messages;
+mod paths;
 mod relay;
 mod signals;
 mod store;
@@ -187,6 +195,7 @@ impl Node {
             dialer: Dialer::new(table_secret),
             stun_servers: (Vec::new(), false),
             tables: Tables::default(),
+            promised: None,
             relays: Relays::default(),
             circuits: Circuits::default(),
             relayed: Places::default(),
@@ -248,9 +257,10 @@ impl Node {
         assert!(self.outbox.is_empty(), "drain poll() to Output::Idle between inputs");
         assert!(self.now.mono <= now.mono, "mono never goes back");
         let set = now.clock_set_since(self.now);
+        let late = self.promised.is_some_and(|at| now.mono.since(at) > SLEPT_AFTER);
         self.now = now;
-        if set > CLOCK_SET_MS as i64 {
-            self.links.ask_all(now, &mut self.outbox);
+        if late || set > CLOCK_SET_MS as i64 {
+            self.paths_changed(false);
         }
         if set.unsigned_abs() > CLOCK_SET_MS {
             for group in self.groups.values_mut() {
@@ -267,7 +277,10 @@ impl Node {
             Input::LinkUp { link, transport } => self.link_up(link, transport),
             Input::LinkDown { link } => self.link_down(link, LinkFault::Unknown),
             Input::LinkFailed { link, fault } => self.link_down(link, fault),
-            Input::LinkQuiet { link } => self.links.ask(self.now, link, &mut self.outbox),
+            Input::LinkQuiet { link } => {
+                self.links.ask_quiet(self.now, link, false, &mut self.outbox);
+            }
+            Input::PathsChanged { gone } => self.paths_changed(gone),
             Input::Frame { link, bytes } => self.frame(link, bytes),
             Input::Buffered { link, bytes } => self.buffered(link, bytes),
             Input::Signal { link, signal } => self.local_signal(link, signal),
@@ -291,7 +304,9 @@ impl Node {
             if self.outbox.capacity() > OUTBOX_KEPT {
                 self.outbox = Outbox::new();
             }
-            return Output::Idle { wake: self.wake() };
+            let wake = self.wake();
+            self.promised = wake.map(|wake| wake.at);
+            return Output::Idle { wake };
         };
         output
     }
@@ -323,6 +338,7 @@ impl Node {
             match self.links.check(self.now, link, used, &mut self.outbox) {
                 Checked::Fine => {}
                 Checked::Doubted => {
+                    self.replace(link);
                     self.dialer.doubted(self.now.mono, link);
                     for group in self.groups.values_mut() {
                         group.doubt(&mut ctx!(self), &mut self.links, link);

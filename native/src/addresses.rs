@@ -47,16 +47,17 @@ pub(crate) struct Asker<'a> {
 
 impl Addresses {
     /// Where the UDP sockets are reached at this moment.
-    fn local(&self) -> Vec<SocketAddr> {
+    pub(crate) fn local(&self) -> Vec<SocketAddr> {
         self.local.read().expect("no panic under this lock").clone()
     }
 
-    /// Replaces the addresses of the UDP sockets. Returns whether they changed.
-    pub(crate) fn moved(&self, local: Vec<SocketAddr>) -> bool {
+    /// Replaces the addresses of the UDP sockets. Returns those before, if they were others.
+    pub(crate) fn moved(&self, local: Vec<SocketAddr>) -> Option<Vec<SocketAddr>> {
         let mut current = self.local.write().expect("no panic under this lock");
-        let changed = *current != local;
-        *current = local;
-        changed
+        if *current == local {
+            return None;
+        }
+        Some(std::mem::replace(&mut *current, local))
     }
 
     /// Where we can be dialled without signalling, for everybody.

@@ -61,6 +61,7 @@ mod host;
 mod http;
 mod lookup;
 mod membership;
+mod network;
 mod requests;
 pub mod rtc;
 mod secret;

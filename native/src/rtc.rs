@@ -64,6 +64,7 @@ use rtc::crypto::RTCCryptoProvider;
 
 pub use self::budget::Allowance;
 pub use self::certificate::{Certificate, CertificateError};
+pub(crate) use self::local::routed;
 pub use self::signal::{SIGNAL_BYTES_MAX, SignalError};
 
 use self::budget::Budget;
@@ -179,7 +180,7 @@ pub enum Happened {
         /// At most a few KB.
         json: String,
     },
-    /// Nothing was heard from the other end for 5 seconds. It may come back.
+    /// Nothing was heard from the other end for 5 seconds, or for 1.5 seconds in which it owed us an answer. It may come back.
     Quiet {
         /// Of which link.
         link: RtcId,
@@ -305,7 +306,7 @@ impl Engine {
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         let interfaces = local::interfaces();
         let all = self.ports.iter().flat_map(|port| port.addresses(&interfaces)).collect();
-        let mut addresses = local::best(all, &local::routed());
+        let mut addresses = local::best(all, &routed());
         addresses.truncate(LOCALS_MAX);
         addresses
     }
@@ -349,7 +350,8 @@ impl Engine {
         let found = self.ports.iter().enumerate().find_map(route);
         let (port, local) = found.ok_or(DialError::NoRoute)?;
         let owner = self.owner((port, to)).and_then(|id| self.links.get(&id));
-        if owner.is_some_and(|it| it.is_dialling() || (it.open && it.is_heard(now))) {
+        let lives = |it: &Link| it.open && it.is_heard(now) && !it.is_stale();
+        if owner.is_some_and(|it| it.is_dialling() || lives(it)) {
             return Err(DialError::Busy);
         }
         let credentials = credentials();
@@ -363,6 +365,17 @@ impl Engine {
         }
         self.enter(id, (port, to));
         Ok(id)
+    }
+
+    /// The network of this machine has changed: what was heard before does not show that a link carries, so that others may
+    /// be begun to the same address, and our addresses are asked for anew.
+    pub fn paths_changed(&mut self) {
+        let now = Instant::now();
+        for link in self.links.values_mut() {
+            link.doubt(now);
+        }
+        self.reflexive.forget();
+        self.gather(now);
     }
 
     /// Begins a link by signalling. Our offer follows as `Signal`.

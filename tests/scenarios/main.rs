@@ -25,6 +25,7 @@ mod members;
 mod members_only;
 mod partition;
 mod password;
+mod paths;
 mod presence;
 mod promises;
 mod provider;

@@ -26,6 +26,7 @@ pub mod liar;
 pub mod memo;
 pub mod nat;
 pub mod network;
+mod paths;
 pub mod queue;
 pub mod relay_lie;
 pub mod replay;

@@ -77,11 +77,11 @@ pub(crate) struct Wire {
     ends: [End; 2],
     latency: u64,
     rate: u64,
-    web_socket: bool,
+    pub(crate) web_socket: bool,
     /// When something passed last. World time.
     used: u64,
     /// The wire carries nothing any longer.
-    dead: bool,
+    pub(crate) dead: bool,
     /// The side that compared stores last, and how often that was another one than before.
     comparing: Option<usize>,
     turns: u64,
@@ -112,6 +112,12 @@ impl Wire {
     /// Both hosts.
     pub(crate) fn hosts(&self) -> [HostId; 2] {
         [self.ends[0].host as HostId, self.ends[1].host as HostId]
+    }
+
+    /// The host and the link of an end that is up.
+    pub(crate) fn end_up(&self, side: usize) -> Option<(HostId, LinkId)> {
+        let end = self.ends[side];
+        Some((end.host as HostId, end.link.filter(|_| end.state == State::Up)?))
     }
 
     /// How often its ends went back and forth to compare their stores.
@@ -169,7 +175,8 @@ impl World {
     /// Whether anything can pass between two hosts.
     pub fn reachable(&self, a: HostId, b: HostId) -> bool {
         let side = |host: HostId| self.sides.get(host).copied().unwrap_or(0);
-        side(a) == side(b) && !self.blocked.contains(&(a.min(b), a.max(b)))
+        let off = self.off.contains(&a) || self.off.contains(&b);
+        !off && side(a) == side(b) && !self.blocked.contains(&(a.min(b), a.max(b)))
     }
 
     /// Nothing passes between two hosts from here on.

@@ -43,6 +43,8 @@ pub struct World {
     pub(crate) sides: Vec<u8>,
     /// Pairs between which nothing passes, the lower number first.
     pub(crate) blocked: BTreeSet<(HostId, HostId)>,
+    /// Hosts without a network.
+    pub(crate) off: BTreeSet<HostId>,
     /// The properties of the network. Existing wires keep those with which they were made.
     pub network: NetworkOptions,
     /// The changer of frames on their way.
@@ -112,6 +114,7 @@ pub(crate) enum Pending {
     Up { wire: u32, side: usize },
     Down { wire: u32, side: usize },
     Low { wire: u32, side: usize },
+    Quiet { wire: u32, side: usize },
     Failed { host: u32, incarnation: u32, link: LinkId },
     Signal { host: u32, incarnation: u32, link: LinkId, signal: Bytes },
     Described { host: u32, incarnation: u32, link: LinkId, signal: Bytes },
@@ -140,6 +143,7 @@ impl World {
             wires: Vec::new(),
             sides: Vec::new(),
             blocked: BTreeSet::new(),
+            off: BTreeSet::new(),
             network: NetworkOptions::default(),
             adversary: Adversary::default(),
             reports: Vec::new(),
@@ -533,6 +537,7 @@ impl World {
             Pending::Up { wire, side } => self.up(wire, side),
             Pending::Down { wire, side } => self.down(wire, side),
             Pending::Low { wire, side } => self.low(wire, side),
+            Pending::Quiet { wire, side } => self.quiet(wire, side),
             Pending::Failed { host, incarnation, link } => {
                 if self.is_current(host, incarnation)
                     && self.hosts[host as HostId].links.remove(&link).is_some()
@@ -646,6 +651,7 @@ impl World {
             Input::Addresses(addresses) => (8, addresses.len() as u64),
             Input::LookedUp { found, .. } => (9, u64::from(found.is_ok())),
             Input::LinkQuiet { link } => (10, link.0),
+            Input::PathsChanged { gone } => (11, u64::from(*gone)),
         };
         self.digest.add(self.now);
         self.digest.add((host as u64) << 8 | kind);

@@ -25,7 +25,7 @@ use crate::link::Links;
 use crate::recent::Recent;
 use crate::record::Record;
 use crate::sorted::SortedMap;
-use crate::time::WallTime;
+use crate::time::{Now, WallTime};
 use crate::wire::{self, Signal};
 use bytes::Bytes;
 
@@ -107,7 +107,7 @@ impl Group {
         }
         signal.hops = signal.hops.saturating_add(1);
         if signal.hops <= limits::SIGNAL_HOPS_MAX {
-            let ways = self.ways(ctx.now.wall, &signal, Some(link));
+            let ways = self.ways(ctx.now, links, &signal, Some(link));
             // A signal that finds no way here may come again, and find one.
             if !ways.is_empty() {
                 self.signals_seen.note(name);
@@ -126,9 +126,9 @@ impl Group {
     ) -> bool {
         let attempt = (signal.to, signal.attempt);
         let swallowed = self.swallowed.contains(&signal.to);
-        let mut ways = self.ways(ctx.now.wall, &signal, None);
+        let mut ways = self.ways(ctx.now, links, &signal, None);
         let known = !ways.is_empty() && !swallowed;
-        if swallowed && !self.is_beside(ctx.now.wall, signal.to) {
+        if swallowed && !self.is_beside(ctx.now, links, signal.to) {
             ways = self.everywhere(ctx.now.wall, None);
         }
         self.signals_seen.note((signal.from, signal.attempt, signal.number));
@@ -157,7 +157,7 @@ impl Group {
     /// Answers a search of another.
     pub(crate) fn send_found(&mut self, ctx: &mut Ctx<'_>, links: &mut Links, found: &Signal) {
         self.signals_seen.note((found.from, found.attempt, found.number));
-        let ways = self.ways(ctx.now.wall, found, None);
+        let ways = self.ways(ctx.now, links, found, None);
         self.carry(ctx, links, found, ways);
     }
 
@@ -166,7 +166,7 @@ impl Group {
         self.swallowed.remove(&node);
         for attempt in self.attempts_at(node) {
             for signal in self.sought.remove(&attempt).unwrap_or_default() {
-                let ways = self.ways(ctx.now.wall, &signal, None);
+                let ways = self.ways(ctx.now, links, &signal, None);
                 self.carry(ctx, links, &signal, ways);
             }
         }
@@ -177,14 +177,24 @@ impl Group {
     }
 
     /// Over which links a signal goes that came over `except`: over the one that leads to its node. A search goes over all
-    /// where none is known.
-    fn ways(&self, now: WallTime, signal: &Signal, except: Option<LinkId>) -> Vec<LinkId> {
-        let straight = self.slots.iter().find(|(_, slot)| slot.node == signal.to);
-        let way = straight.map(|(&link, _)| link).or(self.routes.way(signal.to));
-        let carries = |link: &LinkId| Some(*link) != except && self.carries_signals(now, *link);
-        match way.filter(carries) {
+    /// where none is known. A link that does not answer is no way.
+    fn ways(
+        &self,
+        now: Now,
+        links: &Links,
+        signal: &Signal,
+        except: Option<LinkId>,
+    ) -> Vec<LinkId> {
+        let carries = |link: &LinkId| {
+            Some(*link) != except
+                && self.carries_signals(now.wall, *link)
+                && !links.is_doubted(now, *link)
+        };
+        let straight = self.slots.iter().filter(|(_, slot)| slot.node == signal.to);
+        let straight = straight.map(|(&link, _)| link).find(|link| !links.is_doubted(now, *link));
+        match straight.or(self.routes.way(signal.to)).filter(carries) {
             Some(link) => vec![link],
-            None if signal.is_search() => self.everywhere(now, except),
+            None if signal.is_search() => self.everywhere(now.wall, except),
             None => Vec::new(),
         }
     }
@@ -199,9 +209,9 @@ impl Group {
     }
 
     /// Whether a link leads straight to a node.
-    fn is_beside(&self, now: WallTime, node: NodeId) -> bool {
+    fn is_beside(&self, now: Now, links: &Links, node: NodeId) -> bool {
         let mut leads = self.slots.iter().filter(|(_, slot)| slot.node == node);
-        leads.any(|(&link, _)| self.carries_signals(now, link))
+        leads.any(|(&link, _)| self.carries_signals(now.wall, link) && !links.is_doubted(now, link))
     }
 
     pub(super) fn carry(

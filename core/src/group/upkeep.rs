@@ -90,6 +90,44 @@ impl Group {
         }
     }
 
+    /// The network is another one: those who could not be reached may be reached now.
+    pub(crate) fn paths_changed(&mut self, ctx: &mut Ctx<'_>) {
+        self.tried.clear();
+        (self.lonely_rounds, self.fruitless_rounds) = (0, 0);
+        self.soon(ctx);
+    }
+
+    /// A link does not answer since the network has changed: its node is dialled or signalled anew, beside it. `way`: the
+    /// address at which we dialled it, and whether signals over the graph brought it about.
+    pub(crate) fn replace(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        links: &mut Links,
+        link: LinkId,
+        (address, signalled): (Option<Address>, bool),
+    ) {
+        let Some(slot) = self.slots.get(&link) else { return };
+        let node = slot.node;
+        let beside = self.attempts.iter().any(|(&other, attempt)| {
+            *attempt == Attempt::Node(node) && !links.is_doubted(ctx.now, other)
+        });
+        if beside || ctx.dialer.is_racing(Want::Member(self.id, node)) {
+            return;
+        }
+        let mut addresses: Vec<Address> = address.into_iter().collect();
+        for told in &slot.addresses {
+            if !addresses.contains(told) {
+                addresses.push(told.clone());
+            }
+        }
+        let carried = self.living(ctx.now, links).any(|other| other != link);
+        if carried && (signalled || addresses.is_empty()) {
+            self.offer_to(ctx, links, node);
+        } else if !addresses.is_empty() {
+            self.wish_for(ctx, node, addresses);
+        }
+    }
+
     /// One neighbour is gone: are the others still there? The cause that cut it off may have cut off more, and who counts on
     /// the dead is alone without knowing.
     pub(super) fn ask_neighbours(&self, ctx: &mut Ctx<'_>, links: &mut Links) {

@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 mod copies;
 mod crowded;
 mod later;
+mod paths;
 mod refused;
 mod rendezvous;
 mod searches;
@@ -193,6 +194,17 @@ impl Stranger {
 
     /// Says who it is, and ends the handshake. Answers the message.
     fn introduce(&mut self, ada: &mut Ada, certificate: Vec<u8>, signature: Vec<u8>) -> Vec<u8> {
+        self.introduce_instead(ada, certificate, signature, None)
+    }
+
+    /// The same on a link that takes the place of the one of that handshake.
+    fn introduce_instead(
+        &mut self,
+        ada: &mut Ada,
+        certificate: Vec<u8>,
+        signature: Vec<u8>,
+        instead: Option<[u8; 32]>,
+    ) -> Vec<u8> {
         let mut handshake = self.handshake.take().expect("it was not ended");
         let message = handshake.write(&wire::encode(&Introduction {
             versions: None,
@@ -201,6 +213,7 @@ impl Stranger {
             nonce: NodeNonce::default(),
             rendezvous: None,
             relay: None,
+            instead,
         }));
         self.hash = handshake.finish().0;
         self.send(ada, &message);

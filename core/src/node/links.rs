@@ -107,6 +107,9 @@ impl Node {
         if self.waiting.is_none() {
             self.sit_on(kept);
         }
+        if self.has_rendezvous(kept) {
+            self.replace_all();
+        }
     }
 
     /// Where there are two links to one node, closes one. Answers the one that is kept.
@@ -153,11 +156,19 @@ impl Node {
         }
     }
 
-    /// Of two links to one node both ends close the same one: the relayed one first, then the
+    /// Of two links to one node both ends close the same one: the one of which the other takes the place, else the relayed one
+    /// first, then the
     /// WebSocket rather than the data channel, then the one
     /// whose initiator has the higher node id. Of two with one initiator, that one closes the newer; the other end
     /// lets it decide.
     fn loser(&self, a: LinkId, b: LinkId) -> Option<LinkId> {
+        let (ready_a, ready_b) = (self.links.ready(a)?, self.links.ready(b)?);
+        if ready_a.instead == Some(ready_b.hash) {
+            return Some(b);
+        }
+        if ready_b.instead == Some(ready_a.hash) {
+            return Some(a);
+        }
         let rank = |id: LinkId| {
             let (link, ready) = (self.links.get(id)?, self.links.ready(id)?);
             let initiator = if link.initiator { self.id } else { ready.node };
@@ -183,12 +194,13 @@ impl Node {
 
     /// The transport of a link is gone, or did not come to be.
     pub(super) fn link_down(&mut self, link: LinkId, fault: LinkFault) {
-        let end = self.links.ready(link).map(|ready| (ready.node, ready.peer));
+        let end = self.links.ready(link).map(|ready| (ready.node, ready.peer, ready.hash));
         let outcome = match self.links.get(link) {
             Some(it) if it.is_opening() && fault != LinkFault::Rejected => Outcome::Failed(fault),
             Some(_) if end.is_none() => Outcome::NoHandshake,
             Some(_) | None => Outcome::Lost,
         };
+        self.links.note_lost(link);
         if self.links.remove(link).is_some() {
             self.note_end(link, Some(outcome));
             self.forget_link(link, end);
@@ -196,7 +208,7 @@ impl Node {
     }
 
     pub(super) fn close(&mut self, link: LinkId, reason: CloseReason) {
-        let end = self.links.ready(link).map(|ready| (ready.node, ready.peer));
+        let end = self.links.ready(link).map(|ready| (ready.node, ready.peer, ready.hash));
         let outcome = match reason {
             CloseReason::Unused if end.is_none() => None,
             CloseReason::Silent if end.is_none() => Some(Outcome::Failed(LinkFault::Silent)),
@@ -211,6 +223,9 @@ impl Node {
             CloseReason::WeAreOlder => Some(Outcome::WeAreOlder),
             CloseReason::TheyAreOlder => Some(Outcome::TheyAreOlder),
         };
+        if reason == CloseReason::Silent {
+            self.links.note_lost(link);
+        }
         if self.links.remove(link).is_some() {
             self.note_end(link, outcome);
             self.close_transport(link, reason);
@@ -229,13 +244,17 @@ impl Node {
     }
 
     /// A link is no more. If another one leads to the same node, that one takes over everything.
-    fn forget_link(&mut self, link: LinkId, end: Option<(NodeId, PeerId)>) {
-        let heir = end.and_then(|(node, peer)| self.links.to(node, peer));
+    fn forget_link(&mut self, link: LinkId, end: Option<(NodeId, PeerId, [u8; 32])>) {
+        let heir = end.and_then(|(node, peer, _)| self.links.to(node, peer));
         self.stun_servers.1 |= end.is_some();
         self.settle_plan(link, end.is_none());
         let purpose = self.purposes.remove(&link).unwrap_or_default();
         let mut moving = SortedSet::new();
         if let Some(heir) = heir {
+            // What was under way on a link that did not answer is lost: circuits over it end.
+            if self.links.ready(heir).and_then(|ready| ready.instead) == end.map(|end| end.2) {
+                self.relay_down(link);
+            }
             moving = self.hand_over(link, heir, &purpose);
         }
         let missed = self.dialer.lost(self.now.mono, link).is_some();

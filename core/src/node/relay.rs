@@ -139,8 +139,9 @@ impl Node {
         }
     }
 
-    fn ask_relay(&mut self, Plan { group: id, via, seat }: Plan) {
-        let linked = self.ways.seated(seat).is_some_and(|node| self.links.to_node(node).is_some());
+    pub(super) fn ask_relay(&mut self, Plan { group: id, via, seat }: Plan) {
+        let seated = self.ways.seated(seat);
+        let linked = seated.is_some_and(|it| self.links.to_node_alive(self.now, it).is_some());
         let Some(group) = self.groups.get(&id) else { return };
         // A node that is a neighbour in the group itself brings everything anyway.
         let wanted = group.has_too_few(&ctx!(self), &self.links) && !group.is_neighbour(via);
@@ -169,9 +170,8 @@ impl Node {
         offerer: Offerer,
         token: Token,
     ) {
-        let room = self.links.len() < limits::LINKS_MAX
-            && self.closing.is_none()
-            && self.may_carry(via);
+        let room =
+            self.links.len() < limits::LINKS_MAX && self.closing.is_none() && self.may_carry(via);
         let carrier = self.links.ready(via).map(|ready| ready.peer).filter(|_| room);
         let Some(carrier) = carrier else { return };
         let origin = match (seat, offerer) {

@@ -130,9 +130,13 @@ impl Node {
     }
 
     /// Offers a link to who sits there, unless one joins us already.
-    fn offer_to_seat(&mut self, id: GroupId, via: LinkId, seat: u64, attempt: Attempt) {
-        let linked = self.ways.seated(seat).is_some_and(|n| self.links.to_node(n).is_some());
-        if linked || self.ways.leads_to(seat) || !self.links.may_begin(Some(id)) {
+    pub(super) fn offer_to_seat(&mut self, id: GroupId, via: LinkId, seat: u64, attempt: Attempt) {
+        let seated = self.ways.seated(seat);
+        let linked = seated.is_some_and(|n| self.links.to_node_alive(self.now, n).is_some());
+        let alive = |link: LinkId| !self.links.is_doubted(self.now, link);
+        let offered = self.ways.leading_to(seat).any(alive);
+        let full = self.ways.is_full(seat);
+        if linked || offered || full || !self.links.may_begin(Some(id)) {
             return;
         }
         let link = self.links.create(self.now, Begun::Ours(Some(id)));
@@ -170,6 +174,13 @@ impl Node {
         });
         let offerer = member.map_or(Offerer::Bringer(bringer), Offerer::Member);
         let Signal { from, attempt, signal, .. } = signal;
+        // Who is linked with us and offers another link, over others, has lost that one, or is about to.
+        if let Some(linked) = self.links.to_node_alive(self.now, from)
+            && linked != via
+            && is_offer(&signal)
+        {
+            self.links.ask_quiet(self.now, linked, true, &mut self.outbox);
+        }
         self.signal_from(Over::Graph { group, to: from }, offerer, (from.0, attempt), signal);
     }
 

@@ -235,6 +235,26 @@ impl Dialer {
         self.named.again(now);
     }
 
+    /// The network is another one: what is being dialled is dialled anew, and what rests has its turn. Answers the attempts
+    /// that are to be ended.
+    pub(crate) fn paths_changed(&mut self, now: Time, own: &[Address]) -> Vec<LinkId> {
+        self.pace.forgive();
+        let links: Vec<LinkId> = self.attempts.keys().copied().collect();
+        for &link in &links {
+            let Some(attempt) = self.attempts.get_mut(&link) else { continue };
+            let wants = std::mem::take(&mut attempt.wants);
+            let (address, source) = (attempt.address.clone(), attempt.source);
+            for want in wants {
+                if let Some(race) = self.races.get_mut(&want) {
+                    race.running.remove(&link);
+                }
+                self.race(now, want, vec![(source, address.clone())], own);
+            }
+        }
+        self.named.paths_changed(now);
+        links
+    }
+
     /// Somebody waits: named nodes that are not reached are tried at once.
     pub(crate) fn hurry(&mut self, now: Time) {
         self.named.hurry(now);

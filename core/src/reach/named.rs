@@ -183,6 +183,15 @@ impl Named {
         }
     }
 
+    /// The network is another one: nodes that are not reached are tried at once, and what was asked over the old one is asked
+    /// anew.
+    pub(super) fn paths_changed(&mut self, now: Time) {
+        for node in self.nodes.values_mut().filter(|node| node.step == Step::Asking) {
+            node.step = Step::Waiting;
+        }
+        self.hurry(now);
+    }
+
     pub(super) fn deadline(&self) -> Option<Time> {
         self.due.next().map(|(at, _)| at)
     }

@@ -98,6 +98,11 @@ impl Pace {
         self.destinations.give(&destination(address), 1);
     }
 
+    /// The network is another one: what failed over the old one may be reached.
+    pub(super) fn forgive(&mut self) {
+        self.pasts.retain(|_, known| known.past == Past::Good);
+    }
+
     /// A dial ended.
     pub(super) fn note(&mut self, now: Time, address: &Address, past: Past) {
         let before = self.pasts.get(address).map_or(0, |known| known.failures);

@@ -90,9 +90,9 @@ impl Ways {
         self.by_seat.get(&seat).copied()
     }
 
-    /// Whether a link to another end is, or is being opened.
-    pub(crate) fn leads_to(&self, other_end: u64) -> bool {
-        self.by_attempt.range((other_end, 0)..=(other_end, u64::MAX)).next().is_some()
+    /// The links to another end, those that are being opened included.
+    pub(crate) fn leading_to(&self, other_end: u64) -> impl Iterator<Item = LinkId> {
+        self.by_attempt.range((other_end, 0)..=(other_end, u64::MAX)).map(|(_, &link)| link)
     }
 
     /// Whether another end has as many attempts as it may.

@@ -35,6 +35,10 @@ pub(crate) struct Introduction {
     /// Whether this node relays for the other end.
     #[n(5)]
     pub(crate) relay: Option<bool>,
+    /// The handshake of an earlier link to the same node, which the initiator has lost, or which does not answer it. This link
+    /// takes its place.
+    #[cbor(n(6), with = "minicbor::bytes")]
+    pub(crate) instead: Option<[u8; 32]>,
 }
 
 /// A table of a rendezvous node, as one that sits there names it.

@@ -39,8 +39,9 @@ use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::folder::Folder;
 use crate::lookup::{self, Failure};
+use crate::network::Watch;
 use crate::requests::{REQUESTS_MAX, Request};
-use crate::rtc::{DialError, Engine, Happened, RtcId};
+use crate::rtc::{self, DialError, Engine, Happened, RtcId};
 use crate::secret;
 use crate::storage::{Outcome, Storage};
 use crate::stun_url::{self, StunUrl};
@@ -58,8 +59,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const CAUSES_MAX: usize = 64;
 /// Pages of links that are not yet known to be nodes, or not. Guess. The first one goes.
 const PAGES_MAX: usize = 16;
-/// How often the interfaces are looked at. Guess: a moved laptop is back soon, and looking takes microseconds.
-const INTERFACES_EVERY: Duration = Duration::from_secs(5);
+/// How often the interfaces are looked at where the system does not tell of changes. Guess: a moved laptop is back soon, and
+/// looking takes microseconds.
+const INTERFACES_EVERY: Duration = Duration::from_secs(2);
+/// After word of the system the interfaces are looked at so much later. Guess: an address, its route and the loss of the one
+/// before are told within.
+const SETTLED_AFTER: Duration = Duration::from_millis(20);
+/// Word of a change that shows in no address and no route of ours is heeded so often at most. Guess: containers come and go.
+const UNSEEN_EVERY: Duration = Duration::from_secs(5);
 /// Names of our own scans of the store begin here. The node counts its operations from 1.
 const SCANS_FROM: StoreId = StoreId(1 << 63);
 /// Longest sleep. A machine that was suspended wakes with a timer that slept along; the clock did not. Guess.
@@ -90,6 +97,13 @@ pub(super) struct Driver {
     causes: BTreeMap<String, String>,
     /// When the interfaces are looked at next.
     look: Instant,
+    network: Watch,
+    /// The addresses that packets to the world leave from, when they were looked at last.
+    routed: Vec<IpAddr>,
+    /// Whether the system has told of a change since.
+    told: bool,
+    /// When the node was told of a change last.
+    paths_told: Option<Instant>,
 
     inputs: VecDeque<Input>,
     wake: Option<Wake>,
@@ -150,6 +164,7 @@ enum Turn {
     Report(Option<Report>),
     Request(Option<Request>),
     Timer,
+    Network,
     Interfaces,
 }
 
@@ -170,6 +185,10 @@ impl Driver {
             pages: BTreeSet::new(),
             causes: BTreeMap::new(),
             look: Instant::now() + INTERFACES_EVERY,
+            network: Watch::new(),
+            routed: rtc::routed(),
+            told: false,
+            paths_told: None,
             inputs: VecDeque::new(),
             wake: None,
             waiting: BTreeMap::new(),
@@ -207,6 +226,10 @@ impl Driver {
                 Turn::Engine => self.channels(),
                 Turn::Report(Some(report)) => self.reported(report),
                 Turn::Timer => self.feed(Input::Timeout),
+                Turn::Network => {
+                    self.told = true;
+                    self.look = self.look.min(Instant::now() + SETTLED_AFTER);
+                }
                 Turn::Interfaces => self.look_at_interfaces(),
                 Turn::Request(Some(Request::Command { command, reply, delivery })) => {
                     self.command(*command, reply, delivery);
@@ -236,17 +259,37 @@ impl Driver {
             report = self.reports.recv(), if free => Turn::Report(report),
             request = self.requests.recv(), if asks => Turn::Request(request),
             () = sleep => Turn::Timer,
+            () = self.network.changed(), if !self.told => Turn::Network,
             () = look => Turn::Interfaces,
         }
     }
 
-    /// Tells the node where we are reached, if that has changed.
+    /// Tells the node where we are reached, if that has changed, and that its links may lead nowhere.
     fn look_at_interfaces(&mut self) {
-        self.look = Instant::now() + INTERFACES_EVERY;
-        if self.addresses.moved(self.engine.local_addrs()) {
+        let now = Instant::now();
+        self.look = now + INTERFACES_EVERY;
+        let told = std::mem::take(&mut self.told);
+        let routed = rtc::routed();
+        let rerouted = std::mem::replace(&mut self.routed, routed) != self.routed;
+        let before = self.addresses.moved(self.engine.local_addrs());
+        let lost = |before: &Vec<SocketAddr>| {
+            let after = self.addresses.local();
+            let ours = before.iter().filter(|it| !it.ip().is_loopback());
+            ours.into_iter().any(|it| !after.contains(it))
+        };
+        let gone = before.as_ref().is_some_and(lost);
+        let lately = self.paths_told.is_some_and(|at| now < at + UNSEEN_EVERY);
+        let changed = before.is_some() || rerouted;
+        if before.is_some() {
             let addresses = self.addresses.own();
             tracing::info!(?addresses, "the interfaces have changed");
             self.feed(Input::Addresses(addresses));
+        }
+        if changed || (told && !lately) {
+            tracing::debug!(gone, "the network may be another one");
+            self.paths_told = Some(now);
+            self.engine.paths_changed();
+            self.feed(Input::PathsChanged { gone });
         }
     }
 
@@ -723,9 +766,8 @@ impl Driver {
                 Turn::Engine => self.channels(),
                 Turn::Report(Some(report)) => self.reported(report),
                 Turn::Timer => self.feed(Input::Timeout),
-                Turn::Storage(None) | Turn::Report(None) | Turn::Request(_) | Turn::Interfaces => {
-                    break;
-                }
+                Turn::Storage(None) | Turn::Report(None) | Turn::Request(_) => break,
+                Turn::Network | Turn::Interfaces => break,
             }
         }
         tracing::debug!(

@@ -64,6 +64,11 @@ const NOMINATIONS_MAX: usize = 4;
 /// Checks of one link that wait for answers. Guess: what goes to a few addresses within a slow
 /// network's round trip. The answer to an earlier one proves nothing.
 const ASKED_MAX: usize = 128;
+/// A link on which nothing was heard for so long, while the other end owed us an acknowledgement, is told as quiet. Source: the
+/// stack repeats what is not acknowledged after one second, and the answer may take half a second.
+const OWED_FOR: Duration = Duration::from_millis(1_500);
+/// What is read so soon after the network has changed may have come before. Guess: what waited in the socket.
+const UNDER_WAY: Duration = Duration::from_millis(20);
 /// An address is not dialled again where a link was heard so lately: two keep-alives.
 const HEARD_LATELY: Duration = Duration::from_secs(4);
 
@@ -140,6 +145,10 @@ pub(super) struct Link {
     deadline: Instant,
     check_deadline: Option<Instant>,
     heard: Option<Instant>,
+    /// Since when it is not known whether it still carries, as nothing was heard since.
+    doubted: Option<Instant>,
+    /// Since when the other end owes us an acknowledgement.
+    owed: Option<Instant>,
     described: bool,
     /// Our description was told to the other end.
     pub(super) has_spoken: bool,
@@ -221,6 +230,8 @@ impl Link {
             deadline: now + OPEN_WITHIN,
             check_deadline: (origin == Origin::Stranger).then(|| now + STRANGER_CHECKED_WITHIN),
             heard: None,
+            doubted: None,
+            owed: None,
             described: false,
             has_spoken: false,
             told: locals.to_vec(),
@@ -324,6 +335,39 @@ impl Link {
         }
     }
 
+    /// It may carry no longer: what was heard before counts no longer.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        self.doubted = Some(now);
+    }
+
+    /// Says whether nothing was heard since it may carry no longer.
+    pub(super) fn is_stale(&self) -> bool {
+        self.doubted.is_some()
+    }
+
+    /// Says whether another link may use its pairs.
+    pub(super) fn gives_way(&self) -> bool {
+        !self.open || self.is_stale()
+    }
+
+    /// When nothing was heard for too long while the other end owes us something.
+    fn owed_until(&self) -> Option<Instant> {
+        let since = self.owed.filter(|_| self.open && !self.is_stale())?;
+        Some(since.max(self.heard.unwrap_or(since)) + OWED_FOR)
+    }
+
+    /// Says, once, whether nothing was heard for too long while the other end owes us something.
+    pub(super) fn owes(&mut self, now: Instant) -> bool {
+        if self.owed.is_some() && self.outstanding() == 0 {
+            self.owed = None;
+        }
+        let quiet = self.owed_until().is_some_and(|at| at <= now);
+        if quiet {
+            self.doubt(now);
+        }
+        quiet
+    }
+
     /// Says whether something came lately that was for this link.
     pub(super) fn is_heard(&self, now: Instant) -> bool {
         self.heard.is_some_and(|at| now.saturating_duration_since(at) < HEARD_LATELY)
@@ -381,6 +425,9 @@ impl Link {
         now: Instant,
     ) {
         self.heard = Some(now);
+        if self.doubted.is_some_and(|since| now.saturating_duration_since(since) > UNDER_WAY) {
+            self.doubted = None;
+        }
         if let Some(hello) = &mut self.hello {
             hello.hear(packet, now);
             if *hello == Hello::Missing {
@@ -448,6 +495,9 @@ impl Link {
             Ok(channel.is_some_and(|mut it| it.send(now, BytesMut::from(bytes)).is_ok()))
         });
         self.report |= sent == Some(true);
+        if sent == Some(true) {
+            self.owed.get_or_insert(now);
+        }
         sent == Some(true)
     }
 
@@ -592,7 +642,11 @@ impl Link {
         let ours = if self.open { None } else { Some(self.deadline) };
         let check = self.check_deadline.filter(|_| !self.open && !self.checked);
         // The stack of an open link always asks: for its next keep-alive at least.
-        [inner, ours, check].into_iter().flatten().min().unwrap_or(now + KEEPALIVE)
+        [inner, ours, check, self.owed_until()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now + KEEPALIVE)
     }
 
     fn early(&self) -> Duration {

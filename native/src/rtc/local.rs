@@ -33,7 +33,7 @@ pub(super) fn interfaces() -> Vec<IpAddr> {
 
 /// The addresses that packets to the world leave from, at most one of each family. Connecting a UDP
 /// socket sends nothing; it makes the system choose a route.
-pub(super) fn routed() -> Vec<IpAddr> {
+pub(crate) fn routed() -> Vec<IpAddr> {
     let probe = |to: &str| {
         let to: SocketAddr = to.parse().ok()?;
         let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() };

@@ -21,7 +21,8 @@
 //!
 //! Where a link is open, those that were begun before are kept out, and later ones may enter. An end
 //! that has an open link asks nothing there for another one, so a request for another one shows that
-//! the other end no longer has the open one.
+//! the other end no longer has the open one, or doubts it: since its network has changed, or since
+//! it hears nothing.
 
 use std::net::SocketAddr;
 
@@ -195,8 +196,8 @@ impl Engine {
         let owner = self.owner(pair).and_then(|owner| self.links.get(&owner));
         // A node that we dial never asks, and any other end may answer before it asks: so who
         // asks there enters.
-        let enters =
-            self.uses(id, pair) || (owner.is_none_or(|owner| !owner.open) && self.enter(id, pair));
+        let enters = self.uses(id, pair)
+            || (owner.is_none_or(|owner| owner.gives_way()) && self.enter(id, pair));
         if enters && let Some(link) = self.links.get_mut(&id) {
             link.asks(pair, stun::id(packet));
         }

@@ -59,6 +59,11 @@ struct Question {
 }
 
 impl Reflexive {
+    /// What the servers have said is of another network.
+    pub(super) fn forget(&mut self) {
+        self.questions.clear();
+    }
+
     /// When [`Engine::ask_servers`] is to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.questions.values().filter_map(|it| it.next).min()

@@ -136,6 +136,9 @@ impl Engine {
         if let Some(bytes) = link.progress(BUFFERED_BYTES_LOW) {
             self.happened.push_back(Happened::Buffered { link: id, bytes });
         }
+        if link.owes(now) {
+            self.happened.push_back(Happened::Quiet { link: id });
+        }
         let at = link.poll_timeout(now).max(now + TIMER_MIN);
         // Only ever earlier: a timer that fires too early is armed again.
         if link.wake.is_none_or(|wake| at < wake) {

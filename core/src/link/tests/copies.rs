@@ -42,6 +42,7 @@ impl Copy {
             nonce: NodeNonce::default(),
             rendezvous: None,
             relay: None,
+            instead: None,
         };
         let last = handshake.write(&wire::encode(&introduction));
         let (_, seal) = handshake.finish();

@@ -56,6 +56,7 @@ impl Door {
             nonce: NodeNonce::default(),
             rendezvous: Some(rendezvous),
             relay: Some(relay),
+            instead: None,
         }));
         ada.frames.clear();
         let door = Self { link };
