@@ -10,6 +10,7 @@ import { askToPersist, checkBrowser, init, load } from "./load.js";
 import { decodeInvitation, decodePreview, encodePolicy } from "./membership.js";
 import { Nodes } from "./nodes.js";
 import { closing, inTurn } from "./openings.js";
+import { Paths } from "./paths.js";
 import { LiveQuery, Search } from "./search.js";
 import { Speaker } from "./speaker.js";
 import { Tab } from "./tabs.js";
@@ -70,6 +71,7 @@ function wantedServers(iceServers) {
 export class Peer extends Speaker {
   #module;
   #handle = null;
+  #paths = null;
   #id = "";
   #name = "";
   #groups = new Map();
@@ -136,6 +138,7 @@ export class Peer extends Speaker {
     this.#handle = handle;
     [this.#id, this.#name] = [handle.me.id, handle.me.name];
     addEventListener("pagehide", this.#goodbye);
+    this.#paths = new Paths((gone) => this.#handle?.pathsChanged(gone));
     const groups = (await handle.groups()).map((info) => this.#group(info));
     await Promise.all(groups.map((group) => group.learnNames()));
     // The application that opens the peer listens in this task, and hears what the opening found.
@@ -329,6 +332,7 @@ export class Peer extends Speaker {
     this.#closed = true;
     this.#nodes.close();
     removeEventListener("pagehide", this.#goodbye);
+    this.#paths?.close();
     for (const group of this.#groups.values()) group.end(error);
     this.tell("closed", { error });
   }

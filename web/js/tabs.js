@@ -81,6 +81,9 @@ export class Tab {
   /** Whether this tab has the node. */
   get leads() { return this.#node !== null; }
 
+  /** The network of this browser has changed. Each tab notices that for itself. */
+  pathsChanged(gone) { this.#node?.pathsChanged(gone); }
+
   pause() { return this.#module.pause(); }
 
   connect(url) {

@@ -358,6 +358,7 @@ impl Host {
             }
             Input::Timeout
             | Input::LinkQuiet { .. }
+            | Input::PathsChanged { .. }
             | Input::Frame { .. }
             | Input::Buffered { .. }
             | Input::Signal { .. }

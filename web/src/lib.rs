@@ -392,6 +392,12 @@ impl PeerHandle {
         self.host.close(None).await;
     }
 
+    /// The network, or the page's sleep, may have cut links. `gone`: the path that there was is gone for certain.
+    #[wasm_bindgen(js_name = pathsChanged)]
+    pub fn paths_changed(&self, gone: bool) {
+        self.host.feed(Input::PathsChanged { gone });
+    }
+
     /// The page goes away: says so to the neighbours, without waiting.
     pub fn goodbye(&self) {
         self.host.goodbye();
