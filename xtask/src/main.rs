@@ -66,6 +66,9 @@ Usage: cargo xtask TASK [OPTION…]
   reach                   which two members connect, each behind a router of its kind, in network namespaces (Linux)
       --cells A:B,…       these pairs of kinds, instead of all: public, full, addr, port, symmetric, cgnat, v6only, noudp,
                           only443
+      --moves M,…         the network of the first one changes while both publish: switch, address, down, flush, or all;
+                          prints how long nothing came, and what was lost or came twice
+      --trials N          changes of each kind [10]
       --json              one object with the cells and the sums, instead of a table
       --jobs N            cells at a time; times are of use with one only [1]
       --logs DIR          keep what the programs log
@@ -227,6 +230,10 @@ impl Task {
                 Long("cells") => {
                     options.cells = Some(args.value()?.parse_with(reach::parse_cells)?)
                 }
+                Long("moves") => {
+                    options.moves = Some(args.value()?.parse_with(reach::parse_moves)?)
+                }
+                Long("trials") => options.trials = args.value()?.parse()?,
                 Long("json") => options.json = true,
                 Long("jobs") => options.jobs = args.value()?.parse()?,
                 Long("logs") => options.logs = Some(args.value()?.into()),

@@ -7,8 +7,11 @@
 //! A cell is **connected** if the newcomer gets the record of the other member, and **direct** if a data channel joins the
 //! two. **Direct is possible** by theory if both have UDP and a family in common, and at most one of them has another
 //! mapping for each destination beside one that lets in only whom it has asked.
+//!
+//! With `--moves` the network of the first member changes while both talk (`reach/moves.rs`).
 
 mod cell;
+mod moves;
 
 use std::collections::VecDeque;
 use std::fs;
@@ -22,10 +25,14 @@ use anyhow::{Context as _, Result, bail};
 use crate::shell::{self, say};
 
 pub(crate) use self::cell::Cell;
+pub(crate) use self::moves::Move;
+use self::moves::{MOVES, Moved, PAIRS};
 
 const LAB: &str = include_str!("reach/lab.sh");
 /// Cells at a time, if nothing else is asked for. One: times are of use only on a machine that is not busy.
 const JOBS: usize = 1;
+/// Trials of a move, if nothing else is asked for.
+const TRIALS: usize = 10;
 
 /// The network of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +116,9 @@ fn direct_is_possible(a: Kind, b: Kind) -> bool {
 pub(crate) struct Options {
     /// Pairs of kinds, or all.
     pub(crate) cells: Option<Vec<(Kind, Kind)>>,
+    /// Changes of the network, instead of joins.
+    pub(crate) moves: Option<Vec<Move>>,
+    pub(crate) trials: usize,
     pub(crate) json: bool,
     pub(crate) jobs: usize,
     /// Where the programs' logs go.
@@ -120,8 +130,9 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let (cells, logs, program) = (None, None, None);
-        Self { cells, json: false, jobs: JOBS, logs, program, release: false }
+        let (cells, moves, logs, program) = (None, None, None, None);
+        let (json, release) = (false, false);
+        Self { cells, moves, trials: TRIALS, json, jobs: JOBS, logs, program, release }
     }
 }
 
@@ -132,6 +143,14 @@ pub(crate) fn parse_cells(text: &str) -> Result<Vec<(Kind, Kind)>> {
         Ok((from.parse()?, to.parse()?))
     };
     text.split(',').map(pair).collect()
+}
+
+/// Reads `MOVE,…`, or `all`.
+pub(crate) fn parse_moves(text: &str) -> Result<Vec<Move>> {
+    if text == "all" {
+        return Ok(MOVES.map(|(it, _)| it).to_vec());
+    }
+    text.split(',').map(str::parse).collect()
 }
 
 fn all_cells() -> Vec<(Kind, Kind)> {
@@ -152,6 +171,9 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         Some(program) => program.clone(),
         None => build(options.release)?,
     };
+    if let Some(moves) = &options.moves {
+        return run_moves((&lab, &program), moves, &options);
+    }
     let cells = options.cells.clone().unwrap_or_else(all_cells);
     let todo: Mutex<VecDeque<(usize, (Kind, Kind))>> =
         Mutex::new(cells.iter().copied().enumerate().collect());
@@ -176,6 +198,50 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     }
     let failed = cells.iter().any(|cell| cell.fault.is_some());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Runs the moves one after the other, and prints them.
+fn run_moves(
+    (lab, program): (&Path, &Path),
+    moves: &[Move],
+    options: &Options,
+) -> Result<ExitCode> {
+    let pairs = options.cells.clone().unwrap_or_else(|| PAIRS.to_vec());
+    let mut done = Vec::new();
+    for &pair in &pairs {
+        for &what in moves.iter().filter(|what| what.is_of(pair.0)) {
+            let moved = one_move((lab, program), what, pair, options);
+            let moved =
+                moved.unwrap_or_else(|error| Moved::failed(what, pair, format!("{error:#}")));
+            say(moved.to_string());
+            done.push(moved);
+        }
+    }
+    if options.json {
+        println!("{}", moves::json(&done));
+    }
+    let failed = done.iter().any(|moved| moved.fault.is_some());
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Runs one move in namespaces of its own.
+fn one_move(
+    (lab, program): (&Path, &Path),
+    what: Move,
+    pair: (Kind, Kind),
+    options: &Options,
+) -> Result<Moved> {
+    let name = MOVES.iter().find(|(it, _)| *it == what).map_or("", |(_, name)| *name);
+    let mut command = inside()?;
+    command.arg(std::env::current_exe()?).args(["reach", "--inside", "--two"]);
+    command.arg(lab).arg(program).args([pair.0.name(), pair.1.name(), name]);
+    command.arg(options.trials.to_string());
+    if let Some(logs) = &options.logs {
+        let logs = logs.join(format!("{name}-{}-{}", pair.0.name(), pair.1.name()));
+        fs::create_dir_all(&logs)?;
+        command.arg(fs::canonicalize(logs)?);
+    }
+    shell::output(&mut command)?.parse()
 }
 
 fn pop<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {
@@ -296,6 +362,16 @@ fn table(cells: &[Cell]) -> String {
 
 /// Runs in the namespaces of one cell: makes the laboratory, and plays the scene.
 pub(crate) fn run_inside(arguments: &[String]) -> Result<ExitCode> {
+    if let [two, lab, program, from, to, what, trials, rest @ ..] = arguments
+        && two == "--two"
+    {
+        shell::run(shell::command("sh").arg("-e").arg(lab).args(["--two", from, to]))?;
+        let (pair, logs) = ((from.parse()?, to.parse()?), rest.first().map(PathBuf::from));
+        let files = (Path::new(lab), Path::new(program));
+        let moved = moves::play(files, what.parse()?, pair, trials.parse()?, logs)?;
+        println!("{}", moved.line());
+        return Ok(ExitCode::SUCCESS);
+    }
     let [lab, program, from, to, rest @ ..] = arguments else { bail!("--inside LAB PROGRAM A B") };
     shell::run(shell::command("sh").arg("-e").arg(lab).args([from, to]))?;
     let pair = (from.parse()?, to.parse()?);

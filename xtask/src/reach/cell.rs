@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -22,16 +23,16 @@ use super::Kind;
 use crate::shell;
 
 /// The node, by a name that leads to an address of each family. Plain HTTP: what is open is the port.
-const NODE: &str = "http://hub.example:443";
+pub(super) const NODE: &str = "http://hub.example:443";
 /// Longest join. Bar of a cell that is connected.
 const JOIN_MAX: &str = "30s";
 /// How long a program may take to say that it is ready.
-const READY_MAX: Duration = Duration::from_secs(20);
+pub(super) const READY_MAX: Duration = Duration::from_secs(20);
 /// After the join, how long two may take until a neighbour is there, and then until a direct path is.
 const NEIGHBOUR_MAX: Duration = Duration::from_secs(15);
 const DIRECT_MAX: Duration = Duration::from_secs(12);
 /// A member has its seat at the node by then.
-const SETTLED: Duration = Duration::from_secs(2);
+pub(super) const SETTLED: Duration = Duration::from_secs(2);
 
 /// The outcome of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,14 +118,14 @@ pub(super) fn play(
     Ok(cell)
 }
 
-struct Scene<'a> {
-    program: &'a Path,
-    logs: Option<PathBuf>,
+pub(super) struct Scene<'a> {
+    pub(super) program: &'a Path,
+    pub(super) logs: Option<PathBuf>,
 }
 
 impl Scene<'_> {
     /// A command of a member, in its namespace and with its folder.
-    fn command(&self, who: &str, arguments: &[&str]) -> Result<Command> {
+    pub(super) fn command(&self, who: &str, arguments: &[&str]) -> Result<Command> {
         let mut command = shell::command("ip");
         command.args(["netns", "exec", who]).arg(self.program);
         command.arg("--data").arg(format!("/run/{who}")).args(arguments);
@@ -137,7 +138,7 @@ impl Scene<'_> {
     }
 
     /// Runs a command to its end, and answers what it said.
-    fn run(&self, who: &str, arguments: &[&str]) -> Result<String> {
+    pub(super) fn run(&self, who: &str, arguments: &[&str]) -> Result<String> {
         let mut command = self.command(who, arguments)?;
         if self.logs.is_none() {
             command.stderr(Stdio::piped());
@@ -149,7 +150,7 @@ impl Scene<'_> {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    fn start(&self, who: &str, arguments: &[&str]) -> Result<Running> {
+    pub(super) fn start(&self, who: &str, arguments: &[&str]) -> Result<Running> {
         let mut command = self.command(who, arguments)?;
         if self.logs.is_none() {
             command.stderr(Stdio::null());
@@ -164,7 +165,7 @@ impl Scene<'_> {
                 }
             }
         });
-        Ok(Running { child, lines })
+        Ok(Running { child, lines: Arc::new(Mutex::new(lines)) })
     }
 
     /// Whether a data channel joins the two, once they are neighbours.
@@ -192,14 +193,15 @@ impl Scene<'_> {
 }
 
 /// A program that runs until this is dropped.
-struct Running {
+pub(super) struct Running {
     child: Child,
-    lines: Receiver<String>,
+    pub(super) lines: Arc<Mutex<Receiver<String>>>,
 }
 
 impl Running {
-    fn line(&mut self, most: Duration) -> Result<String> {
-        self.lines.recv_timeout(most).context("it said nothing in time")
+    pub(super) fn line(&mut self, most: Duration) -> Result<String> {
+        let lines = self.lines.lock().expect("no panic under this lock");
+        lines.recv_timeout(most).context("it said nothing in time")
     }
 }
 

@@ -1,6 +1,9 @@
 # The laboratory of one cell: a node on the public network and two members, each behind a router of its kind.
 #
-#   lab.sh KIND KIND     makes the namespaces `hub`, `a` and `b`, and those of the routers between
+#   lab.sh KIND KIND          makes the namespaces `hub`, `a` and `b`, and those of the routers between
+#   lab.sh --two KIND KIND    the same, and `a` has a second uplink, `eth1`, through another router of its kind
+#   lab.sh --move MOVE KIND   changes the network of `a`: `switch`, `back` (from one uplink to the other), `address`, `first`
+#                             (another address, and the first one again), `down`, `up` (the link), `flush` (its router forgets)
 #
 #                 ┌────────── core router ─────────┐          this namespace
 #   hub ──────────┤  198.18.1.0/24, 2001:db8:1::/64├── a-nat ── a
@@ -11,6 +14,71 @@
 # a hole-punching peer needs a moment later.
 set -eu
 
+# at NAME COMMAND…
+at() { ip netns exec "$@"; }
+
+# own_public NAME NUMBER DEVICE METRIC: addresses of the public network and routes over a device
+own_public() {
+  ip -n "$1" addr replace "198.18.1.$2/32" dev "$3"
+  ip -n "$1" addr replace "2001:db8:1::$2/128" dev "$3" nodad
+  ip -n "$1" route replace 198.18.0.1/32 dev "$3" src "198.18.1.$2" metric "$4"
+  ip -n "$1" route replace default via 198.18.0.1 dev "$3" src "198.18.1.$2" metric "$4"
+  ip -n "$1" -6 route replace default via fe80::1 dev "$3" src "2001:db8:1::$2" metric "$4"
+}
+
+# own_private NAME LAN NUMBER DEVICE METRIC: the same in a router's local network
+own_private() {
+  ip -n "$1" addr replace "192.168.$2.$3/24" dev "$4"
+  ip -n "$1" route replace default via "192.168.$2.1" dev "$4" metric "$5"
+}
+
+# own KIND NUMBER: the first uplink of `a`, with an address that ends so; the public network's are 2 and 12
+own() {
+  case $1 in
+    public)
+      ip route replace "198.18.1.$2/32" dev p2
+      ip -6 route replace "2001:db8:1::$2/128" dev p2
+      own_public a "$2" eth0 100 ;;
+    *) own_private a 2 "$((10 + $2))" eth0 100 ;;
+  esac
+}
+
+move() {
+  case $1 in
+    switch) ip -n a link set eth0 down ;;
+    back) ip -n a link set eth0 up; own "$2" 2 ;;
+    address) ip -n a addr flush dev eth0 scope global; own "$2" 12 ;;
+    first) ip -n a addr flush dev eth0 scope global; own "$2" 2 ;;
+    # The other end of the cable, so that what is set here stays.
+    down) case $2 in public) ip link set p2 down ;; *) ip -n a-nat link set lan down ;; esac ;;
+    up)
+      case $2 in
+        public)
+          ip link set p2 up
+          ip addr replace fe80::1/64 dev p2 nodad
+          own public 2 ;;
+        *) ip -n a-nat link set lan up ;;
+      esac ;;
+    # Masquerading drops the entries of an address that goes. The range of its ports is another one afterwards.
+    flush)
+      turn=$(cat /run/turn 2>/dev/null || echo 1)
+      echo $((turn + 1)) >/run/turn
+      at a-nat nft flush chain ip nat post
+      at a-nat nft add rule ip nat post oifname eth0 ip saddr 192.168.0.0/16 meta l4proto udp \
+        masquerade to ":$((13000 + turn * 250))-$((13249 + turn * 250))"
+      at a-nat nft add rule ip nat post oifname eth0 ip saddr 192.168.0.0/16 masquerade
+      ip -n a-nat addr del 198.18.1.2/32 dev eth0
+      own_public a-nat 2 eth0 0 ;;
+    *) echo "there is no move $1" >&2; exit 2 ;;
+  esac
+}
+
+two=
+case $1 in
+  --move) move "$2" "$3"; exit ;;
+  --two) two=yes; shift ;;
+esac
+
 # Names of network namespaces live in /run/netns, and one file of hosts serves all.
 mount -t tmpfs tmpfs /run
 mkdir /run/netns
@@ -19,9 +87,6 @@ mount --bind /run/hosts /etc/hosts
 
 # Of which seconds a router keeps a mapping. RFC 4787 wants 120 at least.
 MAPPED=120
-
-# at NAME COMMAND…
-at() { ip netns exec "$@"; }
 
 # Makes a namespace.
 space() {
@@ -35,31 +100,27 @@ space() {
 
 FORWARDS="echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"
 
-# public NAME NUMBER: a link to the core router, with an address of each family
+# public NAME NUMBER [DEVICE METRIC]: a link to the core router, with an address of each family
 public() {
-  v4=198.18.1.$2 v6=2001:db8:1::$2
-  ip link add "p$2" type veth peer name eth0 netns "$1"
+  device=${3:-eth0}
+  ip link add "p$2" type veth peer name "$device" netns "$1"
   ip link set "p$2" up
-  ip -n "$1" link set eth0 up
+  ip -n "$1" link set "$device" up
   ip addr add 198.18.0.1/32 dev "p$2"
   ip addr add fe80::1/64 dev "p$2" nodad
-  ip -n "$1" addr add "$v4/32" dev eth0
-  ip -n "$1" addr add "$v6/128" dev eth0 nodad
-  ip route add "$v4/32" dev "p$2"
-  ip -6 route add "$v6/128" dev "p$2"
-  ip -n "$1" route add 198.18.0.1/32 dev eth0 src "$v4"
-  ip -n "$1" route add default via 198.18.0.1 dev eth0 src "$v4"
-  ip -n "$1" -6 route add default via fe80::1 dev eth0 src "$v6"
+  ip route add "198.18.1.$2/32" dev "p$2"
+  ip -6 route add "2001:db8:1::$2/128" dev "p$2"
+  own_public "$1" "$2" "$device" "${4:-0}"
 }
 
-# inside NAME ROUTER LAN: a host, or another router, on a router's local network 192.168.LAN.0/24
+# inside NAME ROUTER LAN [DEVICE METRIC]: a host, or another router, on a router's local network 192.168.LAN.0/24
 inside() {
-  ip -n "$1" link add eth0 type veth peer name lan netns "$2"
+  device=${4:-eth0}
+  ip -n "$1" link add "$device" type veth peer name lan netns "$2"
   ip -n "$2" link set lan up
-  ip -n "$1" link set eth0 up
+  ip -n "$1" link set "$device" up
   ip -n "$2" addr add "192.168.$3.1/24" dev lan
-  ip -n "$1" addr add "192.168.$3.10/24" dev eth0
-  ip -n "$1" route add default via "192.168.$3.1"
+  own_private "$1" "$3" "${6:-10}" "$device" "${5:-0}"
 }
 
 # inside6 NAME ROUTER NUMBER: the same with a routed prefix of IPv6 alone
@@ -187,3 +248,20 @@ space hub
 public hub 1
 member a "$1" 2
 member b "$2" 3
+[ -z "$two" ] && exit
+case $1 in
+  public)
+    ip -n a route flush dev eth0
+    own public 2
+    public a 4 eth1 200 ;;
+  port | symmetric)
+    ip -n a route del default
+    ip -n a addr flush dev eth0
+    own "$1" 2
+    router a-two
+    public a-two 4
+    inside a a-two 4 eth1 200
+    firewall a-two 'meta nfproto ipv4'
+    if [ "$1" = port ]; then translate a-two port; else translate_anew a-two; fi ;;
+  *) echo "no moves of the kind $1" >&2; exit 2 ;;
+esac
