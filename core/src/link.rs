@@ -450,6 +450,15 @@ impl Links {
         }
     }
 
+    /// Asks on the links that we began and on which nothing was heard for a moment.
+    pub(crate) fn ask_unheard(&mut self, now: Now, out: &mut Outbox) {
+        let unheard = |link: &Link| link.initiator && now.mono.since(link.heard) >= ASKED_AFTER;
+        let links = self.links.iter().filter(|(_, link)| unheard(link)).map(|(&id, _)| id);
+        for id in links.collect::<Vec<_>>() {
+            self.ask_quiet(now, id, false, out);
+        }
+    }
+
     /// Asks on all links whether the other end is still there: the network has changed. With `gone` an address of ours is no
     /// longer there, so that others are begun at once.
     pub(crate) fn ask_all(&mut self, now: Now, gone: bool, out: &mut Outbox) {

@@ -277,9 +277,7 @@ impl Node {
             Input::LinkUp { link, transport } => self.link_up(link, transport),
             Input::LinkDown { link } => self.link_down(link, LinkFault::Unknown),
             Input::LinkFailed { link, fault } => self.link_down(link, fault),
-            Input::LinkQuiet { link } => {
-                self.links.ask_quiet(self.now, link, false, &mut self.outbox);
-            }
+            Input::LinkQuiet { link } => self.link_quiet(link),
             Input::PathsChanged { gone } => self.paths_changed(gone),
             Input::Frame { link, bytes } => self.frame(link, bytes),
             Input::Buffered { link, bytes } => self.buffered(link, bytes),

@@ -114,6 +114,11 @@ impl Wire {
         [self.ends[0].host as HostId, self.ends[1].host as HostId]
     }
 
+    /// Whether something has passed within a second.
+    pub(crate) fn is_busy(&self, now: u64) -> bool {
+        now.saturating_sub(self.used) < 1_000_000
+    }
+
     /// The host and the link of an end that is up.
     pub(crate) fn end_up(&self, side: usize) -> Option<(HostId, LinkId)> {
         let end = self.ends[side];
@@ -510,6 +515,9 @@ impl World {
                 link
             }
         };
+        if !web_socket {
+            self.replaced(host, theirs.host as HostId);
+        }
         self.wires[index].ends[side].link = Some(link);
         self.wires[index].ends[side].state = State::Up;
         let transport = if web_socket {
@@ -519,6 +527,18 @@ impl World {
             Transport::Rtc { ours: fingerprint(host), theirs }
         };
         self.handle(host, Input::LinkUp { link, transport });
+    }
+
+    /// A data channel from one host to another is open: one that is dead gives way to it, since a pair of addresses has one.
+    fn replaced(&mut self, host: HostId, other: HostId) {
+        let slots: Vec<Slot> = self.hosts[host].links.values().copied().collect();
+        for slot in slots {
+            let Slot::Wire(wire, side) = slot else { continue };
+            let dead = &self.wires[wire as usize];
+            if dead.dead && !dead.web_socket && dead.other(side) == other {
+                self.down(wire, side);
+            }
+        }
     }
 
     /// One end of a wire hears that the wire is gone.

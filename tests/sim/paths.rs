@@ -42,7 +42,8 @@ impl World {
             if std::mem::replace(&mut self.wires[wire as usize].dead, true) {
                 continue;
             }
-            if noticed {
+            // A transport over which nothing goes is owed nothing.
+            if noticed && self.wires[wire as usize].is_busy(self.now) {
                 self.after(OWED_FOR, Pending::Quiet { wire, side });
             }
             if !self.wires[wire as usize].web_socket {

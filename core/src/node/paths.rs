@@ -33,6 +33,13 @@ impl Node {
         }
     }
 
+    /// The transport of a link hears nothing. What has cut it off may have cut off the others that we began, too; those who
+    /// dialled us see to it themselves.
+    pub(super) fn link_quiet(&mut self, link: LinkId) {
+        self.links.ask_quiet(self.now, link, false, &mut self.outbox);
+        self.links.ask_unheard(self.now, &mut self.outbox);
+    }
+
     /// Somebody is there who may carry signals: links that wait for that are replaced.
     pub(super) fn replace_all(&mut self) {
         let links = self.links.iter().map(|(link, _)| link);
@@ -53,12 +60,15 @@ impl Node {
         let groups = self.groups.iter().filter(|(_, group)| group.is_neighbour(link));
         let Some(id) = groups.map(|(&id, _)| id).next() else { return };
         self.asks.sit.insert(id);
+        // A seat at a node to which no link is left is named anew when there is one.
+        let carries =
+            |via: LinkId| self.links.ready(via).is_some() && !self.links.is_doubted(self.now, via);
         if let Some(Over::Table { via, seat, .. }) = over
-            && !self.links.is_doubted(self.now, via)
+            && carries(via)
         {
             self.offer_to_seat(id, via, seat, Attempt::Seat);
         } else if let Some(((via, _), seat)) = relayed
-            && !self.links.is_doubted(self.now, via)
+            && carries(via)
         {
             self.ask_relay(Plan { group: id, via, seat });
         } else if let Some(group) = self.groups.get_mut(&id) {

@@ -43,10 +43,18 @@ own() {
   esac
 }
 
+# second KIND: the second uplink, which others do not use while there is the first one
+second() {
+  case $1 in
+    public) own_public a 4 eth1 200 ;;
+    *) own_private a 4 10 eth1 200 ;;
+  esac
+}
+
 move() {
   case $1 in
-    switch) ip -n a link set eth0 down ;;
-    back) ip -n a link set eth0 up; own "$2" 2 ;;
+    switch) ip -n a link set eth1 up; second "$2"; ip -n a link set eth0 down ;;
+    back) ip -n a link set eth0 up; own "$2" 2; ip -n a link set eth1 down ;;
     address) ip -n a addr flush dev eth0 scope global; own "$2" 12 ;;
     first) ip -n a addr flush dev eth0 scope global; own "$2" 2 ;;
     # The other end of the cable, so that what is set here stays.
@@ -265,3 +273,4 @@ case $1 in
     if [ "$1" = port ]; then translate a-two port; else translate_anew a-two; fi ;;
   *) echo "no moves of the kind $1" >&2; exit 2 ;;
 esac
+ip -n a link set eth1 down

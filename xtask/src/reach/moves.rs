@@ -52,11 +52,8 @@ pub(super) const MOVES: [(Move, &str); 4] = [
     (Move::Flush, "flush"),
 ];
 /// The networks of both, if nothing else is asked for: the first one is dialled, signalled, and relayed for.
-pub(super) const PAIRS: [(Kind, Kind); 3] = [
-    (Kind::Public, Kind::Public),
-    (Kind::Port, Kind::Port),
-    (Kind::Symmetric, Kind::Symmetric),
-];
+pub(super) const PAIRS: [(Kind, Kind); 3] =
+    [(Kind::Public, Kind::Public), (Kind::Port, Kind::Port), (Kind::Symmetric, Kind::Symmetric)];
 
 impl Move {
     fn name(self) -> &'static str {
@@ -99,7 +96,13 @@ impl Moved {
 
     /// As it goes from the inside to the outside.
     pub(super) fn line(&self) -> String {
-        let mut line = format!("{} {} {} {}", self.what.name(), self.pair.0.name(), self.pair.1.name(), self.lost);
+        let mut line = format!(
+            "{} {} {} {}",
+            self.what.name(),
+            self.pair.0.name(),
+            self.pair.1.name(),
+            self.lost
+        );
         let _ = write!(line, " {}", self.twice);
         for gap in &self.gaps {
             let _ = write!(line, " {gap}");
@@ -135,7 +138,9 @@ impl FromStr for Moved {
     fn from_str(text: &str) -> Result<Self> {
         let line = text.lines().last().unwrap_or_default();
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let [what, from, to, lost, twice, gaps @ ..] = &words[..] else { bail!("no move: {line:?}") };
+        let [what, from, to, lost, twice, gaps @ ..] = &words[..] else {
+            bail!("no move: {line:?}")
+        };
         let gaps: Result<Vec<u64>, _> = gaps.iter().map(|it| it.parse()).collect();
         let mut gaps = gaps?;
         gaps.sort_unstable();
@@ -172,9 +177,11 @@ pub(super) fn play(
     logs: Option<PathBuf>,
 ) -> Result<Moved> {
     let scene = Scene { program, logs };
-    let mut node = scene.start("hub", &["--name", "Node", "--json", "node", "--http", "[::]:443"])?;
+    let mut node =
+        scene.start("hub", &["--name", "Node", "--json", "node", "--http", "[::]:443"])?;
     node.line(READY_MAX).context("the node is not ready")?;
     scene.run("a", &["--name", "Ada", "--node", NODE, "group", "create", "Trip"])?;
+    scene.run("a", &["publish", "Trip", "chat.message", "/run/hosts", "--wait", "stored"])?;
     let link = scene.run("a", &["group", "invite", "Trip"])?;
     let mut ada = scene.start("a", &["--json", "watch", "Trip"])?;
     ada.line(READY_MAX).context("the first member is not ready")?;
@@ -207,6 +214,7 @@ pub(super) fn play(
             let mut command = shell::command("sh");
             shell::run(command.arg("-e").arg(lab).args(["--move", name, pair.0.name()]))
         };
+        let changed = Instant::now();
         match (what, trial % 2) {
             (Move::Switch, 0) => step("switch")?,
             (Move::Switch, _) => step("back")?,
@@ -219,7 +227,7 @@ pub(super) fn play(
                 step("up")?;
             }
         }
-        let since = Instant::now();
+        let since = if what == Move::Down { Instant::now() } else { changed };
         thread::sleep(AFTER);
         let until = Instant::now();
         let gap = ears.iter().map(|ear| ear.gap(since, until)).max().unwrap_or_default();
@@ -231,7 +239,8 @@ pub(super) fn play(
     }
     let counts = [said[1].lock().map_or(0, |it| *it), said[0].lock().map_or(0, |it| *it)];
     let begun = Instant::now();
-    while ears.iter().zip(counts).any(|(ear, count)| ear.heard() < count) && begun.elapsed() < LAST {
+    while ears.iter().zip(counts).any(|(ear, count)| ear.heard() < count) && begun.elapsed() < LAST
+    {
         thread::sleep(EVERY);
     }
     let lost = ears.iter().zip(counts).map(|(ear, count)| count - ear.heard().min(count)).sum();
@@ -270,7 +279,9 @@ impl Ear {
         let (into, lines) = (Arc::clone(&shown), Arc::clone(&program.lines));
         thread::spawn(move || {
             loop {
-                let Ok(line) = lines.lock().expect("no panic under this lock").recv() else { return };
+                let Ok(line) = lines.lock().expect("no panic under this lock").recv() else {
+                    return;
+                };
                 if let Some(n) = word_of(&line, whose) {
                     let mut into = into.lock().expect("no panic under this lock");
                     into.entry(n).or_default().push(Instant::now());
