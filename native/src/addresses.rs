@@ -29,6 +29,8 @@ pub(crate) struct Addresses {
     pub(crate) http: Vec<SocketAddr>,
     /// How others reach the HTTP port, if that is not its own address.
     pub(crate) public_url: Option<Uri>,
+    /// Whether the HTTP port speaks TLS. Its own address is then none for everybody: a certificate is for names.
+    pub(crate) tls: bool,
     /// Where the UDP sockets are reached, best first. Changes with the interfaces.
     pub(crate) local: RwLock<Vec<SocketAddr>>,
 }
@@ -68,6 +70,7 @@ impl Addresses {
         }
         let url = match &self.public_url {
             Some(url) if !self.http.is_empty() => Some(link_url(url)),
+            None if self.tls => None,
             _ => self.reached_http(&udp).map(|http| format!("ws://{http}{}", websocket::PATH)),
         };
         self.list(udp, url)
@@ -172,6 +175,7 @@ mod tests {
             bound: sockets(udp),
             http: sockets(http),
             public_url: public.map(|url| url.parse().expect("a URL")),
+            tls: false,
             local: RwLock::new(sockets(local)),
         }
     }

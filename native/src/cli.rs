@@ -71,6 +71,10 @@ pub(crate) struct Global {
     /// A STUN server to ask for our own addresses (stun:HOST:PORT), besides the nodes that are reached; repeatable
     #[arg(long = "stun", global = true, value_name = "URL")]
     stun: Vec<peergraph::StunUrl>,
+    /// A PEM file with the certificate of an authority, or of a node itself, to trust at https:// and wss://, besides those of
+    /// the system; repeatable
+    #[arg(long, global = true, value_name = "FILE")]
+    tls_ca: Vec<PathBuf>,
     /// Record type that a sync brings before the rest, such as chat.message; repeatable, the first one first
     #[arg(long, global = true, value_name = "TYPE", value_parser = record_type)]
     first: Vec<RecordType>,
@@ -264,6 +268,9 @@ impl Global {
         }
         for url in &self.stun {
             builder = builder.stun_server(url.clone());
+        }
+        for file in &self.tls_ca {
+            builder = builder.tls_ca(file);
         }
         for kind in &self.first {
             builder = builder.priority(kind.clone());

@@ -1,8 +1,10 @@
 //! Outgoing byte streams: TCP, with TLS if the URL asks for it. Under WebSockets and the lookup of nodes.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -14,14 +16,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 
 /// Time for name lookup, TCP and TLS together. Guess: half of what the node gives a link.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Addresses of one name that are tried. Guess.
 const ADDRESSES_MAX: usize = 8;
+/// Troubles that people were told of. Guess: all nodes that an application names.
+const TOLD_MAX: usize = 64;
 /// From one attempt to the next, while none has failed. Source: RFC 8305.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
@@ -74,9 +79,100 @@ impl ConnectError {
     }
 }
 
+/// The authorities whose certificates are believed: those of the system (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured),
+/// which are read once when they are needed, and those of the application.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trust(Arc<Authorities>);
+
+#[derive(Debug, Default)]
+struct Authorities {
+    own: Vec<CertificateDer<'static>>,
+    /// What people were told, so that it is told once.
+    told: Mutex<BTreeSet<String>>,
+    config: OnceLock<Result<Arc<ClientConfig>, String>>,
+}
+
+/// Why the certificates of an authority cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TrustError {
+    #[error("cannot read it: {0}")]
+    Read(io::Error),
+    #[error(
+        "it holds no certificate in PEM; it is the file that begins with -----BEGIN CERTIFICATE-----"
+    )]
+    NoCertificate,
+}
+
+impl Trust {
+    /// Believes also what is in these files.
+    pub(crate) fn with(files: &[PathBuf]) -> Result<Self, (PathBuf, TrustError)> {
+        let mut own = Vec::new();
+        for file in files {
+            let failed = |error| (file.clone(), error);
+            let bytes = std::fs::read(file).map_err(|error| failed(TrustError::Read(error)))?;
+            let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+            let found = found.ok().filter(|found| !found.is_empty());
+            own.extend(found.ok_or_else(|| failed(TrustError::NoCertificate))?);
+        }
+        Ok(Self(Arc::new(Authorities { own, ..Authorities::default() })))
+    }
+
+    /// Whether people were not told this yet.
+    pub(crate) fn is_news(&self, words: &str) -> bool {
+        let mut told = self.0.told.lock().expect("no panic under this lock");
+        if told.len() >= TOLD_MAX {
+            told.pop_first();
+        }
+        told.insert(words.to_owned())
+    }
+
+    fn config(&self) -> Result<Arc<ClientConfig>, String> {
+        self.0.config.get_or_init(|| tls_config(&self.0.own)).clone()
+    }
+}
+
+/// Why TLS does not come about, and what to do.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the reasons of the library are many")]
+fn tls_words(error: &io::Error, host: &str) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(Error::InvalidCertificate(certificate)) => match certificate {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired; its operator has to renew it, unless the clock of this device is wrong"
+                    .to_owned()
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet; set the clock of this device".to_owned()
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                format!(
+                    "its certificate is for other names than {host}; use a name that it is for, or somebody stands between"
+                )
+            }
+            CertificateError::UnknownIssuer => {
+                "its certificate is signed by nobody whom this system trusts; if you trust it, name the certificate of its \
+                 authority, or its own, with --tls-ca FILE"
+                    .to_owned()
+            }
+            other if other.to_string().contains("CaUsedAsEndEntity") => {
+                "its certificate is that of an authority, which is none for a node; make one without CA:TRUE".to_owned()
+            }
+            other => format!("its certificate is refused: {other}"),
+        },
+        Some(Error::InvalidMessage(_)) => {
+            "what answers there does not speak TLS; is it http:// or ws://?".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// Opens a stream to the host of `url`, if it is at one of `places`; with TLS for `https:` and
 /// `wss:`.
-pub(crate) async fn connect(url: &Uri, places: Places) -> Result<Box<dyn Stream>, ConnectError> {
+pub(crate) async fn connect(
+    url: &Uri,
+    places: Places,
+    trust: &Trust,
+) -> Result<Box<dyn Stream>, ConnectError> {
     let (host, port, tls) = target(url).ok_or(ConnectError::Url)?;
     let opened = async {
         let failed = |error| ConnectError::Tcp { host: host.clone(), port, error };
@@ -93,9 +189,9 @@ pub(crate) async fn connect(url: &Uri, places: Places) -> Result<Box<dyn Stream>
         }
         let failed = |error: String| ConnectError::Tls { host: host.clone(), error };
         let name = ServerName::try_from(host.clone()).map_err(|error| failed(error.to_string()))?;
-        let connector = TlsConnector::from(tls_config().map_err(failed)?);
+        let connector = TlsConnector::from(trust.config().map_err(failed)?);
         let stream = connector.connect(name, tcp).await;
-        Ok(Box::new(stream.map_err(|error| failed(error.to_string()))?) as Box<dyn Stream>)
+        Ok(Box::new(stream.map_err(|error| failed(tls_words(&error, &host)))?) as Box<dyn Stream>)
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, opened).await {
         Ok(result) => result,
@@ -153,26 +249,19 @@ fn target(url: &Uri) -> Option<(String, u16, bool)> {
     Some((host.to_owned(), url.port_u16().unwrap_or(default), tls))
 }
 
-/// Trusts what the system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured). Read once.
-fn tls_config() -> Result<Arc<ClientConfig>, String> {
-    static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
-    let make = || {
-        let mut roots = RootCertStore::empty();
-        let (added, _) =
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if added == 0 {
-            return Err(
-                "the system has no CA certificates; install them (package ca-certificates) \
-                        or set SSL_CERT_FILE"
-                    .to_owned(),
-            );
-        }
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions();
-        let builder = builder.map_err(|error| error.to_string())?;
-        Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
-    };
-    CONFIG.get_or_init(make).clone()
+fn tls_config(own: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs().certs;
+    let (added, _) = roots.add_parsable_certificates(system.into_iter().chain(own.iter().cloned()));
+    if added == 0 {
+        return Err("the system has no CA certificates; install them (package ca-certificates), set SSL_CERT_FILE, or use \
+                    --tls-ca FILE"
+            .to_owned());
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
 #[cfg(test)]
@@ -201,7 +290,7 @@ mod tests {
     }
 
     async fn reach(url: &str, places: Places) -> Result<(), ConnectError> {
-        connect(&url.parse().expect("a URL"), places).await.map(drop)
+        connect(&url.parse().expect("a URL"), places, &Trust::default()).await.map(drop)
     }
 
     #[tokio::test]

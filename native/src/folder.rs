@@ -52,7 +52,7 @@ pub use restored::Restored;
 const NODES_MAX: usize = 32;
 
 /// Files of an identity that only its owner may read.
-const SECRET_FILES: [&str; 4] = ["identity", "link.pem", "store.redb", "lock"];
+const SECRET_FILES: [&str; 5] = ["identity", "link.pem", "tls.key", "store.redb", "lock"];
 
 /// A data folder.
 #[derive(Clone, Debug)]
@@ -364,7 +364,7 @@ fn read_text(path: &Path) -> Result<Option<String>, FolderError> {
 }
 
 /// Replaces a file whole. Only its owner may read it.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
     let beside = path.with_extension(format!("{}.tmp", std::process::id()));
     let write = || {
         let mut file = private_file().truncate(true).open(&beside)?;

@@ -1,6 +1,7 @@
 //! A running node, and the handles to it.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use peergraph_core::address::Address;
@@ -46,6 +47,8 @@ struct About {
     identity: Identity,
     document: String,
     http: Vec<SocketAddr>,
+    /// The fingerprint of the certificate of the HTTP port, and its file.
+    tls: Option<(String, PathBuf)>,
     addresses: Reached,
 }
 
@@ -74,6 +77,18 @@ impl Host {
     #[must_use]
     pub fn builder() -> HostBuilder {
         HostBuilder::default()
+    }
+
+    /// SHA-256 of the certificate that the HTTP port showed when it was opened, as browsers show it, if it speaks TLS.
+    #[must_use]
+    pub fn tls_fingerprint(&self) -> Option<&str> {
+        self.about.tls.as_ref().map(|(fingerprint, _)| fingerprint.as_str())
+    }
+
+    /// The file of that certificate, for [`HostBuilder::tls_ca`] of others.
+    #[must_use]
+    pub fn tls_certificate(&self) -> Option<&Path> {
+        self.about.tls.as_ref().map(|(_, file)| file.as_path())
     }
 
     /// The peer id of this host.

@@ -11,6 +11,8 @@
 //! checked, but connections are bounded, in total and per source (`http/source.rs`), and one whose other end reads nothing ends
 //! (`http/paced.rs`). If the public URL has a path,
 //! everything is found below that as well.
+//!
+//! With a certificate (`http/tls.rs`) the port speaks TLS. Who speaks plain HTTP to it is told the `https:` URL.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +37,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use self::paced::Paced;
 use self::source::{Client, Counts, Seat, client, is_trusted};
 use crate::addresses::{Addresses, Asker};
+use crate::connect::Stream;
 use crate::rtc::budget::{Allowance, Budget};
 use crate::websocket::{self, Report};
 
@@ -42,10 +45,13 @@ mod paced;
 mod pages;
 mod shelf;
 mod source;
+mod tls;
 
 pub(crate) use self::shelf::Shelf;
 pub(crate) use self::source::NETWORKS_MAX;
 pub use self::source::{Network, ParseNetworkError};
+pub use self::tls::TlsError;
+pub(crate) use self::tls::{Files, Tls, Wanted, own_names};
 
 /// Time for a request's head. Guess.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,6 +64,8 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often one source may begin a WebSocket link. Guess: all connections that it may have at once, and then a class that
 /// comes back in some seconds.
 const LINKS_OF_SOURCE: Allowance = Allowance { burst: 512, per_second: 32 };
+/// The type of a TLS record of a handshake. Source: RFC 8446, section 5.1.
+const HANDSHAKE: u8 = 22;
 /// How often refusals are logged. Guess.
 const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
@@ -80,6 +88,8 @@ pub(crate) struct Site {
     pub(crate) package: Option<PathBuf>,
     /// The files read from both.
     pub(crate) shelf: Arc<Shelf>,
+    /// The certificate, if the port speaks TLS.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Site {
@@ -119,7 +129,12 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, site: Site, reports: mpsc
         links: Mutex::new(Budget::new(LINKS_OF_SOURCE)),
     });
     let accepting = listeners.iter().map(|listener| accept(listener, &server));
-    futures::future::join_all(accepting).await;
+    let following = async {
+        if let Some(tls) = &server.site.tls {
+            tls.follow().await;
+        }
+    };
+    futures::future::join(futures::future::join_all(accepting), following).await;
 }
 
 async fn accept(listener: &TcpListener, server: &Arc<Server>) {
@@ -150,16 +165,67 @@ async fn accept(listener: &TcpListener, server: &Arc<Server>) {
 
 async fn connection(server: Arc<Server>, stream: TcpStream, from: SocketAddr, seat: Seat) {
     let seat = Arc::new(seat);
-    let service =
-        hyper::service::service_fn(|request| answer(request, server.clone(), from, seat.clone()));
-    let connection =
-        http().serve_connection(TokioIo::new(Paced::new(stream)), service).with_upgrades();
+    let serving = async {
+        let Some(tls) = &server.site.tls else {
+            return serve_one(&server, Paced::new(stream), (from, false), &seat).await;
+        };
+        match tokio::time::timeout(HEAD_TIMEOUT, speaks_tls(&stream)).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => return redirect(stream).await,
+            Ok(Err(_)) | Err(_) => return,
+        }
+        let accepted = tls.acceptor().accept(Paced::new(stream));
+        match tokio::time::timeout(HEAD_TIMEOUT, accepted).await {
+            Ok(Ok(stream)) => serve_one(&server, stream, (from, true), &seat).await,
+            Ok(Err(error)) => tracing::debug!(%error, "no TLS with a client"),
+            Err(_) => tracing::debug!("no TLS with a client in time"),
+        }
+    };
     tokio::select! {
-        ended = connection => if let Err(error) = ended {
-            tracing::debug!(%error, "HTTP connection ended");
-        },
+        () = serving => {}
         () = seat.given_way() => tracing::debug!("HTTP connection gives way to another source"),
     }
+}
+
+/// Serves a connection to its end. With `tls`, its client speaks TLS with us.
+async fn serve_one(
+    server: &Arc<Server>,
+    stream: impl Stream + 'static,
+    (from, tls): (SocketAddr, bool),
+    seat: &Arc<Seat>,
+) {
+    let service = hyper::service::service_fn(|request| {
+        answer(request, server.clone(), (from, tls), seat.clone())
+    });
+    let connection = http().serve_connection(TokioIo::new(stream), service).with_upgrades();
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "HTTP connection ended");
+    }
+}
+
+/// Whether the first byte of a connection is that of a TLS handshake.
+async fn speaks_tls(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut first = [0];
+    let read = stream.peek(&mut first).await?;
+    Ok(read == 1 && first[0] == HANDSHAKE)
+}
+
+/// Tells a client that speaks plain HTTP where to go.
+async fn redirect(stream: TcpStream) {
+    let service = hyper::service::service_fn(async |request: Request<Incoming>| {
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let to = host.map(|host| format!("https://{host}{}", request.uri()));
+        let to = to.and_then(|to| HeaderValue::from_str(&to).ok());
+        let mut response =
+            text(StatusCode::PERMANENT_REDIRECT, "This port speaks HTTPS: use https://\n");
+        if let Some(to) = to {
+            response.headers_mut().insert(header::LOCATION, to);
+        }
+        Ok::<_, Infallible>(response)
+    });
+    let mut http = http();
+    let told = http.keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
 }
 
 fn http() -> hyper::server::conn::http1::Builder {
@@ -224,10 +290,11 @@ fn no_room() -> Response<Body> {
 async fn answer(
     request: Request<Incoming>,
     server: Arc<Server>,
-    from: SocketAddr,
+    (from, tls): (SocketAddr, bool),
     mut seat: Arc<Seat>,
 ) -> Result<Response<Body>, Infallible> {
-    let client = client(from.ip(), &request, &server.site.trusted);
+    let mut client = client(from.ip(), &request, &server.site.trusted);
+    client.tls |= tls;
     if is_trusted(from.ip(), &server.site.trusted) {
         // The connection is the proxy's; the request has a place of its own until it is answered, or its link ends.
         let Some(own) = Seat::of_request(&server.counts, client.ip) else {

@@ -86,7 +86,7 @@ pub use group::{
 };
 pub use host::{Host, HostBuilder, JoinError, StartError, parse_invitation};
 #[cfg(feature = "serve")]
-pub use http::{Network, ParseNetworkError};
+pub use http::{Network, ParseNetworkError, TlsError};
 pub use membership::{CreateGroup, InviteOptions, Revoke, SetProperties};
 pub use requests::CommandError;
 pub use storage::{OpenError, StoreCheck};

@@ -14,7 +14,7 @@ use peergraph_core::place::Places;
 use serde::Deserialize;
 use url::Url;
 
-use crate::connect;
+use crate::connect::{self, Trust};
 
 /// Bytes of a description. Guess: eight addresses are under 3 KiB.
 const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
@@ -37,8 +37,8 @@ fn failure(fault: LookupFault, cause: impl ToString) -> Failure {
 }
 
 /// Fetches the addresses that a description names, as they stand there.
-pub(crate) async fn fetch(look_up: &LookUp) -> Result<Vec<String>, Failure> {
-    match tokio::time::timeout(LOOKUP_TIMEOUT, follow(look_up)).await {
+pub(crate) async fn fetch(look_up: &LookUp, trust: &Trust) -> Result<Vec<String>, Failure> {
+    match tokio::time::timeout(LOOKUP_TIMEOUT, follow(look_up, trust)).await {
         Ok(result) => result,
         Err(_) => {
             let seconds = LOOKUP_TIMEOUT.as_secs();
@@ -47,12 +47,12 @@ pub(crate) async fn fetch(look_up: &LookUp) -> Result<Vec<String>, Failure> {
     }
 }
 
-async fn follow(look_up: &LookUp) -> Result<Vec<String>, Failure> {
+async fn follow(look_up: &LookUp, trust: &Trust) -> Result<Vec<String>, Failure> {
     let unreachable = |cause: String| failure(LookupFault::Unreachable, cause);
     let mut url = Url::parse(&look_up.url).map_err(|error| unreachable(error.to_string()))?;
     let mut places = look_up.places;
     for _ in 0..=REDIRECTS_MAX {
-        let response = get(&url, places).await?;
+        let response = get(&url, places, trust).await?;
         if !response.status().is_redirection() {
             return read(response).await;
         }
@@ -69,10 +69,14 @@ async fn follow(look_up: &LookUp) -> Result<Vec<String>, Failure> {
     Err(unreachable(format!("more than {REDIRECTS_MAX} redirects, the last one to {url}")))
 }
 
-async fn get(url: &Url, places: Places) -> Result<Response<hyper::body::Incoming>, Failure> {
+async fn get(
+    url: &Url,
+    places: Places,
+    trust: &Trust,
+) -> Result<Response<hyper::body::Incoming>, Failure> {
     let unreachable = |cause: String| failure(LookupFault::Unreachable, cause);
     let uri: Uri = url.as_str().parse().map_err(|_| unreachable(format!("not a URL: {url}")))?;
-    let stream = connect::connect(&uri, places).await;
+    let stream = connect::connect(&uri, places, trust).await;
     let stream = stream.map_err(|error| failure(error.lookup_fault(), error))?;
     let http = |error: hyper::Error| unreachable(format!("{url} does not speak HTTP: {error}"));
     let (mut sender, connection) =

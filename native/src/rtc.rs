@@ -64,7 +64,7 @@ use rtc::crypto::RTCCryptoProvider;
 
 pub use self::budget::Allowance;
 pub use self::certificate::{Certificate, CertificateError};
-pub(crate) use self::local::routed;
+pub(crate) use self::local::{interfaces, routed};
 pub use self::signal::{SIGNAL_BYTES_MAX, SignalError};
 
 use self::budget::Budget;
@@ -304,7 +304,7 @@ impl Engine {
     /// public ones before private ones, and loopback only when there is no other. At most 16.
     #[must_use]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        let interfaces = local::interfaces();
+        let interfaces = interfaces();
         let all = self.ports.iter().flat_map(|port| port.addresses(&interfaces)).collect();
         let mut addresses = local::best(all, &routed());
         addresses.truncate(LOCALS_MAX);

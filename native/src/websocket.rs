@@ -21,7 +21,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::connect::{self, Stream};
+use crate::connect::{self, ConnectError, Stream, Trust};
 use crate::lookup::Failure;
 
 /// Path of links on a node's HTTP port.
@@ -93,11 +93,12 @@ pub(crate) fn dial(
     link: LinkId,
     url: SocketUrl,
     places: Places,
+    trust: Trust,
     reports: mpsc::Sender<Report>,
 ) -> Socket {
     let (socket, queue) = Socket::new();
     tokio::spawn(async move {
-        match open(&url.to_string(), places).await {
+        match open(&url.to_string(), places, &trust).await {
             Ok(stream) => {
                 if reports.send(Report::Up { link }).await.is_ok() {
                     run(link, stream, queue, &reports).await;
@@ -117,10 +118,21 @@ pub(crate) fn dial(
 async fn open(
     url: &str,
     places: Places,
+    trust: &Trust,
 ) -> Result<WebSocketStream<Box<dyn Stream>>, (LinkFault, String)> {
     let target: Uri = url.parse().map_err(|_| (LinkFault::Unknown, "not a URL".to_owned()))?;
-    let stream = connect::connect(&target, places).await;
-    let stream = stream.map_err(|error| (error.fault(), error.to_string()))?;
+    let stream = connect::connect(&target, places, trust).await;
+    let stream = stream.map_err(|error| {
+        let words = error.to_string();
+        // One that the application has named: somebody can do something about it.
+        if matches!(error, ConnectError::Tls { .. })
+            && places == Places::ALL
+            && trust.is_news(&words)
+        {
+            tracing::warn!("{url} is not reached: {words}; it is tried again");
+        }
+        (error.fault(), words)
+    })?;
     let opening = tokio_tungstenite::client_async_with_config(url, stream, Some(config()));
     match tokio::time::timeout(connect::CONNECT_TIMEOUT, opening).await {
         Ok(Ok((stream, _))) => Ok(stream),

@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use futures::StreamExt as _;
-use peergraph::{Event, Network, NodeUrl, ParseNodeUrlError};
+use peergraph::{Address, Event, Host, Network, NodeUrl, ParseNodeUrlError};
 use serde_json::json;
 
 use super::{Global, output, stop_signal};
@@ -25,6 +25,16 @@ pub(crate) struct NodeArguments {
     /// How others reach the HTTP port, such as https://node.example
     #[arg(long, value_name = "URL", value_parser = web_url)]
     public_url: Option<NodeUrl>,
+    /// Certificate of the HTTP port in PEM, with those of its authorities: serves https:// and wss://. A changed file is read
+    /// again
+    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "tls")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Serve https:// with a certificate that this node makes itself: for a local network, where phones need https
+    #[arg(long, value_name = "self")]
+    tls: Option<OwnTls>,
     /// A reverse proxy that says in X-Forwarded-For or Forwarded who asks, such as 127.0.0.1 or 10.0.0.0/8; repeatable
     #[arg(long, value_name = "ADDR|NET")]
     trusted_proxy: Vec<Network>,
@@ -37,6 +47,12 @@ pub(crate) struct NodeArguments {
     /// Folder of the npm package, to serve at /peergraph/
     #[arg(long, value_name = "DIR")]
     package: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OwnTls {
+    #[value(name = "self")]
+    Own,
 }
 
 #[derive(Debug, Subcommand)]
@@ -101,6 +117,36 @@ fn openable(bound: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bound.port())
 }
 
+/// What a person has to do before a browser opens pages under a certificate of our own.
+fn tell_own_tls(host: &Host) {
+    let (Some(fingerprint), Some(file)) = (host.tls_fingerprint(), host.tls_certificate()) else {
+        return;
+    };
+    let ports: Vec<u16> = host.http_addresses().iter().map(SocketAddr::port).collect();
+    let port = ports.first().copied().unwrap_or_default();
+    let bound = host.http_addresses().iter().map(SocketAddr::ip);
+    let mut ips: Vec<IpAddr> = bound.filter(|ip| !ip.is_unspecified()).collect();
+    for address in host.addresses() {
+        if let Address::Rtc { socket, .. } = address
+            && !ips.contains(&socket.ip())
+        {
+            ips.push(socket.ip());
+        }
+    }
+    let urls = ips.iter().map(|ip| format!("https://{}", SocketAddr::new(*ip, port)));
+    let urls: Vec<String> = urls.collect();
+    note!(
+        "\nThe certificate of this node is its own, so every browser warns of it, once:\n\
+         1. Open {} there.\n\
+         2. The browser says that the connection is not private. Look at the certificate (Details, or Advanced), and compare \
+         its SHA-256 fingerprint with\n   {fingerprint}\n\
+         3. If it is the same, go on. If it is another one, somebody stands between: stop.\n\
+         Programs trust this node with --tls-ca and a copy of {}.",
+        urls.join(" or "),
+        file.display()
+    );
+}
+
 pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()> {
     if let Some(command) = &arguments.kept {
         return kept(global, command);
@@ -126,6 +172,12 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
     if let Some(url) = &arguments.public_url {
         builder = builder.public_url(url.to_string());
     }
+    if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
+        builder = builder.tls(certificate, key);
+    }
+    if arguments.tls.is_some() {
+        builder = builder.tls_self_signed();
+    }
     if let Some(pages) = arguments.pages {
         builder = builder.pages(pages);
     }
@@ -134,9 +186,11 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
     }
     let host = builder.start().await?;
     global.keep_nodes(&host).await?;
+    let scheme = if host.tls_fingerprint().is_some() { "https" } else { "http" };
+    let named = arguments.public_url.is_some();
     let url = match (arguments.public_url, host.http_address()) {
         (Some(url), _) => url.to_string(),
-        (None, Some(http)) => format!("http://{}", openable(http)),
+        (None, Some(http)) => format!("{scheme}://{}", openable(http)),
         (None, None) => bail!("the node serves no HTTP"),
     };
     let addresses: Vec<String> = host.addresses().iter().map(ToString::to_string).collect();
@@ -150,6 +204,10 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
             "name": host.name(),
             "addresses": addresses,
             "groups": groups.iter().map(|group| group.id().to_string()).collect::<Vec<_>>(),
+            "tls": host.tls_fingerprint().map(|sha256| json!({
+                "sha256": sha256,
+                "certificate": host.tls_certificate().map(|file| file.display().to_string()),
+            })),
         }))?;
     } else {
         output::line(format!("Node {} ({})", output::plain(host.name()), host.peer_id()))?;
@@ -162,10 +220,18 @@ pub(super) async fn run(global: &Global, arguments: NodeArguments) -> Result<()>
         }
         output::line("Ctrl-C ends it.")?;
     }
+    if arguments.tls.is_some() {
+        tell_own_tls(&host);
+    } else if host.tls_fingerprint().is_some() && !named {
+        note!(
+            "Name this node with --public-url https://NAME, or members are not told its https:// address."
+        );
+    }
     if serves_pages && is_insecure(&url, host.http_addresses()) {
         note!(
-            "Browsers on other machines open these pages over HTTPS only: put a reverse proxy with a certificate before \
-             this node, and name it with --public-url https://…"
+            "Browsers on other machines open these pages over HTTPS only: give this node a certificate with --tls-cert and \
+             --tls-key, or --tls self in a local network; or put a reverse proxy with a certificate before it, and name \
+             that with --public-url https://…"
         );
     }
     let mut events = host.events();

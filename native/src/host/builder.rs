@@ -22,6 +22,7 @@ use super::{About, Host, Reached};
 use crate::addresses::Addresses;
 use crate::bind::{self, BINDS_MAX, BindError};
 use crate::clock::{self, Ahead, Clock};
+use crate::connect::Trust;
 #[cfg(unix)]
 use crate::control;
 use crate::folder::{Folder, FolderError, Lock, Port};
@@ -89,6 +90,21 @@ pub enum StartError {
         /// Why that cannot be used.
         error: control::AttachError,
     },
+    /// The certificate of the HTTP port.
+    #[cfg(feature = "serve")]
+    #[error("TLS: {0}")]
+    Tls(#[from] crate::http::TlsError),
+    /// A certificate of its own has to be kept somewhere.
+    #[error("TLS: a certificate of this node's own needs a data folder to be kept in")]
+    NoPlaceForTls,
+    /// A file with the certificates of authorities to trust.
+    #[error("trusting {path}: {error}")]
+    Trust {
+        /// Which.
+        path: String,
+        /// Why.
+        error: String,
+    },
     /// The operating system.
     #[error("{0}")]
     System(std::io::Error),
@@ -117,6 +133,7 @@ pub struct HostBuilder {
     pub(super) served: Served,
     shared: bool,
     stun: Vec<StunUrl>,
+    authorities: Vec<PathBuf>,
     config: Config,
     clock: Ahead,
 }
@@ -164,6 +181,14 @@ impl HostBuilder {
     #[must_use]
     pub fn stun_server(mut self, url: StunUrl) -> Self {
         self.stun.push(url);
+        self
+    }
+
+    /// A PEM file with certificates of authorities, or of nodes themselves, that are trusted beside those of the system:
+    /// for nodes at `https:` and `wss:`.
+    #[must_use]
+    pub fn tls_ca(mut self, file: impl Into<PathBuf>) -> Self {
+        self.authorities.push(file.into());
         self
     }
 
@@ -291,7 +316,12 @@ impl HostBuilder {
             StartError::Store { path, error }
         })?;
         let public_url = self.served.public_url()?;
-        let listening = self.served.listen()?;
+        let trust = Trust::with(&self.authorities).map_err(|(path, error)| StartError::Trust {
+            path: path.display().to_string(),
+            error: error.to_string(),
+        })?;
+        let own = kept.folder.as_ref().map(|it| it.identity_path(kept.identity.peer_id()));
+        let listening = self.served.listen(own.as_deref())?;
         let http = listening.addresses();
         let port = kept.port.as_ref().map(|port| port.number);
         let engine = bind::engine(&self.udp, &kept.certificate, port, kept.lock.is_some());
@@ -302,12 +332,14 @@ impl HostBuilder {
             bound: engine.bound_addrs(),
             http: http.clone(),
             public_url,
+            tls: listening.tls().is_some(),
             local: RwLock::new(engine.local_addrs()),
         });
         let about = Arc::new(About {
             identity: kept.identity.clone(),
             document: kept.identity.public_document(),
             http,
+            tls: listening.tls(),
             addresses: Reached::Here(addresses.clone()),
         });
         Ok(Opened {
@@ -326,6 +358,7 @@ impl HostBuilder {
             clock: self.clock.clone(),
             nodes: self.nodes.clone(),
             stun: self.stun.clone(),
+            trust,
             stays_at,
         })
     }
@@ -434,6 +467,7 @@ pub(super) struct Opened {
     clock: Ahead,
     nodes: Vec<NodeUrl>,
     stun: Vec<StunUrl>,
+    trust: Trust,
     /// See [`HostBuilder::keep_port`].
     stays_at: Vec<Address>,
 }
@@ -471,6 +505,7 @@ impl Opened {
             addresses: self.addresses.clone(),
             folder: self.folder,
             stun: self.stun,
+            trust: self.trust,
             opened,
         });
         #[cfg(unix)]

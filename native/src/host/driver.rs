@@ -36,6 +36,7 @@ use zeroize::Zeroizing;
 
 use crate::addresses::Addresses;
 use crate::clock::Clock;
+use crate::connect::Trust;
 use crate::delivery::Delivery;
 use crate::folder::Folder;
 use crate::lookup::{self, Failure};
@@ -91,6 +92,7 @@ pub(super) struct Driver {
     registry: Arc<Registry>,
     addresses: Arc<Addresses>,
     folder: Option<Folder>,
+    trust: Trust,
     /// Nodes and pages of links that are kept in the folder if they turn out to be nodes.
     pages: BTreeSet<NodeUrl>,
     /// Why nodes could not be looked up when they were asked last, by the URL of their description.
@@ -154,6 +156,8 @@ pub(super) struct Parts {
     pub(super) stun: Vec<StunUrl>,
     /// Where nodes are kept.
     pub(super) folder: Option<Folder>,
+    /// Whose certificates are believed.
+    pub(super) trust: Trust,
     /// Told once: the store is read, or cannot be.
     pub(super) opened: oneshot::Sender<Result<(), StoreFault>>,
 }
@@ -182,6 +186,7 @@ impl Driver {
             registry: parts.registry,
             addresses: parts.addresses,
             folder: parts.folder,
+            trust: parts.trust,
             pages: BTreeSet::new(),
             causes: BTreeMap::new(),
             look: Instant::now() + INTERFACES_EVERY,
@@ -487,9 +492,9 @@ impl Driver {
     }
 
     fn look_up(&self, look_up: LookUp) {
-        let report = self.report.clone();
+        let (report, trust) = (self.report.clone(), self.trust.clone());
         tokio::spawn(async move {
-            let found = lookup::fetch(&look_up).await;
+            let found = lookup::fetch(&look_up, &trust).await;
             // The host may have ended meanwhile.
             let _ = report.send(Report::LookedUp { url: look_up.url, found }).await;
         });
@@ -570,7 +575,8 @@ impl Driver {
         tracing::debug!(link = link.0, ?dial, "link begun");
         let channel = match dial {
             Dial::Address(Address::WebSocket { url }, places) => {
-                let socket = websocket::dial(link, url, places, self.report.clone());
+                let socket =
+                    websocket::dial(link, url, places, self.trust.clone(), self.report.clone());
                 self.sockets.insert(link, socket);
                 return;
             }

@@ -1,7 +1,7 @@
 //! The pages and links that a host serves over HTTP: settings, and the port once it is open.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper::Uri;
@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 use super::builder::{HostBuilder, StartError, check_few};
 use crate::addresses::Addresses;
 use crate::bind::{self, BINDS_MAX};
-use crate::http::{self, NETWORKS_MAX, Network, Site};
+use crate::http::{self, Files, NETWORKS_MAX, Network, Site, Tls, Wanted};
+use crate::rtc;
 use crate::websocket::Report;
 
 /// Where to serve what.
@@ -25,6 +26,7 @@ pub(super) struct Served {
     trusted: Vec<Network>,
     pages: Option<PathBuf>,
     package: Option<PathBuf>,
+    tls: Option<Wanted>,
 }
 
 impl HostBuilder {
@@ -60,6 +62,24 @@ impl HostBuilder {
         self
     }
 
+    /// Has the HTTP port speak TLS, with this certificate (and those of its authorities) and its private key, in PEM. Files
+    /// that change are read again within some seconds.
+    #[must_use]
+    pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        let (certificate, key) = (certificate.into(), key.into());
+        self.served.tls = Some(Wanted::Files(Files { certificate, key }));
+        self
+    }
+
+    /// Has the HTTP port speak TLS with a certificate that it makes itself, for a local network: pages are then secure
+    /// contexts on other machines too, once a person has compared the [fingerprint](super::Host::tls_fingerprint). It is kept
+    /// in the data folder.
+    #[must_use]
+    pub fn tls_self_signed(mut self) -> Self {
+        self.served.tls = Some(Wanted::Own);
+        self
+    }
+
     /// The folder of the npm package, to serve at `/peergraph/`.
     #[must_use]
     pub fn package(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -84,10 +104,23 @@ impl Served {
         url.to_string().parse().map(Some).map_err(|_| wrong())
     }
 
-    /// Opens the port.
-    pub(super) fn listen(&self) -> Result<Listening, StartError> {
+    /// Opens the port. A certificate of our own is kept in `folder`.
+    pub(super) fn listen(&self, folder: Option<&Path>) -> Result<Listening, StartError> {
         let listeners = bind::listen(&self.http).map_err(|failed| failed.into_start("TCP"))?;
-        Ok(Listening { listeners, served: self.clone() })
+        let tls = match &self.tls {
+            None => None,
+            Some(Wanted::Files(files)) => Some(Tls::open(files.clone())?),
+            Some(Wanted::Own) => {
+                let folder = folder.ok_or(StartError::NoPlaceForTls)?;
+                let files =
+                    Files { certificate: folder.join("tls.crt"), key: folder.join("tls.key") };
+                let bound = self.http.iter().map(SocketAddr::ip);
+                let all = self.http.iter().any(|it| it.ip().is_unspecified());
+                let found = if all { rtc::interfaces() } else { Vec::new() };
+                Some(Tls::own(files, &http::own_names(bound.chain(found)))?)
+            }
+        };
+        Ok(Listening { listeners, served: self.clone(), tls })
     }
 }
 
@@ -95,11 +128,18 @@ impl Served {
 pub(super) struct Listening {
     listeners: Vec<TcpListener>,
     served: Served,
+    tls: Option<Tls>,
 }
 
 impl Listening {
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// The fingerprint of the certificate that is shown, and its file.
+    pub(super) fn tls(&self) -> Option<(String, PathBuf)> {
+        let tls = self.tls.as_ref()?;
+        Some((tls.fingerprint(), tls.certificate_file().to_owned()))
     }
 
     /// Serves connections, if there is a port, until the task is aborted.
@@ -108,8 +148,8 @@ impl Listening {
         (peer, addresses): (PeerId, Arc<Addresses>),
         reports: mpsc::Sender<Report>,
     ) -> Option<JoinHandle<()>> {
-        let Served { trusted, pages, package, .. } = self.served;
-        let site = Site { peer, addresses, trusted, pages, package, shelf: Arc::default() };
+        let (Served { trusted, pages, package, .. }, tls) = (self.served, self.tls);
+        let site = Site { peer, addresses, trusted, pages, package, shelf: Arc::default(), tls };
         (!self.listeners.is_empty())
             .then(|| tokio::spawn(http::serve(self.listeners, site, reports)))
     }

@@ -63,6 +63,7 @@ impl HostBuilder {
             document: identity.public_document(),
             identity,
             http: attached.http.clone(),
+            tls: None,
             addresses: Reached::Elsewhere(attached.addresses.clone()),
         };
         let host = Host {

@@ -26,7 +26,7 @@ impl Served {
         Ok(None)
     }
 
-    pub(super) fn listen(&self) -> Result<Listening, StartError> {
+    pub(super) fn listen(&self, _: Option<&std::path::Path>) -> Result<Listening, StartError> {
         Ok(Listening)
     }
 }
@@ -38,6 +38,10 @@ pub(super) struct Listening;
 impl Listening {
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         Vec::new()
+    }
+
+    pub(super) fn tls(&self) -> Option<(String, std::path::PathBuf)> {
+        None
     }
 
     pub(super) fn serve(

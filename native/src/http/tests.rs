@@ -1,4 +1,5 @@
 use super::*;
+use crate::connect::Trust;
 use crate::websocket::Socket;
 use peergraph_core::id::Fingerprint;
 use peergraph_core::io::LinkId;
@@ -46,6 +47,7 @@ impl Bench {
             fingerprint: Fingerprint::from_bytes([2; 32]),
             bound: udp.clone(),
             http: vec![address],
+            tls: false,
             public_url: public_url.map(|url| url.parse().expect("a URL")),
             local: RwLock::new(udp),
         };
@@ -55,6 +57,7 @@ impl Bench {
             trusted: trusted.iter().map(|it| it.parse().expect("a network")).collect(),
             pages: Some(at("pages")),
             package: Some(at("package")),
+            tls: None,
             shelf: Arc::default(),
         };
         let (sender, reports) = mpsc::channel(websocket::REPORTS_MAX);
@@ -86,7 +89,8 @@ impl Bench {
     /// Dials our own door; the dialled link is 1, the accepted one 2.
     async fn dial(&mut self) -> (Socket, Socket) {
         let url = format!("ws://{}/link", self.address).parse().expect("a URL");
-        let ours = websocket::dial(LinkId(1), url, Places::ALL, self.sender.clone());
+        let ours =
+            websocket::dial(LinkId(1), url, Places::ALL, Trust::default(), self.sender.clone());
         let (mut theirs, mut up) = (None, false);
         while theirs.is_none() || !up {
             match self.report().await {
@@ -263,7 +267,7 @@ async fn description_is_understood_by_our_own_lookup() {
     assert_eq!(json["peer"], PeerId::from_bytes([1; 32]).to_string());
     let url: NodeUrl = format!("http://{}", bench.address).parse().expect("a URL");
     let look_up = LookUp { url: url.description().expect("a web URL"), places: Places::ALL };
-    let described = crate::lookup::fetch(&look_up).await.expect("found");
+    let described = crate::lookup::fetch(&look_up, &Trust::default()).await.expect("found");
     let addresses = url.addresses(&described).expect("usable");
     let fingerprint = Fingerprint::from_bytes([2; 32]);
     assert_eq!(
@@ -284,7 +288,7 @@ async fn lookup_of_something_else_says_so() {
     let look_up = async |text: String| {
         let url: NodeUrl = text.parse().expect("a URL");
         let url = url.description().expect("a web URL");
-        crate::lookup::fetch(&LookUp { url, places: Places::ALL })
+        crate::lookup::fetch(&LookUp { url, places: Places::ALL }, &Trust::default())
             .await
             .expect_err("not a node")
             .fault

@@ -26,7 +26,7 @@ enum Scope {
 }
 
 /// The addresses of the interfaces that are up. Empty if the system does not tell.
-pub(super) fn interfaces() -> Vec<IpAddr> {
+pub(crate) fn interfaces() -> Vec<IpAddr> {
     let found = if_addrs::get_if_addrs().unwrap_or_default();
     found.into_iter().filter(if_addrs::Interface::is_oper_up).map(|it| it.ip()).collect()
 }

@@ -15,6 +15,7 @@ mod running;
 mod search;
 #[cfg(unix)]
 mod stores;
+mod tls;
 mod together;
 
 use std::io::Write as _;

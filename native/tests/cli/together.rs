@@ -21,6 +21,14 @@ impl Running {
         Self(child, Some(lines))
     }
 
+    /// The same, with what it tells people in a file.
+    pub(crate) fn with_errors(command: &mut Command, log: &Path) -> Self {
+        let log = std::fs::File::create(log).expect("made");
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("runs");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self(child, Some(lines))
+    }
+
     /// A bootstrap node on loopback, and where it is.
     pub(crate) fn node(data: &Path) -> (Self, String) {
         let serve = ["--json", "--name", "Node", "node", "--http", "127.0.0.1:0"];
