@@ -88,7 +88,7 @@ pub struct Node {
     /// The circuits that we carry for others, and our ends of those that others carry.
     relays: Relays,
     circuits: Circuits,
-    /// Whose part of our ends is whose.
+    /// The parts of our ends that are each party's.
     relayed: Places,
     /// Offered links that are to be relayed unless they open, and when.
     plans: SortedMap<LinkId, relay::Plan>,

@@ -87,7 +87,7 @@ pub(crate) struct Trust(Arc<Authorities>);
 #[derive(Debug, Default)]
 struct Authorities {
     own: Vec<CertificateDer<'static>>,
-    /// What people were told, so that it is told once.
+    /// Troubles that people were told of, so that each is told once.
     told: Mutex<BTreeSet<String>>,
     config: OnceLock<Result<Arc<ClientConfig>, String>>,
 }

@@ -12,7 +12,7 @@
 //! (`http/paced.rs`). If the public URL has a path,
 //! everything is found below that as well.
 //!
-//! With a certificate (`http/tls.rs`) the port speaks TLS. Who speaks plain HTTP to it is told the `https:` URL.
+//! With a certificate (`http/tls.rs`) the port speaks TLS. A client that speaks plain HTTP to it is told the `https:` URL.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};

@@ -15,7 +15,7 @@ mod linux {
 
     /// Links, addresses and routes of both families. Source: `linux/rtnetlink.h`, `RTMGRP_*`.
     const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
-    /// What is read of a message: that there is one is all that we want of it.
+    /// Bytes that are read of a message: that there is one is all that we want of it.
     const READ_BYTES: usize = 4 * 1024;
     /// Messages read at once. Guess. The next call has the others.
     const READS_MAX: usize = 256;

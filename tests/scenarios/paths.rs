@@ -83,7 +83,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// What the application of a host was told, by when.
+    /// The words that the application of a host was told, and when.
     fn told(&self, host: HostId) -> BTreeMap<String, Vec<u64>> {
         let mut told: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for (at, event) in &self.world.hosts()[host].events {

@@ -1,5 +1,5 @@
 /**
- * Notices what the browser tells of the network and of the page's sleep. What is done about it is decided by the node: it asks
+ * Notices what the browser tells of the network and of the page's sleep. The node decides what is done about it: it asks
  * on every link whether the other end is still there.
  */
 

@@ -251,7 +251,7 @@ impl Node {
         let purpose = self.purposes.remove(&link).unwrap_or_default();
         let mut moving = SortedSet::new();
         if let Some(heir) = heir {
-            // What was under way on a link that did not answer is lost: circuits over it end.
+            // Frames that were under way on a link that did not answer are lost: circuits over it end.
             if self.links.ready(heir).and_then(|ready| ready.instead) == end.map(|end| end.2) {
                 self.relay_down(link);
             }

@@ -21,7 +21,7 @@ impl Node {
         }
         self.links.ask_all(self.now, gone, &mut self.outbox);
         let dialled = self.dialer.paths_changed(self.now.mono, &self.addresses);
-        // What was offered over the old paths is offered anew as well, by who wants it.
+        // Links that were offered over the old paths are offered anew as well, by who wants them.
         for link in self.links.under_way() {
             if dialled.contains(&link) || self.ways.over(link).is_some() {
                 self.close(link, CloseReason::Unused);
@@ -33,14 +33,14 @@ impl Node {
         }
     }
 
-    /// The transport of a link hears nothing. What has cut it off may have cut off the others that we began, too; those who
+    /// The transport of a link hears nothing. The cause may have cut off the others that we began, too; those who
     /// dialled us see to it themselves.
     pub(super) fn link_quiet(&mut self, link: LinkId) {
         self.links.ask_quiet(self.now, link, false, &mut self.outbox);
         self.links.ask_unheard(self.now, &mut self.outbox);
     }
 
-    /// Somebody is there who may carry signals: links that wait for that are replaced.
+    /// A node that may carry signals is there: links that wait for that are replaced.
     pub(super) fn replace_all(&mut self) {
         let links = self.links.iter().map(|(link, _)| link);
         let waiting = links.filter(|&link| self.links.is_to_be_replaced(self.now, link));

@@ -174,7 +174,7 @@ impl Node {
         });
         let offerer = member.map_or(Offerer::Bringer(bringer), Offerer::Member);
         let Signal { from, attempt, signal, .. } = signal;
-        // Who is linked with us and offers another link, over others, has lost that one, or is about to.
+        // A node that is linked with us and offers another link, over others, has lost that one, or is about to.
         if let Some(linked) = self.links.to_node_alive(self.now, from)
             && linked != via
             && is_offer(&signal)

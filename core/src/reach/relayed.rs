@@ -1,4 +1,4 @@
-//! Whose part of our relayed links is whose, until they lead to neighbours.
+//! The parts of our relayed links that are each party's, until they lead to neighbours.
 //!
 //! ```text
 //!   asked for by us ── of each group a part ───────────────────┐
@@ -7,7 +7,7 @@
 //!                      of each seat there a part of that ──────┘
 //! ```
 //!
-//! 1. What others offer takes no place of what we ask for, and the other way round.
+//! 1. Links that others offer take no place of those that we ask for, and the other way round.
 //! 2. An offer is brought by a rendezvous node, and comes from a seat there. The node may invent seats, so its part is its own;
 //!    a seat may be somebody who offers again and again, so each seat has a part of the node's. The oldest link of the seat
 //!    that has most gives way, then the oldest of the node that has most.

@@ -117,7 +117,7 @@ fn openable(bound: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bound.port())
 }
 
-/// What a person has to do before a browser opens pages under a certificate of our own.
+/// Tells people how a browser comes to open pages under a certificate of our own.
 fn tell_own_tls(host: &Host) {
     let (Some(fingerprint), Some(file)) = (host.tls_fingerprint(), host.tls_certificate()) else {
         return;

@@ -156,7 +156,7 @@ pub(super) struct Parts {
     pub(super) stun: Vec<StunUrl>,
     /// Where nodes are kept.
     pub(super) folder: Option<Folder>,
-    /// Whose certificates are believed.
+    /// The authorities whose certificates are believed.
     pub(super) trust: Trust,
     /// Told once: the store is read, or cannot be.
     pub(super) opened: oneshot::Sender<Result<(), StoreFault>>,

@@ -82,7 +82,7 @@ pub enum TlsError {
     Own(String),
 }
 
-/// What the port shows.
+/// The certificate that the port shows, and where it comes from.
 #[derive(Clone)]
 pub(crate) struct Tls {
     shown: Arc<Shown>,

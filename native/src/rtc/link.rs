@@ -67,7 +67,7 @@ const ASKED_MAX: usize = 128;
 /// A link on which nothing was heard for so long, while the other end owed us an acknowledgement, is told as quiet. Source: the
 /// stack repeats what is not acknowledged after one second, and the answer may take half a second.
 const OWED_FOR: Duration = Duration::from_millis(1_500);
-/// What is read so soon after the network has changed may have come before. Guess: what waited in the socket.
+/// A packet that is read so soon after the network has changed may have come before. Guess: those that waited in the socket.
 const UNDER_WAY: Duration = Duration::from_millis(20);
 /// An address is not dialled again where a link was heard so lately: two keep-alives.
 const HEARD_LATELY: Duration = Duration::from_secs(4);

@@ -59,7 +59,7 @@ struct Question {
 }
 
 impl Reflexive {
-    /// What the servers have said is of another network.
+    /// Forgets the answers of the servers, which are of another network.
     pub(super) fn forget(&mut self) {
         self.questions.clear();
     }

@@ -267,7 +267,7 @@ fn speak(who: &str, mut input: ChildStdin, talks: &AtomicBool, said: &Mutex<usiz
     }
 }
 
-/// What one member is shown of the other's words, and when.
+/// The words of the other member that one is shown, and when.
 struct Ear {
     shown: Arc<Mutex<BTreeMap<usize, Vec<Instant>>>>,
     _program: Running,

@@ -1,4 +1,4 @@
-//! What is done when the network has changed, or the machine has slept.
+//! The acts of a node whose network has changed, or whose machine has slept.
 use super::*;
 use crate::limits::{PATH_DOUBTED_AFTER, PATH_SILENT_AFTER};
 
