@@ -66,7 +66,7 @@ const NOMINATIONS_MAX: usize = 4;
 const ASKED_MAX: usize = 128;
 /// A link on which nothing was heard for so long, while the other end owed us an acknowledgement, is told as quiet. Source: the
 /// stack repeats what is not acknowledged after one second, and the answer may take half a second.
-const OWED_FOR: Duration = Duration::from_millis(1_500);
+pub(super) const OWED_FOR: Duration = Duration::from_millis(1_500);
 /// A packet that is read so soon after the network has changed may have come before. Guess: those that waited in the socket.
 const UNDER_WAY: Duration = Duration::from_millis(20);
 /// An address is not dialled again where a link was heard so lately: two keep-alives.

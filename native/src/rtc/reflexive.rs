@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::budget::Allowance;
-use super::link::Origin;
+use super::link::{OWED_FOR, Origin};
 use super::place::Pair;
 use super::stun::TransactionId;
 use super::{Engine, Happened, RtcId, signal, stun};
@@ -62,6 +62,12 @@ impl Reflexive {
     /// Forgets the answers of the servers, which are of another network.
     pub(super) fn forget(&mut self) {
         self.questions.clear();
+    }
+
+    /// A link hears nothing: answers from before may be of another mapping.
+    pub(super) fn forget_old(&mut self, now: Instant) {
+        let young = |at: Instant| now.saturating_duration_since(at) < OWED_FOR;
+        self.questions.retain(|_, question| question.answer.is_none_or(|(_, at)| young(at)));
     }
 
     /// When [`Engine::ask_servers`] is to be called.

@@ -138,7 +138,11 @@ impl Engine {
         }
         if link.owes(now) {
             self.happened.push_back(Happened::Quiet { link: id });
+            // A router may have given us another address.
+            self.reflexive.forget_old(now);
+            self.gather(now);
         }
+        let Some(link) = self.links.get_mut(&id) else { return };
         let at = link.poll_timeout(now).max(now + TIMER_MIN);
         // Only ever earlier: a timer that fires too early is armed again.
         if link.wake.is_none_or(|wake| at < wake) {
