@@ -58,10 +58,8 @@ async fn joined(hosts: &[Host; 2], groups: &[Group; 2]) -> [Direct; 2] {
 }
 
 fn why(error: CommandError) -> DirectError {
-    match error {
-        CommandError::Node(Error::Direct(why)) => why,
-        other => panic!("{other}"),
-    }
+    let CommandError::Node(Error::Direct(why)) = error else { panic!("{error}") };
+    why
 }
 
 #[tokio::test(flavor = "multi_thread")]
