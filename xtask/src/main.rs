@@ -89,7 +89,7 @@ Usage: cargo xtask TASK [OPTION…]
 
   sim SCENARIO [OPTION…]  run a scenario in the simulator:
                           cargo xtask sim flood --nodes 1000 --seed 7 --json
-  bench NAME [OPTION…]    run the core beside a rival (gossip, sync), pages beside rivals (pages), or a benchmark of its own:
+  bench NAME [OPTION…]    run the core beside a rival (gossip, search, sync), pages beside rivals (pages), or a benchmark of its own:
                           cargo xtask bench gossip --nodes 1000 --seed 7 --json
                           cargo xtask bench pages --rounds 15
 ";
@@ -266,7 +266,7 @@ impl Task {
     fn bench(mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
         let args: Vec<OsString> = args.raw_args()?.collect();
         Ok(match args.first().and_then(|name| name.to_str()) {
-            Some("gossip" | "sync") => Task::Rivals(args),
+            Some("gossip" | "search" | "sync") => Task::Rivals(args),
             Some("pages") => Task::Pages(args[1..].to_vec()),
             _ => Task::Forward { program: "bench", args },
         })

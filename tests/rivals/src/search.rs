@@ -307,7 +307,7 @@ impl Built for Ours {
                 signature: [0; 64],
             };
             let meta = Meta::from(&record.clone().sign(group, &identity));
-            index.insert(meta).expect("each has an id of its own");
+            assert!(index.insert(meta).is_none(), "each has an id of its own");
             records.push(record);
         }
         (index, records)
