@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openProfile } from "./browser.mjs";
-import { Member, startNode } from "./native.mjs";
+import { Member, start, startNode } from "./native.mjs";
 
 test("members call, write and stream to each other", { timeout: 600_000 }, async (t) => {
   const node = await startNode(t);
   const native = await Member.make(t, "Native", { node });
   const id = await native.createGroup("Here");
   const link = await native.invite(id, node.origin, "--uses", "2");
+  start(t, ["serve", id, "upper", ...native.shared, "--", "tr", "a-z", "A-Z"]);
 
   const pages = [];
   for (const name of ["Ada", "Ben"]) {
@@ -35,8 +36,9 @@ test("members call, write and stream to each other", { timeout: 600_000 }, async
   assert.equal(told.echoed, true);
   assert.deepEqual(await ben.evaluate(() => globalThis.told), { messages: [0, 1, 2, 3, 4], closed: null, left: true });
 
-  const called = await native.run(["call", id, "Ben", "score"], { input: "7" });
-  assert.equal(called.stdout ?? called, "14");
+  const { stdout } = await native.run(["call", id, "Ben", "score"], { input: "7" });
+  assert.equal(stdout, "14");
+  assert.equal(await ada.evaluate(callNative), "HELLO");
 });
 
 /** Runs in the page: joins, and answers requests as they say. */
@@ -62,6 +64,16 @@ async function tryWhatFails(ben) {
     nobody: await failed(group.direct(peer.id)),
     aborted: await failed(group.direct(ben, { purpose: "leave me", signal: AbortSignal.timeout(500) })),
   };
+}
+
+/** Runs in the page: calls the command of the native program. */
+async function callNative() {
+  const { group } = globalThis;
+  const native = (await group.members()).find(({ name }) => name === "Native");
+  const direct = await group.direct(native, { purpose: "call upper" });
+  const answer = await direct.call("upper", new TextEncoder().encode("hello"));
+  await direct.close();
+  return new TextDecoder().decode(answer);
 }
 
 /** Runs in the page of the one that is asked. */

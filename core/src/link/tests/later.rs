@@ -1,6 +1,7 @@
 //! Messages of a later version, and messages that no version sends at this moment.
 use super::*;
 use crate::random::Random;
+use crate::wire::is_direct;
 use crate::wire::kind::{FIRST_OF_NODE, Kind};
 use minicbor::Encoder;
 use minicbor::data::Type;
@@ -239,7 +240,9 @@ fn known_kind_in_a_wrong_state_costs_the_link() {
             stranger.send(&mut ada, &message);
             let relay =
                 (kind::RELAY_ASK.number()..=kind::RELAY_ENDED.number()).contains(&kind.number());
-            let node_wide = relay || matches!(kind, kind::PING | kind::PONG);
+            // Of circuits and direct links that have ended meanwhile.
+            let node_wide =
+                relay || is_direct(kind) || matches!(kind, kind::PING | kind::PONG);
             let bulk = kind.is_bulk() && has_neighbour;
             let unexpected = ada.faults() == [Misbehaved::Unexpected];
             let expected = allowed.contains(&kind) || node_wide || bulk;
