@@ -18,7 +18,7 @@ use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::{mem, slice, vec};
 
-/// What a full chunk takes. Guess: a few cache lines more than a search reads, and quick to move.
+/// The items of a full chunk. Guess: a few cache lines more than a search reads, and quick to move.
 const CHUNK_BYTES: usize = 2_048;
 
 /// A map whose entries are in the order of their keys.

@@ -105,7 +105,7 @@ test("package holds what its users need, and nothing else", async () => {
   assert.equal(scripts, undefined, "installing the package must run nothing");
 });
 
-/** What the compiler has to say of these files: nothing, if the types hold. */
+/** The complaints of the compiler about these files: none, if the types hold. */
 async function typeFaults(files, ...options) {
   const compiler = join(HERE, "node_modules/.bin/tsc");
   const { stdout } = await promisify(execFile)(compiler, [

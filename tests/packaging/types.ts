@@ -97,7 +97,7 @@ export async function figures(group: Group<Trip>): Promise<string> {
   return JSON.stringify([records + nodes + clockShiftMs, signature, group.statusOf("a")]);
 }
 
-/** What one function makes, another one takes. */
+/** The results of one function are taken by another one. */
 export async function passesOn(peer: Peer): Promise<string | undefined> {
   await identities.restore(await peer.backup("correct horse"), "correct horse");
   return (await verify(peer.identityDocument(), "Olá", peer.sign("Olá")))?.name;

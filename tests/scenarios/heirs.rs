@@ -353,7 +353,7 @@ fn new_owner_is_senior_to_those_who_were_before() {
         });
         offer(world, ada, bob, group);
         ok(world.ask(ada, Command::Group(group, GroupCommand::HandOver { peer: bobs })));
-        // What they may is theirs to say until they know better.
+        // Their rights are theirs to tell until they know better.
         for host in [dora, ada] {
             let _ = revoke(world, host, group, bobs);
         }

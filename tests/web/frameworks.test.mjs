@@ -132,7 +132,7 @@ function showReact() {
       peer, groups: groups.map(({ id }) => id), members: members.map(({ name }) => name).toSorted(),
       neighbours: react.useNeighbours(group).length, nodes: react.usePresence(group).length,
       status: react.useStatus(group, records[0]),
-      // Whoever is drawn again for another reason gets the same list.
+      // A component that is drawn again for another reason gets the same list.
       kept: globalThis.seen.last?.length !== records.length || globalThis.seen.last === records,
       last: records,
     });
@@ -187,7 +187,7 @@ async function stores() {
   await group.delete(fourth);
   await new Promise((done) => setTimeout(done, 200));
   const late = values.length - had;
-  // What is there at once is what was there last.
+  // The value that is there at once is the last one.
   return { values: values.slice(0, 3), late, got: get(records).length };
 }
 

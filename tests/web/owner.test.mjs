@@ -12,7 +12,7 @@ const PASSWORD = "correct horse battery staple";
 async function openPage(t, name, node) {
   const page = await (await openProfile(t, name)).page();
   await page.goto(`${node.origin}/`);
-  // What pages wait for: the condition holds now, or after some event of the group.
+  // Pages wait for this: the condition holds now, or after some event of the group.
   await page.evaluate(() => {
     globalThis.until = async (holds) => {
       while (!(await holds())) await new Promise((done) => setTimeout(done, 50));

@@ -1,4 +1,4 @@
-/** What the browser tells of the network reaches the node, and nothing else does. Runs without a browser: the events are made. */
+/** The events of the browser about its network reach the node, and nothing else does. Runs without a browser: the events are made. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Paths } from "../../web/js/paths.js";

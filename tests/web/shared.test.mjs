@@ -70,7 +70,7 @@ test("tabs have an identity together, and go on when one is closed", { timeout: 
   assert.deepEqual(ids[1], ids[0]);
   assert.deepEqual(ids[2], ids[0]);
 
-  // What one tab does, all have.
+  // All tabs have the deeds of one.
   await second.evaluate(async () => { await globalThis.peer.createGroup({ name: "Shared" }); });
   for (const tab of [first, second, third]) await tab.waitForFunction(() => globalThis.group);
   const link = await third.evaluate(async () => (await globalThis.group.invite()).link);

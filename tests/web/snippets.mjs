@@ -1,7 +1,7 @@
 // The JavaScript that the documents show: one program for each document, made of its blocks ```js in their order.
 //
 // A line of a program has the number that it has in the document, so what a compiler or a browser says of it names the
-// place. What a program needs and a reader does not stands in the document between `<!-- js` and `-->`.
+// place. Lines that a program needs and a reader does not stand in the document between `<!-- js` and `-->`.
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 

@@ -38,7 +38,7 @@ function random(seed) {
   };
 }
 
-/** What the provider asks of a group: records in memory, and those that arrive. */
+/** The part of a group that the provider uses: records in memory, and those that arrive. */
 class MemoryGroup extends EventTarget {
   id = "memory";
   stored = new Map();

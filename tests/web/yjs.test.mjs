@@ -91,7 +91,7 @@ test("a document of Yjs is the same everywhere, and stays", { timeout: 900_000 }
   await Promise.all([say(ada, "a", WORDS), say(ben, "b", WORDS), say(cleo, "c", WORDS)]);
   await same([ada, ben, cleo], words);
 
-  // Who is here.
+  // The people who are here.
   for (const page of [ada, ben, cleo]) {
     await page.waitForFunction(() => {
       const names = [...globalThis.provider.awareness.getStates().values()].map(({ name }) => name);

@@ -206,7 +206,7 @@ export class Directs {
   #group;
   #handle;
   #open = new Map();
-  /** Who may open direct links, if the application has said so. */
+  /** The members that may open direct links, if the application has said so. */
   #admitted = null;
 
   constructor(group, handle) {

@@ -56,7 +56,7 @@ export class Source {
 /** A source of nothing, where there is nothing to follow yet. */
 const still = (value) => new Source(value, () => () => {});
 
-/** What `read` gives, now and after each of these events of `target`. */
+/** The value that `read` gives, now and after each of these events of `target`. */
 function reading(target, types, initial, read) {
   return new Source(initial, (set) => {
     let [running, again, ended] = [false, false, false];

@@ -49,7 +49,7 @@ export class Tab {
   #directs = new Map();
   /** Whether anybody listens for records in this tab. A node tells them at first, so that nothing is missed. */
   #hears = true;
-  /** What is up, of what was told: neighbours, links and nodes, each with the news of it. */
+  /** Neighbours, links and nodes that are up, each with the news of it. */
   #up = new Map();
   #ends = new AbortController();
   #release = () => {};
@@ -190,7 +190,7 @@ export class Tab {
     this.#channel = null;
   }
 
-  // What is said on the channel.
+  // Messages on the channel.
 
   #post(message) {
     this.#channel?.postMessage(message);

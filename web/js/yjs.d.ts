@@ -8,7 +8,7 @@ import type { Group } from "./group.js";
 export interface ProviderEvents {
   /** Whether a neighbour of the group is linked. */
   status(event: { status: "connected" | "connecting" | "disconnected"; connected: boolean }): void;
-  /** Whether all that is stored here is in the document. What others have comes as it arrives. */
+  /** Whether all that is stored here is in the document. The updates of others come as they arrive. */
   synced(event: { synced: boolean }): void;
   /** The same. */
   sync(synced: boolean): void;

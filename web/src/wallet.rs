@@ -342,7 +342,7 @@ impl Wallet {
     }
 }
 
-/// What an action needs, if the application gave it.
+/// A part that an action needs, if the application gave it.
 fn given(part: Option<String>, name: &str) -> Result<String, Failure> {
     part.ok_or_else(|| Failure::bad_argument(format!("{name} is missing")))
 }

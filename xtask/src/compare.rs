@@ -78,7 +78,7 @@ fn figures(report: &str) -> Vec<(&str, &str)> {
     fields.map(|(name, value)| (name.trim_matches('"'), value.trim_matches('"'))).collect()
 }
 
-/// What differs, or is of this machine: all else is equal, and is said in one line.
+/// Figures that differ, or are of this machine: all else is equal, and is said in one line.
 fn rows(old: &[(&str, &str)], new: &[(&str, &str)]) -> Vec<String> {
     let mut rows = Vec::new();
     let mut equal = 0;

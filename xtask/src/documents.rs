@@ -1,6 +1,6 @@
 //! A step of `cargo xtask test`: links between documents lead somewhere, and the README stays short.
 //!
-//! What the documents show is run elsewhere: see the seventh rule of `.github/CONTRIBUTING.md`.
+//! The snippets of the documents are run elsewhere: see the seventh rule of `.github/CONTRIBUTING.md`.
 
 use std::fs;
 use std::path::Path;

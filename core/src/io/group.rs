@@ -10,7 +10,7 @@ use crate::search::{Order, Query};
 use bytes::Bytes;
 use std::time::Duration;
 
-/// What an application asks of a group, see [`Command::Group`](super::Command::Group). If this node is not in the group, the
+/// A request of an application to a group, see [`Command::Group`](super::Command::Group). If this node is not in the group, the
 /// answer is [`Error::UnknownGroup`](crate::error::Error::UnknownGroup).
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -42,7 +42,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 0..400)
 }
 
-/// What a map promises of its chunks.
+/// The promises of a map about its chunks.
 fn check<K: Ord, V>(map: &SortedMap<K, V>) {
     let most = SortedMap::<K, V>::CHUNK_MAX;
     assert!(!map.first.is_empty() || map.rest.is_empty());

@@ -48,7 +48,7 @@ pub struct Options {
     json: bool,
 }
 
-/// What one system needed.
+/// The figures of one system.
 #[derive(Clone, Default, Serialize)]
 struct Side {
     docs_per_cpu_s: f64,

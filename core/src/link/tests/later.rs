@@ -241,8 +241,7 @@ fn known_kind_in_a_wrong_state_costs_the_link() {
             let relay =
                 (kind::RELAY_ASK.number()..=kind::RELAY_ENDED.number()).contains(&kind.number());
             // Of circuits and direct links that have ended meanwhile.
-            let node_wide =
-                relay || is_direct(kind) || matches!(kind, kind::PING | kind::PONG);
+            let node_wide = relay || is_direct(kind) || matches!(kind, kind::PING | kind::PONG);
             let bulk = kind.is_bulk() && has_neighbour;
             let unexpected = ada.faults() == [Misbehaved::Unexpected];
             let expected = allowed.contains(&kind) || node_wide || bulk;
