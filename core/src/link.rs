@@ -472,11 +472,10 @@ impl Links {
         }
     }
 
-    /// Links of ours whose handshake is not complete.
+    /// Links whose handshake is not complete.
     pub(crate) fn under_way(&self) -> Vec<LinkId> {
-        let ours = self.links.iter().filter(|(_, link)| link.initiator);
-        let ours = ours.filter(|(_, link)| !matches!(link.state, State::Ready(_)));
-        ours.map(|(&id, _)| id).collect()
+        let links = self.links.iter().filter(|(_, link)| !matches!(link.state, State::Ready(_)));
+        links.map(|(&id, _)| id).collect()
     }
 
     /// Whether a link is to be replaced: it does not answer since the network has changed, or its transport hears nothing.

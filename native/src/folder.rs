@@ -412,6 +412,7 @@ mod tests {
         let peer = folder.new_identity("Ada", "").expect("made").peer_id();
         folder.link_certificate(peer).expect("made");
         let place = folder.identity_path(peer);
+        replace(&place.join("tls.key"), b"a key").expect("made");
         let open = || {
             folder.close_to_others(peer).expect("closed");
             drop(folder.lock(peer).expect("free"));

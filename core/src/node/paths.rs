@@ -21,7 +21,8 @@ impl Node {
         }
         self.links.ask_all(self.now, gone, &mut self.outbox);
         let dialled = self.dialer.paths_changed(self.now.mono, &self.addresses);
-        // Links that were offered over the old paths are offered anew as well, by who wants them.
+        // Links that were offered over the old paths, by either end, are offered anew as well: until they are gone, another
+        // offer to the same seat waits for them.
         for link in self.links.under_way() {
             if dialled.contains(&link) || self.ways.over(link).is_some() {
                 self.close(link, CloseReason::Unused);
