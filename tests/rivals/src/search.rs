@@ -2,7 +2,7 @@
 //!
 //! A record has words whose frequencies follow Zipf's law, as those of people do. All three keep what a phrase needs, in
 //! memory, and work on one thread. Counted for a build is the CPU from texts to the answer of a first question; memory is
-//! what the process grows by, for ours also what it counts itself. A question is asked with the word of a rank: rank 1 is in
+//! what each counts of its index: ours of its segments, SQLite of its pages, `tantivy` of its files. A question is asked with the word of a rank: rank 1 is in
 //! most records. CPU of a question is that of its thread, which the system counts in nanoseconds.
 use bytes::Bytes;
 use cpu_time::ThreadTime;
@@ -136,15 +136,13 @@ fn measure<F: Finds + Built>(
     counts: Option<&[u64]>,
 ) -> (Side, Vec<u64>) {
     let prepared = F::prepare(texts);
-    let before = resident_bytes();
     let clock = ThreadTime::now();
     let mut system = F::build(prepared, texts);
     system.find(&questions[0], false);
     let built = clock.elapsed();
-    let memory = system.memory().unwrap_or_else(|| resident_bytes().saturating_sub(before));
     let mut side = Side {
         docs_per_cpu_s: texts.len() as f64 / built.as_secs_f64(),
-        memory_mb: memory as f64 / 1e6,
+        memory_mb: system.memory() as f64 / 1e6,
         ..Side::default()
     };
     let mut found = Vec::new();
@@ -175,13 +173,6 @@ fn measure<F: Finds + Built>(
         }
     }
     (side, found)
-}
-
-/// Bytes of this process in memory.
-fn resident_bytes() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let resident = pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok());
-    resident.unwrap_or_default() * 4_096
 }
 
 /// Words by rank, drawn as often as people use theirs.
@@ -254,10 +245,8 @@ trait Built: Sized {
     type Prepared;
     fn prepare(texts: &[String]) -> Self::Prepared;
     fn build(prepared: Self::Prepared, texts: &[String]) -> Self;
-    /// Bytes in memory, if it counts them itself.
-    fn memory(&self) -> Option<usize> {
-        None
-    }
+    /// Bytes of its index.
+    fn memory(&self) -> usize;
 }
 
 struct Ours {
@@ -322,8 +311,8 @@ impl Built for Ours {
         Self { index, search }
     }
 
-    fn memory(&self) -> Option<usize> {
-        Some(self.search.memory())
+    fn memory(&self) -> usize {
+        self.search.memory()
     }
 }
 
@@ -376,6 +365,13 @@ impl Built for Fts5 {
         transaction.commit().expect("room");
         Self(connection)
     }
+
+    fn memory(&self) -> usize {
+        let pragma = |name: &str| -> i64 {
+            self.0.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).expect("a pragma")
+        };
+        (pragma("page_count") * pragma("page_size")) as usize
+    }
 }
 
 impl Finds for Fts5 {
@@ -396,6 +392,7 @@ impl Finds for Fts5 {
 }
 
 struct Tantivy {
+    files: RamDirectory,
     parser: QueryParser,
     reader: IndexReader,
 }
@@ -411,7 +408,8 @@ impl Built for Tantivy {
         // Threads of its own have a clock of their own; so everything is done on this one.
         let index = TheirIndex::builder().schema(schema.build());
         let memory = 256 * 1024 * 1024;
-        let writer = index.single_segment_index_writer(RamDirectory::create(), memory);
+        let files = RamDirectory::create();
+        let writer = index.single_segment_index_writer(files.clone(), memory);
         let mut writer = writer.expect("room");
         for (nth, words) in (0_u64..).zip(texts) {
             let mut document = TantivyDocument::new();
@@ -421,7 +419,11 @@ impl Built for Tantivy {
         }
         let index = writer.finalize().expect("room");
         let parser = QueryParser::for_index(&index, vec![text]);
-        Self { parser, reader: index.reader().expect("a reader") }
+        Self { files, parser, reader: index.reader().expect("a reader") }
+    }
+
+    fn memory(&self) -> usize {
+        self.files.total_mem_usage()
     }
 }
 
