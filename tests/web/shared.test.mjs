@@ -96,6 +96,30 @@ test("tabs have an identity together, and go on when one is closed", { timeout: 
     await tab.waitForFunction((wanted) => globalThis.heard.toSorted().join() === wanted, wanted);
   }
 
+  // A direct link belongs to the tab that opened it, and calls come to the tab that serves them.
+  await ben.evaluate(async () => {
+    await globalThis.group.admitDirects("members");
+    await globalThis.group.serve("double", ({ data }) => data * 2);
+  });
+  await third.evaluate(async () => {
+    await globalThis.group.admitDirects("members");
+    await globalThis.group.serve("triple", ({ data }) => data * 3);
+  });
+  assert.equal(await second.evaluate(async () => {
+    const ben = (await globalThis.group.members()).find(({ name }) => name === "Ben");
+    globalThis.direct = await globalThis.group.direct(ben, { purpose: "sums" });
+    return globalThis.direct.call("double", 21);
+  }), 42);
+  assert.deepEqual(await Promise.all([first, second, third].map((tab) => tab.evaluate(() => globalThis.group.directs.length))), [0, 1, 0]);
+  const triple = () => ben.evaluate(async () => {
+    const ada = (await globalThis.group.members()).find(({ name }) => name === "Ada");
+    const direct = await globalThis.group.direct(ada);
+    const value = await direct.call("triple", 14);
+    await direct.close();
+    return value;
+  });
+  assert.equal(await triple(), 42);
+
   // Errors are the same wherever the node is.
   const errors = (tab) => tab.evaluate(async () => {
     const code = (doing) => doing.then(() => "none", ({ name, code, hint }) => [name, code, hint]);
@@ -108,7 +132,15 @@ test("tabs have an identity together, and go on when one is closed", { timeout: 
   // The one that leads is closed by its application, and then one by its user.
   await first.evaluate(() => globalThis.peer.close());
   await second.waitForFunction(() => globalThis.peer.leads);
+  assert.ok(["tab-closed", "closed"].includes(await second.evaluate(async () => (await globalThis.direct.closed)?.code)));
   await third.evaluate(() => globalThis.say("d", 5));
+  for (let tries = 0; ; tries += 1) {
+    // What is served is served again by the next node, once both have a link again.
+    const value = await triple().catch((error) => error);
+    if (value === 42) break;
+    assert.ok(tries < 30, String(value));
+    await new Promise((done) => setTimeout(done, 1_000));
+  }
   await second.close();
   await third.waitForFunction(() => globalThis.peer.leads);
   await third.evaluate(() => globalThis.say("e", 5));
