@@ -50,12 +50,13 @@ const leader = async (tabs) => {
  * published again, as another version.
  */
 async function hasAll(tab, wanted) {
-  await tab.waitForFunction((count) => globalThis.read.size >= count && globalThis.list.value.length >= count, wanted.length);
+  await tab.waitForFunction((count) => globalThis.read.size >= count && globalThis.list.value.length >= Math.min(count, 1000), wanted.length);
   const { read, list, failed } = await tab.evaluate(() => ({
     read: [...globalThis.read.values()], list: globalThis.list.value.map(({ data }) => data.text), failed: globalThis.failed }));
   assert.deepEqual(failed, []);
   assert.deepEqual(read.toSorted(), wanted.toSorted());
-  assert.deepEqual(list.toSorted(), wanted.toSorted());
+  // A live query has at most a thousand.
+  if (wanted.length <= 1_000) assert.deepEqual(list.toSorted(), wanted.toSorted());
 }
 
 test("tabs have an identity together, and go on when one is closed", { timeout: 600_000 }, async (t) => {
@@ -196,7 +197,7 @@ test("nothing is lost when the tab that leads crashes", { timeout: 900_000 }, as
         return longest;
       }, word);
     });
-    await new Promise((done) => setTimeout(done, 50 + 37 * crash));
+    await new Promise((done) => setTimeout(done, 50 + 37 * (crash % 8)));
     await leads.goto("chrome://crash").catch(() => {});
     gaps.push(Math.max(...await Promise.all(saying)));
     await leads.close();
