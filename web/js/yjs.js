@@ -129,10 +129,13 @@ export class PeergraphProvider extends ObservableV2 {
   #clients = new Map();
   #telling = null;
   #catching = null;
+  #ownsAwareness;
   #status = "disconnected";
 
-  constructor(group, name, doc, { awareness = new Awareness(doc), connect = true } = {}) {
+  constructor(group, name, doc, { awareness: given, connect = true } = {}) {
     super();
+    const awareness = given ?? new Awareness(doc);
+    this.#ownsAwareness = !given;
     this.group = group;
     this.name = String(name);
     this.doc = this.#doc = doc;
@@ -191,6 +194,8 @@ export class PeergraphProvider extends ObservableV2 {
     globalThis.removeEventListener?.("pagehide", this.#onHide);
     this.disconnect();
     this.#writer?.release();
+    // It looks for clients that are gone until it is destroyed.
+    if (this.#ownsAwareness) this.awareness.destroy();
     this.#doc = null;
     super.destroy();
   }
