@@ -19,8 +19,9 @@ test("members call, write and stream to each other", { timeout: 600_000 }, async
     pages.push(page);
   }
   const [ada, ben] = pages;
-  const others = () => globalThis.group.nodes().then((nodes) => new Set(nodes.map(({ peer }) => peer.id)).size >= 2);
-  await Promise.all(pages.map((page) => page.waitForFunction(others)));
+  // Each has to know that the other one is here, not just somebody.
+  const both = () => globalThis.group.nodes().then((nodes) => ["Ada", "Ben"].every((name) => nodes.some(({ peer }) => peer.name === name)));
+  await Promise.all(pages.map((page) => page.waitForFunction(both)));
   const benId = await ben.evaluate(() => globalThis.peer.id);
 
   assert.deepEqual(await ada.evaluate(tryWhatFails, benId), {
