@@ -19,9 +19,7 @@ test("members call, write and stream to each other", { timeout: 600_000 }, async
     pages.push(page);
   }
   const [ada, ben] = pages;
-  // Each has to know that the other one is here, not just somebody.
-  const both = () => globalThis.group.nodes().then((nodes) => ["Ada", "Ben"].every((name) => nodes.some(({ peer }) => peer.name === name)));
-  await Promise.all(pages.map((page) => page.waitForFunction(both)));
+  await Promise.all(pages.map((page) => page.evaluate(meet, ["Ada", "Ben"])));
   const benId = await ben.evaluate(() => globalThis.peer.id);
 
   assert.deepEqual(await ada.evaluate(tryWhatFails, benId), {
@@ -53,6 +51,14 @@ async function join({ name, link }) {
     else if (change === "asked" && request.purpose !== "leave me") globalThis.answer?.(await request.accept());
     if (change === "closed" && direct) globalThis.told.left = true;
   });
+}
+
+/** Runs in the page: waits until these members are here. (A promise is true for `waitForFunction`.) */
+async function meet(names) {
+  const here = async () => (await globalThis.group.nodes()).map(({ peer }) => peer.name);
+  for (let known = []; !names.every((name) => known.includes(name)); known = await here()) {
+    await new Promise((done) => setTimeout(done, 50));
+  }
 }
 
 /** Runs in the page: what cannot be. */
