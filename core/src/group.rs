@@ -578,7 +578,7 @@ impl Group {
     }
 
     /// Reads the membership of the other end of `link`. Whether it stands is another question.
-    fn verify_membership(
+    pub(crate) fn verify_membership(
         &mut self,
         ctx: &Ctx<'_>,
         links: &Links,

@@ -211,7 +211,7 @@ impl Direct {
         link: LinkId,
         (id, chain): (DirectId, &[u8]),
     ) -> Result<(), Misbehaved> {
-        let read = group.chain_shown_on(ctx, links, link, chain);
+        let read = group.verify_membership(ctx, links, link, chain);
         let hand = &mut Hand { now: ctx.now, links, out: &mut *ctx.ambient.out };
         let chain = match read {
             Ok(chain) if group.stands(&chain, ctx.ambient.now.wall) => chain,
@@ -303,7 +303,7 @@ impl Direct {
         (link, peer, node): (LinkId, PeerId, NodeId),
         ask: DirectAsk,
     ) -> Result<Result<(), DirectReason>, Misbehaved> {
-        let chain = group.chain_shown_on(ctx, links, link, &ask.chain)?;
+        let chain = group.verify_membership(ctx, links, link, &ask.chain)?;
         if !group.stands(&chain, ctx.now.wall) {
             return Ok(Err(DirectReason::NotStanding));
         }

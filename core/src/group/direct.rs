@@ -2,7 +2,7 @@
 use super::{Ctx, Group};
 use crate::address::Address;
 use crate::cert::{self, VerifiedChain};
-use crate::error::{Error, Misbehaved};
+use crate::error::Error;
 use crate::id::{NodeId, PeerId};
 use crate::io::{Dial, DirectTo, LinkId, Output};
 use crate::link::{Begun, Links};
@@ -14,17 +14,6 @@ impl Group {
     /// Our membership as it is shown to others, if it stands.
     pub(crate) fn standing_chain(&self, ctx: &Ctx<'_>) -> Result<Vec<u8>, Error> {
         Ok(cert::encode_chain(self.valid_chain(ctx)?.certificates()))
-    }
-
-    /// The membership that the other end of a link shows.
-    pub(crate) fn chain_shown_on(
-        &mut self,
-        ctx: &Ctx<'_>,
-        links: &Links,
-        link: LinkId,
-        chain: &[u8],
-    ) -> Result<VerifiedChain, Misbehaved> {
-        self.verify_membership(ctx, links, link, chain)
     }
 
     /// Whether a membership that a peer has shown stands, or a later one does.

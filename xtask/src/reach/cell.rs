@@ -23,7 +23,7 @@ use super::Kind;
 use crate::shell;
 
 /// The node, by a name that leads to an address of each family. Plain HTTP: what is open is the port.
-pub(super) const NODE: &str = "http://hub.example:443";
+const NODE: &str = "http://hub.example:443";
 /// Longest join. Bar of a cell that is connected.
 const JOIN_MAX: &str = "30s";
 /// How long a program may take to say that it is ready.
@@ -32,7 +32,7 @@ pub(super) const READY_MAX: Duration = Duration::from_secs(20);
 const NEIGHBOUR_MAX: Duration = Duration::from_secs(15);
 const DIRECT_MAX: Duration = Duration::from_secs(12);
 /// A member has its seat at the node by then.
-pub(super) const SETTLED: Duration = Duration::from_secs(2);
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// The outcome of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,15 +89,7 @@ pub(super) fn play(
     logs: Option<PathBuf>,
 ) -> Result<Cell> {
     let scene = Scene { program, logs };
-    let mut node =
-        scene.start("hub", &["--name", "Node", "--json", "node", "--http", "[::]:443"])?;
-    node.line(READY_MAX).context("the node is not ready")?;
-    scene.run("a", &["--name", "Ada", "--node", NODE, "group", "create", "Trip"])?;
-    scene.run("a", &["publish", "Trip", "chat.message", "/run/hosts", "--wait", "stored"])?;
-    let link = scene.run("a", &["group", "invite", "Trip"])?;
-    let mut ada = scene.start("a", &["--json", "watch", "Trip"])?;
-    ada.line(READY_MAX).context("the first member is not ready")?;
-    std::thread::sleep(SETTLED);
+    let (_node, _ada, link) = scene.begin()?;
 
     let begun = Instant::now();
     let join = ["--name", "Bob", "--json", "--timeout", JOIN_MAX, "group", "join", link.trim()];
@@ -124,6 +116,21 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// The node, and the first member with its group, which has one record. Answers both, which end when they are dropped, and
+    /// the link of an invitation.
+    pub(super) fn begin(&self) -> Result<(Running, Running, String)> {
+        let mut node =
+            self.start("hub", &["--name", "Node", "--json", "node", "--http", "[::]:443"])?;
+        node.line(READY_MAX).context("the node is not ready")?;
+        self.run("a", &["--name", "Ada", "--node", NODE, "group", "create", "Trip"])?;
+        self.run("a", &["publish", "Trip", "chat.message", "/run/hosts", "--wait", "stored"])?;
+        let link = self.run("a", &["group", "invite", "Trip"])?;
+        let mut ada = self.start("a", &["--json", "watch", "Trip"])?;
+        ada.line(READY_MAX).context("the first member is not ready")?;
+        std::thread::sleep(SETTLED);
+        Ok((node, ada, link))
+    }
+
     /// A command of a member, in its namespace and with its folder.
     pub(super) fn command(&self, who: &str, arguments: &[&str]) -> Result<Command> {
         let mut command = shell::command("ip");

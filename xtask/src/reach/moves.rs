@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::Kind;
-use super::cell::{NODE, READY_MAX, Running, SETTLED, Scene};
+use super::cell::{READY_MAX, Running, Scene};
 use crate::shell;
 
 /// Time between two records of one member.
@@ -177,15 +177,7 @@ pub(super) fn play(
     logs: Option<PathBuf>,
 ) -> Result<Moved> {
     let scene = Scene { program, logs };
-    let mut node =
-        scene.start("hub", &["--name", "Node", "--json", "node", "--http", "[::]:443"])?;
-    node.line(READY_MAX).context("the node is not ready")?;
-    scene.run("a", &["--name", "Ada", "--node", NODE, "group", "create", "Trip"])?;
-    scene.run("a", &["publish", "Trip", "chat.message", "/run/hosts", "--wait", "stored"])?;
-    let link = scene.run("a", &["group", "invite", "Trip"])?;
-    let mut ada = scene.start("a", &["--json", "watch", "Trip"])?;
-    ada.line(READY_MAX).context("the first member is not ready")?;
-    thread::sleep(SETTLED);
+    let (_node, ada, link) = scene.begin()?;
     scene.run("b", &["--name", "Bob", "--timeout", "30s", "group", "join", link.trim()])?;
     let mut bob = scene.start("b", &["--json", "watch", "Trip"])?;
     bob.line(READY_MAX).context("the second member is not ready")?;
