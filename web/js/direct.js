@@ -229,10 +229,10 @@ export class Directs {
     const { purpose = "", node, signal } = optionsOf(options, ["purpose", "node", ...WAITS], "group.direct");
     checkSignal(signal);
     const [id, to] = [drawId(), node ?? peerOf(member)];
-    const given = { text: String(purpose), to: `${node === undefined ? "peer" : "node"} ${to}`, id };
+    const whom = `${node === undefined ? "peer" : "node"} ${to} ${id}`;
     try {
-      return this.#direct(await waitFor(
-        this.#handle.direct("open", this.#group.id, 0, given.text, `${given.to} ${id}`, undefined, undefined, 0), signal));
+      const opened = tell(this.#handle, "open", this.#group.id, { text: String(purpose), to: whom });
+      return this.#direct(await waitFor(opened, signal));
     } catch (error) {
       // The answer may still come.
       if (error.code === "aborted") tell(this.#handle, "close", id).catch(() => {});

@@ -39,8 +39,8 @@ export class Tab {
   #channel = null;
   /** The node, if this tab leads. */
   #node = null;
-  /** Whether calls can be sent: another tab leads, and knows us. */
-  #follows = false;
+  /** The tab that leads and knows us, if it is another one: calls go to it. */
+  #leader = null;
   #calls = new Map();
   #number = 0;
   /** The other tabs, each with what it has open: live queries, and names that it serves, each with its group. */
@@ -96,7 +96,7 @@ export class Tab {
   hearRecords(hears) {
     this.#hears = hears;
     this.#applyHears();
-    if (hears && this.#follows) this.#post({ kind: "hears" });
+    if (hears && this.#leader) this.#post({ kind: "hears", from: this.#id });
   }
 
   async close() {
@@ -129,8 +129,8 @@ export class Tab {
 
   /** Nobody leads: goes on as the one that does. */
   async #lead() {
-    const renews = this.#follows;
-    this.#follows = false;
+    const renews = this.#leader !== null;
+    this.#leader = null;
     try {
       this.#node = await this.#openNode();
     } catch (thrown) {
@@ -182,7 +182,7 @@ export class Tab {
   #end(error) {
     this.#ends.abort();
     this.#node = null;
-    this.#follows = false;
+    this.#leader = null;
     for (const call of this.#calls.values()) call.failed(error);
     this.#calls.clear();
     this.#post({ kind: "bye", from: this.#id });
@@ -207,10 +207,11 @@ export class Tab {
         this.#meet(from);
         this.#others.get(from).hears = hears;
         this.#applyHears();
-        return this.#post({ kind: "welcome", to: from, up: [...this.#up.values()] });
+        return this.#post({ kind: "welcome", from: this.#id, to: from, up: [...this.#up.values()] });
       }
       case "hears": {
-        for (const other of this.#others.values()) other.hears = true;
+        const other = this.#others.get(from);
+        if (other) other.hears = true;
         return this.#applyHears();
       }
       case "bye": return this.#part(from);
@@ -270,25 +271,26 @@ export class Tab {
     if (from !== this.#id) this.#tell(news);
   }
 
-  #hearLeader({ kind, to, except, number, value, error, news, up }) {
+  #hearLeader({ kind, from, to, except, number, value, error, news, up }) {
     if (to !== undefined && to !== this.#id) return;
     switch (kind) {
-      case "leads": return this.#post({ kind: "hello", from: this.#id, hears: this.#follows && this.#hears });
-      case "welcome": return this.#follow(up);
+      case "leads": return this.#post({ kind: "hello", from: this.#id, hears: this.#leader !== null && this.#hears });
+      case "welcome": return this.#follow(from, up);
       case "answer": {
         const call = this.#calls.get(number);
         this.#calls.delete(number);
         return error ? call?.failed(error) : call?.done(value);
       }
-      case "news": if (this.#follows && except !== this.#id) this.#tell(news);
+      case "news": if (this.#leader && except !== this.#id) this.#tell(news);
     }
   }
 
-  /** Another tab leads, and knows us. */
-  #follow(up) {
-    const renews = this.#follows;
+  /** Another tab leads, and knows us. It says so twice if our greeting and the news that it leads cross. */
+  #follow(leader, up) {
+    if (leader === this.#leader) return;
+    const renews = this.#leader !== null;
     if (renews) this.#renew();
-    this.#follows = true;
+    this.#leader = leader;
     if (renews) for (const news of up) this.#tell(news);
     else for (const news of up) this.#note(news);
     for (const [number, call] of this.#calls) {
@@ -316,7 +318,7 @@ export class Tab {
     const number = this.#number += 1;
     return new Promise((done, failed) => {
       this.#calls.set(number, { name, given, done, failed });
-      if (this.#follows) this.#post({ kind: "call", from: this.#id, number, name, given });
+      if (this.#leader) this.#post({ kind: "call", from: this.#id, number, name, given });
     });
   }
 
